@@ -177,7 +177,8 @@ class Run:
             StoreError: the disk is full.
         """
         from components.export.export import write_run
-        from components.export.formats import FORMATS, ExportSettings
+        from components.export.format import ExportSettings
+        from components.export.formats import FORMATS
         from components.export.run_texts import RunTexts
         from components.export.subtitles.rules import SubtitleRules
         from flows.parameters.faults import check_values

@@ -11,7 +11,7 @@ from components.pipeline.pipeline import Pipeline
 from components.storage.store import Store
 
 if TYPE_CHECKING:
-    from components.analysis.comparing.comparison import Comparison
+    from components.comparison.comparison import Comparison
     from components.storage.runs.run_listing import RunEntry
 
 
@@ -112,17 +112,17 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
         ConfigError: fewer than two runs, or a setting that there is none of.
         DataError: runs of different data.
     """
+    from components.comparison.analysis import COMPARISON
     from flows.compare import compare_finished
     from flows.parameters.compare import CompareParameters
     from flows.parameters.faults import check_values
-    from reports.analyses.stage_results import read_comparison
 
     stores = [run.store.backend.url for run in runs if isinstance(run, Run)]
     names = tuple(run.name if isinstance(run, Run) else run for run in runs)
     where = store if store is not None or not stores else stores[0]
     values = {"runs": names, "store": where, **settings}
     record = compare_finished(check_values(CompareParameters, values))
-    return read_comparison(next(ref for ref in record.stages if ref.stage == "comparison"))
+    return COMPARISON.read(next(ref for ref in record.stages if ref.stage == "comparison"))
 
 
 def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dict[str, Any], str | None]:

@@ -126,7 +126,10 @@ def key_values(settings: BaseModel, exclude: Set[str] = frozenset()) -> dict[str
 
 
 def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
-    """Return settings whose relative paths, ``files`` by field and what is marked, start at ``folder``."""
+    """Return settings whose relative paths start at ``folder``.
+
+    These are ``files`` by field, what is marked, and those of settings inside, by their ``resolve_paths``.
+    """
     paths: dict[str, Any] = {
         name: str(folder / path) for name, path in files.items() if name in type(settings).model_fields
     }
@@ -135,6 +138,9 @@ def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
         if marker.what == "file" and value is not None:
             several = isinstance(value, tuple)
             paths[name] = tuple(str(folder / path) for path in value) if several else str(folder / value)
+    for name in type(settings).model_fields:
+        if (resolve := getattr(getattr(settings, name), "resolve_paths", None)) is not None:
+            paths[name] = resolve(folder)
     return settings.model_copy(update=paths)
 
 

@@ -13,8 +13,9 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
-from components.analysis.comparing.stated_comparisons import check_stated
-from components.analysis.external_scores import check_systems
+from components.comparison.analysis import COMPARISON, ComparisonRequest
+from components.comparison.external_scores import check_systems
+from components.comparison.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores
 from components.metrics.table import METRICS
@@ -31,8 +32,9 @@ from flows.preflight import Need
 from flows.registry import flow_named
 from flows.run import Run, final_state
 from flows.system import System
-from reports.analyses.stage_results import read_comparison
-from tasks.stages import comparison, report
+from tasks.stages import report
+from tasks.stages.analysis import run_analysis
+from tasks.stages.sentence_scores import bind_staged
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
@@ -73,7 +75,8 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
         records = run_systems(systems, run) | earlier_runs
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        run.add(comparison.compare_runs(records, parameters.settings(), run.store_url, parameters.scores))
+        request = ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
+        run.add(run_analysis("comparison", request, run.store_url))
         record_comparison(run, records)
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
@@ -81,7 +84,7 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
 
 def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
     """Copy the scores of a comparison and the runs of its systems into its own record."""
-    comparison = read_comparison(run.stages["comparison"])
+    comparison = COMPARISON.read(run.stages["comparison"])
     for row in comparison.rows:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
     run.systems = {name: record.name for name, record in systems.items()}
@@ -100,7 +103,8 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        run.add(comparison.compute_comparison(records, parameters.settings(), run.store, parameters.scores))
+        request = ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
+        run.add(COMPARISON.run(request, run.store))
         record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record

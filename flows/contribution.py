@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
+from components.attribution.contributions import Scoring
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
@@ -25,7 +26,7 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
         if DATA in stages:
-            scoring = contribution_stage.Scoring(parameters.metric, run.normalizer)
+            scoring = Scoring(parameters.metric, run.normalizer)
             ref = contribution_stage.compute_contributions(
                 pipeline, stages, run.parameters.seed, run.store_url, scoring
             )

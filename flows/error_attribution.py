@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from components.attribution.blame import check_references
 from components.pipeline.pipeline import DATA, Pipeline
 from flows.run import Run
 from flows.system import Hooks
@@ -31,7 +32,7 @@ def add_blame(
 
 
 def _check_references(run: Run, pipeline: Pipeline) -> None:
-    attribution.check_references(run.stages[DATA])
+    check_references(run.stages[DATA])
 
 
 def _add_to_recognized(run: Run, pipeline: Pipeline) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prefect.client.schemas.objects import State
 
+from components.attribution.blame import BLAME, check_references
 from components.improvement.situation import Choices
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
@@ -15,11 +16,8 @@ from flows.error_attribution import add_blame
 from flows.parameters.improve import ImproveParameters
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
-from reports.analyses.stage_results import read_blame
-from tasks.stages import attribution, improvement, report
+from tasks.stages import improvement, report
 from tasks.stages.remedy_search import FinishedRun, Limits
-
-_BLAME = "blame"
 
 
 @define_flow(ImproveParameters)
@@ -29,10 +27,10 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
     with run:
         pipeline = pipeline_of(record)
         finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
-        if _BLAME not in run.stages:
-            attribution.check_references(run.stages[DATA])
+        if BLAME.kind not in run.stages:
+            check_references(run.stages[DATA])
             add_blame(run, pipeline)
-        blames = {blame.metric: blame for blame in read_blame(run.stages[_BLAME]).blames}
+        blames = {blame.metric: blame for blame in BLAME.read(run.stages[BLAME.kind]).blames}
         choices = Choices(
             recognizer=parameters.recognizer,
             share=parameters.share,

@@ -8,7 +8,9 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from components.analysis.texts_to_score import TextsToScore
 from components.errors import DataError
+from components.merging.quality_gate import GATE, GateRequest
 from components.pipeline.pipeline import DATA, TARGET
 from components.run_record import RunRecord, StageRef
 from flows.definition import define_flow
@@ -17,8 +19,8 @@ from flows.preflight import Need, Preflight, need_of_test_data
 from flows.run import Run, final_state
 from flows.system import execute_pipeline, load_data
 from tasks.run_artifacts import publish_run
-from tasks.stages import metrics, quality_gate
-from tasks.stages.texts_to_score import TextsToScore
+from tasks.stages import metrics
+from tasks.stages.analysis import run_analysis
 
 
 def _checks_of(parameters: MergeParameters) -> Preflight:
@@ -62,9 +64,8 @@ def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> boo
     if metric == "auto":
         metric = "wer" if merged.stage == "asr" else "bleu"
     systems = (merged, run.stages["baseline"], baseline_of(parameters))
-    verdict = quality_gate.read_verdict(
-        run.add(quality_gate.check_quality(loaded, *systems, metric, parameters.margin, run.store_url))
-    )
+    request = GateRequest(loaded, *systems, metric, parameters.margin)
+    verdict = GATE.read(run.add(run_analysis(GATE.kind, request, run.store_url)))
     run.notes.append(str(verdict))
     return verdict.accepted
 

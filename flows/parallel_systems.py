@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
+from components.analysis.run_outputs import check_comparable
 from components.errors import AntiphonError
 from components.files.canonical_json import digest_of
 from components.pipeline.pipeline import DATA
@@ -14,7 +15,6 @@ from components.run_record import RunRecord, StageRef
 from components.storage.stages.stage_plan import content_of
 from flows.run import Run
 from flows.system import System, record_progress
-from reports.views.run_outputs import check_comparable
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 

@@ -212,7 +212,7 @@ def _check_metric(metric: str, store: str | None) -> None:
 
 
 def _admit_metric(metric: str, store: str | None, pairs: Pairs) -> None:
-    from components.neural_metrics.factory import bind_metric
+    from components.metrics.table import bind_metric
 
     bind_metric(metric, store)
 

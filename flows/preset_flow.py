@@ -14,9 +14,6 @@ from components.errors import ConfigError
 from flows.presets.files import FOLDER, list_presets, load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from components.files.yaml_text import Places
     from components.pipeline.pipeline import Pipeline
     from flows.parameters.base import FlowParameters
     from flows.preflight import Need
@@ -84,11 +81,6 @@ class PresetFlow:
             self.name, parameters, self.pipeline(parameters), self.hooks
         ).preflight.needs
         return needs
-
-    def check_file(self, parameters: Any, file: Path, places: Places) -> Any:
-        """The parameters from a file, which says nothing more."""
-        del file, places
-        return parameters
 
     def require_intent(self, parameters: Any) -> None:
         """Refuse a long training on which nothing was set.

@@ -11,9 +11,6 @@ from flows.preset_flow import PresetFlow, preset_flow
 from flows.presets.files import list_presets, load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from components.files.yaml_text import Places
     from components.pipeline.pipeline import Pipeline
     from components.run_record import RunRecord
     from flows.parameters.base import FlowParameters
@@ -34,17 +31,6 @@ class PythonFlow(NamedTuple):
     pipeline_of: str | None = None
     hooks_of: str | None = None
     adds: str | None = None
-    check_file_of: str | None = None
-
-    def check_file(self, parameters: Any, file: Path, places: Places) -> Any:
-        """The parameters from a file with what only the file can say, checked with the places of its keys.
-
-        Raises:
-            ConfigError: a line per fault.
-        """
-        return (
-            parameters if self.check_file_of is None else load(self.check_file_of)(parameters, file, places)
-        )
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -93,7 +79,6 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.pipeline:PipelineParameters",
         "flows.pipeline:needs",
         "flows.parameters.pipeline:pipeline",
-        check_file_of="flows.parameters.pipeline:check_file",
     ),
     "compare": PythonFlow(
         "several systems on one data set: who is better, by how much, at what cost",
@@ -107,7 +92,6 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.tune:TuneParameters",
         "flows.tune:needs",
         "flows.parameters.tune:pipeline",
-        check_file_of="flows.parameters.tune:check_file",
     ),
     "blame": PythonFlow(
         "which stage of a finished run loses what, by correcting transcripts and drafts",

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from components.pipeline.pipeline import Pipeline
 from components.refining.config import RefineConfig
+from components.refining.round_scores import ROUNDS, RoundsRequest, count_stop_reasons, find_rounds
+from components.run_record import Score
 from components.text.counted_nouns import format_count
 from flows.run import Run
 from flows.system import Hooks
-from tasks.stages import refinement_curve
+from tasks.stages.analysis import run_analysis
 
 
 def _score_rounds(run: Run, pipeline: Pipeline) -> None:
     """Score the text after every round, and note why utterances left the rounds."""
-    stages = refinement_curve.find_rounds(pipeline, run.stages, "refine")
+    stages = find_rounds(pipeline, run.stages, "refine")
     if not stages:
         return
-    reasons = refinement_curve.count_stop_reasons(stages[-1])
+    reasons = count_stop_reasons(stages[-1])
     counts = ", ".join(f"{name} {count}" for name, count in reasons.items())
     run.notes.append(f"{format_count(len(stages) - 1, 'round')}; utterances ended by: {counts}")
     settings = pipeline.nodes[pipeline.aliases["refine"]].settings
     assert isinstance(settings, RefineConfig)
-    curve = run.add(
-        refinement_curve.score_rounds(
-            run.stages["data"], stages, pipeline.languages[1], settings.reported, run.store_url
-        )
-    )
-    run.metrics |= refinement_curve.read_rounds(curve)
+    request = RoundsRequest(run.stages["data"], stages, pipeline.languages[1], settings.reported)
+    run.metrics |= _score(run, request)
 
 
 def _score_change(run: Run, pipeline: Pipeline) -> None:
@@ -33,10 +33,12 @@ def _score_change(run: Run, pipeline: Pipeline) -> None:
     speech = run.stages[pipeline.speech_of("stack")]
     texts = (run.stages["mt"], run.stages["stack"])
     target = pipeline.languages[1]
-    changes = run.add(refinement_curve.score_rounds(speech, texts, target, "bleu", run.store_url))
-    run.metrics |= {
-        name: score for name, score in refinement_curve.read_rounds(changes).items() if name == "harm_rate"
-    }
+    scores = _score(run, RoundsRequest(speech, texts, target, "bleu"))
+    run.metrics |= {name: score for name, score in scores.items() if name == "harm_rate"}
+
+
+def _score(run: Run, request: RoundsRequest) -> Mapping[str, Score]:
+    return ROUNDS.scores(ROUNDS.read(run.add(run_analysis(ROUNDS.kind, request, run.store_url))))
 
 
 REFINE = Hooks(after=_score_rounds)

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
 from components.errors import AntiphonError
-from components.metrics.normalizers import BY_LANGUAGE
-from components.neural_metrics.stored_scores import name_stage
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import with_models
-from components.run_record import NOTHING_SCORED, RunRecord, Score, StageRef
+from components.run_record import RunRecord, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Need, Preflight
 from flows.registry import flow_named
 from flows.run import Run, final_state
+from flows.scoring import analyze, score
 from tasks.execution.executor import PipelineResult, execute
 from tasks.progress import show_phase
-from tasks.stages import confidence, metrics, pools, report, sentence_scores
 from tasks.stages import data as data_sets
-from tasks.stages.texts_to_score import TextsToScore, find_terms, find_texts_to_score
-from tasks.task_options import label_task, unwrap
+from tasks.stages import report
+from tasks.task_options import label_task
 
 
 class Hooks(NamedTuple):
@@ -92,7 +90,7 @@ class System:
         record_execution(run, executed)
         if isinstance(self.parameters, DataParameters):
             score(run, executed.pipeline, self.parameters.normalizer)
-            measure_confidence(run, self.parameters.normalizer)
+            analyze(run, executed.pipeline, self.parameters.normalizer)
         if not executed.errors:
             for hooks in self._all_hooks():
                 hooks.after(run, executed.pipeline)
@@ -181,62 +179,5 @@ def load_data_node(run: Run, languages: tuple[str | None, str | None], node: Nod
     """Load the data set of a node of kind ``data``."""
     settings = node.settings
     assert isinstance(settings, DataSettings)
-    return run.add(
-        data_sets.load_data(settings.source, None, *languages, settings.limit, run.store_url), node.name
-    )
-
-
-def score_by_models(
-    run: Run, scored: Sequence[TextsToScore], target: str | None
-) -> list[metrics.ModelScores]:
-    """Score the translations that are outputs by the metrics of models that the parameters name."""
-    by_models = []
-    for metric in getattr(run.parameters, "model_metrics", ()):
-        for number, entry in enumerate(scored):
-            if entry.prefix or entry.language is None:
-                continue
-            show_phase(f"scoring by {metric}")
-            task = label_task(sentence_scores.score_sentences, run.label)
-            stage = unwrap(task(entry, metric, target, run.store_url))
-            if stage is None:
-                run.notes.append(f"{metric}: nothing has all that it reads (docs/metrics.md); not scored")
-                continue
-            ref = run.add(stage, name_stage(entry.texts.stage, metric))
-            by_models.append(metrics.ModelScores(number, metric, ref))
-    return by_models
-
-
-def score_pools(run: Run, pipeline: Pipeline, normalizer: str) -> dict[str, Score]:
-    """Score the oracles of what nodes choose from; nothing where no node does."""
-    pools_to_score = pools.find_pools(pipeline, run.stages)
-    if not pools_to_score:
-        return {}
-    task = label_task(pools.score_pools, run.label)
-    ref = run.add(task(pools_to_score, pipeline.languages[1], run.store_url, normalizer))
-    return pools.read_pool_scores(ref)
-
-
-def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
-    """Score every node that gives texts for which there are references."""
-    scored = find_texts_to_score(pipeline, run.stages)
-    if scored:
-        show_phase("scoring")
-        target = pipeline.languages[1]
-        by_models = score_by_models(run, scored, target)
-        task = label_task(metrics.score_texts, run.label)
-        terms = find_terms(pipeline)
-        ref = run.add(task(scored, target, run.store_url, normalizer, by_models, terms))
-        run.metrics = metrics.read_scores(ref)
-        if run.metrics:
-            run.metrics |= score_pools(run, pipeline, normalizer)
-        else:
-            run.notes.append(NOTHING_SCORED)
-
-
-def measure_confidence(run: Run, normalizer: str = BY_LANGUAGE) -> None:
-    """Measure how good the estimates of texts are, in a run that has both estimates and scores."""
-    estimated = confidence.find_estimates(run.record) if run.metrics else []
-    if estimated:
-        show_phase("measuring confidences")
-        task = label_task(confidence.measure_confidence, run.label)
-        run.add(task(run.record, estimated, run.store_url, normalizer))
+    source = (settings.source, None, *languages, settings.limit)
+    return run.add(data_sets.load_data(*source, run.store_url), node.name)

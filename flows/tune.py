@@ -11,7 +11,8 @@ from functools import partial
 
 from prefect.client.schemas.objects import State
 
-from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.comparison.analysis import ComparisonRequest
+from components.comparison.comparison_settings import ComparisonSettings
 from components.data.stage import store_part
 from components.errors import DataError
 from components.files.files import write_bytes
@@ -23,6 +24,7 @@ from components.run_record import RunRecord, StageRef
 from components.storage.runs.run_listing import list_runs
 from components.storage.stages.stage_plan import content_of
 from components.storage.store import Store
+from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest, SearchSettings, result_files
 from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
 from flows import preflight
@@ -44,9 +46,10 @@ from flows.repetition import list_changed_settings
 from flows.run import Run, final_state
 from flows.system import Hooks, System
 from flows.tuning_data import CONFIRM, load_sets, load_tuning_data
-from reports.analyses.stage_results import read_study
-from tasks.stages import comparison, report
-from tasks.stages.study import SearchSettings, confirm_study, result_files, run_study
+from tasks.stages import report
+from tasks.stages.analysis import run_analysis
+from tasks.stages.sentence_scores import bind_staged
+from tasks.stages.study import run_study
 from tasks.stages.tries import TryContext, compute_again
 
 WINNER, WRITTEN = "winner", "as-written"
@@ -71,10 +74,13 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
             tries=parameters.tries,
             parallel=parameters.parallel,
             tolerance=parameters.tolerance,
+            reduction_factor=parameters.reduction_factor,
+            price_per_hour=parameters.price_per_hour,
+            normalizer=parameters.normalizer,
         )
         pipelines = {WRITTEN: checked.pipeline} | {f"{p.key}={p.value}": p.pipeline for p in checked.probes}
         study_ref = run.add(run_study(context, settings, pipelines))
-        study = read_study(study_ref)
+        study = STUDY.read(study_ref)
         winner = _write_results(run, parameters, checked, study, study_ref)
         _confirm(run, winner, parameters, loaded.confirm)
         confirm_context = replace(context, blocks=[loaded.confirm])
@@ -85,7 +91,8 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
             for of in (context, confirm_context)
         )
         earlier = _earlier_confirmations(run, loaded.confirm)
-        run.add(confirm_study(study_ref, searched, confirmed, loaded.confirm, earlier, run.store_url))  # type: ignore[arg-type]
+        request = ConfirmationRequest(study_ref, searched, confirmed, loaded.confirm, earlier)  # type: ignore[arg-type]
+        run.add(CONFIRMATION.run(request, run.store))
         report.publish_run_report(run.record, run.store_url)
     return final_state(run.record)
 
@@ -167,9 +174,7 @@ def _write_results(
     written = {**graph, **{name: value for name, value in changed.items() if value is not None}}
     files = {**result_files(ref), WINNER_FILE: format_yaml(written).encode()}
     for name, content in files.items():
-        folder = run.path / "plots" if name.endswith(".png") else run.path
-        folder.mkdir(exist_ok=True)
-        write_bytes(folder / name, content)
+        write_bytes(run.path / name, content)
     return systems
 
 
@@ -202,7 +207,7 @@ def _confirm(
     ranked_first = settings.model_copy(
         update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}
     )
-    run.add(comparison.compare_runs(records, ranked_first, run.store_url))
+    run.add(run_analysis("comparison", ComparisonRequest(records, ranked_first, bind_staged), run.store_url))
     record_comparison(run, records)
 
 

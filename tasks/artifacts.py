@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
+from components.analysis.formatting import format_memory
+from components.analysis.table import Table
 from components.files.files import read_json, read_lines
 from components.records import Route
 from components.run_record import StageRef
@@ -22,7 +24,6 @@ from components.storage.stages.record_files import OUTPUTS
 from components.storage.stages.seal import PLAN
 from components.storage.stages.whole_stage import TABLES
 from components.text.counted_nouns import format_count
-from reports.formatting import format_memory
 
 MAX_EXAMPLES = 20
 _MAX_TEXT = 400  # characters of a text
@@ -130,12 +131,20 @@ def publish_table(rows: Iterable[Mapping[str, str]], key: str, description: str)
 
 
 def publish_extras(ref: StageRef) -> None:
-    """Publish the tables and plots that a stage keeps beside its records."""
+    """Publish the tables and plots that a node's stage keeps beside its records."""
     folder = Path(ref.path)
     if (folder / TABLES).is_file():
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
-            publish_table(table["rows"], f"{ref.stage}-table-{number}".replace("_", "-"), table["title"])
+            publish_table(table["rows"], _artifact_key(ref.stage, f"table-{number}"), table["title"])
     publish_plots(sorted(folder.glob("*.png")))
+
+
+def publish_result(ref: StageRef, tables: Sequence[Table]) -> None:
+    """Publish the tables of an analysis, and the pictures of its stage."""
+    for number, table in enumerate(tables):
+        rows = [{name: table.text(row, name) for name in table.columns} for row in table.rows]
+        publish_table(rows, _artifact_key(ref.stage, str(number + 1)) if number else ref.stage, table.title)
+    publish_plots(sorted(Path(ref.path).glob("*.png")))
 
 
 def publish_plots(plots: Iterable[Path]) -> None:

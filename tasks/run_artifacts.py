@@ -13,11 +13,11 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
+from components.analysis.formatting import format_memory
 from components.files.files import read_json
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.seal import PLAN
 from components.storage.stages.stage_plan import content_of
-from reports.formatting import format_memory
 from tasks.artifacts import escape_markdown, models_of
 
 REPORTS_URL = "ANTIPHON_REPORTS_URL"

@@ -106,7 +106,7 @@ def own_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def packed_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Packed layers, by oneDNN where that is what ``ANTIPHON_KERNELS`` says, also where it is ``plain``."""
-    from components.kernels.packed_linear import can_pack
+    from components.compute.layers.packed_linear import can_pack
 
     if os.environ.get("ANTIPHON_KERNELS") == "plain":
         monkeypatch.setenv("ANTIPHON_KERNELS", "own")

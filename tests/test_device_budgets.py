@@ -35,7 +35,7 @@ from components.ensembling.token_level.combiners import (
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock, record_routing
 from components.networks.moe.router import Router
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny

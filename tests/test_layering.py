@@ -13,11 +13,11 @@ from benchmarks.common.paths import ROOT
 from benchmarks.house.import_graph import PACKAGES, arrows, imported_module, imports, modules, packages_of
 
 ROOMS = (
-    "components.kernels",
     "components",  # what all rooms share: errors, records, markers of settings, the record of a run
     "components.files",
     "components.text",
     "components.compute",
+    "components.kernels",
     "components.networks",
     "components.storage",
     "components.endpoints",
@@ -26,14 +26,15 @@ ROOMS = (
     "components.decoding",
     "components.models",
     "components.nodes",
-    "components.editing",
     "components.recognition",
     "components.translation",
     "components.perturbation",
     "components.metrics",
     "components.neural_metrics",
-    "components.analysis",
     "components.pipeline",
+    "components.analysis",
+    "components.comparison",
+    "components.editing",
     "components.own_code",
     "components.synthesis",
     "components.confidence",

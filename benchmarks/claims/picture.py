@@ -29,7 +29,7 @@ def draw_verdicts(verdicts: Sequence[tuple[str, Verdict]], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from reports.plots.figures import plot_style
+    from components.analysis.figures import plot_style
 
     order = list(COLORS)
     rows = sorted((row for row in verdicts if row[1] != "not measured"), key=lambda row: order.index(row[1]))

@@ -9,7 +9,8 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.searches.deliberation import tokens_with_eos
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

@@ -13,7 +13,11 @@ from benchmarks.common.paths import ROOT
 from benchmarks.house.import_graph import imported_module, modules, reach
 from flows.presets.preset import read_preset
 
-EXTENSIONS = {"recognize", "translate", "whisper", "marian", "wer", "cer", "bleu", "chrf", "ter"}
+EXTENSIONS = {
+    *("recognize", "translate", "packaged", "whisper", "encoder-decoder"),
+    *("wer", "cer", "bleu", "chrf", "ter", "hallucinations", "hallucinated_words", "cpwer", "tcpwer"),
+    *("pools", "txt", "srt", "vtt", "tsv"),
+}
 """What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
 NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/claims.md")
 """Results (docs/claims.md is made of outputs, too), decisions, what is made of docstrings, and the log."""

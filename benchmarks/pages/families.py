@@ -9,7 +9,7 @@ from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import Tables, read_statistics
 from components.metrics.statistics.significance import correct_family, paired_test
-from components.metrics.translation_quality.terms import term_metrics
+from components.metrics.table import term_metrics
 from components.run_record import Score
 
 BASE = "Whisper base"

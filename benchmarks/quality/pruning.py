@@ -27,7 +27,7 @@ from components.pruning.prune import PruningSummary, prune
 from components.records import NBest, Utterance
 from components.training.examples import parallel_data
 from components.training.loop import validation
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.search_settings import search_config_of
 from components.translation.translator import Translator

@@ -16,8 +16,7 @@ from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.paths import SHARED
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_by_metric
-from components.metrics.table import METRICS
-from components.metrics.translation_quality.terms import term_metrics
+from components.metrics.table import METRICS, term_metrics
 from components.records import Utterance
 from components.synthesis import synthesizer
 from components.synthesis.config import SynthesisConfig

@@ -19,12 +19,12 @@ import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from benchmarks.common.sections import Result, section_parser
+from components.compute.layers.kernels import Arithmetic
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
-from components.kernels import Arithmetic
 
 PAGE = "speed-ensembles"
 BATCH, BEAM, SOURCE = 8, 5, 24

@@ -28,7 +28,7 @@ from benchmarks.common.manifest import source_digest
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.pages.speed_experts import THEIRS
 from benchmarks.speed.sparsity import measure_sparse_ensemble, measure_sparse_products
-from components.kernels import Arithmetic
+from components.compute.layers.kernels import Arithmetic
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router

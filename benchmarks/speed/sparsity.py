@@ -15,11 +15,11 @@ from torch.nn import functional
 from transformers import MarianConfig, MarianMTModel
 
 from benchmarks.common.cpu_timer import measure, ratio_to_best
+from components.compute.layers.packed_linear import PackedLinear
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
-from components.kernels.packed_linear import PackedLinear
 from components.pruning.masks import Pattern, mask_by_magnitude
 from components.pruning.sparse_linear import Layout, SparseLinear, multiply_active_units
 

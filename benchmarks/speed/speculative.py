@@ -15,12 +15,12 @@ from benchmarks.common.sections import Result, section_parser
 from components import data
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
-from components.decoding.searches.draft_model import Draft
 from components.decoding.searches.search import search
+from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 from components.translation.segments.prepared_text import Sentence

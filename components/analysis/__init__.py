@@ -1,1 +1,1 @@
-"""What finished systems are worth: comparison, leaderboard, error attribution, contribution of parts."""
+"""Analyses of finished stages, and the tables in which they are told; costs and outputs of finished runs."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.facts import Carry, Facts, Items, Need
+from components.nodes.facts import Carry, Items, Need, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import Hypothesis, NBest, Segment, Utterance
@@ -49,17 +48,9 @@ class Gold(Kind[GoldSettings]):
     summary = "the reference in the place of a node"
     settings = GoldSettings
     reads = ("speech", "text")
-    features = ()
+    stated = state(features=(), is_scored=False, may_drop=True)
     items = Items(Carry.INPUTS, Need.UNLESS_PASSED)
     version = str(VERSION)
-
-    @override
-    def facts(self, settings: GoldSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            is_scored=False,
-            may_drop=True,
-        )
 
     @override
     def check(self, settings: GoldSettings, site: Site) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
+from components.compute.instruction_sets import features
+from components.compute.layers.kernels import PLAIN, kernels
 from components.errors import ConfigError
-from components.kernels.backend import allowed_backend
-from components.kernels.llvm.native_code import features, supports_native
 
 _DECIDING = ("avx2", "avx512f", "avx512bf16", "avx512vnni", "avxvnni", "amx-tile", "bf16", "i8mm", "sve")
 """Features, in LLVM's names, by which torch, oneDNN or our own kernels choose their products."""
@@ -39,10 +39,10 @@ def describe_kernels() -> str:
         ConfigError: the environment asks for others.
     """
     try:
-        allowed = allowed_backend()
+        chosen = kernels()
     except ValueError as fault:
         raise ConfigError(str(fault)) from None
-    return "onednn" if allowed == "own" and not supports_native() else allowed
+    return PLAIN if chosen is None else chosen.describe()
 
 
 def count_threads() -> int:

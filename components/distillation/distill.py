@@ -22,7 +22,7 @@ from components.errors import ConfigError
 from components.nodes.site import LanguagePairs, OwnData, Site
 from components.run_record import StageRef
 from components.stacking.kinds.train_stack import StackTrainingSettings
-from components.stage_settings import TableOf
+from components.stage_settings import TableOf, key_values
 from components.storage.stages.whole_stage import Product
 from components.text.suggestions import suggest
 from components.training.kinds.model_kind import TrainingKind
@@ -68,6 +68,10 @@ class DistillSettings(DistillationConfig):
         None, description="node of kind targets, whose data set takes the place of data; of: NODE makes one"
     )
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings without those of other learners."""
+        return key_values(self, set().union(*REFINERS.values()))
+
 
 class Distill(TrainingKind[DistillSettings]):
     """Trains a student on its teachers' translations, or on their distributions."""
@@ -83,12 +87,6 @@ class Distill(TrainingKind[DistillSettings]):
         if settings.targets is None:
             digests["data"] = self.data_digest(settings, settings.data, settings.limit)
         return digests
-
-    @override
-    def parameters(self, settings: DistillSettings, site: Site) -> dict[str, Any]:
-        """Return the parameters without those of other learners, and without models."""
-        left_out = set().union(*REFINERS.values())
-        return {k: v for k, v in super().parameters(settings, site).items() if k not in left_out}
 
     @override
     def check(self, settings: DistillSettings, site: Site) -> None:
@@ -169,11 +167,6 @@ class Distill(TrainingKind[DistillSettings]):
         if learner == "speech_translation":
             return _speech_student(name, values, targets)
         return {f"{name}-targets": targets, name: {**values, "targets": f"{name}-targets"}}
-
-    @override
-    def notes(self, settings: DistillSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Name the student."""
-        return [f"student store:{ref.key}"]
 
 
 def _with_data(settings: DistillSettings, source: str) -> DistillSettings:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from components.editing.correction import CORRECTIONS, latest_by_id, read_stored_corrections
 from components.editing.editable_text import EditableText
 from components.editing.lessons import Lesson
-from components.editing.run_texts import SUFFIX, language_of_texts, texts_of_node
+from components.editing.run_texts import language_of_texts, texts_of_node
 from components.errors import ConfigError
+from components.pipeline.editing import SUFFIX
 from components.run_record import NodeRecord, RunRecord, StageRef
 
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 from components.editing.editable_text import EditableText, read_editable_texts
 from components.errors import ConfigError
+from components.pipeline.editing import SUFFIX
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.text.suggestions import did_you_mean
 
 DATA = "data"
-SUFFIX = "-edited"
-"""End of the name of the node that corrects another's texts."""
 
 
 def node_to_edit(run: RunRecord, name: str) -> NodeRecord:

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from components.endpoints.answer_form import AnswerForm, TokenForm
 from components.endpoints.connection import AnswerError
-from components.endpoints.usage import INPUT_TOKENS, OUTPUT_TOKENS
 from components.records import Token
+from components.served_usage import INPUT_TOKENS, OUTPUT_TOKENS
 
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 

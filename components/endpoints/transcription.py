@@ -17,8 +17,8 @@ from components.compute.profiling import note_usage
 from components.endpoints.answer_form import AnswerForm, TokenForm
 from components.endpoints.connection import AnswerError, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
-from components.endpoints.usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.errors import AntiphonError, ModelError
+from components.served_usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -30,6 +30,15 @@ class Sample(NamedTuple):
     source: str
     target: str
     domain: str = ""
+
+
+def list_samples(pairs: Mapping[str, Sequence[tuple[str, str]]]) -> list[Sample]:
+    """Return sentence pairs by language as samples, numbered from 1 in each language."""
+    return [
+        Sample(f"{language}-{number:06d}", language, *pair)
+        for language, rows in pairs.items()
+        for number, pair in enumerate(rows, 1)
+    ]
 
 
 class SampleBatch(NamedTuple):

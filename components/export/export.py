@@ -8,8 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from components.errors import ConfigError
+from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
-from components.export.formats import FORMATS, ExportSettings, TextFile, encode_files
+from components.export.formats import FORMATS, TextFile, encode_files
 from components.export.run_texts import RunTexts
 from components.export.subtitles.cues import Cue
 from components.export.subtitles.rule_check import RuleCheck, check_rules

@@ -2,72 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from components.export.documents.json_files import encode_json, encode_jsonl
-from components.export.documents.plain_text import encode_text
-from components.export.documents.tables import encode_parquet, encode_tsv
-from components.export.documents.word_document import encode_document
+from components.errors import ConfigError
+from components.export.format import ExportSettings, Format
 from components.export.format_names import TextFormat
 from components.export.recording_text import RecordingText, words_of
 from components.export.subtitles.cues import Cue, build_cues_of_blocks
-from components.export.subtitles.rules import SubtitleRules
-from components.export.subtitles.subtitle_files import SubtitleFormat, encode_subtitles
+from components.extensions import Extensions
 from components.files.file_names import safe_name
 from components.text.languages import is_undetermined
 
 
-@dataclass(frozen=True)
-class ExportSettings:
-    """How texts are written.
-
-    Attributes:
-        rules: of subtitles.
-        bilingual: translations with their sources.
-        low: words whose confidence is below it are marked; None: none.
-    """
-
-    rules: SubtitleRules = field(default_factory=SubtitleRules)
-    bilingual: bool = False
-    low: float | None = None
+def _accept_format(name: str, value: str, extension: Any) -> Format:
+    if not isinstance(extension, Format):
+        raise ConfigError(f"expected a Format for {name}, found {value}")
+    return extension
 
 
-class Format(NamedTuple):
-    """A format: what writes it, and whether one file holds all recordings. Subtitles are for speech alone."""
-
-    summary: str
-    encode: Callable[[Sequence[RecordingText], Sequence[Cue], ExportSettings], bytes]
-    is_table: bool = False
-    is_subtitle: bool = False
-
-
-def _encode_txt(texts: Sequence[RecordingText], _: Sequence[Cue], settings: ExportSettings) -> bytes:
-    return encode_text(texts[0], bilingual=settings.bilingual, low=settings.low)
-
-
-def _encode_docx(texts: Sequence[RecordingText], _: Sequence[Cue], settings: ExportSettings) -> bytes:
-    return encode_document(texts[0], bilingual=settings.bilingual, low=settings.low)
-
-
-def _encode_subtitles(
-    form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
-) -> bytes:
-    return encode_subtitles(cues, form, low=settings.low).encode()
-
-
-FORMATS: dict[TextFormat, Format] = {
-    "txt": Format("plain text", _encode_txt),
-    "docx": Format("a table in a Word document", _encode_docx),
-    "srt": Format("subtitles, SubRip", partial(_encode_subtitles, "srt"), is_subtitle=True),
-    "vtt": Format("subtitles, WebVTT", partial(_encode_subtitles, "vtt"), is_subtitle=True),
-    "tsv": Format("a table for spreadsheets", lambda texts, *_: encode_tsv(texts), is_table=True),
-    "jsonl": Format("a line per utterance", lambda texts, *_: encode_jsonl(texts), is_table=True),
-    "json": Format("one recording, as openai-whisper writes it", lambda texts, *_: encode_json(texts[0])),
-    "parquet": Format("a typed table", lambda texts, *_: encode_parquet(texts), is_table=True),
-}
+FORMATS: Extensions[Format] = Extensions("antiphon.formats", "format", _accept_format)
 """Every format by the extension of its files."""
 
 

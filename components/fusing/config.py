@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.compute.machine import dtype_for_key
 from components.refining.config import (
+    ESTIMATE,
     ESTIMATE_DESCRIPTION,
     ESTIMATOR_DESCRIPTION,
     GateName,
     RoundsConfig,
 )
 from components.stacking.config import StackTrainingConfig
-from components.stage_settings import Device, ModelRef, TableOf
+from components.stage_settings import Device, ModelRef, TableOf, key_values
 from components.text.text_confidence import EstimateName
 
 VERSION = 1
@@ -69,6 +71,21 @@ class FuseConfig(BaseModel):
         "auto", description="arithmetic of the model that writes; auto = float32, bfloat16 on CUDA"
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
+
+    @property
+    def uses_estimates(self) -> bool:
+        """Whether texts need the estimates of a fitted estimator."""
+        return self.gate == ESTIMATE
+
+    @property
+    def runs_models(self) -> bool:
+        """Whether models write or judge the texts."""
+        return True
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides the outputs beside models, estimator and device."""
+        unset = {"estimate"} if self.estimate is None else set()
+        return key_values(self, {"dtype", *unset}) | dtype_for_key(self.dtype, self.device)
 
     @property
     def gate_config(self) -> RoundsConfig:

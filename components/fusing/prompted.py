@@ -19,7 +19,11 @@ from components.errors import ConfigError
 from components.fusing.config import FuseConfig
 from components.text.languages import base_of, english_name
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.causal import answer_logits_processors, end_tokens, find_newline_tokens
+from components.translation.backends.causal.model import (
+    answer_logits_processors,
+    end_tokens,
+    find_newline_tokens,
+)
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

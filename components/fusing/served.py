@@ -9,8 +9,8 @@ from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
 from components.fusing.config import FuseConfig
 from components.fusing.prompted import MARKS, Answer, PromptedFuser, Question
-from components.models.references import split_reference
-from components.models.sources.served import is_served, served_model
+from components.models.references import is_elsewhere, split_reference
+from components.models.sources.served import served_model
 from components.text.sanitization import sanitize
 
 
@@ -42,4 +42,4 @@ class ServedFuser(PromptedFuser):
 
 def make_prompted_fuser(config: FuseConfig, store: str | None) -> PromptedFuser:
     """The fuser of a model, served or here."""
-    return ServedFuser(config) if is_served(config.model) else PromptedFuser(config, store)
+    return ServedFuser(config) if is_elsewhere(config.model) else PromptedFuser(config, store)

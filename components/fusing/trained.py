@@ -20,7 +20,7 @@ from components.fusing.prompted import Answer, Question
 from components.stacking.padding import pad_texts
 from components.stacking.training.pre_translation import join_texts
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.seq2seq import to_sentence_translation
+from components.translation.backends.encoder_decoder.model import to_sentence_translation
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

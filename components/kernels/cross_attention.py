@@ -1,14 +1,14 @@
-"""Cross-attention for beams that share keys and values."""
+"""Attention of the few queries of a beam to the keys and values that its rows share, compiled."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from functools import cache
 
 import torch
 from torch import Tensor
 
+from components.compute.layers.kernels import CrossAttention
 from components.kernels.llvm.attention import ARGUMENTS, ROWS, build_attention
 from components.kernels.llvm.ir import LANES
 from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
@@ -16,35 +16,12 @@ from components.kernels.llvm.native_code import ParallelCode, supports_native, t
 MAX_HEAD_WIDTH = 64
 """Width of a head, at most: a query is held in registers."""
 _Arguments = ctypes.c_int64 * len(ARGUMENTS)
-CrossAttention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""Queries, keys, values and mask -> outputs; see :func:`attend`."""
 
 
-def cross_attention_kernel(width: int, dtype: torch.dtype) -> CrossAttention:
-    """The fastest implementation of :func:`attend` for heads of ``width`` numbers of ``dtype`` on this CPU.
-
-    It has no gradient, and the last two dimensions of queries, keys and values must be contiguous.
-    """
+def native_attention(width: int, dtype: torch.dtype) -> CrossAttention | None:
+    """See :meth:`components.compute.layers.kernels.Kernels.attention`."""
     fits = dtype == torch.float32 and width % LANES == 0 and width <= MAX_HEAD_WIDTH
-    return _attend_native if fits and supports_native() else attend
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """softmax(queries @ keys.T / sqrt(width) + mask) @ values, in torch's own operators.
-
-    Args:
-        queries: (n, q, heads, width).
-        keys: (n, heads, S, width).
-        values: (n, heads, S, width).
-        mask: Is added to the logits, (n, q or 1, S); -inf hides a key.
-
-    Returns:
-        (n, q, heads * width).
-    """
-    scaled = queries.transpose(1, 2) * queries.shape[-1] ** -0.5
-    weights = torch.matmul(scaled, keys.transpose(2, 3))
-    weights += mask[:, None]
-    return torch.matmul(weights.softmax(-1), values).transpose(1, 2).flatten(2)
+    return _attend_native if fits and supports_native() else None
 
 
 def _attend_native(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.instruction_sets import features
+from components.compute.layers.kernels import (
+    ACTIVATION_FUNCTIONS,
+    Activation,
+    Arithmetic,
+    CrossAttention,
+    Product,
+)
 from components.kernels import huge_pages
-from components.kernels.llvm.native_code import features
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _ALGORITHMS = {"none": "", "gelu": "none", "relu": "", "silu": ""}
 _NAMES = {"none": "none", "gelu": "gelu", "relu": "relu", "silu": "swish"}
-ACTIVATION_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda y: y,
-    "gelu": functional.gelu,
-    "relu": functional.relu,
-    "silu": functional.silu,
-}
 MIN_ROWS, LARGE_WEIGHT = 4, 2**18
 """Fewer rows than the first are padded to it, for weights of at least the second number of elements."""
 _VNNI = {"avx512vnni", "avxvnni", "amx-int8"}
@@ -51,7 +52,7 @@ class FloatProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`components.kernels.Product`; a new result has the arithmetic's dtype."""
+        """See :class:`.Product`; a new result has the arithmetic's dtype."""
         n = len(rows)
         if n < MIN_ROWS and self._large:
             # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
@@ -78,7 +79,7 @@ class IntegerProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`components.kernels.Product`."""
+        """See :class:`.Product`."""
         rows = rows.float()
         largest = self._largest
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(largest)
@@ -103,7 +104,7 @@ class GatedProduct:
         self._product, self._activate = product, ACTIVATION_FUNCTIONS[activation]
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`components.kernels.Product`."""
+        """See :class:`.Product`."""
         gate, value = self._product(rows).chunk(2, -1)
         return _copy_to(out, self._activate(gate) * value)
 
@@ -117,20 +118,42 @@ def _move_to_huge_pages(packed: Tensor) -> None:
         huge_pages.move_to_huge_pages(torch.ops.mkldnn.data_ptr(packed), torch.ops.mkldnn._nbytes(packed))
 
 
-def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias`` with a weight that is not packed, such as one in training; without a gradient.
+class OneDnnKernels:
+    """oneDNN's products; the rest is torch's."""
 
-    Args:
-        x: (R, in).
-        weight: (out, in).
-        bias: (out,).
+    def describe(self) -> str:
+        """See :meth:`.Kernels.describe`."""
+        return "onednn"
 
-    Returns:
-        (R, out).
+    def pack(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        arithmetic: Arithmetic = "float32",
+        activation: Activation = "none",
+        gated: bool = False,
+    ) -> Product:
+        """See :meth:`.Kernels.pack`."""
+        weight, bias = weight.detach(), None if bias is None else bias.detach()
+        kind = IntegerProduct if arithmetic == "int8" else FloatProduct
+        if gated:
+            return GatedProduct(kind(weight, bias, arithmetic, "none"), activation)
+        return kind(weight, bias, arithmetic, activation)
 
-    Raises:
-        RuntimeError: Torch was built without oneDNN.
-        AttributeError: Torch lacks the operator.
-    """
-    out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return out
+    def multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """See :meth:`.Kernels.multiply`."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return out
+
+    def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
+        """Torch's."""
+        del width, dtype
+        return None
+
+    def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
+        """Torch's."""
+        del scores, out
+        return None
+
+
+KERNELS = OneDnnKernels()

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.instruction_sets import features
 from components.kernels import huge_pages
-from components.kernels.llvm.native_code import Code, ParallelCode, features, supports_native, threads_for
+from components.kernels.llvm.native_code import Code, ParallelCode, supports_native, threads_for
 from components.kernels.llvm.product import ARGUMENTS, UNITS_PER_PASS, build_product
 from components.kernels.llvm.quantize import LARGEST, ZERO, build_quantizer
 from components.kernels.llvm.tile import COLUMNS, ROWS, UNIT_KINDS
@@ -51,7 +52,7 @@ class PackedProduct:
     def __init__(
         self, weight: Tensor, bias: Tensor | None, arithmetic: str, activation: str, gated: bool = False
     ) -> None:
-        """Pack ``weight``; the arguments are those of :func:`components.kernels.pack`."""
+        """Pack ``weight``; the arguments are those of :meth:`.Kernels.pack`."""
         self.arithmetic, self.size = arithmetic, weight.shape[1]
         self.outputs = len(weight) // 2 if gated else len(weight)
         self._units = -(-self.size // UNIT_KINDS[arithmetic].units)

@@ -1,6 +1,6 @@
 """The interface of a metric: counts of each utterance whose sum over a corpus gives the corpus score.
 
-A metric is one file with one class and one row of :data:`~components.metrics.table.METRICS`. Because its
+A metric is one file with one class and one entry of the group ``antiphon.metrics``. Because its
 score is a function of sums, bootstrap, randomization, groups, tuning and attribution are written once for all
 of them.
 """
@@ -143,6 +143,8 @@ class Metric(CorpusScore):
     """A model computes it, which a user names behind a colon; see :mod:`.model_metric`."""
     needs_terms: ClassVar[bool] = False
     """It counts the terms of a list; see :mod:`.terms`."""
+    rank: int = 1000
+    """Its place in lists of scores: the least comes first."""
     sentence_metric: str | None = None
     """Name of the metric that scores single utterances in its place; None where it does so itself."""
 
@@ -164,6 +166,11 @@ class Metric(CorpusScore):
         if not selected.ids:
             return {}
         return dict(zip(selected.ids, self.score(self.statistics(selected)).tolist(), strict=True))
+
+    def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
+        """The metric of outputs with a list of terms; None where it counts none, or not in these outputs."""
+        del terms, output, normalizer
+        return None
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
         """The protocol of a reported score with its interval.

@@ -1,15 +1,16 @@
 """Metrics that a model computes, sentence by sentence: COMET, MetricX, similarity by an encoder.
 
-A row knows everything but its model, which a user names behind a colon: ``comet:hub:Unbabel/wmt22-comet-da``.
-Bound to a scorer (:func:`components.neural_metrics.factory.bind_metric`) it is a metric like any other: the
-statistics of an utterance are its score and 1, and the corpus score is their mean.
+One knows everything but its model, which a user names behind a colon: ``comet:hub:Unbabel/wmt22-comet-da``.
+Bound to a scorer (:func:`components.metrics.table.bind_metric`) it is a metric like any other: the statistics
+of an utterance are its score and 1, and the corpus score is their mean.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -65,28 +66,41 @@ class ModelMetric(Metric):
     """A metric of a model.
 
     Attributes:
-        family: what loads its model.
         scale: reported units per unit of the model: COMET is reported times 100, as tables do.
         about: paper and models, for people.
         example: how a user names it with a model.
-        scorer: the model; None for the row of the table.
+        rank: its place in lists of scores.
+        scorer: the model; None before it is named.
         model: the model and its settings in a line.
     """
 
     name: str
     label: str
     needs: frozenset[Need]
-    family: Literal["comet", "xcomet", "metricx", "similarity", "chat"]
     higher_is_better: bool = True
     ceiling: float = 100.0
     worst: float = 0.0
     scale: float = 100.0
     about: str = ""
     example: str = ""
+    rank: int = 1000
     scorer: SentenceScorer | None = field(default=None, repr=False, compare=False)
     model: str = ""
     output = "translation"
     needs_model: ClassVar[bool] = True
+
+    @abstractmethod
+    def open(self, reference: str, store: str | None, device: str) -> ModelMetric:
+        """The metric with its model, which is loaded at the first score.
+
+        Args:
+            reference: of the model.
+            store: URL of the store, for ``store:KEY``.
+            device: of the model.
+
+        Raises:
+            ModelError: the model is not there, damaged, or of another metric.
+        """
 
     def bind(self, scorer: SentenceScorer, model: str) -> ModelMetric:
         """The metric with its model, which ``model`` describes in a line."""
@@ -131,54 +145,3 @@ def missing_model(name: str, example: str) -> ConfigError:
     return ConfigError(
         f"metric {name}: expected the model that computes it, found none; name it behind a colon: {example}"
     )
-
-
-_COMET = "Rei et al. 2022, https://aclanthology.org/2022.wmt-1.52"
-_KIWI = "Rei et al. 2022, https://aclanthology.org/2022.wmt-1.60"
-_XCOMET = "Guerreiro et al. 2024, https://doi.org/10.1162/tacl_a_00683"
-_METRICX = "Juraska et al. 2024, https://aclanthology.org/2024.wmt-1.35"
-
-BOTH: frozenset[Need] = frozenset({"source", "reference"})
-SOURCE: frozenset[Need] = frozenset({"source"})
-REFERENCE: frozenset[Need] = frozenset({"reference"})
-
-MODEL_METRICS: tuple[ModelMetric, ...] = (
-    ModelMetric(
-        "comet", "COMET", BOTH, "comet", about=_COMET, example="comet:hub:Unbabel/wmt22-comet-da"
-    ),
-    ModelMetric(
-        "cometkiwi", "CometKiwi", SOURCE, "comet", about=_KIWI,
-        example="cometkiwi:hub:Unbabel/wmt22-cometkiwi-da",
-    ),
-    ModelMetric(
-        "xcomet", "xCOMET", BOTH, "xcomet", about=_XCOMET, example="xcomet:hub:Unbabel/XCOMET-XL"
-    ),
-    ModelMetric(
-        "xcomet_qe", "xCOMET-QE", SOURCE, "xcomet", about=_XCOMET,
-        example="xcomet_qe:hub:Unbabel/XCOMET-XL",
-    ),
-    ModelMetric(
-        "metricx", "MetricX", BOTH, "metricx", higher_is_better=False, ceiling=0.0, worst=25.0, scale=1.0,
-        about=_METRICX, example="metricx:hub:google/metricx-24-hybrid-large-v2p6",
-    ),
-    ModelMetric(
-        "metricx_qe", "MetricX-QE", SOURCE, "metricx", higher_is_better=False, ceiling=0.0, worst=25.0,
-        scale=1.0, about=_METRICX, example="metricx_qe:hub:google/metricx-24-hybrid-large-v2p6",
-    ),
-    ModelMetric(
-        "gemba", "GEMBA-DA", SOURCE, "chat", scale=1.0,
-        about="Kocmi and Federmann 2023, https://aclanthology.org/2023.eamt-1.19",
-        example="gemba:served:qwen3",
-    ),
-    ModelMetric(
-        "bertscore", "BERTScore", REFERENCE, "similarity",
-        about="Zhang et al. 2020, https://openreview.net/forum?id=SkeHuCVFDr",
-        example="bertscore:hub:FacebookAI/xlm-roberta-large",
-    ),
-    ModelMetric(
-        "sentence_cosine", "sentence cosine", REFERENCE, "similarity",
-        about="Reimers and Gurevych 2019, https://aclanthology.org/D19-1410",
-        example="sentence_cosine:packaged:all-minilm-l6-v2",
-    ),
-)  # fmt: skip
-"""Metrics that need a model, in the order in which scores are listed."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from components.errors import AntiphonError
 from components.models.adapted_references import split_adapters
-from components.models.adapters.config import ADAPTER_CONFIG
-from components.models.adapters.sources import base_of_adapter, is_adapter
+from components.models.adapters import format_of_folder
 from components.models.checkpoints import architecture_of
 from components.models.references import split_reference
+from components.models.sources import SOURCES
 
 
 def find_architecture(reference: str, store: str | None = None) -> str:
@@ -29,8 +29,9 @@ def find_architecture(reference: str, store: str | None = None) -> str:
         folder = _find_folder(split_adapters(reference)[0], store)
         if folder is None:
             return ""
-        if is_adapter(folder):
-            return find_architecture(base_of_adapter(reference, folder), store)
+        adapter_format = format_of_folder(folder)
+        if adapter_format is not None:
+            return find_architecture(adapter_format.base_of(reference, folder), store)
         return architecture_of(folder)
     except (AntiphonError, OSError):
         return ""
@@ -41,12 +42,4 @@ def _find_folder(reference: str, store: str | None) -> Path | None:
     scheme, name = split_reference(reference)
     if scheme == "path":
         return Path(os.path.expanduser(reference)).absolute()  # noqa: PTH111 - pathlib's raises for ~nobody
-    if scheme == "store":
-        from components.models.sources.store import stage_folder  # noqa: PLC0415
-
-        return stage_folder(name, store, "config.json", ADAPTER_CONFIG)[0]
-    if scheme == "hub":
-        from components.models.sources.hub import configuration_folder  # noqa: PLC0415 - the hub's client
-
-        return configuration_folder(name)
-    return None
+    return SOURCES[scheme].configuration_folder(name, store) if scheme in SOURCES else None

@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError, UnknownModelError
 from components.files.redaction import MASK, redact
+from components.models.sources import SOURCES
 from components.text.suggestions import did_you_mean
 
 MAX_REFERENCE, MAX_DISPLAYED = 4096, 120
 """Characters of a reference at most (the longest path of Linux), and of one in an error."""
-SCHEMES = ("hub", "whisper", "packaged", "sphinx", "onnx", "store", "node", "served")
-# user:password@ without ://, which redact knows
-_USER_INFO = re.compile(rf"^((?:{'|'.join(SCHEMES)}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
+NODE = "node"
+"""Scheme of models that another node of the pipeline makes."""
+
+
+def is_scheme(name: str) -> bool:
+    """Whether references can begin with ``NAME:``."""
+    return name == NODE or name in SOURCES
+
+
+@cache
+def _user_info() -> re.Pattern[str]:
+    """``user:password@`` without ``://``, which :func:`redact` knows, behind a scheme or none."""
+    return re.compile(rf"^((?:{'|'.join([NODE, *SOURCES])}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
 
 def split_reference(reference: str) -> tuple[str, str]:
     """Split a reference into its scheme and the name behind it.
 
     Returns:
-        One of :data:`SCHEMES` and the name, or ``path`` and the whole reference.
+        A scheme and the name, or ``path`` and the whole reference.
 
     Raises:
         ConfigError: It is empty, too long, or holds a line break.
@@ -32,12 +44,18 @@ def split_reference(reference: str) -> tuple[str, str]:
             f"{display_reference(reference)!r}"
         )
     scheme, colon, name = reference.partition(":")
-    return (scheme, name) if colon and scheme in SCHEMES else ("path", reference)
+    return (scheme, name) if colon and is_scheme(scheme) else ("path", reference)
+
+
+def is_elsewhere(reference: str) -> bool:
+    """Whether a model computes on another machine, as a served one, so that none of its weights are here."""
+    scheme, _ = split_reference(reference)
+    return scheme in SOURCES and SOURCES[scheme].is_elsewhere
 
 
 def display_reference(reference: str) -> str:
     """Shorten a reference and mask its secrets, so that a message can show it."""
-    text = _USER_INFO.sub(rf"\1{MASK}@", redact(reference))
+    text = _user_info().sub(rf"\1{MASK}@", redact(reference))
     return text if len(text) <= MAX_DISPLAYED else f"{text[:MAX_DISPLAYED]}…"
 
 

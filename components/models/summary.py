@@ -6,9 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from components.endpoints.endpoint import find_endpoint
 from components.models.adapted_references import parts_of
-from components.models.architectures import SERVED, SPHINX
 from components.models.checkpoints import (
     ADAPTERS,
     count_stored_parameters,
@@ -20,6 +18,7 @@ from components.models.checkpoints import (
 )
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.models.references import split_reference
+from components.models.sources import SOURCES
 from components.records import Checkpoint
 
 MAX_CARD = 1 << 20
@@ -35,10 +34,10 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
     Raises:
         ModelError: A file changed since the checkpoint was resolved.
     """
-    if checkpoint.architecture == SPHINX:
-        return _summarize_sphinx(checkpoint)
-    if checkpoint.architecture == SERVED:
-        return _summarize_served(checkpoint)
+    scheme, _ = split_reference(checkpoint.reference)
+    of_source = SOURCES[scheme].summarize(checkpoint) if scheme in SOURCES else None
+    if of_source is not None:
+        return of_source
     verify(checkpoint, reread=True)
     folder = Path(checkpoint.path)
     configuration = read_json(folder / "config.json")
@@ -70,28 +69,6 @@ def _adapters_of(folder: Path) -> dict[str, str]:
             f"{row['weight']:g} x sha256 {row['sha256'][:12]} (rank {row['rank']}, {row['modules']} modules)"
             for row in rows
         )
-    }
-
-
-def _summarize_sphinx(checkpoint: Checkpoint) -> dict[str, str]:
-    return {
-        "reference": checkpoint.reference,
-        "architecture": "GMM-HMM and n-grams, for pocketsphinx",
-        "where": checkpoint.path,
-        "sha256": checkpoint.sha256,
-        "lineage": ", ".join(checkpoint.lineage) or "none stated",
-    }
-
-
-def _summarize_served(checkpoint: Checkpoint) -> dict[str, str]:
-    endpoint = find_endpoint(split_reference(checkpoint.reference)[1])
-    return {
-        "reference": checkpoint.reference,
-        "architecture": "behind an OpenAI-compatible endpoint",
-        "model": endpoint.model,
-        "where": endpoint.url,
-        "key": "set" if endpoint.key.get_secret_value() else "none",
-        "sha256": checkpoint.sha256,
     }
 
 

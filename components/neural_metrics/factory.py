@@ -1,4 +1,4 @@
-"""A metric's name and model -> the metric with its scorer; models stay in memory."""
+"""A metric and its model -> the metric with its scorer; models stay in memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from components.compute.model_cache import model_cache
 from components.endpoints.chat import open_chat
 from components.errors import ModelError, to_one_line
 from components.files.json_text import parse_json
-from components.metrics.metric import Metric
-from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
-from components.metrics.table import get_metric, get_model_metric
 from components.models.architectures import COMET, METRICX, SERVED
 from components.models.checkpoints import read_json
 from components.models.loaders.loading import load_transformers
@@ -28,6 +25,7 @@ from components.networks.comet import RegressionNetwork, UnifiedNetwork
 from components.neural_metrics.comet import RegressionScorer, UnifiedScorer
 from components.neural_metrics.gemba import GembaScorer
 from components.neural_metrics.metricx import MetricXScorer
+from components.neural_metrics.neural_metric import NeuralMetric
 from components.neural_metrics.similarity import (
     BertScorer,
     SentenceCosineScorer,
@@ -39,51 +37,26 @@ from components.records import Checkpoint
 XCOMET_CLASS = "xcomet_metric"
 
 
-def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Metric:
-    """The metric of ``NAME`` or ``NAME:MODEL``, with its model loaded at the first score.
+def is_xcomet(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is an xCOMET."""
+    return checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
 
-    Args:
-        text: as a user writes it.
-        store: URL of the store, for ``store:KEY``.
-        device: of the model.
+
+def open_metric(row: NeuralMetric, reference: str, store: str | None, device: str) -> ModelMetric:
+    """A metric with its model, which is loaded at the first score; see :meth:`ModelMetric.open`.
 
     Raises:
-        ConfigError: there is no such metric, or a model is missing or too many.
         ModelError: the model is not there, damaged, or of another metric.
     """
-    name, reference = split_metric(text)
-    if reference is None:
-        return get_metric(name)
-    row = get_model_metric(text)
     checkpoint = models.resolve(reference, store)
     validate(row, checkpoint)
     return row.bind(_LazyScorer(row, checkpoint, str(pick_device(device))), describe(row, checkpoint))
 
 
-def bind_quality_metric(reference: str, store: str | None = None, device: str = "auto") -> ModelMetric:
-    """The metric that a model computes without a reference: CometKiwi, xCOMET, MetricX, or a served judge.
-
-    Raises:
-        ModelError: the model is not there, damaged, or computes none.
-    """
-    checkpoint = models.resolve(reference, store)
-    is_xcomet = checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
-    if checkpoint.architecture == SERVED:
-        return _bind_model(f"gemba:{reference}", store, device)
-    name = "metricx_qe" if checkpoint.architecture == METRICX else "xcomet_qe" if is_xcomet else "cometkiwi"
-    return _bind_model(f"{name}:{reference}", store, device)
-
-
-def _bind_model(text: str, store: str | None, device: str) -> ModelMetric:
-    metric = bind_metric(text, store, device)
-    assert isinstance(metric, ModelMetric)
-    return metric
-
-
 class _LazyScorer:
     """Loads its model when something is scored, so that stored scores are read without it."""
 
-    def __init__(self, row: ModelMetric, checkpoint: Checkpoint, device: str) -> None:
+    def __init__(self, row: NeuralMetric, checkpoint: Checkpoint, device: str) -> None:
         self._row, self._checkpoint, self._device = row, checkpoint, device
 
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
@@ -92,7 +65,7 @@ class _LazyScorer:
         return load_scorer(self._row, self._checkpoint, self._device).score(samples)
 
 
-def load_scorer(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+def load_scorer(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     """The scorer of a metric, resident in this process; of a served judge, one that asks today's endpoint."""
     if checkpoint.architecture == SERVED:
         return FAMILIES[row.family](row, checkpoint, device)
@@ -100,7 +73,7 @@ def load_scorer(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     return model_cache.get(key, lambda: FAMILIES[row.family](row, checkpoint, device))
 
 
-def describe(row: ModelMetric, checkpoint: Checkpoint) -> str:
+def describe(row: NeuralMetric, checkpoint: Checkpoint) -> str:
     """Model and settings in a line, for signatures; the model is not loaded."""
     name = checkpoint.reference if ":" in checkpoint.reference else Path(checkpoint.reference).name
     facts = [f"model:{name}@{checkpoint.sha256[:12]}"]
@@ -116,7 +89,7 @@ def describe(row: ModelMetric, checkpoint: Checkpoint) -> str:
     return "|".join(facts)
 
 
-def validate(row: ModelMetric, checkpoint: Checkpoint) -> None:
+def validate(row: NeuralMetric, checkpoint: Checkpoint) -> None:
     """Refuse a model that computes another metric, or reads what the metric does not have: ModelError."""
     expected = {"comet": COMET, "xcomet": COMET, "metricx": METRICX, "chat": SERVED}.get(row.family)
     kind = checkpoint.architecture
@@ -155,7 +128,7 @@ def _readable(settings: dict[str, Any]) -> list[frozenset[str]]:
     return [source, both] if "ref" in settings["input_segments"] else [source]
 
 
-def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+def _load_comet(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     settings = _settings(checkpoint)
     folder = Path(checkpoint.path)
     kind = settings["class_identifier"]
@@ -177,17 +150,17 @@ def _load_comet(row: ModelMetric, checkpoint: Checkpoint, device: str) -> Senten
     return UnifiedScorer(network, tokenizer, severities, is_xcomet=kind == XCOMET_CLASS)
 
 
-def _load_metricx(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+def _load_metricx(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     model, _ = load_transformers(checkpoint, "seq2seq", device)
     return MetricXScorer(model, load_tokenizer(Path(checkpoint.path)))
 
 
-def _open_judge(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+def _open_judge(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     del row, device
     return GembaScorer(open_chat(split_reference(checkpoint.reference)[1], again=True))
 
 
-def _load_similarity(row: ModelMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
+def _load_similarity(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
     refuse_other_pooling(Path(checkpoint.path))
     model, tokenizer = load_transformers(checkpoint, "encoder", device)
     if row.name == "sentence_cosine":
@@ -230,7 +203,7 @@ def refuse_other_pooling(folder: Path) -> None:
         raise ModelError(f"{modules}: expected {', '.join(known)}, found {other[0]}; use another encoder")
 
 
-FAMILIES: dict[str, Callable[[ModelMetric, Checkpoint, str], SentenceScorer]] = {
+FAMILIES: dict[str, Callable[[NeuralMetric, Checkpoint, str], SentenceScorer]] = {
     "comet": _load_comet,
     "xcomet": _load_comet,
     "metricx": _load_metricx,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from types import MappingProxyType
+from typing import Any
 
 from components.nodes.site import Sort
 from components.records import NBest
+
+POOLS = "pools"
+"""The kind of the analysis of what nodes choose from."""
 
 
 class Mode(Enum):
@@ -110,9 +115,12 @@ class Facts:
         needs_speech: whether a data set without any speech is refused where no node gives it some.
         estimators: fitted estimators whose estimates its texts have: ``node:NAME`` or finished ones.
         needs_unseen: whether estimates that it reads must come from estimators that have not seen its data.
+        features: that its hypotheses may have beside those of its inputs; ``share:`` stands for all names
+            that begin so. None where they are not known before it runs.
         list_length: hypotheses of its lists at most, where it searches or draws several.
         candidates: gives the different texts that it chooses from, of the lists that it reads; their oracles
             are scored beside it.
+        analyses: kinds of analyses (``antiphon.analyses``) that a run of it gets once it is scored.
         is_scored: whether its texts are scored wherever there are references.
         may_drop: whether it may give None for an item, which drops the utterance.
         keeps_spoken: whether it gives speech unchanged; where all data are spoken, the node is left out.
@@ -138,9 +146,24 @@ class Facts:
     needs_speech: bool = False
     estimators: tuple[str, ...] = ()
     needs_unseen: bool = False
+    features: Collection[str] | None = None
     list_length: int = 1
     candidates: Callable[[Sequence[NBest]], list[str]] | None = None
+    analyses: tuple[str, ...] = ()
     is_scored: bool = True
     may_drop: bool = False
     keeps_spoken: bool = False
     description: str = ""
+
+    @property
+    def all_analyses(self) -> tuple[str, ...]:
+        """The analyses that a run of it gets; what chooses, or gives lists, has its oracles scored."""
+        has_pools = self.candidates is not None or self.list_length > 1
+        return (*self.analyses, *((POOLS,) if has_pools else ()))
+
+
+def state(**facts: Any) -> Mapping[str, Any]:
+    """Return facts that are the same whatever a kind's settings; TypeError for a name that is none."""
+    if unknown := facts.keys() - {field.name for field in fields(Facts)}:
+        raise TypeError(f"expected fields of Facts, found {', '.join(sorted(unknown))}")
+    return MappingProxyType(facts)

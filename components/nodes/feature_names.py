@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.endpoints.usage import COUNTS
 from components.number_ranges import LOG_PROBABILITY, NONNEGATIVE, PROBABILITY, Range
+from components.served_usage import COUNTS
 
 _COUNTS: dict[str, Range] = dict.fromkeys(("rank", "cut", *COUNTS), NONNEGATIVE)
 _OF_RECOGNIZERS: dict[str, Range] = {

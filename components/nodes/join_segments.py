@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from typing_extensions import override
 
 from components.errors import DataError
 from components.files.files import write_bytes
-from components.nodes.facts import Facts, Mode
+from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import NodeSettings, Site
 from components.records import Hypothesis, NBest
@@ -35,13 +34,7 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
     inputs = (4, 4)
     mode = Mode.WHOLE
     version = "segments/1"
-
-    @override
-    def facts(self, settings: JoinSegmentsSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            is_scored=False,
-        )
+    stated = state(is_scored=False)
 
     @override
     def make(

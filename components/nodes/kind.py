@@ -8,13 +8,14 @@ outcomes. The reader, the plan, the executor and the report know nothing else of
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from components.nodes.facts import Carry, Facts, Items, Language, Mode
+from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
 from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site, Sort
 from components.run_record import StageRef
 from components.stage_settings import key_values, marked, resolve_files
@@ -39,20 +40,19 @@ class Kind(ABC, Generic[S]):
     mode: ClassVar[Mode] = Mode.PER_ITEM
     items: ClassVar[Items] = Items()
     language: ClassVar[Language] = Language.READ
-    features: ClassVar[Collection[str] | None] = None
-    """Features that its hypotheses may have beside those of its inputs; ``share:`` stands for all names that
-    begin so. None where they are not known before it runs."""
+    stated: ClassVar[Mapping[str, Any]] = state()
+    """Fields of :class:`Facts` that are the same whatever its settings."""
     version: ClassVar[str] = ""
     """Of the code that decides the outputs; it changes when they do."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """The distributions whose versions decide the outputs."""
 
     def facts(self, settings: S) -> Facts:
-        """Return what the settings decide: what their markers say, unless a kind knows more.
+        """Return what the settings decide: their markers and what is ``stated``, unless a kind knows more.
 
         A kind that does gives ``replace(super().facts(settings), ...)``.
         """
-        return Facts(
+        facts = Facts(
             version=self.version,
             libraries=self.libraries,
             gives=self.gives,
@@ -64,6 +64,7 @@ class Kind(ABC, Generic[S]):
             device=next(iter(marked(settings, "device").values()), "cpu"),
             reads_source=self.items.carry is Carry.SOURCE,
         )
+        return replace(facts, **self.stated)
 
     def resolve_paths(self, settings: S, folder: Path) -> S:
         """Return settings whose relative paths start at ``folder``, that of the pipeline's file."""

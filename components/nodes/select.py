@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from typing_extensions import override
 
-from components.nodes.facts import Carry, Items, Language, Need
+from components.nodes.facts import Carry, Items, Language, Need, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
 from components.records import NBest, Outcome, Quarantined
@@ -26,7 +26,7 @@ class Select(Kind[SelectSettings]):
     summary = "of each utterance the first of several nodes that has it"
     settings = SelectSettings
     inputs = (1, 64)
-    features = ()
+    stated = state(features=())
     items = Items(Carry.INPUTS, Need.ANY)
     language = Language.SAME
     version = str(VERSION)

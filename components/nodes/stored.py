@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pydantic import Field
 from typing_extensions import override
 
 from components.errors import StoreError
-from components.nodes.facts import Facts, Language
+from components.nodes.facts import Language, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, NodeSettings, Site
 from components.stage_settings import StageKey
@@ -29,14 +27,8 @@ class Stored(Kind[StoredSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     version = "stored"  # that of the code stands in the plan of the stored stage
-
-    @override
-    def facts(self, settings: StoredSettings) -> Facts:
-        # There may be several hypotheses, as in the run that computed them.
-        return replace(
-            super().facts(settings),
-            list_length=2,
-        )
+    # There may be several hypotheses, as in the run that computed them, and estimates.
+    stated = state(list_length=2, analyses=("confidence",))
 
     @override
     def build(self, settings: StoredSettings, site: Site) -> Component:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,29 +17,23 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.files.digests import file_digest
-from components.nodes.facts import Carry, Facts, Items, Language
-from components.nodes.kind import Kind
-from components.nodes.site import Component, NodeSettings, Site
+from components.nodes.site import Component, Site
 from components.own_code import code_permission
+from components.own_code.own_code import OwnCode, OwnCodeSettings
 from components.own_code.own_program import OwnProgram
-from components.own_code.plain_records import Gives
-from components.stage_settings import FilePath, Unkeyed
+from components.stage_settings import FilePath, Unkeyed, key_values, marked
 
 VERSION = 2
 """Version of the records that programs read, and of how their answers are read."""
 
 
-class CommandSettings(NodeSettings):
+class CommandSettings(OwnCodeSettings):
     """The program and the format of its input and output."""
 
     run: tuple[str, ...] = Field(min_length=1, description="the program and its arguments; no shell")
     format: Literal["jsonl", "text"] = Field(
         "jsonl", description="jsonl: an object per utterance in and out; text: a line of text in and out"
     )
-    gives: Gives = Field(
-        "text", description="text; table (a number or a way each); speech (an audio file each)"
-    )
-    ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
     timeout: Unkeyed[float] = Field(
         60.0, gt=0, le=86400, description="seconds for one start, which reads 32 utterances; in no key"
     )
@@ -55,42 +48,31 @@ class CommandSettings(NodeSettings):
             raise ValueError(f"expected a list such as [sed, s/a/b/], as there is no shell, found {value!r}")
         return value
 
+    @property
+    def sees_names(self) -> bool:
+        """Whether its records name the nodes that they come from; lines of text do not."""
+        return self.format == "jsonl"
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings; files among the arguments by their roles."""
+        roles = {path: role for role, path in marked(self, "file").items()}
+        run = [Path(self.run[0]).name, *(roles.get(argument, argument) for argument in self.run[1:])]
+        return key_values(self) | {"run": run}
+
     @model_validator(mode="after")
     def _check_format(self) -> CommandSettings:
         if self.format == "text" and self.gives == "speech":
             raise ValueError("format: expected jsonl where a program gives speech, found text")
-        if self.ways and self.gives != "table":
-            raise ValueError(f"ways: expected gives: table, found {self.gives}")
         return self
 
 
-class Command(Kind[CommandSettings]):
+class Command(OwnCode[CommandSettings]):
     """Runs a program that reads and writes one line per utterance."""
 
     name = "command"
     summary = "a program of your own"
     settings = CommandSettings
-    reads = ("speech", "text", "table")
-    inputs = (1, 16)
-    items = Items(Carry.SOURCE)
-    language = Language.MAY_BE_WRITTEN
     version = str(VERSION)
-
-    @override
-    def facts(self, settings: CommandSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            gives=settings.gives,
-            ways=settings.ways,
-            device=None,
-        )
-
-    @override
-    def parameters(self, settings: CommandSettings, site: Site) -> dict[str, Any]:
-        roles = {path: role for role, path in self.facts(settings).files.items()}
-        run = [Path(settings.run[0]).name, *(roles.get(a, a) for a in settings.run[1:])]
-        called = {"called": list(site.called)} if settings.format == "jsonl" else {}
-        return super().parameters(settings, site) | {"run": run} | called
 
     @override
     def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:

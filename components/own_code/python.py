@@ -13,24 +13,22 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.facts import Carry, Facts, Items, Language
-from components.nodes.kind import Kind
-from components.nodes.site import Component, NodeSettings, Site
+from components.nodes.facts import Facts
+from components.nodes.site import Component, Site
 from components.own_code import code_permission, own_function
-from components.own_code.plain_records import Gives
+from components.own_code.own_code import OwnCode, OwnCodeSettings
 from components.stage_settings import Device, FilePath, Unkeyed
 
 VERSION = 1
 """Version of the records that functions read, and of how their answers are read."""
 
 
-class PythonSettings(NodeSettings):
+class PythonSettings(OwnCodeSettings):
     """The function and its arguments."""
 
     file: FilePath | None = Field(None, description="a Python file; its bytes are part of the stage's key")
@@ -38,10 +36,6 @@ class PythonSettings(NodeSettings):
         None, description="or an installed distribution; its version is part of the key"
     )
     function: str = Field(description="of the file; of a package module:name")
-    gives: Gives = Field(
-        "text", description="text; table (a number or a way each); speech (an audio file each)"
-    )
-    ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
     batch: bool = Field(False, description="the function takes a list of records and gives a list of answers")
     arguments: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="further arguments of the function, by name"
@@ -60,21 +54,15 @@ class PythonSettings(NodeSettings):
             raise ValueError("expected file or package, one of the two")
         if self.package is not None and not all(self.function.partition(":")):
             raise ValueError(f"function: expected module:name of the package, found {self.function!r}")
-        if self.ways and self.gives != "table":
-            raise ValueError(f"ways: expected gives: table, found {self.gives}")
         return self
 
 
-class Python(Kind[PythonSettings]):
+class Python(OwnCode[PythonSettings]):
     """Calls a function with plain records."""
 
     name = "python"
     summary = "a function of your own"
     settings = PythonSettings
-    reads = ("speech", "text", "table")
-    inputs = (1, 16)
-    items = Items(Carry.SOURCE)
-    language = Language.MAY_BE_WRITTEN
     version = str(VERSION)
 
     @override
@@ -82,15 +70,9 @@ class Python(Kind[PythonSettings]):
         package = () if settings.package is None else (settings.package,)
         return replace(
             super().facts(settings),
-            gives=settings.gives,
-            ways=settings.ways,
             libraries=(*package, *settings.libraries),
             device=settings.device if "torch" in settings.libraries else None,
         )
-
-    @override
-    def parameters(self, settings: PythonSettings, site: Site) -> dict[str, Any]:
-        return super().parameters(settings, site) | {"called": list(site.called)}
 
     @override
     def check(self, settings: PythonSettings, site: Site) -> None:

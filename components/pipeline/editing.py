@@ -7,14 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.editing.corrections_stage import KIND as CORRECTIONS
-from components.editing.kinds.edit import ROLE
-from components.editing.run_texts import SUFFIX
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import values_of
 from components.text.suggestions import suggest
+
+ROLE = "corrections"
+"""The setting by which an edit names the node that has its corrections."""
+SUFFIX = "-edited"
+"""What follows the name of a node in that of its edit."""
 
 
 class NodeEdit(BaseModel):
@@ -72,13 +74,13 @@ def _gives_text(pipeline: Pipeline, name: str) -> bool:
 
 def _insert_edit(pipeline: Pipeline, edit: NodeEdit) -> Pipeline:
     check_editable(pipeline, edit.node)
-    edited, corrections = f"{edit.node}{SUFFIX}", f"{edit.node}-{CORRECTIONS}"
+    edited, corrections = f"{edit.node}{SUFFIX}", f"{edit.node}-{ROLE}"
     values = values_of(pipeline)
     nodes: dict[str, dict[str, Any]] = {}
     for name, definition in values["nodes"].items():
         nodes[name] = redirect_reads(definition, edit.node, edited)
         if name == edit.node:
-            nodes[corrections] = {"kind": CORRECTIONS, "key": edit.corrections}
+            nodes[corrections] = {"kind": "corrections", "key": edit.corrections}
             nodes[edited] = {"kind": "edit", "of": name, ROLE: corrections}
     outputs = {role: edited if name == edit.node else name for role, name in values["outputs"].items()}
     return read_pipeline({**values, "nodes": nodes, "outputs": outputs}, folder=pipeline.folder)

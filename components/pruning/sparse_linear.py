@@ -22,8 +22,8 @@ from torch.sparse import (
     to_sparse_semi_structured,
 )
 
+from components.compute.layers.packed_linear import build_linear
 from components.errors import ConfigError
-from components.kernels.packed_linear import build_linear
 from components.pruning.masks import BLOCK, Pattern
 
 CALLS = 50

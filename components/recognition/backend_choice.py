@@ -9,11 +9,13 @@ from typing import TypeVar
 from components.models.adapted_references import split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.models.references import split_reference
-from components.recognition.backends import BACKENDS
+from components.recognition.backends import BACKENDS, takes
 from components.recognition.backends.backend import Backend
 from components.recognition.config import AUTO, RecognitionConfig
 
 C = TypeVar("C", bound=RecognitionConfig)
+DEFAULT = "whisper"
+"""The backend of a model of which nothing says what it is: its check then says what is wrong."""
 NOTHING_MADE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -26,25 +28,30 @@ def infer_backend(reference: str, store: str | None, made: Mapping[str, str] = N
         made: Architecture of each model ``node:NAME`` that another node makes.
 
     Returns:
-        The first row that takes its scheme where no configuration says more: the check of the model then
-        says what is wrong.
+        :data:`DEFAULT` where no configuration says more.
     """
     base, names = split_adapters(reference)[0], _names_by_scheme(reference)
     if len(names) == 1:
         return names[0]
     architecture = (made.get(base) or find_architecture(base, store)).lower()
     readers = (name for name in names if architecture.startswith(BACKENDS[name].architectures))
-    return next(readers, names[0])
+    return next(readers, DEFAULT)
 
 
 def _names_by_scheme(reference: str) -> list[str]:
     scheme = split_reference(split_adapters(reference)[0])[0]
-    return [name for name, row in BACKENDS.items() if scheme in row.schemes]
+    return [name for name, row in BACKENDS.items() if takes(row, scheme) and not row.only_by_name]
 
 
 def stated_backend(config: RecognitionConfig) -> str:
-    """Return the backend that is set, else the first that takes the model's scheme; no model is looked at."""
-    return _names_by_scheme(config.model)[0] if config.backend == AUTO else config.backend
+    """Return the backend that is set, else the only one that takes the model's scheme, else the default.
+
+    No model is looked at.
+    """
+    if config.backend != AUTO:
+        return config.backend
+    names = _names_by_scheme(config.model)
+    return names[0] if len(names) == 1 else DEFAULT
 
 
 def with_backend(config: C, store: str | None = None, made: Mapping[str, str] = NOTHING_MADE) -> C:

@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backend_choice import backend_of, with_backend
-from components.recognition.backends import BACKENDS
+from components.recognition.backends import BACKENDS, names_where, takes
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.decoder import Request
 from components.records import Checkpoint
@@ -39,13 +39,13 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         )
     refuse_guides(config)
     if config.word_times and not backend.times_words:
-        names = " or ".join(name for name, row in BACKENDS.items() if row.times_words)
+        names = names_where("times_words")
         raise ConfigError(f"word_times: expected backend {names}, found {config.backend}, which gives none")
     device = resolve_device_name(config.device)
     if config.dtype == "int8" and device != "cpu" and backend.packs_weights:
         raise ConfigError(f"dtype: int8 needs a CPU with oneDNN's int8 kernels, found {device}; use float32")
     scheme, _ = split_reference(config.model)
-    if scheme not in backend.schemes:
+    if not takes(backend, scheme):
         raise _wrong_model(config.backend, config.model)
     models.check(config.model, store, served=backend.is_elsewhere)
     if config.terms is not None:
@@ -78,7 +78,7 @@ def refuse_guides(config: RecognitionConfig) -> None:
     backend = backend_of(config)
     for setting in ("sampling", "entropies", "terms", "ctc", "language_model"):
         if getattr(config, setting) and not backend.searches_here:
-            names = " or ".join(name for name, row in BACKENDS.items() if row.searches_here)
+            names = names_where("searches_here")
             raise ConfigError(
                 f"{setting}: expected backend {names}, found {config.backend}, which decodes by itself"
             )
@@ -100,14 +100,11 @@ def validate_model(config: RecognitionConfig, store: str | None, requests: Seque
     check_backend(config.backend, checkpoint)
     if config.draft is not None:
         _check_draft(config.draft, checkpoint, store)
-    require_files = BACKENDS[config.backend].require_files
-    if require_files is not None:
-        require_files(checkpoint)
+    backend = BACKENDS[config.backend]
+    backend.require_files(checkpoint)
     if config.ctc is not None:
         check_backend("ctc", models.resolve(config.ctc.model, store))
-    check_requests = BACKENDS[config.backend].check_requests
-    if check_requests is not None:
-        check_requests(checkpoint, requests)
+    backend.check_requests(checkpoint, requests)
 
 
 def _check_draft(draft: str, checkpoint: Checkpoint, store: str | None) -> None:
@@ -142,8 +139,8 @@ def check_backend(name: str, checkpoint: Checkpoint) -> None:
 
 
 def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
-    readers = (other for other, row in BACKENDS.items() if architecture.startswith(row.architectures))
-    reader = next(readers, None)
+    rows = ((other, row) for other, row in BACKENDS.items() if not row.only_by_name)
+    reader = next((other for other, row in rows if architecture.startswith(row.architectures)), None)
     if reader:
         advice = f"leave backend out, or set backend: {reader}"
     elif architecture:

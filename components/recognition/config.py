@@ -11,22 +11,10 @@ from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, 
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import Device, FilePath, ModelRef, StageSettings
+from components.text.extension_choice import ExtensionChoice
 
 AUTO: Final = "auto"
-BackendName = Literal[
-    "auto",
-    "whisper",
-    "transformers",
-    "faster-whisper",
-    "pocketsphinx",
-    "served",
-    "ctc",
-    "transducer",
-    "seq2seq",
-    "audio-lm",
-    "onnx-asr",
-]
-"""Names of the rows of :data:`components.recognition.backends.BACKENDS`, and ``auto``."""
+BackendName = Annotated[str, ExtensionChoice("antiphon.recognizers", AUTO)]
 
 
 NGRAM_VERSION = "2"

@@ -1,4 +1,4 @@
-"""A configuration -> a recognizer. The backends are the rows of :data:`~.backends.BACKENDS`."""
+"""A configuration -> a recognizer. The backends are :data:`~.backends.BACKENDS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from components.compute.machine import resolve_dtype_name
 from components.compute.model_cache import model_cache
 from components.errors import ConfigError
 from components.models import resolve
-from components.models.architectures import SERVED
 from components.recognition.backend_choice import with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend, refuse_guides
@@ -82,7 +81,7 @@ def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
     check_backend(config.backend, checkpoint)
     backend = BACKENDS[config.backend]
     device = pick_device(config.device)
-    if checkpoint.architecture == SERVED:  # its endpoint and its key may be others by the next run
+    if backend.is_elsewhere:
         return backend.load(checkpoint, config, device)
     dtype = resolve_dtype_name(config.dtype, config.device, backend.half)
     config = config.model_copy(update={"dtype": dtype})

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import torch
 
 from components.compute.machine import resolve_device_name
-from components.kernels.threads import get_executor
+from components.compute.threads import get_executor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -16,7 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from components.errors import ConfigError
 from components.metrics.model_metric import Sample
-from components.neural_metrics.factory import bind_quality_metric
+from components.neural_metrics.quality_metric import bind_quality_metric
 from components.records import Utterance
 from components.refining.config import RoundsConfig
 from components.refining.text_estimators import (

@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION, SERVED
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
-from components.neural_metrics.factory import bind_quality_metric
+from components.neural_metrics.quality_metric import bind_quality_metric
 from components.refining import acceptance
 from components.refining.config import ESTIMATE, MODEL_GATES, RefineConfig, RoundsConfig
 from components.refining.fitted_estimates import check_estimator

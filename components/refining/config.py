@@ -110,6 +110,11 @@ class RoundsConfig(BaseModel):
         """Whether texts need the estimates of a fitted estimator."""
         return self.gate == ESTIMATE or self.stop_estimate is not None
 
+    @property
+    def runs_models(self) -> bool:
+        """Whether models write or judge the texts."""
+        return True
+
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides a round's outputs beside models, estimator and device.
 

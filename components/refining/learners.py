@@ -30,8 +30,8 @@ from components.training.config import TrainingConfig
 from components.training.examples import batches
 from components.training.initialization import require_initial_model
 from components.training.learners.translation_learner import TranslationLearner
-from components.translation.backends.edit_diffusion import EditDiffusionBackend, translate_all
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.edit_diffusion.model import EditDiffusionBackend, translate_all
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)

@@ -19,8 +19,8 @@ from components.refining.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.refining.served_self_refine import make_self_refiner
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.edit_diffusion import EditDiffusionBackend
-from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.backends.edit_diffusion.model import EditDiffusionBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

@@ -15,14 +15,14 @@ from typing import NamedTuple
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.searches.search import search
-from components.endpoints.usage import add_counts
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.decisions import Proposal
+from components.served_usage import add_counts
 from components.text.languages import UNDETERMINED, english_name, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize
-from components.translation.backends.causal import answer_logits_processors, find_newline_tokens
+from components.translation.backends.causal.model import answer_logits_processors, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from components.endpoints.chat import open_chat
 from components.endpoints.connection import AnswerError
 from components.endpoints.prompt_data import as_prompt_data
-from components.models.references import split_reference
-from components.models.sources.served import is_served, served_model
+from components.models.references import is_elsewhere, split_reference
+from components.models.sources.served import served_model
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.self_refine import PROMPT_LABELS, Line, SelfRefiner, find_examples, read_prompt_file
@@ -46,4 +46,4 @@ class ServedSelfRefiner(SelfRefiner):
 
 def make_self_refiner(config: RefineConfig, store: str | None) -> SelfRefiner:
     """The refiner of a model, served or here."""
-    return ServedSelfRefiner(config) if is_served(config.model) else SelfRefiner(config, store)
+    return ServedSelfRefiner(config) if is_elsewhere(config.model) else SelfRefiner(config, store)

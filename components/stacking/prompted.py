@@ -14,7 +14,8 @@ import numpy as np
 from components.errors import ConfigError, RecordError
 from components.models import resolve
 from components.recognition import checks
-from components.recognition.backends import windowed
+from components.recognition.backends import BACKENDS
+from components.recognition.backends.windowed import WindowedBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
 from components.recognition.windowed.decoder import Request, Window, WindowDecoder
@@ -35,7 +36,9 @@ class PromptedTranslator:
         recognition = recognition_config_of(config)
         self.config, self.checkpoint = config, resolve(recognition.model, store)
         loaded = load_resident(self.checkpoint, recognition)
-        decoder = windowed.build_decoder(recognition, loaded, self.checkpoint)
+        backend = BACKENDS[recognition.backend]
+        assert isinstance(backend, WindowedBackend)
+        decoder = backend.build_decoder(recognition, loaded, self.checkpoint)
         if "sound" in config.ablate:
             decoder = _DeafDecoder(decoder)
         self._recognizer = WindowRecognizer(recognition, decoder, self.checkpoint, "stack")

@@ -22,7 +22,7 @@ from components.errors import ConfigError, DataError, ModelError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.methods import METHODS, StackMethod, StackSource
-from components.translation.backends.seq2seq import to_sentence_translation
+from components.translation.backends.encoder_decoder.model import to_sentence_translation
 
 STAGE = "stack"
 

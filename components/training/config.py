@@ -225,3 +225,8 @@ class TrainingConfig(StageSettings):
         title="Compile",
         description="compile the model's forward pass for training (torch.compile); needs a C++ compiler",
     )
+
+    @property
+    def extra_libraries(self) -> tuple[str, ...]:
+        """Distributions that decide the outputs beside those of every training."""
+        return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components.stage_settings import Seed
 
@@ -23,3 +23,10 @@ class CtcTrainingConfig(BaseModel):
     patience: int = Field(8, ge=1, description="evaluations without a better word accuracy before it stops")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="dropout in the head")
     threads: int = Field(1, ge=1, le=256, description="CPU threads; their number decides the last bits")
+
+    @field_validator("kernel")
+    @classmethod
+    def _has_a_middle(cls, frames: int) -> int:
+        if frames % 2 == 0:
+            raise ValueError(f"expected an odd number of frames, found {frames}")
+        return frames

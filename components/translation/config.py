@@ -10,6 +10,7 @@ from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, 
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import Device, FilePath, ModelRef, StageSettings
+from components.text.extension_choice import ExtensionChoice
 
 VERSION = 6
 """Of the translator: changes when its outputs do."""
@@ -60,10 +61,10 @@ class TranslationConfig(StageSettings):
         description="LoRA of PEFT that is merged into the model: hub:, store:, node: or a folder; several "
         "with weights as {REFERENCE: WEIGHT, ...}; the same as model BASE+WEIGHT*ADAPTER",
     )
-    backend: Literal["torch", "ctranslate2"] = Field(
+    backend: Annotated[str, ExtensionChoice("antiphon.translators", "torch")] = Field(
         "torch",
-        description="torch = our search; ctranslate2 = CTranslate2's, with an encoder-decoder model that is "
-        "converted at first use (extra 'fast')",
+        description="torch = what reads the model, by our search where weights are here; ctranslate2 = "
+        "CTranslate2's search, with an encoder-decoder model that is converted at first use (extra 'fast')",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per sentence; 1 is greedy")
     n_best: int = Field(

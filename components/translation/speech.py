@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from components.errors import ConfigError
 from components.recognition import factory
 from components.recognition.backend_choice import backend_of, with_backend
-from components.recognition.backends import BACKENDS
+from components.recognition.backends import BACKENDS, names_where
 from components.recognition.checks import is_english_only
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
@@ -59,7 +59,7 @@ def check(config: RecognitionConfig, store: str | None = None) -> None:
     """Refuse a backend that cannot translate. ConfigError."""
     config = with_backend(config, store)
     if not BACKENDS[config.backend].translates:
-        names = " or ".join(name for name, row in BACKENDS.items() if row.translates)
+        names = names_where("translates")
         raise ConfigError(f"expected backend {names} for speech translation, found {config.backend}")
     for setting in ("ctc", "language_model"):
         if getattr(config, setting) is not None:
@@ -68,7 +68,7 @@ def check(config: RecognitionConfig, store: str | None = None) -> None:
 
 def writes_many(config: RecognitionConfig) -> bool:
     """Whether the models of the backend may write other languages than English, as each says itself."""
-    return backend_of(config).check_requests is not None
+    return backend_of(config).writes_many
 
 
 def check_model(checkpoint: Checkpoint) -> None:

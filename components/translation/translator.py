@@ -16,9 +16,7 @@ from typing import Protocol
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import track
 from components.decoding.isolation import isolate
-from components.endpoints.connection import AnswerError
-from components.endpoints.usage import add_counts
-from components.errors import ModelError
+from components.errors import ModelError, RecordError
 from components.records import (
     Checkpoint,
     Hypothesis,
@@ -29,6 +27,7 @@ from components.records import (
     Token,
     Utterance,
 )
+from components.served_usage import add_counts
 from components.translation.config import VERSION
 from components.translation.context.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence
 from components.translation.segments.prepared_text import (
@@ -185,7 +184,7 @@ class Translator:
         failed = [
             result
             for result in decoded.values()
-            if isinstance(result, ModelError) and not isinstance(result, AnswerError)
+            if isinstance(result, ModelError) and not isinstance(result, RecordError)
         ]
         if failed and len(failed) == len(decoded):
             raise failed[0]
@@ -204,7 +203,7 @@ class Translator:
         utterance, sentences = prepared.utterance, prepared.sentences
         nbests: list[list[SentenceTranslation]] = []
         for number, result in enumerate(results, 1):
-            if isinstance(result, AnswerError | ItemTooLargeError):
+            if isinstance(result, RecordError | ItemTooLargeError):
                 detail = f"sentence {number} of {len(sentences)}: {result}"
                 return quarantine(utterance, result.reason, detail)
             if isinstance(result, ModelError):

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from components.analysis.comparing.dominance import count_dominating
+from components.comparison.dominance import count_dominating
 from components.errors import ConfigError
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from components.analysis.comparing.dominance import count_dominating
+from components.comparison.dominance import count_dominating
 from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate
 from components.records import Record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -27,6 +27,11 @@ from components.run_record import StageRef
 from components.storage.places.location import local_root
 from components.storage.store import check_run_name
 from components.text.languages import check_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from components.files.yaml_text import Places
 
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something
     r"(^|_)(token|(secret|password|passwd|credential|api_?key|access_?key|private_?key)s?)($|_)"
@@ -69,6 +74,16 @@ class FlowParameters(BaseModel):
         False, description="replace the finished run of that name, once this one is finished"
     )
     seed: int = Field(0, ge=0, lt=2**31, description="of everything that draws random numbers")
+
+    def read_from(self, file: Path, places: Places) -> Self:
+        """The parameters that a file states, with what depends on where it lies.
+
+        Args:
+            file: whose values these are.
+            places: of what it states.
+        """
+        del file, places
+        return self
 
     @property
     def data_set(self) -> DataSet | None:

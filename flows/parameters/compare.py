@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.comparison.comparison_settings import ComparisonSettings
 from components.metrics.scores_settings import ScoresFile
 from flows.parameters.base import DataParameters, check_metric_names
 

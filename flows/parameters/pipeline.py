@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
-from components.files.yaml_text import Places, parse_yaml
+from components.files.yaml_text import parse_yaml
 from components.own_code import code_permission
 from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
@@ -16,7 +16,8 @@ from components.pipeline.reader import read_pipeline
 from components.text.suggestions import suggest
 from flows.parameters.base import GRAPH_KEYS, DataParameters, check_name
 
-P = TypeVar("P", bound="PipelineParameters")
+if TYPE_CHECKING:
+    from components.files.yaml_text import Places
 
 
 class PipelineParameters(DataParameters):
@@ -59,6 +60,30 @@ class PipelineParameters(DataParameters):
         graph = {part: values[part] for part in GRAPH_KEYS if part in values}
         return {**{k: v for k, v in values.items() if k not in GRAPH_KEYS}, "graph": graph}
 
+    def read_from(self, file: Path, places: Places) -> Self:
+        """The parameters that a file states, whose own code may run: whoever runs it has named the file.
+
+        Args:
+            file: in whose folder the files of nodes lie.
+            places: of what it states.
+
+        Raises:
+            ConfigError: its graph is wrong, each fault with its line or the flag that set it.
+        """
+        parameters = self.model_copy(update={"folder": self.folder or str(file.parent.resolve())})
+        parameters.check_graph(str(file), places)
+        code_permission.allow_own_code()
+        return parameters
+
+    def check_graph(self, file: str, places: Places) -> None:
+        """Refuse what is wrong in the graph of a file.
+
+        Raises:
+            ConfigError: each fault with its line or the flag that set it.
+        """
+        for graph in expand_matrix(self.graph_values, file).values():
+            read_pipeline(graph, file, places, Path(self.folder or "."))
+
     @property
     def run_title(self) -> str | None:
         """What an unnamed run is called after the time."""
@@ -86,24 +111,6 @@ def _take_languages(values: dict[str, Any]) -> dict[str, Any]:
     written = graph if isinstance(graph, dict) else {}
     languages = ("source_language", "target_language")
     return {**values, **{key: written[key] for key in languages if key in written and not values.get(key)}}
-
-
-def in_folder_of(parameters: P, file: Path) -> P:
-    """The parameters of a file, whose relative paths start there; the user who named it allows its code."""
-    code_permission.allow_own_code()
-    return parameters.model_copy(update={"folder": parameters.folder or str(file.parent.resolve())})
-
-
-def check_file(parameters: PipelineParameters, file: Path, places: Places) -> PipelineParameters:
-    """The parameters of a file, its graph checked: each fault with its line or the flag that set it.
-
-    Raises:
-        ConfigError: a line per fault.
-    """
-    parameters = in_folder_of(parameters, file)
-    for graph in expand_matrix(parameters.graph_values, str(file)).values():
-        read_pipeline(graph, str(file), places, Path(str(parameters.folder)))
-    return parameters
 
 
 def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:

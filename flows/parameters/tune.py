@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator
+from typing_extensions import override
 
 from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import Places, parse_yaml
@@ -18,7 +19,7 @@ from components.pipeline.reader import read_pipeline
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
-from flows.parameters.pipeline import PipelineParameters, in_folder_of
+from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
 
 MAX_TRIES = 1000
@@ -78,6 +79,12 @@ class TuneParameters(PipelineParameters):
     def _share_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
+    @override
+    def check_graph(self, file: str, places: Places) -> None:
+        graph = {key: value for key, value in self.graph_values.items() if key != "matrix"}
+        read_pipeline(graph, file, places, Path(self.folder or "."))
+        check_search(self, file, places)
+
     @property
     def search_values(self) -> dict[str, Any]:
         """The variables as plain values.
@@ -122,19 +129,6 @@ class CheckedSearch(NamedTuple):
     def signs(self) -> list[int]:
         """1 for each objective of which more is better, else -1."""
         return [1 if objective.higher_is_better else -1 for objective in self.objectives]
-
-
-def check_file(parameters: TuneParameters, file: Path, places: Places) -> TuneParameters:
-    """The parameters of a file, its graph and its search checked.
-
-    Raises:
-        ConfigError: a line per fault, with its line or the flag that set it.
-    """
-    parameters = in_folder_of(parameters, file)
-    graph = {key: value for key, value in parameters.graph_values.items() if key != "matrix"}
-    read_pipeline(graph, str(file), places, Path(str(parameters.folder)))
-    check_search(parameters, str(file), places)
-    return parameters
 
 
 def check_search(parameters: TuneParameters, where: str = "", lines: Places | None = None) -> CheckedSearch:

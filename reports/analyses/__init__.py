@@ -1,1 +1,1 @@
-"""Comparisons, attributions and contributions as sentences and tables, for the page and the terminal."""
+"""What a page says of any run: its verdict, scores of nodes and groups, word errors."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from components.analysis.formatting import format_estimate
 from components.analysis.group_scores import GROUP_METRICS, GroupScores, score_groups
+from components.analysis.table import Cell, Table, filter_by, link_to_filter
 from components.metrics.languages import Language
 from components.metrics.metric import Output
 from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from components.records import NBest, Utterance
+from components.text.escaping import to_printable
 from components.text.languages import UNDETERMINED
-from reports.analyses.attribution_report import format_estimate
-from reports.escaping import to_printable
 from reports.views.run_view import RunView
-from reports.views.sections import Cell, Section, filter_by, link_to_filter
 
 
-def build_group_section(view: RunView) -> Section | None:
+def build_group_section(view: RunView) -> Table | None:
     """A row per group; None where nothing divides the data set, or nothing was scored."""
     outputs: dict[Output, Mapping[str, str]] = {
         scored.role: {
@@ -47,7 +47,7 @@ def build_group_section(view: RunView) -> Section | None:
         _row(group, names, group_filter(group.by, first, view.target_language_of(first)))
         for group, first in zip(groups, firsts, strict=True)
     )
-    return Section("Scores by group", note, rows)
+    return Table("Scores by group", note, rows)
 
 
 def _is_shown(name: str, group: GroupScores) -> bool:

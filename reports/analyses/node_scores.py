@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from components.analysis.formatting import format_estimate
+from components.analysis.table import Cell, Table
 from components.metrics.statistics.bootstrap import Estimate
-from components.metrics.table import METRICS, label_of
+from components.metrics.table import METRICS, label_of, sort_metrics
 from components.run_record import RunRecord, Score
-from reports.analyses.attribution_report import format_estimate
-from reports.views.sections import Cell, Section
 
 
-def build_node_scores(run: RunRecord) -> list[Section]:
+def build_node_scores(run: RunRecord) -> list[Table]:
     """A table with a row per node and a column per metric, and one of the scores that are of no node."""
     rows: dict[str, dict[str, Cell]] = {}
     assigned = set(METRICS)
     for node in run.pipeline.nodes:
-        for name in METRICS:
-            score = run.metrics.get(f"{node.name}_{name}")
-            if score is not None:
-                assigned.add(score.name)
-                row = rows.setdefault(node.name, {"node": node.name})
-                row[label_of(name)] = _describe(score)
+        for name in sort_metrics(name for name in METRICS if f"{node.name}_{name}" in run.metrics):
+            score = run.metrics[f"{node.name}_{name}"]
+            assigned.add(score.name)
+            row = rows.setdefault(node.name, {"node": node.name})
+            row[label_of(name)] = _describe(score)
     others = [score for score in run.scores if score.name not in assigned and not run.systems]
     further = tuple({"score": score.name, "value": _describe(score)} for score in others)
-    sections = [Section("Scores of nodes", "", tuple(rows.values()))] if rows else []
-    return [*sections, *([Section("Further scores", "", further)] if further else [])]
+    sections = [Table("Scores of nodes", "", tuple(rows.values()))] if rows else []
+    return [*sections, *([Table("Further scores", "", further)] if further else [])]
 
 
 def _describe(score: Score) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from components.analysis.table import Cell, Table, filter_by, link_to_filter
 from components.records import NBest
 from components.text.alignment import Edit
 from components.text.function_words import is_content_word
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView, ScoredNode
-from reports.views.sections import Cell, Section, filter_by, link_to_filter
 from reports.views.utterance_alignment import split_units
 
 MOST = 20
@@ -128,11 +128,11 @@ class WordErrors:
             sum_of_errors += count
         return (total, ids) if total else None
 
-    def sections(self) -> list[Section]:
+    def sections(self) -> list[Table]:
         """The tables of confusions and of what systems have that the baseline has not."""
         return [*self._confusion_section(), *self._contrast_sections()]
 
-    def _confusion_section(self) -> Iterator[Section]:
+    def _confusion_section(self) -> Iterator[Table]:
         systems = {scored: self._systems[scored].confusions for scored in self._nodes["transcript"]}
         total: Counter[tuple[str, ...]] = sum((each.counts for each in systems.values()), Counter())
         if not total:
@@ -147,13 +147,13 @@ class WordErrors:
             }
             rows.append(row)
         note = f"{total.total():,} word errors, as the WER counts them, of {len(total):,} kinds. "
-        yield Section(
+        yield Table(
             "Most frequent confusions",
             f"{note}A count leads to its utterances{_first_only()}",
             tuple(rows),
         )
 
-    def _contrast_sections(self) -> Iterator[Section]:
+    def _contrast_sections(self) -> Iterator[Table]:
         titles = {
             "transcript": "Words that one system has right",
             "translation": "Phrases that one system has",
@@ -169,9 +169,7 @@ class WordErrors:
                 rows = tuple(_contrast_rows(system, base, scored.system))
                 if rows:
                     title = f"{titles[role]}: {base}, {scored.system}"
-                    yield Section(
-                        title, f"{notes[role]} A count leads to its utterances{_first_only()}", rows
-                    )
+                    yield Table(title, f"{notes[role]} A count leads to its utterances{_first_only()}", rows)
 
 
 def _first_only() -> str:

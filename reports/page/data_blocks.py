@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from reports.escaping import to_script_json
+from components.text.escaping import to_script_json
 
 MAX_INLINE_CHARACTERS = 2 * 2**20
 """Characters of data that a page carries at most."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from components.analysis.table import Column
 from reports.views.run_view import RunView
-from reports.views.sections import Column
 
 AS_DOTS = frozenset({"wer_chrf", "length_score"})
 """Figures that the page draws itself, as dots."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import cast
 
 from markupsafe import Markup
 
+from components.analysis.cost_table import build_cost_section
+from components.analysis.formatting import flatten_parameters
+from components.analysis.table import Column, Table
 from components.files.files import rename_durably, sync_file
-from components.metrics.table import METRICS
+from components.metrics.table import sort_metrics
+from components.text.escaping import svg_data_uri, to_script_json
 from reports.analyses.group_table import build_group_section
 from reports.analyses.node_scores import build_node_scores
 from reports.analyses.verdict import suggest_first_look
 from reports.analyses.word_errors import WordErrors
-from reports.costs import build_cost_section
-from reports.escaping import svg_data_uri, to_script_json
-from reports.formatting import flatten_parameters
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.data_blocks import DataBlocks, publish_blocks, temporary_blocks
 from reports.page.dot_plots import AS_DOTS, list_dot_plots
@@ -33,7 +35,6 @@ from reports.page.utterance_json import (
 from reports.plots import graph, run_plots
 from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
-from reports.views.sections import Column
 from reports.views.steps import steps_of
 
 PAGE = 50
@@ -114,7 +115,7 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
     return {
         "run": view.run,
         "stages": view.stages(),
-        "metrics": [view.run.metrics[name] for name in METRICS if name in view.run.metrics],
+        "metrics": [view.run.metrics[name] for name in sort_metrics(view.run.metrics)],
         "parameters": list(flatten_parameters(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
@@ -125,8 +126,8 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "texts": view.texts,
         "sections": [
             *build_node_scores(view.run),
-            *build_cost_section(view),
-            *view.sections,
+            *build_cost_section(view.cost),
+            *map(_draw_plots, view.sections),
             *([groups] if groups else []),
             *errors.sections(),
         ],
@@ -136,6 +137,16 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "script_hash": content_hash(script),
         "page": PAGE,
     }
+
+
+def _draw_plots(table: Table) -> Table:
+    """The table with its plots as pictures."""
+    if not table.plots:
+        return table
+    from components.analysis.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
+
+    drawn = ((plot.title, to_data_uri(plot.figure)) for plot in table.plots)
+    return replace(table, pictures=(*table.pictures, *drawn))
 
 
 def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, object]:

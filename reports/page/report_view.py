@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from components.analysis.analysis import Numbers, Result, results_of
+from components.analysis.formatting import flatten_parameters
+from components.analysis.run_outputs import cost_of, read_plan, text_stages
+from components.analysis.table import Cell, Sentence, Table, link_to_utterance, load_pictures
 from components.export.beside_report import RULES
-from components.files.files import read_json, read_lines
-from components.files.json_text import parse_json
+from components.files.files import read_json
 from components.metrics.metric import Output
+from components.nodes.kinds import KINDS
 from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
@@ -20,37 +25,23 @@ from components.storage.stages.seal import SEAL, read_seal
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from components.text.counted_nouns import format_count
-from reports.analyses import attribution_report, comparison_report, confidence_report, routing_report, verdict
-from reports.analyses.stage_results import (
-    VALUES,
-    read_blame,
-    read_comparison,
-    read_confidence,
-    read_contributions,
-)
-from reports.formatting import flatten_parameters
+from reports.analyses import verdict
 from reports.views.rows import Models
-from reports.views.run_outputs import cost_of, read_plan, text_stages
 from reports.views.run_view import RunView
-from reports.views.sections import Cell, Column, Section, link_to_utterance, load_pictures
 
 MAX_QUARANTINED_PER_STAGE = 20
 """Records of a stage whose reasons a report shows."""
 
-_BLAME = (
-    Column("gap asr", "lost to the transcript (blame), most first"),
-    Column("remainder", "lost after a gold transcript, most first"),
-)
-
 
 def view_of(run: RunRecord, store: Store) -> RunView:
     """The view of a run; records are read from the store when they are asked for."""
+    results = [Shown(ref, result, result.read(ref)) for ref, result in results_of(run.stages)]
+    baselines = (shown.result.baseline(shown.found) for shown in results)
+    baseline = next((name for name in baselines if name is not None), None)
+    if baseline is not None:
+        return _view_of_systems(run, baseline, results, store)
     stages = {ref.stage: ref for ref in run.stages}
-    kinds = {ref.kind: ref for ref in run.stages}
-    if "comparison" in kinds:
-        return view_of_comparison(run, kinds["comparison"], store)
-    blame = read_blame(kinds["blame"]) if "blame" in kinds else None
-    contributions = read_contributions(kinds["contribution"]) if "contribution" in kinds else []
+    numbers = [shown.result.numbers(shown.ref, shown.found) for shown in results]
     return RunView(
         run,
         StoredUtterances(stages[DATA]) if DATA in stages else (),
@@ -60,67 +51,83 @@ def view_of(run: RunRecord, store: Store) -> RunView:
             if node.name in stages
         },
         models_of(stages),
-        sections=[
-            *sections_of_quarantined(run.stages),
-            *(attribution_report.build_sections(blame) if blame else ()),
-            *_confidence_sections(kinds),
-            *routing_report.build_sections(run),
-            *(section for ref in run.stages for section in sections_of_stage(ref)),
-        ],
-        columns=_BLAME if blame else (),
-        values=_read_numbers(kinds["blame"]) if blame else {},
-        verdict=[
-            *verdict.describe_scores(run),
-            *(verdict.describe_blame(blame) if blame else ()),
-            *verdict.describe_contributions(contributions),
-            *verdict.describe_quarantined(run),
-        ],
+        sections=[*sections_of_quarantined(run.stages), *_sections(run, results)],
+        columns=[column for each in numbers for column in each.columns],
+        values=_join_values(numbers),
+        verdict=[*verdict.describe_scores(run), *_verdicts(results), *verdict.describe_quarantined(run)],
         texts=list_texts(store.run_folder(run.name)),
         cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
     )
 
 
-def _confidence_sections(kinds: Mapping[str, StageRef]) -> list[Section]:
-    """How good the estimates of a run are; none in a run without estimates."""
-    return (
-        confidence_report.build_sections(read_confidence(kinds["confidence"]))
-        if "confidence" in kinds
-        else []
-    )
+class Shown(NamedTuple):
+    """A stage that an analysis has left, what shows it, and what it found out."""
+
+    ref: StageRef
+    result: Result[Any]
+    found: Any
 
 
-def view_of_comparison(run: RunRecord, ref: StageRef, store: Store) -> RunView:
-    """The view of a comparison: the systems' graphs as one, with the change of every system as a column."""
-    comparison = read_comparison(ref)
-    names = sorted(run.systems, key=lambda name: name != comparison.baseline)  # it comes first
+def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], store: Store) -> RunView:
+    """The view of runs beside each other: the systems' graphs as one, with numbers of every system."""
+    names = sorted(run.systems, key=lambda name: name != baseline)  # it comes first
     systems = {name: store.load_run(run.systems[name]) for name in names}
     united = unite(systems)
     refs = {stage.stage: stage for stage in united.stages}
     outputs = dict.fromkeys(name for of in united.outputs.values() for name in of.values() if name in refs)
-    values, columns = _read_changes(ref, comparison.baseline, [row.system for row in comparison.rows])
+    numbers = [shown.result.numbers(shown.ref, shown.found) for shown in results]
+    compared = [shown.ref for shown in results if shown.result.baseline(shown.found) is not None]
+    update = {"stages": (*united.stages, *compared), "pipeline": united.pipeline, "metrics": {}}
     return RunView(
-        run.model_copy(update={"stages": (*united.stages, ref), "pipeline": united.pipeline, "metrics": {}}),
+        run.model_copy(update=update),
         StoredUtterances(refs[DATA]) if DATA in refs else (),
         {name: StoredOutcomes(refs[name]) for name in outputs},
         models_of(refs),
-        sections=[
-            *comparison_report.build_sections(comparison),
-            *settings_section(systems),
-            *(
-                section
-                for other in run.stages
-                if other.key != ref.key
-                for section in sections_of_stage(other)
-            ),
-        ],
-        columns=columns,
-        values=values,
+        sections=_sections(run, results, settings_section(systems)),
+        columns=[column for each in numbers for column in each.columns],
+        values=_join_values(numbers),
         systems=united.outputs,
-        verdict=[*verdict.describe_comparison(comparison), *verdict.describe_quarantined(run)],
+        verdict=[*_verdicts(results), *verdict.describe_quarantined(run)],
     )
 
 
-def settings_section(systems: Mapping[str, RunRecord]) -> list[Section]:
+def _sections(run: RunRecord, results: Sequence[Shown], settings: Sequence[Table] = ()) -> list[Table]:
+    """The tables of analyses, and those that other stages keep; systems beside each other come first."""
+    shown_by = {shown.ref.stage: shown for shown in results}
+    first = [shown for shown in results if shown.result.baseline(shown.found) is not None]
+    rest = [ref for ref in run.stages if ref.stage not in {shown.ref.stage for shown in first}]
+    sections = [*(table for shown in first for table in _tables_of(shown)), *settings]
+    for ref in rest:
+        shown = shown_by.get(ref.stage)
+        sections += sections_of_stage(ref) if shown is None else [*_tables_of(shown), *pictures_of_stage(ref)]
+    return sections
+
+
+def _tables_of(shown: Shown) -> list[Table]:
+    """The tables of an analysis, with what it says in a line before the note of the first."""
+    tables, lines = shown.result.tables(shown.found), shown.result.summary(shown.found)
+    if shown.ref.stage != shown.ref.kind and shown.ref.kind in KINDS:  # one of several nodes
+        tables = [replace(table, title=f"{table.title}: {shown.ref.stage}") for table in tables]
+    if not tables:
+        return tables
+    note = " ".join([*(f"{line}." for line in lines), *filter(None, [tables[0].note])])
+    return [replace(tables[0], note=note), *tables[1:]]
+
+
+def _verdicts(results: Sequence[Shown]) -> list[Sentence]:
+    return [sentence for shown in results for sentence in shown.result.verdict(shown.found)]
+
+
+def _join_values(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
+    """The numbers of all analyses by utterance id."""
+    joined: dict[str, dict[str, float]] = {}
+    for each in numbers:
+        for key, values in each.values.items():
+            joined.setdefault(key, {}).update(values)
+    return joined
+
+
+def settings_section(systems: Mapping[str, RunRecord]) -> list[Table]:
     """A table of the parameters in which systems differ, but for names and places."""
     flat = {name: dict(flatten_parameters(run.parameters)) for name, run in systems.items()}
     names = dict.fromkeys(name for parameters in flat.values() for name in parameters if name not in _PLACES)
@@ -129,7 +136,7 @@ def settings_section(systems: Mapping[str, RunRecord]) -> list[Section]:
         values = {system: parameters.get(name, "") for system, parameters in flat.items()}
         if len(set(values.values())) > 1:
             rows.append({"parameter": name} | values)
-    return [Section("Settings that differ", "", tuple(rows))] if rows else []
+    return [Table("Settings that differ", "", tuple(rows))] if rows else []
 
 
 _PLACES = ("name", "store", "replace", "runner")
@@ -190,38 +197,7 @@ def _rename_node(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
     return node.model_copy(update=update)
 
 
-def _read_changes(
-    ref: StageRef, baseline: str, systems: Sequence[str]
-) -> tuple[dict[str, dict[str, float]], list[Column]]:
-    """Per utterance the score of every system and its change to the baseline."""
-    values: dict[str, dict[str, float]] = {}
-    for line in read_lines(Path(ref.path) / VALUES):
-        entry = parse_json(line)
-        scores: dict[str, float] = entry["values"]
-        changed = {
-            f"change: {name}": score - scores[baseline]
-            for name, score in scores.items()
-            if name != baseline and baseline in scores
-        }
-        values[entry["id"]] = {f"score: {name}": score for name, score in scores.items()} | changed
-    columns = [Column(f"score: {name}", f"score of {name}, lowest first", "smallest") for name in systems]
-    for name in systems:
-        if name != baseline:
-            columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))
-            columns.append(Column(f"change: {name}", f"{name} below {baseline}, most first", "smallest"))
-    return values, columns
-
-
-def _read_numbers(ref: StageRef) -> dict[str, dict[str, float]]:
-    """Utterance id -> numbers of it in the error attribution."""
-    numbers = {}
-    for line in read_lines(Path(ref.path) / VALUES):
-        entry = parse_json(line)
-        numbers[entry.pop("id")] = entry
-    return numbers
-
-
-def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
+def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Table]:
     """A section with the quarantined records: the first of each stage, with the reasons."""
     rows, total = [], 0
     for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
@@ -236,33 +212,33 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Section]:
     if total > len(rows):
         note += f" The first {MAX_QUARANTINED_PER_STAGE} of each stage; "
         note += "antiphon inspect RUN --node NAME lists all."
-    return [Section("Quarantined", note, tuple(rows))]
+    return [Table("Quarantined", note, tuple(rows))]
 
 
-def sections_of_stage(ref: StageRef) -> list[Section]:
+def sections_of_stage(ref: StageRef) -> list[Table]:
     """Sections with the tables and pictures that a stage keeps beside its records."""
-    folder = Path(ref.path)
-    files = read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
-    sections = []
-    if TABLES in files:
+    folder, sections = Path(ref.path), []
+    if TABLES in _files_of(ref):
         for table in read_json(folder / TABLES).get("tables", []):
             rows = tuple(map(_row, table["rows"]))
-            sections.append(Section(str(table["title"]), str(table.get("note", "")), rows))
-    plots = load_pictures(folder / name for name in files if "/" not in name)
-    return [*sections, Section(f"Plots of {ref.stage}", pictures=plots)] if plots else sections
+            columns = tuple(map(str, table.get("columns", ())))
+            sections.append(Table(str(table["title"]), str(table.get("note", "")), rows, columns=columns))
+    return [*sections, *pictures_of_stage(ref)]
 
 
-_FIRST = (
-    *("utterance", "part", "stage", "round", "score"),
-    *("pool", "metric", "candidates", "first candidate", "the node"),
-    *("try", "became"),
-)
-"""Columns that stand first, since JSON in the store has its keys in alphabetical order."""
+def pictures_of_stage(ref: StageRef) -> list[Table]:
+    """A section with the pictures that a stage keeps, if it keeps any."""
+    pictures = load_pictures(Path(ref.path) / name for name in _files_of(ref) if "/" not in name)
+    return [Table(f"Plots of {ref.stage}", pictures=pictures)] if pictures else []
+
+
+def _files_of(ref: StageRef) -> Collection[str]:
+    folder = Path(ref.path)
+    return read_seal((folder / SEAL).read_bytes(), str(folder), ref.key).files
 
 
 def _row(row: Mapping[str, object]) -> dict[str, Cell]:
-    names = [*(name for name in _FIRST if name in row), *(name for name in row if name not in _FIRST)]
-    cells: dict[str, Cell] = {name: str(row[name]) for name in names}
+    cells: dict[str, Cell] = {name: str(value) for name, value in row.items()}
     if "utterance" in row:
         cells["utterance"] = link_to_utterance(str(row["utterance"]))
     return cells

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from components.analysis.formatting import format_memory, format_rtfx, format_seconds
 from components.metrics.table import label_of
-from reports.escaping import to_printable
-from reports.formatting import format_memory, format_rtfx, format_seconds
+from components.text.escaping import to_printable
 
 TEMPLATES = Path(str(files("reports.page").joinpath("templates")))
 """The folder of the templates."""

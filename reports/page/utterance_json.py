@@ -7,18 +7,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-from components.confidence.evaluation.outcomes import ESTIMATES
+from components.analysis.judgments import Judgment
+from components.analysis.table import Column
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
 from components.text.alignment import Edit
-from components.text.text_confidence import confidence_of
-from reports.escaping import to_printable
+from components.text.escaping import to_printable
+from components.text.text_confidence import ESTIMATES, confidence_of
 from reports.page.audio import relative_url
-from reports.views.judgments import Judgment
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
-from reports.views.sections import Column
 from reports.views.steps import Step
 
 _OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from reports.escaping import to_printable
+from components.text.escaping import to_printable
 from reports.plots.graph_layout import Layout, Point, compute_layout
 from reports.views.rows import GraphEdge, StageRow
 from reports.views.run_view import RunView

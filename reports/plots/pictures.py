@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
+from importlib.resources import files
 from typing import NamedTuple
 
 from components.files.canonical_json import digest_of
@@ -20,7 +20,7 @@ _KEPT = 200
 
 
 class Plot(NamedTuple):
-    """What is drawn: a function of :mod:`reports.plots.figures`, its arguments, and a title."""
+    """What is drawn: a function of :mod:`components.analysis.figures`, its arguments, and a title."""
 
     shape: str
     data: tuple[object, ...]
@@ -34,7 +34,7 @@ def draw_picture(plot: Plot, suffix: str) -> bytes:
         plot: what is drawn.
         suffix: ``svg``, without a background, for a page; ``png``, on white and under its title.
     """
-    figures = Path(__file__).with_name("figures.py").read_text(encoding="utf-8")
+    figures = files("components.analysis").joinpath("figures.py").read_text(encoding="utf-8")
     key = digest_of([list(plot), version("matplotlib"), figures])
     path = cache_folder() / "pictures" / f"{key}.{suffix}"
     with suppress(OSError):
@@ -49,7 +49,7 @@ def draw_picture(plot: Plot, suffix: str) -> bytes:
 
 
 def _draw(plot: Plot, suffix: str) -> bytes:
-    from reports.plots import figures  # noqa: PLC0415 - imports matplotlib
+    from components.analysis import figures  # noqa: PLC0415 - imports matplotlib
 
     with figures.plot_style():
         figure = getattr(figures, plot.shape)(*plot.data)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from components.analysis.cost import MIN_FOR_P95, Latency
-from reports.escaping import to_printable
-from reports.formatting import format_rtfx
+from components.analysis.formatting import format_rtfx
+from components.text.escaping import to_printable
 from reports.terminal.tables import new_table
 
 

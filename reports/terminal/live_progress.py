@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from reports.escaping import to_printable
+from components.text.escaping import to_printable
 from reports.terminal.node_progress import NodeEnd, NodeProgress
 
 MARKS = {

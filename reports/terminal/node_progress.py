@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from reports.formatting import format_duration
+from components.analysis.formatting import format_duration
 
 
 @dataclass

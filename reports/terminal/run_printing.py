@@ -8,14 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from components.analysis.cost_table import summarize_cost
+from components.analysis.formatting import format_memory, format_rtfx, format_seconds
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import Score
-from components.text.counted_nouns import format_count
-from reports.costs import summarize_cost
-from reports.escaping import to_printable
-from reports.formatting import format_memory, format_rtfx, format_seconds
+from components.text.escaping import to_printable
 from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -195,11 +194,6 @@ def format_interval(score: Score) -> str:
     if score.interval is not None:
         return "{:.2f} to {:.2f}".format(*score.interval)
     return "too few" if score.n < MIN_UTTERANCES else ""
-
-
-def describe_too_few(n: int) -> str:
-    """The text in place of a verdict where there are too few utterances for one."""
-    return f"{format_count(n, 'utterance')}: too few to tell"
 
 
 def print_line(console: Console, label: str, text: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from components.confidence.evaluation.outcomes import ESTIMATES
+from components.analysis.judgments import Judgment
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Outcome, Quarantined
 from components.text.alignment import Edit
+from components.text.escaping import to_printable
 from components.text.suggestions import did_you_mean
-from reports.escaping import to_printable
+from components.text.text_confidence import ESTIMATES
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line
 from reports.terminal.tables import new_table
-from reports.views.judgments import Judgment
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.steps import Step, steps_of

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from components.analysis.run_outputs import check_comparable, output_of
 from components.campaign.blinding import MAX_SYSTEMS
 from components.campaign.candidates import Candidate, gather_candidates
+from components.comparison.systems import load_same_data
 from components.errors import ConfigError
 from components.metrics.metric import Output
 from components.run_record import RunRecord
@@ -14,7 +16,6 @@ from components.storage.stages.reader import read_nbests_by_id
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 from components.text.suggestions import did_you_mean
-from reports.views.run_outputs import check_comparable, load_same_data, output_of
 
 
 def load_systems(names: Sequence[str], store: Store) -> dict[str, RunRecord]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from components.analysis.judgments import Judgment
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
-from reports.views.judgments import Judgment
 from reports.views.utterance_alignment import ReferenceAlignment
 
 Models = Mapping[str, str | None]

@@ -9,6 +9,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 from components.analysis.cost import Cost
+from components.analysis.judgments import StoredJudgments
+from components.analysis.run_outputs import language_of, target_language_of
+from components.analysis.table import Column, Sentence, Table
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.facts import Mode
@@ -17,10 +20,7 @@ from components.pipeline.item_gatherer import takes_way
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.text.languages import UNDETERMINED
-from reports.views.judgments import StoredJudgments
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
-from reports.views.sections import Column, Section, Sentence
 from reports.views.utterance_alignment import align_to_references
 
 
@@ -54,7 +54,7 @@ class RunView:
     utterances: Sequence[Utterance]
     outcomes: Mapping[str, Mapping[str, NodeOutcome]]
     models: Mapping[str, Models] = field(default_factory=dict)
-    sections: Sequence[Section] = ()
+    sections: Sequence[Table] = ()
     columns: Sequence[Column] = ()
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     systems: Mapping[str, Mapping[Output, str]] = field(default_factory=dict)
@@ -162,14 +162,11 @@ class RunView:
 
     def target_language_of(self, utterance: Utterance) -> str | None:
         """The utterance's own target language, else the run's."""
-        stated = self.run.parameters.get("target_language")
-        return utterance.target_language or (stated if isinstance(stated, str) else None)
+        return target_language_of(self.run, utterance)
 
     def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
         """The language of a node's text of an utterance."""
-        if node.language == TARGET:
-            return self.target_language_of(utterance) or UNDETERMINED
-        return utterance.source_language if node.transcribes else node.language or UNDETERMINED
+        return language_of(self.run, node, utterance)
 
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []

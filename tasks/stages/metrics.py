@@ -10,21 +10,20 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
+from components.analysis.texts_to_score import TextsToScore, align_texts
 from components.files.files import read_json, write_json
+from components.metrics.libraries import scoring_libraries
 from components.metrics.metric_names import split_metric
-from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
-from components.metrics.table import metrics_of
-from components.metrics.translation_quality.terms import term_metrics
+from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.table import metrics_of, term_metrics
 from components.run_record import Score, StageRef
-from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import Product, compute_once
 from components.storage.store import Store
 from components.text.term_list import Term
 from tasks.stages.sentence_scores import bind_staged
-from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 SCORES = "scores.json"
 
 
@@ -40,11 +39,6 @@ class ModelScores(NamedTuple):
     number: int
     metric: str
     stage: StageRef
-
-
-def libraries_of(normalizer: str) -> dict[str, str]:
-    """Return the versions of what counts under a normalizer."""
-    return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))
 
 
 def _score(
@@ -116,7 +110,7 @@ def score_texts(
             for role, ref in (("data", entry.data), ("texts", entry.texts))
         }
         | {role: content_of(scored.stage) for role, scored in zip(named, by_models, strict=True)},
-        libraries=libraries_of(normalizer),
+        libraries=scoring_libraries(normalizer),
     )
 
     def work(folder: Path) -> Product:

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from prefect import task
 
-from components.analysis.external_scores import measure_scores
-from components.errors import ConfigError
 from components.export.beside_report import write_texts_beside_report
 from components.files.files import disk_full_as_store_error, write_bytes
-from components.metrics.metric import Output
-from components.metrics.scores_file import load_scores
-from components.metrics.scores_settings import ScoresFile
-from components.metrics.scoring_units import ScoringUnits
 from components.run_record import RunRecord
 from components.storage.runs.report_files import PLOTS, REPORT, seal_report
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
-from components.text.languages import UNDETERMINED
-from reports.analyses.stage_results import read_comparison, read_confidence
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of
 from reports.plots import graph, run_plots
-from reports.views.run_outputs import load_utterances
 from tasks.artifacts import publish_plots
 from tasks.run_artifacts import publish_report, publish_run
 from tasks.task_options import NOT_STORED, label_task, unwrap
@@ -44,18 +33,12 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     view = view_of(run, store)
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
         page = html_page.write_html(view, folder / REPORT)
-        compared = [ref for ref in run.stages if ref.kind == "comparison"]
-        if compared:
-            from reports.plots import comparison_plots  # noqa: PLC0415 - imports matplotlib
+        plots = [plot for table in view.sections for plot in table.plots]
+        images = [] if view.systems else run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
+        if plots:
+            from components.analysis.figures import save_figures  # noqa: PLC0415 - imports matplotlib
 
-            images = comparison_plots.save_plots(read_comparison(compared[0]), folder / PLOTS)
-        else:
-            images = run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
-        measured = [ref for ref in run.stages if ref.kind == "confidence"]
-        if measured:
-            from reports.plots import confidence_plots  # noqa: PLC0415 - imports matplotlib
-
-            images += confidence_plots.save_plots(read_confidence(measured[0]), folder / PLOTS)
+            images += save_figures(plots, folder / PLOTS)
         pipeline = graph.draw_svg_file(view)
         if pipeline:
             write_bytes(folder / PLOTS / GRAPH_FILE, pipeline.encode())
@@ -74,33 +57,6 @@ def render_again(name: str, store: Store) -> Path:
         page, _ = render(run, store)
         store.backend.upload_run(name)
     return page
-
-
-def add_scores(name: str, files: Sequence[ScoresFile], store: Store) -> list[str]:
-    """Add external scores of a recorded run to its record; returns what of them was left out.
-
-    Raises:
-        ConfigError: a file cannot be read, has no scores of the run, or the run compares others.
-        StoreError: there is no such run, or it cannot be written.
-    """
-    entries = load_scores(files)
-    with store.lock_recorded_run(name) as run:
-        if run.systems:
-            others = " ".join(run.systems.values())
-            raise ConfigError(f"run {name} compares others: antiphon compare {others} --scores NAME=FILE")
-        utterances = load_utterances(run)
-        ids = [
-            unit.id
-            for output in get_args(Output)
-            for unit in ScoringUnits(utterances, output, UNDETERMINED).utterances
-        ]
-        metrics, notes = dict(run.metrics), list[str]()
-        for entry in entries:
-            tables, omitted = measure_scores(entry, [name], list(dict.fromkeys(ids)), len(utterances))
-            metrics[entry.name] = tables[name].to_score()
-            notes += omitted
-        store.save_run(run.model_copy(update={"metrics": metrics}))
-    return notes
 
 
 def publish_run_report(run: RunRecord, store_url: str | None, label: str = "") -> None:

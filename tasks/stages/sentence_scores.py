@@ -12,29 +12,29 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import models, neural_metrics
+from components.analysis.texts_to_score import TextsToScore, align_texts
 from components.compute.machine import resolve_device_type
 from components.compute.profiling import measure_card
 from components.files.canonical_json import digest_of
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
-from components.metrics.table import get_metric, get_model_metric
-from components.models.weight_digests import digest_weights
-from components.neural_metrics.stored_scores import (
+from components.metrics.sentence_scores import (
     SCORES,
+    STAGE_KIND,
     digest_sample,
     index_scores,
     score_in_chunks,
     write_scores,
 )
+from components.metrics.table import bind_metric, get_metric, get_model_metric
+from components.models.weight_digests import digest_weights
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.stages.whole_stage import WORK, Product, compute_once
 from components.storage.store import Store
-from tasks.stages.texts_to_score import TextsToScore, align_texts
 from tasks.task_options import NOT_STORED, as_prefect_state
 
-KIND = "sentence_scores"
 DEVICE = "auto"
 LIBRARIES = ("torch", "transformers")
 
@@ -63,9 +63,9 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     name, reference = split_metric(metric)
     url = store.backend.url
     plan = StagePlan(
-        stage=KIND,
-        kind=KIND,
-        version=f"{KIND}/{neural_metrics.version}",
+        stage=STAGE_KIND,
+        kind=STAGE_KIND,
+        version=f"{STAGE_KIND}/{neural_metrics.version}",
         parameters={"metric": name, "device": resolve_device_type(DEVICE)},
         inputs={"samples": digest_of([digest_sample(sample) for sample in samples])},
         weights=digest_weights(model=models.resolve(str(reference), url)),
@@ -110,8 +110,6 @@ def bind_staged(metric: str, store: Store) -> Metric:
 
 
 def _bind(metric: str, store: Store) -> ModelMetric:
-    from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports transformers
-
     bound = bind_metric(metric, store.backend.url, DEVICE)
     assert isinstance(bound, ModelMetric)
     return bound

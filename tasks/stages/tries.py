@@ -8,6 +8,8 @@ from functools import cached_property
 
 from prefect import get_run_logger
 
+from components.analysis.served_price import price_of_served
+from components.analysis.texts_to_score import TextsToScore, align_parts
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
@@ -20,12 +22,10 @@ from components.storage.store import Store
 from components.tuning.halving import is_promoted
 from components.tuning.objectives import PRICE, SECONDS, Objective
 from components.tuning.study import Try
-from reports.views.served_price import price_of_served
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 from tasks.progress import show_phase
 from tasks.stages.sentence_scores import bind_staged
-from tasks.stages.texts_to_score import TextsToScore, align_parts
 
 Sets = dict[str, StageRef]
 """Loaded data sets, by the names under which nodes read them."""

@@ -46,7 +46,7 @@ def ask(cache: Path) -> tuple[list[object], bool]:
 
 def test_unknown_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_KERNELS", "onednm")
-    with pytest.raises(ConfigError, match="ANTIPHON_KERNELS: expected one of own, onednn, plain, found"):
+    with pytest.raises(ConfigError, match="ANTIPHON_KERNELS: expected one of onednn, own, plain, found"):
         describe_numerics()
 
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from components.compute.layers import packed_linear
+from components.compute.layers.kernels import Arithmetic
 from components.compute.model_cache import ModelCache, measure_bytes, memory_budget, parse_bytes
 from components.errors import ConfigError
-from components.kernels import Arithmetic, packed_linear
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from tests.components.recognition.tiny import tiny
 
 SIZES = {"a": 1, "b": 2, "c": 3, "d": 5, "e": 20}

@@ -75,7 +75,7 @@ def test_the_automations_are_what_prefect_takes() -> None:
     from prefect.events.schemas.automations import AutomationCore
     from ruamel.yaml import YAML
 
-    from tasks.stages.comparison import QUALITY_DROPPED
+    from components.comparison.analysis import QUALITY_DROPPED
 
     expected = {}
     for path in sorted((ROOT / "automations").glob("*.yaml")):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
+from components.attribution.contributions import CONTRIBUTION
 from components.compute.device import pick_device
 from components.errors import ConfigError
 from components.files.files import read_json
@@ -21,7 +22,6 @@ from components.storage.store import Store
 from flows.cli import main as cli
 from flows.contribution import contribution
 from flows.preset_flow import cascade, ensemble, train
-from reports.analyses.stage_results import read_contributions
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny
 
@@ -248,7 +248,7 @@ def test_what_each_member_contributes(toy: dict[str, str], capsys: pytest.Captur
     assert not ending.value.code
     again = Store(toy["store"]).load_run("whole-contribution")
     assert [ref.reused for ref in again.stages] == [*(True for _ in whole.stages), False]
-    (result,) = read_contributions(again.stages[-1])
+    (result,) = CONTRIBUTION.read(again.stages[-1]).systems
     labels = [f"training of seed {n} ({toy[name][6:14]})" for n, name in ((1, "first"), (2, "second"))]
     assert [one.part for one in result.shares] == labels
     assert "members of mt" in printed
@@ -282,7 +282,7 @@ def test_what_each_combined_input_contributes(toy: dict[str, str]) -> None:
         *(True for _ in whole.stages),
         False,
     ]  # nothing is decoded
-    (result,) = read_contributions(again.stages[-1])
+    (result,) = CONTRIBUTION.read(again.stages[-1]).systems
     labels = [f"training of seed {n} ({toy[name][6:14]})" for n, name in ((1, "first"), (2, "second"))]
     assert [(one.part, one.model) for one in result.shares] == list(
         zip(("mt-1", "mt-2"), labels, strict=True)

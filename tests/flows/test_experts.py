@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from components import models
+from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from flows.contribution import contribution
 from flows.preset_flow import cascade, experts
-from reports.analyses.stage_results import read_contributions
 from tasks.stages.expert_routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
@@ -71,7 +71,7 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
     assert again.metrics == first.metrics
 
     parts = contribution(run="first", limit=4, store=settings["store"])
-    tables = read_contributions(parts.stages[-1])
+    tables = CONTRIBUTION.read(parts.stages[-1]).systems
     assert [one.title for one in tables] == list(layers)
     for one in tables:
         assert one.n == 2 * 4

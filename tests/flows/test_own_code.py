@@ -14,6 +14,7 @@ import pytest
 
 from antiphon import run_pipeline
 from components import models
+from components.confidence.evaluation.analysis import CONFIDENCE
 from components.errors import ConfigError, DataError, TransientError
 from components.own_code import code_permission
 from components.recognition import factory as recognition
@@ -24,7 +25,6 @@ from components.storage.stages.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.pipeline import pipeline
-from reports.analyses.stage_results import read_confidence
 from tasks.task_options import unwrap
 from tests.flows import fakes
 from tests.openai_server import OpenAIServer
@@ -257,7 +257,7 @@ def test_estimates_are_measured_in_the_run_and_only_where_there_are_some(folder:
     )
     mt = {"kind": "python", "file": "sure.py", "function": "annotate", "to": "target"}
     first, again = run(folder, {"mt": mt}, name="sure"), run(folder, {"mt": mt})
-    signals = read_confidence(stages(first)["confidence"])
+    signals = CONFIDENCE.read(stages(first)["confidence"]).signals
     assert [(row.node, row.outcome, row.signal, row.n) for row in signals] == [
         ("mt", "chrf", "expected_chrf", 5)
     ]

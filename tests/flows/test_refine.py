@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from components.recognition import factory as recognition
 from components.records import Decision, NBest, Outcome, Quarantined, Utterance
@@ -21,7 +22,6 @@ from flows.cli import main as cli
 from flows.contribution import contribution
 from flows.preset_flow import refine
 from flows.registry import flow_named
-from reports.analyses.stage_results import read_contributions
 from reports.page.report_view import view_of
 from tasks.task_options import unwrap
 from tests.flows import fakes
@@ -105,7 +105,7 @@ def test_rounds_are_stages_cycles_stop_and_another_budget_reuses(settings: dict[
     assert list(rows["refine-1"]) == [RefineConfig().model]
     assert list(rows["mt"]) == ["packaged:multi30k-en-de"]
     assert (rows["data"], rows["metrics"]) == ({}, {})
-    (result,) = read_contributions(contribution(run=record.name, store=settings["store"]).stages[-1])
+    (result,) = CONTRIBUTION.read(contribution(run=record.name, store=settings["store"]).stages[-1]).systems
     scores = [record.metrics[f"bleu_round_{n}"].value for n in range(5)]
     assert [one.share.value for one in result.shares if one.share] == pytest.approx(
         [after - before for before, after in pairwise(scores)]

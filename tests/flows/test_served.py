@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from components.analysis.run_outputs import cost_of
 from components.endpoints.endpoint import use_source
 from components.errors import ConfigError, TransientError
 from components.nodes.kinds import KINDS
@@ -18,7 +19,6 @@ from components.storage.store import Store
 from components.translation.kinds.translate import TranslateSettings
 from flows.cli import main as cli
 from flows.pipeline import pipeline
-from reports.views.run_outputs import cost_of
 from tasks import endpoint_blocks
 from tasks.task_options import unwrap
 from tests.openai_server import KEY, OpenAIServer, on

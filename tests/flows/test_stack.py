@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from components import audio
+from components.attribution.blame import BLAME
+from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
@@ -26,7 +28,6 @@ from components.synthesis import engines
 from flows.blame import blame
 from flows.contribution import contribution
 from flows.preset_flow import stack
-from reports.analyses.stage_results import read_blame, read_contributions
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE
 
@@ -135,14 +136,14 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     if method != "late_fusion":
         return
     parts = contribution(run="first", store=settings["store"])
-    (result,) = read_contributions(parts.stages[-1])
+    (result,) = CONTRIBUTION.read(parts.stages[-1]).systems
     assert [one.part for one in result.shares] == ["transcript", "sound"]
     # The text member alone is the cascade that the run has anyway, read off at another weight.
     assert result.shares[0].alone is not None
     assert result.shares[0].alone.value == pytest.approx(first.metrics["mt_bleu"].value)
     shares = [one.share.value for one in result.shares if one.share]
     assert sum(shares) == pytest.approx(first.metrics["bleu"].value)
-    report = read_blame(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
+    report = BLAME.read(blame(run="first", store=settings["store"]).stages[-1]).blames[0]
     assert [one.stage for one in report.stages] == ["asr", "mt and stack"]
     assert report.stages[0].gap.value == pytest.approx(0)  # the recognizer hears what is said
 

@@ -13,9 +13,9 @@ from components.records import Outcome, Utterance
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
+from components.tuning.analyses import CONFIRMATION, STUDY
 from components.tuning.study import Study
 from flows.cli import main as cli
-from reports.analyses.stage_results import read_confirmation, read_study
 from tests.flows import fakes
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -105,7 +105,7 @@ def calls(folder: Path) -> Counter[str]:
 
 def study_of(folder: Path, name: str, store: str = "store") -> Study:
     stages = {ref.kind: ref for ref in Store(str(folder / store)).load_run(name).stages}
-    return read_study(stages["study"])
+    return STUDY.read(stages["study"])
 
 
 def test_a_search_computes_what_is_new_and_confirms_its_winner_once(
@@ -129,7 +129,7 @@ def test_a_search_computes_what_is_new_and_confirms_its_winner_once(
 
     run = Store("store").load_run("found")
     stages = {ref.kind: ref for ref in run.stages}
-    confirmation = read_confirmation(stages["confirmation"])
+    confirmation = CONFIRMATION.read(stages["confirmation"])
     assert confirmation.search.value == pytest.approx(study.winner.values[0])
     winner = Store("store").load_run(run.systems["winner"])
     assert confirmation.confirmed.value == pytest.approx(winner.metrics["chrf"].value)

@@ -15,8 +15,8 @@ from components.decoding.searches.deliberation import DeliberationModel
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 from components.refining.learners import DeliberationLearner
-from components.translation.backends.edit_diffusion import translate_all
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.edit_diffusion.model import translate_all
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import VERSION, TranslationConfig
 from components.translation.factory import load_resident
 

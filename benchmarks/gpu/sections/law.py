@@ -25,7 +25,7 @@ from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
 from components.pruning.sparse_linear import SparseLinear, semi_structured_obstacle
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.training.examples import batches
 from components.training.loop.cross_entropy import label_smoothing_loss
 

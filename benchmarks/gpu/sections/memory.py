@@ -15,7 +15,7 @@ from components.compute.batch_sizes import BatchLimit
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 
 SHARE = 0.1
 """Of the card's memory that the last row is allowed."""

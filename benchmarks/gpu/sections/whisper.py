@@ -16,7 +16,7 @@ from benchmarks.gpu.row import Row, Value
 from components.decoding.config import SearchConfig
 from components.decoding.constraints import token_constraints
 from components.decoding.searches.search import search
-from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 
 WINDOW_SECONDS = 30

@@ -16,12 +16,12 @@ from benchmarks.quality.confidence.data import DEV, TEST, human_manifest, spoken
 from components.confidence.evaluation.calibration import measure_calibration
 from components.confidence.evaluation.discrimination import measure_discrimination
 from components.confidence.evaluation.quality import SignalQuality, measure_quality
+from components.confidence.evaluation.scored_texts import NodeTexts, read_node_texts
 from components.confidence.evaluation.trials import Trials
 from components.metrics.metric import Segments
 from components.metrics.table import get_metric
 from components.records import Hypothesis, NBest
 from components.text.text_confidence import confidence_of
-from reports.views.scored_texts import NodeTexts, read_node_texts
 
 PAGE = "confidence"
 NOISES = ("clean", "10 dB", "5 dB")

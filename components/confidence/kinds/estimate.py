@@ -13,7 +13,7 @@ from typing_extensions import override
 from components.confidence.estimators.config import VERSION, EstimatorConfig
 from components.errors import ConfigError
 from components.files.digests import file_digest
-from components.nodes.facts import Carry, Facts, Items, Language, Need
+from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, Site
 from components.records import NBest, Outcome, Quarantined
@@ -75,7 +75,7 @@ class Estimate(Kind[EstimateSettings]):
     settings = EstimateSettings
     reads = ("text", "table")
     inputs = (1, 16)
-    features = tuple(ESTIMATES)
+    stated = state(features=tuple(ESTIMATES), may_drop=True)
     items = Items(Carry.SOURCE, Need.ANY)
     language = Language.OF_FIRST
     version = str(VERSION)
@@ -87,7 +87,7 @@ class Estimate(Kind[EstimateSettings]):
             super().facts(settings),
             files=_files_of(settings),
             estimators=(settings.model or f"node:{settings.fitted}",),
-            may_drop=True,
+            analyses=("confidence",),
         )
 
     @override

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from components.confidence.estimators.config import ESTIMATOR_FILE, MIN_ITEMS, V
 from components.confidence.kinds.estimate import check_first_is_text, features_of, first_text
 from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
-from components.nodes.facts import Carry, Facts, Items, Language, Mode
+from components.nodes.facts import Carry, Items, Language, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
@@ -44,13 +43,7 @@ class TrainEstimate(Kind[EstimatorConfig]):
     language = Language.OF_FIRST
     version = str(VERSION)
     libraries = LIBRARIES
-
-    @override
-    def facts(self, settings: EstimatorConfig) -> Facts:
-        return replace(
-            super().facts(settings),
-            fewest_utterances=(MIN_ITEMS, MIN_ITEMS),
-        )
+    stated = state(fewest_utterances=(MIN_ITEMS, MIN_ITEMS))
 
     @override
     def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:

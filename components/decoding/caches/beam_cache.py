@@ -10,22 +10,35 @@ row, P positions in the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from components.decoding.moves import Move, Rows
-from components.decoding.recorded.static_cache import CacheContents, StaticBeamCache
 from components.decoding.scorers import hide_last
 
 _INITIAL_CAPACITY = 64
 """Positions of a new cache; the capacity doubles when it is used up."""
+
+
+class CacheContents(NamedTuple):
+    """What a cache holds between two steps.
+
+    Attributes:
+        states: Of each layer the keys and values (2, n, H, U, d) of U columns.
+        visible: Which columns each row attends to (R, U).
+        length: Number of tokens of each row.
+    """
+
+    states: Sequence[Tensor]
+    visible: Tensor
+    length: int
 
 
 class BeamCache:
@@ -140,10 +153,6 @@ class BeamCache:
             self._layers[layer] = grown
         else:
             self._layers.append(grown)
-
-
-AnyBeamCache = BeamCache | StaticBeamCache
-"""What a decoder attends to, in steps that grow or in steps of fixed shapes."""
 
 
 class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]

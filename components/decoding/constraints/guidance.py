@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_processors
-from components.decoding.constraints.phrase_constraints import PhraseConstraints
-from components.decoding.searches.draft_model import Draft
+from components.decoding.mixing.ensemble_scorer import EnsembleScorer
+from components.decoding.scorers import Vocabulary
+from components.decoding.searches.beam_choice import BeamChooser
+
+
+class Constraints(Protocol):
+    """What the texts of a beam search must have."""
+
+    def chooser(
+        self,
+        config: SearchConfig,
+        vocabulary: Vocabulary,
+        n: int,
+        steps: int,
+        device: torch.device,
+        *,
+        keeps_closed: bool,
+    ) -> BeamChooser:
+        """The choices of a search that meets them; the arguments are those of :class:`.BeamChooser`."""
+        ...
+
+
+class DraftSearch(Protocol):
+    """A greedy search to which a small model proposes tokens (:mod:`.speculative`)."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a text that the small model has positions for."""
+        ...
+
+    def search(
+        self,
+        target: EnsembleScorer,
+        config: SearchConfig,
+        logits_processors: Sequence[LogitsProcessor],
+        calls: Counter[int] | None = None,
+    ) -> list[list[Candidate]]:
+        """What the greedy search of ``target`` gives; see :func:`.search.search`."""
+        ...
+
+
+class DraftBuilder(Protocol):
+    """A loaded model that proposes tokens."""
+
+    def build(self, *args: Any, **inputs: Any) -> DraftSearch:
+        """What it proposes for a batch: the arguments are those of its ``build_scorer``."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,14 +69,14 @@ class Guidance:
     Attributes:
         biases: Applied in order, after the logits processors, to what tokens and hypotheses are chosen by;
             candidates keep the log-probabilities without them.
-        constraints: Phrases that the texts must have; for beam search.
+        constraints: What the texts must have; for beam search.
         draft: A small model that proposes tokens to a greedy search without biases and constraints, which its
             output does not depend on.
     """
 
     biases: Sequence[LogitsProcessor] = ()
-    constraints: PhraseConstraints | None = None
-    draft: Draft | None = None
+    constraints: Constraints | None = None
+    draft: DraftSearch | None = None
 
     def apply(self, log_probs: Tensor, history: History) -> Tensor:
         """What hypotheses are ranked by: a biased copy, or ``log_probs`` where there is no bias."""

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.constraints.constrained_chooser import DEMOTION, ConstrainedChooser
 from components.decoding.constraints.logits_processors import FORBIDDEN, History
 from components.decoding.constraints.phrase_trie import NO_MATCHES, Matches, PhraseTrie
-
-_DEMOTION = 1e4
-"""Of the normalized score of a text that was cut at the limit, for every phrase that it lacks; taken back."""
+from components.decoding.scorers import Vocabulary
+from components.decoding.searches.beam_choice import BeamChooser
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,19 @@ class PhraseConstraints:
     def __init__(self, requirements: Sequence[Requirements | None]) -> None:
         self._requirements = requirements
         self._states: dict[tuple[int, ...], _State] = {}
+
+    def chooser(
+        self,
+        config: SearchConfig,
+        vocabulary: Vocabulary,
+        n: int,
+        steps: int,
+        device: torch.device,
+        *,
+        keeps_closed: bool,
+    ) -> BeamChooser:
+        """See :meth:`.Constraints.chooser`."""
+        return ConstrainedChooser(self, config, vocabulary, n, steps, device, keeps_closed=keeps_closed)
 
     def observe(self, history: History) -> None:
         """Follow the rows of a step; what is asked afterwards is about them, by their index."""
@@ -105,11 +119,6 @@ class PhraseConstraints:
         longest: int = max((node.depth for node in state.matches.open if node.beginnings - met), default=0)
         return int(done) + longest
 
-    @staticmethod
-    def demote(normalized: Tensor, missing: Tensor) -> Tensor:
-        """Normalized scores (n, C) by which texts that lack phrases are behind all others."""
-        return normalized - _DEMOTION * missing
-
     def mark(self, candidates: Sequence[Sequence[Candidate]]) -> list[list[Candidate]]:
         """The candidates of every utterance with the number of phrases that they lack."""
         return [
@@ -124,7 +133,7 @@ class PhraseConstraints:
         for token in candidate.tokens:
             state = _advance(requirements.trie, state, token)
         missing = len(requirements.lengths) - len(_met(requirements.trie, state))
-        score = candidate.normalized_score + _DEMOTION * missing
+        score = candidate.normalized_score + DEMOTION * missing
         return replace(candidate, missing=missing, normalized_score=score)
 
 
@@ -136,24 +145,3 @@ def _advance(trie: PhraseTrie, state: _State, token: int) -> _State:
 def _met(trie: PhraseTrie, state: _State) -> frozenset[int]:
     """The phrases that a text has if it ends here."""
     return state.met.union(*(node.phrases for node in trie.completed(state.matches, None)))
-
-
-def allocate(totals: Tensor, banks: Tensor, size: int) -> Tensor:
-    """The first ``size`` of N lists of candidates, bank by bank.
-
-    Args:
-        totals: Their scores (N, C), -inf where there is none.
-        banks: Their banks (N, C).
-        size: Of the lists that are returned, at most C.
-
-    Returns:
-        Positions (N, size): the best of every bank, highest bank first, then the second best, and so on.
-    """
-    order = totals.argsort(dim=1, descending=True, stable=True)
-    sorted_banks = banks.gather(1, order)
-    same = sorted_banks[:, :, None] == sorted_banks[:, None, :]
-    rank = same.tril(-1).sum(2).masked_fill(totals.gather(1, order) == FORBIDDEN, totals.shape[1])
-    # Stable sorts from the last key to the first: score, bank, rank within the bank.
-    by_bank = sorted_banks.argsort(dim=1, descending=True, stable=True)
-    by_rank = rank.gather(1, by_bank).argsort(dim=1, stable=True)
-    return order.gather(1, by_bank.gather(1, by_rank))[:, :size]

@@ -24,11 +24,9 @@ from components.decoding.mixing.gate_features import (
     steps_of,
 )
 from components.decoding.mixing.members import Members
-from components.decoding.mixing.step_mixture import MixesInStep, StepMixture
-from components.decoding.mixing.step_processors import StepProcessors
+from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.mixing.token_records import TokenRecords
 from components.decoding.moves import Move
-from components.decoding.recorded.static_steps import wants_static_steps
 from components.decoding.row_tokens import RowTokens
 from components.decoding.scorers import (
     TokenScorer,
@@ -36,9 +34,6 @@ from components.decoding.scorers import (
     require_same_vocabulary,
 )
 from components.decoding.token_statistics import token_statistics
-
-WIDTH_MULTIPLE = 64
-"""Tokens of a row that steps of fixed shapes have room for are rounded up to it."""
 
 
 class EnsembleScorer:
@@ -51,8 +46,6 @@ class EnsembleScorer:
         finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
         records: How what is known of a token is laid out (:meth:`records_of`).
         tokens: What the rows have taken.
-        best: The best tokens of every row of the present step, their log-probabilities first, (R, W) each;
-            None: nobody asked for them (:meth:`find_best`).
     """
 
     def __init__(
@@ -62,8 +55,6 @@ class EnsembleScorer:
         calls: Counter[int] | None = None,
         exact: bool = False,
         keeps_statistics: bool = False,
-        *,
-        stacks: bool = True,
     ) -> None:
         """Prepare to mix ``scorers``.
 
@@ -73,22 +64,15 @@ class EnsembleScorer:
             calls: Counts the forward calls of each member by its index in ``scorers``.
             exact: Mix in the log domain throughout (see :class:`Combiner`).
             keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
-            stacks: Whether members of one architecture may run as one off the CPU; :meth:`score_tokens` asks
-                each of them.
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
         """
         require_same_vocabulary([(scorer.name, scorer.vocabulary) for scorer in scorers])
         self._combiner, self._exact, gate = combiner, exact, combiner.gate
-        self._mixture = StepMixture(combiner, exact)
-        self._runs_all = gate is None or not gate.lagged
         indices = combiner.active_members(len(scorers))
-        self._members = Members(scorers, indices, calls, stacks=stacks and self._runs_all)
-        only = self._members.only if self._runs_all else None
-        self._mixes_in_step = isinstance(only, MixesInStep)
-        if isinstance(only, MixesInStep):
-            only.mixture = self._mixture
+        self._members = self._gather([scorers[index] for index in indices], indices, calls)
+        self._mixture = StepMixture(combiner, exact)
         self.vocabulary: Vocabulary = scorers[0].vocabulary
         self.names, self.limit = self._members.names, self._members.limit
         self._keeps_statistics = keeps_statistics
@@ -98,11 +82,15 @@ class EnsembleScorer:
         self._weights = torch.zeros(0)
         self._log_normalizers = torch.zeros(0)
         self._statistics = torch.zeros(0)
+        self._processors: Sequence[LogitsProcessor] = ()
         self.finite = FiniteWatch(self._members.raise_not_finite)
-        self.n_steps = 0
-        self.best: tuple[Tensor, Tensor] | None = None
-        self._processors = StepProcessors((), self.limit)
         self.tokens = RowTokens(0, torch.device("cpu"))
+
+    def _gather(
+        self, scorers: Sequence[TokenScorer], indices: Sequence[int], calls: Counter[int] | None
+    ) -> Members:
+        """The active members."""
+        return Members(scorers, indices, calls)
 
     @property
     def has_gate(self) -> bool:
@@ -110,30 +98,19 @@ class EnsembleScorer:
         return self._combiner.gate is not None
 
     def use_processors(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
-        """Before the first step of a search: have the steps apply what they may of ``processors``.
+        """Before the first step of a search of at most ``max_new_tokens``: these are to be applied."""
+        del max_new_tokens
+        self._processors = processors
 
-        The rest is applied by :meth:`apply_processors`, and ``max_new_tokens`` is the length limit.
-        """
-        self._processors = StepProcessors(processors, max_new_tokens, holds_rules=self._runs_all)
-        self._mixture.rules = self._processors.rules
-
-    def find_best(self, n_tokens: int) -> None:
-        """Have every step find its best tokens, where the members may do so within their own."""
-        self._mixture.top = n_tokens if self._mixes_in_step and self._processors.holds_all else 0
+    def apply_processors(self, log_probs: Tensor, history: History) -> Tensor:
+        """Apply them to the present step's log-probabilities (R, V), in place or not."""
+        return apply_processors(self._processors, log_probs, history)
 
     def prefill(self) -> Tensor:
         """Combined log-probabilities (N, V) of the first token."""
-        log_probs = self._mix()
-        room = self._processors.limit if self._mixes_in_step and wants_static_steps(log_probs.device) else 0
-        width = room + -room % WIDTH_MULTIPLE
-        self.tokens = RowTokens(len(log_probs), log_probs.device, width)
+        log_probs = self._mix(())
+        self.tokens = RowTokens(len(log_probs), log_probs.device)
         return log_probs
-
-    def apply_processors(self, log_probs: Tensor, history: History) -> Tensor:
-        """Apply to the present step's log-probabilities (R, V), in place or not, what the step did not."""
-        left = self._processors.left(self.n_steps)
-        self.best = None if left else self.best
-        return apply_processors(left, log_probs, history)
 
     def step(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> Tensor:
         """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
@@ -143,16 +120,12 @@ class EnsembleScorer:
             tokens: LongTensor (R,): the token that each row takes.
             move: What the search knows of ``beam_indices``, for the members.
         """
-        inputs: list[Tensor] = []
+        of_gate: Sequence[Tensor] = ()
         if self._combiner.gate is not None:
-            inputs += [self._gate_state[:, beam_indices], self._log_probs_of(beam_indices, tokens)]
+            of_gate = (self._gate_state[:, beam_indices], self._log_probs_of(beam_indices, tokens))
         self.tokens.append(beam_indices, tokens)
-        if self._mixture.reads_tokens:
-            inputs.append(self.tokens.read_padded()[None])
-        self._mixture.inputs = inputs
         self._members.push(beam_indices, tokens, move)
-        self.n_steps += 1
-        return self._mix()
+        return self._mix(of_gate)
 
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Append ``tokens`` (R, t) to every row, in one pass of every member; not with a gate.
@@ -161,9 +134,8 @@ class EnsembleScorer:
             Combined log-probabilities (R * t, V) after every one of them, those of a row together. Rows of
             :meth:`records_of` are counted likewise.
         """
-        scores = self._members.score_tokens(beam_indices, tokens)
-        log_probs, self._log_normalizers = self._mixture.mix(scores, ())
-        return log_probs[0]
+        log_probs, self._log_normalizers = self._mixture.mix(self._members.score_tokens(beam_indices, tokens))
+        return log_probs
 
     @property
     def is_ragged(self) -> bool:
@@ -174,26 +146,22 @@ class EnsembleScorer:
         """Forget the last ``counts[r]`` tokens of row r; see :meth:`RetractableScorer.retract`."""
         self._members.retract(counts)
 
-    def _mix(self) -> Tensor:
-        gate, mixture = self._combiner.gate, self._mixture
+    def _mix(self, of_gate: Sequence[Tensor]) -> Tensor:
+        gate = self._combiner.gate
         if gate is not None and gate.lagged:
-            return self._mix_needed(gate)
-        scores = self._members.run()
-        outputs, mixture.outputs, self.best = mixture.outputs, None, None
-        is_bare = self._processors.ends_bare(self.n_steps)
-        if is_bare or outputs is None:
-            outputs = mixture.mix(scores, mixture.inputs, is_bare)
-        if mixture.top and not is_bare:
-            *outputs, values, tokens = outputs
-            self.best = values[0], tokens[0]
-        log_probs, self._log_normalizers, *of_gate = outputs
-        if of_gate:
-            self._weights, self._gate_state = of_gate
-        return log_probs[0]
+            return self._mix_needed(gate, of_gate)
+        log_probs, self._log_normalizers, *gated = self._run(of_gate)
+        if gated:
+            self._weights, self._gate_state = gated
+        return log_probs
 
-    def _mix_needed(self, gate: Gate) -> Tensor:
+    def _run(self, of_gate: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Run all members and mix them; see :meth:`.StepMixture.mix`."""
+        return self._mixture.mix(self._members.run(), of_gate)
+
+    def _mix_needed(self, gate: Gate, of_gate: Sequence[Tensor]) -> Tensor:
         """Mix the members that some row needs, as ``gate`` says before they are run."""
-        state = append_token(*self._mixture.inputs) if self._mixture.inputs else self._gate_state
+        state = append_token(*of_gate) if of_gate else self._gate_state
         weights = gate(features_of(state), steps_of(state))
         # The one question that a step may ask: members that no row needs are not run.
         indices = [index for index, needed in enumerate((weights != 0).any(dim=1).tolist()) if needed]

@@ -1,4 +1,4 @@
-"""The mixture of one step as a function of tensors, which a scorer may record together with its own step.
+"""The mixture of one step as a function of tensors.
 
 Letters in shapes: M members, R rows, V tokens, S numbers of a state of gating features.
 """
@@ -6,13 +6,11 @@ Letters in shapes: M members, R rows, V tokens, S numbers of a state of gating f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from components.decoding.combiner import Combiner
-from components.decoding.constraints.logits_processors import NO_TOKENS, TokenRule, apply_rules
 from components.decoding.mixing.gate_features import (
     append_token,
     distribution_features,
@@ -21,22 +19,12 @@ from components.decoding.mixing.gate_features import (
     observe,
     steps_of,
 )
-from components.decoding.topk import topk
 
 
 class StepMixture:
     """What a step of a search makes of the scores of its members, where all of them are run.
 
-    A scorer that gives the scores of all members may mix them itself (:class:`MixesInStep`): with what is in
-    ``inputs``, and it leaves the result in ``outputs``.
-
     Attributes:
-        inputs: What is read beside the scores; at the first step nothing. With a gate the state of its
-            features (M, R, S) and the log-probabilities (M, R) of the tokens that the rows took; last, with
-            rules that look at it, what the rows have generated (1, R, T).
-        outputs: What :meth:`mix` returns, of the latest step; None: the scorer did not mix.
-        rules: Are applied to the mixture.
-        top: How many of the best tokens of every row are found, too.
         weights: The constant weights (M,); none with a gate.
     """
 
@@ -47,60 +35,28 @@ class StepMixture:
             combiner: Makes one distribution of several.
             exact: See :class:`.combiner.Combiner`.
         """
-        self._combiner, self._exact, self.top = combiner, exact, 0
-        self.rules: Sequence[TokenRule] = ()
+        self._combiner, self._exact = combiner, exact
         self.weights = torch.zeros(0) if combiner.gate is not None else combiner.constant_weights()
-        self.inputs: Sequence[Tensor] = ()
-        self.outputs: list[Tensor] | None = None
 
-    @property
-    def reads_tokens(self) -> bool:
-        """Whether a rule looks at what the rows have generated."""
-        return any(rule.reads_tokens for rule in self.rules)
-
-    def is_same(self, other: StepMixture | None) -> bool:
-        """Whether the other one is the same function; those of two combiners, however equal, are not."""
-        if other is None or self._combiner is not other._combiner:
-            return False
-        return self._shape() == other._shape()
-
-    def _shape(self) -> tuple[object, ...]:
-        return self._exact, tuple(self.rules), self.top, *(part.shape[2:] for part in self.inputs)
-
-    def mix(self, scores: Sequence[Tensor], inputs: Sequence[Tensor], bare: bool = False) -> list[Tensor]:
+    def mix(self, scores: Sequence[Tensor], of_gate: Sequence[Tensor] = ()) -> Sequence[Tensor]:
         """Mix the members' ``scores`` (R, V) each.
 
         It changes nothing and asks the device for nothing, off the CPU.
 
         Args:
             scores: Of all members.
-            inputs: As :attr:`inputs`.
-            bare: Without rules, and without looking for the best tokens.
+            of_gate: With a gate, after the first step, the state of its features (M, R, S) and the
+                log-probabilities (M, R) of the tokens that the rows took.
 
         Returns:
-            Combined log-probabilities (1, R, V), by the rules, and the members' log-normalizers (M, R). With
-            a gate also the weights (M, R) and the state of the features (M, R, S). Last, where they are asked
-            for, the best tokens' log-probabilities and the tokens (1, R, top). All have the rows in the
-            second dimension.
+            Combined log-probabilities (R, V) and the members' log-normalizers (M, R); with a gate also the
+            weights (M, R) and the state of the features (M, R, S).
         """
-        of_gate, tokens = inputs, NO_TOKENS
-        if self.reads_tokens:
-            nothing = torch.zeros((len(scores[0]), 0), dtype=torch.long, device=scores[0].device)
-            of_gate, tokens = inputs[:-1], inputs[-1][0] if inputs else nothing
-        log_probs, *parts = self._combine(scores, of_gate)
-        if bare:
-            return [log_probs[None], *parts]
-        log_probs = apply_rules(self.rules, log_probs, tokens)
-        best = [part[None] for part in topk(log_probs, self.top)] if self.top else []
-        return [log_probs[None], *parts, *best]
-
-    def _combine(self, scores: Sequence[Tensor], of_gate: Sequence[Tensor]) -> list[Tensor]:
-        """Log-probabilities (R, V) and the parts that come after them."""
         gate = self._combiner.gate
         if gate is None:
             self.weights = self.weights.to(scores[0].device)
             mixture = self._combiner(scores, self.weights, self._exact)
-            return [mixture.log_probs, mixture.log_normalizers]
+            return mixture.log_probs, mixture.log_normalizers
         if of_gate:
             state = append_token(*of_gate)
         else:
@@ -109,15 +65,4 @@ class StepMixture:
             observe(state, member, distribution_features(member_scores))
         weights = gate(features_of(state), steps_of(state)).to(scores[0].device)
         mixture = self._combiner(scores, weights, self._exact)
-        return [mixture.log_probs, mixture.log_normalizers, weights, state]
-
-
-@runtime_checkable
-class MixesInStep(Protocol):
-    """A scorer that gives the scores of all members, and may mix them in its own steps.
-
-    Attributes:
-        mixture: Set before the first step: how; None: it does not.
-    """
-
-    mixture: StepMixture | None
+        return mixture.log_probs, mixture.log_normalizers, weights, state

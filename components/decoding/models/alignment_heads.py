@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.layers.folded_mask import attend
 from components.decoding.models.whisper_decoder import WhisperDecoder
-from components.kernels.folded_mask import attend
 
 
 def alignment_scores(

@@ -16,6 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from components.compute.layers.fused_qkv import fuse_qkv
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import prepack
 from components.decoding.caches import kv_cache
 from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache, attend_to
 from components.decoding.caches.shared_attention import share_attention
@@ -27,9 +30,6 @@ from components.decoding.models.generation_settings import (
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import Vocabulary, common_count, hide_last
 from components.errors import ConfigError
-from components.kernels import Arithmetic
-from components.kernels.fused_qkv import fuse_qkv
-from components.kernels.packed_linear import prepack
 
 _MIN_SHARED_PREFIX = 8
 """Tokens of a shared prefix from which a pass of its own pays off."""

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import MarianMTModel
 
+from components.compute.layers.attention import cross_attention_kernel
+from components.compute.layers.fused_qkv import find_fused_qkv
 from components.decoding.scorers import hide_last
-from components.kernels.cross_attention import cross_attention_kernel
-from components.kernels.fused_qkv import find_fused_qkv
 
 _INITIAL_CAPACITY = 64
 """Positions of a new cache; the capacity doubles when it is used up."""

@@ -7,6 +7,10 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import MarianMTModel
 
+from components.compute.layers.fused_mlp import fuse_mlp
+from components.compute.layers.fused_qkv import fuse_qkv
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import prepack
 from components.decoding.caches import kv_cache
 from components.decoding.caches.shared_attention import share_attention
 from components.decoding.models.generation_settings import (
@@ -17,10 +21,6 @@ from components.decoding.models.generation_settings import (
 )
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError, ModelError
-from components.kernels import Arithmetic
-from components.kernels.fused_mlp import fuse_mlp
-from components.kernels.fused_qkv import fuse_qkv
-from components.kernels.packed_linear import prepack
 
 UNBOUNDED = 1 << 20
 """Number of positions of models with relative positions, which have no largest one."""
@@ -38,7 +38,7 @@ class PreparedSeq2Seq:
         shares_attention: Whether the rows of an utterance share its cross-attention keys.
         shares_cache: Whether they can share a cache of self-attention, too (:mod:`.beam_cache`).
         has_own_decoder: Whether it is decoded by :mod:`.marian`.
-        is_stackable: Whether it is decoded by :mod:`.marian_stack`, alone or with its like.
+        is_marian_on_device: Whether it is a Marian model off the CPU.
         scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
     """
 
@@ -70,7 +70,7 @@ class PreparedSeq2Seq:
             model.config, "relative_attention_num_buckets"
         )
         self.has_own_decoder = False
-        self.is_stackable = type(model) is MarianMTModel and model.device.type != "cpu"
+        self.is_marian_on_device = type(model) is MarianMTModel and model.device.type != "cpu"
         self.scores_hidden_states = _can_score_hidden_states(model)
         self.bias: Tensor | None = model.final_logits_bias if self.scores_hidden_states else None
         self.cache_argument = kv_cache.cache_argument(model)

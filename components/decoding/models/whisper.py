@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.layers.folded_mask import attend
 from components.compute.openai_whisper import Tokenizer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary, digest_of, hide_last
-from components.kernels.folded_mask import attend
 
 
 @cache

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from components.compute.layers.attention import cross_attention_kernel
+from components.compute.layers.folded_mask import FEATURES, NEVER
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import Projection, build_linear, fuse_linears
 from components.compute.openai_whisper import LayerNorm, ResidualAttentionBlock, Whisper
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_steps import DecoderSizes
-from components.kernels import Arithmetic
-from components.kernels.cross_attention import cross_attention_kernel
-from components.kernels.folded_mask import FEATURES, NEVER
-from components.kernels.packed_linear import Projection, build_linear, fuse_linears
-from components.kernels.threads import map_in_threads
+from components.compute.threads import map_in_threads
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,6 @@ class WhisperDecoder:
         self.layers = [_layer(block, arithmetic) for block in decoder.blocks]
         self.alignment_heads = _group_heads(model)
         self.norm = decoder.ln
-        self.workspaces = Workspaces()  # of steps in fixed shapes
-        self.sizes = DecoderSizes(1, self.size, self.context)
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
     def cross_attention_states(self, features: Tensor, log_counts: Tensor | None = None) -> list[Tensor]:
@@ -62,7 +58,7 @@ class WhisperDecoder:
         Args:
             features: (N, T, d).
             log_counts: Logarithm of the number of positions that each counts for (N, T), where the keys are
-                to hold it (:mod:`components.kernels.folded_mask`).
+                to hold it (:mod:`components.compute.layers.folded_mask`).
 
         Returns:
             Per layer a tensor (2, N, heads, T, d_h): keys, then values; wider, where they hold the counts.

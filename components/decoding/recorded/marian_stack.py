@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianMTModel
 
-from components.decoding.caches.beam_cache import AnyBeamCache
 from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.static_cache import AnyBeamCache
 from components.decoding.recorded.static_steps import DecoderSizes
 
 _Affine = tuple[Tensor, Tensor]

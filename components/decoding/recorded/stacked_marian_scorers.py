@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.decoding.caches.beam_cache import BeamCache
-from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.moves import Move, Rows
+from components.decoding.recorded.fused_mixture import FusedMixture
 from components.decoding.recorded.marian_stack import MarianStack
 from components.decoding.recorded.static_cache import NEVER, StaticBeamCache
 from components.decoding.recorded.static_steps import Start, StaticSteps, wants_static_steps
@@ -94,12 +94,12 @@ class StackedMarianScorers:
     """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each.
 
     Attributes:
-        mixture: See :class:`components.decoding.mixing.step_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
     """
 
     def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:
         self._stack = stack
-        self.mixture: StepMixture | None = None
+        self.mixture: FusedMixture | None = None
         self._members: Sequence[_Member] = members
         self._static: StaticSteps | None = None
 

@@ -12,11 +12,11 @@ first step, C steps that fit, P = B + b C columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from components.decoding.caches.beam_cache import BeamCache, CacheContents
 from components.decoding.scorers import hide_last
 
 FIRST_CAPACITY = 64
@@ -24,20 +24,6 @@ FIRST_CAPACITY = 64
 COLUMN_MULTIPLE = 16
 """Numbers of columns are multiples of it, or attention's kernels would copy the bias to such a width."""
 NEVER = -torch.inf
-
-
-class CacheContents(NamedTuple):
-    """What a cache holds between two steps.
-
-    Attributes:
-        states: Of each layer the keys and values (2, n, H, U, d) of U columns.
-        visible: Which columns each row attends to (R, U).
-        length: Number of tokens of each row.
-    """
-
-    states: Sequence[Tensor]
-    visible: Tensor
-    length: int
 
 
 class StaticBeamCache:
@@ -199,3 +185,7 @@ class StaticBeamCache:
     def to_rows(self, out: Tensor) -> Tensor:
         """What an utterance's queries attended to, (n, b, H, d), by row: (n b, 1, H, d)."""
         return out.reshape(self.n * self.b, 1, *out.shape[2:])
+
+
+AnyBeamCache = BeamCache | StaticBeamCache
+"""What a decoder attends to, in steps that grow or in steps of fixed shapes."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.mixing.step_mixture import StepMixture
+from components.decoding.recorded.fused_mixture import FusedMixture
 
 
 class StaticMixture:
@@ -18,11 +18,11 @@ class StaticMixture:
 
     Attributes:
         source: The mixture of the search that it was made for; those of later searches are the same function.
-        inputs: As :attr:`.StepMixture.inputs`.
-        outputs: As :meth:`.StepMixture.mix` returns.
+        inputs: As :attr:`.FusedMixture.inputs`.
+        outputs: As :meth:`.FusedMixture.mix` returns.
     """
 
-    def __init__(self, source: StepMixture, scores: Tensor) -> None:
+    def __init__(self, source: FusedMixture, scores: Tensor) -> None:
         """Take memory for mixing ``scores`` (G, n b, V), a buffer."""
         self.source = source
         with torch.inference_mode(False), torch.no_grad():  # or later searches could not write to it

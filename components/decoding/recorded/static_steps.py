@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from components.compute.cuda_graphs import read_cuda_graphs
-from components.decoding.mixing.step_mixture import StepMixture
+from components.decoding.caches.beam_cache import CacheContents
 from components.decoding.moves import Move
+from components.decoding.recorded.fused_mixture import FusedMixture
 from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_cache import COLUMN_MULTIPLE, CacheContents, StaticBeamCache
+from components.decoding.recorded.static_cache import COLUMN_MULTIPLE, StaticBeamCache
 from components.decoding.recorded.static_workspace import Bucket, Forward, Sources, Workspace
 from components.decoding.recorded.step_graph import CudaRecorder, StepRecorder
 
@@ -129,7 +130,7 @@ class StaticSteps:
         return workspace
 
     def step(
-        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: StepMixture | None = None
+        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: FusedMixture | None = None
     ) -> Tensor:
         """Append ``tokens`` (R,); returns scores (G, R, V), which hold until the next step.
 
@@ -163,7 +164,7 @@ class StaticSteps:
         return buffer[:, :rows] if self._cells is None else buffer.index_select(1, self._cells)
 
     def step_each(
-        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: StepMixture | None = None
+        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: FusedMixture | None = None
     ) -> Sequence[Tensor]:
         """Append the columns of ``tokens`` (R, t) one after another: the scores (G, R, V) after each.
 

@@ -9,11 +9,11 @@ from weakref import ref
 import torch
 from torch import Tensor
 
-from components.decoding.mixing.step_mixture import StepMixture
+from components.compute.layers import folded_mask
+from components.decoding.recorded.fused_mixture import FusedMixture
 from components.decoding.recorded.static_cache import NEVER, StaticBeamCache
 from components.decoding.recorded.static_mixture import StaticMixture
 from components.decoding.recorded.step_graph import StepGraph, StepRecorder
-from components.kernels import folded_mask
 
 MAX_MIXTURES = 4
 """Mixtures that a workspace has graphs of: systems of the same members may take turns."""
@@ -139,7 +139,7 @@ class Workspace:
         if self._bias is not None:
             self._bias[: len(slots)] = self._bias.index_select(0, slots)
 
-    def use_mixture(self, mixture: StepMixture | None) -> bool:
+    def use_mixture(self, mixture: FusedMixture | None) -> bool:
         """Have the steps to come end with a mixture, or with none; returns whether that took memory."""
         if mixture is None:
             self.mixture = None

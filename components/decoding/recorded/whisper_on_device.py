@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.compute.layers.folded_mask import attend
 from components.compute.openai_whisper import Tokenizer
-from components.decoding.caches.beam_cache import AnyBeamCache, BeamCache
-from components.decoding.mixing.step_mixture import StepMixture
+from components.decoding.caches.beam_cache import BeamCache
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.moves import Move, Rows
-from components.decoding.recorded.static_cache import StaticBeamCache
-from components.decoding.recorded.static_steps import Start, StaticSteps, wants_static_steps
+from components.decoding.recorded.fused_mixture import FusedMixture
+from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.static_cache import AnyBeamCache, StaticBeamCache
+from components.decoding.recorded.static_steps import DecoderSizes, Start, StaticSteps, wants_static_steps
 from components.decoding.recorded.static_workspace import Sources
 from components.decoding.scorers import common_count
-from components.kernels.folded_mask import attend
 
+_WORKSPACES: WeakKeyDictionary[WhisperDecoder, Workspaces] = WeakKeyDictionary()
+"""Decoder -> the buffers of its steps in fixed shapes, as long as it is there."""
 CrossAttention = Callable[[Tensor, int], Tensor]
 """Queries (R, t, d) of a layer -> what they attend to in their windows, (R, t, d)."""
 
@@ -31,11 +35,11 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     needed after the search, they stay where they are, and those that are finished are attended to in vain.
 
     Attributes:
-        mixture: See :class:`components.decoding.mixing.step_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
     """
 
     is_ragged = False
-    mixture: StepMixture | None = None
+    mixture: FusedMixture | None = None
 
     def __init__(
         self,
@@ -100,7 +104,8 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         pairs = [*self._cross] if self._keeps_windows else self._cross
         sources = Sources(pairs, bias, decoder.width // decoder.heads if is_folded else None)
         start = Start(self._beam_cache.contents(), sources, length if is_whole else None, move)
-        steps = StaticSteps(decoder.workspaces, decoder.sizes, start, compacts=not self._keeps_windows)
+        sizes = DecoderSizes(1, decoder.size, decoder.context)
+        steps = StaticSteps(_workspaces_of(decoder), sizes, start, compacts=not self._keeps_windows)
         self._beam_cache = BeamCache(self.rows)  # its memory is free
         return steps
 
@@ -154,3 +159,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         if rows.cells is not None:
             within = rows.cells - rows.owners * rows.b
         return n_slots, rows.b, self._windows[rows.owners] * rows.b + within
+
+
+def _workspaces_of(decoder: WhisperDecoder) -> Workspaces:
+    return _WORKSPACES.setdefault(decoder, Workspaces())

@@ -5,8 +5,7 @@ twice the beam); those among the best ``beam`` that end are finished hypotheses,
 score / length ** penalty over the generated length with eos; the best ``beam`` that do not end go on. An
 utterance leaves the batch as soon as its stopping rule holds. Scores are sums in float32, as there.
 
-Where there are biases, hypotheses are ranked with them and keep the log-probabilities without. Where there
-are constraints, the continuations are taken from banks (see :mod:`.phrase_constraints`).
+Where there are biases, hypotheses are ranked with them and keep the log-probabilities without.
 """
 
 from __future__ import annotations
@@ -23,19 +22,10 @@ from components.decoding.constraints.logits_processors import History, LogitsPro
 from components.decoding.host_copy import first_true
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.moves import check_interval, make_move
-from components.decoding.recorded.recorded_choice import RecordedChoices
-from components.decoding.recorded.static_steps import has_static_choice, round_up_to_power
-from components.decoding.searches.beam_step import (
-    BeamState,
-    Choice,
-    StepNumbers,
-    advance,
-    initial_state,
-    list_norms,
-    make_rules,
-)
-from components.decoding.searches.continuations import best_continuations
+from components.decoding.searches.beam_choice import BeamChooser
+from components.decoding.searches.beam_step import Choice
 from components.decoding.searches.finished_hypotheses import FinishedHypotheses, FinishedHypothesis
+from components.decoding.searches.step_runner import PLAIN, StepRunner
 
 
 def beam_search(
@@ -43,6 +33,7 @@ def beam_search(
     config: SearchConfig,
     logits_processors: Sequence[LogitsProcessor],
     guidance: Guidance = UNGUIDED,
+    runner: StepRunner = PLAIN,
 ) -> list[list[Candidate]]:
     """Search with ``config.beam_size`` rows per utterance; see :func:`.search.search`.
 
@@ -52,7 +43,8 @@ def beam_search(
     steps = min(config.max_new_tokens, scorer.limit)
     scorer.use_processors(logits_processors, steps)
     log_probs = scorer.prefill()
-    beam = _Beam(scorer, config, len(log_probs), steps, log_probs.device, guidance)
+    chooser = runner.chooser(scorer, config, len(log_probs), steps, log_probs.device, guidance)
+    beam = _Beam(scorer, chooser, len(log_probs), steps, log_probs.device, guidance)
     for t in range(steps):
         history = beam.history()
         log_probs = scorer.apply_processors(log_probs, history)
@@ -65,7 +57,7 @@ def beam_search(
             positions = scorer.finite.read_flags(choice.is_open)
             if not positions:
                 break
-            if beam.drops(len(positions)):
+            if chooser.drops(len(positions)):
                 remaining = first_true(choice.is_open, len(positions))
                 choice = beam.keep_utterances(remaining, positions, choice)
         log_probs = beam.step(choice, remaining)
@@ -73,8 +65,7 @@ def beam_search(
     candidates = [
         [_to_candidate(scorer, hypothesis) for hypothesis in nbest] for nbest in beam.read(config.n_best)
     ]
-    constraints = guidance.constraints
-    return candidates if constraints is None else constraints.mark(candidates)
+    return chooser.mark(candidates)
 
 
 class _Beam:
@@ -83,27 +74,18 @@ class _Beam:
     def __init__(
         self,
         scorer: EnsembleScorer,
-        config: SearchConfig,
+        chooser: BeamChooser,
         n: int,
         steps: int,
         device: torch.device,
         guidance: Guidance,
     ) -> None:
         self.interval = check_interval(device)
-        self._scorer, self._config, self._guidance, self._steps = scorer, config, guidance, steps
-        self._is_static = has_static_choice(device) and guidance.constraints is None
-        keeps_closed = self._is_static or self.interval > 1
-        self._rules = make_rules(config, scorer.vocabulary, n, device, keeps_closed=keeps_closed)
-        if self._is_static and not guidance.biases:
-            scorer.find_best(self._rules.n_tokens)
-        self._norms = list_norms(config, steps)
-        self._places = torch.arange(steps * self._rules.k, device=device)
-        self._state = initial_state(n, self._rules.k, device)
+        self._scorer, self._chooser, self._guidance, self._steps = scorer, chooser, guidance, steps
         self._ids = torch.arange(n, device=device)
         self._owners = self._ids  # of the rows
         self._utterances: Tensor | None = None  # the same, counted over those in the batch
-        self._finished = FinishedHypotheses(n, self._rules.k)
-        self._recorded: RecordedChoices | None = None
+        self._finished = FinishedHypotheses(n, chooser.rules.k)
         self._t = 0
 
     def history(self) -> History:
@@ -112,35 +94,13 @@ class _Beam:
 
     def choose(self, log_probs: Tensor, history: History) -> Choice:
         """Take the continuations of the rows, whose next tokens have ``log_probs`` (R, V)."""
-        rules, guidance, scorer = self._rules, self._guidance, self._scorer
-        constraints, t = guidance.constraints, self._t
+        guidance, scorer = self._guidance, self._scorer
         scores = guidance.apply(log_probs, history)
-        if constraints is not None:
-            constraints.observe(history)
-            scores = constraints.forbid_ends(scores.clone(), scorer.vocabulary.eos)
-        if self._is_static and 0 < t < self._steps - 1:
-            if self._recorded is None:
-                is_biased, eos = scores is not log_probs, scorer.vocabulary.eos
-                self._recorded = RecordedChoices(
-                    rules, eos, self._state, self._norms, t, scores, is_biased=is_biased
-                )
-            choice = self._recorded.choose(log_probs, scores, scorer.best)
-            self._state = self._recorded.state
-        else:
-            ranked = best_continuations(rules, self._state, log_probs, scores, constraints)
-            places = self._places[t * rules.k : (t + 1) * rules.k]
-            numbers = StepNumbers(*self._norms[t], places)
-            is_last = t + 1 == self._steps
-            self._state, choice = advance(rules, self._state, ranked, numbers, is_last=is_last)
+        choice = self._chooser.choose(log_probs, scores, history)
         scorer.finite.watch(choice.totals)
         self._finished.add(choice, scorer.records_of(choice.rows.reshape(-1), choice.tokens.reshape(-1)))
         self._t += 1
         return choice
-
-    def drops(self, count: int) -> bool:
-        """Whether to drop utterances where so many are open: in fixed shapes only where half have ended."""
-        n = len(self._state.scores)
-        return count < n and not (self._is_static and round_up_to_power(count) == round_up_to_power(n))
 
     def keep_utterances(self, remaining: Tensor, positions: list[int], choice: Choice) -> Choice:
         """Drop all utterances but those at ``remaining`` (LongTensor), which the host knows as ``positions``.
@@ -148,11 +108,8 @@ class _Beam:
         Returns:
             What was chosen for these.
         """
-        self._finished.keep_utterances(self._state, positions)
-        self._state = BeamState(*(part[remaining] for part in self._state))
-        if self._recorded is not None:
-            self._recorded.keep_utterances(self._state)
-            self._state = self._recorded.state
+        self._finished.keep_utterances(self._chooser.state, positions)
+        self._chooser.keep_utterances(remaining)
         self._ids, self._utterances = self._ids[remaining], None
         return choice._replace(
             beam_indices=choice.beam_indices[remaining],
@@ -172,14 +129,14 @@ class _Beam:
             self._utterances = _repeat(torch.arange(n, device=tokens.device), k)
             self._owners = _repeat(self._ids, k)
         move = None
-        if self._rules.keeps_closed:
+        if self._chooser.rules.keeps_closed:
             is_open = choice.is_open[:, None].expand(-1, k)
             move = make_move(beam_indices, self._utterances, (n, k), remaining=remaining, is_open=is_open)
         return self._scorer.step(beam_indices, tokens, move)
 
     def read(self, n_best: int) -> list[list[FinishedHypothesis]]:
         """The best ``n_best`` hypotheses of every utterance, best first."""
-        return self._finished.read(self._state, n_best)
+        return self._finished.read(self._chooser.state, n_best)
 
 
 def _repeat(values: Tensor, k: int) -> Tensor:

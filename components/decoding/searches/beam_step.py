@@ -14,7 +14,6 @@ from torch.nn.functional import pad
 
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import FORBIDDEN
-from components.decoding.constraints.phrase_constraints import PhraseConstraints
 from components.decoding.scorers import Vocabulary
 
 _MAX_CONTINUATIONS = 8
@@ -27,7 +26,7 @@ class BeamRules(NamedTuple):
     Attributes:
         k: Rows of an utterance.
         n_continuations: C.
-        n_tokens: W, at most; constraints may need more.
+        n_tokens: W, at most, unless a search needs certain tokens.
         stops_when_full: Whether k finished hypotheses end an utterance.
         is_eos: Which tokens end a sequence (V,).
         positions: 0, 1, 2 and so on (N, 1), for as many utterances as there are at first.
@@ -88,7 +87,8 @@ class RankedTokens(NamedTuple):
         totals: Scores of the C best continuations of each utterance (n, C), in the order in which they are
             taken.
         order: Where these are among the b W of the utterance (n, C).
-        missing: Phrases that a text lacks after them (n, C); None: nothing is required.
+        penalties: Are taken from the normalized scores of those that end (n, C); of those that do not, the
+            first go on, not the best. None: the best go on.
     """
 
     values: Tensor
@@ -96,7 +96,7 @@ class RankedTokens(NamedTuple):
     log_probs: Tensor
     totals: Tensor
     order: Tensor
-    missing: Tensor | None = None
+    penalties: Tensor | None = None
 
 
 class Choice(NamedTuple):
@@ -183,9 +183,9 @@ def fill_up(rules: BeamRules, ranked: RankedTokens) -> RankedTokens:
     absent = rules.n_continuations - ranked.totals.shape[1]
     if absent <= 0:
         return ranked
-    missing = None if ranked.missing is None else pad(ranked.missing, (0, absent))
+    penalties = None if ranked.penalties is None else pad(ranked.penalties, (0, absent))
     totals, order = pad(ranked.totals, (0, absent), value=FORBIDDEN), pad(ranked.order, (0, absent))
-    return ranked._replace(totals=totals, order=order, missing=missing)
+    return ranked._replace(totals=totals, order=order, penalties=penalties)
 
 
 def advance(
@@ -196,7 +196,7 @@ def advance(
     Args:
         rules: Those of the search.
         state: Before this step.
-        ranked: The continuations. Where there are constraints, the first k go on in place of the best.
+        ranked: The continuations.
         numbers: Of this step.
         is_last: Whether all of them end.
     """
@@ -206,10 +206,10 @@ def advance(
     tokens = ranked.tokens.view(-1)[flat]
     ends = torch.ones_like(tokens, dtype=torch.bool) if is_last else rules.is_eos[tokens]
     normalized = totals[:, :k] / numbers.norm
-    if ranked.missing is not None:
-        normalized = PhraseConstraints.demote(normalized, ranked.missing[:, :k])
+    if ranked.penalties is not None:
+        normalized = normalized - ranked.penalties[:, :k]
     ranks, places = _add_finished(rules, state, normalized, ends[:, :k], numbers.places)
-    scores, best = _select_open(totals.masked_fill(ends, FORBIDDEN), k, ordered=ranked.missing is not None)
+    scores, best = _select_open(totals.masked_fill(ends, FORBIDDEN), k, ordered=ranked.penalties is not None)
     sums, next_sums = totals, scores
     if ranked.log_probs is not ranked.values:
         before = state.sums[:, : len(ranked.values) // n, None]

@@ -5,20 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from components.decoding.scorers import TokenScorer
-
-
-@dataclass(frozen=True)
-class Draft:
-    """The model that proposes.
-
-    Attributes:
-        scorer: Prepared for the same utterances, of the same vocabulary.
-        n_tokens: How many tokens it proposes for each call of the large model.
-    """
-
-    scorer: TokenScorer
-    n_tokens: int
+from components.decoding.searches.speculative import Draft
 
 
 @dataclass(frozen=True)

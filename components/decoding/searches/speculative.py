@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -22,10 +22,37 @@ from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_to_ragged
 from components.decoding.host_copy import copy_to_host
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
-from components.decoding.scorers import RetractableScorer, Vocabulary, as_retractable
-from components.decoding.searches.draft_model import Draft
+from components.decoding.scorers import RetractableScorer, TokenScorer, Vocabulary, as_retractable
 from components.decoding.searches.sampling import DecodedRows, allocate_rows, to_candidate
 from components.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The model that proposes.
+
+    Attributes:
+        scorer: Prepared for the same utterances, of the same vocabulary.
+        n_tokens: How many tokens it proposes for each call of the large model.
+    """
+
+    scorer: TokenScorer
+    n_tokens: int
+
+    @property
+    def limit(self) -> int:
+        """Tokens of a text that it has positions for."""
+        return self.scorer.limit
+
+    def search(
+        self,
+        target: EnsembleScorer,
+        config: SearchConfig,
+        logits_processors: Sequence[LogitsProcessor],
+        calls: Counter[int] | None = None,
+    ) -> list[list[Candidate]]:
+        """See :func:`speculative_search`."""
+        return speculative_search(target, self, config, logits_processors, calls)
 
 
 def require_draft_vocabulary(name: str, vocabulary: Vocabulary, draft: str, found: Vocabulary) -> None:

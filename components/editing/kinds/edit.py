@@ -21,16 +21,16 @@ from components.editing.correction import (
 from components.editing.edited_table import strip_guard
 from components.errors import ConfigError, DataError
 from components.files.digests import file_digest
-from components.nodes.facts import Carry, Facts, Items
+from components.nodes.facts import Carry, Facts, Items, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, NodeSettings, Site
+from components.pipeline.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
 
 VERSION = 5
 """Version of how corrections are read and applied."""
 COLUMNS = {"id", "text"}
-ROLE = "corrections"
 
 
 class EditSettings(NodeSettings):
@@ -60,7 +60,7 @@ class Edit(Kind[EditSettings]):
     name = "edit"
     summary = "corrections by hand, from a file or from antiphon edit"
     settings = EditSettings
-    features = (EDITED,)
+    stated = state(features=(EDITED,))
     items = Items(Carry.INPUTS)
     version = str(VERSION)
 

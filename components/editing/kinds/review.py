@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +12,12 @@ from typing_extensions import override
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
 from components.editing.editable_text import certainty_of
 from components.editing.kinds.corrections import list_ids
-from components.editing.kinds.edit import ROLE
 from components.editing.questions import answers_as_corrections, choose_doubtful
-from components.nodes.facts import Carry, Facts, Items, Mode
+from components.nodes.facts import Carry, Items, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.questions import Question
 from components.nodes.site import Item, NodeSettings, Site
+from components.pipeline.editing import ROLE
 from components.run_record import StageRef
 from components.storage.stages.whole_stage import Product
 
@@ -90,16 +89,9 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
     settings = ReviewAnswersSettings
     gives = "table"
     mode = Mode.BY_HAND
+    stated = state(device=None)  # waiting for a person holds none
     items = Items(Carry.SOURCE)
     version = str(VERSION)
-
-    @override
-    def facts(self, settings: ReviewAnswersSettings) -> Facts:
-        # Waiting for a person holds no device.
-        return replace(
-            super().facts(settings),
-            device=None,
-        )
 
     @override
     def collect(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -20,7 +20,7 @@ from components.errors import ConfigError
 from components.files.files import read_json
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
-from components.nodes.facts import Carry, Facts, Items, Language, Need
+from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome, Quarantined, Utterance
@@ -79,10 +79,14 @@ class Combine(Kind[CombineSettings]):
     settings = CombineSettings
     reads = ("text",)
     inputs = (1, 64)
-    features = ("systems", "agreement", "unanimous", "expected_utility", "share:", "lm", "reranking")
+    stated = state(
+        features=("systems", "agreement", "unanimous", "expected_utility", "share:", "lm", "reranking")
+    )
     items = Items(Carry.INPUTS, Need.ANY)
     language = Language.SAME
     version = str(SYSTEM_COMBINATION_VERSION)
+    learns: ClassVar[bool] = False
+    """Whether it learns the coefficients of reranking, which are then none of its settings."""
 
     @override
     def facts(self, settings: CombineSettings) -> Facts:
@@ -92,13 +96,13 @@ class Combine(Kind[CombineSettings]):
             models=models_of(settings),
             device="auto" if models_of(settings) else "cpu",
             reads_source=reads_source(settings),
-            candidates=partial(_candidates, settings),
+            candidates=None if self.learns else partial(_candidates, settings),
         )
 
     @override
     def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
         values = settings.key_parameters()
-        for role in ("language_model", "tuned"):
+        for role in ("language_model", "tuned", *(("coefficients",) if self.learns else ())):
             del values[role]
         version = {"neural_metrics": neural_metrics.version} if "utility" in models_of(settings) else {}
         return values | {"utility": split_metric(settings.utility)[0], **version}
@@ -118,7 +122,9 @@ class Combine(Kind[CombineSettings]):
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
         check_normalizer(settings.normalizer)
-        system_combination.check_combination(settings, site.of, learned=settings.tuned is not None)
+        system_combination.check_combination(
+            settings, site.of, learned=self.learns or settings.tuned is not None
+        )
         self.check_utility(settings, site)
         super().check(settings, site)
 
@@ -175,7 +181,7 @@ class Combine(Kind[CombineSettings]):
         """Return the metric of the utility, if a model computes it."""
         if "utility" not in models_of(settings):
             return None
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
         return bind_metric(settings.utility, site.store, "auto")
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from typing_extensions import override
 
@@ -15,7 +14,7 @@ from components.ensembling.output_level.weighted_hypotheses import SystemNBest, 
 from components.errors import DataError
 from components.files.files import read_json, write_json
 from components.metrics.metric_names import split_metric
-from components.nodes.facts import Facts, Mode
+from components.nodes.facts import Mode
 from components.nodes.site import Item, Site
 from components.records import NBest, Utterance
 from components.run_record import StageRef
@@ -42,24 +41,7 @@ class Tune(Combine):
     summary = "texts with references -> coefficients of reranking"
     gives = "table"
     mode = Mode.AGGREGATE
-
-    @override
-    def facts(self, settings: CombineSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            candidates=None,
-        )
-
-    @override
-    def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
-        """Return what the features are computed from."""
-        values = super().parameters(settings, site)
-        return {name: value for name, value in values.items() if name != "coefficients"}
-
-    @override
-    def check(self, settings: CombineSettings, site: Site) -> None:
-        """Check what the node that combines checks."""
-        super().check(settings.model_copy(update={"tuned": site.name}), site)
+    learns = True
 
     @override
     def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:

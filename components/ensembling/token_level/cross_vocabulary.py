@@ -31,8 +31,8 @@ from components.ensembling.token_level.vocabulary_mapping import (
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
 from components.records import Token
-from components.translation.backends.causal import CausalBackend
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.causal.model import CausalBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation
 

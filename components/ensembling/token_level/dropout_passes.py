@@ -17,8 +17,8 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.searches.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
-from components.translation.backends.seq2seq import Seq2SeqBackend
-from components.translation.checks import refuse_unsupported
+from components.translation.backends import backend_for
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
 from components.translation.context.terms import SourceTerms, load_terms
@@ -71,7 +71,7 @@ def build_translator(config: TranslationConfig, store: str | None = None, seed: 
     """
     assert config.sampling is not None
     checkpoint, model, tokenizer = load_resident(config.model, config, store)
-    refuse_unsupported(config, checkpoint)
+    backend_for(checkpoint.architecture).refuse(config, checkpoint)
     assert isinstance(model, Seq2SeqModel)
     terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
     backend = DropoutPassesBackend(

@@ -27,8 +27,8 @@ from components.ensembling.token_level.translator import (
 from components.ensembling.token_level.vocabulary_mapping import build_lexicon
 from components.errors import ConfigError
 from components.records import Checkpoint
-from components.translation.backends.causal import CausalBackend
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.causal.model import CausalBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
 from components.translation.context.terms import load_terms

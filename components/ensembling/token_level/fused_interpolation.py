@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from components.kernels.exponentials import exponentiate
+from components.compute.layers.kernels import kernels
 
 _LOG2E = math.log2(math.e)
 _BLOCK_SIZE = 1 << 18
@@ -34,7 +34,8 @@ def _blocks(scores: Tensor) -> Iterator[slice]:
 def _exp_and_sums(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
     """exp(scores) in ``buffer``, and its sums (rows, 1)."""
     values = buffer[: len(scores)]
-    sums = exponentiate(scores, values)
+    chosen = kernels()
+    sums = None if chosen is None else chosen.exponentiate(scores, values)
     if sums is not None:
         return values, sums
     torch.mul(scores, _LOG2E, out=values).exp2_()

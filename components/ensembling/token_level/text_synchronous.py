@@ -23,8 +23,8 @@ from components.decoding.text_synchronous.text_search import TextHypothesis, clo
 from components.ensembling.token_level.combiners import LogLinearInterpolation
 from components.ensembling.token_level.cross_vocabulary import TokenizedPerMember, require_fitting
 from components.records import Token
-from components.translation.backends.causal import CausalBackend
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.causal.model import CausalBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.guidance import DraftBuilder
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.generation_settings import require_same_constraints
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, require_same_vocabulary
-from components.decoding.searches.draft_model import DraftModel
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
-from components.translation.backends.seq2seq import Seq2SeqBackend, to_sentence_translation
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.context.terms import SourceTerms
 from components.translation.translator import SentenceTranslation
 
@@ -49,7 +49,7 @@ class EnsembleBackend(Seq2SeqBackend):
         builders: Mapping[str, BuildScorer],
         *,
         terms: SourceTerms | None = None,
-        draft: DraftModel | None = None,
+        draft: DraftBuilder | None = None,
     ) -> None:
         super().__init__(models[0], tokenizer, search_config, terms=terms, draft=draft)
         self.max_source = min(self.max_source, *(model.positions for model in models))

@@ -14,7 +14,7 @@ from components.errors import ModelError, to_one_line
 from components.experts.reducing.sparse_layers import SparseLayer, find_sparse_layers
 from components.models.architectures import CAUSAL
 from components.models.checkpoints import read_json
-from components.models.loaders.loading import AUTO_CLASSES, OWN_CLASSES, Kind
+from components.models.loaders.loading import ARCHITECTURES, AUTO_CLASSES, Kind
 from components.records import Checkpoint
 
 EXPERT_COUNTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -69,8 +69,8 @@ def build_skeleton(config: Any, architecture: str) -> Any:
     """Build the model of a configuration without memory for its weights (on torch's meta device)."""
     kind: Kind = "seq2seq" if config.is_encoder_decoder else "causal"
     with torch.device("meta"):
-        if architecture in OWN_CLASSES:
-            return OWN_CLASSES[architecture](config)
+        if architecture in ARCHITECTURES:
+            return ARCHITECTURES[architecture](config)
         return AUTO_CLASSES[kind][0].from_config(copy.deepcopy(config))
 
 

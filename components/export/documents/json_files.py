@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from components.export.format import Format
 from components.export.recording_text import RecordingText, TextPart, TimedSegment
 
 Fields = dict[str, Any]
@@ -75,3 +76,7 @@ def _segment_fields(segment: TimedSegment) -> Fields:
 
 def _encode(fields: Fields) -> bytes:
     return json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
+
+
+JSONL = Format("a line per utterance", lambda texts, *_: encode_jsonl(texts), is_table=True)
+JSON = Format("one recording, as openai-whisper writes it", lambda texts, *_: encode_json(texts[0]))

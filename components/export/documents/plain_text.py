@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TextPart, TimedSegment
+from components.export.subtitles.cues import Cue
 from components.export.subtitles.timed_words import TimedWord, join_words
 from components.text.languages import without_spaces
 
@@ -74,3 +76,10 @@ def _line_writer(low: float | None) -> Callable[[list[TimedWord]], str]:
         return text.strip()
 
     return write
+
+
+def _encode(texts: Sequence[RecordingText], _: Sequence[Cue], settings: ExportSettings) -> bytes:
+    return encode_text(texts[0], bilingual=settings.bilingual, low=settings.low)
+
+
+TEXT = Format("plain text", _encode)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 
 from components.editing.edited_table import guard_cell, join_cells
+from components.export.format import Format
 from components.export.format_names import require_library
 from components.export.recording_text import RecordingText, TextPart
 from components.text.text_confidence import ESTIMATES
@@ -100,3 +101,7 @@ def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
     content = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(list(rows_of(texts)), schema=schema), content)
     return content.getvalue()
+
+
+TSV = Format("a table for spreadsheets", lambda texts, *_: encode_tsv(texts), is_table=True)
+PARQUET = Format("a typed table", lambda texts, *_: encode_parquet(texts), is_table=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from components.export.documents.word_table import Column, Runs, build_table
+from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TextPart
+from components.export.subtitles.cues import Cue
 from components.export.subtitles.timed_words import TimedWord
 from components.text.languages import english_name, is_undetermined
 
@@ -91,3 +93,10 @@ def _runs_of_text(part: TextPart, low: float | None) -> Runs:
         confidences = [part.confidence] * len(words)
     timeless = [TimedWord(0, 0, word, confidence=sure) for word, sure in zip(words, confidences, strict=True)]
     return _runs_of_words(timeless, low)
+
+
+def _encode(texts: Sequence[RecordingText], _: Sequence[Cue], settings: ExportSettings) -> bytes:
+    return encode_document(texts[0], bilingual=settings.bilingual, low=settings.low)
+
+
+DOCUMENT = Format("a table in a Word document", _encode)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Literal
 
+from components.export.format import ExportSettings, Format
+from components.export.recording_text import RecordingText
 from components.export.subtitles.cues import Cue, Line
 from components.export.subtitles.timed_words import TimedWord, join_words
 
@@ -76,3 +79,13 @@ def _protect_srt(text: str) -> str:
 def _protect_tags(text: str) -> str:
     r"""pysubs2 takes ``\N``, ``\n`` and ``\h`` for line breaks and spaces, whoever wrote them."""
     return re.sub(r"\\(?=[nNh])", lambda match: match[0] + _JOINER, text)
+
+
+def _encode(
+    form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
+) -> bytes:
+    return encode_subtitles(cues, form, low=settings.low).encode()
+
+
+SRT = Format("subtitles, SubRip", partial(_encode, "srt"), is_subtitle=True)
+VTT = Format("subtitles, WebVTT", partial(_encode, "vtt"), is_subtitle=True)

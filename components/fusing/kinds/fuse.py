@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from pydantic import BaseModel
 from typing_extensions import override
 
-from components import neural_metrics
-from components.compute.machine import dtype_for_key
-from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
-from components.endpoints.usage import COUNTS
 from components.fusing.config import VERSION, FuseConfig
-from components.models.sources.served import chat_fingerprints
-from components.nodes.facts import Carry, Facts, Items, Language, Need
-from components.nodes.kind import Kind
+from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
-from components.refining.config import ESTIMATE, MODEL_GATES
-from components.refining.kinds import estimator_reference
-from components.refining.kinds.rounds import LIBRARIES, texts_of
+from components.refining.kinds.rounds import LIBRARIES, Gated, texts_of
 from components.run_record import StageRef
+from components.served_usage import COUNTS
 from components.storage.stages.reader import read_nbests
 from components.text.text_confidence import ESTIMATES
 
@@ -35,7 +26,7 @@ def _candidates(settings: FuseConfig, nbests: Sequence[NBest]) -> list[str]:
     return collect_texts(nbests, settings.candidates)
 
 
-class Fuse(Kind[FuseConfig]):
+class Fuse(Gated[FuseConfig]):
     """Writes a new text from texts of one language; the best of the first input is what a gate keeps."""
 
     name = "fuse"
@@ -43,7 +34,9 @@ class Fuse(Kind[FuseConfig]):
     settings = FuseConfig
     reads = ("text",)
     inputs = (1, 64)
-    features = ("systems", "edit_distance", "fused", "gate_before", "gate_proposed", *ESTIMATES, *COUNTS)
+    stated = state(
+        features=("systems", "edit_distance", "fused", "gate_before", "gate_proposed", *ESTIMATES, *COUNTS)
+    )
     items = Items(Carry.SOURCE, Need.ANY)
     language = Language.SAME
     version = str(VERSION)
@@ -51,37 +44,11 @@ class Fuse(Kind[FuseConfig]):
 
     @override
     def facts(self, settings: FuseConfig) -> Facts:
-        facts = super().facts(settings)
-        gate = () if settings.gate in MODEL_GATES else ("gate_model",)
-        return replace(
-            estimator_reference.with_estimator(facts, settings.estimator),
-            version=f"{VERSION}/estimates/{ESTIMATOR_VERSION}" if settings.gate == ESTIMATE else self.version,
-            models={role: name for role, name in facts.models.items() if role not in gate},
-            needs_unseen=settings.gate == ESTIMATE,
-            candidates=partial(_candidates, settings),
-        )
+        return replace(super().facts(settings), candidates=partial(_candidates, settings))
 
     @override
-    def parameters(self, settings: FuseConfig, site: Site) -> dict[str, Any]:
-        values = super().parameters(settings, site)
-        if settings.estimate is None:
-            del values["estimate"]
-        del values["dtype"]
-        values |= dtype_for_key(settings.dtype, settings.device)
-        if settings.gate == "quality_estimation":
-            values["neural_metrics"] = neural_metrics.version
-        return values
-
-    @override
-    def check_table(self, settings: FuseConfig, site: Site, role: str, maker: BaseModel) -> None:
-        """Check that the estimator will be fitted on features that a new text has."""
-        estimator_reference.check_features(settings.estimator, maker, len(site.of))
-
-    @override
-    def digests(self, settings: FuseConfig, site: Site) -> dict[str, str]:
-        """Return what the servers of served models say of themselves, and the digest of the estimator."""
-        estimator = estimator_reference.digest_of(settings.estimator, site.store)
-        return {**chat_fingerprints(self.facts(settings).models), **estimator}
+    def count_texts(self, site: Site) -> int | None:
+        return len(site.of)
 
     @override
     def check(self, settings: FuseConfig, site: Site) -> None:

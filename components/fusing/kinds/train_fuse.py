@@ -9,11 +9,9 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
-from components.nodes.facts import Mode
-from components.nodes.kind import Kind
-from components.nodes.site import LanguagePairs, Site
+from components.nodes.site import Site
 from components.run_record import StageRef
-from components.stacking.kinds.train_stack import LIBRARIES
+from components.stacking.kinds.train_stack import SecondSystemTraining
 from components.storage.stages.reader import read_nbests_by_id, read_utterances
 from components.storage.stages.whole_stage import Product
 from components.training import config as training
@@ -22,7 +20,7 @@ VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 
-class TrainFuse(Kind[FuseTrainingConfig]):
+class TrainFuse(SecondSystemTraining[FuseTrainingConfig]):
     """Learns on the first data set and its lists; the second, with as many, picks the checkpoint."""
 
     name = "train_fuse"
@@ -30,10 +28,7 @@ class TrainFuse(Kind[FuseTrainingConfig]):
     settings = FuseTrainingConfig
     reads = ("data", "text")
     inputs = (4, 64)
-    gives = "model"
-    mode = Mode.WHOLE
     version = f"{VERSION}/{training.VERSION}"
-    libraries = LIBRARIES
 
     @override
     def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
@@ -44,13 +39,6 @@ class TrainFuse(Kind[FuseTrainingConfig]):
                 f"{self.name}: expected of: [data, development data, lists of the first, as many lists of "
                 f"the second], found {', '.join(site.called or site.of)}"
             )
-
-    @override
-    def validate_models(self, settings: FuseTrainingConfig, site: Site, pairs: LanguagePairs) -> None:
-        """Refuse a model that it cannot start from."""
-        from components.stacking import checks  # noqa: PLC0415 - imports torch
-
-        checks.validate_start_model(settings.init_from, site.store)
 
     @override
     def make(

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from llvmlite import binding, ir
 
-from components.kernels.backend import allowed_backend
+from components.compute.instruction_sets import features, read_features
+from components.compute.layers.kernels import USUAL, VARIABLE
 from components.kernels.llvm.ir import I32, I64, VOID, intrinsic
 
 MAPS = Path("/proc/self/maps")
@@ -24,30 +24,10 @@ _EXACT, _FLUSHING = 0x1F80, 0x9FC0
 """Words of MXCSR: round to nearest without traps; the same with subnormal inputs and results as 0."""
 
 
-def _read_features() -> Any:
-    """LLVM's names of the instruction sets that are to be used -> whether the processor has them.
-
-    Where ``ATEN_CPU_CAPABILITY`` tells torch to do without AVX-512 (``avx2``, ``default``), so do we.
-    """
-    flags = binding.get_host_cpu_features()
-    if os.environ.get("ATEN_CPU_CAPABILITY") in {"avx2", "default"}:
-        flags.update({name: False for name in flags if name.startswith(("avx512", "amx"))})
-    return flags
-
-
-@cache
-def features() -> frozenset[str]:
-    """The instruction sets of this processor, by LLVM's names; empty where LLVM cannot tell."""
-    try:
-        return frozenset(name for name, has in _read_features().items() if has)
-    except RuntimeError:
-        return frozenset()
-
-
 def supports_native(*needed: str) -> bool:
     """Whether our own kernels are allowed and run: on AVX-512 and ``needed``, with torch on OpenMP."""
     is_able = {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
-    return is_able and allowed_backend() == "own"
+    return is_able and (os.environ.get(VARIABLE) or USUAL) == "own"
 
 
 def threads_for(multiplications: int) -> int:
@@ -77,7 +57,7 @@ class Code:
         parsed = binding.parse_assembly(str(module))
         parsed.verify()
         machine = binding.Target.from_triple(module.triple).create_target_machine(
-            cpu=binding.get_host_cpu_name(), features=_read_features().flatten(), opt=3
+            cpu=binding.get_host_cpu_name(), features=read_features().flatten(), opt=3
         )
         passes = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=2))
         passes.getModulePassManager().run(parsed, passes)

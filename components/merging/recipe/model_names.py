@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.merging.recipe.recipe import Recipe
 from components.models.adapted_references import join_adapters, split_adapters
-from components.models.references import SCHEMES
+from components.models.references import is_scheme
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
@@ -23,7 +23,7 @@ def reference_of(model: str, recipe: Recipe) -> str:
     if adapters:
         named = tuple(a._replace(reference=reference_of(a.reference, recipe)) for a in adapters)
         return join_adapters(reference_of(base, recipe), named)
-    if model.partition(":")[0] in SCHEMES and ":" in model:
+    if ":" in model and is_scheme(model.partition(":")[0]):
         return model
     if os.path.exists(os.path.expanduser(model)):  # noqa: PTH110, PTH111 - as components.models does
         return model

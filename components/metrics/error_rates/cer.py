@@ -18,6 +18,7 @@ class CharacterErrorRate(ErrorRate):
     """CER in percent over the whole corpus; a space between words is a character."""
 
     name = "cer"
+    rank = 20
     label = "CER"
     unit = "char"
     sentence_metric = "wer"

@@ -95,6 +95,7 @@ class ConcatenatedErrorRate(SpeakerErrorRate):
     """cpWER: all words of a speaker in a row, the best of all assignments (Watanabe et al. 2020)."""
 
     name = "cpwer"
+    rank = 40
     label = "cpWER"
 
     def count(self, reference: Any, output: Any) -> tuple[int, int]:
@@ -113,6 +114,7 @@ class TimeConstrainedErrorRate(SpeakerErrorRate):
     """
 
     name = "tcpwer"
+    rank = 41
     label = "tcpWER"
     protocol = f"|collar:{COLLAR:g}s"
 

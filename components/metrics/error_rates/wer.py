@@ -26,6 +26,7 @@ class WordErrorRate(ErrorRate):
     """
 
     name = "wer"
+    rank = 10
     label = "WER"
     unit = "word"
 

@@ -28,6 +28,7 @@ class Bleu(SacreBleuMetric):
     """
 
     name = "bleu"
+    rank = 50
     label = "BLEU"
     higher_is_better = True
     ceiling = 100.0

@@ -21,6 +21,7 @@ class Chrf(SacreBleuMetric):
     """chrF2; statistics are n-grams of the output, of the reference, and matches, for each order."""
 
     name = "chrf"
+    rank = 60
     label = "chrF2"
     higher_is_better = True
     ceiling = 100.0

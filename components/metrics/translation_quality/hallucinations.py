@@ -52,6 +52,7 @@ class Hallucinations(_OfNonSpeech):
     """
 
     name = "hallucinations"
+    rank = 30
     label = "hallucinations"
 
     def score(self, sums: FloatArray) -> FloatArray:
@@ -85,6 +86,7 @@ class HallucinatedWords(_OfNonSpeech):
     """
 
     name = "hallucinated_words"
+    rank = 31
     label = "hallucinated words/min"
     needs = frozenset({"reference", "audio"})
 

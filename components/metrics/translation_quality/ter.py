@@ -23,6 +23,7 @@ class TranslationEditRate(SacreBleuMetric):
     """TER in percent; statistics are edits against the nearest reference, and the references' mean length."""
 
     name = "ter"
+    rank = 70
     label = "TER"
     higher_is_better = False
     ceiling = 0.0

@@ -8,11 +8,12 @@ words of terms, U-WER of the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 
 import numpy as np
+from typing_extensions import override
 
 from components.metrics.error_rates.error_rate import normalize_segments, normalizer_signature
 from components.metrics.metric import Metric, Output, Segments
@@ -46,6 +47,10 @@ class _TermMetric(Metric):
     needs = frozenset({"reference"})
     is_utility = False
     needs_terms = True
+
+    @override
+    def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
+        return replace(self, terms=terms, output=output, normalizer=normalizer)
 
     def texts(self, segments: Segments) -> tuple[list[str], list[str]]:
         """References and outputs as they are counted."""
@@ -87,6 +92,7 @@ class TermRecall(_TermMetric):
     """Percentage of the terms in the references that the outputs have; statistics are both numbers."""
 
     name = "term_recall"
+    rank = 80
     label = "term recall"
     higher_is_better = True
     ceiling = 100.0
@@ -115,6 +121,7 @@ class FalseTerms(_TermMetric):
     """Terms that outputs have beyond their references, per 100 outputs."""
 
     name = "false_terms"
+    rank = 81
     label = "false terms/100"
     higher_is_better = False
     ceiling = 0.0
@@ -181,6 +188,10 @@ class _DividedErrorRate(_TermMetric):
             start += len(word)
         return flags
 
+    @override
+    def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
+        return super().with_terms(terms, output, normalizer) if output == "transcript" else None
+
     def _count_own(self, flags: Sequence[bool]) -> int:
         return sum(flag == self.of_terms for flag in flags)
 
@@ -190,6 +201,7 @@ class BiasedErrorRate(_DividedErrorRate):
     """B-WER: of the words of terms."""
 
     name = "b_wer"
+    rank = 82
     label = "WER of terms"
     of_terms = True
 
@@ -199,6 +211,7 @@ class UnbiasedErrorRate(_DividedErrorRate):
     """U-WER: of all other words."""
 
     name = "u_wer"
+    rank = 83
     label = "WER of other words"
 
 
@@ -207,31 +220,17 @@ class BleuElsewhere(Bleu):
     """BLEU of the texts without terms: what a list costs where it has nothing to say."""
 
     name = "bleu_elsewhere"
+    rank = 84
     label = "BLEU without terms"
     is_utility = False
     needs_terms = True
     terms: tuple[str, ...] = ()
 
+    @override
+    def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
+        return replace(self, terms=terms) if output == "translation" else None
+
     def select(self, segments: Segments) -> Segments:
         """The utterances whose references have no term."""
         selected, counter = super().select(segments), TermRecall(self.terms, "translation")
         return selected.subset([n for n, (r, _) in enumerate(counter.counts(selected)) if not r.any()])
-
-
-def term_metrics(terms: Sequence[str], output: Output, normalizer: str = BY_LANGUAGE) -> list[Metric]:
-    """The metrics of outputs that were guided by terms, or might have been."""
-    phrases = tuple(dict.fromkeys(terms))
-    shared = (phrases, output, normalizer)
-    if output == "translation":
-        return [TermRecall(*shared), FalseTerms(*shared), BleuElsewhere(terms=phrases)]
-    return [TermRecall(*shared), FalseTerms(*shared), BiasedErrorRate(*shared), UnbiasedErrorRate(*shared)]
-
-
-TERM_METRICS: tuple[Metric, ...] = (
-    TermRecall(),
-    FalseTerms(),
-    BiasedErrorRate(),
-    UnbiasedErrorRate(),
-    BleuElsewhere(),
-)
-"""One of each, without terms."""

@@ -6,7 +6,7 @@ import re
 
 from components.errors import ModelError
 from components.models.adapters.tensors import Adapter
-from components.models.references import SCHEMES
+from components.models.references import is_scheme
 from components.records import Checkpoint
 
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
@@ -36,7 +36,7 @@ def refuse_other_base(adapter: Adapter, base: Checkpoint) -> None:
 
 
 def _is_comparable(name: str) -> bool:
-    return name.partition(":")[0] in SCHEMES or _HUB.fullmatch(name) is not None
+    return is_scheme(name.partition(":")[0]) or _HUB.fullmatch(name) is not None
 
 
 def _names_of(base: Checkpoint) -> set[str]:

@@ -15,7 +15,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeli
 from transformers.utils import logging as transformers_logging
 
 from components.errors import ModelError, to_one_line
-from components.models.extras import require_gguf
 
 
 def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) -> None:
@@ -28,10 +27,8 @@ def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) 
             known); empty for those of the file.
 
     Raises:
-        ConfigError: the extra is not installed.
         ModelError: transformers cannot read the file, or tensors are missing.
     """
-    require_gguf(str(file))
     with file.open("rb") as start:
         if (magic := start.read(4)) != b"GGUF":
             raise ModelError(

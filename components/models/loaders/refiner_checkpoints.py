@@ -16,7 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import GenerationConfig, MarianConfig, MarianMTModel, MarianTokenizer
 
-from components.errors import ModelError
+from components.compute.device import DTYPES
+from components.decoding.scorers import digest_of
+from components.errors import ConfigError, ModelError
 from components.models.architectures import DELIBERATION, EDIT_DIFFUSION
 from components.models.checkpoints import read_json
 from components.models.weights import copy_weights_into
@@ -54,6 +56,27 @@ def save_network(network: Any, tokenizer: Any, folder: Path) -> None:
     tensors = {name: tensor.detach().contiguous() for name, tensor in tensors_to_store(network).items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     tokenizer.save_pretrained(folder)
+
+
+def load_refiner(
+    checkpoint: Checkpoint, device: str, dtype: str, wrap: Callable[[Any, str, str], Any]
+) -> tuple[Any, Any]:
+    """Load a network that is used as a translator, and its tokenizer.
+
+    Args:
+        checkpoint: Its folder.
+        device: Where it goes.
+        dtype: Name of the type of its weights.
+        wrap: Makes of the network, the digest of its vocabulary and its name what a search decodes.
+
+    Raises:
+        ConfigError: It does not compute in ``dtype``.
+        ModelError: As :func:`load_network`.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"{checkpoint.reference}: expected dtype {', '.join(DTYPES)}, found {dtype}")
+    network, tokenizer = load_network(checkpoint, device, DTYPES[dtype])
+    return wrap(network, digest_of(tokenizer.get_vocab()), checkpoint.reference), tokenizer
 
 
 def load_network(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +22,8 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
+from components.models.formats import FORMATS
+from components.models.formats.format import ModelFormat
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
 from components.records import Checkpoint
@@ -30,10 +32,6 @@ TEXTS = ("*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 PATTERNS = ("*.safetensors", *TEXTS)
 ANSWER_SECONDS = 3.0
 """How long the hub may take to say whether it has a repository."""
-METRIC_PATTERNS = (*PATTERNS, "hparams.yaml", "checkpoints/model.ckpt", "pytorch_model*.bin")
-"""Files of COMET and MetricX, whose publishers have no safetensors; they are read with weights_only."""
-METRIC_NAME = re.compile(r"(?i)[^/]*/(.*comet.*|metricx.*)")
-"""Repositories that are asked for the files of metrics."""
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
@@ -55,18 +53,15 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
     reference = f"hub:{name}"
     check_name(name)
     repository, _, revision = name.partition("@")
-    is_metric = _metric_check(repository)
-    patterns = PATTERNS if is_metric is None else METRIC_PATTERNS
+    model_format = _format_of(repository)
+    patterns = _patterns_of(model_format)
     folder = _local_snapshot(repository, revision or None, cache, patterns)
     if folder is None:
         on_progress(f"{reference}: downloading")
         folder = _download_snapshot(reference, repository, revision or None, cache, patterns)
     lineage = (f"hub:{repository}@{folder.name}",)
-    if is_metric is not None and is_metric(folder):
-        from components.models.sources.metric_folder import convert_metric  # noqa: PLC0415 - imports torch
-
-        fetch_encoder = partial(encoder_files, on_progress=on_progress, cache=cache)
-        return convert_metric(folder, reference, fetch_encoder, on_progress, lineage)
+    if model_format is not None and model_format.reads(folder):
+        return model_format.convert(folder, reference, on_progress, lineage, cache)
     return checkpoint_of(folder, reference, lineage)
 
 
@@ -83,7 +78,7 @@ def check_repository(name: str) -> None:
     """
     check_name(name)
     repository, _, revision = name.partition("@")
-    patterns = PATTERNS if _metric_check(repository) is None else METRIC_PATTERNS
+    patterns = _patterns_of(_format_of(repository))
     if _local_snapshot(repository, revision or None, None, patterns) is None:
         status = ask_hub(
             f"/api/models/{repository}" + (f"/revision/{quote(revision, '')}" if revision else "")
@@ -126,13 +121,14 @@ def _unreachable_error(reference: str) -> TransientError:
     )
 
 
-def _metric_check(repository: str) -> Callable[[Path], bool] | None:
-    """What says whether a folder is a metric's checkpoint; None for repositories that are no metric's."""
-    if not METRIC_NAME.fullmatch(repository):
-        return None
-    from components.models.sources.metric_folder import is_metric_folder  # noqa: PLC0415 - imports torch
+def _format_of(repository: str) -> ModelFormat | None:
+    """The form that a repository may have beside a model folder's, by its name."""
+    rows = FORMATS.values()
+    return next((row for row in rows if row.hub_names and row.hub_names.fullmatch(repository)), None)
 
-    return is_metric_folder
+
+def _patterns_of(model_format: ModelFormat | None) -> tuple[str, ...]:
+    return PATTERNS if model_format is None else (*PATTERNS, *model_format.hub_files)
 
 
 def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
@@ -240,8 +236,8 @@ def _local_snapshot(
                 local_files_only=True,
             )
         )
-        is_metric = _metric_check(repository)
-        if is_metric is not None and is_metric(folder):
+        model_format = _format_of(repository)
+        if model_format is not None and model_format.reads(folder):
             return folder
         architecture_of(folder)
         weight_files(folder)

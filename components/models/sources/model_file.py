@@ -1,4 +1,4 @@
-"""Model files on disk (Whisper's, CTranslate2's, GGUF), converted once each into a folder of the cache."""
+"""Model files on disk, converted once each into a folder of the cache."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from components.errors import ModelError, to_one_line
-from components.files.digests import sha256_of
+from components.files.digests import cache_folder, sha256_of
 from components.models.checkpoints import PICKLES, checkpoint_of, read_header
-from components.models.conversion import gguf, whisper
+from components.models.conversion import whisper
 from components.models.conversion.packaged import convert_ctranslate2
 from components.models.packages.install_manifest import install_once
 from components.records import Checkpoint
@@ -22,14 +22,29 @@ CONVERSION_VERSION = 1
 """Raised when a conversion writes other bytes, so that folders in the cache are not taken for new ones."""
 
 
-def convert_once(path: Path, reference: str, cache: Path) -> Checkpoint:
-    """Convert a model file into a transformers folder, on first use.
+def convert_once(weights: Path, reference: str, write: Callable[[Path], None]) -> Checkpoint:
+    """Convert a file into a model folder of the cache, named by the file's digest, on first use.
+
+    Args:
+        weights: The file.
+        reference: What to call the model in records and messages.
+        write: Fills the folder that it is given.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    digest = sha256_of(weights)
+    folder = install_once(cache_folder() / "converted" / f"{digest}-{CONVERSION_VERSION}", write)
+    return checkpoint_of(folder, reference, (f"sha256:{digest}",))
+
+
+def convert_whisper_file(path: Path, reference: str) -> Checkpoint:
+    """Convert a Whisper on disk into a transformers folder, on first use.
 
     Args:
         path: openai-whisper's ``.pt`` (read with ``weights_only=True``: no pickle is executed) or
-            ``.safetensors``, a CTranslate2 Whisper folder (``model.bin``), or a ``.gguf`` language model.
+            ``.safetensors``, or a CTranslate2 Whisper folder (``model.bin``).
         reference: What to call the model in records and messages.
-        cache: The folder goes there, named by the file's digest.
 
     Raises:
         ModelError: The file is something else, or damaged.
@@ -38,8 +53,6 @@ def convert_once(path: Path, reference: str, cache: Path) -> Checkpoint:
     write: Callable[[Path], None]
     if path.is_dir():
         write = _ctranslate2_writer(path)
-    elif path.suffix == ".gguf":
-        write = _gguf_writer(path)
     elif path.suffix == ".safetensors" or path.suffix in PICKLES:
         write = _whisper_writer(path)
     else:
@@ -47,17 +60,11 @@ def convert_once(path: Path, reference: str, cache: Path) -> Checkpoint:
             f"{path}: expected a transformers folder, a Whisper .pt or .safetensors file, a CTranslate2 "
             f"folder or a .gguf file, found {path.suffix or 'a file without suffix'}"
         )
-    digest = sha256_of(weights)
-    folder = install_once(cache / f"{digest}-{CONVERSION_VERSION}", write)
-    return checkpoint_of(folder, reference, (f"sha256:{digest}",))
+    return convert_once(weights, reference, write)
 
 
 def _ctranslate2_writer(path: Path) -> Callable[[Path], None]:
     return lambda folder: convert_ctranslate2(path, folder)
-
-
-def _gguf_writer(path: Path) -> Callable[[Path], None]:
-    return lambda folder: gguf.convert_gguf(path, folder)
 
 
 def _whisper_writer(path: Path, heads: bytes | None = None) -> Callable[[Path], None]:

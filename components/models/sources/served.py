@@ -9,10 +9,9 @@ from collections.abc import Mapping
 
 from components.endpoints.connection import connect, require_extra
 from components.endpoints.endpoint import find_endpoint
-from components.errors import ConfigError
 from components.files.canonical_json import digest_of
 from components.models.architectures import SERVED
-from components.models.references import split_reference
+from components.models.references import is_elsewhere, split_reference
 from components.records import Checkpoint
 
 _FACTS = ("owned_by", "root", "parent")
@@ -33,20 +32,23 @@ def served_model(name: str) -> Checkpoint:
     return Checkpoint(reference=endpoint.reference, path="", sha256=digest_of(facts), architecture=SERVED)
 
 
-def check_served(name: str, *, allowed: bool) -> None:
-    """Refuse a served model that is set nowhere, or where a model's weights are needed: ConfigError."""
-    if not allowed:
-        raise ConfigError(
-            f"served:{name}: expected a model whose weights are here, found one behind an endpoint; "
-            "translate, refine, fuse, recognize (backend served) and score (gemba) can ask one"
-        )
+def check_served(name: str) -> None:
+    """Refuse a served model that is set nowhere. ConfigError."""
     require_extra(f"served:{name}")
     find_endpoint(name)
 
 
-def is_served(reference: str) -> bool:
-    """Whether a reference names a served model."""
-    return split_reference(reference)[0] == "served"
+def summarize_served(checkpoint: Checkpoint) -> dict[str, str]:
+    """Summarize a served model for people: labels and values."""
+    endpoint = find_endpoint(split_reference(checkpoint.reference)[1])
+    return {
+        "reference": checkpoint.reference,
+        "architecture": "behind an OpenAI-compatible endpoint",
+        "model": endpoint.model,
+        "where": endpoint.url,
+        "key": "set" if endpoint.key.get_secret_value() else "none",
+        "sha256": checkpoint.sha256,
+    }
 
 
 def chat_fingerprints(references: Mapping[str, str], *, completions: bool = False) -> dict[str, str]:
@@ -63,7 +65,7 @@ def chat_fingerprints(references: Mapping[str, str], *, completions: bool = Fals
             split_reference(reference)[1], again=True, completions=completions
         ).fingerprint
         for role, reference in references.items()
-        if is_served(reference)
+        if is_elsewhere(reference)
     }
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from components.kernels.onednn import multiply
-from components.kernels.packed_linear import can_pack
+from components.compute.layers.kernels import require_kernels
+from components.compute.layers.packed_linear import can_pack
 from components.networks.moe.activations import ACTIVATIONS, activate_backward
 from components.networks.moe.gradient_memory import allocate_gradient
 
@@ -117,15 +117,15 @@ def _split_by_expert(rows: Tensor, sizes: Sequence[int]) -> Sequence[Tensor]:
     return rows.split_with_sizes(sizes)
 
 
-def _use_onednn(x: Tensor) -> bool:
-    """Whether oneDNN is to multiply: float32 on the CPU, where torch's ``mm`` takes up to a third longer."""
+def _use_kernels(x: Tensor) -> bool:
+    """Whether kernels multiply: float32 on the CPU, where torch's ``mm`` takes up to a third longer."""
     return x.dtype == torch.float32 and x.device.type == "cpu" and can_pack()
 
 
 def _write_linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
     """Write ``x @ weight.T + bias`` into ``out``."""
-    if _use_onednn(x):
-        out.copy_(multiply(x, weight, bias))
+    if _use_kernels(x):
+        out.copy_(require_kernels().multiply(x, weight, bias))
     elif bias is None:
         torch.mm(x, weight.T, out=out)
     else:
@@ -134,8 +134,8 @@ def _write_linear(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -
 
 def _write_input_grad(grad: Tensor, weight: Tensor, out: Tensor) -> None:
     """Write ``grad @ weight`` into ``out``."""
-    if len(grad) >= FEW_ROWS and _use_onednn(grad):
-        out.copy_(multiply(grad, weight.T))
+    if len(grad) >= FEW_ROWS and _use_kernels(grad):
+        out.copy_(require_kernels().multiply(grad, weight.T))
     else:
         torch.mm(grad, weight, out=out)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from components.kernels import Arithmetic
-from components.kernels.packed_linear import can_pack
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import can_pack
 from components.networks.moe.dispatch import Dispatch, combine, dispatch, one_for_all
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.packed_experts import PackedExperts

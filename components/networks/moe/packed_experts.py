@@ -1,7 +1,7 @@
 """Experts for inference on a CPU: the weights of each are packed once for the matrix units.
 
 Batched decoding gives an expert a handful of tokens per step, where a product with a plain matrix spends most
-of its time packing it (see :mod:`components.kernels.packed_linear`).
+of its time packing it (see :mod:`components.compute.layers.packed_linear`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from components.kernels import Activation, Arithmetic, pack
+from components.compute.layers.kernels import Activation, Arithmetic, require_kernels
 from components.networks.moe.dispatch import Dispatch
 from components.networks.moe.grouped_experts import GroupedExperts
 
@@ -34,6 +34,7 @@ class PackedExperts(nn.Module):
             _weights_and_biases(experts.up, experts.up_bias),
             _weights_and_biases(experts.down, experts.down_bias),
         )
+        pack = require_kernels().pack
         self.ups = [pack(weight, bias, arithmetic, activation, experts.gated) for weight, bias in ups]
         self.downs = [pack(weight, bias, arithmetic) for weight, bias in downs]
 

@@ -54,7 +54,7 @@ def written_features(pipeline: Pipeline, name: str) -> set[str] | None:
     if pipeline.sort_of(name) != "text":
         return set()
     node = pipeline.nodes[name]
-    own = node.kind.features
+    own = node.facts.features
     if own is None:
         return None
     features = set(own)

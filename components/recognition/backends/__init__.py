@@ -1,200 +1,35 @@
-"""The backends of recognition: one row of :data:`BACKENDS` and one file of this folder each.
+"""The backends of recognition by name: entries of ``antiphon.recognizers``, a folder here each.
 
-The table is read without importing torch or a backend's library; its functions import them when called.
+A row is read without importing torch or a backend's library; its methods import them when they are called.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.models.architectures import ONNX_ASR, SERVED, SPHINX
-from components.models.references import SCHEMES, split_reference
-from components.recognition.backends import architectures, windowed
+from components.errors import ConfigError
+from components.extensions import Extensions
 from components.recognition.backends.backend import Backend
-from components.recognition.config import RecognitionConfig
-
-if TYPE_CHECKING:
-    import torch
-
-    from components.recognition.recognizer import Recognizer
-    from components.records import Checkpoint
 
 
-WHISPER_VERSION = "5"
-"""Of the outputs of Whisper's machinery, which three backends share."""
+def _accept(name: str, value: str, backend: Any) -> Backend:
+    if not (isinstance(backend, type) and issubclass(backend, Backend)):
+        raise ConfigError(f"expected a Backend at {value}, found {backend!r:.80}")
+    row: Backend = backend()
+    return row
 
 
-def _load_openai_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    from components.recognition.backends import openai_whisper  # noqa: PLC0415 - imports torch
-
-    return openai_whisper.load(checkpoint, config, device)
-
-
-def _load_transformers(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    from components.recognition.backends import transformers  # noqa: PLC0415 - takes seconds to import
-
-    return transformers.load(checkpoint, config, device)
-
-
-def _load_faster_whisper(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    from components.recognition.backends import faster_whisper  # noqa: PLC0415 - an extra
-
-    return faster_whisper.FasterWhisperBackend(checkpoint, config.dtype, device)
-
-
-def _load_pocketsphinx(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    """Pocketsphinx computes on the CPU, whatever ``device`` says."""
-    from components.recognition.backends import pocketsphinx  # noqa: PLC0415 - an extra
-
-    del config, device
-    return pocketsphinx.PocketsphinxDecoder(checkpoint)
-
-
-def _build_whisper(
-    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
-) -> Recognizer:
-    from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - imports torch
-
-    return WhisperRecognizer(config, loaded, checkpoint, task, seed)
-
-
-def _build_pocketsphinx(
-    config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: str, seed: int
-) -> Recognizer:
-    from components.recognition.backends import pocketsphinx  # noqa: PLC0415 - an extra
-
-    del task, seed
-    return pocketsphinx.PocketsphinxRecognizer(config, loaded, checkpoint)
-
-
-def _require_transcription(checkpoint: Checkpoint) -> None:
-    from components.endpoints.transcription import open_transcription  # noqa: PLC0415 - an extra
-
-    open_transcription(split_reference(checkpoint.reference)[1]).probe()
-
-
-def _require_ctranslate2_files(checkpoint: Checkpoint) -> None:
-    from components.recognition.backends import faster_whisper  # noqa: PLC0415 - imports torch
-
-    faster_whisper.find_ctranslate2_folder(checkpoint)
-
-
-_LIBRARY_SCHEMES = ("sphinx", "onnx", "served")
-"""Schemes of models that one library or server reads."""
-_MODEL_SCHEMES = ("path", *(scheme for scheme in SCHEMES if scheme not in _LIBRARY_SCHEMES))
-
-BACKENDS: dict[str, Backend] = {
-    "whisper": Backend(
-        reads="a Whisper model",
-        schemes=_MODEL_SCHEMES,
-        architectures=("whisper",),
-        version=WHISPER_VERSION,
-        load=_load_openai_whisper,
-        build=_build_whisper,
-        packs_weights=True,
-        translates=True,
-        searches_here=True,
-    ),
-    "transformers": Backend(
-        reads="a Whisper model",
-        schemes=_MODEL_SCHEMES,
-        architectures=("whisper",),
-        version=WHISPER_VERSION,
-        load=_load_transformers,
-        build=_build_whisper,
-        packs_weights=True,
-        searches_here=True,
-    ),
-    "faster-whisper": Backend(
-        reads="a Whisper model",
-        schemes=_MODEL_SCHEMES,
-        architectures=("whisper",),
-        version=WHISPER_VERSION,
-        load=_load_faster_whisper,
-        build=_build_whisper,
-        module="ctranslate2",
-        extra="fast",
-        require_files=_require_ctranslate2_files,
-        fixes_threads=True,
-    ),
-    "pocketsphinx": Backend(
-        reads="a model such as sphinx:en-us",
-        schemes=("sphinx",),
-        architectures=(SPHINX,),
-        version="4",
-        load=_load_pocketsphinx,
-        build=_build_pocketsphinx,
-        module="pocketsphinx",
-        extra="sphinx",
-    ),
-    "served": Backend(
-        reads="a model such as served:whisper-large-v3",
-        schemes=("served",),
-        architectures=(SERVED,),
-        version="1",
-        load=windowed.load,
-        build=windowed.build,
-        module="openai",
-        extra="served",
-        require_files=_require_transcription,
-        settings=frozenset({"backend", "word_times", "vad"}),
-        is_elsewhere=True,
-    ),
-    "ctc": Backend(
-        reads="a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)",
-        schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in architectures.CTC),
-        version="1",
-        half="float32",
-        load=windowed.load,
-        build=windowed.build,
-    ),
-    "transducer": Backend(
-        reads="a transducer (Parakeet RNN-T or TDT)",
-        schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in architectures.TRANSDUCERS),
-        version="1",
-        half="bfloat16",
-        load=windowed.load,
-        build=windowed.build,
-    ),
-    "seq2seq": Backend(
-        reads="an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)",
-        schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in architectures.SEQ2SEQ),
-        version="1",
-        half="bfloat16",
-        load=windowed.load,
-        build=windowed.build,
-        translates=True,
-        times_words=False,
-        check_requests=partial(windowed.check_requests, "seq2seq"),
-    ),
-    "audio-lm": Backend(
-        reads="an audio language model (Qwen2-Audio, Granite Speech, Voxtral, Audio Flamingo 3, GLM-ASR, "
-        "Qwen3-ASR)",
-        schemes=_MODEL_SCHEMES,
-        architectures=tuple(name.lower() for name in architectures.AUDIO_LM),
-        version="1",
-        half="bfloat16",
-        load=windowed.load,
-        build=windowed.build,
-        translates=True,
-        times_words=False,
-        check_requests=partial(windowed.check_requests, "audio-lm"),
-    ),
-    "onnx-asr": Backend(
-        reads="a model such as onnx:FOLDER",
-        schemes=("onnx",),
-        architectures=(ONNX_ASR,),
-        version="1",
-        half="float32",
-        load=windowed.load,
-        build=windowed.build,
-        module="onnx_asr",
-        extra="onnx-asr",
-        libraries=("onnx-asr", "onnxruntime"),
-    ),
-}
+BACKENDS: Extensions[Backend] = Extensions("antiphon.recognizers", "recognizer backend", _accept)
 """Backend by its name in the configuration."""
+
+
+def takes(backend: Backend, scheme: str) -> bool:
+    """Whether a backend may read models of a scheme: one of its own, or one that none has for itself."""
+    if backend.schemes:
+        return scheme in backend.schemes
+    return not any(scheme in row.schemes for row in BACKENDS.values())
+
+
+def names_where(fact: str) -> str:
+    """The names of the backends that have a fact such as ``times_words``, as a message lists them."""
+    return " or ".join(name for name, row in BACKENDS.items() if getattr(row, fact))

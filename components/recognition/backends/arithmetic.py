@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from components.compute.device import pick_dtype
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import can_pack
 from components.compute.machine import resolve_dtype_name
 from components.errors import ConfigError
-from components.kernels import Arithmetic
-from components.kernels.packed_linear import can_pack
 from components.recognition.config import RecognitionConfig
 
 

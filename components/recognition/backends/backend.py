@@ -1,10 +1,10 @@
-"""What a backend of recognition is: a row of :data:`~components.recognition.backends.BACKENDS`."""
+"""What a backend of recognition is: an entry of ``antiphon.recognizers``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import torch
@@ -15,52 +15,88 @@ if TYPE_CHECKING:
     from components.records import Checkpoint
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(ABC):
     """A library or program that recognizes speech.
 
     Attributes:
         reads: Which model it expects, as an error message says it.
-        schemes: Schemes of the model references that it reads; ``path`` is that of a path.
+        schemes: Schemes of model references that it alone reads; empty where it reads folders of weights,
+            wherever they come from.
         architectures: Beginnings of the names of the architectures that it reads, in lower case.
         version: Of its outputs, part of the keys of its stages: changes when they do.
-        load: What stays in memory between calls: for Whisper a
-            :class:`~components.recognition.whisper.backend.WhisperBackend`.
-        build: A recognizer of a configuration over what was loaded, its checkpoint, the task ("transcribe",
-            or "translate" into English) and the seed of what is sampled.
+        only_by_name: Whether it has to be set, as another one reads the same models where none is set.
         module: What has to be installed beside Antiphon, if anything, as Python imports it.
         extra: The extra that brings ``module``.
-        require_files: Raises ModelError where the model's folder lacks the files that the backend reads, or a
-            server does not do what it must.
         packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
         translates: Whether it can write English instead of the language that is spoken.
+        writes_many: Whether its models may write other languages than that and English, as each says itself.
         fixes_threads: Whether the number of threads is fixed when the model is loaded.
         settings: Those that decide the outputs, where these are few.
-        is_elsewhere: Whether it computes on another machine, so that no device here is taken.
+        is_elsewhere: Whether it computes on another machine, so that no device here is taken, and its
+            endpoint may be another by the next run.
         searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
         times_words: Whether it says when words are said.
-        check_requests: Raises ConfigError where a model can do none of several requests, by its files alone;
-            None where every model of the row does the same.
         libraries: Those that decide the outputs beside the ones of every backend.
         half: The arithmetic that ``dtype: auto`` stands for on CUDA; Whisper's weights were float16.
     """
 
-    reads: str
-    schemes: tuple[str, ...]
-    architectures: tuple[str, ...]
-    version: str
-    load: Callable[[Checkpoint, RecognitionConfig, torch.device], Any]
-    build: Callable[[RecognitionConfig, Any, Checkpoint, str, int], Recognizer]
-    module: str = ""
-    extra: str = ""
-    require_files: Callable[[Checkpoint], object] | None = None
-    packs_weights: bool = False
-    translates: bool = False
-    fixes_threads: bool = False
-    settings: frozenset[str] | None = None
-    is_elsewhere: bool = False
-    searches_here: bool = False
-    times_words: bool = True
-    check_requests: Callable[[Checkpoint, Sequence[Request]], None] | None = None
-    libraries: tuple[str, ...] = ()
-    half: str = "float16"
+    reads: ClassVar[str]
+    schemes: ClassVar[tuple[str, ...]] = ()
+    architectures: ClassVar[tuple[str, ...]]
+    version: ClassVar[str]
+    only_by_name: ClassVar[bool] = False
+    module: ClassVar[str] = ""
+    extra: ClassVar[str] = ""
+    packs_weights: ClassVar[bool] = False
+    translates: ClassVar[bool] = False
+    writes_many: ClassVar[bool] = False
+    fixes_threads: ClassVar[bool] = False
+    settings: ClassVar[frozenset[str] | None] = None
+    is_elsewhere: ClassVar[bool] = False
+    searches_here: ClassVar[bool] = False
+    times_words: ClassVar[bool] = True
+    libraries: ClassVar[tuple[str, ...]] = ()
+    half: ClassVar[str] = "float16"
+
+    @abstractmethod
+    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+        """Return what stays in memory of a model between calls.
+
+        For Whisper it is a :class:`~components.recognition.whisper.backend.WhisperBackend`.
+
+        Raises:
+            ConfigError: The settings do not fit the model or the device.
+            ModelError: The model's files cannot be read.
+        """
+
+    @abstractmethod
+    def build(
+        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: Any, seed: int
+    ) -> Recognizer:
+        """Return the recognizer over what :meth:`load` loaded.
+
+        Args:
+            config: Its settings.
+            loaded: The model.
+            checkpoint: Where the model came from.
+            task: ``transcribe``, or ``translate``.
+            seed: Of what is sampled.
+        """
+
+    def require_files(self, checkpoint: Checkpoint) -> None:
+        """Refuse a model without the files that are read, or a server that does not do what it must.
+
+        Raises:
+            ModelError: The folder lacks files.
+            ConfigError: The server refuses the key or the model.
+        """
+        del checkpoint
+
+    def check_requests(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
+        """Refuse, by its files alone, a model that can do none of several requests.
+
+        Raises:
+            ConfigError: It knows none of the languages, or none of the tasks.
+            ModelError: Its files cannot be read.
+        """
+        del checkpoint, requests

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import ENSEMBLES, MemberDevices
-from components.nodes.facts import Facts
+from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -91,21 +90,28 @@ def parameters_of(settings: RecognitionConfig, exclude: Set[str] = frozenset()) 
     return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
 
 
-def resolve_ngrams(settings: R, folder: Path) -> R:
-    """Return settings whose n-gram models with relative paths start at ``folder``."""
-    if settings.language_model is None:
-        return settings
-    return settings.model_copy(update={"language_model": settings.language_model.resolve_paths(folder)})
+class SpeechKind(Kind[R]):
+    """Writes the text of speech by a recognizer's backend."""
+
+    reads = ("speech",)
+    stated = state(features=RECOGNIZER_FEATURES)
+
+    @override
+    def parameters(self, settings: R, site: Site) -> dict[str, Any]:
+        return parameters_of(settings)
+
+    @override
+    def complete(self, settings: R, store: str | None, made: Mapping[str, str]) -> R:
+        """Return the settings with the backend that reads the model."""
+        return with_backend(settings, store, made)
 
 
-class Recognize(Kind[RecognizeSettings]):
+class Recognize(SpeechKind[RecognizeSettings]):
     """Recognizes speech in the language that is spoken."""
 
     name = "recognize"
     summary = "speech -> transcript, by any recognizer or several as one"
     settings = RecognizeSettings
-    reads = ("speech",)
-    features = RECOGNIZER_FEATURES
 
     @override
     def facts(self, settings: RecognizeSettings) -> Facts:
@@ -130,18 +136,6 @@ class Recognize(Kind[RecognizeSettings]):
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
         return parameters_of(settings, {"members", *unset})
-
-    @override
-    def resolve_paths(self, settings: RecognizeSettings, folder: Path) -> RecognizeSettings:
-        """Return settings whose relative paths start at ``folder``."""
-        return resolve_ngrams(super().resolve_paths(settings, folder), folder)
-
-    @override
-    def complete(
-        self, settings: RecognizeSettings, store: str | None, made: Mapping[str, str]
-    ) -> RecognizeSettings:
-        """Return the settings with the backend that reads the model."""
-        return with_backend(settings, store, made)
 
     @override
     def check(self, settings: RecognizeSettings, site: Site) -> None:

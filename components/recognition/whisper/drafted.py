@@ -16,8 +16,7 @@ from torch import Tensor
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.scorers import TokenScorer, Vocabulary
-from components.decoding.searches.draft_model import Draft
-from components.decoding.searches.speculative import require_draft_vocabulary
+from components.decoding.searches.speculative import Draft, require_draft_vocabulary
 from components.errors import ConfigError
 from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, WhisperBackend
 

@@ -18,11 +18,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from components.compute.layers.folded_mask import attend, fold_keys, fold_values, prefers_folding
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import build_linear, can_pack, fuse_linears
 from components.compute.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
-from components.kernels import Arithmetic
-from components.kernels.folded_mask import attend, fold_keys, fold_values, prefers_folding
-from components.kernels.packed_linear import build_linear, can_pack, fuse_linears
-from components.kernels.threads import map_in_threads
+from components.compute.threads import map_in_threads
 from components.recognition.whisper.windows.features import WINDOW_FRAMES
 from components.recognition.whisper.windows.padding import Padding, count_audio_positions, make_noise
 from components.recognition.whisper.windows.padding_memory import recall_attention

@@ -9,9 +9,10 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from components.audio import Samples
+from components.audio import SAMPLE_RATE, Samples
 from components.errors import ConfigError, DataError, RecordError
 from components.recognition.vad.spans import MAX_WINDOW_SECONDS, Span
+from components.recognition.vad.windows import cut, windows_of
 from components.records import Checkpoint, NBest, Token, Utterance, Word
 
 Result = TypeVar("Result")
@@ -107,6 +108,19 @@ class WindowDecoder(ABC, Generic[Result]):
 
     def check(self, request: Request) -> None:
         """Refuse what the model cannot write: its languages, its task. DataError."""
+
+    def find_spans(self, samples: Samples, vad: bool) -> list[Span]:
+        """The stretches of a recording that are decoded, in order.
+
+        Args:
+            samples: Mono, 16 kHz, not silent.
+            vad: Whether only stretches with voice are.
+        """
+        longest = self.max_seconds
+        if not vad and not self.is_remote:
+            return cut(Span(0.0, len(samples) / SAMPLE_RATE), longest)
+        # A server's long windows end at pauses in any case.
+        return [span for span in windows_of(samples, longest) if span.voiced or not vad]
 
     @abstractmethod
     def decode(self, windows: Sequence[Window]) -> Sequence[Result | RecordError]:

@@ -19,7 +19,7 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import Span
-from components.recognition.vad.windows import cut, is_silent, windows_of
+from components.recognition.vad.windows import is_silent
 from components.recognition.windowed.decoder import Request, Result, Task, Window, WindowDecoder
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.stages.window_journal import recall_or_compute
@@ -116,13 +116,7 @@ class WindowRecognizer(Generic[Result]):
         return Request(self._task, source, utterance.target_language, transcripts)
 
     def _find_spans(self, samples: audio.Samples) -> list[Span]:
-        if is_silent(samples):
-            return []
-        longest = self._decoder.max_seconds
-        if not self.config.vad and not self._decoder.is_remote:
-            return cut(Span(0.0, len(samples) / audio.SAMPLE_RATE), longest)
-        # A server's long windows end at pauses in any case.
-        return [span for span in windows_of(samples, longest) if span.voiced or not self.config.vad]
+        return [] if is_silent(samples) else self._decoder.find_spans(samples, self.config.vad)
 
     def _cut_out(self, samples: audio.Samples, span: Span) -> audio.Samples:
         rate = audio.SAMPLE_RATE

@@ -59,12 +59,8 @@ def with_estimator(facts: Facts, reference: str | None) -> Facts:
         tables=table_of(reference),
         files=file_of(reference),
         estimators=(reference,),
+        analyses=(*facts.analyses, "confidence"),
     )
-
-
-def libraries_of(reference: str | None) -> tuple[str, ...]:
-    """Return the libraries of an estimator, if one is set."""
-    return () if reference is None else LIBRARIES
 
 
 def check_features(reference: str | None, maker: BaseModel, texts: int | None) -> None:

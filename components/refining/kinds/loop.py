@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.facts import Facts, Language
+from components.nodes.facts import Language
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
-from components.refining.kinds import estimator_reference
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
 from components.refining.proposal_judge import ProposalJudge
 
@@ -30,6 +28,11 @@ class LoopRoundSettings(RoundsConfig):
     gate: GateName = Field(
         "off", description="estimate that must rise for the body's result to be accepted; off: always"
     )
+
+    @property
+    def runs_models(self) -> bool:
+        """Whether a model judges the texts."""
+        return self.gate not in ("off", ESTIMATE)
 
 
 class LoopSettings(LoopRoundSettings):
@@ -153,18 +156,12 @@ class LoopRound(Round[LoopRoundSettings]):
     name = "loop_round"
     summary = "the end of one round of loop"
     settings = LoopRoundSettings
-    texts_to_compare = None
     language = Language.SAME
 
     @override
-    def facts(self, settings: LoopRoundSettings) -> Facts:
-        facts = super().facts(settings)
-        judges = settings.gate not in ("off", ESTIMATE)
-        return (
-            facts
-            if judges
-            else replace(facts, libraries=estimator_reference.libraries_of(settings.estimator))
-        )
+    def count_texts(self, site: Site) -> int | None:
+        """Count none: nodes gave the texts."""
+        return None
 
     @override
     def check(self, settings: LoopRoundSettings, site: Site) -> None:

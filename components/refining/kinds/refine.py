@@ -9,15 +9,15 @@ from typing import Any
 from pydantic import Field
 from typing_extensions import override
 
-from components.endpoints.usage import COUNTS
 from components.errors import ConfigError
-from components.models.sources.served import is_served
-from components.nodes.facts import Facts, Mode
+from components.models.references import is_elsewhere
+from components.nodes.facts import Facts, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
+from components.served_usage import COUNTS
 from components.text.text_confidence import ESTIMATES
 
 
@@ -32,6 +32,14 @@ class RefineRoundSettings(RefineConfig):
 
     left: int = Field(1, ge=1, description="rounds still to come, this one among them")
     criticized: bool = Field(False, description="the second input holds the critic's words on the first")
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the parameters; the rounds to come count only for a method with a schedule.
+
+        So a larger budget reuses the rounds of a smaller one.
+        """
+        parameters = super().key_parameters()
+        return parameters if self.is_scheduled else {**parameters, "left": None}
 
 
 class Refine(Kind[RefineSettings]):
@@ -83,23 +91,16 @@ class RefineRound(Round[RefineRoundSettings]):
     name = "refine_round"
     summary = "one round of refine"
     settings = RefineRoundSettings
-    features = ("gate", "gate_before", "gate_proposed", "seconds", *ESTIMATES, *COUNTS)
+    stated = state(
+        **Round.stated, features=("gate", "gate_before", "gate_proposed", "seconds", *ESTIMATES, *COUNTS)
+    )
     mode = Mode.ROUND
 
     @override
     def facts(self, settings: RefineRoundSettings) -> Facts:
         facts = super().facts(settings)
         served = f"{facts.version}/served/{SERVED_VERSION}"
-        return replace(facts, version=served) if is_served(settings.model) else facts
-
-    @override
-    def parameters(self, settings: RefineRoundSettings, site: Site) -> dict[str, Any]:
-        """Return the parameters; the rounds to come count only for a method with a schedule.
-
-        So a larger budget reuses the rounds of a smaller one.
-        """
-        parameters = super().parameters(settings, site)
-        return parameters if settings.is_scheduled else {**parameters, "left": None}
+        return replace(facts, version=served) if is_elsewhere(settings.model) else facts
 
     @override
     def check(self, settings: RefineRoundSettings, site: Site) -> None:

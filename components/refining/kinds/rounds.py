@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 from typing_extensions import override
@@ -11,7 +11,7 @@ from typing_extensions import override
 from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
-from components.nodes.facts import Carry, Facts, Items, Need
+from components.nodes.facts import Carry, Facts, Items, Need, state
 from components.nodes.kind import Kind
 from components.nodes.site import Item, Site
 from components.records import NBest
@@ -20,52 +20,87 @@ from components.refining.kinds import estimator_reference
 
 MAX_ROUNDS = 20
 """Rounds of one node at most."""
+
+
+class GatedSettings(Protocol):
+    """Settings of what a gate accepts or refuses."""
+
+    gate: str
+    estimator: str | None
+
+    @property
+    def uses_estimates(self) -> bool:
+        """Whether texts need the estimates of a fitted estimator."""
+
+    @property
+    def runs_models(self) -> bool:
+        """Whether models write or judge the texts."""
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what decides the outputs beside models, estimator and device."""
+
+
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
-S = TypeVar("S", bound=RoundsConfig)
+S = TypeVar("S", bound=BaseModel)
+R = TypeVar("R", bound=RoundsConfig)
 
 
-class Round(Kind[S]):
-    """One round over a draft; written as ``refine`` or ``loop``, which stand for several."""
+class Gated(Kind[S]):
+    """Proposes texts that a gate accepts or refuses."""
 
-    inputs = (1, MAX_ROUNDS + 2)
-    version = str(VERSION)
-    libraries = LIBRARIES
-    texts_to_compare: ClassVar[int | None] = 1
-    """Texts that a fitted estimator sees, the one that is judged among them; None: those that nodes gave."""
-    items = Items(Carry.SOURCE, Need.UNLESS_PASSED)
+    def count_texts(self, site: Site) -> int | None:
+        """Count the texts that a fitted estimator sees, the judged one among them; None: those of nodes."""
+        return 1
 
     @override
     def facts(self, settings: S) -> Facts:
-        facts = super().facts(settings)
-        gate = () if settings.gate in MODEL_GATES else ("gate_model",)
-        estimates = f"{VERSION}/estimates/{ESTIMATOR_VERSION}"
+        facts, gated = super().facts(settings), _gated(settings)
+        if not gated.runs_models:
+            facts = replace(facts, libraries=())
+        gate = () if gated.gate in MODEL_GATES else ("gate_model",)
+        estimates = f"{self.version}/estimates/{ESTIMATOR_VERSION}"
         return replace(
-            estimator_reference.with_estimator(facts, settings.estimator),
-            version=estimates if settings.uses_estimates else self.version,
+            estimator_reference.with_estimator(facts, gated.estimator),
+            version=estimates if gated.uses_estimates else self.version,
             models={role: name for role, name in facts.models.items() if role not in gate},
-            needs_unseen=settings.uses_estimates,
-            ways=("going", "stopped"),
-            is_scored=False,  # rounds have a table of their own
+            needs_unseen=gated.uses_estimates,
         )
 
     @override
     def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
         """Check that the estimator will be fitted on features that a proposed text has."""
-        estimator_reference.check_features(settings.estimator, maker, self.texts_to_compare)
+        estimator_reference.check_features(_gated(settings).estimator, maker, self.count_texts(site))
 
     @override
     def parameters(self, settings: S, site: Site) -> dict[str, Any]:
         """Return everything but models and device."""
-        values = settings.key_parameters()
-        if settings.gate == "quality_estimation":
+        gated = _gated(settings)
+        values = gated.key_parameters()
+        if gated.gate == "quality_estimation":
             values["neural_metrics"] = neural_metrics.version
         return values
 
     @override
     def digests(self, settings: S, site: Site) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
-        estimator = estimator_reference.digest_of(settings.estimator, site.store)
+        estimator = estimator_reference.digest_of(_gated(settings).estimator, site.store)
         return {**chat_fingerprints(self.facts(settings).models), **estimator}
+
+
+def _gated(settings: Any) -> GatedSettings:
+    """Return the settings as those of a gate, which a type variable cannot say beside ``BaseModel``."""
+    gated: GatedSettings = settings
+    return gated
+
+
+class Round(Gated[R]):
+    """One round over a draft; written as ``refine`` or ``loop``, which stand for several."""
+
+    inputs = (1, MAX_ROUNDS + 2)
+    version = str(VERSION)
+    libraries = LIBRARIES
+    stated = state(ways=("going", "stopped"), is_scored=False)  # rounds have a table of their own
+    items = Items(Carry.SOURCE, Need.UNLESS_PASSED)
 
 
 def texts_of(item: Item) -> list[NBest]:

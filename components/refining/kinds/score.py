@@ -14,7 +14,8 @@ from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
 from components.metrics.choices import MetricChoice
 from components.metrics.metric_names import split_metric
-from components.models.sources.served import chat_fingerprints, is_served
+from components.models.references import is_elsewhere
+from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, NodeSettings, Site
@@ -96,7 +97,7 @@ class ScoreKind(Kind[ScoreSettings]):
     @override
     def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
         from components.refining.checks import validate_text_estimator  # noqa: PLC0415 - imports torch
 
         name = _estimate_of(settings)
@@ -113,7 +114,7 @@ class ScoreKind(Kind[ScoreSettings]):
         """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
-        from components.neural_metrics.factory import bind_metric  # noqa: PLC0415 - imports torch
+        from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
         if _estimate_of(settings) is not None:
             return _build_estimator(settings, site, _model_of(settings))
@@ -136,7 +137,7 @@ class ScoreKind(Kind[ScoreSettings]):
 
 def _is_judge(settings: ScoreSettings) -> bool:
     name, model = split_metric(settings.metric)
-    return name == "gemba" and model is not None and is_served(model)
+    return name == "gemba" and model is not None and is_elsewhere(model)
 
 
 def _estimate_of(settings: ScoreSettings) -> str | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from typing_extensions import override
 
 from components.files.files import write_json
-from components.nodes.facts import Facts, Mode
+from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.run_record import StageRef
@@ -31,14 +30,7 @@ class EncodeSpeech(Kind[SpeechConfig]):
     mode = Mode.WHOLE
     version = str(ENCODER_STATES_VERSION)
     libraries = ("torch", "numpy", "openai-whisper", "av")
-
-    @override
-    def facts(self, settings: SpeechConfig) -> Facts:
-        return replace(
-            super().facts(settings),
-            device="auto",
-            needs_speech=True,
-        )
+    stated = state(device="auto", needs_speech=True)
 
     @override
     def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from components.compute.machine import dtype_for_key
 from components.errors import ConfigError
-from components.nodes.facts import Carry, Facts, Items, Language
+from components.nodes.facts import Carry, Facts, Items, Language, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site
@@ -55,13 +55,28 @@ class StackSettings(StackConfig):
         None, description="where there is no model or no coefficient: the data and the training of one"
     )
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings of the method, and the arithmetic that ``dtype`` stands for."""
+        return key_values(self.config, {"dtype"}) | dtype_for_key(self.dtype, self.device)
+
     @property
     def config(self) -> StackConfig:
         """The settings that the method itself takes."""
         return StackConfig.model_validate(self.model_dump(include=set(StackConfig.model_fields)))
 
 
-class Stack(Kind[StackSettings]):
+class StackKind(Kind[StackSettings]):
+    """What reads speech and texts by a stacked model, or learns how."""
+
+    @override
+    def check(self, settings: StackSettings, site: Site) -> None:
+        """Check its device and its models' names."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.check_references(settings, self.facts(settings).models.values(), site.store)
+
+
+class Stack(StackKind):
     """Late fusion, pre-translation, dual source, fused n-best lists, a prompted model, or speech alone."""
 
     name = "stack"
@@ -69,7 +84,7 @@ class Stack(Kind[StackSettings]):
     settings = StackSettings
     reads = ("speech", "text")
     inputs = (1, 3)
-    features = ("first", "second", "fused", *RECOGNIZER_FEATURES, *TRANSLATOR_FEATURES)
+    stated = state(features=("first", "second", "fused", *RECOGNIZER_FEATURES, *TRANSLATOR_FEATURES))
     items = Items(Carry.INPUTS)
     language = Language.WRITTEN
     version = VERSION
@@ -86,10 +101,6 @@ class Stack(Kind[StackSettings]):
             tables=facts.tables if fuses and settings.coefficient is None else {},
             list_length=settings.n_best,
         )
-
-    @override
-    def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
-        return key_values(settings.config, {"dtype"}) | dtype_for_key(settings.dtype, settings.device)
 
     @override
     def check_inputs(self, settings: StackSettings, site: Site) -> None:
@@ -110,13 +121,6 @@ class Stack(Kind[StackSettings]):
             raise ConfigError(
                 f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
             )
-
-    @override
-    def check(self, settings: StackSettings, site: Site) -> None:
-        """Check its device and its models' names."""
-        from components.stacking import checks  # noqa: PLC0415 - imports torch
-
-        checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
     @override
     def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:

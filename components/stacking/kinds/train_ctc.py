@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import override
 
-from components.errors import ConfigError
 from components.files.files import read_json
 from components.models.architectures import SPEECH_CTC
-from components.nodes.facts import Facts, Mode
+from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import Site
 from components.run_record import StageRef
@@ -52,19 +50,7 @@ class TrainCtc(Kind[TrainCtcSettings]):
     mode = Mode.WHOLE
     version = f"{VERSION}/{training.VERSION}"
     libraries = ("torch", "openai-whisper", "jiwer")
-
-    @override
-    def facts(self, settings: TrainCtcSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            architecture=SPEECH_CTC,
-        )
-
-    @override
-    def check(self, settings: TrainCtcSettings, site: Site) -> None:
-        """Check that the convolution has a middle."""
-        if settings.kernel % 2 == 0:
-            raise ConfigError(f"kernel: expected an odd number of frames, found {settings.kernel}")
+    stated = state(architecture=SPEECH_CTC)
 
     @override
     def make(

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.facts import Mode
-from components.nodes.kind import Kind
-from components.nodes.site import LanguagePairs, Site
+from components.nodes.site import Site
 from components.run_record import StageRef
 from components.stacking.config import PreTranslationConfig
-from components.stacking.kinds.train_stack import LIBRARIES
+from components.stacking.kinds.train_stack import SecondSystemTraining
 from components.storage.stages.reader import languages_of, read_best_texts, read_utterances
 from components.storage.stages.whole_stage import Product
 from components.training import config as training
@@ -22,7 +20,7 @@ VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 
-class TrainPreTranslation(Kind[PreTranslationConfig]):
+class TrainPreTranslation(SecondSystemTraining[PreTranslationConfig]):
     """Jackknifes the first data set; the second, with its transcripts and drafts, picks the checkpoint."""
 
     name = "train_pre_translation"
@@ -30,10 +28,7 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
     settings = PreTranslationConfig
     reads = ("data", "text")
     inputs = (4, 4)
-    gives = "model"
-    mode = Mode.WHOLE
     version = f"{VERSION}/{training.VERSION}"
-    libraries = LIBRARIES
 
     @override
     def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
@@ -43,13 +38,6 @@ class TrainPreTranslation(Kind[PreTranslationConfig]):
                 f"{self.name} reads data, development data, their transcripts and their drafts, found "
                 f"{', '.join(site.of)}"
             )
-
-    @override
-    def validate_models(self, settings: PreTranslationConfig, site: Site, pairs: LanguagePairs) -> None:
-        """Refuse a model that it cannot start from."""
-        from components.stacking import checks  # noqa: PLC0415 - imports torch
-
-        checks.validate_start_model(settings.init_from, site.store)
 
     @override
     def make(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -16,7 +16,12 @@ from components.nodes.kind import Kind
 from components.nodes.site import LanguagePairs, Site
 from components.records import Utterance
 from components.run_record import StageRef
-from components.stacking.config import SPEECH_MODEL_KINDS, SpeechConfig, SpeechTrainingConfig
+from components.stacking.config import (
+    SPEECH_MODEL_KINDS,
+    SpeechConfig,
+    SpeechTrainingConfig,
+    StackTrainingConfig,
+)
 from components.stacking.kinds.encode_speech import SPEECH, STATES
 from components.stage_settings import TableOf, key_values
 from components.storage.stages.reader import read_nbests_by_id, read_utterances
@@ -27,6 +32,9 @@ from components.training.kinds.targets import read_targets
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
 VERSION = "2"
 """Version of the training, besides that of the loop; raised when its models change."""
+
+
+T = TypeVar("T", bound=StackTrainingConfig)
 
 
 class StackTrainingSettings(SpeechTrainingConfig):
@@ -46,8 +54,29 @@ class StackTrainingSettings(SpeechTrainingConfig):
         description="encode_speech node of the development data"
     )
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return what is trained and how; only a dual-source model reads several transcripts."""
+        kind = SPEECH_MODEL_KINDS[self.method]
+        transcripts = self.transcripts if kind == "dual" else 1
+        return key_values(self, {"method"}) | {"kind": kind, "transcripts": transcripts}
 
-class TrainStack(Kind[StackTrainingSettings]):
+
+class SecondSystemTraining(Kind[T]):
+    """Trains a second system by the training loop, from a model or from nothing."""
+
+    gives = "model"
+    mode = Mode.WHOLE
+    libraries = LIBRARIES
+
+    @override
+    def validate_models(self, settings: T, site: Site, pairs: LanguagePairs) -> None:
+        """Refuse a model that it cannot start from."""
+        from components.stacking import checks  # noqa: PLC0415 - imports torch
+
+        checks.validate_start_model(settings.init_from, site.store)
+
+
+class TrainStack(SecondSystemTraining[StackTrainingSettings]):
     """Learns on speech and transcripts; those of a development set, after them, pick the checkpoint.
 
     A direct model reads no transcripts: the two sets of speech are enough for it.
@@ -58,17 +87,7 @@ class TrainStack(Kind[StackTrainingSettings]):
     settings = StackTrainingSettings
     reads = ("speech", "text")
     inputs = (2, 4)
-    gives = "model"
-    mode = Mode.WHOLE
     version = f"{VERSION}/{training.VERSION}"
-    libraries = LIBRARIES
-
-    @override
-    def parameters(self, settings: StackTrainingSettings, site: Site) -> dict[str, Any]:
-        """Return what is trained and how; only a dual-source model reads several transcripts."""
-        kind = SPEECH_MODEL_KINDS[settings.method]
-        transcripts = settings.transcripts if kind == "dual" else 1
-        return key_values(settings, {"method"}) | {"kind": kind, "transcripts": transcripts}
 
     @override
     def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
@@ -81,13 +100,6 @@ class TrainStack(Kind[StackTrainingSettings]):
                 "expected speech and transcripts of training data, then of development data (speech and "
                 f"speech of a direct model), found {', '.join(site.called)}"
             )
-
-    @override
-    def validate_models(self, settings: StackTrainingSettings, site: Site, pairs: LanguagePairs) -> None:
-        """Refuse a model that it cannot start from."""
-        from components.stacking import checks  # noqa: PLC0415 - imports torch
-
-        checks.validate_start_model(settings.init_from, site.store)
 
     @override
     def make(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ from typing_extensions import override
 
 from components.compute.machine import dtype_for_key
 from components.errors import ConfigError
-from components.nodes.facts import Facts, Mode
-from components.nodes.kind import Kind
+from components.nodes.facts import Mode, state
 from components.nodes.site import Site
 from components.run_record import StageRef
 from components.stacking.config import FUSION_METHODS
-from components.stacking.kinds.stack import LIBRARIES, StackSettings
+from components.stacking.kinds.stack import LIBRARIES, StackKind, StackSettings
 from components.stacking.kinds.train_stack import check_spoken_sets
 from components.stacking.lists.coefficient_file import read_coefficient, write_coefficient
 from components.storage.stages.reader import read_nbests_by_id, read_utterances
@@ -26,7 +24,7 @@ VERSION = "1"
 """Raised when the coefficients change."""
 
 
-class TuneStack(Kind[StackSettings]):
+class TuneStack(StackKind):
     """Learns by likelihood where both models search together, by BLEU where finished lists are combined."""
 
     name = "tune_stack"
@@ -38,13 +36,7 @@ class TuneStack(Kind[StackSettings]):
     mode = Mode.WHOLE
     version = VERSION
     libraries = (*LIBRARIES, "sacrebleu")
-
-    @override
-    def facts(self, settings: StackSettings) -> Facts:
-        return replace(
-            super().facts(settings),
-            tables={},
-        )
+    stated = state(tables={})
 
     @override
     def parameters(self, settings: StackSettings, site: Site) -> dict[str, Any]:
@@ -67,13 +59,6 @@ class TuneStack(Kind[StackSettings]):
         check_spoken_sets(self.name, Site(site.name, of=site.of[:2], sorts=site.sorts[:2]))
         if site.sorts[2:] != (("text",) if method == "pooled" else ()):
             raise ConfigError(f"{method} reads speech, transcripts{', translations' * (method == 'pooled')}")
-
-    @override
-    def check(self, settings: StackSettings, site: Site) -> None:
-        """Check its device and its models' names."""
-        from components.stacking import checks  # noqa: PLC0415 - imports torch
-
-        checks.check_references(settings, self.facts(settings).models.values(), site.store)
 
     @override
     def make(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from components import audio
+from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import LANGUAGES, Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
@@ -19,9 +20,8 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.errors import ConfigError
-from components.kernels import Arithmetic
 from components.models import resolve
 from components.models.architectures import CAUSAL
 from components.recognition.whisper.backend import ModelDimensions
@@ -30,7 +30,7 @@ from components.recognition.whisper.windows.features import WINDOW_FRAMES, compu
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking.methods import load_text_model
 from components.text.languages import two_letters_of
-from components.translation.backends.causal import CausalBackend
+from components.translation.backends.causal.model import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 from components.translation.search_settings import search_config_of

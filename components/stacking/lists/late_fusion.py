@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import DataError
 from components.records import Quarantined, Utterance

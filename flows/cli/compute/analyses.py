@@ -112,7 +112,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
 def _rank_by(metric: str | None) -> dict[str, object]:
     """The settings by which a metric, or an external score, ranks and is tested; none without one."""
-    from components.analysis.comparing.comparison_settings import ComparisonSettings
+    from components.comparison.comparison_settings import ComparisonSettings
     from components.metrics.metric_names import split_metric
     from components.metrics.table import METRICS
 

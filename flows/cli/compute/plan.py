@@ -150,7 +150,7 @@ def _describe_forecast(forecast: Forecast) -> str:
     """The forecast of a node in words."""
     if forecast.status == "reused":
         return "reused"
-    from reports.formatting import format_duration
+    from components.analysis.formatting import format_duration
 
     how_long = "" if forecast.seconds is None else f", about {format_duration(forecast.seconds)}"
     if forecast.status == "resumed":

@@ -36,9 +36,7 @@ def resolve_parameters(
     _check_flags(flow, entry.parameters, shortcuts)
     values, places = gather_values(entry.parameters, config, assignments, shortcuts)
     parameters: Any = check_gathered(entry.parameters, config, values, places)
-    if config is not None:
-        parameters = entry.check_file(parameters, config, places)
-    return entry, parameters
+    return entry, parameters if config is None else parameters.read_from(config, places)
 
 
 def _check_flags(name: str, model: type[BaseModel], shortcuts: Mapping[str, object]) -> None:

@@ -120,8 +120,8 @@ def make_parameters(
     from pydantic import TypeAdapter
 
     from components.editing.corrections_stage import store_corrections
-    from components.editing.run_texts import SUFFIX, node_to_edit
-    from components.pipeline.editing import NodeEdit, check_editable
+    from components.editing.run_texts import node_to_edit
+    from components.pipeline.editing import SUFFIX, NodeEdit, check_editable
     from flows.registry import pipeline_of
 
     node = node_to_edit(run, node_name)

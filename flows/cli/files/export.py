@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from components.export.export import Export
+    from components.export.format import ExportSettings
     from components.export.format_names import TextFormat
-    from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
 MAX_LISTED = 20
@@ -155,7 +155,7 @@ def write_texts(
 
 def print_content(content: bytes) -> None:
     """Print what would stand in a file: the same bytes, but for what a terminal would take for commands."""
-    from reports.escaping import to_printable
+    from components.text.escaping import to_printable
 
     sys.stdout.flush()
     printable = to_printable(content.decode(errors="replace")).encode() if sys.stdout.isatty() else content
@@ -173,7 +173,7 @@ def print_files(files: Sequence[Path]) -> None:
 
 def report(written: Export) -> None:
     """Say on standard error which rules subtitles do not keep, and which records have no text."""
-    from reports.escaping import to_printable
+    from components.text.escaping import to_printable
 
     if written.check is not None:
         sys.stderr.write(f"antiphon: {written.check.describe()}\n")

@@ -16,7 +16,7 @@ from components.export.format_names import LIBRARIES, TextFormat, require_librar
 from flows.cli.help.signatures import set_signature
 
 if TYPE_CHECKING:
-    from components.export.formats import ExportSettings
+    from components.export.format import ExportSettings
 
 STANDARD_OUTPUT = "-"
 
@@ -133,7 +133,7 @@ def settings_of(rules: Rules, *, bilingual: bool, low: float | None) -> ExportSe
     Raises:
         ConfigError: a rule is out of bounds.
     """
-    from components.export.formats import ExportSettings
+    from components.export.format import ExportSettings
     from components.export.subtitles.rules import SubtitleRules
     from flows.parameters.faults import check_values
 

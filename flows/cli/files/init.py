@@ -137,8 +137,8 @@ def _look_around(folder: Path) -> tuple[str | None, str | None]:
 
 def _describe(facts: DataFacts) -> str:
     """What the data hold, in a line."""
+    from components.analysis.formatting import format_duration
     from components.text.languages import english_name, is_undetermined
-    from reports.formatting import format_duration
 
     count = facts.recordings or facts.utterances
     parts = [f"{count:,} {'recording' if facts.has_speech else 'text'}{'s' * (count != 1)}"]
@@ -162,9 +162,9 @@ def _describe_machine() -> str:
 
 def _print_next(file: Path, models: list[str]) -> None:
     """What to type next; models that are not here yet come first."""
+    from components.analysis.formatting import format_bytes
     from components.models.packages.fetching import is_fetched
     from components.models.packages.packaged_models import PACKAGED_MODELS
-    from reports.formatting import format_bytes
 
     typer.echo("next:")
     for row in (PACKAGED_MODELS[name] for name in models):

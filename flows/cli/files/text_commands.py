@@ -16,8 +16,8 @@ from flows.cli.help.verbosity import Verbosity, verbosity
 
 if TYPE_CHECKING:
     from components.export.export import Export
+    from components.export.format import ExportSettings
     from components.export.format_names import TextFormat
-    from components.export.formats import ExportSettings
     from components.export.run_texts import RunTexts
 
 
@@ -131,7 +131,7 @@ def check_output(count: int, output: Output) -> None:
 def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
     from components.export.export import Export
     from components.run_record import NOTHING_SCORED
-    from reports.escaping import to_printable
+    from components.text.escaping import to_printable
 
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
@@ -176,7 +176,7 @@ def _print_texts(
     """Print every text; several have a line with their name above, as ``head`` prints several files."""
     from components.export.export import Export, encode_run
     from components.export.subtitles.rule_check import check_rules
-    from reports.escaping import to_printable
+    from components.text.escaping import to_printable
 
     export = Export(quarantined=texts.missing_from(nodes))
     for name, file in encode_run(texts, nodes, output.formats, output.settings):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from components.files.yaml_text import format_yaml
+from components.text.extension_choice import ExtensionChoice
 
 FIRST, MODELS, SEARCH, RUNNING, OTHER = (
     "what you set first",
@@ -122,6 +123,8 @@ def to_yaml(value: Any) -> str:
 def describe_type(field: FieldInfo) -> tuple[str, tuple[str, ...]]:
     """A field's type in words, with bounds, and its choices."""
     choices = tuple(map(str, _choices_of(field.annotation)))
+    for mark in field.metadata:
+        choices = mark.names if isinstance(mark, ExtensionChoice) else choices
     bounds = _describe_bounds(field.metadata)
     text = " | ".join(choices) if choices else _describe_annotation(field.annotation)
     return f"{text} {bounds}" if bounds else text, choices

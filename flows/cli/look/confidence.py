@@ -33,13 +33,14 @@ def confidence(
 
     - `antiphon confidence RUN --node asr --json` has the curves and the bins of the plots, too
     """
+    from components.confidence.evaluation.analysis import build_tables
+    from components.confidence.evaluation.finished_run import measure_run
     from components.storage.store import Store
     from flows.cli.help.console import console
-    from reports.analyses.confidence_report import print_confidences
-    from reports.analyses.run_confidence import measure_run
+    from reports.terminal.analysis_printing import print_tables
 
     opened = Store(store)
     signals = measure_run(opened.load_run(run), opened, node)
-    print_confidences(signals, console())
+    print_tables(build_tables(signals), console())
     if as_json:
         typer.echo(json.dumps({"run": run, "signals": [row.model_dump(mode="json") for row in signals]}))

@@ -29,12 +29,12 @@ def latency(
 
     - `antiphon latency RUN --limit 200 --json`
     """
+    from components.analysis.run_outputs import LATENCY, check_comparable
     from components.files.files import utc_now, write_json
     from components.storage.store import Store
     from flows.cli.help.console import console
     from flows.registry import pipeline_of
     from reports.terminal.latency_printing import print_latencies
-    from reports.views.run_outputs import LATENCY, check_comparable
     from tasks.execution.latency import measure_latency
 
     opened = Store(store)

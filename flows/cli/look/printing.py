@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
-from components.run_record import RunRecord, StageRef
+from components.run_record import RunRecord
 from components.storage.stages.reader import read_quarantined
 from components.storage.store import Store
+from components.text.escaping import to_printable
 from flows.cli.help.console import console
-from reports.analyses import (
-    attribution_report,
-    comparison_report,
-    contribution_report,
-    improvement_report,
-    tuning_report,
-)
-from reports.analyses.stage_results import (
-    read_blame,
-    read_comparison,
-    read_confirmation,
-    read_contributions,
-    read_improvement,
-    read_study,
-)
-from reports.escaping import to_printable
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
+from reports.terminal.analysis_printing import print_results
 
 MAX_REASONS = 5
 """Records quarantined by a stage whose reasons the summary gives; `inspect --node` gives all."""
@@ -40,12 +24,10 @@ MAX_REASONS = 5
 def print_run(run: RunRecord, store: Store) -> None:
     """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
     out = console()
-    _print_analyses(run.stages, out)
-    if comparisons := [read_comparison(ref) for ref in run.stages if ref.kind == "comparison"]:
-        printed = {note for comparison in comparisons for note in comparison.notes}
+    print_results(run.stages, out)
+    if run.systems:
         for note in run.notes:  # a system that failed, say
-            if note not in printed:
-                out.print(Text(to_printable(note), "yellow"), soft_wrap=True)
+            out.print(Text(to_printable(note), "yellow"), soft_wrap=True)
     else:
         run_printing.print_run(view_of(run, store), out)
         for ref in run.stages:
@@ -63,26 +45,9 @@ def print_run(run: RunRecord, store: Store) -> None:
 def print_analysis(run: RunRecord, kind: str) -> None:
     """What the stage of a kind says, and in a line which run holds it, with all that was added before."""
     out = console()
-    _print_analyses([ref for ref in run.stages if ref.kind == kind], out)
+    print_results([ref for ref in run.stages if ref.kind == kind], out)
     line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
     out.print(Text(to_printable(line), "dim"), soft_wrap=True)
-
-
-def _print_analyses(stages: Sequence[StageRef], out: Console) -> None:
-    """The answers for which a run was analyzed, before the scores that it had already."""
-    results = {ref.kind: ref for ref in stages}
-    if "study" in results:
-        confirmed = read_confirmation(results["confirmation"]) if "confirmation" in results else None
-        tuning_report.print_study(read_study(results["study"]), confirmed, out)
-    for ref in stages:
-        if ref.kind == "comparison":
-            comparison_report.print_comparison(read_comparison(ref), out)
-        if ref.kind == "blame":
-            attribution_report.print_blame(read_blame(ref), out)
-        if ref.kind == "contribution":
-            contribution_report.print_contributions(read_contributions(ref), out)
-        if ref.kind == "improvement":
-            improvement_report.print_improvement(read_improvement(ref), out)
 
 
 def run_json(run: RunRecord, folder: Path) -> str:

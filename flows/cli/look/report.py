@@ -33,9 +33,9 @@ def report(
     from components.errors import ConfigError
     from components.metrics.scores_settings import ScoresFile
     from components.storage.store import Store
+    from components.text.escaping import to_printable
     from flows.parameters.faults import check_values
-    from reports.escaping import to_printable
-    from tasks.stages.report import add_scores, write_store_index
+    from tasks.stages.report import write_store_index
 
     if (run is None) != index:
         raise ConfigError("report: expected the name of a run, or --index for the index of all runs")
@@ -43,6 +43,8 @@ def report(
         raise ConfigError("--scores: expected the name of the run that they are of, found none")
     opened = Store(store)
     if run is not None and scores:
+        from components.comparison.added_scores import add_scores
+
         for note in add_scores(run, [check_values(ScoresFile, text) for text in scores], opened):
             typer.echo(f"antiphon: {to_printable(note)}", err=True)
     typer.echo(str(write_store_index(opened) if run is None else _write_again(run, opened)))

@@ -77,8 +77,8 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
     from rich.text import Text
 
     from components.storage.runs.acceptance import read_acceptance
+    from components.text.escaping import to_printable
     from flows.repetition import list_changed_settings, repeat_command
-    from reports.escaping import to_printable
     from reports.terminal.run_printing import print_scores
 
     acceptance = read_acceptance(store, run.name)
@@ -103,9 +103,9 @@ def _print_stages(run: RunRecord, store: Store, out: Console) -> None:
     """A table of the stages: what each is and reads, and its size; nodes without one have a status."""
     from rich.text import Text
 
+    from components.analysis.formatting import format_seconds
+    from components.text.escaping import to_printable
     from flows.cli.help.amounts import format_size
-    from reports.escaping import to_printable
-    from reports.formatting import format_seconds
     from reports.terminal.tables import new_table
 
     table = new_table("node", "kind", "reads", "models", ">items", ">size", ">time", "stage")

@@ -133,8 +133,8 @@ def _as_dict(run: RunEntry) -> dict[str, object]:
 def _print_table(runs: Sequence[RunEntry]) -> None:
     from rich.text import Text
 
+    from components.text.escaping import to_printable
     from flows.cli.help.console import console
-    from reports.escaping import to_printable
     from reports.terminal.tables import new_table
 
     rows = new_table("run", "flow", "status", "started (UTC)", "scores")

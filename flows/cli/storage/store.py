@@ -180,10 +180,10 @@ def _print_usage(url: str, usage: Usage) -> None:
     from components.files.digests import cache_folder
     from components.storage.store_files import LocalFiles
     from components.text.counted_nouns import format_count
+    from components.text.escaping import to_printable
     from flows.cli.help.amounts import format_size
     from flows.cli.help.console import console
     from flows.server.database import measure_database
-    from reports.escaping import to_printable
     from reports.terminal.tables import new_table
 
     out = console()

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
+from components.analysis.run_outputs import output_of
 from components.errors import ConfigError
 from components.run_record import StageRef
 from components.storage.store import Store
@@ -13,7 +14,6 @@ from components.translation.config import TranslationConfig
 from flows.parameters.base import DataSet, Nodes
 from flows.presets.parameters.finished_run import stored_nodes
 from flows.presets.parameters.scored_model import ScoredParameters
-from reports.views.run_outputs import output_of
 
 
 class Level(NamedTuple):

@@ -11,7 +11,7 @@ from components.decoding.member_settings import MixingConfig
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.errors import ConfigError
 from components.models.references import split_reference
-from components.recognition.backends import BACKENDS
+from components.recognition.backends import BACKENDS, takes
 from components.recognition.config import AUTO
 from components.recognition.kinds.recognize import RecognizeSettings
 from components.translation.ensemble_config import TranslatorMembers
@@ -129,4 +129,4 @@ class EnsembleParameters(DataParameters):
 def _backend_for(model: str, backend: str) -> str:
     """Return the backend that is set for all members, where it takes references such as the model's."""
     row = BACKENDS.get(backend)
-    return backend if row is not None and split_reference(model)[0] in row.schemes else AUTO
+    return backend if row is not None and takes(row, split_reference(model)[0]) else AUTO

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.attribution import blame as attribution_report
 from components.attribution.attribution import Attribution, attribute
 from components.attribution.cascade_attribution import AttributionCase, attribute_cascade
 from components.attribution.error_costs import measure_correlation
@@ -15,7 +16,6 @@ from components.errors import DataError
 from components.metrics.statistics.corpus_statistics import translation_statistics
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
-from reports.analyses import attribution_report
 from tests.components.metrics.corpora import table_of
 
 LEXICON = {

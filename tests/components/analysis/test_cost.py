@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from components.analysis.cost import Cost, summarize_latency
+from components.analysis.cost_table import build_cost_table, summarize_cost
+from components.analysis.formatting import format_price, format_rtfx
 from flows.registry import flow_named
-from reports.costs import build_cost_table, summarize_cost
-from reports.formatting import format_price, format_rtfx
 
 
 def speech(**values: object) -> Cost:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.analysis.comparing.comparison import Comparison, compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
+from components.comparison.comparison import Comparison, compare
+from components.comparison.comparison_settings import ComparisonSettings
 from components.errors import ConfigError
 from components.metrics.scores_file import ExternalScores
 from components.metrics.statistics.bootstrap import draw_counts

@@ -11,7 +11,7 @@ import torch
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches import forced_scoring
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding.test_laws import FAMILIES
 from tests.components.decoding.tiny_models import SEQ2SEQ, marian, packed_marian, sources

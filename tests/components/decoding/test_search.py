@@ -14,7 +14,8 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.token_constraints import force_at, force_last, suppress
 from components.decoding.scorers import Vocabulary, require_same_vocabulary
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.decoding.topk import topk
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError, ModelError

@@ -18,8 +18,8 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer
-from components.decoding.searches.draft_model import Draft
 from components.decoding.searches.search import search
+from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError
 from components.recognition.whisper.backend import ModelDimensions

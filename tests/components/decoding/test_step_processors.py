@@ -16,7 +16,7 @@ from components.decoding.constraints.token_constraints import (
     suppress,
     suppress_until,
 )
-from components.decoding.mixing.step_processors import StepProcessors
+from components.decoding.recorded.step_processors import StepProcessors
 
 LIMIT = 4
 

@@ -14,7 +14,7 @@ from components.audio import describe
 from components.endpoints.endpoint import find_endpoint
 from components.endpoints.transcription import SAMPLE_RATE, Clip, TranscriptionModel, to_wav
 from components.errors import ModelError
-from components.recognition.backends import served
+from components.recognition.backends.served import decoder as served
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.recognition.vad.spans import Span

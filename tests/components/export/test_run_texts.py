@@ -10,8 +10,8 @@ import pytest
 from components.errors import ConfigError
 from components.export.beside_report import MAX_RECORDINGS, write_texts_beside_report
 from components.export.export import encode_single, write_run
+from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
-from components.export.formats import ExportSettings
 from components.export.run_texts import RunTexts
 from components.records import Utterance
 from components.run_record import RunRecord

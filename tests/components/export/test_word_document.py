@@ -11,7 +11,7 @@ from docx.enum.text import WD_COLOR_INDEX
 
 from components.export.documents.word_document import encode_document
 from components.export.export import write_run
-from components.export.formats import ExportSettings
+from components.export.format import ExportSettings
 from components.export.recording_text import RecordingText, make_part
 from components.export.run_texts import RunTexts
 from components.records import Quarantined, Utterance

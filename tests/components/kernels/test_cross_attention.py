@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from components.kernels.cross_attention import MAX_HEAD_WIDTH, attend, cross_attention_kernel
+from components.compute.layers.attention import attend, cross_attention_kernel
+from components.kernels.cross_attention import MAX_HEAD_WIDTH
 
 needs = pytest.mark.usefixtures("own_kernels")
 

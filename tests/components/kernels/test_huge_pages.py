@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from components.compute.layers.packed_linear import PackedLinear
 from components.kernels import huge_pages
-from components.kernels.packed_linear import PackedLinear
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from components.kernels import Activation, Arithmetic, Product, onednn, pack
+from components.compute.layers.kernels import Activation, Arithmetic, Product, require_kernels
+from components.compute.layers.packed_linear import PackedLinear
+from components.kernels import onednn
 from components.kernels.llvm.product import UNITS_PER_PASS
-from components.kernels.packed_linear import PackedLinear
 from components.kernels.packed_product import PackedProduct, supports
 from tests.processor import require
 
@@ -47,7 +48,7 @@ def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> Produ
     """The product, by the wanted backend, or a skip."""
     require(backend == "onednn" or supports(arithmetic), f"our own products in {arithmetic}")
     try:
-        packed = pack(arguments[0], arguments[1], arithmetic, *arguments[2:])  # type: ignore[arg-type]
+        packed = require_kernels().pack(arguments[0], arguments[1], arithmetic, *arguments[2:])  # type: ignore[arg-type]
     except (RuntimeError, AttributeError):
         require(False, f"products in {arithmetic}")
     assert isinstance(packed, PackedProduct) == (backend == "own")

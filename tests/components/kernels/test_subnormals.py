@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from benchmarks.common.subnormals import count_subnormals
+from components.compute.layers.attention import cross_attention_kernel
+from components.compute.layers.fused_mlp import fuse_mlp
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
-from components.kernels.cross_attention import cross_attention_kernel
 from components.kernels.exponentials import exponentiate
-from components.kernels.fused_mlp import fuse_mlp
 from components.kernels.llvm.activations import ACTIVATIONS
 from components.kernels.llvm.native_code import supports_native
 from components.kernels.llvm.tile import UNIT_KINDS
 from components.kernels.packed_product import PackedProduct, supports
 from components.kernels.task_vectors import weighted_sum
-from tests.components.kernels.test_fused_mlp import Block
+from tests.components.layers.test_fused_mlp import Block
 
 pytestmark = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
 SUBNORMAL = 1e-39

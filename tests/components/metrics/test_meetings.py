@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from components.analysis.comparing.comparison import System, compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.comparison.comparison import System, compare
+from components.comparison.comparison_settings import ComparisonSettings
 from components.metrics.error_rates.turns import Turn, Turns, output_turns
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.analysis.comparing.comparison import Comparison, System, compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.comparison.comparison import Comparison, System, compare
+from components.comparison.comparison_settings import ComparisonSettings
 from components.errors import DataError
 from components.metrics.error_rates.recognition import recognition_scores
 from components.metrics.statistics.corpus_statistics import recognition_statistics, translation_statistics

@@ -9,15 +9,15 @@ import pytest
 from components.errors import ConfigError
 from components.models.references import (
     MAX_DISPLAYED,
-    SCHEMES,
     display_reference,
     missing_path_error,
     split_reference,
     unknown_reference_error,
 )
+from components.models.sources import SOURCES
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", ["node", *SOURCES])
 def test_a_reference_is_its_scheme_and_a_name(scheme: str) -> None:
     assert split_reference(f"{scheme}:a/b@main") == (scheme, "a/b@main")
 

@@ -7,7 +7,8 @@ import torch
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.deliberation import DeliberationModel
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.networks.deliberation_objective import pad_drafts
 from tests.components.networks.tiny_networks import base, deliberation
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from components.decoding.config import SearchConfig
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.networks.stacked_model import Sources
 from components.stacking.model_folder import LoadedStackedModel
 from components.stacking.stacked_scorer import StackedScorer

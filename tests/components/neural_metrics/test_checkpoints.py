@@ -12,13 +12,12 @@ import torch
 
 from components import models
 from components.errors import ConfigError, ModelError, TransientError
-from components.metrics.table import get_metric, get_model_metric
+from components.metrics.table import bind_metric, get_metric, get_model_metric
 from components.models.architectures import METRICX
 from components.models.checkpoints import VOCABULARIES
 from components.models.conversion import metricx
 from components.models.licenses import license_notes
 from components.models.sources import hub
-from components.neural_metrics.factory import bind_metric
 from tests.components.neural_metrics.tiny import segments
 
 COMMIT = "a" * 40

@@ -6,9 +6,10 @@ import pytest
 
 from components.endpoints.connection import AnswerError
 from components.metrics.model_metric import Sample
+from components.metrics.table import bind_metric
 from components.models import resolve
-from components.neural_metrics.factory import bind_metric, bind_quality_metric
 from components.neural_metrics.gemba import read_number
+from components.neural_metrics.quality_metric import bind_quality_metric
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
 from tests.openai_server import OpenAIServer, openai_server

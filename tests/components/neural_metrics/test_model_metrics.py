@@ -24,11 +24,11 @@ from components.errors import ConfigError, ModelError
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.statistics.corpus_statistics import measure
-from components.metrics.table import METRICS, get_model_metric
+from components.metrics.table import METRICS, bind_metric, get_model_metric
 from components.networks.comet import RegressionNetwork, sparsemax
 from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
-from components.neural_metrics.factory import bind_metric, bind_quality_metric
+from components.neural_metrics.quality_metric import bind_quality_metric
 from components.nodes.site import Item, Site
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.acceptance import GATES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,13 @@ from components.pipeline.planning import complete_node
 from components.pipeline.reader import read_pipeline
 from components.recognition import backend_choice
 from components.recognition.backend_choice import backend_of, infer_backend, with_backend
-from components.recognition.backends import BACKENDS, architectures
+from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
 from components.recognition.ensemble_config import RecognizerEnsembleConfig
 
+READERS = ("ctc", "transducer", "seq2seq", "audio-lm")
 ROWS = {
-    "ctc": architectures.CTC,
-    "transducer": architectures.TRANSDUCERS,
-    "seq2seq": architectures.SEQ2SEQ,
-    "audio-lm": architectures.AUDIO_LM,
+    **{name: import_module(type(BACKENDS[name]).__module__).ARCHITECTURES for name in READERS},
     "whisper": ("WhisperForConditionalGeneration", "MarianMTModel"),  # the last is refused as no Whisper
 }
 

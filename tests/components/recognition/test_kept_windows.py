@@ -12,7 +12,7 @@ from components.audio import Samples
 from components.compute.batch_sizes import ItemTooLargeError
 from components.decoding.ctc.forward import LogProbs
 from components.errors import RecordError
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.decoder import CtcDecoder
 from components.recognition.ctc.model import CtcVocabulary

@@ -12,7 +12,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance

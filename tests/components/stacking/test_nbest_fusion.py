@@ -16,7 +16,7 @@ from components.records import Hypothesis, NBest, Outcome, Quarantined, Utteranc
 from components.stacking.config import StackConfig
 from components.stacking.lists import cross_scoring, nbest_fusion
 from components.stacking.lists.nbest_fusion import NBestFusionTranslator, search_weight
-from components.translation.backends.causal import CausalBackend
+from components.translation.backends.causal.model import CausalBackend
 from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters
 

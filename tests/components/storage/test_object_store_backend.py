@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from components.analysis.run_outputs import parameters_of
 from components.errors import ConfigError, StoreError
 from components.files.canonical_json import digest_of
 from components.files.digests import sha256_of
@@ -27,7 +28,6 @@ from components.storage.stages.record_files import ERRORS, OUTPUTS
 from components.storage.stages.seal import Seal
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
-from reports.views.run_outputs import parameters_of
 from tests.components.storage.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record

@@ -13,8 +13,8 @@ from components.decoding.models.causal import CausalModel
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, DataError
 from components.text.sanitization import sanitize
-from components.translation.backends import causal
-from components.translation.backends.causal import CausalBackend, find_newline_tokens, read_examples
+from components.translation.backends.causal import model as causal
+from components.translation.backends.causal.model import CausalBackend, find_newline_tokens, read_examples
 from components.translation.prompting import build_chat_messages, build_few_shot_prompt, repeats
 from tests.components.decoding.tiny_models import llama
 

@@ -14,6 +14,7 @@ from components.models import resolve
 from components.models.checkpoints import read_json
 from components.records import Checkpoint, NBest, Utterance
 from components.translation import checks, factory
+from components.translation.backends import BACKENDS
 from components.translation.config import Context, TranslationConfig
 
 PACKAGED = "packaged:multi30k-en-de"
@@ -103,7 +104,7 @@ def test_other_models_and_a_missing_library_are_refused(
     other = Checkpoint(reference="x", path=str(tmp_path), sha256="0" * 64, architecture="LlamaForCausalLM")
     config = TranslationConfig(model="x", backend="ctranslate2")
     with pytest.raises(ConfigError, match=r"backend: ctranslate2 expects one of marian, .* found x \(Llama"):
-        checks.refuse_conversion(config, other)
+        BACKENDS["ctranslate2"].refuse(config, other)
     monkeypatch.setitem(sys.modules, "ctranslate2", None)
     with pytest.raises(ConfigError, match=r"pip install 'antiphon\[fast\]' or use backend torch"):
         checks.check(TranslationConfig(model=PACKAGED, backend="ctranslate2"), None)

@@ -11,6 +11,7 @@ from components.decoding.models.causal import CausalModel
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import factory
+from components.translation.backends import backend_for
 from components.translation.config import Context, TranslationConfig
 from components.translation.context.context import ContextTranslator
 from tests.components.decoding.tiny_models import llama
@@ -22,9 +23,10 @@ from .tokenizers import characters
 def loaded(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The model that is loaded, whatever is asked for."""
     path = str(tmp_path_factory.mktemp("model"))
-    checkpoint = Checkpoint(reference="tiny", path=path, sha256="0" * 64, architecture="MarianMTModel")
+    checkpoint = Checkpoint(reference="tiny", path=path, sha256="0" * 64, architecture="LlamaForCausalLM")
     tokenizer = characters(["<pad>", "</e>", "<eot>", "<unk>"], newline=True)
     values: dict[str, Any] = {"model": SimpleNamespace()}
+    monkeypatch.setattr(factory, "resolve", lambda *_: checkpoint)
     monkeypatch.setattr(factory, "load_resident", lambda *_: (checkpoint, values["model"], tokenizer))
     values["causal"] = CausalModel(llama(vocabulary=len(tokenizer), positions=2048), "digest", "tiny")
     return values
@@ -42,4 +44,4 @@ def test_eight_bit_weights_are_for_the_cpu_only() -> None:
     with pytest.raises(
         ConfigError, match="expected dtype float32, bfloat16 or float16 on cuda:0, found int8"
     ):
-        factory._load(checkpoint, "seq2seq", "cuda:0", "int8")
+        backend_for(checkpoint.architecture).load(checkpoint, "cuda:0", "int8")

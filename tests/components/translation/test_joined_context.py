@@ -9,7 +9,7 @@ import torch
 
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.translation.backends.seq2seq import Seq2SeqBackend, find_end
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, find_end
 from components.translation.config import Context
 from components.translation.prompting import build_chat_messages, build_few_shot_prompt
 from tests.components.decoding.tiny_models import m2m, marian, packed_marian, t5

@@ -10,8 +10,8 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.errors import ConfigError
 from components.models.architectures import EDIT_DIFFUSION
 from components.records import Checkpoint, NBest
-from components.translation import checks
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends import backend_for
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.search_settings import search_config_of
 from components.translation.segments.sentences import combine_draws
@@ -103,7 +103,7 @@ def test_passes_with_dropout_have_a_beam() -> None:
 def test_models_that_cannot_draw_are_refused(settings: dict[str, Any], architecture: str, fault: str) -> None:
     checkpoint = Checkpoint(reference="m", path="/nowhere", sha256="0" * 64, architecture=architecture)
     with pytest.raises(ConfigError, match=fault):
-        checks.refuse_unsupported(TranslationConfig.model_validate(settings), checkpoint)
+        backend_for(architecture).refuse(TranslationConfig.model_validate(settings), checkpoint)
 
 
 def test_the_settings_are_in_the_key_once_they_are_set() -> None:

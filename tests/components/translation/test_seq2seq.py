@@ -13,7 +13,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.errors import DataError, ModelError
 from components.records import Checkpoint, NBest, Quarantined, Utterance
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.translator import Translator
 from tests.components.decoding.models.test_architectures import SEQ2SEQ, tiny
 from tests.components.decoding.tiny_models import m2m, marian, t5

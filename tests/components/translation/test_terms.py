@@ -17,7 +17,7 @@ from components.errors import ConfigError
 from components.records import NBest, Utterance
 from components.text.term_list import Term
 from components.translation import checks, factory
-from components.translation.backends.causal import CausalBackend
+from components.translation.backends.causal.model import CausalBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.terms import MISSING_FEATURE, SourceTerms
 from components.translation.translator import Translator

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from components.analysis.comparing.dominance import count_dominating
+from components.comparison.dominance import count_dominating
 from components.errors import ConfigError
 from components.tuning.halving import cut_blocks, is_promoted
 

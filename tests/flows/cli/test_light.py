@@ -50,7 +50,7 @@ def test_whisper_and_a_merge_start_without_transformers() -> None:
     code = (
         "import sys\n"
         "import components.merging.merge\n"
-        "import components.recognition.factory, components.recognition.backends.openai_whisper\n"
+        "import components.recognition.factory, components.recognition.backends.whisper.model\n"
         "heavy = {'transformers', 'scipy.optimize'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )

@@ -89,7 +89,7 @@ def test_metrics_and_their_licences_are_listed(
     metric = "cometkiwi:hub:Unbabel/wmt22-cometkiwi-da"
     monkeypatch.setattr("components.models.check", lambda *_, **__: None)
     admitted = []
-    monkeypatch.setattr("components.neural_metrics.factory.bind_metric", lambda *of: admitted.append(of))
+    monkeypatch.setattr("components.metrics.table.bind_metric", lambda *of: admitted.append(of))
     text = planned(tmp_path, GRAPH, capsys, "--set", f"model_metrics=[{metric}]")
     assert f"metric: {metric}\n" in text
     assert "licence: hub:Unbabel/wmt22-cometkiwi-da: CC BY-NC-SA 4.0" in " ".join(text.split())

@@ -59,6 +59,6 @@ def _values(schema: Schema) -> Iterator[Any]:
 def _numbers(schema: Schema, default: float | None) -> Iterator[float]:
     start = schema.get("minimum", schema.get("exclusiveMinimum", 0)) if default is None else default
     if schema["type"] == "integer":
-        yield from (int(start) + 1, int(start) - 1, 2 * int(start))
+        yield from (int(start) + 1, int(start) - 1, 2 * int(start), int(start) + 2)
     else:
         yield from (start + 0.25, start / 2, start + 1.5)

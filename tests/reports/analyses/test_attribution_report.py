@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import io
-
-from rich.console import Console
-
+from components.attribution import blame as attribution_report
+from components.attribution.blame import BLAME
 from components.attribution.cascade_attribution import attribute_cascade
-from reports.analyses import attribution_report
 from tests.components.analysis.test_attribution import (
     STAGES,
     cascade,
@@ -14,6 +11,7 @@ from tests.components.analysis.test_attribution import (
     faithful,
     word_by_word,
 )
+from tests.reports.printing import printed
 
 HUMAN = {"bleu": 100.0, "chrf": 100.0}
 
@@ -25,18 +23,16 @@ def test_a_blame_as_table_section_and_text() -> None:
     whats = [row["what"] for row in rows if row["metric"] == "chrF2"]
     assert whats == ["asr", "mt", "transcript: words", "transcript: form"]
     assert sum(row.get("most") == "yes" for row in rows) == 2
-    (section,) = attribution_report.build_sections(report)
-    assert len(section.rows) == len(rows)
-    assert "Spearman" in section.note
-    out = Console(file=io.StringIO(), width=240, no_color=True)
-    attribution_report.print_blame(report, out)
-    text = out.file.getvalue()  # type: ignore[attr-defined]
-    assert attribution_report.summarize(report.blames[0]) in text
+    (table,) = BLAME.tables(report)
+    assert len(table.rows) == len(rows)
+    assert "Spearman" in table.note
+    text = printed([table], 240)
+    assert attribution_report.summarize(report.blames[0]) == BLAME.summary(report)[0]
     assert "oracle-substitution" in text
     dearest = report.kinds[0]
     assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text
     assert report.wer_and_loss.pearson is not None
-    assert f"Pearson {report.wer_and_loss.pearson.value:.2f} (" in " ".join(text.split())
+    assert f"{report.wer_and_loss.pearson.value:.2f} (" in table.note
 
 
 def test_of_six_utterances_nobody_is_blamed() -> None:
@@ -46,7 +42,7 @@ def test_of_six_utterances_nobody_is_blamed() -> None:
         attribution_report.summarize(one).endswith("6 utterances: too few to tell") for one in report.blames
     )
     assert not any(row.get("most") or " to " in row["costs"] for row in attribution_report.build_rows(report))
-    assert "Pearson" not in attribution_report.build_sections(report)[0].note
+    assert "Pearson" not in BLAME.tables(report)[0].note
 
 
 def test_where_nothing_is_lost_nobody_is_blamed() -> None:

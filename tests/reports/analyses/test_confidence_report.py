@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
+from components.analysis.figures import save_figures
+from components.confidence.evaluation.analysis import build_rows, build_tables
 from components.confidence.evaluation.quality import SignalQuality, measure_quality
+from components.confidence.evaluation.scored_texts import is_annotated, read_node_texts
 from components.records import Audio, Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
-from reports.analyses.confidence_report import build_rows, build_sections, print_confidences
-from reports.plots.confidence_plots import save_plots
-from reports.views.scored_texts import is_annotated, read_node_texts
 from tests.components.confidence.evaluation.test_quality import TEXTS
 from tests.components.storage.test_store import record
+from tests.reports.printing import printed
 from tests.tasks.execution.test_latency import seal
 
 
@@ -43,38 +42,32 @@ def test_a_row_has_what_its_signal_has(signals: list[SignalQuality]) -> None:
 def test_the_section_has_plots_and_a_run_without_estimates_has_no_section(
     signals: list[SignalQuality], tmp_path: Path
 ) -> None:
-    (section,) = build_sections(signals)
-    assert len(section.pictures) == 5  # two reliability diagrams, three of risk
+    (section,) = build_tables(signals)
+    assert len(section.plots) == 5  # two reliability diagrams, three of risk
     assert "no intervals" in section.note
-    assert build_sections([]) == []
-    plots = save_plots([signal.model_copy(update={"node": "asr"}) for signal in signals], tmp_path)
-    assert tmp_path / "risk_coverage_asr_wer.png" in plots
+    assert build_tables([]) == []
+    (of_asr,) = build_tables([signal.model_copy(update={"node": "asr"}) for signal in signals])
+    assert tmp_path / "risk_coverage_asr_wer.png" in save_figures(of_asr.plots, tmp_path)
 
 
 def test_an_error_of_too_few_bins_is_no_number(signals: list[SignalQuality]) -> None:
-    console = Console(file=io.StringIO(), width=120, color_system=None)
-    print_confidences(signals[:2], console)
-    assert isinstance(console.file, io.StringIO)
-    printed = " ".join(console.file.getvalue().split())
-    assert "a<b>: the word is right 8 words, 37.5% wrong" in printed
+    text = " ".join(printed(build_tables(signals[:2]), 240).split())
     nce, auroc = (signals[1].measures[name] for name in ("nce", "auroc"))
     assert nce is not None
     assert auroc is not None
-    assert f"log-probability 8 too few {nce.value:.2f} {auroc.value:.2f}" in printed
-    assert "ECE too few: too few words or texts in different bins to tell; it takes 5 bins" in printed
-    (section,) = build_sections(signals)
+    assert f"log-probability 8 words 37.5% wrong too few {nce.value:.2f} {auroc.value:.2f}" in text
+    assert "ECE too few: too few words or texts in different bins to tell; it takes 5 bins" in text
+    (section,) = build_tables(signals)
     assert "it takes 5 bins" in section.note
     assert [row["ECE"] for row in section.rows if "ECE" in row] == ["too few"] * 4
 
 
 def test_a_missing_measure_leaves_its_column_empty(signals: list[SignalQuality]) -> None:
-    console = Console(file=io.StringIO(), width=120, color_system=None)
     without_nce = {name: value for name, value in signals[1].measures.items() if name != "nce"}
-    print_confidences([signals[0], signals[1].model_copy(update={"measures": without_nce})], console)
-    assert isinstance(console.file, io.StringIO)
+    tables = build_tables([signals[0], signals[1].model_copy(update={"measures": without_nce})])
     auroc = signals[1].measures["auroc"]
     assert auroc is not None
-    assert f"log-probability 8 too few {auroc.value:.2f}" in " ".join(console.file.getvalue().split())
+    assert f"8 words 37.5% wrong too few {auroc.value:.2f}" in " ".join(printed(tables, 240).split())
 
 
 def make_run(folder: Path, utterances: list[Utterance], estimated: bool) -> RunRecord:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from components.analysis.comparing.comparison import Comparison, compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
-from components.analysis.comparing.strength_curves import read_conditions
+from components.analysis.figures import save_figures
+from components.comparison import degradation_tables, verdict
+from components.comparison.comparison import Comparison, compare
+from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.strength_curves import read_conditions
+from components.comparison.tables import build_tables
 from components.metrics.scores_file import ExternalScores
-from reports.analyses import comparison_report, degradation_report, verdict
-from reports.plots import comparison_plots
 from tests.components.analysis.test_comparison import UTTERANCES, system
+from tests.reports.printing import printed
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +45,22 @@ def comparison() -> Comparison:
 
 def test_sentences_tables_and_plots(comparison: Comparison, tmp_path: Path) -> None:
     (bleu,) = [degradation for degradation in comparison.degradations if degradation.metric == "bleu"]
-    first, second = degradation_report.summarize(bleu)
+    first, second = degradation_tables.summarize(bleu)
     lost = (bleu.curves[0].points[1].score.value - bleu.curves[0].points[0].score.value) / 2
     assert first.startswith(f"a: BLEU {lost:+.2f} (")
     assert first.endswith(" per 10 dB more noise")
     assert second.startswith("b: BLEU +0.00")
     assert second.endswith("p <0.001, more robust than a")
     assert f"{first}." in [sentence.text for sentence in verdict.describe_comparison(comparison)]
-    sections = {section.title: section for section in comparison_report.build_sections(comparison)}
+    sections = {section.title: section for section in build_tables(comparison)}
     robustness = sections["Robustness"]
     assert robustness.rows[1]["verdict"] == "more robust"
     assert list(robustness.rows[0])[2:5] == ["20", "0", "per 10 dB more noise"]
-    assert [title for title, _ in robustness.pictures] == [
+    assert [plot.title for plot in robustness.plots] == [
         "BLEU over ratio of speech to noise (dB)",
         "esa over ratio of speech to noise (dB)",
     ]
-    names = {path.name for path in comparison_plots.save_plots(comparison, tmp_path)}
+    names = {path.name for path in save_figures(robustness.plots, tmp_path)}
     assert {"degradation_snr_db_bleu.svg", "degradation_snr_db_bleu.png"} <= names
     external = sections["External scores"]
     assert "2 annotators, agreement (Krippendorff's alpha) 0.25" in external.note
@@ -68,8 +68,6 @@ def test_sentences_tables_and_plots(comparison: Comparison, tmp_path: Path) -> N
 
 
 def test_the_terminal_says_the_same(comparison: Comparison) -> None:
-    console = Console(file=io.StringIO(), width=200)
-    comparison_report.print_comparison(comparison, console)
-    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    text = printed(build_tables(comparison), 200)
     for words in ("ratio of speech to noise (dB)", "per 10 dB more noise", "more robust", "Kendall's tau"):
-        assert words in printed
+        assert words in text

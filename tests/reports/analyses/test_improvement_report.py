@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from components.improvement.forecast import Attempt, Forecast, Improvement
+from components.improvement.improvement import build_rows, summarize
 from components.metrics.statistics.bootstrap import Estimate
-from reports.analyses.improvement_report import build_rows, summarize
 
 
 def attempt(remedy: str, gain: float, low: float | None = None, high: float | None = None) -> Attempt:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from components.analysis.comparing.comparison import compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
 from components.analysis.cost import Cost
+from components.comparison.comparison import compare
+from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.tables import describe_verdict
+from components.comparison.verdict import describe_comparison, describe_speed
 from reports.analyses import verdict
-from reports.analyses.comparison_report import describe_verdict
 from reports.analyses.node_scores import build_node_scores
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import cascade, score, stage
@@ -18,7 +19,7 @@ from tests.reports.example_runs import cascade, score, stage
 def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
     systems = [system("base", 1), system("alike", 2), system("good", 3)]
     result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    texts = [sentence.text for sentence in verdict.describe_comparison(result)]
+    texts = [sentence.text for sentence in describe_comparison(result)]
     tests = {(test.system, test.metric): test for test in result.differences}
     alike, good = tests["alike", "bleu"], tests["good", "bleu"]
     assert len(texts) == 2
@@ -35,7 +36,7 @@ def test_systems_of_the_same_texts_are_the_same() -> None:
     base = system("base", 1)
     systems = [base, replace(base, name="again")]
     result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    (sentence,) = verdict.describe_comparison(result)
+    (sentence,) = describe_comparison(result)
     assert sentence.text == "again is the same in BLEU as base, utterance by utterance; about as fast."
     assert [describe_verdict(test) for test in result.differences] == ["not told apart", "exploratory"]
 
@@ -46,7 +47,7 @@ def test_of_few_utterances_the_same_is_not_called_better() -> None:
     base = replace(base, translations={utterance.id: base.translations[utterance.id] for utterance in few})
     systems = [base, replace(base, name="again")]
     result = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    (sentence,) = verdict.describe_comparison(result)
+    (sentence,) = describe_comparison(result)
     assert sentence.text == (
         "again is the same in BLEU as base, 3 utterances: too few to tell; about as fast."
     )
@@ -60,7 +61,7 @@ def test_speed(seconds: float, text: str) -> None:
     def cost(value: float) -> Cost:
         return Cost(seconds=value, peak_memory_bytes=1, calls=1)
 
-    assert verdict.describe_speed(cost(seconds), cost(31.0)) == text
+    assert describe_speed(cost(seconds), cost(31.0)) == text
 
 
 def test_a_run_says_its_main_scores_and_what_was_quarantined(tmp_path: Path) -> None:

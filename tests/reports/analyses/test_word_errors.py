@@ -5,11 +5,11 @@ from pathlib import Path
 
 import jiwer
 
+from components.analysis.table import Link
 from components.metrics.normalizers import normalizer_for
 from components.records import NBest
 from reports.analyses.word_errors import MAX_LINKED, MOST, WordErrors
 from reports.views.run_view import RunView
-from reports.views.sections import Link
 from tests.reports.example_runs import cascade, nbest
 from tests.reports.page.test_reading import two_systems
 

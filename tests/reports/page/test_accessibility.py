@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from components.analysis.table import Link, Sentence, Table
 from components.storage.runs.run_listing import RunEntry
 from reports.page import html_page, index_page
-from reports.views.sections import Link, Section, Sentence
 from tests.reports.example_runs import HOSTILE, cascade, routed
 from tests.reports.page.opened import MARKS, Opened
 from tests.reports.page.test_reading import labeled, two_systems
@@ -48,7 +48,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         view,
         verdict=[Sentence("WER 6.4.", Link("Look there first", "#filter=wer%3E50"))],
         sections=[
-            Section("Blame", HOSTILE, ({"stage": "asr", "costs": "+1.2 (-3.0 to +4.0)"},), protocol="x" * 300)
+            Table("Blame", HOSTILE, ({"stage": "asr", "costs": "+1.2 (-3.0 to +4.0)"},), protocol="x" * 300)
         ],
         texts=["texts/talk.en.srt"],
     )

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from components.analysis.comparing.comparison import compare
-from components.analysis.comparing.comparison_settings import ComparisonSettings
-from reports.analyses import comparison_report
+from components.analysis.table import Column, Table
+from components.comparison import tables as comparison_report
+from components.comparison.comparison import compare
+from components.comparison.comparison_settings import ComparisonSettings
 from reports.page import html_page
-from reports.views.sections import Column, Section
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import HOSTILE, cascade, routed
 from tests.reports.page.opened import MARKS, Opened, playwright
@@ -166,7 +166,7 @@ def test_a_comparison_shows_difference_p_and_verdict_beside_the_score(
 ) -> None:
     systems = [system("base", 1), system("good", 3)]
     result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
-    view = replace(cascade(tmp_path, 3), sections=comparison_report.build_sections(result))
+    view = replace(cascade(tmp_path, 3), sections=comparison_report.build_tables(result))
     opened = Opened(browser, html_page.write_html(view, tmp_path / "report.html"), width=width)
     row = opened.page.locator("#section-1 tbody tr", has_text="better").first
     for cell in row.locator("td").all():
@@ -216,7 +216,7 @@ def test_blame_members_and_keys(browser: object, tmp_path: Path) -> None:
         with_members(cascade(tmp_path, 60)),
         columns=[Column("gap asr", "lost to the transcript, most first")],
         values=values,
-        sections=[Section("Blame", "asr loses most", ({"stage": "asr", "keeps": "40%"},))],
+        sections=[Table("Blame", "asr loses most", ({"stage": "asr", "keeps": "40%"},))],
     )
     opened = Opened(browser, html_page.write_html(view, tmp_path / "report.html"))
     assert opened.page.inner_text("#section-1 td >> nth=0") == "asr"

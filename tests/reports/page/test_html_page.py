@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from components.analysis.formatting import format_seconds
 from components.errors import AntiphonError
-from reports.formatting import format_seconds
 from reports.page import html_page
 from reports.views.run_view import RunView
 from tests.reports.example_runs import BIDI, HOSTILE, cascade

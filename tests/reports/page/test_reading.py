@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from components.analysis.table import Column
 from components.records import NBest, Segment, Word
 from reports.page import html_page
 from reports.views.run_view import RunView
-from reports.views.sections import Column
 from tests.reports.example_runs import HOSTILE, SENTENCES, cascade, nbest, node, stage
 from tests.reports.page.opened import MARKS, Opened, playwright
 

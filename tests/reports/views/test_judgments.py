@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.metrics.model_metric import ErrorSpan, Sample
-from components.neural_metrics.stored_scores import StoredScore, digest_sample, write_scores
+from components.metrics.sentence_scores import StoredScore, digest_sample, write_scores
 from components.records import NBest
 from reports.page.utterance_json import build_details
 from reports.terminal.utterance_printing import print_utterance
@@ -28,7 +28,7 @@ def judged(folder: Path) -> RunView:
         span = ErrorSpan(start=1, end=7, text=HOSTILE, severity="major", confidence=0.75)
         rows.append(StoredScore(sample=digest_sample(sample), value=0.5 + number / 12, spans=(span,)))
     write_scores(folder, rows)
-    scores = stage("mt-xcomet", 2, 0, 1.0).model_copy(update={"path": str(folder)})
+    scores = stage("mt-xcomet", 2, 0, 1.0).model_copy(update={"path": str(folder), "kind": "sentence_scores"})
     run = view.run.model_copy(update={"stages": (*view.run.stages, scores)})
     return replace(view, run=run)
 

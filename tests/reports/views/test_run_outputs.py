@@ -6,26 +6,26 @@ from pathlib import Path
 import pytest
 
 from components import models
-from components.analysis.comparing.comparison import Comparison
+from components.analysis import run_outputs as systems
 from components.analysis.cost import summarize_latency
-from components.errors import DataError, StoreError
-from components.files.files import write_json
-from components.records import Audio, Utterance
-from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage.store import Store
-from reports.analyses.stage_results import read_comparison
-from reports.views import run_outputs as systems
-from reports.views.run_outputs import (
+from components.analysis.run_outputs import (
     LATENCY,
     check_comparable,
     cost_of,
-    load_same_data,
     load_utterances,
     output_of,
     parameters_of,
     read_plan,
     text_stages,
 )
+from components.comparison.analysis import COMPARISON
+from components.comparison.comparison import Comparison
+from components.comparison.systems import load_same_data
+from components.errors import DataError, StoreError
+from components.files.files import write_json
+from components.records import Audio, Utterance
+from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.storage.store import Store
 from tests.flows import fakes
 from tests.reports.example_runs import node
 from tests.reports.page.test_report_view import stage
@@ -163,10 +163,10 @@ def test_a_comparison_of_another_version_is_told_in_one_line(tmp_path: Path) -> 
     ref = stage(tmp_path, "comparison")
     path = Path(ref.path) / "comparison.json"
     path.write_text(result.model_dump_json())
-    assert read_comparison(ref) == result
+    assert COMPARISON.read(ref) == result
     path.write_text(result.model_dump_json(exclude={"n"}))  # as if a field had been added since
     with pytest.raises(StoreError, match=r"comparison\.json: .* of another .* compare the runs again"):
-        read_comparison(ref)
+        COMPARISON.read(ref)
 
 
 def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Path) -> None:

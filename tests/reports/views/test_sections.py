@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from components.analysis.table import Column, Table, load_pictures
 from components.records import NBest, Token
 from reports.page import html_page
 from reports.page.data_blocks import MAX_INLINE_CHARACTERS
 from reports.views.run_view import RunView
-from reports.views.sections import Column, Section, load_pictures
 from tests.reports.example_runs import BIDI, HOSTILE, cascade
 from tests.reports.page.test_html_page import Elements
 
@@ -37,10 +37,9 @@ def test_sections_and_columns_are_shown_and_escaped(tmp_path: Path) -> None:
     pictures = load_pictures(tmp_path.glob("*"))
     assert [name for name, _ in pictures] == ["curve"]
     assert pictures[0][1].startswith("data:image/svg+xml;base64,")
-    section = Section(
-        "Router", HOSTILE, ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"}), pictures
-    )
-    assert section.columns == ["expert", "load", "dropped"]
+    rows = ({"expert": HOSTILE, "load": "3"}, {"load": BIDI, "dropped": "1"})
+    section = Table("Router", HOSTILE, rows, pictures=pictures)
+    assert section.columns == ("expert", "load", "dropped")
     view = replace(
         cascade(tmp_path, 3),
         sections=[section],

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from components.comparison.added_scores import add_scores
 from components.errors import ConfigError
 from components.metrics.scores_settings import ScoresFile
 from components.storage.store import Store
-from tasks.stages.report import add_scores, write_store_index
+from tasks.stages.report import write_store_index
 from tests.components.storage.test_store import record
 
 

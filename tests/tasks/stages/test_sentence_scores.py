@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from components.analysis.texts_to_score import TextsToScore
+from components.metrics import sentence_scores as stored_scores
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
 from components.metrics.normalizers import BY_LANGUAGE
-from components.neural_metrics import stored_scores
-from components.neural_metrics.stored_scores import index_scores, score_in_chunks
+from components.metrics.sentence_scores import index_scores, score_in_chunks
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
@@ -18,7 +19,6 @@ from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.stages.metrics import ModelScores, read_scores, score_texts
 from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples, score_sentences
-from tasks.stages.texts_to_score import TextsToScore
 from tests.components.neural_metrics.tiny import write_comet
 from tests.reports.example_runs import nbest
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from components.analysis.texts_to_score import AlignedTexts
 from components.errors import DataError
 from components.metrics.scoring_units import ScoringUnits
 from components.records import Audio, Utterance
 from components.tuning.objectives import Objective
 from components.tuning.study import Try
 from tasks.stages import tries
-from tasks.stages.texts_to_score import AlignedTexts
 
 
 @pytest.mark.parametrize(("normalizer", "wer"), [("by-language", 0.0), ("none", 100.0)])

@@ -26,7 +26,7 @@ from components.decoding.mixing.gate_features import (
     steps_of,
 )
 from components.decoding.scorers import TokenScorer
-from components.decoding.searches.search import force_decode
+from components.decoding.searches.forced_scoring import force_decode
 from components.errors import ConfigError, DataError, ModelError
 
 MAX_BYTES = 4 << 30

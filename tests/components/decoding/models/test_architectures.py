@@ -15,7 +15,7 @@ from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
 from components.errors import ModelError
-from components.translation.backends.seq2seq import Seq2SeqBackend
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from tests.components.decoding.models.test_causal import padded, prompts
 from tests.components.decoding.tiny_models import BART, generated, ready_to_end, sources
 from tests.components.translation.tokenizers import characters

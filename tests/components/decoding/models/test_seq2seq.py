@@ -11,10 +11,11 @@ import torch
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import logits_processors_of
-from components.decoding.models.marian_scorers import MarianScorer
+from components.decoding.models.marian_scorer import MarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.errors import ConfigError
 from tests.components.decoding.tiny_models import SEQ2SEQ, generated, marian, only, packed_marian, sources
 

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from whisper.model import LayerNorm
 
 from components.compute import batch_sizes
+from components.compute.layers import packed_linear
 from components.compute.model_cache import ModelCache
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
@@ -35,26 +36,25 @@ from components.decoding.constraints.token_constraints import (
     suppress_until,
 )
 from components.decoding.member_settings import Filter
-from components.decoding.models.marian_scorers import DeviceMarianScorer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.recorded import kept_workspaces, static_cache, static_workspace, step_graph
 from components.decoding.recorded.kept_workspaces import Workspaces
+from components.decoding.recorded.marian_on_device import DeviceMarianScorer
 from components.decoding.recorded.recorded_choice import RecordedChoices
 from components.decoding.recorded.static_cache import StaticBeamCache
 from components.decoding.recorded.step_graph import Step, StepGraph
 from components.decoding.recorded.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_step import Choice
-from components.decoding.searches.draft_model import Draft
 from components.decoding.searches.search import search
+from components.decoding.searches.speculative import Draft
 from components.ensembling.token_level.combiners import (
     LinearInterpolation,
     LogLinearInterpolation,
     NegativeEvidence,
 )
-from components.kernels import packed_linear
-from components.recognition.backends import openai_whisper
-from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.whisper import model as openai_whisper
+from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper import logits_processors as whisper_rules
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny

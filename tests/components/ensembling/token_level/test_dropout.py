@@ -12,7 +12,8 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError

@@ -12,7 +12,7 @@ from components.ensembling.token_level.whisper_ensemble import (
     build_recognizer,
 )
 from components.errors import ConfigError
-from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.windows.decoding_state import DecodedWindow

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from components.kernels import pack, packed_product
+from components.compute import instruction_sets
+from components.compute.layers.kernels import require_kernels
+from components.kernels import packed_product
 from components.kernels.llvm import native_code
 from components.kernels.onednn import FloatProduct
 
@@ -18,11 +20,11 @@ from components.kernels.onednn import FloatProduct
 def elsewhere() -> Iterator[None]:
     yield
     native_code.openmp.cache_clear()
-    native_code.features.cache_clear()
+    instruction_sets.features.cache_clear()
 
 
 def product_class() -> type:
-    return type(pack(torch.randn(8, 8), None))
+    return type(require_kernels().pack(torch.randn(8, 8), None))
 
 
 def test_the_environment_says_no(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +54,11 @@ def test_other_processors(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> N
 def test_where_torch_is_kept_from_avx512_so_are_we(monkeypatch: pytest.MonkeyPatch) -> None:
     """``Code`` is then compiled without it, too."""
     flags = {"avx2": True, "avx512f": True, "avx512bw": True, "avx512vnni": False, "amx-tile": True}
-    monkeypatch.setattr(native_code.binding, "get_host_cpu_features", lambda: dict(flags))
+    monkeypatch.setattr(instruction_sets.binding, "get_host_cpu_features", lambda: dict(flags))
     for capability, able in (("avx512", {"avx2", "avx512f", "avx512bw", "amx-tile"}), ("avx2", {"avx2"})):
         monkeypatch.setenv("ATEN_CPU_CAPABILITY", capability)
-        native_code.features.cache_clear()
-        assert native_code.features() == able
+        instruction_sets.features.cache_clear()
+        assert instruction_sets.features() == able
     assert not native_code.supports_native()
 
 
@@ -65,9 +67,9 @@ def test_a_processor_that_llvm_does_not_know(monkeypatch: pytest.MonkeyPatch) ->
     def unknown() -> dict[str, bool]:
         raise RuntimeError("host CPU features are not available")
 
-    monkeypatch.setattr(native_code.binding, "get_host_cpu_features", unknown)
-    native_code.features.cache_clear()
-    assert native_code.features() == frozenset()
+    monkeypatch.setattr(instruction_sets.binding, "get_host_cpu_features", unknown)
+    instruction_sets.features.cache_clear()
+    assert instruction_sets.features() == frozenset()
     assert product_class() is FloatProduct
 
 
@@ -78,7 +80,7 @@ def test_code_that_does_not_compile_is_logged_and_not_used(
     def broken(*_: object) -> object:
         raise RuntimeError("LLVM ERROR: cannot select\nmore")
 
-    plain = native_code.features() - {"amx-tile"}  # where there are such units, ours are not asked
+    plain = instruction_sets.features() - {"amx-tile"}  # where there are such units, ours are not asked
     monkeypatch.setattr(packed_product, "features", lambda: plain)
     monkeypatch.setattr(packed_product, "kernel", broken)
     packed_product._compiles.cache_clear()

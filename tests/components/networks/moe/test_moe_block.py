@@ -11,9 +11,9 @@ from torch.nn import functional
 from transformers import MixtralConfig
 from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
 
+from components.compute.layers.packed_linear import can_pack, prepack
 from components.errors import ConfigError
 from components.kernels.grouped_mm import grouped_mm
-from components.kernels.packed_linear import can_pack, prepack
 from components.networks.moe import feedforward, grouped_experts, moe_block
 from components.networks.moe.dispatch import Dispatch, dispatch, dropped_share
 from components.networks.moe.gradient_memory import LARGE_BYTES

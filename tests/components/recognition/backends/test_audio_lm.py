@@ -18,9 +18,10 @@ from transformers.models.granite_speech import feature_extraction_granite_speech
 from components import audio, data
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends import architectures
-from components.recognition.backends.seq2seq_models import audio_lm, audio_lm_requests
-from components.recognition.backends.seq2seq_models.seq2seq import search_config_of
+from components.recognition.backends.audio_lm import decoder as audio_lm
+from components.recognition.backends.audio_lm import requests as audio_lm_requests
+from components.recognition.backends.audio_lm.backend import ARCHITECTURES
+from components.recognition.backends.seq2seq.decoder import search_config_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build, load_resident
 from components.recognition.windowed.decoder import Request, Window
@@ -186,4 +187,4 @@ def test_a_missing_package_or_adapter_is_named_before_the_model_is_loaded(
 
 
 def test_every_row_is_listed() -> None:
-    assert set(audio_lm_requests.MODELS) == set(architectures.AUDIO_LM)
+    assert set(audio_lm_requests.MODELS) == set(ARCHITECTURES)

@@ -16,7 +16,7 @@ from components import audio, data
 from components.decoding.ctc.forward import LogProbs
 from components.errors import ConfigError, ModelError
 from components.recognition import checks
-from components.recognition.backends.ctc import TransformersCtcModel
+from components.recognition.backends.ctc.model import TransformersCtcModel
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Outcome, Quarantined, Utterance

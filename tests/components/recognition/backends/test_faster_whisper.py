@@ -13,7 +13,7 @@ from components.data import load
 from components.decoding.candidates import Candidate
 from components.errors import ConfigError, ModelError
 from components.models import resolve
-from components.recognition.backends.faster_whisper import (
+from components.recognition.backends.faster_whisper.model import (
     FasterWhisperBackend,
     _to_candidates,
     find_ctranslate2_folder,

@@ -10,8 +10,8 @@ import pytest
 
 from components import audio, data
 from components.errors import ConfigError, ModelError
-from components.models.sources import onnx_folder
 from components.recognition import checks
+from components.recognition.backends.onnx_asr import source as onnx_folder
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance

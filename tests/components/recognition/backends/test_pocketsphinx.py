@@ -11,8 +11,8 @@ import soundfile
 from components import audio, data
 from components.errors import ConfigError, ModelError
 from components.models import resolve
-from components.models.sources.sphinx import find_parts
 from components.models.summary import summarize_checkpoint
+from components.recognition.backends.pocketsphinx.source import find_parts
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.recognition.recognizer import Recognizer
@@ -69,7 +69,7 @@ def test_silence_is_no_words(recognizer: Recognizer, tmp_path: Path) -> None:
 
 
 def test_sound_without_words_is_an_empty_text(recognizer: Recognizer) -> None:
-    assert recognizer._decoder.decode(np.zeros(160, np.float32), 3).text == ""  # type: ignore[attr-defined]
+    assert recognizer._decoder._decoder.decode(np.zeros(160, np.float32), 3).text == ""  # type: ignore[attr-defined]
 
 
 def test_without_voice_detection_a_recording_is_one_stretch(utterances: list[Utterance]) -> None:

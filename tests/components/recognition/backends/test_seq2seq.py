@@ -14,8 +14,8 @@ from components import audio, data
 from components.ensembling.token_level.whisper_ensemble import build_recognizer
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends.architectures import SEQ2SEQ
-from components.recognition.backends.seq2seq_models.seq2seq_starts import STARTS
+from components.recognition.backends.seq2seq.backend import ARCHITECTURES
+from components.recognition.backends.seq2seq.starts import STARTS
 from components.recognition.config import RecognitionConfig
 from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.recognition.factory import build
@@ -184,4 +184,4 @@ def test_members_of_other_vocabularies_are_refused(folders: dict[str, Path]) -> 
 
 
 def test_every_row_is_listed() -> None:
-    assert tuple(STARTS) == SEQ2SEQ
+    assert tuple(STARTS) == ARCHITECTURES

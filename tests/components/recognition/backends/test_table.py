@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from components.errors import ConfigError, ModelError
-from components.models.references import SCHEMES
+from components.models.sources import SOURCES
 from components.recognition import checks
-from components.recognition.backends import BACKENDS, architectures
+from components.recognition.backends import BACKENDS
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.records import Checkpoint
 
 
 def test_every_backend_is_a_choice_of_the_configuration() -> None:
-    assert ["auto", *BACKENDS] == list(get_args(RecognitionConfig.model_fields["backend"].annotation))
+    schema = RecognitionConfig.model_json_schema()["properties"]["backend"]
+    assert schema["enum"] == ["auto", *BACKENDS]
+    with pytest.raises(ValidationError, match="found 'whispr'; did you mean whisper"):
+        RecognitionConfig.model_validate({"backend": "whispr"})
 
 
 def test_rows_know_the_schemes_of_references() -> None:
     for backend in BACKENDS.values():
-        assert set(backend.schemes) <= {*SCHEMES, "path"}
+        assert set(backend.schemes) <= SOURCES.keys()
         assert bool(backend.module) == bool(backend.extra)
 
 
@@ -84,13 +88,8 @@ def test_half_precision_on_a_cpu_is_not_packed() -> None:
 
 def test_the_page_of_recognizers_has_every_backend_and_architecture() -> None:
     page = (Path(__file__).parents[4] / "docs" / "recognizers.md").read_text(encoding="utf-8")
-    names = (
-        *BACKENDS,
-        *architectures.CTC,
-        *architectures.TRANSDUCERS,
-        *architectures.SEQ2SEQ,
-        *architectures.AUDIO_LM,
-    )
+    modules = [import_module(type(row).__module__) for row in BACKENDS.values()]
+    names = [*BACKENDS, *(name for module in modules for name in getattr(module, "ARCHITECTURES", ()))]
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
@@ -109,7 +108,7 @@ def test_a_model_of_no_known_family_says_so() -> None:
 
 def test_word_times_of_a_backend_that_gives_none_are_refused() -> None:
     config = RecognitionConfig(model="hub:a/b", backend="seq2seq", word_times=True)
-    with pytest.raises(ConfigError, match=r"word_times: expected backend whisper or .*, found seq2seq"):
+    with pytest.raises(ConfigError, match=r"word_times: expected backend ctc or .*, found seq2seq"):
         checks.check(config, None)
 
 

@@ -11,7 +11,7 @@ import transformers
 
 from components import audio, data
 from components.errors import ConfigError
-from components.recognition.backends import architectures
+from components.recognition.backends.transducer.backend import ARCHITECTURES
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
@@ -87,6 +87,4 @@ def test_it_does_not_translate(folders: dict[str, Path]) -> None:
 
 
 def test_every_architecture_is_tried() -> None:
-    assert {f"ParakeetFor{name.removeprefix('Parakeet')}" for name in TRANSDUCERS} == set(
-        architectures.TRANSDUCERS
-    )
+    assert {f"ParakeetFor{name.removeprefix('Parakeet')}" for name in TRANSDUCERS} == set(ARCHITECTURES)

@@ -10,8 +10,8 @@ from whisper.model import Whisper
 from components.decoding.config import SearchConfig
 from components.errors import ModelError
 from components.models.conversion.whisper import hub_name
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
-from components.recognition.backends.transformers import TransformersWhisperBackend
+from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from tests.components.recognition.tiny import mels, tiny
 
 

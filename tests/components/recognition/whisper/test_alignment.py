@@ -10,8 +10,8 @@ from whisper.timing import find_alignment
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
-from components.recognition.backends.transformers import TransformersWhisperBackend
+from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.words.alignment import align, start_sequence
 from components.recognition.whisper.words.segments import text_positions

@@ -9,7 +9,7 @@ from components.decoding.config import SearchConfig
 from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.drafted import DraftedWhisper
 from tests.components.recognition.tiny import mels, tiny

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.kernels import Arithmetic
-from components.kernels.packed_linear import can_pack
+from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.packed_linear import can_pack
 from components.recognition.whisper.encoder import WhisperEncoder, attend_packed
 from tests.components.recognition.tiny import mels, tiny
 from tests.processor import require
@@ -24,7 +24,7 @@ def test_equals_openai_whispers_encoder(arithmetic: Arithmetic, error: float) ->
 
 @torch.no_grad()
 def test_without_the_operators_torchs_own_layers_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("components.kernels.packed_linear", "components.recognition.whisper.encoder"):
+    for module in ("components.compute.layers.packed_linear", "components.recognition.whisper.encoder"):
         monkeypatch.setattr(f"{module}.can_pack", lambda *_: False)
     model, batch = tiny(), mels(1)
     torch.testing.assert_close(WhisperEncoder(model)(batch), model.encoder(batch), rtol=1e-4, atol=1e-4)

@@ -17,7 +17,7 @@ from components.decoding.ctc.forward import LogProbs, compute_forward, score_pre
 from components.ensembling.token_level.whisper_ensemble import WhisperEnsemble
 from components.errors import ConfigError
 from components.recognition import checks, factory
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.vad.spans import Span
@@ -120,7 +120,7 @@ def test_a_model_of_longer_pieces_is_refused() -> None:
 )
 def test_backends_that_decode_by_themselves_take_no_guidance(setting: dict[str, Any]) -> None:
     config = RecognitionConfig.model_validate({"model": "served:x", "backend": "served", **setting})
-    with pytest.raises(ConfigError, match="expected backend whisper or transformers, found served"):
+    with pytest.raises(ConfigError, match="expected backend transformers or whisper, found served"):
         factory.load_guides(config, None, "transcribe")
 
 

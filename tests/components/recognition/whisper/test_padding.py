@@ -17,7 +17,7 @@ from components.data import load
 from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loaders.whisper_loading import load_whisper
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.recognition.whisper.windows.padding import MARGIN, SINKS, Padding, count_audio_positions
@@ -114,7 +114,7 @@ def test_windows_do_not_depend_on_each_other(
 ) -> None:
     """Together they are filled up to one length; unpacked as on a GPU, all in one call."""
     if not packed:
-        for module in ("components.kernels.packed_linear", "components.recognition.whisper.encoder"):
+        for module in ("components.compute.layers.packed_linear", "components.recognition.whisper.encoder"):
             monkeypatch.setattr(f"{module}.can_pack", lambda *_: False)
     encoder, batch = WhisperEncoder(model), short()
     if packed:

@@ -15,7 +15,7 @@ from components.compute.profiling import measure_cost
 from components.compute.progress import listen
 from components.decoding.candidates import Candidate
 from components.errors import ModelError
-from components.recognition.backends.openai_whisper import EncoderOutput, OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.vad.spans import Span
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment

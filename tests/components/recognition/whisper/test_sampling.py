@@ -10,7 +10,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.recognition import checks
-from components.recognition.backends.openai_whisper import OpenAIWhisperBackend
+from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.recognizer import WhisperRecognizer
@@ -94,7 +94,7 @@ def test_what_samples_would_ignore_is_refused(settings: dict[str, Any], fault: s
 @pytest.mark.parametrize("setting", [{"sampling": SAMPLING}, {"entropies": True}])
 def test_backends_that_decode_by_themselves_are_refused(setting: dict[str, Any]) -> None:
     config = RecognitionConfig.model_validate({**setting, "backend": "pocketsphinx", "model": "sphinx:en-us"})
-    with pytest.raises(ConfigError, match="expected backend whisper or transformers, found pocketsphinx"):
+    with pytest.raises(ConfigError, match="expected backend transformers or whisper, found pocketsphinx"):
         checks.check(config, None)
 
 

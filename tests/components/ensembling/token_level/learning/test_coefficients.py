@@ -16,7 +16,8 @@ from torch import Tensor
 
 from components.decoding.config import SearchConfig
 from components.decoding.member_settings import MixingConfig
-from components.decoding.searches.search import force_decode, search
+from components.decoding.searches.forced_scoring import force_decode
+from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import (

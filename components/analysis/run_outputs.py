@@ -1,0 +1,181 @@
+"""Outputs and cost of finished runs, so that they can be compared as systems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from components import models
+from components.analysis.cost import Cost, Latency
+from components.analysis.served_price import price_of_served
+from components.compute.profiling import largest_card_memory
+from components.errors import AntiphonError, DataError, StoreError, to_one_line
+from components.files.files import read_json
+from components.models.checkpoints import count_stored_parameters as count_parameters
+from components.models.references import is_elsewhere
+from components.pipeline.pipeline import DATA, TARGET
+from components.records import Utterance
+from components.run_record import NodeRecord, RunRecord, StageRef
+from components.storage.stages.reader import read_utterances
+from components.storage.stages.seal import PLAN
+from components.storage.store import Store
+from components.text.languages import UNDETERMINED
+
+Role = Literal["transcript", "translation"]
+LATENCY = "latency.json"
+"""File in the folder of a run: its latency, of the system and of each node."""
+
+
+def text_stages(run: RunRecord) -> list[StageRef]:
+    """Stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
+    stages = {ref.stage: ref for ref in run.stages}
+    texts = [node.name for node in run.pipeline.of_data() if node.gives == "text"]
+    return [stages[name] for name in texts if name in stages]
+
+
+def output_of(run: RunRecord, role: Role) -> StageRef | None:
+    """The stage that is a run's transcript or translation; None if it has none."""
+    name = run.pipeline.outputs.get(role)
+    return next((ref for ref in run.stages if ref.stage == name), None)
+
+
+def target_language_of(run: RunRecord, utterance: Utterance) -> str | None:
+    """The utterance's own target language, else the run's."""
+    stated = run.parameters.get("target_language")
+    return utterance.target_language or (stated if isinstance(stated, str) else None)
+
+
+def language_of(run: RunRecord, node: NodeRecord, utterance: Utterance) -> str:
+    """The language of a node's text of an utterance."""
+    if node.language == TARGET:
+        return target_language_of(run, utterance) or UNDETERMINED
+    return utterance.source_language if node.transcribes else node.language or UNDETERMINED
+
+
+def _stages_in_use(run: RunRecord) -> list[StageRef]:
+    """Stages that run whenever the system is used: no training, no tuning, no scoring, no side node."""
+    names = {node.name for node in run.pipeline.needed_for_outputs()}
+    return [ref for ref in run.stages if ref.stage in names]
+
+
+def _find_product(run: RunRecord) -> NodeRecord | None:
+    """The last model node of a run that none of its own nodes reads."""
+    names = {name for node in run.pipeline.nodes for name in node.reads.values()}
+    products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
+    return products[-1] if products else None
+
+
+def check_comparable(run: RunRecord) -> None:
+    """Refuse a run that cannot be compared.
+
+    Raises:
+        DataError: it failed, it made a model, it decoded nothing, or all its outputs were quarantined.
+    """
+    if not run.status.startswith("completed"):
+        raise DataError(
+            f"run {run.name}: expected a finished run, found one that is {run.status}; run it again, what it "
+            "finished is reused"
+        )
+    product = _find_product(run)
+    if product is not None:
+        model = next((f"store:{ref.key[:12]}" for ref in run.stages if ref.stage == product.name), "it")
+        raise DataError(
+            f"run {run.name}: expected a run over a data set, found one of {run.flow}, which makes a model; "
+            f"run a system with {model} (mt.model of a cascade, say) and compare that run"
+        )
+    stages = text_stages(run)
+    if not stages:
+        raise DataError(
+            f"run {run.name}: expected transcripts or translations, found none in a run of {run.flow}; "
+            "compare runs of a system, such as a cascade"
+        )
+    last = stages[-1]
+    if last.items == last.quarantined:
+        raise DataError(
+            f"run {run.name}: expected outputs of its last stage {last.stage}, found all {last.items} "
+            f"records quarantined; antiphon inspect {run.name} --node {last.stage} says why"
+        )
+
+
+def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -> Cost:
+    """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, prices.
+
+    Args:
+        run: finished.
+        store: where.
+        price_per_hour: of the machine, if the run states none.
+    """
+    used = _stages_in_use(run)
+    texts = [ref for ref in text_stages(run) if ref in used]
+    seconds = sum(ref.seconds for ref in used)
+    utterances = load_utterances(run)
+    audio = sum(utterance.audio.seconds for utterance in utterances if utterance.audio)
+    written = [u.text for u in utterances if u.text is not None and u.audio is None]
+    stated = run.parameters.get("price_per_hour")
+    return Cost(
+        seconds=seconds,
+        real_time_factor=seconds / audio if audio else None,
+        peak_memory_bytes=max((ref.peak_memory_bytes for ref in used), default=0),
+        card_memory=largest_card_memory(ref.card_memory for ref in used),
+        parameters=parameters_of(run, store),
+        calls=sum(ref.items for ref in texts),
+        characters=sum(map(len, written)) if len(written) == len(utterances) else None,
+        price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
+        latency=read_latency(run, store),
+        served_price=price_of_served(used),
+    )
+
+
+def read_latency(run: RunRecord, store: Store) -> Latency | None:
+    """The latency of a run's system that ``antiphon latency`` measured; None where it did not.
+
+    Raises:
+        StoreError: its file is damaged.
+    """
+    path = store.run_folder(run.name) / LATENCY
+    try:
+        return Latency.model_validate(read_json(path).get("system")) if path.exists() else None
+    except ValidationError as error:
+        raise StoreError(
+            f"{path}: expected a latency, found: {to_one_line(error)}; antiphon latency {run.name} again"
+        ) from error
+
+
+def load_utterances(run: RunRecord) -> list[Utterance]:
+    """The utterances of a run's data set.
+
+    Raises:
+        DataError: the run has no ``data`` stage.
+    """
+    for ref in run.stages:
+        if ref.stage == DATA:
+            return list(read_utterances(ref))
+    raise DataError(f"run {run.name}: expected a data stage, found none; it cannot be compared")
+
+
+def read_plan(ref: StageRef) -> dict[str, Any]:
+    """Read the plan of a stage; empty where the file is gone."""
+    try:
+        return read_json(Path(ref.path) / PLAN)
+    except StoreError:
+        return {}
+
+
+def parameters_of(run: RunRecord, store: Store) -> int | None:
+    """Parameters of all models of a run together, each once; None if it names none or one is gone."""
+    plans = [read_plan(ref) for ref in _stages_in_use(run)]
+    used = {
+        plan["weights"][role]: name
+        for plan in plans
+        for role, name in plan.get("models", {}).items()
+        if role in plan["weights"]
+    }
+    if any(map(is_elsewhere, used.values())):
+        return None  # its server does not say
+    try:
+        paths = {models.resolve(name, store.backend.url).path for name in used.values()}
+        return sum(count_parameters(Path(path)) for path in paths) if paths else None
+    except (AntiphonError, OSError):
+        return None

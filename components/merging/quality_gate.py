@@ -1,0 +1,136 @@
+"""The analysis ``gate``: a test whether a merged model is good enough to be used."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+from typing_extensions import override
+
+from components import metrics
+from components.analysis.analysis import Analysis, Computed
+from components.analysis.table import Table
+from components.errors import DataError
+from components.metrics.libraries import scoring_libraries
+from components.metrics.statistics.significance import Difference, recognition_tests, translation_tests
+from components.metrics.table import METRICS
+from components.records import Record
+from components.run_record import StageRef
+from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.stages.stage_plan import StagePlan, content_of
+from components.storage.store import Store
+from components.text.languages import UNDETERMINED
+
+
+class Verdict(Record):
+    """The result: the merged model against the baseline on development data."""
+
+    accepted: bool
+    margin: float = Field(ge=0, description="how much worse the merged model may be")
+    difference: Difference
+
+    def __str__(self) -> str:
+        """One line for people."""
+        d = self.difference
+        word = "accepted" if self.accepted else "rejected"
+        sure = "too few to tell"
+        if d.interval is not None and d.p is not None:
+            low, high = d.interval
+            sure = f"95% {low:+.2f} to {high:+.2f}, p = {d.p:.3f} by {d.test}"
+        return (
+            f"{word}: {d.metric} {d.value:.2f} against {d.baseline_value:.2f} of {d.baseline} on {d.n} of "
+            f"{d.n_total} development utterances ({d.difference:+.2f}, {sure}; margin {self.margin:g})"
+        )
+
+
+class GateRequest(NamedTuple):
+    """Two decodings of development data; the merged model passes unless it is worse by ``margin``.
+
+    Attributes:
+        data: the development data.
+        merged: texts of the merged model.
+        baseline: texts of the baseline.
+        name: the baseline's name.
+        metric: what is compared.
+        margin: points that the merged model may be worse.
+    """
+
+    data: StageRef
+    merged: StageRef
+    baseline: StageRef
+    name: str
+    metric: str
+    margin: float
+
+
+class QualityGate(Analysis[GateRequest, Verdict]):
+    """Whether a merged model is not worse than a baseline."""
+
+    kind, file, record = "gate", "verdict.json", Verdict
+    noun = "a verdict"
+
+    @override
+    def plan(self, request: GateRequest, store: Store) -> StagePlan:
+        refs = {"data": request.data, "merged": request.merged, "baseline": request.baseline}
+        return StagePlan(
+            stage=self.kind,
+            kind=self.kind,
+            version=f"gate/2 metrics/{metrics.version}",
+            parameters={"metric": request.metric, "margin": request.margin, "baseline": request.name},
+            upstream={role: content_of(ref) for role, ref in refs.items()},
+            libraries=scoring_libraries(),
+        )
+
+    @override
+    def compute(self, request: GateRequest, store: Store, folder: Path) -> Computed[Verdict]:
+        verdict = _decide(*request)
+        return Computed(verdict, verdict.difference.n)
+
+    @override
+    def summary(self, found: Verdict) -> list[str]:
+        return [str(found)]
+
+    @override
+    def tables(self, found: Verdict) -> list[Table]:
+        return []
+
+
+GATE = QualityGate()
+
+
+def _decide(
+    data: StageRef, merged: StageRef, baseline: StageRef, name: str, metric: str, margin: float
+) -> Verdict:
+    systems = {"merged": read_best_texts(merged), name: read_best_texts(baseline)}
+    both = systems["merged"].keys() & systems[name].keys()
+    systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
+    judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
+    names = (metric,)
+    if METRICS[metric].output == "transcript":
+        transcripts = {
+            utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
+        }
+        language = {utterance.id: utterance.source_language for utterance in judged}
+        tests = recognition_tests(
+            transcripts, _select_ids(systems, transcripts), name, language=language, names=names
+        )
+    else:
+        references = {utterance.id: utterance.references for utterance in judged if utterance.references}
+        language = {utterance.id: utterance.target_language or UNDETERMINED for utterance in judged}
+        tests = translation_tests(
+            references, _select_ids(systems, references), name, language=language, names=names
+        )
+    if not tests:
+        raise DataError(
+            f"gate: expected development utterances that {metric} can score, found none among {len(judged)}; "
+            "give development data with reference texts, or set another metric"
+        )
+    difference = tests[0]
+    gain = difference.difference if difference.higher_is_better else -difference.difference
+    return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
+
+
+def _select_ids(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -> dict[str, dict[str, str]]:
+    return {name: {key: text for key, text in texts.items() if key in ids} for name, texts in systems.items()}

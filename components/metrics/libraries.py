@@ -1,0 +1,13 @@
+"""The distributions whose versions decide scores, for the keys of stages that score."""
+
+from __future__ import annotations
+
+from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
+from components.storage.stages.stage_plan import library_versions
+
+LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
+
+
+def scoring_libraries(normalizer: str = BY_LANGUAGE) -> dict[str, str]:
+    """Return the versions of what counts under a normalizer."""
+    return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))

@@ -1,0 +1,50 @@
+"""``peft``: LoRA adapters as PEFT writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from components.models.adapters.config import ADAPTER_CONFIG
+from components.models.adapters.format import AdapterFormat
+from components.models.adapters.sources import base_of_adapter, check_adapter, is_adapter, resolve_adapter
+
+if TYPE_CHECKING:
+    from components.models.adapted_references import WeightedAdapter
+    from components.models.packages.wheels import ProgressCallback
+    from components.records import Checkpoint
+
+
+class Peft(AdapterFormat):
+    """Folders with ``adapter_config.json``."""
+
+    file = ADAPTER_CONFIG
+
+    @override
+    def is_adapter(self, folder: Path) -> bool:
+        return is_adapter(folder)
+
+    @override
+    def base_of(self, reference: str, folder: Path) -> str:
+        return base_of_adapter(reference, folder)
+
+    @override
+    def check(self, reference: str) -> None:
+        check_adapter(reference)
+
+    @override
+    def merge(
+        self,
+        reference: str,
+        base: Checkpoint,
+        adapters: Sequence[WeightedAdapter],
+        store: str | None,
+        on_progress: ProgressCallback,
+    ) -> Checkpoint:
+        from components.models.adapters.adapted_model import adapted_model  # noqa: PLC0415 - its users have adapters
+
+        opened = [(resolve_adapter(a.reference, store, on_progress), a.weight) for a in adapters]
+        return adapted_model(reference, base, opened)

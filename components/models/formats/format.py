@@ -1,0 +1,64 @@
+"""What a form of models is that has to be converted: an entry of ``antiphon.model_formats``."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from components.errors import ModelError
+
+if TYPE_CHECKING:
+    from components.models.packages.packaged_models import PackagedModel
+    from components.models.packages.wheels import ProgressCallback
+    from components.records import Checkpoint
+
+
+class ModelFormat(ABC):
+    """Converts models of one form into transformers folders; imports what it needs when it is called.
+
+    Attributes:
+        hub_names: Repositories of the hub, ORG/NAME, that may hold one; None where none is looked for there.
+        hub_files: Patterns of the files that are fetched from these beside those of every model.
+    """
+
+    hub_names: ClassVar[re.Pattern[str] | None] = None
+    hub_files: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def reads(self, path: Path) -> bool:
+        """Whether a file or folder has this form."""
+
+    @abstractmethod
+    def convert(
+        self,
+        path: Path,
+        reference: str,
+        on_progress: ProgressCallback,
+        lineage: tuple[str, ...] = (),
+        hub_cache: Path | None = None,
+    ) -> Checkpoint:
+        """Convert a model into a folder of the cache, on first use.
+
+        Args:
+            path: The file or folder, absolute.
+            reference: What to call the model in records and messages.
+            on_progress: Called with lines of text before what takes long.
+            lineage: What it was made from, where that is known; else the digest of its weights.
+            hub_cache: The hub's local cache, for what belongs to the model; None for its default.
+
+        Raises:
+            ConfigError: An extra is not installed.
+            ModelError: It cannot be read without running code, or is damaged.
+            TransientError: The network failed.
+        """
+
+    def require(self, reference: str) -> None:
+        """Refuse to convert a model where an extra is missing. ConfigError."""
+        del reference
+
+    def convert_package(self, row: PackagedModel, raw: Path, folder: Path) -> None:
+        """Convert the fetched files ``raw`` of a packaged model into ``folder``. ModelError."""
+        del raw, folder
+        raise ModelError(f"packaged:{row.name}: expected a form that packages have, found {row.format}")

@@ -1,0 +1,62 @@
+"""What a source of models is: an entry of ``antiphon.sources``, whose name is its scheme."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from components.models.packages.wheels import ProgressCallback
+from components.records import Checkpoint
+
+
+class Source(ABC):
+    """Finds the models that ``SCHEME:NAME`` names; methods import what they need when they are called.
+
+    Args:
+        scheme: of the references.
+
+    Attributes:
+        is_elsewhere: Whether its models compute on another machine, so that none of their weights are here.
+    """
+
+    is_elsewhere: ClassVar[bool] = False
+
+    def __init__(self, scheme: str) -> None:
+        self.scheme = scheme
+
+    @abstractmethod
+    def resolve(self, name: str, store: str | None, on_progress: ProgressCallback) -> Checkpoint:
+        """Find the files of a model and verify them; they are fetched first where they are not here yet.
+
+        Args:
+            name: What follows the scheme.
+            store: Folder or URL of the store; None for the default.
+            on_progress: Called with lines of text while a model is fetched.
+
+        Raises:
+            ConfigError: It can be no such name, or an extra is not installed.
+            ModelError: There is no such model, or its files are gone, damaged or unsafe to read.
+            TransientError: The network failed.
+        """
+
+    @abstractmethod
+    def check(self, name: str, store: str | None) -> None:
+        """Refuse a name that :meth:`resolve` would refuse, as far as that is known without fetching."""
+
+    def configuration_folder(self, name: str, store: str | None) -> Path | None:
+        """The folder with a model's ``config.json``, of which no more is fetched; None where it is not known.
+
+        Raises as :meth:`resolve`.
+        """
+        del name, store
+        return None
+
+    def list_references(self) -> tuple[str, ...]:
+        """Every reference, where they are known."""
+        return ()
+
+    def summarize(self, checkpoint: Checkpoint) -> dict[str, str] | None:
+        """Labels and values for people of a model that is no folder of weights; None of one that is."""
+        del checkpoint
+        return None

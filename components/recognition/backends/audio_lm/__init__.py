@@ -1,0 +1,1 @@
+"""``audio-lm``: audio language models."""

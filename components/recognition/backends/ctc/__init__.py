@@ -1,0 +1,1 @@
+"""``ctc``: models that label the frames of speech."""

@@ -1,0 +1,1 @@
+"""``faster-whisper``: Whisper by CTranslate2 (extra ``fast``)."""

@@ -1,0 +1,1 @@
+"""``onnx-asr``: models in ONNX (extra ``onnx-asr``), ``onnx:FOLDER``."""

@@ -1,0 +1,1 @@
+"""``pocketsphinx``: a classical recognizer (extra ``sphinx``), and its models ``sphinx:NAME``."""

@@ -1,0 +1,1 @@
+"""``seq2seq``: encoder-decoders of speech beside Whisper."""

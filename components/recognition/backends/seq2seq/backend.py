@@ -1,0 +1,55 @@
+"""The row of the backend ``seq2seq``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from components.recognition.backends.windowed import WindowedBackend
+
+if TYPE_CHECKING:
+    import torch
+
+    from components.recognition.config import RecognitionConfig
+    from components.recognition.windowed.decoder import Request, WindowDecoder
+    from components.records import Checkpoint
+
+ARCHITECTURES = (
+    *("MoonshineForConditionalGeneration", "MoonshineStreamingForConditionalGeneration"),
+    *("Speech2TextForConditionalGeneration", "SeamlessM4TModel", "SeamlessM4TForSpeechToText"),
+    *("SeamlessM4Tv2Model", "SeamlessM4Tv2ForSpeechToText"),
+    *("CanaryForConditionalGeneration", "CohereAsrForConditionalGeneration"),
+)
+
+
+class SpeechSeq2Seq(WindowedBackend):
+    """Encoder-decoders of speech beside Whisper."""
+
+    reads = "an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)"
+    architectures = tuple(name.lower() for name in ARCHITECTURES)
+    version = "1"
+    half = "bfloat16"
+    translates = writes_many = True
+    times_words = False
+
+    @override
+    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+        from components.recognition.backends.seq2seq.decoder import load  # noqa: PLC0415 - imports torch
+
+        return load(checkpoint, config, device)
+
+    @override
+    def build_decoder(
+        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
+    ) -> WindowDecoder[Any]:
+        from components.recognition.backends.seq2seq.decoder import build_decoder  # noqa: PLC0415 - imports torch
+
+        return build_decoder(loaded, checkpoint, config)
+
+    @override
+    def check_requests(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
+        from components.recognition.backends.seq2seq.decoder import check_requests  # noqa: PLC0415 - imports torch
+
+        check_requests(checkpoint, requests)

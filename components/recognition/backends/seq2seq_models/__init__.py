@@ -1,1 +1,0 @@
-"""Backends for encoder-decoder and audio language models of transformers."""

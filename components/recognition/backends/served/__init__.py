@@ -1,0 +1,1 @@
+"""``served``: recognizers behind an endpoint (extra ``served``)."""

@@ -1,0 +1,1 @@
+"""``transducer``: models that write tokens while they walk over the frames of speech."""

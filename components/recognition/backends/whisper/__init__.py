@@ -1,0 +1,1 @@
+"""``whisper``: our batched decoding of Whisper."""

@@ -1,0 +1,1 @@
+"""``causal``: prompted decoder-only models."""

@@ -1,0 +1,1 @@
+"""``ctranslate2``: encoder-decoder models by CTranslate2 (extra ``fast``)."""

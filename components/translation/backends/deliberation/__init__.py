@@ -1,0 +1,1 @@
+"""``deliberation``: models that write a second pass over a first."""

@@ -1,0 +1,56 @@
+"""The row of the backend ``deliberation``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from components.models.architectures import DELIBERATION
+from components.translation.backends.refusals import refuse_context, refuse_draft, refuse_prompt
+from components.translation.backends.searched import SearchedBackend
+
+if TYPE_CHECKING:
+    from components.decoding.config import SearchConfig
+    from components.decoding.searches.draft_model import DraftModel
+    from components.records import Checkpoint
+    from components.translation.config import TranslationConfig
+    from components.translation.context.context import ContextBackend
+
+# ruff: noqa: PLC0415 - its imports need torch
+
+
+class Deliberation(SearchedBackend):
+    """Deliberation networks: the second pass over a first of their own."""
+
+    @override
+    def reads(self, architecture: str) -> bool:
+        return architecture == DELIBERATION
+
+    @override
+    def refuse(self, config: TranslationConfig, checkpoint: Checkpoint) -> None:
+        refuse_prompt(config)
+        refuse_context(config, checkpoint)
+        refuse_draft(config, checkpoint)
+
+    @override
+    def load(self, checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
+        from components.decoding.searches.deliberation import DeliberationModel
+        from components.models.loaders.refiner_checkpoints import load_refiner
+
+        return load_refiner(checkpoint, device, dtype, DeliberationModel)
+
+    @override
+    def build_sentences(
+        self,
+        config: TranslationConfig,
+        loaded: tuple[Any, Any],
+        search: SearchConfig,
+        draft: DraftModel | None,
+    ) -> ContextBackend:
+        from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
+        from components.translation.context.terms import load_terms
+
+        model, tokenizer = loaded
+        terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
+        return Seq2SeqBackend(model, tokenizer, search, terms=terms)

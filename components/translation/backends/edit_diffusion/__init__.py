@@ -1,0 +1,1 @@
+"""``edit-diffusion``: models that write a translation by steps of edits."""

@@ -1,0 +1,80 @@
+"""Translation by edit diffusion: a translation is the canvas after the last step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
+from components.decoding.searches.edit_diffusion import EditDiffusionModel
+from components.errors import ModelError
+from components.networks.writer_trace import Tokens
+from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
+from components.translation.segments.prepared_text import Sentence
+from components.translation.translator import SentenceTranslation, TranslationBackend
+
+_ROOM = 32
+"""Tokens by which a canvas may exceed twice the source."""
+
+
+class EditDiffusionBackend(Seq2SeqBackend):
+    """A :class:`~components.translation.translator.TranslationBackend`: from an empty canvas, step by step.
+
+    Args:
+        model: The model, ready to be decoded.
+        tokenizer: The model's.
+        search_config: Of every step's beam search.
+        steps: Steps at most; None: all of the model's.
+    """
+
+    def __init__(
+        self, model: EditDiffusionModel, tokenizer: Any, search_config: SearchConfig, steps: int | None = None
+    ) -> None:
+        super().__init__(model, tokenizer, search_config)  # type: ignore[arg-type]
+        self.diffusion = model
+        self.steps = min(steps or model.network.steps, model.network.steps)
+
+    def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
+        """Translate one batch; one candidate each, with the score of the last step."""
+        canvases: list[Tokens] = [()] * len(sentences)
+        source = self.pad_sources(sentences)
+        for t in range(self.steps, 0, -1):
+            candidates = self.denoise(source, canvases, t)
+            canvases = [candidate.tokens for candidate in candidates]
+        return [[to_sentence_translation(self._tokenizer, candidate)] for candidate in candidates]
+
+    def denoise(self, source: tuple[Tensor, Tensor], canvases: Sequence[Tokens], t: int) -> list[Candidate]:
+        """Take one step of the reverse process on a batch of canvases."""
+        longest = max(source[0].shape[1], *(len(canvas) for canvas in canvases))
+        limit = min(self.diffusion.positions - 2, 2 * longest + _ROOM)
+        config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
+        cut_canvases = [canvas[: self.diffusion.positions // 2] for canvas in canvases]
+        return self.diffusion.denoise(source, cut_canvases, t, config)
+
+    def pad_sources(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Pad prepared sentences: ids (N, S) and mask (N, S)."""
+        pad, device = self.diffusion.vocabulary.pad, self.diffusion.model.device
+        width = max(len(sentence.tokens) for sentence in sentences)
+        ids = torch.tensor([[*s.tokens, *[pad] * (width - len(s.tokens))] for s in sentences], device=device)
+        lengths = torch.tensor([len(sentence.tokens) for sentence in sentences], device=device)
+        return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
+
+
+def translate_all(
+    backend: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
+) -> list[str]:
+    """The best translation of each text, taken as one sentence, in order; batches of similar length."""
+    sentences = [backend.prepare(text, *languages) for text in texts]
+    order = sorted(range(len(texts)), key=lambda i: len(sentences[i].tokens))
+    output = [""] * len(texts)
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        for i, candidates in zip(rows, backend.decode([sentences[i] for i in rows]), strict=True):
+            if isinstance(candidates, ModelError):
+                raise candidates
+            output[i] = candidates[0].text
+    return output

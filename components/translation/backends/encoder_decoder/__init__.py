@@ -1,0 +1,1 @@
+"""Encoder-decoder models by transformers, which our search decodes."""

@@ -1,0 +1,60 @@
+"""Backends whose models our search decodes; they stay in memory and are shared by equal settings."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from components.errors import ConfigError
+from components.translation.backends.backend import TranslatorBackend
+
+if TYPE_CHECKING:
+    from components.compute.layers.kernels import Arithmetic
+    from components.decoding.config import SearchConfig
+    from components.decoding.searches.draft_model import DraftModel
+    from components.records import Checkpoint
+    from components.translation.config import TranslationConfig
+    from components.translation.context.context import ContextBackend
+    from components.translation.translator import Translator
+
+
+class SearchedBackend(TranslatorBackend):
+    """A backend whose models score tokens for our search."""
+
+    @abstractmethod
+    def build_sentences(
+        self,
+        config: TranslationConfig,
+        loaded: tuple[Any, Any],
+        search: SearchConfig,
+        draft: DraftModel | None,
+    ) -> ContextBackend:
+        """Return what translates sentences with a loaded model and its tokenizer."""
+
+    @override
+    def build(
+        self, config: TranslationConfig, checkpoint: Checkpoint, store: str | None, seed: int
+    ) -> Translator:
+        from components.translation import factory  # noqa: PLC0415 - imports torch
+        from components.translation.search_settings import search_config_of  # noqa: PLC0415
+
+        _, model, tokenizer = factory.load_resident(config.model, config, store)
+        self.refuse(config, checkpoint)
+        draft = factory.load_draft(config, model, store)
+        backend = self.build_sentences(config, (model, tokenizer), search_config_of(config, seed), draft)
+        return factory.join(config, backend, checkpoint, getattr(model.model, "config", None))
+
+
+def pack_on_cpu(device: str, dtype: str) -> tuple[Arithmetic | None, str]:
+    """How linear weights are laid out, if they are, and the type in which they are loaded.
+
+    On a CPU they are laid out for ``dtype``; elsewhere the model is loaded in it. ConfigError for int8 there.
+    """
+    on_cpu = device == "cpu"
+    if dtype == "int8" and not on_cpu:
+        raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
+    packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
+    arithmetic = packed.get(dtype) if on_cpu else None
+    return arithmetic, "float32" if arithmetic else dtype

@@ -1,0 +1,1 @@
+"""``served``: chat models behind an endpoint (extra ``served``)."""
