@@ -14,8 +14,7 @@ from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.facts import Mode
 from components.nodes.site import Site
-from components.pipeline.advice import auto_models
-from components.pipeline.advice.auto_models import is_auto
+from components.pipeline.auto import AUTO, CHOOSERS, is_auto
 from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
@@ -226,7 +225,8 @@ def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[
     if not any(map(is_auto, pipeline.definitions.values())):
         return pipeline, []
     pairs = {(u.source_language, u.target_language) for u in read_utterances(loaded)}
-    return auto_models.choose_models(pipeline, frozenset(pairs))
+    chosen: tuple[Pipeline, list[str]] = CHOOSERS[AUTO](pipeline, frozenset(pairs))
+    return chosen
 
 
 def check_needs(needs: Iterable[Need]) -> None:

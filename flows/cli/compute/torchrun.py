@@ -19,17 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-STARTED_BY = "TORCHELASTIC_RUN_ID"
-"""Variable that torchrun sets."""
-
+from flows.cli.compute.launchers import STARTED_BY
 
 EXIT_CODE_FILE = "ANTIPHON_EXIT_CODE_FILE"
 """Variable with the file in which process 0 leaves its exit code to the command that started torchrun."""
-
-
-def is_one_of_several() -> bool:
-    """Whether torchrun started this process and others."""
-    return STARTED_BY in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def run_over_processes(count: int, arguments: Sequence[str]) -> int:

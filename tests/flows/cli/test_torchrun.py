@@ -19,13 +19,8 @@ from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop import trainer
 from components.training.parallel import processes
 from components.training.parallel.processes import Processes, ProcessLostError
-from flows.cli.compute.torchrun import (
-    EXIT_CODE_FILE,
-    hand_over,
-    is_one_of_several,
-    lead_or_follow,
-    run_over_processes,
-)
+from flows.cli.compute.launchers import is_one_of_several
+from flows.cli.compute.torchrun import EXIT_CODE_FILE, hand_over, lead_or_follow, run_over_processes
 from flows.cli.main import main
 
 
