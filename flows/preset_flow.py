@@ -101,7 +101,11 @@ class PresetFlow:
         """The Prefect flow; imports Prefect."""
         define_flow, run_system = load("flows.definition:define_flow"), load("flows.system:run_system")
 
+        own = self.preset.run
+
         def run(parameters: Any) -> Any:
+            if own is not None:
+                return load(own)(parameters)
             return run_system(self.name, parameters, self.pipeline(parameters), self.hooks)
 
         run.__name__ = run.__qualname__ = self.name

@@ -112,13 +112,6 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.improve:ImproveParameters",
         adds="improvement",
     ),
-    "merge": PythonFlow(
-        "models merged by mergekit's recipe, kept if they are not worse than a baseline",
-        "flows.merge:merge",
-        "flows.parameters.merge:MergeParameters",
-        "flows.merge:needs",
-        "flows.parameters.merge:pipeline",
-    ),
 }
 
 

@@ -43,6 +43,7 @@ class Preset(BaseModel):
         nodes: as in a file of ``antiphon run FILE.yaml``.
         until: the node that is run with what it needs; all if None.
         hooks: ``module:name`` of :class:`flows.system.Hooks`.
+        run: ``module:name`` of what runs it with its parameters; :func:`flows.system.run_system` if None.
         long_run: ``module:name`` of what describes the long training that parameters of mere defaults mean.
     """
 
@@ -55,6 +56,7 @@ class Preset(BaseModel):
     nodes: dict[str, dict[str, Any]]
     until: str | None = None
     hooks: str = "flows.system:NO_HOOKS"
+    run: str | None = None
     long_run: str | None = None
 
     def fields(self) -> Iterator[tuple[str, str, str, FormField]]:
