@@ -29,7 +29,7 @@ class OwnData(NamedTuple):
         limit: the first so many utterances of it; None for all.
         nodes: nodes of the file, of which there will be copies that read this data set.
         suffix: of the names of the copies.
-        bypassed: nodes of the file that are not copied: the copies read the data set in their place.
+        skipped: nodes of the file that are not copied: the copies read the data set in their place.
         changes: of the copies of these nodes, what they have otherwise where their kind has such a setting.
     """
 
@@ -37,7 +37,7 @@ class OwnData(NamedTuple):
     limit: int | None
     nodes: tuple[str, ...]
     suffix: Literal["train", "dev"]
-    bypassed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
     changes: Mapping[str, Mapping[str, Any]] = {}
 
 

@@ -49,13 +49,15 @@ class _Set(NamedTuple):
     Attributes:
         source: its node.
         suffix: of the names of the copies.
-        bypassed: routes by which the copies are not sent, and nodes past which they read the data set.
+        bypassed: routes by which the copies are not sent.
+        skipped: nodes in whose place the copies read the data set.
         changes: of the copies of these nodes, what they have otherwise.
     """
 
     source: str
     suffix: str
     bypassed: frozenset[str]
+    skipped: frozenset[str] = frozenset()
     changes: Mapping[str, Mapping[str, Any]] = {}
 
 
@@ -143,8 +145,8 @@ class _Development:
 
     def _copy_all(self, reader: str, own: OwnData) -> list[str]:
         source = self._add_data(own.source, own.limit, own.suffix, reader)
-        waiting = {name for name in self._written if self._waits_for(name, reader)}
-        to = _Set(source, own.suffix, frozenset({*waiting, *own.bypassed}), own.changes)
+        waiting = frozenset(name for name in self._written if self._waits_for(name, reader))
+        to = _Set(source, own.suffix, waiting, frozenset(own.skipped), own.changes)
         return [self._copy(node, to) for node in own.nodes]
 
     def _waits_for(self, name: str, other: str, above: frozenset[str] = frozenset()) -> bool:
@@ -156,7 +158,7 @@ class _Development:
 
     def _copy(self, name: str, to: _Set, above: frozenset[str] = frozenset()) -> str:
         """Return the name of a node that does with data set ``to`` what ``name`` does with the data."""
-        if name == DATA or name in to.bypassed:
+        if name == DATA or name in to.skipped:
             return to.source
         if name not in self._written or name in above or not self._depends_on_data(name):
             return name  # what reads another data set, or a fault that the reader names

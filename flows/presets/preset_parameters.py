@@ -134,5 +134,6 @@ def _setting_field(settings: type[BaseModel], name: str, field: FormField, writt
 
 
 def _described(field: FormField, info: FieldInfo | None, default: Any) -> Any:
-    own = (None, None) if info is None else (info.title, info.description)
-    return Field(default, title=field.title or own[0], description=field.description or own[1])
+    own = (None, None, None) if info is None else (info.title, info.description, info.examples)
+    title, description = field.title or own[0], field.description or own[1]
+    return Field(default, title=title, description=description, examples=own[2])
