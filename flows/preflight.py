@@ -14,7 +14,8 @@ from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.facts import Mode
 from components.nodes.site import Site
-from components.pipeline.auto import AUTO, CHOOSERS, is_auto
+from components.pipeline.auto import is_auto
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
@@ -225,7 +226,7 @@ def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[
     if not any(map(is_auto, pipeline.definitions.values())):
         return pipeline, []
     pairs = {(u.source_language, u.target_language) for u in read_utterances(loaded)}
-    chosen: tuple[Pipeline, list[str]] = CHOOSERS[AUTO](pipeline, frozenset(pairs))
+    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, frozenset(pairs))
     return chosen
 
 

@@ -1,17 +1,13 @@
-"""``model: auto``: what leaves the choice of a node's model to the languages of the data, and who chooses."""
+"""``model: auto``: what leaves the choice of a node's model to the languages of the data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from components.extensions import Extensions, accept_any
-
 AUTO = "auto"
 TASKS = ("recognize", "translate", "translate_speech")
 """Kinds whose models can be chosen."""
-CHOOSERS: Extensions[Any] = Extensions("antiphon.model_choosers", "model chooser", accept_any)
-"""``auto`` -> what gives a pipeline a model in every node that leaves it open, and a note about each."""
 
 
 def is_auto(values: Mapping[str, Any]) -> bool:

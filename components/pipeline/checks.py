@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from components.errors import ConfigError
-from components.extensions import Extensions, accept_any
 from components.nodes.facts import Language
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.stage_settings import table_kinds
 
 AddFault = Callable[[Iterable[str], str], None]
 """Adds a fault at a key of the file."""
-GRAPH_CHECKS: Extensions[Any] = Extensions("antiphon.graph_checks", "graph check", accept_any)
-"""``numbers``: of nodes that decide by a number of what they read."""
 
 
 def check_graph(pipeline: Pipeline, note: AddFault) -> None:
@@ -23,7 +20,7 @@ def check_graph(pipeline: Pipeline, note: AddFault) -> None:
     for node in pipeline:
         _check_inputs(pipeline, node, note)
         if node.facts.numbers or node.facts.thresholds:
-            GRAPH_CHECKS["numbers"](pipeline, node, note)
+            GRAPH_STEPS["numbers"](pipeline, node, note)
         _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)

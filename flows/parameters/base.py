@@ -21,7 +21,8 @@ from components.metrics.normalizers import (
     NormalizerName,
     check_normalizer,
 )
-from components.pipeline.editing import NodeEdit, apply_edits
+from components.pipeline.graph_steps import GRAPH_STEPS
+from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
 from components.run_record import StageRef
 from components.storage.places.location import local_root
@@ -230,7 +231,10 @@ class DataParameters(FlowParameters):
         Raises:
             ConfigError: they are of a node that it does not have.
         """
-        return apply_edits(pipeline, self.edits)
+        if not self.edits:
+            return pipeline
+        edited: Pipeline = GRAPH_STEPS["edits"](pipeline, self.edits)
+        return edited
 
     @model_validator(mode="before")
     @classmethod
