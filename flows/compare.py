@@ -18,7 +18,7 @@ from components.comparison.external_scores import check_systems
 from components.comparison.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores
-from components.metrics.table import METRICS
+from components.metrics.table import METRICS, sort_metrics
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.text.suggestions import did_you_mean
@@ -140,7 +140,7 @@ def _check_scores(parameters: CompareParameters) -> None:
     scores = load_scores(parameters.scores)
     for entry in scores:
         check_systems(entry, [*names, *run_names])
-    known = [*METRICS, *(entry.name for entry in scores)]
+    known = [*sort_metrics(METRICS), *(entry.name for entry in scores)]
     for where, name in (
         ("ranking", parameters.ranking),
         *(("primary", stated.metric) for stated in parameters.primary),

@@ -6,6 +6,7 @@ Texts stand in Markdown, not in tables: both UIs cut a wide table, and wrap a te
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -143,7 +144,9 @@ def publish_result(ref: StageRef, tables: Sequence[Table]) -> None:
     """Publish the tables of an analysis, and the pictures of its stage."""
     for number, table in enumerate(tables):
         rows = [{name: table.text(row, name) for name in table.columns} for row in table.rows]
-        publish_table(rows, _artifact_key(ref.stage, str(number + 1)) if number else ref.stage, table.title)
+        title = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
+        key = _artifact_key(ref.stage, title) if number else ref.stage.replace("_", "-")
+        publish_table(rows, key, table.title)
     publish_plots(sorted(Path(ref.path).glob("*.png")))
 
 

@@ -17,8 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectAlreadyExists
 
-from components.compute.device import pick_device
-from components.training.parallel.processes import joined_processes
+from components.compute.device import joined_processes_here, pick_device
 from tasks.shared_lock import SharedLock
 
 # Here, where tasks find them by name: a task that refers to a lock cannot be sent to a cluster.
@@ -44,9 +43,9 @@ def lock_device(device: str, *, alone: bool = False) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_lock_of(str(torch_device)))
         if torch_device.type == "cuda":
-            processes = joined_processes()  # of a training: each on a card of its own, from the first on
-            together = alone and processes.size > 1
-            for index in range(processes.local_size) if together else (torch_device.index or 0,):
+            # Processes of a training: each on a card of its own, from the first on.
+            count = joined_processes_here()
+            for index in range(count) if alone and count else (torch_device.index or 0,):
                 stack.enter_context(_hold_slot(lock_name(index)))
         # Last: nobody waits for a slot while he holds it.
         stack.enter_context(_PROCESS.exclusive() if alone else _PROCESS.shared())

@@ -41,7 +41,7 @@ from components.metrics.scores_file import ExternalScores
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.significance import Difference
-from components.metrics.table import METRICS, get_metric, under_normalizer
+from components.metrics.table import METRICS, get_metric, sort_metrics, under_normalizer
 from components.records import Record, Utterance
 
 
@@ -128,11 +128,12 @@ def compare(
     names = _choose_metrics(settings.metrics, utterances, source_language)
     bound = [under_normalizer(bind(name), settings.normalizer) for name in names]
     metrics = {metric.name: metric for metric in bound}
+    counted = [METRICS[name] for name in sort_metrics(METRICS)]
     units = {
         scope: ScoringUnits(
             utterances, scope.output, languages[scope.output], with_references=scope.has_references
         )
-        for scope in dict.fromkeys(map(scope_of, (*METRICS.values(), *metrics.values())))
+        for scope in dict.fromkeys(map(scope_of, (*counted, *metrics.values())))
     }
     segments = {
         system.name: {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from components.compute.machine import WORKER_CARD, resolve_device_name, resolve_dtype_name
@@ -33,6 +35,13 @@ def pick_device(name: str = "auto") -> torch.device:
             )
         allow_tf32()
     return device
+
+
+def joined_processes_here() -> int:
+    """Return how many processes of this machine have joined to train together; 0 where this one is alone."""
+    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        return 0
+    return int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))
 
 
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:

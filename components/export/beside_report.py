@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 from components.errors import AntiphonError
-from components.export.export import encode_run
 from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
+from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
 from components.export.subtitles.cues import Cue
 from components.export.subtitles.rule_check import check_rules

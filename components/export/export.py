@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 from components.errors import ConfigError
 from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
-from components.export.formats import FORMATS, TextFile, encode_files
+from components.export.formats import FORMATS, TextFile
+from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
 from components.export.subtitles.cues import Cue
 from components.export.subtitles.rule_check import RuleCheck, check_rules
@@ -25,31 +26,6 @@ class Export:
     files: list[Path] = field(default_factory=list)
     check: RuleCheck | None = None
     quarantined: list[Quarantined] = field(default_factory=list)
-
-
-def encode_run(
-    texts: RunTexts, nodes: Sequence[str], formats: Sequence[TextFormat], settings: ExportSettings
-) -> Iterator[tuple[str, TextFile]]:
-    """The files of several nodes, each with a name that no other has.
-
-    Raises:
-        ConfigError: only subtitles are asked for, and nothing in the data has times.
-    """
-    subtitles = [form for form in formats if FORMATS[form].is_subtitle]
-    if len(subtitles) == len(formats) and not texts.is_timed:
-        raise ConfigError(
-            f"format {subtitles[0]}: expected speech or subtitles, found texts without times; choose txt, "
-            "tsv, jsonl or json"
-        )
-    used: set[str] = set()
-    for node in nodes:
-        for file in encode_files(texts.texts_of(node), formats, settings, texts.set_name):
-            stem, label, form = file.parts
-            options = [f"{stem}.{label}.{form}", f"{stem}.{node}.{label}.{form}"]
-            options += [f"{stem}.{node}.{label}-{n}.{form}" for n in range(2, len(used) + 3)]
-            name = next(option for option in options if option.casefold() not in used)
-            used.add(name.casefold())
-            yield name, file
 
 
 def write_run(

@@ -22,11 +22,12 @@ of files (:data:`components.models.formats.FORMATS`) and of adapters.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import ConfigError
-from components.models.adapted_references import WeightedAdapter, split_adapters
-from components.models.adapters import ADAPTERS, format_of_folder, format_of_references
+from components.models.adapted_references import WeightedAdapter, parts_of, split_adapters
+from components.models.adapters import format_of_folder, format_of_references
 from components.models.checkpoints import checkpoint_of
 from components.models.formats import find_format
 from components.models.packages.fetching import print_to_stderr
@@ -108,6 +109,26 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
             source.check(name, store)
 
 
+def pin_references(references: Mapping[str, str], store: str | None) -> dict[str, str]:
+    """Return ``store:RUN`` -> ``store:KEY``: the references that need not mean the same model for ever.
+
+    Args:
+        references: Models by role, perhaps with adapters.
+        store: Folder or URL of the store; None for the default.
+
+    Raises:
+        StoreError: There is no such run.
+        ModelError: The run made no model, or several.
+    """
+    pinned = {}
+    for reference in (part for whole in references.values() for part in parts_of(whole)):
+        scheme, name = split_reference(reference)
+        kept = SOURCES[scheme].pin(name, store) if scheme in SOURCES else name
+        if kept != name:
+            pinned[reference] = f"{scheme}:{kept}"
+    return pinned
+
+
 def available_references() -> tuple[str, ...]:
     """The references of all models that sources can list: packaged ones and openai-whisper's."""
     return tuple(reference for source in SOURCES.values() for reference in source.list_references())
@@ -116,15 +137,12 @@ def available_references() -> tuple[str, ...]:
 def _adapter_alone(reference: str, store: str | None) -> Path | None:
     """The folder of a path or a stage that holds an adapter instead of a model; None of a model."""
     scheme, name = split_reference(reference)
-    if scheme == "store":
-        from components.models.sources.store import stage_folder  # noqa: PLC0415
-
-        folder, _ = stage_folder(name, store, "config.json", *(row.file for row in ADAPTERS.values()))
-    elif scheme == "path":
+    folder: Path | None = None
+    if scheme == "path":
         folder = Path(os.path.expanduser(reference)).absolute()  # noqa: PTH111 - pathlib's raises for ~nobody
-    else:
-        return None
-    return None if format_of_folder(folder) is None else folder
+    elif scheme in SOURCES and SOURCES[scheme].holds_adapters:
+        folder = SOURCES[scheme].configuration_folder(name, store)
+    return None if folder is None or format_of_folder(folder) is None else folder
 
 
 def _from_adapter(

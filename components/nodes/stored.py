@@ -27,7 +27,7 @@ class Stored(Kind[StoredSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     version = "stored"  # that of the code stands in the plan of the stored stage
-    # There may be several hypotheses, as in the run that computed them, and estimates.
+    # There may be several hypotheses, and estimates, as in the run that computed them.
     stated = state(list_length=2, analyses=("confidence",))
 
     @override

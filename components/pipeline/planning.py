@@ -10,9 +10,9 @@ from typing import Any
 from components.compute.machine import resolve_device_type
 from components.errors import ConfigError
 from components.files.digests import file_digest
+from components.models import pin_references
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
-from components.models.sources.store import pin_run_models
 from components.nodes.site import Site
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
@@ -181,7 +181,7 @@ def with_pinned_models(node: Node, store: str | None) -> Node:
 
     A run's name may be given to another run, or be changed; a key stays.
     """
-    pinned = pin_run_models(node.models, store)
+    pinned = pin_references(node.models, store)
     return replace(node, settings=replace_references(node.settings, pinned)) if pinned else node
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components import models
 from components.compute.machine import resolve_device_name
@@ -15,11 +14,9 @@ from components.models.references import split_reference
 from components.recognition.backend_choice import backend_of, with_backend
 from components.recognition.backends import BACKENDS, names_where, takes
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
+from components.recognition.windowed.request import Request
 from components.records import Checkpoint
 from components.text.term_list import read_terms
-
-if TYPE_CHECKING:
-    from components.recognition.windowed.decoder import Request
 
 _ENGLISH_ONLY_VOCABULARY = 51_864
 """Tokens of an English-only Whisper; multilingual ones have more."""

@@ -18,9 +18,10 @@ from components.recognition.backends import BACKENDS
 from components.recognition.backends.windowed import WindowedBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import load_resident
-from components.recognition.windowed.decoder import Request, Window, WindowDecoder
+from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.recognition.windowed.nbest import Hypotheses, NBestDecoder
 from components.recognition.windowed.recognizer import WindowRecognizer
+from components.recognition.windowed.request import Request
 from components.records import Outcome, Quarantined, Utterance
 from components.stacking.config import StackConfig
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from components.errors import ConfigError
 from components.metrics.metric import Metric, Output
 from components.metrics.metric_names import split_metric
-from components.metrics.table import METRICS, get_metric, get_model_metric
+from components.metrics.table import METRICS, get_metric, get_model_metric, sort_metrics
 from components.pipeline.pipeline import DATA, Pipeline
 from components.text.suggestions import suggest
 
@@ -67,7 +67,7 @@ def read_objective(name: str, pipeline: Pipeline) -> Objective:
     if node and node not in nodes:
         raise ConfigError(f"{name}: there is no node {node!r}{suggest(node, sorted(nodes))}")
     if split_metric(metric)[0] not in METRICS:
-        hint = suggest(metric, [*METRICS, *COSTS])
+        hint = suggest(metric, [*sort_metrics(METRICS), *COSTS])
         raise ConfigError(
             f"{name}: expected METRIC, NODE.METRIC, seconds or price, found no such metric{hint}"
         )

@@ -27,12 +27,12 @@ from tests.components.neural_metrics.tiny import write_comet
 from tests.flows import fakes
 
 for module in (
-    "models.language_model",
+    "models.loaders.language_model",
     "ensembling.token_level.whisper_ensemble",
     "experts.upcycling",
     "merging.io.input_models",
-    "stacking.cross_scoring",
-    "training.distillation",
+    "stacking.lists.cross_scoring",
+    "training.students.distillation",
     "training.initialization",
 ):
     import_module(f"components.{module}")  # what first imports one beside a fake resolver would keep that

@@ -72,4 +72,4 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     assert "doubt--fit: score at most" in notes and "of what full escalation gains" in notes
     assert "still: " in notes and "asked: at most 0.5 of the utterances" in notes
     report = (tmp_path / "store" / "runs" / record.name / "report.html").read_text()
-    assert "Route learned by doubt--fit" in report and "chrF2 by share escalated" in report
+    assert "Learned route: doubt--fit" in report and "chrF2 by share escalated" in report

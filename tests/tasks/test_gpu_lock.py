@@ -15,7 +15,6 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from components.storage.stages.stage_plan import StagePlan
-from components.training.parallel.processes import Processes
 from tasks import gpu_lock
 from tasks.execution.shards import device_context
 
@@ -59,8 +58,7 @@ def test_processes_that_train_together_hold_all_their_cards(monkeypatch: pytest.
     )
     monkeypatch.setattr(gpu_lock, "lock_name", str)
     monkeypatch.setattr(gpu_lock, "_hold_slot", hold)
-    monkeypatch.setattr(gpu_lock, "joined_processes", lambda: Processes(0, 4))
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(gpu_lock, "joined_processes_here", lambda: 2)
     with gpu_lock.lock_device("cuda", alone=True), gpu_lock.lock_device("cpu"):
         assert slots == ["0", "1"]
     with gpu_lock.lock_device("cuda"):

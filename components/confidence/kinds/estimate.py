@@ -75,7 +75,7 @@ class Estimate(Kind[EstimateSettings]):
     settings = EstimateSettings
     reads = ("text", "table")
     inputs = (1, 16)
-    stated = state(features=tuple(ESTIMATES), may_drop=True)
+    stated = state(features=tuple(ESTIMATES), may_drop=True, analyses=("confidence",))
     items = Items(Carry.SOURCE, Need.ANY)
     language = Language.OF_FIRST
     version = str(VERSION)
@@ -87,7 +87,6 @@ class Estimate(Kind[EstimateSettings]):
             super().facts(settings),
             files=_files_of(settings),
             estimators=(settings.model or f"node:{settings.fitted}",),
-            analyses=("confidence",),
         )
 
     @override

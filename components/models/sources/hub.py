@@ -110,6 +110,13 @@ def ask_hub(path: str) -> int | None:
         return None
 
 
+def has_repository(repository: str) -> bool:
+    """Whether a repository, ORG/NAME, is in the local cache, or there when the hub is asked for it."""
+    if isinstance(try_to_load_from_cache(repository, "config.json"), str):
+        return True
+    return ask_hub("") == httpx.codes.OK and ask_hub(f"/api/models/{repository}") == httpx.codes.OK
+
+
 def _absent_error(reference: str) -> ModelError:
     return ModelError(f"{reference}: the hub has no such repository or revision; check the name")
 

@@ -29,6 +29,12 @@ class HubSource(Source):
         check_repository(name)
 
     @override
+    def has(self, name: str) -> bool:
+        from components.models.sources.hub import has_repository
+
+        return has_repository(name)
+
+    @override
     def configuration_folder(self, name: str, store: str | None) -> Path | None:
         from components.models.sources.hub import configuration_folder
 

@@ -18,9 +18,11 @@ class Source(ABC):
 
     Attributes:
         is_elsewhere: Whether its models compute on another machine, so that none of their weights are here.
+        holds_adapters: Whether a reference may name an adapter alone, which stands for its base with it.
     """
 
     is_elsewhere: ClassVar[bool] = False
+    holds_adapters: ClassVar[bool] = False
 
     def __init__(self, scheme: str) -> None:
         self.scheme = scheme
@@ -51,6 +53,16 @@ class Source(ABC):
         """
         del name, store
         return None
+
+    def pin(self, name: str, store: str | None) -> str:
+        """The name that means the same model for ever, where this one need not. Raises as :meth:`resolve`."""
+        del store
+        return name
+
+    def has(self, name: str) -> bool:
+        """Whether a model can be had without a longer look: it is here, or its origin answers for it."""
+        del name
+        return True
 
     def list_references(self) -> tuple[str, ...]:
         """Every reference, where they are known."""

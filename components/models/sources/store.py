@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import ConfigError, ModelError, StoreError
 from components.files.digests import sha256_of
-from components.models.adapted_references import parts_of
 from components.models.checkpoints import checkpoint_of
-from components.models.references import display_reference, split_reference
+from components.models.references import display_reference
 from components.records import Checkpoint
 from components.storage.places.object_store_backend import ObjectStoreBackend
 from components.storage.runs.run_records import read_record
@@ -101,26 +99,6 @@ def find_model_key(name: str, store: str | None) -> str:
         models = ", ".join(f"store:{run_name}/{maker}" for maker in sorted(makers)) or "none"
         raise ModelError(f"{reference}: expected one model that run {run_name} made, found {models}")
     return next(iter(keys.values()))
-
-
-def pin_run_models(references: Mapping[str, str], store: str | None) -> dict[str, str]:
-    """Return ``store:RUN`` -> ``store:KEY`` for those of a node's models that are named by a run.
-
-    Args:
-        references: The models by role.
-        store: Folder or URL of the store; None for the default.
-
-    Raises:
-        StoreError: There is no such run.
-        ModelError: The run made no model, or several.
-    """
-    pinned = {}
-    for reference in (part for whole in references.values() for part in parts_of(whole)):
-        scheme, name = split_reference(reference)
-        key, at, step = name.partition("@")
-        if scheme == "store" and names_run(key, store):
-            pinned[reference] = f"store:{find_model_key(key, store)}{at}{step}"
-    return pinned
 
 
 def names_run(name: str, store: str | None) -> bool:

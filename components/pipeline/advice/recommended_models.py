@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from components.compute.machine import resolve_device_type
 from components.models.packages.packaged_models import PACKAGED_MODELS
+from components.models.references import split_reference
+from components.models.sources import SOURCES
 from components.text.languages import english_name, is_same_language, is_undetermined, two_letters_of
 
 Task = Literal["recognize", "translate", "translate_speech"]
@@ -171,24 +173,10 @@ def is_available(row: Recommendation, source: str, target: str | None) -> bool:
     return has_model(row.reference(source, target))
 
 
-OK = 200
-"""The hub's answer where it has a page."""
-
-
 def has_model(reference: str) -> bool:
-    """Whether a model is on this machine, or on a hub that answers."""
-    return not reference.startswith("hub:") or _has_hub_model(reference.removeprefix("hub:"))
-
-
-def _has_hub_model(repository: str) -> bool:
-    """Whether a repository of the hub is in the local cache, or there when it is asked for."""
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - 0.2 s
-
-    from components.models.sources.hub import ask_hub  # noqa: PLC0415 - as above
-
-    if isinstance(try_to_load_from_cache(repository, "config.json"), str):
-        return True
-    return ask_hub("") == OK and ask_hub(f"/api/models/{repository}") == OK
+    """Whether a model is on this machine, or at an origin that answers."""
+    scheme, name = split_reference(reference)
+    return scheme not in SOURCES or SOURCES[scheme].has(name)
 
 
 def _is_opus_pair(source: str, target: str | None) -> bool:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from components.recognition.config import RecognitionConfig
     from components.recognition.recognizer import Recognizer
-    from components.recognition.windowed.decoder import Request
+    from components.recognition.windowed.request import Request
     from components.records import Checkpoint
 
 

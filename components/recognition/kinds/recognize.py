@@ -20,6 +20,7 @@ from components.recognition.backend_choice import backend_of, stated_backend, wi
 from components.recognition.backends import BACKENDS
 from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.stage_settings import key_values
 
@@ -147,8 +148,6 @@ class Recognize(SpeechKind[RecognizeSettings]):
     @override
     def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
-        from components.recognition.windowed.decoder import Request  # noqa: PLC0415 - imports torch
-
         requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
         for name in dict.fromkeys(settings.references):
             checks.validate_model(settings.model_copy(update={"model": name}), site.store, requests)

@@ -18,8 +18,8 @@ from components.decoding.candidates import Candidate, member_scores_at, statisti
 from components.recognition.whisper.fallback import compression_ratio
 from components.recognition.whisper.windows.decoding_state import DecodedWindow
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
+from components.recognition.whisper.word_timer import find_word_timer
 from components.recognition.whisper.words.segments import build_segments, split_into_segments
-from components.recognition.whisper.words.word_times import build_segments_with_words
 from components.records import Hypothesis, Segment, Token
 
 
@@ -110,7 +110,8 @@ def _build_hypothesis(
         if alignment is None:
             segments += build_segments(pieces, tokenizer, times, previous_end)
         else:
-            segments += build_segments_with_words(pieces, alignment, tokenizer, times, previous_end)
+            timer = find_word_timer()
+            segments += timer.build_segments(pieces, alignment, tokenizer, times, previous_end)
     text = "".join(texts).strip()
     score = sum(c.score for c in path.choice)
     count = sum(len(c.tokens) + c.finished for c in path.choice)

@@ -20,7 +20,8 @@ from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import Span
 from components.recognition.vad.windows import is_silent
-from components.recognition.windowed.decoder import Request, Result, Task, Window, WindowDecoder
+from components.recognition.windowed.decoder import Result, Window, WindowDecoder
+from components.recognition.windowed.request import Request, Task
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.stages.window_journal import recall_or_compute
 from components.text.languages import base_of, is_undetermined, two_letters_of

@@ -30,11 +30,20 @@ BACKENDS: Extensions[TranslatorBackend] = Extensions("antiphon.translators", "tr
 
 
 def backend_for(architecture: str, name: str = OURS) -> TranslatorBackend:
-    """The backend that is set by name, else the one that reads models of an architecture."""
-    if name != OURS:
-        return BACKENDS[name]
+    """The backend that is set by name, else the one that reads models of an architecture.
+
+    Raises:
+        ConfigError: The one that is set does not read them.
+    """
     rows = (row for row in BACKENDS.values() if not row.only_by_name and row.reads(architecture))
-    return next(rows, None) or BACKENDS[DEFAULT]
+    reader = next(rows, None) or BACKENDS[DEFAULT]
+    if name == OURS:
+        return reader
+    if not BACKENDS[name].only_by_name and BACKENDS[name] is not reader:
+        raise ConfigError(
+            f"backend {name}: expected a model that it reads, found {architecture}: leave backend out"
+        )
+    return BACKENDS[name]
 
 
 def libraries_of(name: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from components.recognition.kinds.recognize import (
     ngrams_of,
     version_of,
 )
+from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.translation.config import SPEECH_VERSION
 
@@ -62,7 +63,6 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
         """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.recognition import checks  # noqa: PLC0415 - imports torch
-        from components.recognition.windowed.decoder import Request  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
         requests = [Request("translate", source, target) for source, target in pairs]

@@ -13,16 +13,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flows.cli.compute.launchers import STARTED_BY
+from components.errors import ConfigError
+from components.extensions import Extensions, accept_any
+
+GROUPS: Extensions[Any] = Extensions("antiphon.process_groups", "process group", accept_any)
+"""Modules by which processes join (``join``), compute their share (``follow``) and part (``leave``)."""
+STARTED_BY = "TORCHELASTIC_RUN_ID"
+"""Variable that torchrun sets."""
+
 
 EXIT_CODE_FILE = "ANTIPHON_EXIT_CODE_FILE"
 """Variable with the file in which process 0 leaves its exit code to the command that started torchrun."""
+
+
+def is_one_of_several() -> bool:
+    """Whether torchrun started this process and others."""
+    return STARTED_BY in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def run_over_processes(count: int, arguments: Sequence[str]) -> int:
@@ -73,30 +83,16 @@ def lead_or_follow(run: Callable[[], object]) -> object:
     Raises:
         AntiphonError: what the run raises, or why this process cannot join in a training.
     """
-    from components.training.parallel.processes import join_processes, leave_processes
-
+    if len(GROUPS) != 1:
+        raise ConfigError(f"expected one way to compute in several processes, found {len(GROUPS)}")
+    (group,) = GROUPS.values()
     try:
-        processes = join_processes()
+        processes = group.join()
         del os.environ[STARTED_BY]  # a command that this one starts is none of them
         if processes.is_main:
             return run()
-        _follow()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # process 0 is interrupted, leaves, and so ends this one
+        group.follow()
         return 0
     finally:
-        leave_processes()
-
-
-def _follow() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # process 0 is interrupted, leaves, and so ends this one
-    from components.nodes.kinds import KINDS
-    from components.training.examples.training_order import receive_order
-    from components.training.loop.trainer import train
-    from components.training.parallel.processes import ProcessLostError
-
-    with suppress(ProcessLostError):  # the process that ended says why
-        while True:
-            order = receive_order()
-            kind: Any = KINDS[order.kind]
-            settings = kind.settings.model_validate(order.settings)
-            make_learner = partial(kind.learner(settings), store=order.store)
-            train(settings, Path(order.out), make_learner=make_learner)
+        group.leave()

@@ -174,7 +174,8 @@ def _print_texts(
     texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool
 ) -> Export:
     """Print every text; several have a line with their name above, as ``head`` prints several files."""
-    from components.export.export import Export, encode_run
+    from components.export.export import Export
+    from components.export.run_files import encode_run
     from components.export.subtitles.rule_check import check_rules
     from components.text.escaping import to_printable
 

@@ -23,11 +23,11 @@ from safetensors.torch import save_file
 from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
 from components.files.canonical_json import digest_of
 from components.files.digests import sha256_of
-from components.models import available_references, check, resolve
+from components.models import available_references, check, pin_references, resolve
 from components.models.conversion import whisper
 from components.models.loaders.whisper_loading import load_whisper
 from components.models.sources import hub, openai_whisper
-from components.models.sources.store import find_model_key, pin_run_models
+from components.models.sources.store import find_model_key
 from components.storage.stages.seal import Seal, read_seal, stage_ref
 from components.storage.store import Store
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
@@ -309,7 +309,7 @@ def test_a_model_by_the_name_of_the_run_that_made_it(tmp_path: Path) -> None:
     for name in ("tiny1", "20261126", f"two/{model.stage}"):
         assert find_model_key(name, str(tmp_path)) == KEY
         assert resolve(f"store:{name}", str(tmp_path)).path == resolve(f"store:{KEY}", str(tmp_path)).path
-    assert pin_run_models({"a": "store:tiny1", "b": f"store:{KEY}", "c": "packaged:x"}, str(tmp_path)) == {
+    assert pin_references({"a": "store:tiny1", "b": f"store:{KEY}", "c": "packaged:x"}, str(tmp_path)) == {
         "store:tiny1": f"store:{KEY}"
     }
     for name, fault in {

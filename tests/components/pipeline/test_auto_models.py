@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.advice import recommended_models
+from components.models.sources import SOURCES
 from components.pipeline.advice.auto_models import choose_models
 from components.pipeline.advice.recommended_models import WHISPER
 from components.pipeline.reader import read_pipeline
@@ -15,7 +15,7 @@ ASR = {"kind": "recognize", "model": "auto", "beam_size": 2, "n_best": 1}
 
 @pytest.fixture(autouse=True)
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recommended_models, "_has_hub_model", lambda repository: False)
+    monkeypatch.setattr(SOURCES["hub"], "has", lambda repository: False)
 
 
 def test_each_node_gets_the_model_of_its_languages() -> None:

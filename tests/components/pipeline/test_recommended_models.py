@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components.models.sources import SOURCES
 from components.pipeline.advice import recommended_models
 from components.pipeline.advice.recommended_models import M2M, OPUS, ROWS, WHISPER, WHISPER_TURBO, recommend
 
@@ -39,7 +40,7 @@ def test_the_first_that_the_machine_has(
     monkeypatch: pytest.MonkeyPatch, card: bool, hub: bool, expected: list[str | None]
 ) -> None:
     monkeypatch.setattr(recommended_models, "resolve_device_type", lambda: "cuda" if card else "cpu")
-    monkeypatch.setattr(recommended_models, "_has_hub_model", lambda repository: hub)
+    monkeypatch.setattr(SOURCES["hub"], "has", lambda repository: hub)
     choices = [
         _choice("recognize", "de", None),
         _choice("translate", "de", "en"),

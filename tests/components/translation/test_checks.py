@@ -10,6 +10,7 @@ import pytest
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation import checks
+from components.translation.backends import BACKENDS, backend_for
 from components.translation.config import TranslationConfig
 
 from .tokenizers import characters
@@ -65,3 +66,13 @@ def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch)
 def test_examples_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="examples"):
         checks.check(TranslationConfig(examples=str(tmp_path / "none.jsonl")), None)
+
+
+def test_the_backend_is_that_of_the_architecture() -> None:
+    read = {"LlamaForCausalLM": "causal", "served": "served", "MarianMTModel": "encoder-decoder"}
+    assert all(backend_for(architecture) is BACKENDS[name] for architecture, name in read.items())
+    assert backend_for("MarianMTModel", "ctranslate2") is BACKENDS["ctranslate2"]
+    with pytest.raises(ConfigError, match=r"backend causal: expected a model that it reads, found Marian"):
+        backend_for("MarianMTModel", "causal")
+    with pytest.raises(ValueError, match=r"found 'ctranslate'; did you mean ctranslate2\?"):
+        TranslationConfig.model_validate({"backend": "ctranslate"})

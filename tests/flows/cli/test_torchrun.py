@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.training.examples import training_order
 from components.training.examples.training_order import TrainingOrder
 from components.training.kinds.train import TrainSettings
 from components.training.learners.translation_learner import TranslationLearner
-from components.training.loop import trainer
-from components.training.parallel import processes
+from components.training.parallel import following
 from components.training.parallel.processes import Processes, ProcessLostError
-from flows.cli.compute.launchers import is_one_of_several
-from flows.cli.compute.torchrun import EXIT_CODE_FILE, hand_over, lead_or_follow, run_over_processes
+from flows.cli.compute.torchrun import (
+    EXIT_CODE_FILE,
+    hand_over,
+    is_one_of_several,
+    lead_or_follow,
+    run_over_processes,
+)
 from flows.cli.main import main
 
 
@@ -30,8 +33,8 @@ def rank(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ranks = [0]
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(processes, "join_processes", lambda: Processes(ranks[0], 2))
-    monkeypatch.setattr(processes, "leave_processes", lambda: ranks.append(-1))
+    monkeypatch.setattr(following, "join", lambda: Processes(ranks[0], 2))
+    monkeypatch.setattr(following, "leave", lambda: ranks.append(-1))
     return ranks
 
 
@@ -102,8 +105,8 @@ def test_another_process_trains_until_the_first_leaves(
         assert isinstance(make_learner, partial)
         trained.append((config, out, make_learner.func, make_learner.keywords))
 
-    monkeypatch.setattr(training_order, "receive_order", receive)
-    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(following, "receive_order", receive)
+    monkeypatch.setattr(following, "train", train)
     ignored: list[object] = []
     monkeypatch.setattr(signal, "signal", lambda number, action: ignored.append((number, action)))
     rank[0] = 1

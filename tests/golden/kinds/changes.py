@@ -29,10 +29,16 @@ def candidates(graph: str) -> dict[str, list[Any]]:
     node = GRAPHS["graphs"][graph]["node"]
     by_hand = {name for change in GRAPHS["graphs"][graph].get("off", ()) for name in change}
     return {
-        name: [value for value in _values(schema) if value != node.get(name, schema.get("default"))]
+        name: [value for value in _ordered(name, schema) if value != node.get(name, schema.get("default"))]
         for name, schema in settings_of(node["kind"]).items()
         if name not in by_hand and name not in GRAPHS["without"].get(node["kind"], ())
     }
+
+
+def _ordered(name: str, schema: Schema) -> list[Any]:
+    """The values of a setting, those first that the graphs name as its first ones."""
+    first = GRAPHS["first"].get(name, ())
+    return sorted(_values(schema), key=lambda value: first.index(value) if value in first else len(first))
 
 
 def _values(schema: Schema) -> Iterator[Any]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import torch
 
     from components.recognition.config import RecognitionConfig
-    from components.recognition.windowed.decoder import Request, WindowDecoder
+    from components.recognition.windowed.decoder import WindowDecoder
+    from components.recognition.windowed.request import Request
     from components.records import Checkpoint
 
 ARCHITECTURES = (

@@ -30,8 +30,9 @@ from components.models.checkpoints import read_json
 from components.models.loaders.loading import load_transformers
 from components.recognition.backends.seq2seq.starts import STARTS, Start
 from components.recognition.config import RecognitionConfig
-from components.recognition.windowed.decoder import Request, Window, WindowHypothesis, require_possible
+from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder
+from components.recognition.windowed.request import Request, require_possible
 from components.records import Checkpoint, Token
 
 MAX_SECONDS = 30.0

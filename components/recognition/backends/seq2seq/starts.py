@@ -10,7 +10,7 @@ import numpy as np
 
 from components.audio import SAMPLE_RATE
 from components.errors import DataError, to_one_line
-from components.recognition.windowed.decoder import Request
+from components.recognition.windowed.request import Request
 from components.text.languages import base_of, is_undetermined, three_letters_of, two_letters_of
 
 

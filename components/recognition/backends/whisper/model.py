@@ -14,7 +14,6 @@ from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
-from components.decoding.models.alignment_heads import alignment_scores
 from components.decoding.models.device_scorers import DEVICE_SCORERS
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
@@ -33,7 +32,7 @@ from components.recognition.whisper.backend import (
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, WINDOW_FRAMES
-from components.recognition.whisper.words.alignment import align
+from components.recognition.whisper.word_timer import find_word_timer
 from components.records import Checkpoint
 
 
@@ -151,13 +150,13 @@ class OpenAIWhisperBackend:
             prompts: What it began with, (N, P).
             frames: Frames (10 ms) of audio in each window.
         """
-        tokenizer = self.dims.get_tokenizer(None, "transcribe")
+        tokenizer, timer = self.dims.get_tokenizer(None, "transcribe"), find_word_timer()
 
         def read(texts: Tensor) -> Iterator[Tensor]:
-            return alignment_scores(self._decoder, texts, *scorer.windows())
+            return timer.read_attention(self._decoder, texts, *scorer.windows())
 
         best = [candidates[0] for candidates in nbests]
-        return align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
+        return timer.align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
 
     @torch.inference_mode()
     def decode(

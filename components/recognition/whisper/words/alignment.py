@@ -8,7 +8,7 @@ encoder's and are never summarized, so that less padding moves nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -17,11 +17,9 @@ from torch.nn.utils.rnn import pad_sequence
 from components.compute.openai_whisper import TOKENS_PER_SECOND, Tokenizer
 from components.decoding.candidates import Candidate
 from components.recognition.whisper.backend import TokenAlignment
+from components.recognition.whisper.word_timer import ReadTexts
 from components.recognition.whisper.words.segments import FRAMES_PER_STAMP, text_positions
 from components.recognition.whisper.words.time_warping import filter_median, warp
-
-ReadTexts = Callable[[Tensor], Iterable[Tensor]]
-"""Texts (N, t) -> layer by layer the attention scores (N, h, t, T) of its h alignment heads."""
 
 
 def align(

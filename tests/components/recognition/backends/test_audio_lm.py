@@ -24,7 +24,8 @@ from components.recognition.backends.audio_lm.backend import ARCHITECTURES
 from components.recognition.backends.seq2seq.decoder import search_config_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build, load_resident
-from components.recognition.windowed.decoder import Request, Window
+from components.recognition.windowed.decoder import Window
+from components.recognition.windowed.request import Request
 from components.records import NBest, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.prompted import PromptedTranslator

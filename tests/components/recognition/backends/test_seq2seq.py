@@ -19,7 +19,7 @@ from components.recognition.backends.seq2seq.starts import STARTS
 from components.recognition.config import RecognitionConfig
 from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.recognition.factory import build
-from components.recognition.windowed.decoder import Request
+from components.recognition.windowed.request import Request
 from components.records import NBest, Quarantined, Utterance
 from tests.components.recognition.speech_models import FAMILIES, save
 
