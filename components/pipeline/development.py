@@ -30,12 +30,11 @@ from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
 from components.nodes.site import OwnData
 from components.pipeline.faults import Faults
+from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 
-DEV_KEYS = ("dev", "dev_limit")
-"""Keys of nodes of kinds that are learned: the data set, and how many utterances of it at most."""
 RUNGS = "rungs"
 """The setting of a route that names the nodes whose outputs it is learned from, beside those of ``of``."""
 
