@@ -1,4 +1,4 @@
-# A worker: Antiphon with its models' clients, for the Prefect pool "antiphon". See docs/scaling.md.
+# A worker: Antiphon with its models' clients, for the Prefect pool "antiphon". See docs/use/scaling.md.
 FROM python:3.11-slim
 # LightGBM, of gradient-boosted estimators, reads the OpenMP library of the system.
 RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*

@@ -5,8 +5,8 @@
 >>> [utterance.transcript for utterance in data.utterances][0]
 'Two boys build a snow wall in front of their house.'
 
-The page docs/python.md goes through all of it. These names stay; what lies in ``components``, ``reports``,
-``tasks`` and ``flows`` may move.
+The page docs/use/python.md goes through all of it. These names stay; what lies in ``components``,
+``reports``, ``tasks`` and ``flows`` may move.
 """
 
 from antiphon._kinds import node_kind

@@ -167,7 +167,7 @@ class Run:
             bilingual: translations together with their sources.
             mark_below: words whose confidence is below it are marked.
             overwrite: files that hold something else.
-            rules: of subtitles, such as ``max_line_width=42`` (docs/export.md has them).
+            rules: of subtitles, such as ``max_line_width=42`` (docs/use/export.md has them).
 
         Returns:
             The files; records without a text are left out.

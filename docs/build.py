@@ -1,4 +1,4 @@
-"""Write what is made from docstrings: the rooms in docs/architecture.md, the reference of every module.
+"""Write what is made from docstrings: the rooms in docs/development/architecture.md, the modules' reference.
 
 `make docs`, or `python docs/build.py [FOLDER]`; the reference (HTML, by pdoc) goes to docs/reference.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("antiphon", "flows", "tasks", "reports", "components")
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "development" / "architecture.md"
 BEGIN, END = "<!-- rooms: written by `make docs` -->\n", "<!-- end of rooms -->"
 
 

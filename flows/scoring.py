@@ -56,7 +56,9 @@ def score_by_models(
             task = label_task(sentence_scores.score_sentences, run.label)
             stage = unwrap(task(entry, metric, target, run.store_url))
             if stage is None:
-                run.notes.append(f"{metric}: nothing has all that it reads (docs/metrics.md); not scored")
+                run.notes.append(
+                    f"{metric}: nothing has all that it reads (docs/evaluation/metrics.md); not scored"
+                )
                 continue
             ref = run.add(stage, name_stage(entry.texts.stage, metric))
             by_models.append(metrics.ModelScores(number, metric, ref))

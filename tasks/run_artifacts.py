@@ -118,7 +118,7 @@ def publish_report(report: Path, store_url: str) -> None:
     ]
     if not base:
         ways.append(
-            f"With {REPORTS_URL} set for the worker a link stands here (docs/deployments.md).".replace(
+            f"With {REPORTS_URL} set for the worker a link stands here (docs/use/deployments.md).".replace(
                 "_", "\\_"
             )
         )

@@ -103,7 +103,7 @@ def test_every_address_is_a_service_on_its_port() -> None:
 
 def test_every_prefect_command_is_documented() -> None:
     documented = "".join(
-        (ROOT / "docs" / name).read_text("utf-8") for name in ("deployments.md", "scaling.md")
+        (ROOT / "docs" / "use" / name).read_text("utf-8") for name in ("deployments.md", "scaling.md")
     )
     commands = [
         " ".join(s["command"]) for s in SERVICES.values() if "prefect " in " ".join(s.get("command", ()))

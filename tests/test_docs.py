@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 
+from benchmarks.house.import_graph import reach
 from flows.cli.main import app
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +71,41 @@ def test_links_in_pages_lead_somewhere() -> None:
         if "://" not in target and not (ROOT / page).parent.joinpath(target).exists()
     ]
     assert not broken, "\n".join(broken)
+
+
+def test_pages_that_sources_and_pages_name_are_there() -> None:
+    pattern = re.compile(r"(?<![\w/.-])docs/[a-z0-9_/-]+\.(?:md|svg|png)")
+    folders = (*build().PACKAGES, "benchmarks", "examples", "docs", "tests")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.*")] + list(ROOT.glob("*.*"))
+    missing = [
+        f"{name}: {page}"
+        for path in files
+        if path.suffix in {".py", ".md", ".yaml", ".toml"}
+        if not (name := path.relative_to(ROOT).as_posix()).startswith(("docs/results/", "docs/reference/"))
+        if name not in HISTORY
+        for page in pattern.findall(path.read_text(encoding="utf-8"))
+        if not (ROOT / page).exists()
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_what_a_flow_runs_by_the_page_of_concepts_is_reached_by_it() -> None:
+    """By imports from the command and from the entry points of families: no feature on paper."""
+    entries = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    families = (value.partition(":")[0] for group in entries.values() for value in group.values())
+    reached = reach(["flows.cli.main", *families])
+    page = (ROOT / "docs" / "development" / "concepts.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in page.splitlines() if line.count(" | ") == 3]
+    missing = []
+    for method, component, flow, _ in rows:
+        folder = ""
+        for name in re.findall(r"`([\w/]+\.py)`", component) if re.search(r"`|every flow", flow) else ():
+            folder = str(Path(name).parent) if "/" in name and (ROOT / name).exists() else folder
+            path = name if (ROOT / name).exists() else f"{folder}/{name}"
+            module = path.removesuffix(".py").replace("/", ".")
+            missing += [f"{method}: {path}"] * (module not in reached)
+    assert len(rows) > 30
+    assert not missing, "\n".join(missing)
 
 
 def test_modules_that_pages_call_are_there() -> None:

@@ -9,16 +9,11 @@ import numpy as np
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.verdict import Result
+from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.common.tables import format_interval, markdown_table
+from benchmarks.common.two_level import Arms, two_level_test
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.metrics.statistics.two_level import (
-    Arms,
-    ItemSums,
-    TwoLevelEstimate,
-    two_level_bootstrap,
-    two_level_test,
-)
 
 
 def two_level(

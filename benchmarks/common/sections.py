@@ -2,7 +2,7 @@
 
 A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields
 each :class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page
-is written is a module of :mod:`benchmarks.pages`.
+is written is a row of a module of :mod:`benchmarks.pages`.
 """
 
 from __future__ import annotations

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from components.metrics.statistics.bootstrap import Interval
 from components.metrics.statistics.proportions import wilson_interval
 from components.metrics.statistics.significance import Difference
 from components.run_record import Score
+
+Columns = Mapping[str, str]
 
 
 def format_score(score: Score) -> str:
@@ -50,3 +53,15 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def format_rows(rows: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]], columns: Columns) -> str:
+    """Make a markdown table of one row for each of ``rows``.
+
+    Args:
+        rows: Values by name; rows without names have their number, from 1, for a name.
+        columns: Header -> pattern of its cells, of the name (``{name}``) and the values of the row.
+    """
+    named = rows.items() if isinstance(rows, Mapping) else enumerate(rows, start=1)
+    cells = ([pattern.format(**{**row, "name": name}) for pattern in columns.values()] for name, row in named)
+    return markdown_table(tuple(columns), cells)

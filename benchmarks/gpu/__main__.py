@@ -5,7 +5,7 @@ come, so a crash or a limit loses one section's rest. Ratios are taken between r
 card everything runs at toy size (``--toy``), which tests the benchmark and measures nothing.
 
 ``--page FILE`` measures nothing: it stores the rows of FILE in docs/results/outputs and writes
-docs/results/gpu.md. On a machine without a network: docs/gpu.md says what has to be carried there.
+docs/results/gpu.md. On a machine without a network: docs/use/gpu.md says what has to be carried there.
 """
 
 from __future__ import annotations

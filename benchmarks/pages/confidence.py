@@ -7,14 +7,8 @@ from typing import Any
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.pages.page import Page
 
-PROTOCOL = """\
-Captions: test_2016_flickr, spoken by two voices of Festival Lite in turn, each without noise and with pink
-noise at 10 and 5 dB, so 3,000 recordings; beam 5. Human recordings: the English ones with a transcript.
-Estimators were fitted on val: 300 captions spoken in the same way (900 recordings), and its 1,014 texts
-for text. *Log-probability*: e to the mean log-probability of the tokens of a word or a text, the raw signal.
-ECE over bins of equal mass, NCE, AUROC of being right, AURC, Kendall's tau with the sentence's own score; 95%
-of 10,000 bootstrap resamples of utterances in brackets."""
 LOST = """\
 A translation is bad where it loses more than 10 chrF (of the sentence) against the same translator's output
 for the correct transcript: {share:.1%} of {n:,} of {n_total:,} recordings. Resampled are captions, with all
@@ -40,9 +34,9 @@ SYSTEMS = {"tiny": "tiny.en", "base": "base", "greedy": "greedy", "beam": "beam 
 RAW = "log-probability"
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(measurements: Measurements) -> list[str]:
     """Every outcome of every set."""
-    parts = ["# Confidence", f"**{_result(measurements)}**", one_paragraph(PROTOCOL)]
+    parts = []
     for noise, rows in measurements["spoken captions"].items():
         parts += [f"## Spoken captions, {noise}", *_tables(rows)]
     for part in ("human recordings", "translated text"):
@@ -53,12 +47,7 @@ def page(measurements: Measurements) -> str:
         parts += _tables(measurements[part])
     if (part := "translated clean speech") in measurements:
         parts += ["## Translated speech without noise", *_losses(measurements[part], CASCADE)]
-    return "\n\n".join(parts)
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "Can a confidence be believed?", _result(measurements)
+    return parts
 
 
 def _result(measurements: Measurements) -> str:
@@ -118,3 +107,23 @@ def _format(estimate: Mapping[str, Any] | None) -> str:
         return "too few"
     ends = estimate["interval"]
     return f"{estimate['value']:.3f}" + ("" if ends is None else f" ({ends[0]:.3f} to {ends[1]:.3f})")
+
+
+PAGES = {
+    "confidence": Page(
+        title="Confidence",
+        question="Can a confidence be believed?",
+        result=_result,
+        text="""\
+**{result}**
+
+Captions: test_2016_flickr, spoken by two voices of Festival Lite in turn, each without noise and with pink
+noise at 10 and 5 dB, so 3,000 recordings; beam 5. Human recordings: the English ones with a transcript.
+Estimators were fitted on val: 300 captions spoken in the same way (900 recordings), and its 1,014 texts
+for text. *Log-probability*: e to the mean log-probability of the tokens of a word or a text, the raw signal.
+ECE over bins of equal mass, NCE, AUROC of being right, AURC, Kendall's tau with the sentence's own score; 95%
+of 10,000 bootstrap resamples of utterances in brackets.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import Tables, read_statistics
+from benchmarks.pages.page import Page
 from components.metrics.statistics.significance import correct_family, paired_test
 from components.metrics.table import term_metrics
 from components.run_record import Score
@@ -27,25 +28,6 @@ captions of test_2016_flickr by another voice (piper's joe). The weight of the j
 and 0.3) and the votes of ROVER (Whisper base, CTC, pocketsphinx) were chosen on {dev} captions of val by that
 voice; the head had other ones. Whisper's English normalizer; *against Whisper base*: paired bootstrap over
 captions, p by Holm over the rows; *could see*: 80% power."""
-
-
-def page(measurements: Measurements) -> str:
-    """The tables, one for each part that is measured."""
-    return "\n\n".join(
-        [
-            "# Models of other families, and guided searches",
-            f"A term list: {_result(measurements)}.",
-            "## Terms",
-            *_terms(measurements["terms"]),
-            "## A CTC head beside Whisper",
-            *_ctc(measurements["ctc"]),
-        ]
-    )
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "Does a term list make Whisper write rare names?", _result(measurements)
 
 
 def _result(measurements: Measurements) -> str:
@@ -110,3 +92,20 @@ def _tables(values: Mapping[str, Any]) -> Tables:
 def _format(score: Score) -> str:
     low, high = score.interval or (score.value, score.value)
     return f"{score.value:.1f} ({low:.1f} to {high:.1f})"
+
+
+PAGES = {
+    "families": Page(
+        title="Models of other families, and guided searches",
+        question="Does a term list make Whisper write rare names?",
+        result=_result,
+        text="A term list: {result}.",
+        blocks=lambda measurements: [
+            "## Terms",
+            *_terms(measurements["terms"]),
+            "## A CTC head beside Whisper",
+            *_ctc(measurements["ctc"]),
+        ],
+    ),
+}
+"""Page -> its row."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
 from benchmarks.gpu.row import Row, Value
+from benchmarks.pages.page import Page
 
 UNMEASURED = "not yet measured"
 PROTOCOL = """\
@@ -109,16 +110,13 @@ GOALS = (
 SECTIONS = ("card", "law", "whisper", "ensembles", "experts", "sparsity", "training", "merging", "memory")
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(rows: Sequence[Row]) -> list[str]:
     """Goals and what was reached, the counted budgets, then every section."""
-    rows = _rows_of(measurements)
     goals = [[goal.what, goal.goal, goal.reached(rows) or UNMEASURED] for goal in GOALS]
     blocks = [
-        "# On a GPU",
-        f"{_result(rows)}.",
         "## Goals on an H100",
         markdown_table(["what", "goal", "reached"], goals),
-        "How to measure: [On a GPU](../gpu.md).",
+        "How to measure: [On a GPU](../use/gpu.md).",
     ]
     if budgets := [row for row in rows if row.section == "budgets"]:
         blocks += ["## Counted without a card", one_paragraph(BUDGETS), _budget_table(budgets)]
@@ -127,12 +125,7 @@ def page(measurements: Measurements) -> str:
     for name in SECTIONS:
         if part := [row for row in rows if row.section == name]:
             blocks += [f"## Section {name}", _table(part)]
-    return "\n\n".join(blocks)
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "What does it reach on a GPU?", _result(_rows_of(measurements))
+    return blocks
 
 
 def _rows_of(measurements: Measurements) -> list[Row]:
@@ -185,3 +178,16 @@ def _cells(row: Row) -> list[str]:
         f"{row.share:.0%}" if row.share else "",
         beside.replace("_", " "),
     ]
+
+
+PAGES = {
+    "gpu": Page(
+        title="On a GPU",
+        question="What does it reach on a GPU?",
+        read=_rows_of,
+        result=_result,
+        text="{result}.",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

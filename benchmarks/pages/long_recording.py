@@ -5,39 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import format_difference, format_score, markdown_table, one_paragraph
+from benchmarks.common.tables import format_difference, format_score, markdown_table
 from benchmarks.common.text_statistics import Tables, read_statistics
+from benchmarks.pages.page import Page, part
 from components.metrics.statistics.significance import Difference, compare_to_baseline
 from components.text.resegmentation import PROTOCOL
 
 GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper segment alone"
 WHOLE = "the recording"
-INTRODUCTION = """\
-Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences
-again before it translates them. {result}. Captions have nothing to do with each other, so this says nothing
-yet of talks.
-
-Spoken captions (50 of Multi30k's test_2016_flickr, and those of the sample set) were joined to one
-recording in a fixed random order, 0.3 to 2 s of silence between them; Whisper base and
-`packaged:multi30k-en-de`, beam 5. *{gold}*: every caption was recognized and translated by itself. The
-other rows translate one transcript of the whole recording: its sentences across Whisper's segments, or each
-of these segments as if it were a text. Their output is cut to the reference segments by word edits. 95%
-intervals over segments; one recording of each kind, so they say nothing of other orders."""
-
-
-def page(measurements: Measurements) -> str:
-    """Two recordings, each with its table."""
-    recordings = measurements["texts"]
-    texts = INTRODUCTION.format(result=_result(recordings), gold=GOLD.capitalize()).split("\n\n")
-    parts = ["# Long recordings: sentences joined before translation", *map(one_paragraph, texts)]
-    return "\n\n".join([*parts, *(block for r in recordings for block in _describe(r))])
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    question = "Are sentences joined across a recognizer's segments better than its segments alone?"
-    return question, _result(measurements["texts"])
 
 
 def _result(recordings: Sequence[Mapping[str, Any]]) -> str:
@@ -88,3 +63,27 @@ def _compare_cut_segments(ids: Sequence[str], tables: Tables) -> str:
         f"Of the {len(ids)} reference segments in which one of Whisper's ends, *{SENTENCES}* against "
         f"*{FRAGMENTS}*: {'; '.join(differences)}."
     )
+
+
+PAGES = {
+    "long-recording": Page(
+        title="Long recordings: sentences joined before translation",
+        question="Are sentences joined across a recognizer's segments better than its segments alone?",
+        read=part("texts"),
+        facts=lambda recordings: {"gold": GOLD.capitalize()},
+        result=_result,
+        text="""\
+Whisper cuts a long recording into segments without regard to sentences. `translate` joins the sentences
+again before it translates them. {result}. Captions have nothing to do with each other, so this says nothing
+yet of talks.
+
+Spoken captions (50 of Multi30k's test_2016_flickr, and those of the sample set) were joined to one
+recording in a fixed random order, 0.3 to 2 s of silence between them; Whisper base and
+`packaged:multi30k-en-de`, beam 5. *{gold}*: every caption was recognized and translated by itself. The
+other rows translate one transcript of the whole recording: its sentences across Whisper's segments, or each
+of these segments as if it were a text. Their output is cut to the reference segments by word edits. 95%
+intervals over segments; one recording of each kind, so they say nothing of other orders.""",
+        blocks=lambda recordings: [block for recording in recordings for block in _describe(recording)],
+    ),
+}
+"""Page -> its row."""

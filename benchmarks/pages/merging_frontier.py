@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
+from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
 from benchmarks.pages.merged_pairs import Pairs
+from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.null_distributions import correct_holm
-from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 
 RESAMPLES = 2000
@@ -38,9 +39,9 @@ val each). All is recognized greedily; {test} captions of test_2016_flickr for e
 {seeds} seeds of the fine-tunings (and their range); differences and p as above. Lower is better."""
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(measurements: Measurements) -> list[str]:
     """Tables of the domains, of Whisper, and the barrier; parts that were not measured are left out."""
-    blocks = ["# Merging's frontier", f"{_result(measurements)}."]
+    blocks = []
     for title, protocol, domains in (
         ("Three domains", PROTOCOL, Domains.read(measurements)),
         ("Whisper, two ways of speaking", VOICES, Domains.read(measurements, "voices", "wer")),
@@ -51,7 +52,7 @@ def page(measurements: Measurements) -> str:
             blocks += ["Parameters that were chosen, seed by seed:", _parameter_table(domains)]
     if pairs := Pairs.read(measurements):
         blocks += ["## Other initializations", pairs.protocol, pairs.table()]
-    return "\n\n".join(blocks)
+    return blocks
 
 
 class Domains:
@@ -143,13 +144,6 @@ def _parameter_table(domains: Domains) -> str:
     return markdown_table(("method", "parameter", *seeds), rows)
 
 
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "Which merge method is best, and are models of other initializations mergeable?", _result(
-        measurements
-    )
-
-
 def _is_method(system: str) -> bool:
     return not system.startswith(("start", "tuned"))
 
@@ -199,3 +193,15 @@ def _result(measurements: Measurements) -> str:
     if pairs := Pairs.read(measurements):
         sentences.append(pairs.result())
     return ". ".join(sentences)
+
+
+PAGES = {
+    "merging-frontier": Page(
+        title="Merging's frontier",
+        question="Which merge method is best, and are models of other initializations mergeable?",
+        result=_result,
+        text="{result}.",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

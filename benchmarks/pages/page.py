@@ -1,40 +1,50 @@
-"""How a page of docs/results is put together: its own text, the notes, and how it was measured."""
+"""A page of docs/results as one row of a table: its title, its question, its text, and the blocks below."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.common.manifest import Manifest
 from benchmarks.common.measurements import Measurements, read_measurements
 from benchmarks.common.paths import RESULTS
+from benchmarks.common.tables import one_paragraph
 from components.files.files import write_bytes
 
-PAGES: Mapping[str, str] = {
-    name: f"benchmarks.pages.{name.replace('-', '_')}"
-    for name in (
-        *("recognition", "non-speech", "padding", "word-times", "long-audio", "long-recording"),
-        *("context", "arithmetic", "domain", "pruning", "confidence", "routing", "pools", "search"),
-        *("families", "vocabularies-text"),
-        *(
-            "speed-recognition",
-            "speed-ensembles",
-            "speed-pools",
-            "speed-mbr",
-            "speed-merging",
-            "speed-experts",
-            "speed-speculative",
-            "speed-training",
-        ),
-        *("merging-frontier", "students", "reduced-experts"),
-        *("speed-report", "orchestration", "following", "startup", "memory", "scaling"),
-        "gpu",
-    )
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "recognition": ("recognition", "non-speech", "padding", "long-audio"),
+    "word_times": ("word-times",),
+    "translation": ("context", "arithmetic", "domain", "pruning", "vocabularies-text"),
+    "long_recording": ("long-recording",),
+    "confidence": ("confidence",),
+    "routing": ("routing",),
+    "pools": ("pools",),
+    "search": ("search",),
+    "families": ("families",),
+    "speed": (
+        "speed-ensembles",
+        "speed-pools",
+        "speed-mbr",
+        "speed-merging",
+        "speed-speculative",
+        "speed-training",
+    ),
+    "speed_recognition": ("speed-recognition",),
+    "speed_experts": ("speed-experts",),
+    "merging_frontier": ("merging-frontier",),
+    "students": ("students",),
+    "reduced_experts": ("reduced-experts",),
+    "running": ("speed-report", "orchestration", "following", "startup", "memory"),
+    "scaling": ("scaling",),
+    "gpu": ("gpu",),
 }
-"""Page -> the module that writes it."""
+"""Module of this package -> the pages in its ``PAGES``."""
+PAGES: Mapping[str, str] = {page: module for module, pages in MODULES.items() for page in pages}
+"""Page -> the module that has its row."""
 TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
@@ -45,6 +55,57 @@ TIMED = frozenset(
 """Pages of times, which name the processor beside the result."""
 
 
+@dataclass(frozen=True)
+class Page:
+    """What a page says, as functions of what was measured.
+
+    Attributes:
+        title: its first line.
+        question: what it answers, in the list of results.
+        text: its paragraphs above the blocks; the result and how it was measured.
+        result: says in one sentence what came out.
+        blocks: makes tables, headings and further paragraphs.
+        read: takes what the other functions read from the measurements, mostly one part; all by default.
+        facts: gives the values of the fields in title, question and text; a part's own values by default.
+        answer: how the result stands in the list of results.
+        draw: draws the picture into the folder of the pages.
+
+    Title, question, text and answer may hold ``{result}`` (``{Result}``: as a sentence begins) and facts.
+    """
+
+    title: str
+    question: str
+    text: str
+    result: Callable[[Any], str]
+    blocks: Callable[[Any], Iterable[str]]
+    read: Callable[[Measurements], Any] = lambda measurements: measurements
+    facts: Callable[[Any], Mapping[str, Any]] = lambda values: values if isinstance(values, Mapping) else {}
+    answer: str = "{result}"
+    draw: Callable[[Measurements, Path], None] | None = None
+
+    def headline(self, measurements: Measurements) -> Headline:
+        """Make the row of the list of results."""
+        values = self.read(measurements)
+        fields = self._fields(values)
+        return Headline(self.question.format(**fields), self.answer.format(**fields))
+
+    def render(self, measurements: Measurements) -> list[str]:
+        """Make the blocks of the page, its title first."""
+        values = self.read(measurements)
+        fields = self._fields(values)
+        paragraphs = (one_paragraph(text.format(**fields)) for text in self.text.split("\n\n"))
+        return [f"# {self.title.format(**fields)}", *paragraphs, *self.blocks(values)]
+
+    def _fields(self, values: Any) -> dict[str, Any]:
+        result = self.result(values)
+        return {**self.facts(values), "result": result, "Result": result[0].upper() + result[1:]}
+
+
+def part(name: str) -> Callable[[Measurements], Any]:
+    """Read one part of the measurements."""
+    return itemgetter(name)
+
+
 class Headline(NamedTuple):
     """What a page answers, in one row of a table."""
 
@@ -52,15 +113,16 @@ class Headline(NamedTuple):
     result: str
 
 
-def page_module(name: str) -> ModuleType:
-    """The module that writes a page."""
-    return importlib.import_module(PAGES[name])
+def page_named(name: str) -> Page:
+    """Find the row of a page."""
+    page: Page = importlib.import_module(f"benchmarks.pages.{PAGES[name]}").PAGES[name]
+    return page
 
 
 def headline(name: str, folder: Path = RESULTS) -> Headline:
-    """Question and result of a page."""
+    """Read question and result of a page from what is stored."""
     measurements = read_measurements(name, folder)
-    question, result = page_module(name).headline(measurements)
+    question, result = page_named(name).headline(measurements)
     if name in TIMED:
         result = f"{result.rstrip('.')} ({_processors(measurements)})"
     return Headline(question, result)
@@ -69,21 +131,19 @@ def headline(name: str, folder: Path = RESULTS) -> Headline:
 def write_page(name: str, folder: Path = RESULTS) -> str:
     """Write a page, and its picture if it has one, from what is stored; gives back the text."""
     measurements = read_measurements(name, folder)
-    module = page_module(name)
     text = render(measurements)
     write_bytes(folder / f"{name}.md", text.encode())
-    if hasattr(module, "draw"):
-        module.draw(measurements, folder)
+    if draw := page_named(name).draw:
+        draw(measurements, folder)
     return text
 
 
 def render(measurements: Measurements) -> str:
-    """The text of a page."""
-    body = page_module(measurements.page).page(measurements).strip()
+    """Make the text of a page."""
+    title, *rest = page_named(measurements.page).render(measurements)
     if measurements.page in TIMED:
-        title, rest = body.split("\n\n", 1)
-        body = f"{title}\n\nMeasured on: {_processors(measurements)}.\n\n{rest}"
-    return "\n\n".join([body, *_notes(measurements), *_origins(measurements)]) + "\n"
+        rest = [f"Measured on: {_processors(measurements)}.", *rest]
+    return "\n\n".join([title, *rest, *_notes(measurements), *_origins(measurements)]).strip() + "\n"
 
 
 def _processors(measurements: Measurements) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.common.measurements import Measurements, Part
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.pages.page import Page
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.significance import Difference, correct_family, paired_test
 from components.metrics.table import get_metric
@@ -57,7 +58,7 @@ marked. The test set and the tests are those of the recognizers above. Oracle: o
 the five."""
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(measurements: Measurements) -> list[str]:
     """Transcripts, corrected ones, then translations."""
     results = measurements["recognizers"]
     best, setting = choose_on_val(results["val"])
@@ -67,8 +68,6 @@ def page(measurements: Measurements) -> str:
     rows = _rows(results["test"], "wer", [*systems, setting], best)
     translators = measurements["translators"]
     parts = [
-        "# Pools",
-        f"**{_result(measurements)}**",
         "## Three recognizers",
         one_paragraph(TRANSCRIPTS.format(setting=setting_text)),
         markdown_table(["system", "WER", f"against {NAMES[best]}", "p", "could see"], rows),
@@ -82,12 +81,7 @@ def page(measurements: Measurements) -> str:
         rows = _rows({**by_metric, **oracle}, metric, list(by_metric["statistics"]), "beam")
         label = get_metric(metric).label
         parts.append(markdown_table(["system", label, "against beam 5", "p", "could see"], rows))
-    return "\n\n".join(parts)
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "What do pools of systems gain over their best member?", _result(measurements)
+    return parts
 
 
 def _result(measurements: Measurements) -> str:
@@ -201,3 +195,15 @@ def _describe(difference: Difference) -> str:
 def _number(digits: str) -> str:
     """``0.5`` of ``05``."""
     return f"{digits[0]}.{digits[1:]}"
+
+
+PAGES = {
+    "pools": Page(
+        title="Pools",
+        question="What do pools of systems gain over their best member?",
+        result=_result,
+        text="**{result}**",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

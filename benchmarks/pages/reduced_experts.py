@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
+from benchmarks.common.seed_bootstrap import TwoLevelEstimate
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.pages.page import Page
 from benchmarks.quality.reduced_experts.domains import SENTENCES, TEST, VAL
 from benchmarks.quality.reduced_experts.graph import DRAWS, EXPERTS, KEPT, METHODS, TOP_K, TRANSLATED, WHOLE
 from benchmarks.quality.reduced_experts.study import MEASURES, RESAMPLES, Metric, Study
@@ -16,33 +18,20 @@ from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_plots import shorten_layer_name
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.null_distributions import correct_holm
-from components.metrics.statistics.seed_bootstrap import TwoLevelEstimate
 
 PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2
 LIMITS = """\
 One small model, upcycled so that each expert has a twin that began alike and can take over much of what
 it did, and far from converged on sentences. Few seeds say little about the spread of seeds: the 95%
-intervals of three cover 92 to 98% (docs/comparing.md). Nothing here is a verdict on models of billions of
-parameters, for which these measures were made."""
+intervals of three cover 92 to 98% (docs/evaluation/comparing.md). Nothing here is a verdict on models of
+billions of parameters, for which these measures were made."""
 SYSTEMS = (*METHODS, RANDOM)
 METRICS: dict[Metric, str] = {
     "loss": f"loss above that of all {EXPERTS}, nats a token",
     "bleu": f"BLEU above that of all {EXPERTS}",
 }
 """Metric -> what its axis shows."""
-PROTOCOL = """\
-`packaged:multi30k-en-de` (6.3 million parameters, 3+3 layers) and three models that were fine-tuned from
-it (to captions from German to English, to Tatoeba's everyday sentences, {sentences} pairs, and to these
-the other way) become {experts} experts in every layer, each model two, of which {top_k} compute a token;
-routers begin with texts of the four domains, and the model is trained on all of them for {steps} updates
-with each of {seeds} seeds (the dense models are shared). Importance is measured on {val} pairs of val,
-quality on {test} other pairs, as many of each domain: cross-entropy of the references (nats a token) and
-BLEU of greedy translations (cased, 13a), means over domains. *REAP*, *frequency* (of use) and
-*knock-out* keep the experts of each layer that have the most of it, *merged* makes alike ones one,
-*random* is {draws} draws of each seed; nothing is trained afterward. Differences are on the same texts,
-with 95% intervals over seeds and texts together ({resamples:,} resamples); where that holds zero, "seen"
-is the smallest true difference that such a test finds in 80% of cases."""
 RANKS = """\
 Spearman's correlation of what val says with what the test set loses (its first {texts} texts), 0 being
 chance. *Single experts*: the {experts} experts of a layer, each removed alone; mean over {layers} layers,
@@ -56,53 +45,43 @@ the domains, 0 to 1. *Matter*: of the experts of all seeds, those without which 
 falls beyond its 95% interval. Means over seeds."""
 
 
-def page(measurements: Measurements) -> str:
-    """The curve, the comparison with chance, domains, and what importance foretells."""
-    study = _study(measurements)
+def _facts(study: Study) -> dict[str, int]:
     counts: dict[str, int] = {"sentences": SENTENCES, "experts": EXPERTS, "top_k": TOP_K}
     counts |= {"val": VAL * len(study.domains), "test": TEST * len(study.domains), "draws": DRAWS}
-    counts |= {"steps": study.seeds[0]["steps"], "seeds": len(study.seeds), "resamples": RESAMPLES}
+    return counts | {"steps": study.seeds[0]["steps"], "seeds": len(study.seeds), "resamples": RESAMPLES}
+
+
+def _blocks(study: Study) -> list[str]:
+    """The curve, the comparison with chance, domains, and what importance foretells."""
     halves, texts = np.shape([each["log_likelihoods"] for each in study.seeds[0]["subsets"]])
     layers = len(study.seeds) * len(study.seeds[0]["trace"])
-    return "\n\n".join(
-        [
-            "# Quality against experts removed",
-            f"**{_result(study)}**",
-            one_paragraph(PROTOCOL.format(**counts)),
-            f"![loss and BLEU by experts kept]({PICTURE})",
-            "Bars are the intervals of the tables; those of *random* are left out.",
-            "## Do the experts differ?",
-            one_paragraph(DIFFER),
-            _layer_table(study),
-            "## Loss above that of all experts, nats a token",
-            _curve_table(study, "loss", KEPT, "{:+.3f}"),
-            "## BLEU, and its difference from that of all experts",
-            _curve_table(study, "bleu", TRANSLATED, "{:+.2f}"),
-            "## Against random removal",
-            "Loss less that of random removal of as many, nats a token; below zero is better. p, by Holm "
-            f"over the {len(METHODS)} methods, is of {HALF} experts kept, the comparison that was stated "
-            "before.",
-            _chance_table(study),
-            _halves(study),
-            _tokens(study),
-            f"## Domains, {HALF} experts kept",
-            f"Loss (nats a token) and BLEU of all {EXPERTS}, then the loss above it of fewer.",
-            _domain_table(study),
-            "## Does importance foretell what removing costs?",
-            one_paragraph(
-                RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF, texts=texts)
-            ),
-            _rank_table(study),
-            "## Limits",
-            one_paragraph(LIMITS),
-        ]
-    )
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    question = "What is lost with fewer experts, and does measured importance beat chance?"
-    return question, _result(_study(measurements))
+    ranks = RANKS.format(experts=EXPERTS, layers=layers, halves=halves, half=HALF, texts=texts)
+    return [
+        f"![loss and BLEU by experts kept]({PICTURE})",
+        "Bars are the intervals of the tables; those of *random* are left out.",
+        "## Do the experts differ?",
+        one_paragraph(DIFFER),
+        _layer_table(study),
+        "## Loss above that of all experts, nats a token",
+        _curve_table(study, "loss", KEPT, "{:+.3f}"),
+        "## BLEU, and its difference from that of all experts",
+        _curve_table(study, "bleu", TRANSLATED, "{:+.2f}"),
+        "## Against random removal",
+        "Loss less that of random removal of as many, nats a token; below zero is better. p, by Holm "
+        f"over the {len(METHODS)} methods, is of {HALF} experts kept, the comparison that was stated "
+        "before.",
+        _chance_table(study),
+        _halves(study),
+        _tokens(study),
+        f"## Domains, {HALF} experts kept",
+        f"Loss (nats a token) and BLEU of all {EXPERTS}, then the loss above it of fewer.",
+        _domain_table(study),
+        "## Does importance foretell what removing costs?",
+        one_paragraph(ranks),
+        _rank_table(study),
+        "## Limits",
+        one_paragraph(LIMITS),
+    ]
 
 
 def draw(measurements: Measurements, folder: Path) -> None:
@@ -246,3 +225,31 @@ def _better_than_chance(study: Study) -> str:
         "not told from chance": [name for name in tests if name not in clear],
     }
     return "; ".join(f"{verdict}: {', '.join(names)}" for verdict, names in groups.items() if names)
+
+
+PAGES = {
+    "reduced-experts": Page(
+        title="Quality against experts removed",
+        question="What is lost with fewer experts, and does measured importance beat chance?",
+        read=_study,
+        facts=_facts,
+        result=_result,
+        text="""\
+**{result}**
+
+`packaged:multi30k-en-de` (6.3 million parameters, 3+3 layers) and three models that were fine-tuned from
+it (to captions from German to English, to Tatoeba's everyday sentences, {sentences} pairs, and to these
+the other way) become {experts} experts in every layer, each model two, of which {top_k} compute a token;
+routers begin with texts of the four domains, and the model is trained on all of them for {steps} updates
+with each of {seeds} seeds (the dense models are shared). Importance is measured on {val} pairs of val,
+quality on {test} other pairs, as many of each domain: cross-entropy of the references (nats a token) and
+BLEU of greedy translations (cased, 13a), means over domains. *REAP*, *frequency* (of use) and
+*knock-out* keep the experts of each layer that have the most of it, *merged* makes alike ones one,
+*random* is {draws} draws of each seed; nothing is trained afterward. Differences are on the same texts,
+with 95% intervals over seeds and texts together ({resamples:,} resamples); where that holds zero, "seen"
+is the smallest true difference that such a test finds in 80% of cases.""",
+        blocks=_blocks,
+        draw=draw,
+    ),
+}
+"""Page -> its row."""

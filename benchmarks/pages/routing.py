@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_share, markdown_table, one_paragraph
+from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
 from components.routing.cost_quality import trace_curve
@@ -25,15 +26,6 @@ TITLES = {
     "tiny.en to base": "Whisper tiny.en, the doubtful ones to base",
     "greedy to ensemble": "Greedy translation, the doubtful ones to an ensemble",
 }
-PROTOCOL = """\
-Speech: the 1,000 captions of test_2016_flickr, spoken by two voices of Festival Lite in turn, each
-without noise and with pink noise at 10 and 5 dB. Text: the same captions; the ensemble is the packaged
-model with seeds 1 and 5 of `python -m benchmarks.claims run seeds`. Estimators (expected WER, expected
-chrF) were fitted on val: 300 captions spoken in the same way; its 1,014 texts. *Gained*: the share of
-what escalating everything gains, at {share:.0%} escalated, the most doubtful by the number first; in
-brackets 95% of 2,000 resamples of captions. *Random*: the same share drawn at random, 95% of 1,000 draws.
-*Area*: between the curve and random routing, as a share of that between an oracle that knows the gains
-and random."""
 GUARANTEE = """\
 `guarantee: {{risk: {risk}, confidence: {confidence}, bad: "wer > {bad}"}}`: at most {risk:.0%} of all
 utterances stay with tiny.en although more than {bad:.0%} of their words are wrong. {splits:,} times the
@@ -44,46 +36,38 @@ is seen through a second sample, which has too many bad ones just where the firs
 share of splits in which it is seen to hold is lower."""
 
 
-def page(measurements: Measurements) -> str:
+class Study(NamedTuple):
+    """What was measured, and what the guarantee gave."""
+
+    measurements: Measurements
+    recordings: Mapping[str, Any]
+    verification: Verification
+
+    @classmethod
+    def read(cls, measurements: Measurements) -> Study:
+        """Take the recordings and verify their guarantee."""
+        recordings = measurements["tiny.en to base"]
+        return cls(measurements, recordings, verify_guarantee(recordings, best_signal(recordings)))
+
+
+def _blocks(study: Study) -> list[str]:
     """Both pairs of rungs, then the guarantee."""
-    recordings = measurements["tiny.en to base"]
-    verification = verify_guarantee(recordings, best_signal(recordings))
-    parts = [
-        "# Routing by confidence",
-        f"**{_result(recordings, verification)}**",
-        one_paragraph(PROTOCOL.format(share=SHARE)),
-    ]
-    header = [
-        "signal",
-        "cheap",
-        f"{SHARE:.0%} escalated",
-        "all escalated",
-        "gained",
-        "random",
-        "oracle",
-        "area",
-    ]
+    escalated = ("cheap", f"{SHARE:.0%} escalated", "all escalated")
+    header = ["signal", *escalated, "gained", "random", "oracle", "area"]
+    blocks = []
     for part, title in TITLES.items():
-        if part in measurements:
-            results = measurements[part]
+        if part in study.measurements:
+            results = study.measurements[part]
             rows = [_row(name, results) for name in results["doubts"]]
             n = f"{len(results['groups']):,} of {results['n_total']:,} utterances"
             n += f"; {results['metric']} of the corpus."
-            parts += [f"## {title}", n, markdown_table(header, rows)]
-    parts += ["## The guarantee", *_guarantee(recordings, verification)]
-    return "\n\n".join(parts)
+            blocks += [f"## {title}", n, markdown_table(header, rows)]
+    return [*blocks, "## The guarantee", *_guarantee(study.recordings, study.verification)]
 
 
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    results = measurements["tiny.en to base"]
-    verification = verify_guarantee(results, best_signal(results))
-    return "What does routing by a confidence gain?", _result(results, verification)
-
-
-def _result(results: Mapping[str, Any], verification: Verification) -> str:
-    low, value, high = gained_shares(results, best_signal(results))
-    of_all, of_others = verification.count_held()
+def _result(study: Study) -> str:
+    low, value, high = gained_shares(study.recordings, best_signal(study.recordings))
+    of_all, of_others = study.verification.count_held()
     return (
         f"With {SHARE:.0%} of the recordings sent from tiny.en to base, {value:.0%} ({low:.0%} to "
         f"{high:.0%}) of what base gains is gained; a guarantee of {CONFIDENCE:.0%} held in "
@@ -210,3 +194,27 @@ def _mean_and_most(risks: FloatArray) -> list[str]:
 
 def _plain(name: str) -> str:
     return name.replace("_", " ")
+
+
+PAGES = {
+    "routing": Page(
+        title="Routing by confidence",
+        question="What does routing by a confidence gain?",
+        read=Study.read,
+        facts=lambda study: {"share": SHARE},
+        result=_result,
+        text="""\
+**{result}**
+
+Speech: the 1,000 captions of test_2016_flickr, spoken by two voices of Festival Lite in turn, each
+without noise and with pink noise at 10 and 5 dB. Text: the same captions; the ensemble is the packaged
+model with seeds 1 and 5 of `python -m benchmarks.claims run seeds`. Estimators (expected WER, expected
+chrF) were fitted on val: 300 captions spoken in the same way; its 1,014 texts. *Gained*: the share of
+what escalating everything gains, at {share:.0%} escalated, the most doubtful by the number first; in
+brackets 95% of 2,000 resamples of captions. *Random*: the same share drawn at random, 95% of 1,000 draws.
+*Area*: between the curve and random routing, as a share of that between an oracle that knows the gains
+and random.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.common.tables import markdown_table
+from benchmarks.pages.page import Page, part
 from benchmarks.system.simulation import (
     STAGES,
     Basis,
@@ -20,39 +21,23 @@ from benchmarks.system.simulation import (
 HOURS = (10, 100, 10_000)
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 PICTURE = "scaling.png"
-PROTOCOL = """\
-Whisper base greedy and the packaged English-German model (beam 5) on the sample set repeated ({items}
-utterances, {audio:.0f} s of audio), Dask workers with one thread each, one round. Wall seconds of the
-stage's task from its start to its seal; starting the cluster is not in them, loading a model in each worker
-is. Predicted: the simulation below, given the shard times, loading and driver seconds of one worker."""
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What was measured, what the simulation goes on, and what it says."""
-    runs = measurements["runs"]
     basis = basis_from_measurements(runs[0])
     curves = simulate_curves(basis)
-    return "\n\n".join(
-        [
-            "# How throughput grows with workers",
-            f"{_result(runs)}.",
-            one_paragraph(PROTOCOL.format(items=runs[0]["items"], audio=runs[0]["audio"])),
-            _measured_table(runs),
-            "The simulation goes on what was measured at one worker:",
-            _basis_table(basis),
-            "Simulated: times real time by workers (both stages, one after the other).",
-            markdown_table(
-                ["hours of audio", *map(str, WORKERS)],
-                [[f"{hours:,}", *(f"{value:,.0f}" for value in curve)] for hours, curve in curves.items()],
-            ),
-            f"![times real time by workers]({PICTURE})",
-        ]
-    )
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "What do more machines bring?", _result(measurements["runs"])
+    return [
+        _measured_table(runs),
+        "The simulation goes on what was measured at one worker:",
+        _basis_table(basis),
+        "Simulated: times real time by workers (both stages, one after the other).",
+        markdown_table(
+            ["hours of audio", *map(str, WORKERS)],
+            [[f"{hours:,}", *(f"{value:,.0f}" for value in curve)] for hours, curve in curves.items()],
+        ),
+        f"![times real time by workers]({PICTURE})",
+    ]
 
 
 def simulate_curves(basis: Basis) -> dict[int, list[float]]:
@@ -117,3 +102,24 @@ def _basis_table(basis: Basis) -> str:
     }
     cells = [[name, *(f"{row[stage]:.4f}" for stage in STAGES)] for name, row in rows.items()]
     return markdown_table(["", *STAGES], cells)
+
+
+PAGES = {
+    "scaling": Page(
+        title="How throughput grows with workers",
+        question="What do more machines bring?",
+        read=part("runs"),
+        facts=lambda runs: {"items": runs[0]["items"], "audio": runs[0]["audio"]},
+        result=_result,
+        text="""\
+{result}.
+
+Whisper base greedy and the packaged English-German model (beam 5) on the sample set repeated ({items}
+utterances, {audio:.0f} s of audio), Dask workers with one thread each, one round. Wall seconds of the
+stage's task from its start to its seal; starting the cluster is not in them, loading a model in each worker
+is. Predicted: the simulation below, given the shard times, loading and driver seconds of one worker.""",
+        blocks=_blocks,
+        draw=draw,
+    ),
+}
+"""Page -> its row."""

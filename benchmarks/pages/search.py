@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.common.tables import markdown_table
+from benchmarks.pages.page import Page, part
 from benchmarks.quality import repeated_searches
 from benchmarks.quality.search import SNR_DB
 
@@ -21,73 +21,38 @@ NAMES = {
     "tpe, 3 rungs": "TPE, 3 rungs",
     "each stage alone": "each stage alone (TPE)",
 }
-PROTOCOL = """\
-A routed cascade: Whisper tiny.en, the least sure recordings to Whisper base, then the packaged
-translator. Varied: the share that goes to base ({budgets}), base's beam (1, 5), the translator's beam
-({beams}) and its length penalty ({penalties}): {settings} pipelines. Before any search: {written}.
-Speech: captions of Multi30k by two voices of Festival Lite in turn with pink noise at {snr:g} dB;
-{n_search} of val to search on, {n_confirm} of test_2016_flickr that no search sees. Every pipeline was
-computed once on both; a search asks the table. Each of {repeats} repetitions has a seed, and draws as
-many utterances with replacement from both sets. Tries are different pipelines beside the one as written.
-*Each stage alone*: half of the tries choose the recognizers by WER, the other half the translator by the
-BLEU of correct transcripts. *Rungs*: half, then twice as many utterances each time. In brackets 95% of
-{resamples:,} resamples of the repetitions; they share the two sets, so this is the spread of searches,
-not of data."""
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(results: Mapping[str, Any]) -> list[str]:
     """One objective, then the front of two."""
-    results = measurements["searches"]
-    return "\n\n".join(
-        [
-            "# Search over a pipeline",
-            f"**{_result(results)}**",
-            one_paragraph(_protocol(results)),
-            "## BLEU, at equal tries",
-            "*Below the best*: BLEU on the search data that the best of all pipelines has more. *Gain*: of "
-            "the chosen pipeline over the one as written. *Optimism*: gain on search data minus gain on "
-            "unseen data.",
-            markdown_table(
-                [
-                    "tries",
-                    "method",
-                    "below the best",
-                    "gain, searched",
-                    "gain, unseen",
-                    "optimism",
-                    "utterances",
-                ],
-                _method_rows(results),
-            ),
-            "*Utterances*: how many pipelines' worth of the search data were computed.",
-            "## BLEU and seconds, at equal tries",
-            "The share of the area under the front of all pipelines that the search's front has.",
-            markdown_table(["tries", *(NAMES[name] for name in results["fronts"])], _front_rows(results)),
-        ]
-    )
+    gains = ("gain, searched", "gain, unseen", "optimism")
+    return [
+        "## BLEU, at equal tries",
+        "*Below the best*: BLEU on the search data that the best of all pipelines has more. *Gain*: of "
+        "the chosen pipeline over the one as written. *Optimism*: gain on search data minus gain on "
+        "unseen data.",
+        markdown_table(["tries", "method", "below the best", *gains, "utterances"], _method_rows(results)),
+        "*Utterances*: how many pipelines' worth of the search data were computed.",
+        "## BLEU and seconds, at equal tries",
+        "The share of the area under the front of all pipelines that the search's front has.",
+        markdown_table(["tries", *(NAMES[name] for name in results["fronts"])], _front_rows(results)),
+    ]
 
 
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "What does a search over a pipeline gain, and how much is chance?", _result(
-        measurements["searches"]
-    )
-
-
-def _protocol(results: Mapping[str, Any]) -> str:
+def _facts(results: Mapping[str, Any]) -> dict[str, Any]:
     space, written = repeated_searches.SPACE, repeated_searches.WRITTEN
-    return PROTOCOL.format(
-        budgets=", ".join(f"{share:.0%}" for share in space["doubt.budget"]),
-        beams=", ".join(map(str, space["de.beam_size"])),
-        penalties=", ".join(f"{value:g}" for value in space["de.length_penalty"]),
-        settings=results["settings"],
-        written=", ".join(f"{name} {value:g}" for name, value in written.items()),
-        snr=SNR_DB,
-        n_search=results["n"][0],
-        n_confirm=results["n"][1],
-        repeats=len(results["best"]),
-        resamples=RESAMPLES,
-    )
+    return {
+        "budgets": ", ".join(f"{share:.0%}" for share in space["doubt.budget"]),
+        "beams": ", ".join(map(str, space["de.beam_size"])),
+        "penalties": ", ".join(f"{value:g}" for value in space["de.length_penalty"]),
+        "settings": results["settings"],
+        "written": ", ".join(f"{name} {value:g}" for name, value in written.items()),
+        "snr": SNR_DB,
+        "n_search": results["n"][0],
+        "n_confirm": results["n"][1],
+        "repeats": len(results["best"]),
+        "resamples": RESAMPLES,
+    }
 
 
 def _result(results: Mapping[str, Any]) -> str:
@@ -138,3 +103,30 @@ def _front_rows(results: Mapping[str, Any]) -> list[Sequence[str]]:
         [tries, *(f"{np.mean(by_tries[tries]):.3f}" for by_tries in results["fronts"].values())]
         for tries in results["fronts"]["random"]
     ]
+
+
+PAGES = {
+    "search": Page(
+        title="Search over a pipeline",
+        question="What does a search over a pipeline gain, and how much is chance?",
+        read=part("searches"),
+        facts=_facts,
+        result=_result,
+        text="""\
+**{result}**
+
+A routed cascade: Whisper tiny.en, the least sure recordings to Whisper base, then the packaged
+translator. Varied: the share that goes to base ({budgets}), base's beam (1, 5), the translator's beam
+({beams}) and its length penalty ({penalties}): {settings} pipelines. Before any search: {written}.
+Speech: captions of Multi30k by two voices of Festival Lite in turn with pink noise at {snr:g} dB;
+{n_search} of val to search on, {n_confirm} of test_2016_flickr that no search sees. Every pipeline was
+computed once on both; a search asks the table. Each of {repeats} repetitions has a seed, and draws as
+many utterances with replacement from both sets. Tries are different pipelines beside the one as written.
+*Each stage alone*: half of the tries choose the recognizers by WER, the other half the translator by the
+BLEU of correct transcripts. *Rungs*: half, then twice as many utterances each time. In brackets 95% of
+{resamples:,} resamples of the repetitions; they share the two sets, so this is the spread of searches,
+not of data.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.common.tables import markdown_table
+from benchmarks.pages.page import Page
 
 BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
@@ -16,27 +17,17 @@ FASTER = "faster-whisper float32 batched, greedy"
 BAR, FASTER_BAR, BEAM_BAR = 2.3, 0.95, 6
 PARTS = {"1 thread": "CPU s", "2 threads": "wall s"}
 """Part -> what its clock counts."""
-PROTOCOL = """\
-The same English recordings in two forms: as they are, and joined to one with 0.6 s between them (those with
-a transcript). Batches of 8. CPU s: the process, on one thread; wall s: on two threads. Medians over rounds
-in which the systems took turns; *times faster* is the median of the ratios to the first row, round by
-round. **What has one round only is rough.** WER in percent, Whisper's English normalizer."""
 Systems = Mapping[str, Mapping[str, Any]]
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(measurements: Measurements) -> list[str]:
     """One table for each form of the recordings."""
     parts = {name: measurements[name] for name in PARTS if name in measurements}
-    blocks = ["# Recognition, Whisper base: speed", f"{_result(measurements)}.", one_paragraph(PROTOCOL)]
+    blocks = []
     for number, form in enumerate(next(iter(parts.values()))["forms"]):
         columns = {PARTS[name]: part["forms"][number]["systems"] for name, part in parts.items()}
         blocks += [f"## {form['title']}", _table(columns), *_bars(columns), *_unlike(form["systems"])]
-    return "\n\n".join(blocks)
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "How fast is it on a CPU?", _result(measurements)
+    return blocks
 
 
 def _result(measurements: Measurements) -> str:
@@ -103,3 +94,21 @@ def _unlike(systems: Systems) -> Sequence[str]:
         f"The WERs of openai-whisper, Antiphon and faster-whisper differ here ({listed}): the times are "
         "those of different outputs. [Long audio](long-audio.md) has several orders of such recordings."
     ]
+
+
+PAGES = {
+    "speed-recognition": Page(
+        title="Recognition, Whisper base: speed",
+        question="How fast is it on a CPU?",
+        result=_result,
+        text="""\
+{result}.
+
+The same English recordings in two forms: as they are, and joined to one with 0.6 s between them (those with
+a transcript). Batches of 8. CPU s: the process, on one thread; wall s: on two threads. Medians over rounds
+in which the systems took turns; *times faster* is the median of the ratios to the first row, round by
+round. **What has one round only is rough.** WER in percent, Whisper's English normalizer.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

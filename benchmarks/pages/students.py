@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
+from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
+from benchmarks.common.tables import format_interval, format_p_value, markdown_table
 from benchmarks.common.text_statistics import read_statistics
+from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.null_distributions import correct_holm
-from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 from components.routing.rung_outputs import RungOutputs
 
@@ -23,19 +24,6 @@ METRICS = {"chrf": "chrF", "bleu": "BLEU"}
 STUDENT, TEACHER, GREEDY = "student", "teacher", "teacher, greedy"
 TIMED = "log-probability"
 """The signal whose escalated captions were timed."""
-PROTOCOL = """\
-The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). A student has 3+1 of its layers, learned its
-translations of {captions} training captions (sequence level, {steps:,} updates) and translates greedily;
-{seeds} trainings that differ in their seed. Routes are learned on val (1,014 captions) for a budget and
-applied to test_2016_flickr, on which nothing was chosen, so the share that escalates there is near the
-budget, not equal to it. *Log-probability* is the mean of the student's tokens, *predicted gain* a ridge
-regression of three numbers of its output. Scores are those of the corpus, means over seeds (and their
-range). Differences are on the same captions, with 95% intervals over seeds and captions together
-({resamples:,} resamples), p by Holm over the rows of a column. *Against random*: chrF less that of as many
-captions that are drawn at random. *Oracle* knows what each caption's chrF gains. *Gained* is the share of
-the teacher's chrF above the student's. Seconds are CPU seconds of one thread for the test set, medians of
-rounds in one process, of the first seed's student: for all captions, and of the teacher for those that
-escalate (those of the greedy teacher and of *predicted gain* in proportion to the captions)."""
 
 
 class Route(NamedTuple):
@@ -112,34 +100,24 @@ class Study:
         return self.seconds[STUDENT] + self.seconds[route.to] * share
 
 
-def page(measurements: Measurements) -> str:
-    """The systems, then the routes."""
-    study = Study(measurements)
+def _facts(study: Study) -> dict[str, Any]:
     first = study.seeds[0]
-    n = len(first["statistics"]["chrf"]["ids"])
     captions = "all 29,000" if first["captions"] is None else f"{first['captions']:,}"
     counts = {"captions": captions, "steps": first["steps"], "seeds": len(study.seeds)}
+    return {**counts, "n": len(first["statistics"]["chrf"]["ids"]), "resamples": RESAMPLES}
+
+
+def _blocks(study: Study) -> list[str]:
+    """The systems, then the routes."""
     header = ("seconds", *METRICS.values())
     against = "against the greedy teacher, chrF"
     columns = ("to", "decided by", "budget", "escalated", *header, "gained", "against random, chrF", against)
-    return "\n\n".join(
-        [
-            "# Students, and a route back to their teacher",
-            f"**{_result(study)}**",
-            one_paragraph(PROTOCOL.format(resamples=RESAMPLES, **counts)),
-            f"{n:,} of {n:,} captions.",
-            markdown_table(("system", *header, against), _system_rows(study)),
-            markdown_table((*columns, "oracle, chrF"), _route_rows(study)),
-            "What the routes said of themselves on val, seed by seed:",
-            "\n".join(f"- {note}" for s in study.seeds for note in s["notes"] if "-30--fit: area" in note),
-        ]
-    )
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    question = "What does a student with a route back to its teacher cost and give?"
-    return question, _result(Study(measurements))
+    return [
+        markdown_table(("system", *header, against), _system_rows(study)),
+        markdown_table((*columns, "oracle, chrF"), _route_rows(study)),
+        "What the routes said of themselves on val, seed by seed:",
+        "\n".join(f"- {note}" for s in study.seeds for note in s["notes"] if "-30--fit: area" in note),
+    ]
 
 
 def _result(study: Study) -> str:
@@ -211,3 +189,33 @@ def _score(metric: str, rows: FloatArray) -> str:
     values = get_metric(metric).score(rows.sum(1))
     spread = f" ({values.min():.1f} to {values.max():.1f})" if len(values) > 1 else ""
     return f"{values.mean():.2f}{spread}"
+
+
+PAGES = {
+    "students": Page(
+        title="Students, and a route back to their teacher",
+        question="What does a student with a route back to its teacher cost and give?",
+        read=Study,
+        facts=_facts,
+        result=_result,
+        text="""\
+**{result}**
+
+The teacher is `packaged:multi30k-en-de` (3+3 layers, beam 5). A student has 3+1 of its layers, learned its
+translations of {captions} training captions (sequence level, {steps:,} updates) and translates greedily;
+{seeds} trainings that differ in their seed. Routes are learned on val (1,014 captions) for a budget and
+applied to test_2016_flickr, on which nothing was chosen, so the share that escalates there is near the
+budget, not equal to it. *Log-probability* is the mean of the student's tokens, *predicted gain* a ridge
+regression of three numbers of its output. Scores are those of the corpus, means over seeds (and their
+range). Differences are on the same captions, with 95% intervals over seeds and captions together
+({resamples:,} resamples), p by Holm over the rows of a column. *Against random*: chrF less that of as many
+captions that are drawn at random. *Oracle* knows what each caption's chrF gains. *Gained* is the share of
+the teacher's chrF above the student's. Seconds are CPU seconds of one thread for the test set, medians of
+rounds in one process, of the first seed's student: for all captions, and of the teacher for those that
+escalate (those of the greedy teacher and of *predicted gain* in proportion to the captions).
+
+{n:,} of {n:,} captions.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

@@ -7,6 +7,7 @@ import statistics
 from benchmarks.common.cpu_timer import ratio_to_best
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table, one_paragraph
+from benchmarks.pages.page import Page
 
 OPENAI, ANTIPHON = "openai-whisper", "Antiphon"
 OPENAI_WORDS, ANTIPHON_WORDS = "openai-whisper, word timestamps", "Antiphon, word times"
@@ -15,17 +16,12 @@ LIMITS = (0.0, 0.02, 0.06, 0.1)
 """Seconds by which a word may be off."""
 Words = list[tuple[str, float, float]]
 """Text, start and end in seconds of each word."""
-PROTOCOL = """\
-Human recordings (tiny.en: the English ones), language given, greedy, float32, one thread. openai-whisper:
-`transcribe(word_timestamps=True, condition_on_previous_text=False)`. Compared are recordings in which both
-write the same words; a word counts with the larger of the differences of its start and its end. *All of the
-padding*: `padding_stride=1`."""
 COSTS = """\
 What it costs: CPU seconds for a few of the recordings with word times; *ratio*: to the same without them.
 Antiphon: median of {ours} rounds in which both ran one after the other; openai-whisper: {theirs}."""
 
 
-def page(measurements: Measurements) -> str:
+def _blocks(measurements: Measurements) -> list[str]:
     """How near the times are, then their cost."""
     rows = [
         [model, way, *_cells(compare(words[OPENAI], words[way]))]
@@ -38,21 +34,11 @@ def page(measurements: Measurements) -> str:
     limits = ["equal", *(f"within {round(1000 * limit)} ms" for limit in LIMITS[1:])]
     header = ["model", "recordings", "Antiphon, s", "ratio", "openai-whisper, s", "ratio"]
     theirs = "one round" if rounds[OPENAI] == 1 else f"{rounds[OPENAI]} rounds"
-    return "\n\n".join(
-        [
-            "# Word times beside openai-whisper's",
-            f"**Word times are {_result(measurements)}.**",
-            one_paragraph(PROTOCOL),
-            markdown_table(["model", "padding", "same words", "words", *limits, "largest, s"], rows),
-            one_paragraph(COSTS.format(ours=rounds[ANTIPHON], theirs=theirs)),
-            markdown_table(header, [_cost_row(model, cost) for model, cost in costs.items()]),
-        ]
-    )
-
-
-def headline(measurements: Measurements) -> tuple[str, str]:
-    """The row of the list of results."""
-    return "Are word times those of openai-whisper?", _result(measurements)
+    return [
+        markdown_table(["model", "padding", "same words", "words", *limits, "largest, s"], rows),
+        one_paragraph(COSTS.format(ours=rounds[ANTIPHON], theirs=theirs)),
+        markdown_table(header, [_cost_row(model, cost) for model, cost in costs.items()]),
+    ]
 
 
 def compare(theirs: dict[str, Words], ours: dict[str, Words]) -> tuple[int, int, list[float]]:
@@ -99,3 +85,21 @@ def _result(measurements: Measurements) -> str:
         f"within {1000 * largest:.0f} ms of openai-whisper's for {' and '.join(parts)}, and {min(equal):.0%} "
         f"are equal; word times cost {min(ratios):.0%} to {max(ratios):.0%} of a recognition"
     )
+
+
+PAGES = {
+    "word-times": Page(
+        title="Word times beside openai-whisper's",
+        question="Are word times those of openai-whisper?",
+        result=_result,
+        text="""\
+**Word times are {result}.**
+
+Human recordings (tiny.en: the English ones), language given, greedy, float32, one thread. openai-whisper:
+`transcribe(word_timestamps=True, condition_on_previous_text=False)`. Compared are recordings in which both
+write the same words; a word counts with the larger of the differences of its start and its end. *All of the
+padding*: `padding_stride=1`.""",
+        blocks=_blocks,
+    ),
+}
+"""Page -> its row."""

@@ -12,7 +12,7 @@ from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
-from benchmarks.pages.arithmetic import DTYPES, ENSEMBLE, MODEL, ONE
+from benchmarks.pages.translation import DTYPES, ENSEMBLE, MODEL, ONE
 from components import data
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble

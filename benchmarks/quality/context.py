@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from benchmarks.common.measurements import read_measurements
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
-from benchmarks.pages.context import NONE, SYSTEMS
 from benchmarks.pages.long_recording import WHOLE
+from benchmarks.pages.translation import NONE, SYSTEMS
 from benchmarks.quality.long_recording import draw_order, load_captions
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig

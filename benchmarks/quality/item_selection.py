@@ -1,7 +1,8 @@
 """What the choice of a campaign's items is worth: systems ranked by few items and by all of them.
 
-`python -m benchmarks.quality.item_selection COMPARISON --store STORE` prints a table (docs/judgements.md).
-Items are chosen by chrF, as `antiphon campaign` does; in the place of people TER judges: nobody was asked.
+`python -m benchmarks.quality.item_selection COMPARISON --store STORE` prints a table
+(docs/evaluation/judgements.md). Items are chosen by chrF, as `antiphon campaign` does; in the place of
+people TER judges: nobody was asked.
 """
 
 from __future__ import annotations

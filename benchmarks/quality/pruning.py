@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.pages.pruning import DENSE
+from benchmarks.pages.translation import DENSE
 from components import data
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of

@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.pages.speed_report import OPEN, SEARCH
+from benchmarks.pages.running import OPEN, SEARCH
 
 PAGE = "speed-report"
 PATIENCE = 120.0

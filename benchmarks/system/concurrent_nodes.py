@@ -18,7 +18,7 @@ from flows.server import settings  # noqa: F401 - before Prefect is imported
 from prefect import flow  # isort: skip
 
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.pages.following import ONE, ROW, SIDE
+from benchmarks.pages.running import ONE, ROW, SIDE
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from components.records import Utterance
 from components.text.languages import without_spaces
-from components.text.text_normalization import get_normalizer
+from components.text.normalization.text_normalization import get_normalizer
 
 
 @dataclass(frozen=True)

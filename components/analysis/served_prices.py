@@ -58,4 +58,4 @@ def read_prices() -> dict[str, Price]:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise ConfigError(f"{VARIABLE}: {path}: {where}: {fault['msg']} (docs/served.md)") from None
+        raise ConfigError(f"{VARIABLE}: {path}: {where}: {fault['msg']} (docs/families/served.md)") from None

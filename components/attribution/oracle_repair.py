@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from components.text.alignment import Edit, align
 from components.text.function_words import is_content_word
 from components.text.languages import without_spaces
-from components.text.text_normalization import get_normalizer
+from components.text.normalization.text_normalization import get_normalizer
 
 FORM = "form"
 WORD_ERRORS = tuple(

@@ -52,7 +52,7 @@ class ComparisonSettings(BaseModel):
         ("bleu", "chrf", "wer"),
         title="Metrics",
         description="scores to compare, the one that ranks first; TER is slow on large sets; models compute "
-        "others, such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
+        "others, such as comet:hub:Unbabel/wmt22-comet-da (docs/evaluation/metrics.md)",
     )
     ranking: str | None = Field(
         None,

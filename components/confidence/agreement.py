@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rapidfuzz.distance import LCSseq, Levenshtein
 
-from components.text.text_normalization import word_key
+from components.text.normalization.text_normalization import word_key
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.chrf import CHRF

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from components.text.alignment import align
 
 if TYPE_CHECKING:
-    from components.text.text_normalization import Normalizer
+    from components.text.normalization.text_normalization import Normalizer
 
 
 def label_words(text: str, reference: str, normalizer: Normalizer) -> list[bool]:

@@ -95,7 +95,7 @@ def find_endpoint(name: str) -> Endpoint:
     if not fields.get("url"):
         raise ConfigError(
             f"served:{name}: expected the address of its endpoint, found none; set {PREFIX}_URL or "
-            f"{variable_of(name, 'url')} (docs/served.md)"
+            f"{variable_of(name, 'url')} (docs/families/served.md)"
         )
     _check_url(name, str(fields["url"]))
     if isinstance(key := fields.get("key"), str):
@@ -105,7 +105,7 @@ def find_endpoint(name: str) -> Endpoint:
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise ConfigError(f"served:{name}: {where}: {fault['msg']}; see docs/served.md") from None
+        raise ConfigError(f"served:{name}: {where}: {fault['msg']}; see docs/families/served.md") from None
 
 
 def _read_fields(name: str) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _read_block(name: str, variable: str) -> dict[str, Any]:
     if values is None:
         raise ConfigError(
             f"served:{name}: expected the Prefect Secret block {block!r} of {variable}, found none; make it "
-            "(docs/served.md), or set the address in the environment"
+            "(docs/families/served.md), or set the address in the environment"
         )
     if unknown := sorted(set(values) - set(FIELDS)):
         raise ConfigError(

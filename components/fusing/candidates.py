@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from components.ensembling.output_level.voting.words import split_units
 from components.records import NBest
-from components.text.text_normalization import word_key
+from components.text.normalization.text_normalization import word_key
 
 
 def collect_texts(nbests: Sequence[NBest], limit: int) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from components.ensembling.output_level.voting.words import split_units
 from components.fusing.candidates import edit_distance
-from components.text.text_normalization import word_key
+from components.text.normalization.text_normalization import word_key
 
 MARKS = re.compile(r"</?(?:candidates|source)>|(?:^|\s)candidates?\s*(?:\d+\s*)?:", re.IGNORECASE)
 NUMBERED = re.compile(r"^\s*\d{1,2}\s*[.):]\s")

@@ -11,7 +11,7 @@ from components.errors import ConfigError
 from components.text.languages import two_letters_of, without_spaces
 
 if TYPE_CHECKING:
-    from components.text.text_normalization import Normalizer
+    from components.text.normalization.text_normalization import Normalizer
 
 BY_LANGUAGE: Final = "by-language"
 """``whisper-english`` for English, ``basic-no-spaces`` without spaces between words, else ``basic``."""
@@ -45,7 +45,7 @@ def normalizer_for(language: str, name: str = BY_LANGUAGE) -> Normalizer:
     Raises:
         ConfigError: there is none of that name.
     """
-    from components.text.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
+    from components.text.normalization.text_normalization import get_normalizer  # noqa: PLC0415 - 0.1 s, when something is scored
 
     code = two_letters_of(language)
     is_english = code == "en"
@@ -79,8 +79,8 @@ def libraries_of_normalizer(name: str) -> tuple[str, ...]:
 
 
 def _open_asr_of(language: str) -> Normalizer:
-    from components.text.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
-    from components.text.text_normalization import get_normalizer  # noqa: PLC0415
+    from components.text.normalization.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
+    from components.text.normalization.text_normalization import get_normalizer  # noqa: PLC0415
 
     row, function = get_normalizer("open-asr-multilingual"), OpenAsrMultilingual(language)
     return replace(row, function=function, signature=f"{row.signature}{function.signature}")

@@ -7,7 +7,7 @@
 ``onnx:FOLDER``              a model of onnx-asr
 ``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
-``served:NAME``              one behind an OpenAI-compatible endpoint; it has no files here (docs/served.md)
+``served:NAME``              one behind an OpenAI-compatible endpoint (docs/families/served.md)
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``
 a path                       a transformers or CTranslate2 folder; a COMET or MetricX checkpoint's folder; a
                              Whisper .pt, .safetensors or .gguf file

@@ -107,7 +107,7 @@ def validate(row: NeuralMetric, checkpoint: Checkpoint) -> None:
         return
     raise ModelError(
         f"{row.name}: expected a model such as {row.example.partition(':')[2]}, found {checkpoint.reference} "
-        f"({kind}); other models of this family have other names, see docs/metrics.md"
+        f"({kind}); other models of this family have other names, see docs/evaluation/metrics.md"
     )
 
 

@@ -144,7 +144,8 @@ def _wrong_model(name: str, model: str, architecture: str = "") -> ConfigError:
     if reader:
         advice = f"leave backend out, or set backend: {reader}"
     elif architecture:
-        advice = "none of the backends reads it (docs/recognizers.md lists the families): use another model"
+        families = "docs/families/recognizers.md lists the families"
+        advice = f"none of the backends reads it ({families}): use another model"
     else:
         advice = "leave backend out, or set one that reads the model"
     return ConfigError(f"backend {name}: expected {BACKENDS[name].reads}, found {model}; {advice}")

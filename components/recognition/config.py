@@ -110,7 +110,7 @@ class RecognitionConfig(StageSettings):
         "= Parakeet RNN-T and TDT; seq2seq = other encoder-decoders (Moonshine, SeamlessM4T, Canary); "
         "audio-lm = audio language models (Qwen2-Audio, Voxtral); transformers and faster-whisper (extra "
         "'fast') = Whisper by these libraries; onnx-asr, pocketsphinx and served: models of these "
-        "schemes (docs/recognizers.md)",
+        "schemes (docs/families/recognizers.md)",
     )
     beam_size: int = Field(5, ge=1, le=64, description="hypotheses kept per utterance; 1 is greedy")
     n_best: int = Field(5, ge=1, le=64, description="hypotheses returned per utterance, at most beam_size")
@@ -178,22 +178,22 @@ class RecognitionConfig(StageSettings):
     terms: FilePath | None = Field(
         None,
         description="a file of names and phrases to listen for, TSV with the columns source and boost "
-        "(backends whisper and transformers; docs/terms.md)",
+        "(backends whisper and transformers; docs/use/terms.md)",
     )
     ctc: CtcScoring | None = Field(
         None,
         description="a CTC model that scores the hypotheses of the search, too (backends whisper and "
-        "transformers; docs/recognizers.md)",
+        "transformers; docs/families/recognizers.md)",
     )
     language_model: LanguageModelFusion | None = Field(
         None,
         description="a language model that scores the hypotheses of the search, too (backends whisper and "
-        "transformers; docs/recognizers.md)",
+        "transformers; docs/families/recognizers.md)",
     )
     sampling: Sampling | None = Field(
         None,
         description="draw several transcripts instead of searching the likeliest (backends whisper and "
-        "transformers; docs/confidence.md)",
+        "transformers; docs/evaluation/confidence.md)",
     )
     entropies: bool = Field(
         False,

@@ -32,7 +32,7 @@ GATE_RANGES: dict[GateName, Range] = {
 ESTIMATE = "estimate"
 """The gate, and the stop rule, by an estimator that was fitted on development data (kind ``estimate``)."""
 ESTIMATOR_DESCRIPTION = (
-    "gate estimate: the fitted estimator (docs/confidence.md): node:NAME of kind train_estimate, "
+    "gate estimate: the fitted estimator (docs/evaluation/confidence.md): node:NAME of kind train_estimate, "
     "packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), or a path"
 )
 ESTIMATE_DESCRIPTION = "which of its estimates; empty: p_correct or p_bad, else the expected score"
@@ -54,7 +54,7 @@ class RoundsConfig(BaseModel):
     gate_model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b",
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
-        "quality_estimation: CometKiwi, xCOMET, MetricX (docs/metrics.md) or served:NAME",
+        "quality_estimation: CometKiwi, xCOMET, MetricX (docs/evaluation/metrics.md) or served:NAME",
     )
     estimator: Annotated[str | None, TableOf("train_estimate")] = Field(
         None,

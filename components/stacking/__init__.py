@@ -1,1 +1,1 @@
-"""Stacking: a second system translates from speech and the outputs of the first one (docs/stacking.md)."""
+"""Stacking: a second system translates from speech and those of a first (docs/families/stacking.md)."""

@@ -201,3 +201,12 @@ LANGUAGES = {
     for code, codes, name in (row.split(" ", 2) for row in _ROWS.strip().splitlines())
 }
 """Code -> language."""
+OTHER_NAMES = {
+    "castellano": "es",
+    "cesky": "cs",
+    "slovensky": "sk",
+    "bahasa melayu": "ms",
+    "zhongwen": "zh",
+    "汉语": "zh",
+}
+"""Names of languages, without case and accents, that langcodes lacks or gives to another one -> code."""

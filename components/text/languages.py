@@ -1,13 +1,19 @@
-"""Language codes (BCP 47 over ISO 639): the one place where they are read, compared, checked and named."""
+"""Language codes (BCP 47 over ISO 639): the one place where they are read, compared, checked and named.
+
+The languages of known models stand in a table of ours: their names are in prompts, so that no release of
+another package may change them, and a run reads them without the 0.4 s of CPU that langcodes and its data
+take. langcodes is asked for all others, and for the names that people give a language in its code's place.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
+from functools import cache
 
 from components.errors import ConfigError
-from components.text.language_endonyms import ENDONYMS, fold
-from components.text.language_table import LANGUAGES
+from components.text.language_table import LANGUAGES, OTHER_NAMES
 
 UNDETERMINED = "und"
 """BCP 47's code of a language that nobody stated."""
@@ -47,9 +53,11 @@ def base_of(code: str) -> str:
 
 
 def two_letters_of(code: str) -> str:
-    """The language's code of ISO 639-1: ``de`` of ``deu`` and of ``de-AT``; the base where it has none."""
+    """The language's code of ISO 639-1: ``de`` of ``deu``, ``ger``, ``de-AT``; the base where it has none."""
     base = base_of(code)
-    return _TWO_LETTERS.get(base, base)
+    if base in NAMES or base in _UNDETERMINED or len(base) != 3:
+        return base
+    return _TWO_LETTERS.get(base) or _standard_code(base)
 
 
 def three_letters_of(code: str) -> tuple[str, ...]:
@@ -75,8 +83,9 @@ def without_spaces(code: str) -> bool:
 
 
 def english_name(code: str) -> str:
-    """The language's English name; the code itself where the table lacks it."""
-    return NAMES.get(two_letters_of(code), ("", code))[1]
+    """The language's English name; the code itself where nobody knows it."""
+    row = NAMES.get(two_letters_of(code))
+    return row[1] if row else _name_of_rare_language(code)
 
 
 def check_code(code: str) -> str:
@@ -87,7 +96,46 @@ def check_code(code: str) -> str:
     """
     if is_code(code):
         return code
-    names = {**ENDONYMS, **{fold(name): two for two, (_, name) in NAMES.items()}}
-    close = difflib.get_close_matches(fold(code), names, n=1, cutoff=0.7)
-    hint = f"; did you mean {names[close[0]]}?" if close else ""
+    meant = _code_by_name(code)
+    hint = f"; did you mean {meant}?" if meant else ""
     raise ConfigError(f"expected a language code such as en or pt-BR, found {code[:40]!r}{hint}")
+
+
+@cache
+def _standard_code(base: str) -> str:
+    """Find the two letters for another code of ISO 639, such as ``ger``; the code where there are none."""
+    import langcodes  # noqa: PLC0415 - 0.1 s, for codes outside of the table only
+
+    standard = langcodes.standardize_tag(base) if is_code(base) else base
+    return standard if len(standard) == 2 else base  # Dari is fa-AF there, which models know as prs
+
+
+def _name_of_rare_language(code: str) -> str:
+    """Look up the English name of a language that the table lacks; the code where nobody knows it."""
+    import langcodes  # noqa: PLC0415 - as above, and 0.3 s for the names
+
+    if is_undetermined(code) or not is_code(code):
+        return code
+    name = langcodes.Language.get(base_of(code)).language_name()
+    return code if name.startswith("Unknown language") else name
+
+
+def _code_by_name(name: str) -> str | None:
+    """Find the language that is called so in any language, or nearly so in English or its own."""
+    import langcodes  # noqa: PLC0415 - as above; for messages only
+
+    if folded := OTHER_NAMES.get(fold(name)):
+        return folded
+    try:
+        return str(langcodes.find(name))
+    except (LookupError, UnicodeError):  # of no text that could be a name
+        own = {fold(langcodes.Language.get(code).autonym()): code for code in NAMES}
+        names = {**own, **{fold(english): code for code, (_, english) in NAMES.items()}}
+        close = difflib.get_close_matches(fold(name), names, n=1, cutoff=0.7)
+        return names[close[0]] if close else None
+
+
+def fold(name: str) -> str:
+    """Remove case and accents of a name: ``francais`` of ``Français``."""
+    letters = unicodedata.normalize("NFKD", name.strip().casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -97,15 +97,17 @@ class TranslationConfig(StageSettings):
     context: Context | None = Field(
         None,
         description="sentences before each one that the model reads, of the same text or document "
-        "(docs/translation.md)",
+        "(docs/families/translation.md)",
     )
     terms: FilePath | None = Field(
         None,
         description="a file of names and phrases to be written, TSV with the columns source, target, boost "
-        "and require (docs/terms.md)",
+        "and require (docs/use/terms.md)",
     )
     sampling: Sampling | None = Field(
-        None, description="draw several translations instead of searching the likeliest (docs/confidence.md)"
+        None,
+        description="draw several translations instead of searching the likeliest "
+        "(docs/evaluation/confidence.md)",
     )
     entropies: bool = Field(
         False, description="keep the entropy and the margin of every token's distribution"

@@ -198,7 +198,7 @@ class DataParameters(FlowParameters):
         (),
         title="Metrics by models",
         description="further scores of translations, NAME:MODEL each, such as "
-        "comet:hub:Unbabel/wmt22-comet-da or bertscore:FOLDER (docs/metrics.md)",
+        "comet:hub:Unbabel/wmt22-comet-da or bertscore:FOLDER (docs/evaluation/metrics.md)",
     )
     edits: tuple[NodeEdit, ...] = Field(
         (),

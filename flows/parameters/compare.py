@@ -44,7 +44,7 @@ class CompareParameters(ComparisonSettings, DataParameters):
         max_length=20,
         title="External scores",
         description="files of scores that somebody else gave (id, system, value), tested as any metric; "
-        "NAME=FILE, NAME=FILE:lower where lower is better (docs/judgements.md)",
+        "NAME=FILE, NAME=FILE:lower where lower is better (docs/evaluation/judgements.md)",
     )
     blame: bool = Field(False, description="of each cascade also say which stage loses what")
 

@@ -39,7 +39,7 @@ class ImproveParameters(FlowParameters):
     gate_model: str | None = Field(
         None, description="refinement: the model that judges revisions; that of kind refine if empty"
     )
-    terms: str | None = Field(None, description="terms: file of terms (docs/terms.md)")
+    terms: str | None = Field(None, description="terms: file of terms (docs/use/terms.md)")
     soup: tuple[str, ...] = Field(
         (), description="soup: models to average with the translator, fine-tunings of the same start"
     )

@@ -27,7 +27,7 @@ class PipelineParameters(DataParameters):
 
     graph: str | dict[str, JsonValue] = Field(
         description="nodes, outputs, defaults, matrix: as YAML or JSON text, or as a JSON object "
-        "(docs/pipelines.md)",
+        "(docs/use/pipelines.md)",
         examples=["{nodes: {asr: {kind: recognize}, mt: {kind: translate, of: asr}}}"],
     )
     until: str | None = Field(None, description="only this node and what it needs")

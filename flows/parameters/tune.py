@@ -32,7 +32,8 @@ class TuneParameters(PipelineParameters):
 
     search: str | dict[str, JsonValue] = Field(
         description="settings to vary, as YAML or JSON text, or as a JSON object; NODE.SETTING: a list of "
-        "values, {from: A, to: B} with step or log, simplex(N) for N weights, or boolean (docs/tuning.md)",
+        "values, {from: A, to: B} with step or log, simplex(N) for N weights, or boolean "
+        "(docs/families/tuning.md)",
         examples=["{de.beam_size: [1, 4, 8]}"],
     )
     objectives: tuple[str, ...] = Field(

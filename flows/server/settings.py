@@ -24,7 +24,7 @@ DEFAULTS = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    # Events are most of the database, which no run reads again (docs/deployments.md); Prefect keeps a week.
+    # Events are most of the database, which no run reads again (docs/use/deployments.md); else a week.
     "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P1D",
     # A killed run falls silent, which automations/lost-runs.yaml turns into a state.
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",

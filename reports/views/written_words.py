@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from components.text.alignment import Edit
 
 if TYPE_CHECKING:
-    from components.text.text_normalization import Normalizer
+    from components.text.normalization.text_normalization import Normalizer
 
 LONGEST = 5
 """Written words that may together become other tokens, as in ``one hundred and twenty five``."""

@@ -1,4 +1,4 @@
-"""docs/python.md: its blocks run in their order, as the cells of a notebook, on the packaged models."""
+"""docs/use/python.md: its blocks run in their order, as the cells of a notebook, on the packaged models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from components.nodes.kinds import KINDS
 from components.own_code import code_permission
 
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+PAGE = Path(__file__).parents[2] / "docs" / "use" / "python.md"
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]
 
 

@@ -59,7 +59,7 @@ def test_every_public_name_says_what_it_is() -> None:
 
 
 def test_the_page_uses_every_function() -> None:
-    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "use" / "python.md").read_text(encoding="utf-8")
     functions = [name for name in antiphon.__all__ if inspect.isfunction(getattr(antiphon, name))]
     assert not [name for name in functions if f"antiphon.{name}" not in page and f"`{name}" not in page]
 

@@ -23,7 +23,7 @@ from benchmarks.common.measurements import Part, outputs_path, read_measurements
 from benchmarks.common.paths import RESULTS, ROOT, SHARED
 from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
-from benchmarks.pages.page import PAGES, TIMED, page_module, render
+from benchmarks.pages.page import PAGES, TIMED, page_named, render
 
 PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")
 
@@ -49,7 +49,9 @@ def test_times_stand_beside_their_processor(name: str) -> None:
 
 def test_the_picture_is_that_of_the_outputs(tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
-    page_module("scaling").draw(read_measurements("scaling"), tmp_path)
+    draw = page_named("scaling").draw
+    assert draw is not None
+    draw(read_measurements("scaling"), tmp_path)
     drawn, stored = (image.imread(folder / "scaling.png") for folder in (tmp_path, RESULTS))
     assert drawn.shape == stored.shape
     assert np.abs(drawn - stored).mean() < 0.005

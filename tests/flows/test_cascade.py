@@ -222,7 +222,9 @@ def test_models_score_translations_that_have_all_that_they_read(
     assert "cometkiwi" in output["metrics"]
     assert "comet" not in output["metrics"]
     notes = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
-    assert notes == [f"comet:{folders[0]}: nothing has all that it reads (docs/metrics.md); not scored"]
+    assert notes == [
+        f"comet:{folders[0]}: nothing has all that it reads (docs/evaluation/metrics.md); not scored"
+    ]
 
 
 def test_what_cannot_be_processed_is_quarantined_and_the_rest_goes_on(

@@ -23,8 +23,8 @@ from benchmarks.claims.scoring import of_sums, score_table
 from benchmarks.claims.texts import tatoeba_pairs, write_pairs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace, digest_of
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
-from components.metrics.statistics.two_level import ItemSums
 from components.records import Utterance
 from components.translation.ensemble_config import TRANSLATION_VERSION
 

@@ -18,6 +18,7 @@ from benchmarks.claims.rank_correlation import correlate_ranks
 from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, Workspace, digest_of
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
 from components.metrics.statistics.shapley import (
@@ -26,7 +27,6 @@ from components.metrics.statistics.shapley import (
     mixture_likelihood_game,
     shapley_values,
 )
-from components.metrics.statistics.two_level import ItemSums
 from components.records import Utterance
 from components.translation.ensemble_config import TRANSLATION_VERSION
 

@@ -16,9 +16,9 @@ from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.texts import tatoeba_english, write_pairs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
 from components.ensembling.token_level.combiners import LogLinearInterpolation, NegativeEvidence
-from components.metrics.statistics.two_level import ItemSums
 from components.training.learners.language_model_learner import LanguageLearner
 
 TITLE = "DExperts: an expert and an anti-expert steer a language model"

@@ -17,11 +17,11 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import of_sums, score_table, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
+from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
 from components.compute import profiling
 from components.compute.device import use_threads
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.metrics.statistics.two_level import ItemSums
 
 TITLE = "Ensembles of seeds and of checkpoints"
 QUESTION = """

@@ -24,8 +24,8 @@ from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_soun
 from benchmarks.claims.speech.homograph_choices import mean_share, share_in_translations, word_sums
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
+from benchmarks.common.seed_bootstrap import ItemSums, two_level_bootstrap
 from benchmarks.common.tables import format_interval, markdown_table
-from components.metrics.statistics.two_level import ItemSums, two_level_bootstrap
 
 TITLE = "Spoken homographs, heard rightly and wrongly"
 QUESTION = """

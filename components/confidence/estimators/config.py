@@ -36,8 +36,8 @@ class EstimatorConfig(BaseModel):
     )
     features: tuple[str, ...] = Field(
         (),
-        description="only these features (docs/confidence.md), for words also text.NAME, that of their text; "
-        "all if empty",
+        description="only these features (docs/evaluation/confidence.md), for words also text.NAME, that of "
+        "their text; all if empty",
     )
     calibration: Literal["auto", "isotonic", "sigmoid", "none"] = Field(
         "auto",

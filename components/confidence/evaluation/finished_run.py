@@ -46,6 +46,6 @@ def measure_run(run: RunRecord, store: Store, node: str | None = None) -> list[S
     if not signals:
         raise DataError(
             f"run {run.name}: expected texts with log-probabilities or estimates, found none; "
-            "docs/confidence.md says which systems give them"
+            "docs/evaluation/confidence.md says which systems give them"
         )
     return signals

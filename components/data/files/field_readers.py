@@ -78,7 +78,7 @@ def read_segments(fields: Fields, name: str) -> tuple[DraftSegment, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
         expected = f"expected a list of objects with start and end in {name!r}"
-        raise RecordError("bad field", f"{expected}, found {_abbreviate(value)}; see docs/data.md")
+        raise RecordError("bad field", f"{expected}, found {_abbreviate(value)}; see docs/use/data.md")
     segments = []
     for number, entry in enumerate(value, 1):
         try:

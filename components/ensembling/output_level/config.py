@@ -93,7 +93,7 @@ class SystemCombinationConfig(StageSettings):
         "chrf",
         title="Utility",
         description="minimum_bayes_risk and reranking: how alike two candidates are; wer for transcripts, or "
-        "NAME:MODEL such as comet:hub:Unbabel/wmt22-comet-da (docs/metrics.md)",
+        "NAME:MODEL such as comet:hub:Unbabel/wmt22-comet-da (docs/evaluation/metrics.md)",
     )
     mbr: Literal["exact", "aggregated", "pruned"] = Field(
         "exact",

@@ -15,7 +15,7 @@ from components.ensembling.output_level.voting.words import Word, split_units
 from components.metrics.metric import Metric
 from components.metrics.scoring_units import ScoringUnits
 from components.text.languages import without_spaces
-from components.text.text_normalization import Normalizer
+from components.text.normalization.text_normalization import Normalizer
 
 Pool = Mapping[str, Sequence[str]]
 """Utterance id -> candidates, the first first."""

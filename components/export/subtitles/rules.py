@@ -1,4 +1,4 @@
-"""The rules that subtitles keep: settings, with the usual defaults of the field (docs/export.md)."""
+"""The rules that subtitles keep: settings, with the usual defaults of the field (docs/use/export.md)."""
 
 from __future__ import annotations
 

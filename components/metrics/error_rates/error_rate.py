@@ -24,7 +24,7 @@ from components.metrics.statistics.bootstrap import PROTOCOL, FloatArray
 if TYPE_CHECKING:
     import jiwer
 
-    from components.text.text_normalization import Normalizer
+    from components.text.normalization.text_normalization import Normalizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ trials). sacreBLEU's own p is kept beside it: its bootstrap asks |d*| - mean|d*|
 where d is clear of zero and rejects 10.7% of true nulls at 5%, and its strict > gives one differing sentence
 of 1,000 the smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap
 differences under both tests. Below 50 utterances the bootstrap is too liberal, so ``auto`` is randomization
-there (docs/comparing.md). Comparisons that were stated before are corrected together by Holm (1979);
-others are exploratory: they have an interval, and no verdict. Beside every difference stands the smallest
-true one that would have been found. Of fewer than 10 utterances nothing is said.
+there (docs/evaluation/comparing.md). Comparisons that were stated before are corrected together by Holm
+(1979); others are exploratory: they have an interval, and no verdict. Beside every difference
+stands the smallest true one that would have been found. Of fewer than 10 utterances nothing is said.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``served:NAME``: models behind OpenAI-compatible endpoints (docs/served.md)."""
+"""``served:NAME``: models behind OpenAI-compatible endpoints (docs/families/served.md)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from components.recognition.windowed.decoder import Result, Window, WindowDecode
 from components.recognition.windowed.request import Request, Task
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.stages.window_journal import recall_or_compute
-from components.text.languages import base_of, is_undetermined, two_letters_of
+from components.text.languages import base_of, is_same_language, is_undetermined
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class WindowRecognizer(Generic[Result]):
             return quarantine(utterance, "no audio", "expected audio to recognise, found text only")
         request = self._request_of(utterance)
         known = self._decoder.language
-        if known and two_letters_of(request.source) != known and not is_undetermined(request.source):
+        if known and not is_same_language(request.source, known) and not is_undetermined(request.source):
             detail = f"{self.checkpoint.reference} knows {known} only, found {base_of(request.source)!r}"
             return quarantine(utterance, "unknown language", detail)
         try:

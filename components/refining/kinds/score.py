@@ -40,9 +40,9 @@ class ScoreSettings(NodeSettings):
     """The metric and the device."""
 
     metric: Annotated[str, MetricChoice("translation", models="only", estimates=TEXT_ESTIMATE_NAMES)] = Field(
-        description="NAME:MODEL; without references cometkiwi, xcomet_qe or metricx_qe (docs/metrics.md); "
-        "forward, dropout_forward (a translator), round_trip (one that translates back), fluency (a "
-        "language model) (docs/confidence.md)",
+        description="NAME:MODEL; without references cometkiwi, xcomet_qe or metricx_qe "
+        "(docs/evaluation/metrics.md); forward, dropout_forward (a translator), round_trip (one "
+        "that translates back), fluency (a language model) (docs/evaluation/confidence.md)",
         examples=["cometkiwi:hub:Unbabel/wmt22-cometkiwi-da", "forward:packaged:multi30k-en-de"],
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")

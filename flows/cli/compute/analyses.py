@@ -91,7 +91,8 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
     - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
 
-    - `antiphon compare small large --metric comet:hub:Unbabel/wmt22-comet-da`: by a model (docs/metrics.md)
+    - `antiphon compare small large --metric comet:hub:Unbabel/wmt22-comet-da`: by a model
+      (docs/evaluation/metrics.md)
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
 

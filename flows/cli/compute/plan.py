@@ -38,8 +38,8 @@ def plan(
 ) -> None:
     """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
 
-    FILE.yaml holds a graph of models (docs/pipelines.md); each system of its `matrix` is shown. What a run
-    would refuse (models, licences, languages, programs) is refused here. Examples:
+    FILE.yaml holds a graph of models (docs/use/pipelines.md); each system of its `matrix` is shown. What a
+    run would refuse (models, licences, languages, programs) is refused here. Examples:
 
     - `antiphon plan examples/routed_cascade.yaml --until asr`
 

@@ -56,10 +56,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
 ) -> None:
     """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
 
-    FILE.yaml holds a graph of models and what it is run on (docs/pipelines.md); a `matrix` of settings in it
-    is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon run FLOW
-    --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a parameter which
-    FLOW has not is refused.
+    FILE.yaml holds a graph of models and what it is run on (docs/use/pipelines.md); a `matrix` of settings
+    in it is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon
+    run FLOW --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a
+    parameter which FLOW has not is refused.
 
     For example:
 

@@ -58,7 +58,7 @@ def tune(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     """Search over the settings of a pipeline; the winner is confirmed once on data that the search never saw.
 
     Every try is a pipeline: what it shares with others is computed once, and a stopped search goes on where
-    it was (docs/tuning.md). Examples:
+    it was (docs/families/tuning.md). Examples:
 
     - `antiphon tune examples/tune.yaml`
 

@@ -66,7 +66,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
     r"""Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
 
     Files are named RECORDING.LANGUAGE.FORMAT and go into the folder RUN, unless --out says where. A table
-    (tsv, jsonl, parquet) holds all recordings. docs/export.md has the columns and the rules of subtitles.
+    (tsv, jsonl, parquet) holds all recordings. docs/use/export.md has the columns and the rules of subtitles.
 
     For example:
 

@@ -24,7 +24,7 @@ RecordingFiles = Annotated[
 ]
 Recognizer = Annotated[
     str,
-    typer.Option("--model", metavar="REF", help="recognizer, such as whisper:small (docs/models.md)"),
+    typer.Option("--model", metavar="REF", help="recognizer, such as whisper:small (docs/use/models.md)"),
 ]
 BeamSize = Annotated[
     int | None,

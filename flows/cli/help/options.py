@@ -68,7 +68,7 @@ ModelMetrics = Annotated[
         "--model-metrics",
         metavar="NAME:MODEL",
         help="also score translations by a model: comet, cometkiwi, xcomet, xcomet_qe, metricx, metricx_qe, "
-        "bertscore, sentence_cosine (docs/metrics.md); may be repeated",
+        "bertscore, sentence_cosine (docs/evaluation/metrics.md); may be repeated",
         autocompletion=complete_model_metrics,
     ),
 ]
@@ -85,7 +85,7 @@ Processes = Annotated[
         "--processes",
         metavar="N",
         min=1,
-        help="of this machine, which compute the microbatches of trainings side by side (docs/gpu.md)",
+        help="of this machine, which compute the microbatches of trainings side by side (docs/use/gpu.md)",
     ),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]

@@ -27,7 +27,7 @@ def confidence(
     Of each node: does the confidence of a word or a text say how often it is right (ECE, NCE), does it tell
     right from wrong (AUROC, risk over coverage), does it go with WER or chrF (Kendall, Pearson); with 95%
     intervals. The raw log-probability is measured in every run, beside it the estimates of nodes of kind
-    `estimate` (docs/confidence.md). Examples:
+    `estimate` (docs/evaluation/confidence.md). Examples:
 
     - `antiphon confidence RUN`
 

@@ -40,7 +40,8 @@ campaign_app = typer.Typer(
 
 `antiphon campaign RUN RUN` writes a campaign (`antiphon campaign create --help`: its options),
 `antiphon campaign import` reads the answers, and
-`antiphon compare RUN RUN --scores esa=scores.tsv --metric esa` tests them (docs/judgements.md).""",
+`antiphon compare RUN RUN --scores esa=scores.tsv --metric esa` tests them
+(docs/evaluation/judgements.md).""",
 )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 store_app = typer.Typer(
     no_args_is_help=True,
-    help="Keep the store: what it holds, whether it is intact, what can go (docs/store.md).",
+    help="Keep the store: what it holds, whether it is intact, what can go (docs/use/store.md).",
 )
 
 

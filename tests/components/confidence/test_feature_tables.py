@@ -1,4 +1,4 @@
-"""The tables of docs/confidence.md are those of the code."""
+"""The tables of docs/evaluation/confidence.md are those of the code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.confidence.features import FEATURES, WORD_FEATURES
 
-PAGE = Path(__file__).parents[3] / "docs/confidence.md"
+PAGE = Path(__file__).parents[3] / "docs/evaluation/confidence.md"
 
 
 def test_every_feature_stands_on_the_page_as_the_table_has_it() -> None:
@@ -14,4 +14,4 @@ def test_every_feature_stands_on_the_page_as_the_table_has_it() -> None:
     rows = [f"| `{name}` | {row.summary} | {row.needs} | {row.source} |" for name, row in FEATURES.items()]
     rows += [f"| `{name}` | {row.summary} | {row.needs} |" for name, row in WORD_FEATURES.items()]
     missing = [row for row in rows if row not in page]
-    assert not missing, "write into docs/confidence.md:\n" + "\n".join(missing)
+    assert not missing, "write into docs/evaluation/confidence.md:\n" + "\n".join(missing)

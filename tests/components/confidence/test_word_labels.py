@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.confidence.word_labels import label_words
 from components.metrics.error_rates.error_rate import count_word_errors
-from components.text.text_normalization import get_normalizer
+from components.text.normalization.text_normalization import get_normalizer
 
 ENGLISH = get_normalizer("whisper-english")
 

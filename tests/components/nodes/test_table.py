@@ -14,7 +14,7 @@ from components.nodes.kinds import KINDS
 from components.pipeline.reader import KEYS, read_pipeline
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "pipelines.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "use" / "pipelines.md").read_text("utf-8")
 
 
 def row(kind: Kind[object]) -> str:
@@ -24,7 +24,7 @@ def row(kind: Kind[object]) -> str:
 
 def test_the_page_has_a_row_for_every_kind() -> None:
     missing = [row(kind) for kind in KINDS.values() if row(kind) not in PAGE]
-    assert not missing, "docs/pipelines.md lacks\n" + "\n".join(missing)
+    assert not missing, "docs/use/pipelines.md lacks\n" + "\n".join(missing)
     rows = re.findall(r"^\| `(\w+)` \|.*\|.*\|.*\|$", PAGE, re.MULTILINE)
     assert sorted(rows) == sorted(KINDS)
 

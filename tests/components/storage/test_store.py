@@ -14,7 +14,7 @@ from components.files.canonical_json import add_digest, verify_digest
 from components.run_record import RunRecord, Score
 from components.storage.places.location import local_root
 from components.storage.store import Store
-from tests.components.storage.test_reader import written
+from tests.components.storage.stages.test_reader import written
 
 
 def record(name: str, **changes: object) -> RunRecord:

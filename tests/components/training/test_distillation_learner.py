@@ -14,6 +14,7 @@ from components.training.config import TrainingConfig
 from components.training.loop.trainer import FINAL, train
 from components.training.students.distillation import DistillationConfig, DistillationLearner
 from components.training.students.sequence_distillation import TARGET_CHOICES
+from tests.components.training.tiny import TINY, write_copies
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 CPU = torch.device("cpu")
@@ -25,26 +26,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("toy")
     draw = random.Random(0)
     lines = [" ".join(draw.choices(WORDS, k=draw.randint(2, 6))) for _ in range(60)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    toy = f"{folder}/toy.en,{folder}/toy.de"
-    small = {
-        "vocab_size": 64,
-        "num_layers": 2,
-        "d_model": 16,
-        "ffn_dim": 16,
-        "num_heads": 2,
-        "batch_tokens": 100,
-    }
-    budget = {
-        "max_steps": 6,
-        "eval_every": 3,
-        "eval_sentences": 4,
-        "average_checkpoints": 1,
-        "warmup_steps": 2,
-    }
-    machine = {"device": "cpu", "dtype": "float32", "dropout": 0.0}
-    values: dict[str, object] = {"data": toy, "dev": toy, **small, **budget, **machine}
+    toy = write_copies(folder, lines)
+    size = {"num_layers": 2, "batch_tokens": 100, "dropout": 0.0, "warmup_steps": 2}
+    budget = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "average_checkpoints": 1}
+    values: dict[str, object] = {**TINY, **size, **budget, "data": toy, "dev": toy}
     for seed in (1, 2):
         train(TrainingConfig.model_validate({**values, "seed": seed}), folder / f"teacher{seed}")
     return {**values, "tokenizer": str(folder / "teacher1" / FINAL), "num_layers": 1}

@@ -9,7 +9,7 @@ from components.ensembling.output_level.system_combination import check_combinat
 from components.ensembling.output_level.voting.words import split_words
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
-from components.text.text_normalization import Normalizer
+from components.text.normalization.text_normalization import Normalizer
 
 
 def text_of(config: dict[str, object], *hypotheses: Hypothesis) -> str:

@@ -15,7 +15,7 @@ from components.ensembling.output_level.oracles import (
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
 from components.records import Audio, ReferenceSegment, Utterance
-from components.text.text_normalization import Normalizer
+from components.text.normalization.text_normalization import Normalizer
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=9.0, sample_rate=16000)
 words = st.lists(st.sampled_from("abcd"), max_size=4)

@@ -209,27 +209,20 @@ def test_wrong_numbers_of_models(tmp_path: Path, method: str, parameters: str, m
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("parameters", "last", "message"),
     [
-        ("{weight: 0.5, density: 0.5}", "expected weight 1 for every model, found 0.5"),
-        ("{weight: 1, density: [{filter: v, value: 0.5}, {value: 0.4}]}", "found 0.5 and 0.4"),
+        ("{weight: 0.5, density: 0.5}", torch.float32, "expected weight 1 for every model, found 0.5"),
+        ("{weight: 1, density: [{filter: v, value: 0.5}, {value: 0.4}]}", torch.float32, "found 0.5 and 0.4"),
+        ("{weight: 1}", torch.float16, "expected one type, found float16, float32"),
     ],
 )
-def test_the_paper_has_neither_weights_nor_densities_of_tensors(
-    tmp_path: Path, parameters: str, message: str
+def test_the_paper_has_one_weight_density_and_type(
+    tmp_path: Path, parameters: str, last: torch.dtype, message: str
 ) -> None:
-    tensors = {"v": torch.ones(4), "w": torch.ones(4)}
+    tensors = {"v": torch.ones(4), "w": torch.ones(4, dtype=last)}
     base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
     text = recipe("ties", base, (a, parameters), parameters="{semantics: paper}")
     with pytest.raises(MergeError, match=message):
-        merged(text, tmp_path / "out")
-
-
-def test_the_paper_needs_tensors_of_one_type(tmp_path: Path) -> None:
-    tensors = {"v": torch.ones(4), "w": torch.ones(4).half()}
-    base, a = folder(tmp_path / "0", tensors), folder(tmp_path / "a", {n: 2 * t for n, t in tensors.items()})
-    text = recipe("ties", base, (a, "{weight: 1}"), parameters="{semantics: paper}")
-    with pytest.raises(MergeError, match="expected one type, found float16, float32"):
         merged(text, tmp_path / "out")
 
 

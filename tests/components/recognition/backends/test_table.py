@@ -87,7 +87,7 @@ def test_half_precision_on_a_cpu_is_not_packed() -> None:
 
 
 def test_the_page_of_recognizers_has_every_backend_and_architecture() -> None:
-    page = (Path(__file__).parents[4] / "docs" / "recognizers.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "families" / "recognizers.md").read_text(encoding="utf-8")
     modules = [import_module(type(row).__module__) for row in BACKENDS.values()]
     names = [*BACKENDS, *(name for module in modules for name in getattr(module, "ARCHITECTURES", ()))]
     assert [name for name in names if f"`{name}`" not in page] == []

@@ -172,8 +172,7 @@ def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -
     export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
     entries = entries_of(tmp_path / "a.tar")
     name = f"audio/{audio.sha256}.wav"
-    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"other")}))  # type: ignore[attr-defined]
-    path = write_tar(tmp_path / "b.tar", {**changed, name: b"other"})
+    path = write_tar(tmp_path / "b.tar", with_files(entries, {name: b"other"}))
     refused(other, path, f"{name} is not named by the sha256 of its recording")
 
 
@@ -188,9 +187,8 @@ def test_an_imported_run_is_not_accepted(store: Store, other: Store, tmp_path: P
     export_run(store, "mine", tmp_path / "a.tar")
     entries, name = entries_of(tmp_path / "a.tar"), "runs/mine/accepted.json"
     assert name not in entries
-    content = (store.root / name).read_bytes()
-    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(content)}))  # type: ignore[attr-defined]
-    import_run(other, write_tar(tmp_path / "b.tar", {**changed, name: content}))
+    changed = with_files(entries, {name: (store.root / name).read_bytes()})
+    import_run(other, write_tar(tmp_path / "b.tar", changed))
     assert other.load_run("mine").completed
     assert list_accepted(other) == []
 
@@ -307,6 +305,12 @@ def with_manifest(
     return {**entries, MANIFEST: json.dumps(add_digest(manifest)).encode()}
 
 
+def with_files(entries: dict[str, bytes], more: dict[str, bytes]) -> dict[str, bytes]:
+    """The entries with other files, which their manifest names."""
+    files = {name: describe(content) for name, content in more.items()}
+    return {**with_manifest(entries, lambda m: m["files"].update(files)), **more}  # type: ignore[attr-defined]
+
+
 def describe(content: bytes) -> dict[str, object]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -337,8 +341,8 @@ def refused(other: Store, path: Path, match: str) -> None:
 def test_paths_that_lead_elsewhere(
     other: Store, entries: dict[str, bytes], tmp_path: Path, name: str
 ) -> None:
-    changed = with_manifest(entries, lambda m: m["files"].update({name: describe(b"x")}))  # type: ignore[attr-defined]
-    refused(other, write_tar(tmp_path / "x.tar", {**changed, name: b"x"}), "is no name of a file of a run")
+    changed = with_files(entries, {name: b"x"})
+    refused(other, write_tar(tmp_path / "x.tar", changed), "is no name of a file of a run")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -384,8 +388,7 @@ def test_a_stage_that_is_not_what_its_key_says(
          ("runs/mine/run.json", "digest"))
     ):  # fmt: skip
         content = entries[name].replace(b"a", b"b", 1)
-        changed = with_manifest(entries, lambda m: m["files"].update({name: describe(content)}))  # type: ignore[attr-defined]  # noqa: B023
-        refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, name: content}), match)
+        refused(other, write_tar(tmp_path / f"{number}.tar", with_files(entries, {name: content})), match)
 
 
 def test_a_plan_or_a_later_record_that_is_none(
@@ -397,12 +400,9 @@ def test_a_plan_or_a_later_record_that_is_none(
     for number, content in enumerate((b"[]", b"{")):
         values = verify_digest(entries[seal]) | {"plan": hashlib.sha256(content).hexdigest()}
         more = {plan: content, seal: json.dumps(add_digest(values)).encode()}
-        files = {name: describe(value) for name, value in more.items()}
-        changed = with_manifest(entries, lambda m: m["files"].update(files))  # type: ignore[attr-defined]  # noqa: B023
-        refused(other, write_tar(tmp_path / f"{number}.tar", {**changed, **more}), "expected a plan, found")
-    failed = "runs/mine/failed.json"
-    changed = with_manifest(entries, lambda m: m["files"].update({failed: describe(b"{")}))  # type: ignore[attr-defined]
-    path = write_tar(tmp_path / "failed.tar", {**changed, failed: b"{"})
+        path = write_tar(tmp_path / f"{number}.tar", with_files(entries, more))
+        refused(other, path, "expected a plan, found")
+    path = write_tar(tmp_path / "failed.tar", with_files(entries, {"runs/mine/failed.json": b"{"}))
     refused(other, path, "failed.json: expected the record of a run")
 
 
@@ -458,8 +458,7 @@ def test_stages_that_are_lacking_unfinished_or_have_more_files(
         left = {name: content for name, content in entries.items() if name not in gone}
         changed = with_manifest(left, lambda m: [m["files"].pop(name) for name in gone])  # type: ignore[attr-defined]  # noqa: B023
         refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
-    changed = with_manifest(entries, lambda m: m["files"].update({f"{stage}x": describe(b"x")}))  # type: ignore[attr-defined]
-    path = write_tar(tmp_path / "x.tar", {**changed, f"{stage}x": b"x"})
+    path = write_tar(tmp_path / "x.tar", with_files(entries, {f"{stage}x": b"x"}))
     refused(other, path, f"{stage}x: expected the files that DONE.json names, found another")
 
 
@@ -469,8 +468,7 @@ def test_a_bomb(
     """What it would unpack to is known, and refused, before anything is written; a lie is found in time."""
     zeros, large = b"\0" * 5_000_000, f"stages/{'a' * 64}/x"
     with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as tar:
-        changed = with_manifest(entries, lambda m: m["files"].update({large: describe(zeros)}))  # type: ignore[attr-defined]
-        for name, content in {**changed, large: zeros}.items():
+        for name, content in with_files(entries, {large: zeros}).items():
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,24 +17,12 @@ from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
     keys_of,
-    open_empty_store,
     save_run,
     write_data,
     write_stage,
 )
 
 NOW = PruneOptions(grace=0.0)
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """An empty store, in a folder and as objects."""
-    return open_empty_store(request, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "store"))
 
 
 def pruned(store: Store, options: PruneOptions = NOW) -> Pruned:

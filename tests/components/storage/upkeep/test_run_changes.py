@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,21 +14,10 @@ from components.storage.store_files import LocalFiles
 from components.storage.upkeep.run_changes import check_deletable, delete_run, rename_run
 from tests.components.storage.upkeep.stores import (
     keys_of,
-    open_empty_store,
     save_run,
     write_data,
     write_stage,
 )
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    return open_empty_store(request, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "store"))
 
 
 def test_a_renamed_run_is_the_same_by_another_name(store: Store) -> None:

@@ -1,0 +1,179 @@
+"""Pages of what running costs beside the models."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from benchmarks.common.tables import format_rows
+from benchmarks.pages.page import Page, part
+
+OPEN, SEARCH = "open: drawn and a key answered", "first search (reads the index)"
+REPORT_BAR = 2.0
+"""Seconds until a report is ready."""
+ONE, ROW, SIDE = "one program", "two in a row", "three side by side"
+AGAIN, LOOKING = "run cascade, again", ("plan cascade", "inspect RUN")
+
+
+def _orchestration(values: Any) -> str:
+    shares = [100 * (times["ratio"] - 1) for times in values["rounds"]]
+    again = statistics.median(times["prefect"]["again"] for times in values["rounds"])
+    return (
+        f"{statistics.median(shares):.1f}% more time on {values['utterances']} utterances (median of "
+        f"{len(shares)} rounds: {', '.join(f'{share:.1f}' for share in shares)}%); an unchanged rerun "
+        f"{again:.0f} s"
+    )
+
+
+def _following(values: Any) -> str:
+    row, side = (values["graphs"][name]["ratio"] for name in (ROW, SIDE))
+    rounds = len(values["graphs"][ONE]["seconds"])
+    return (
+        f"two nodes in a row take {row:.2f} of the time of one, three side by side {side:.2f} (median of "
+        f"{rounds} rounds)"
+    )
+
+
+def _following_table(values: Any) -> str:
+    graphs = {
+        name: {**graph, "seconds": ", ".join(f"{s:.1f}" for s in graph["seconds"])}
+        for name, graph in values["graphs"].items()
+    }
+    return format_rows(graphs, {"graph": "{name}", "seconds by round": "{seconds}", "ratio": "{ratio:.3f}"})
+
+
+def _startup(values: Any) -> str:
+    wall = {name: row["wall"] for name, row in values["commands"].items()}
+    looking = max(wall[name] for name in LOOKING)
+    return (
+        f"an unchanged rerun of the demo takes {wall[AGAIN]:.1f} s, `--help` {wall['--help']:.1f} s, "
+        f"`plan` and `inspect` {looking:.1f} s at most"
+    )
+
+
+def _memory(values: Any) -> str:
+    rows = values["rows"]
+    sizes = ", ".join(f"{row['peak_mb'] / 1000:.2f} GB at {row['utterances']:,} utterances" for row in rows)
+    growth = rows[-1]["peak_mb"] / rows[0]["peak_mb"] - 1
+    return f"by {growth:.0%} from the smallest size to the largest, in a graph of six nodes: {sizes}"
+
+
+def _report(values: Any) -> str:
+    acts = values["acts"]
+    return f"in {acts[OPEN]['median']:.2f} s; the first search takes {acts[SEARCH]['median']:.2f} s"
+
+
+PAGES = {
+    "orchestration": Page(
+        title="What orchestration costs",
+        question="What do Prefect and the store cost?",
+        read=part("rounds"),
+        result=_orchestration,
+        text="""\
+The flow takes {result}.
+
+The cascade (Whisper base greedy, English-German beam 5) on {utterances} utterances, the sample set repeated,
+as a Prefect flow with the store, metrics, report and artifacts, against the same component calls in a loop
+that appends to plain files (with the same scores). Each in a fresh process, in turn; seconds, model loading
+included, imports not; the report and its plots are written by the flow only. Calls: recognition and
+translation alone, as each side measures them. Start-up: server and imports. Bar: a median ratio of 1.03 at
+most.""",
+        blocks=lambda values: [
+            format_rows(
+                values["rounds"],
+                {
+                    "round": "{name}",
+                    "bare loop": "{bare[seconds]:.1f}",
+                    "flow": "{prefect[seconds]:.1f}",
+                    "ratio": "{ratio:.3f}",
+                    "calls, loop": "{bare[calls]:.1f}",
+                    "calls, flow": "{prefect[calls]:.1f}",
+                    "unchanged rerun": "{prefect[again]:.1f}",
+                    "start-up": "{prefect[startup]:.1f}",
+                },
+            )
+        ],
+    ),
+    "following": Page(
+        title="Nodes follow each other",
+        question="Do nodes run side by side?",
+        read=part("seconds"),
+        result=_following,
+        text="""\
+They do: {result}.
+
+Graphs of programs that sleep {sleep} s for each of {shards} shards, each graph over an empty store, in
+turn; with Prefect's task for every node and shard. Two programs in a row follow each other shard by shard;
+three that read the same run at once. Median ratio to one program of the same round (bar: at most 1.15).""",
+        blocks=lambda values: [_following_table(values)],
+    ),
+    "startup": Page(
+        title="How long a command takes that needs no model",
+        question="How long does a command take that needs no model?",
+        read=part("seconds"),
+        result=_startup,
+        text="""\
+{Result}.
+
+Whole processes, `antiphon` and its own Prefect server where it starts one, over a store in which the demo
+has run; median of {rounds} rounds. The bar is that of issue 17.""",
+        blocks=lambda values: [
+            format_rows(
+                values["commands"],
+                {
+                    "antiphon": "{name}",
+                    "wall s": "{wall:.2f}",
+                    "least to most": "{least:.2f} to {most:.2f}",
+                    "CPU s": "{cpu:.2f}",
+                    "bar s": "{bar:.1f}",
+                },
+            )
+        ],
+    ),
+    "memory": Page(
+        title="Peak memory of a run",
+        question="Does memory grow with the data?",
+        read=part("peaks"),
+        result=_memory,
+        text="""\
+Memory grows {result}.
+
+`antiphon run {graph}` on the sample set repeated, each size in a fresh process; peak resident memory of the
+whole process, Prefect server and report included. One run each.""",
+        blocks=lambda values: [
+            format_rows(
+                values["rows"],
+                {
+                    "utterances": "{utterances}",
+                    "peak memory, MB": "{peak_mb:,.0f}",
+                    "stages, seconds": "{seconds:.0f}",
+                },
+            )
+        ],
+    ),
+    "speed-report": Page(
+        title="How long a report of {utterances:,} utterances takes to open",
+        question="How fast does a report of {utterances:,} utterances open?",
+        read=part("seconds"),
+        facts=lambda values: {
+            **values,
+            "bar": REPORT_BAR,
+            "verdict": "met" if values["acts"][OPEN]["slowest"] < REPORT_BAR else "missed",
+        },
+        result=_report,
+        text="""\
+It opens {result}.
+
+A made-up cascade of {utterances:,} utterances with audio, n-best lists and tokens, opened from disk in
+headless Chromium, in {rounds} new browsers (and one before them that is not counted). Page {page:.2f} MiB,
+data beside it {data:.1f} MiB, written in {wrote:.1f} s. Ready is when the first page of utterances is drawn
+and a key has moved to the first of them; a search, when its result is drawn. Aim: ready in less than
+{bar:g} s, {verdict} in the slowest round.""",
+        blocks=lambda values: [
+            format_rows(
+                values["acts"], {"act": "{name}", "median": "{median:.2f} s", "slowest": "{slowest:.2f} s"}
+            )
+        ],
+    ),
+}
+"""Page -> its row."""

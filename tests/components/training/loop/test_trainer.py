@@ -1,0 +1,330 @@
+"""The loop learns, stops, resumes to the bit, and says what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import MarianMTModel, MarianTokenizer
+
+from components.errors import ConfigError, ModelError
+from components.training.config import TrainingConfig
+from components.training.examples import bagging
+from components.training.examples import parallel_data as training_pairs
+from components.training.learners import translation_learner
+from components.training.loop import checkpoint, train_step, trainer, validation
+from components.training.loop.scoring import load_translation_model
+from components.training.loop.trainer import train
+from tests.components.training.tiny import TINY, draw_lines, write_copies
+
+pytestmark = pytest.mark.core
+
+
+@pytest.fixture
+def copying(tmp_path: Path) -> TrainingConfig:
+    """A tiny model and a task that it can learn by heart: copy five words."""
+    lines = draw_lines(120)
+    data, dev = write_copies(tmp_path, lines, "train"), write_copies(tmp_path, lines[:20], "dev")
+    size = {"d_model": 32, "ffn_dim": 64, "dropout": 0.1, "warmup_steps": 10, "learning_rate": 5e-3}
+    budget = {"max_steps": 12, "eval_every": 4, "eval_sentences": 10, "average_checkpoints": 2}
+    return TrainingConfig.model_validate({**TINY, **size, **budget, "data": data, "dev": dev})
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def assert_same_weights(folder: Path, other: Path) -> None:
+    """A model has some more tensors than a checkpoint: ``folder``'s are compared."""
+    first, second = weights(folder), weights(other)
+    assert first.keys() <= second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first), folder
+
+
+def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
+    config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "d_model": 64})
+    state = train(config, tmp_path / "out")
+    assert state.best_score > 90
+    assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
+    model, tokenizer = load_translation_model(tmp_path / "out" / "model")
+    source = (tmp_path / "dev.en").read_text(encoding="utf-8").splitlines()[0]
+    assert validation.translate(model, tokenizer, [source, ""], 2)[0] == source
+    assert model.config.architectures == ["MarianMTModel"]
+    assert model.generation_config.decoder_start_token_id == len(tokenizer) - 1
+
+
+def test_a_bag_is_learned_instead_of_the_data(copying: TrainingConfig, tmp_path: Path) -> None:
+    pairs, _ = training_pairs.read_pairs(copying.data, ("en", "de"))
+    sample = bagging.draw_bootstrap_sample(len(pairs), copying.seed, 2).indices
+    bagged = copying.model_copy(update={"bag": 2, "max_steps": 4})
+    assert training_pairs.training_pairs(bagged, ("en", "de")) == [pairs[position] for position in sample]
+    train(bagged, tmp_path / "bag")
+    with pytest.raises(ConfigError, match="expected a run with bag 2, found None"):
+        train(bagged.model_copy(update={"bag": None}), tmp_path / "bag")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_interrupted_and_resumed_equals_uninterrupted(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    config = copying.model_copy(update={"dtype": dtype})
+    whole = train(config, tmp_path / "whole")
+    update, cut = trainer.Trainer.update, tmp_path / "cut"
+
+    def power_cut(run: trainer.Trainer, rows: list[int]) -> None:
+        update(run, rows)
+        if run.state.step == 7:  # three steps after a checkpoint, in the middle of an epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer.Trainer, "update", power_cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, cut)
+    monkeypatch.setattr(trainer.Trainer, "update", update)
+    assert [path.name for path in checkpoint.list_checkpoints(cut / "checkpoints")] == ["step-00000004"]
+    torch.manual_seed(12345)  # what the process did meanwhile does not matter
+    resumed = train(config, cut)
+
+    assert (resumed.step, resumed.epoch, resumed.position) == (whole.step, whole.epoch, whole.position)
+    for folder in ("model", "checkpoints/step-00000012"):
+        assert_same_weights(tmp_path / "whole" / folder, cut / folder)
+        assert_same_weights(cut / folder, tmp_path / "whole" / folder)
+    timeless = [[{**row, "minutes": 0} for row in state.history] for state in (whole, resumed)]
+    assert timeless[0] == timeless[1]
+    assert [json.loads(line)["step"] for line in (cut / "metrics.jsonl").read_text().splitlines()] == [
+        4,
+        8,
+        12,
+    ]
+
+
+@pytest.fixture
+def trained(copying: TrainingConfig, tmp_path: Path) -> tuple[TrainingConfig, Path]:
+    """A short training; its last evaluation comes after its other two checkpoints."""
+    config = copying.model_copy(update={"max_steps": 6, "eval_every": 2, "eval_sentences": 2})
+    train(config, tmp_path / "whole")
+    return config, tmp_path / "whole"
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) * 2 // 3] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+DAMAGES = {"flip": flip, "cut": cut, "empty": lambda path: path.write_bytes(b""), "delete": Path.unlink}
+CHECKPOINT = ("model.safetensors", "optimiser.safetensors", "state.json", "manifest.json")
+
+
+def damaged_equals(whole: tuple[TrainingConfig, Path], damaged: Path, damage: Callable[[Path], None]) -> None:
+    """Assert that a training goes on from a damaged file of its folder and ends with the same bits."""
+    config, folder = whole
+    copy = folder.parent / "copy"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(copy / "model")
+    damage(copy / damaged)
+    train(config, copy)
+    for path in (folder / "model").iterdir():
+        assert (copy / "model" / path.name).read_bytes() == path.read_bytes(), path.name
+    for path in checkpoint.list_checkpoints(folder / "checkpoints"):
+        assert_same_weights(path, copy / "checkpoints" / path.name)
+    shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_goes_on(
+    trained: tuple[TrainingConfig, Path], caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    for name in CHECKPOINT:
+        caplog.clear()
+        damaged_equals(trained, Path("checkpoints/step-00000006") / name, DAMAGES[kind])
+        assert "step-00000006 is damaged: training goes on from the one before it" in caplog.text
+
+
+def test_a_checkpoint_that_the_end_needs_is_made_again(trained: tuple[TrainingConfig, Path]) -> None:
+    for name, damage in (("model.safetensors", flip), ("", shutil.rmtree)):
+        damaged_equals(trained, Path("checkpoints/step-00000004") / name, damage)
+    damaged_equals(trained, Path("checkpoints"), shutil.rmtree)
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_damaged_settings_and_tokenizers_are_made_again(
+    trained: tuple[TrainingConfig, Path], kind: str
+) -> None:
+    files = [path.name for path in (trained[1] / "tokenizer").iterdir()]
+    assert "source.spm" in files
+    for name in ("settings.json", *(f"tokenizer/{file}" for file in files)):
+        damaged_equals(trained, Path(name), DAMAGES[kind])
+
+
+def test_nothing_is_renamed_before_it_is_durable(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[tuple[int, int]] = set()
+    fsync, rename = os.fsync, Path.rename
+
+    def noting(descriptor: int) -> None:
+        synced.add((os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def checking(path: Path, target: Path) -> Path:
+        for item in (path, *path.iterdir()):
+            assert (item.stat().st_dev, item.stat().st_ino) in synced, item
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    monkeypatch.setattr(Path, "rename", checking)
+    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+    folder = (tmp_path / "out" / "checkpoints").stat()
+    assert (folder.st_dev, folder.st_ino) in synced
+
+
+def test_a_finished_run_is_not_trained_further(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "out")
+    before = (tmp_path / "out" / "model" / "model.safetensors").read_bytes()
+    assert train(copying, tmp_path / "out").step == 12
+    assert (tmp_path / "out" / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_larger_budget_goes_on_where_the_smaller_ended(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"max_steps": 8}), tmp_path / "grown")
+    train(copying, tmp_path / "grown")
+    train(copying, tmp_path / "whole")
+    assert_same_weights(tmp_path / "grown" / "model", tmp_path / "whole" / "model")
+
+
+def test_stops_when_dev_bleu_stops_rising(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 30.0, 29.0, 50.0])
+    monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
+    config = copying.model_copy(update={"max_steps": 100, "eval_every": 1, "patience": 3})
+    state = train(config, tmp_path / "out")
+    assert (state.step, state.best_step, state.best_score) == (5, 2, 30.0)
+
+
+def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 5.0])
+    monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
+    train(copying, tmp_path / "out")
+    assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000008", tmp_path / "out" / "model")
+
+
+def test_the_best_checkpoint_is_kept_however_old(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 20.0, 20.0, 5.0])
+    monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
+    train(copying.model_copy(update={"max_steps": 5, "eval_every": 1}), tmp_path / "out")
+    there = [int(path.name[5:]) for path in checkpoint.list_checkpoints(tmp_path / "out" / "checkpoints")]
+    assert there == [2, 4, 5]
+    assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000002", tmp_path / "out" / "model")
+
+
+def test_minutes_are_a_budget(copying: TrainingConfig, tmp_path: Path) -> None:
+    assert train(copying.model_copy(update={"max_minutes": 1e-9}), tmp_path / "out").step == 1
+
+
+def test_a_loss_that_is_not_finite_is_one_error(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nan(*_: object) -> tuple[torch.Tensor, int]:
+        return torch.tensor(float("nan"), requires_grad=True), 1
+
+    monkeypatch.setattr(translation_learner.cross_entropy, "label_smoothing_loss", nan)
+    with pytest.raises(
+        ModelError, match=r"step 1: expected a finite loss, found nan.*learning_rate"
+    ) as caught:
+        train(copying, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_losses_that_are_read_together_are_those_of_every_step(
+    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_by_one = train(copying, tmp_path / "out").history
+    monkeypatch.setitem(train_step.READ_EVERY, "cpu", 3)  # 4 steps to an evaluation
+    together = train(copying, tmp_path / "together").history
+    assert [row["train_loss"] for row in together] == [row["train_loss"] for row in one_by_one]
+    losses = iter([1.0, float("nan"), 1.0])
+
+    def loss(*_: object) -> tuple[torch.Tensor, int]:
+        return torch.tensor(next(losses), requires_grad=True), 1
+
+    monkeypatch.setattr(translation_learner.cross_entropy, "label_smoothing_loss", loss)
+    with pytest.raises(ModelError, match="training step 2: expected a finite loss, found nan"):
+        train(copying, tmp_path / "broken")
+    assert not list((tmp_path / "broken" / "checkpoints").glob("*"))
+
+
+def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+    with pytest.raises(ConfigError, match="expected a run with seed 1, found 2"):
+        train(copying.model_copy(update={"seed": 2}), tmp_path / "out")
+
+
+def test_heads_must_divide_the_width(copying: TrainingConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="divisor of d_model 32, found 3"):
+        train(copying.model_copy(update={"num_heads": 3}), tmp_path / "out")
+
+
+def test_average_is_the_mean(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "out")
+    paths = checkpoint.list_checkpoints(tmp_path / "out" / "checkpoints")
+    first, second = (weights(path) for path in paths)
+    for name, mean in checkpoint.average_weights(paths).items():
+        torch.testing.assert_close(mean, (first[name] + second[name]) / 2)
+
+
+def test_half_precision_loads_and_translates_the_same(copying: TrainingConfig, tmp_path: Path) -> None:
+    config = copying.model_copy(update={"max_steps": 200, "eval_every": 200})
+    train(config, tmp_path / "out")
+    model, tokenizer = load_translation_model(tmp_path / "out" / "model")
+    model.half().save_pretrained(tmp_path / "small")
+    tokenizer.save_pretrained(tmp_path / "small")
+    assert {t.dtype for t in weights(tmp_path / "small").values()} == {torch.float16}
+    sentences = ["ein rot hund", "drei frau sieht", "über baum haus"]
+    full, half = (load_translation_model(tmp_path / name) for name in ("out/model", "small"))
+    assert validation.translate(*full, sentences, 3) == validation.translate(*half, sentences, 3)
+    assert isinstance(half[0], MarianMTModel)
+    assert isinstance(half[1], MarianTokenizer)
+
+
+def test_checkpoints_are_kept_as_models(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying.model_copy(update={"keep_checkpoints": 2}), tmp_path / "out")
+    remaining = sorted(path.name for path in (tmp_path / "out" / "kept").iterdir())
+    assert remaining == ["step-12", "step-8"]
+    assert_same_weights(
+        tmp_path / "out" / "checkpoints" / "step-00000008", tmp_path / "out" / "kept" / "step-8"
+    )
+
+
+def test_starts_from_another_model_with_its_vocabulary(copying: TrainingConfig, tmp_path: Path) -> None:
+    train(copying, tmp_path / "first")
+    start = str(tmp_path / "first" / "model")
+    still = {
+        "init_from": start,
+        "learning_rate": 1e-12,
+        "max_steps": 1,
+        "average_checkpoints": 1,
+        "d_model": 16,
+    }
+    train(copying.model_copy(update=still), tmp_path / "second")
+    item, other = weights(tmp_path / "first" / "model"), weights(tmp_path / "second" / "model")
+    assert item.keys() == other.keys()  # the shape of the model that it started from
+    assert all(torch.allclose(item[name], other[name], atol=1e-6) for name in item)
+    same = copying.model_copy(update={"tokenizer": start, "vocab_size": 100, "max_steps": 1})
+    train(same, tmp_path / "third")
+    pieces = [(tmp_path / name / "model" / "source.spm").read_bytes() for name in ("first", "third")]
+    assert pieces[0] == pieces[1]
