@@ -54,6 +54,10 @@ class Extensions(MutableMapping[str, T], Generic[T]):
             self._loaded[name] = self._load(entries[0]) if entries else self._missing(name)
         return self._loaded[name]
 
+    def target(self, name: str) -> str:
+        """Return the ``module:name`` of an extension, which is not imported."""
+        return self._entries[name][0].value
+
     def _missing(self, name: str) -> T:
         raise KeyError(name)
 

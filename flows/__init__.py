@@ -1,4 +1,4 @@
-"""The flows: one file each, which `antiphon run NAME` runs; what a run does around its pipeline."""
+"""The flows that are no graph, one file each; what a run of `antiphon run NAME` does around its graph."""
 
 from flows.server import settings  # first: Prefect reads its settings when it is imported
 

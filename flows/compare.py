@@ -153,7 +153,7 @@ def _check_scores(parameters: CompareParameters) -> None:
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
     """The checks of one system's nodes, under its name."""
     try:
-        system_needs = _make_system(system, parameters).needs()
+        system_needs = _make_system(system, parameters).preflight.needs
     except AntiphonError as error:
         faults_of = [ConfigError(f"{system.name}: {line}") for line in str(error).splitlines()]
         return [Need("systems", partial(_raise, fault)) for fault in faults_of]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.pipeline.pipeline import Pipeline
+from components.attribution.blame import check_references
+from components.pipeline.pipeline import DATA, Pipeline
 from flows.run import Run
+from flows.system import Hooks
 from tasks.stages import attribution
 
 
@@ -27,3 +29,17 @@ def add_blame(
             normalizer=run.normalizer,
         )
     )
+
+
+def _check_references(run: Run, pipeline: Pipeline) -> None:
+    check_references(run.stages[DATA])
+
+
+def _add_to_recognized(run: Run, pipeline: Pipeline) -> None:
+    """Attribute the errors of a run that recognizes speech."""
+    if "transcript" in pipeline.outputs and pipeline.outputs["transcript"] in run.stages:
+        add_blame(run, pipeline)
+
+
+HOOKS = Hooks(before=_check_references, after=_add_to_recognized)
+"""What a run adds whose parameters ask for ``blame``."""

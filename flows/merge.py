@@ -13,38 +13,40 @@ from components.errors import DataError
 from components.merging.quality_gate import GATE, GateRequest
 from components.pipeline.pipeline import DATA, TARGET
 from components.run_record import RunRecord, StageRef
-from flows import preflight
-from flows.definition import define_flow
-from flows.parameters.merge import MergeParameters, baseline_of, pipeline
-from flows.preflight import Need
+from flows.preflight import Need, Preflight, need_of_test_data
+from flows.presets.parameters.gated_merge import MergeParameters
+from flows.registry import flow_named
 from flows.run import Run, final_state
-from flows.system import execute_pipeline, load_data
+from flows.system import Hooks, execute_pipeline, load_data
 from tasks.run_artifacts import publish_run
 from tasks.stages import metrics
 from tasks.stages.analysis import run_analysis
 
 
-def needs(parameters: MergeParameters) -> list[Need]:
-    """The checks of its nodes and of its development data."""
-    languages = parameters.source_language, parameters.target_language
-    nodes = preflight.needs_of_pipeline(pipeline(parameters), parameters.store, parameters.seed)
-    return [*nodes, preflight.need_of_test_data(parameters.dev, *languages)]
+def _checks_of(parameters: MergeParameters) -> Preflight:
+    pipeline = flow_named("merge").pipeline(parameters)
+    return Preflight(pipeline, parameters.store, parameters.seed, _needs_of_data(parameters))
 
 
-@define_flow(MergeParameters)
-def merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
+def _needs_of_data(parameters: MergeParameters) -> list[Need]:
+    return [need_of_test_data(parameters.dev, parameters.source_language, parameters.target_language)]
+
+
+HOOKS = Hooks(needs=_needs_of_data)
+
+
+def run_merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     """Merge models as a recipe says, and accept the result if it is not worse than the baseline."""
-    all_needs = needs(parameters)
-    preflight.check_needs(all_needs)
-    whole = pipeline(parameters)
-    untested = pipeline(parameters.model_copy(update={"test": None}))
+    whole = _checks_of(parameters)
+    whole.check()
+    untested = _checks_of(parameters.model_copy(update={"test": None}))
     run = Run("merge", parameters)
     with run:
         sets = load_data(run)
-        execute_pipeline(run, untested, all_needs, sets)
+        execute_pipeline(run, untested, sets)
         accepted = DATA not in sets or _passes_gate(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            execute_pipeline(run, whole, all_needs, sets)
+            execute_pipeline(run, whole, sets)
         _score(run, parameters)
         publish_run(run.record)
     record = run.record
@@ -61,7 +63,7 @@ def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> boo
     metric = parameters.metric
     if metric == "auto":
         metric = "wer" if merged.stage == "asr" else "bleu"
-    systems = (merged, run.stages["baseline"], baseline_of(parameters))
+    systems = (merged, run.stages["baseline"], parameters.baseline_model)
     request = GateRequest(loaded, *systems, metric, parameters.margin)
     verdict = GATE.read(run.add(run_analysis(GATE.kind, request, run.store_url)))
     run.notes.append(str(verdict))

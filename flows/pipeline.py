@@ -36,7 +36,7 @@ def needs(parameters: PipelineParameters) -> list[Need]:
     if len(systems) > 1:
         return comparison_needs(_as_comparison(parameters, systems))
     (only,) = systems.values()
-    return System("pipeline", parameters, graph_of(only), NO_HOOKS).needs()
+    return System("pipeline", parameters, graph_of(only), NO_HOOKS).preflight.needs
 
 
 def _as_comparison(

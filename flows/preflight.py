@@ -1,7 +1,7 @@
 """Checks before the first stage computes: all faults of all stages at once.
 
-A flow says what its stages need. ``check`` costs no fetching and comes before anything is read; ``admit`` may
-fetch the stage's models and comes once the data are known, before the first model computes.
+A :class:`Preflight` is opened once per run. ``check`` costs no fetching and comes before anything is read;
+``admit`` may fetch the stages' models and comes once the data are known, before the first model computes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.facts import Mode
 from components.nodes.site import Site
-from components.pipeline.advice import auto_models
-from components.pipeline.advice.auto_models import is_auto
+from components.pipeline.auto import is_auto
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
@@ -47,6 +47,66 @@ class Need:
     utterance_ids: Callable[[], Collection[str]] = tuple
     reads: tuple[str, ...] = ()
     is_last: bool = False
+
+
+class Preflight:
+    """The checks of one run over one graph.
+
+    Args:
+        pipeline: the graph.
+        store: URL of the store.
+        seed: of the run.
+        further: checks of what is no node of the graph.
+
+    Attributes:
+        pipeline: the graph, once the data are known with a model in every node of ``model: auto``.
+        notes: which models these are.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, store: str | None, seed: int, further: Sequence[Need] = ()
+    ) -> None:
+        self.pipeline = pipeline
+        self.notes: list[str] = []
+        self._store, self._seed, self._further = store, seed, further
+
+    @property
+    def needs(self) -> list[Need]:
+        """The checks of the graph as it is now, and the further ones."""
+        return [*self._further, *needs_of_pipeline(self.pipeline, self._store, self._seed)]
+
+    def check(self) -> None:
+        """Run the checks that read and fetch nothing.
+
+        Raises:
+            ConfigError: every fault of every stage, a line each.
+        """
+        check_needs(self.needs)
+
+    def admit(self, sets: Mapping[str, StageRef], load: Callable[[Node], StageRef]) -> dict[str, StageRef]:
+        """Choose models for the data, load the data sets of nodes, and run the checks that need them.
+
+        Args:
+            sets: the data sets that are loaded, by the names under which nodes read them.
+            load: loads that of a node of kind ``data``.
+
+        Returns:
+            All data sets.
+
+        Raises:
+            ConfigError: every fault of every stage, a line each.
+        """
+        admitted = dict(sets)
+        if DATA in admitted:
+            self.pipeline, self.notes = choose_models(self.pipeline, admitted[DATA])
+        needs = self.needs
+        for name, loaded in sets.items():
+            admit_data(needs, loaded, name)
+        for node in self.pipeline.data_nodes():
+            admitted[node.name] = load(node)
+            admit_data(needs, admitted[node.name], node.name)
+        admit_learning(self.pipeline, admitted, self._store)
+        return admitted
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
@@ -164,7 +224,8 @@ def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[
     if not any(map(is_auto, pipeline.definitions.values())):
         return pipeline, []
     pairs = {(u.source_language, u.target_language) for u in read_utterances(loaded)}
-    return auto_models.choose_models(pipeline, frozenset(pairs))
+    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, frozenset(pairs))
+    return chosen
 
 
 def check_needs(needs: Iterable[Need]) -> None:

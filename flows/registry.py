@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
 from components.text.suggestions import did_you_mean
+from flows.preset_flow import PresetFlow, preset_flow
+from flows.presets.files import list_presets, load
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from flows.preflight import Need
 
 
-class FlowEntry(NamedTuple):
-    """A flow as entry points, each "module:name".
+class PythonFlow(NamedTuple):
+    """A flow in Python as entry points, each "module:name".
 
     ``adds``: the kind of the stage that it adds to a copy of a finished run; the command line prints that
     alone.
@@ -34,143 +35,82 @@ class FlowEntry(NamedTuple):
     @property
     def call(self) -> Callable[..., Any]:
         """The flow itself; imports Prefect."""
-        flow: Callable[..., Any] = _load(self.flow)
+        flow: Callable[..., Any] = load(self.flow)
         return flow
 
     @property
     def parameters(self) -> type[FlowParameters]:
         """The model of its parameters."""
-        model: type[FlowParameters] = _load(self.parameters_model)
+        model: type[FlowParameters] = load(self.parameters_model)
         return model
 
     def pipeline(self, parameters: Any) -> Pipeline:
         """The graph of a flow over a data set. Raises ConfigError."""
         if self.pipeline_of is None:
             raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
-        graph: Pipeline = _load(self.pipeline_of)(parameters)
+        graph: Pipeline = load(self.pipeline_of)(parameters)
         return graph
 
     @property
     def hooks(self) -> Any:
         """What the flow adds to a run of its pipeline, as :class:`~flows.system.Hooks`; imports Prefect."""
-        return _load(self.hooks_of or "flows.system:NO_HOOKS")
+        return load(self.hooks_of or "flows.system:NO_HOOKS")
+
+    def require_intent(self, parameters: Any) -> None:
+        """Refuse nothing: it trains nothing by mere defaults."""
 
     def needs(self, parameters: Any) -> Sequence[Need]:
         """The checks that come before anything is computed."""
         needs: Sequence[Need] = ()
         if self.needs_of is not None:
-            needs = _load(self.needs_of)(parameters)
+            needs = load(self.needs_of)(parameters)
         elif self.pipeline_of is not None:
-            system = _load("flows.system:System")
-            needs = system("", parameters, self.pipeline(parameters), self.hooks).needs()
+            system = load("flows.system:System")
+            needs = system("", parameters, self.pipeline(parameters), self.hooks).preflight.needs
         return needs
 
 
-FLOWS = {
-    "pipeline": FlowEntry(
+FlowEntry = PythonFlow | PresetFlow
+FLOWS: dict[str, FlowEntry] = {
+    **{name: preset_flow(name) for name in list_presets()},
+    "pipeline": PythonFlow(
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.pipeline:pipeline",
         "flows.parameters.pipeline:PipelineParameters",
         "flows.pipeline:needs",
         "flows.parameters.pipeline:pipeline",
     ),
-    "cascade": FlowEntry(
-        "speech -> transcript -> translation, scored and reported",
-        "flows.cascade:cascade",
-        "flows.parameters.cascade:CascadeParameters",
-        None,
-        "flows.parameters.cascade:pipeline",
-        "flows.cascade:HOOKS",
-    ),
-    "ensemble": FlowEntry(
-        "many recognizers and translators as one, mixed token by token or by their outputs",
-        "flows.ensemble:ensemble",
-        "flows.parameters.ensemble:EnsembleParameters",
-        None,
-        "flows.parameters.ensemble:pipeline",
-    ),
-    "compare": FlowEntry(
+    "compare": PythonFlow(
         "several systems on one data set: who is better, by how much, at what cost",
         "flows.compare:compare",
         "flows.parameters.compare:CompareParameters",
         "flows.compare:needs",
     ),
-    "tune": FlowEntry(
+    "tune": PythonFlow(
         "search over any settings of a pipeline, the winner confirmed on data that it never saw",
         "flows.tune:tune",
         "flows.parameters.tune:TuneParameters",
         "flows.tune:needs",
         "flows.parameters.tune:pipeline",
     ),
-    "blame": FlowEntry(
+    "blame": PythonFlow(
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
+        hooks_of="flows.error_attribution:HOOKS",
         adds="blame",
     ),
-    "contribution": FlowEntry(
+    "contribution": PythonFlow(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
         adds="contribution",
     ),
-    "improve": FlowEntry(
+    "improve": PythonFlow(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.improve:improve",
         "flows.parameters.improve:ImproveParameters",
         adds="improvement",
-    ),
-    "refine": FlowEntry(
-        "a draft revised in rounds: self-refine, deliberation, edit diffusion",
-        "flows.refine:refine",
-        "flows.parameters.refine:RefineParameters",
-        None,
-        "flows.parameters.refine:pipeline",
-        "flows.refine:HOOKS",
-    ),
-    "stack": FlowEntry(
-        "a second system over the cascade: late fusion, pre-translation, dual source",
-        "flows.stack:stack",
-        "flows.parameters.stack:StackParameters",
-        None,
-        "flows.parameters.stack:pipeline",
-        "flows.stack:HOOKS",
-    ),
-    "merge": FlowEntry(
-        "models merged by mergekit's recipe, kept if they are not worse than a baseline",
-        "flows.merge:merge",
-        "flows.parameters.merge:MergeParameters",
-        "flows.merge:needs",
-        "flows.parameters.merge:pipeline",
-    ),
-    "experts": FlowEntry(
-        "train a translation model with experts for several languages, record its routing",
-        "flows.experts:experts",
-        "flows.parameters.experts:ExpertsParameters",
-        "flows.experts:needs",
-        "flows.parameters.experts:pipeline",
-    ),
-    "estimate": FlowEntry(
-        "fit on development data how sure one may be of a system's texts and words",
-        "flows.estimate:estimate",
-        "flows.parameters.estimate:EstimateParameters",
-        None,
-        "flows.parameters.estimate:pipeline",
-        "flows.estimate:HOOKS",
-    ),
-    "train": FlowEntry(
-        "train a translation model and keep the best checkpoint in the store",
-        "flows.train:train",
-        "flows.parameters.train:TrainParameters",
-        "flows.train:needs",
-        "flows.parameters.train:pipeline",
-    ),
-    "distill": FlowEntry(
-        "distill an ensemble or a whole pipeline into one small student",
-        "flows.distill:distill",
-        "flows.parameters.distill:DistillParameters",
-        "flows.distill:needs",
-        "flows.parameters.distill:pipeline",
     ),
 }
 
@@ -195,8 +135,3 @@ def pipeline_of(run: RunRecord) -> Pipeline:
     """
     entry = flow_named(run.flow)
     return entry.pipeline(entry.parameters.model_validate(run.parameters))
-
-
-def _load(entry_point: str) -> Any:
-    module, _, name = entry_point.partition(":")
-    return getattr(import_module(module), name)

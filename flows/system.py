@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from prefect.client.schemas.objects import State
 
+from components.errors import AntiphonError
 from components.nodes.data import DataSettings
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import with_models
 from components.run_record import RunRecord, StageRef
 from flows import preflight
 from flows.parameters.base import DataParameters, FlowParameters
-from flows.preflight import Need
+from flows.preflight import Need, Preflight
+from flows.registry import flow_named
 from flows.run import Run, final_state
 from flows.scoring import analyze, score
 from tasks.execution.executor import PipelineResult, execute
@@ -28,12 +30,14 @@ class Hooks(NamedTuple):
     """What a flow adds to the common procedure.
 
     Attributes:
-        data: the finished data set that its parameters name, if they name one.
+        data: the finished data set that is read, if it is not the parameters'.
+        needs: further checks that come before anything is computed.
         before: comes when the data set is loaded, before any node is computed.
         after: comes when all nodes are finished and scored.
     """
 
-    data: Callable[[Any], StageRef | None] = lambda _: None
+    data: Callable[[Any], StageRef | None] = lambda parameters: parameters.finished_data
+    needs: Callable[[Any], list[Need]] = lambda parameters: []
     before: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
     after: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
 
@@ -42,57 +46,74 @@ NO_HOOKS = Hooks()
 
 
 class System:
-    """A pipeline that is run over the data set of its parameters, as a run of ``flow``."""
+    """A pipeline that is run as a run of ``flow``, over the data set of its parameters if they have one."""
 
-    def __init__(self, flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks) -> None:
+    def __init__(self, flow: str, parameters: FlowParameters, pipeline: Pipeline, hooks: Hooks) -> None:
         self.flow = flow
         self.parameters = parameters
-        self.pipeline = pipeline
         self.hooks = hooks
         self._data = hooks.data(parameters)
+        further = [*self._own_needs(pipeline), *hooks.needs(parameters)]
+        self.preflight = Preflight(pipeline, parameters.store, parameters.seed, further)
 
-    def needs(self) -> list[Need]:
-        """The checks that come before anything is read."""
-        nodes = preflight.needs_of_pipeline(self.pipeline, self.parameters.store, self.parameters.seed)
-        if not self.parameters.edits:  # what is edited was reviewed before
-            nodes += preflight.needs_of_reviews(self.pipeline)
-        nodes += preflight.needs_of_metrics(
-            self.parameters.model_metrics, self.parameters.store, "model_metrics"
-        )
-        return nodes if self._data is not None else [preflight.need_of_data(self.parameters.data_set), *nodes]
+    @property
+    def pipeline(self) -> Pipeline:
+        """The graph, once the data are loaded with the models for them."""
+        return self.preflight.pipeline
+
+    def _own_needs(self, pipeline: Pipeline) -> list[Need]:
+        """The checks of a run over a data set beside those of its nodes."""
+        parameters = self.parameters
+        if not isinstance(parameters, DataParameters):
+            return []
+        needs = [] if self._data is not None else [preflight.need_of_data(parameters.data_set)]
+        if not parameters.edits:  # what is edited was reviewed before
+            needs += preflight.needs_of_reviews(pipeline)
+        return [
+            *needs,
+            *preflight.needs_of_metrics(parameters.model_metrics, parameters.store, "model_metrics"),
+        ]
 
     def load(self, run: Run) -> dict[str, StageRef]:
         """Load the data sets, by the names under which nodes read them, and check the models against them."""
         sets = load_data(run, self._data)
-        self.pipeline, notes = preflight.choose_models(self.pipeline, sets[DATA])
-        run.notes += notes
-        needs = self.needs()
         show_phase("loading the models")
-        preflight.admit_data(needs, sets[DATA])
-        sets |= load_data_nodes(run, self.pipeline, needs)
-        preflight.admit_learning(self.pipeline, sets, self.parameters.store)
+        sets = self.preflight.admit(sets, partial(load_data_node, run, self.pipeline.languages))
+        run.notes += self.preflight.notes
         run.pipeline = self.pipeline.to_record()
-        self.hooks.before(run, self.pipeline)
+        for hooks in self._all_hooks():
+            hooks.before(run, self.pipeline)
         return sets
 
     def finish(self, run: Run, executed: PipelineResult) -> None:
         """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
-        score(run, executed.pipeline, self.parameters.normalizer)
-        analyze(run, executed.pipeline, self.parameters.normalizer)
+        if isinstance(self.parameters, DataParameters):
+            score(run, executed.pipeline, self.parameters.normalizer)
+            analyze(run, executed.pipeline, self.parameters.normalizer)
         if not executed.errors:
-            self.hooks.after(run, executed.pipeline)
+            for hooks in self._all_hooks():
+                hooks.after(run, executed.pipeline)
         show_phase("writing the report")
-        report.publish_run_report(run.record, run.store_url, run.label)
+        try:
+            report.publish_run_report(run.record, run.store_url, run.label)
+        except AntiphonError:
+            executed.raise_first_error()  # the same disk was full before
+            raise
         executed.raise_first_error()
+
+    def _all_hooks(self) -> list[Hooks]:
+        """The flow's own, and those of the error attribution where it is asked for."""
+        has_blame = isinstance(self.parameters, DataParameters) and self.parameters.blame
+        return [self.hooks, *([flow_named("blame").hooks] if has_blame else [])]
 
 
 def run_system(
-    flow: str, parameters: DataParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
+    flow: str, parameters: FlowParameters, pipeline: Pipeline, hooks: Hooks = NO_HOOKS
 ) -> RunRecord | State[RunRecord]:
-    """Run a pipeline over a data set as a run of ``flow``, score and report it."""
+    """Run a pipeline as a run of ``flow``, over its data set if it has one, score and report it."""
     system = System(flow, parameters, pipeline, hooks)
-    preflight.check_needs(system.needs())
+    system.preflight.check()
     run = Run(flow, parameters)
     with run:
         sets = system.load(run)
@@ -100,32 +121,6 @@ def run_system(
             system.pipeline, sets, run.store_url, parameters.seed, partial(record_progress, run)
         )
         system.finish(run, executed)
-    return final_state(run.record)
-
-
-def run_models(
-    flow: str,
-    parameters: FlowParameters,
-    pipeline: Pipeline,
-    needs: Sequence[Need],
-    after: Callable[[Run], None],
-    loaded: StageRef | None = None,
-) -> RunRecord | State[RunRecord]:
-    """Run a pipeline that makes models as a run of ``flow``.
-
-    Args:
-        flow: name of the flow.
-        parameters: of the run.
-        pipeline: whose nodes make the models.
-        needs: of its nodes, and of what comes after them.
-        after: scores what it made, and publishes what was done.
-        loaded: the finished data set that nodes read as ``data``, if it is not the parameters'.
-    """
-    preflight.check_needs(needs)
-    run = Run(flow, parameters)
-    with run:
-        execute_pipeline(run, pipeline, needs, load_data(run, loaded))
-        after(run)
     return final_state(run.record)
 
 
@@ -140,14 +135,10 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store_url))}
 
 
-def execute_pipeline(
-    run: Run, pipeline: Pipeline, needs: Sequence[Need], sets: Mapping[str, StageRef]
-) -> None:
-    """Run a pipeline (finished nodes are reused) over loaded data sets; raises the first error of a node."""
-    for name, loaded in sets.items():
-        preflight.admit_data(needs, loaded, name)
-    sets = {**sets, **load_data_nodes(run, pipeline, needs)}
-    preflight.admit_learning(pipeline, sets, run.parameters.store)
+def execute_pipeline(run: Run, checks: Preflight, sets: Mapping[str, StageRef]) -> None:
+    """Run a checked graph (finished nodes are reused) over data sets; raises the first error of a node."""
+    pipeline = checks.pipeline
+    sets = checks.admit(sets, partial(load_data_node, run, pipeline.languages))
     run.pipeline = pipeline.to_record()
     observe = partial(record_progress, run)
     executed = execute(pipeline, sets, run.store_url, run.parameters.seed, observe)
@@ -184,18 +175,9 @@ def record_progress(run: Run, executed: PipelineResult) -> None:
     run.record_pause(executed.asking)
 
 
-def load_data_nodes(run: Run, pipeline: Pipeline, needs: Sequence[Need]) -> dict[str, StageRef]:
-    """Load the data sets of nodes of kind ``data`` by name, and check their readers' models against them."""
-    sets = {}
-    for node in pipeline.data_nodes():
-        sets[node.name] = _load_data_node(run, pipeline, node.name)
-        preflight.admit_data(needs, sets[node.name], node.name)
-    return sets
-
-
-def _load_data_node(run: Run, pipeline: Pipeline, name: str) -> StageRef:
-    """Load the data set of one node of kind ``data``."""
-    settings = pipeline.nodes[name].settings
+def load_data_node(run: Run, languages: tuple[str | None, str | None], node: Node) -> StageRef:
+    """Load the data set of a node of kind ``data``."""
+    settings = node.settings
     assert isinstance(settings, DataSettings)
-    source = (settings.source, None, *pipeline.languages)
-    return run.add(data_sets.load_data(*source, settings.limit, run.store_url), name)
+    source = (settings.source, None, *languages, settings.limit)
+    return run.add(data_sets.load_data(*source, run.store_url), node.name)

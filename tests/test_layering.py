@@ -64,6 +64,7 @@ ROOMS = (
     "tasks.stages",
     "flows.server",
     "flows.parameters",
+    "flows.presets",
     "flows",
     "flows.cli",
     "antiphon",

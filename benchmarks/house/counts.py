@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.common.paths import ROOT
 from benchmarks.house.import_graph import imported_module, modules, reach
-from flows.registry import FLOWS
+from flows.presets.preset import read_preset
 
 EXTENSIONS = {
     *("recognize", "translate", "packaged", "whisper", "encoder-decoder"),
@@ -28,26 +28,32 @@ def count_lines(files: Iterable[Path]) -> int:
     return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
 
 
-def count_reached(command: str) -> tuple[int, int]:
+COMMANDS = "antiphon.commands"
+"""The group of entry points whose commands are counted only where they are called."""
+
+
+def count_reached(*, all_commands: bool = False) -> tuple[int, int]:
     """Lines and files that ``antiphon run cascade`` with packaged models can come to import.
 
     Followed are imports anywhere in a file, in functions, too, and the packages around what is imported:
-    from the module of the command, the modules that the flow's registry names, and those of its kinds and
-    of other extensions that it uses.
+    from the modules of ``antiphon`` and its command ``run`` (or of all its commands), the modules that the
+    preset's file names, and those of its kinds and of other extensions that it uses.
     """
-    names = [value for value in FLOWS["cascade"] if isinstance(value, str)]
+    preset = read_preset("cascade")
+    names = ["flows.preset_flow", preset.parameters, preset.hooks]
     flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
-    reached = reach({command, *flow, *_entries()})
+    reached = reach({"flows.cli.main", *flow, *_entries(all_commands=all_commands)})
     return count_lines(modules()[module] for module in reached), len(reached)
 
 
-def _entries() -> Iterator[str]:
-    """The modules of our entry points that a cascade uses."""
+def _entries(*, all_commands: bool) -> Iterator[str]:
+    """The modules of our entry points that a cascade uses, those of all commands among them if asked for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for group, entries in project.get("entry-points", {}).items():
         for name, value in entries.items():
             module = imported_module(value.partition(":")[0])
-            if group.startswith("antiphon.") and name in EXTENSIONS and module:
+            used = all_commands or name == "run" if group == COMMANDS else name in EXTENSIONS
+            if group.startswith("antiphon.") and used and module:
                 yield module
 
 

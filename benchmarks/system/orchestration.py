@@ -112,7 +112,7 @@ def run_under_prefect(manifest: Path, folder: Path) -> dict[str, float]:
     import components.metrics.translation_quality.translation
     import components.recognition.factory
     import components.translation.factory  # noqa: F401
-    from flows.cascade import cascade
+    from flows.preset_flow import cascade
 
     started = time.perf_counter()
 

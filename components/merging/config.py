@@ -28,6 +28,7 @@ class MergeConfig(BaseModel):
         title="Recipe",
         min_length=1,
         description="mergekit's YAML: a file, its text (with line breaks), or its keys",
+        examples=["recipe.yml"],
     )
 
     data: dict[str, str] = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,12 +29,16 @@ class OwnData(NamedTuple):
         limit: the first so many utterances of it; None for all.
         nodes: nodes of the file, of which there will be copies that read this data set.
         suffix: of the names of the copies.
+        skipped: nodes of the file that are not copied: the copies read the data set in their place.
+        changes: of the copies of these nodes, what they have otherwise where their kind has such a setting.
     """
 
     source: str
     limit: int | None
     nodes: tuple[str, ...]
     suffix: Literal["train", "dev"]
+    skipped: tuple[str, ...] = ()
+    changes: Mapping[str, Mapping[str, Any]] = {}
 
 
 class NodeSettings(BaseModel):

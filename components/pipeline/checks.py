@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from components.errors import ConfigError
 from components.nodes.facts import Language
-from components.pipeline.advice.known_numbers import find_impossible_thresholds, find_unknown_number
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.stage_settings import table_kinds
 
@@ -19,7 +19,8 @@ def check_graph(pipeline: Pipeline, note: AddFault) -> None:
     """Report every fault of a graph whose nodes are each valid."""
     for node in pipeline:
         _check_inputs(pipeline, node, note)
-        _check_numbers(pipeline, node, note)
+        if node.facts.numbers or node.facts.thresholds:
+            GRAPH_STEPS["numbers"](pipeline, node, note)
         _check_same_language(pipeline, node, note)
         _check_when(pipeline, node, note)
         _check_language(pipeline, node, note)
@@ -70,14 +71,6 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         kind.check_inputs(node.settings, pipeline.site_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
-
-
-def _check_numbers(pipeline: Pipeline, node: Node, note: AddFault) -> None:
-    fault = find_unknown_number(pipeline, node) if node.of else None
-    if fault is not None:
-        note(("nodes", node.name, "by"), f"{node.name}.by: {fault}")
-    for setting, fault in find_impossible_thresholds(pipeline, node):
-        note(("nodes", node.name, setting), f"{node.name}.{setting}: {fault}")
 
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:

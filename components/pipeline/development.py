@@ -30,12 +30,11 @@ from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
 from components.nodes.site import OwnData
 from components.pipeline.faults import Faults
+from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 
-DEV_KEYS = ("dev", "dev_limit")
-"""Keys of nodes of kinds that are learned: the data set, and how many utterances of it at most."""
 RUNGS = "rungs"
 """The setting of a route that names the nodes whose outputs it is learned from, beside those of ``of``."""
 
@@ -50,11 +49,15 @@ class _Set(NamedTuple):
         source: its node.
         suffix: of the names of the copies.
         bypassed: routes by which the copies are not sent.
+        skipped: nodes in whose place the copies read the data set.
+        changes: of the copies of these nodes, what they have otherwise.
     """
 
     source: str
     suffix: str
     bypassed: frozenset[str]
+    skipped: frozenset[str] = frozenset()
+    changes: Mapping[str, Mapping[str, Any]] = {}
 
 
 def add_development_nodes(written: Mapping[str, dict[str, Any]], faults: Faults) -> Written:
@@ -141,7 +144,8 @@ class _Development:
 
     def _copy_all(self, reader: str, own: OwnData) -> list[str]:
         source = self._add_data(own.source, own.limit, own.suffix, reader)
-        to = _Set(source, own.suffix, frozenset(n for n in self._written if self._waits_for(n, reader)))
+        waiting = frozenset(name for name in self._written if self._waits_for(name, reader))
+        to = _Set(source, own.suffix, waiting, frozenset(own.skipped), own.changes)
         return [self._copy(node, to) for node in own.nodes]
 
     def _waits_for(self, name: str, other: str, above: frozenset[str] = frozenset()) -> bool:
@@ -153,12 +157,13 @@ class _Development:
 
     def _copy(self, name: str, to: _Set, above: frozenset[str] = frozenset()) -> str:
         """Return the name of a node that does with data set ``to`` what ``name`` does with the data."""
-        if name == DATA:
+        if name == DATA or name in to.skipped:
             return to.source
         if name not in self._written or name in above or not self._depends_on_data(name):
             return name  # what reads another data set, or a fault that the reader names
         self.resolve(name)
         copy = {key: v for key, v in self.nodes.get(name, self._written[name]).items() if key != RUNGS}
+        copy |= _changes_of(copy, to.changes.get(name, {}))
         above |= {name}
         of = copy.get("of", DATA)
         copies = [self._copy(node, to, above) for node in _names(of)]
@@ -194,6 +199,13 @@ class _Development:
                 self._faults.source_keys.setdefault(copy, ("nodes", written))
                 return copy
             number += 1
+
+
+def _changes_of(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes that the kind of a node has settings for."""
+    kind = KINDS.get(str(values.get("kind")))
+    known = kind.settings.model_fields if kind is not None else {}
+    return {setting: value for setting, value in changes.items() if setting in known}
 
 
 def _find_fault(name: str, values: Mapping[str, Any], kind: Kind[Any]) -> str | None:

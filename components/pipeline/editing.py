@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from components.errors import ConfigError
+from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reader import read_pipeline
 from components.pipeline.rewriting import values_of
@@ -17,19 +16,6 @@ ROLE = "corrections"
 """The setting by which an edit names the node that has its corrections."""
 SUFFIX = "-edited"
 """What follows the name of a node in that of its edit."""
-
-
-class NodeEdit(BaseModel):
-    """The corrections of one node's texts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    node: str = Field(title="Node", description="the node whose texts were corrected")
-    corrections: str = Field(
-        title="Corrections",
-        pattern=r"^[0-9a-f]{64}$",
-        description="key of the stage that holds them, as antiphon edit writes it",
-    )
 
 
 def apply_edits(pipeline: Pipeline, edits: Iterable[NodeEdit]) -> Pipeline:

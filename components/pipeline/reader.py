@@ -16,8 +16,8 @@ from components.nodes.facts import Language
 from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
 from components.pipeline import checks
-from components.pipeline.development import DEV_KEYS, add_development_nodes
 from components.pipeline.faults import Faults
+from components.pipeline.graph_steps import DEV_KEYS, GRAPH_STEPS
 from components.pipeline.pipeline import (
     DATA,
     NODE,
@@ -27,6 +27,7 @@ from components.pipeline.pipeline import (
     outputs_of,
     replace_references,
 )
+from components.pipeline.systems import split_systems
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
@@ -71,19 +72,21 @@ def read_pipeline(
         if key not in KEYS:
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
     faults.raise_if_any()
-    written = _apply_defaults(values.get("nodes"), values.get("defaults") or {}, faults)
+    nodes = split_systems(values.get("nodes"), faults)
+    written = _apply_defaults(nodes, values.get("defaults") or {}, faults)
     faults.raise_if_any()
-    expanded, aliases = _expand(add_development_nodes(written, faults), faults)
+    learning = GRAPH_STEPS["development"](written, faults) if _has_own_data(written) else written
+    expanded, aliases = _expand(learning, faults)
     drafts = {
         name: _read_node(name, written_node, aliases, faults, folder)
         for name, written_node in expanded.items()
     }
     faults.raise_if_any()
-    nodes = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
+    ordered = _sort_nodes({name: node for name, node in drafts.items() if node is not None}, faults)
     faults.raise_if_any()
     languages = (values.get("source_language"), values.get("target_language"))
-    pipeline = Pipeline(nodes, {}, languages, aliases, written, faults.source_keys, folder)
-    pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in nodes.items()})
+    pipeline = Pipeline(ordered, {}, languages, aliases, written, faults.source_keys, folder)
+    pipeline = replace(pipeline, nodes={n: checks.with_origin(pipeline, node) for n, node in ordered.items()})
     pipeline = replace(pipeline, outputs=_read_outputs(pipeline, values.get("outputs") or {}, faults))
     checks.check_graph(pipeline, faults.add)
     faults.raise_if_any()
@@ -123,6 +126,13 @@ def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict
         if key not in used and key not in KINDS:
             faults.add(("defaults", key), f"defaults.{key}: no node has such a setting")
     return written
+
+
+def _has_own_data(written: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a node says of a data set of its own what it learns or reads there."""
+    kinds = [KINDS.get(str(values.get("kind"))) for values in written.values()]
+    reads_more = any(kind is not None and type(kind).own_data is not Kind.own_data for kind in kinds)
+    return reads_more or any(set(DEV_KEYS) & set(values) for values in written.values())
 
 
 def _expand(

@@ -42,7 +42,7 @@ class StackConfig(BaseModel):
     )
     model: ModelRef | None = Field(
         None,
-        description="store:KEY or a folder of the method's model; empty = the flow trains one (see learn); "
+        description="store:KEY or a folder of the method's model; empty = one is trained (see learn); "
         "pooled: a Whisper, learn.speech_model if empty; prompted: hub:, store: or a path, never empty",
     )
     coefficient: float | None = Field(
@@ -77,11 +77,6 @@ class StackConfig(BaseModel):
         "float32, on CUDA bfloat16 and float16",
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-
-
-def needs_training(config: StackConfig) -> bool:
-    """Whether a flow has to make the method's model first."""
-    return config.model is None and config.method not in ("pooled", "prompted")
 
 
 class SpeechConfig(BaseModel):
@@ -147,8 +142,8 @@ class PreTranslationConfig(JackknifeConfig):
     max_tokens: int = Field(256, ge=1, le=4096, description="tokens per sentence of a draft at most")
 
 
-class StackLearningConfig(SpeechTrainingConfig, JackknifeConfig):
-    """The data and the training of a stacked model, where the flow has to make one."""
+class StackLearningConfig(SpeechTrainingConfig, PreTranslationConfig):
+    """The data and the training of a stacked model, where there is none."""
 
     data: str = Field(
         "multi30k:train",

@@ -15,39 +15,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from components.errors import AntiphonError, ConfigError
-from flows.cli.compute import analyses
-from flows.cli.compute.merge import merge
-from flows.cli.compute.plan import plan
-from flows.cli.compute.run import run
 from flows.cli.compute.torchrun import hand_over, is_one_of_several, lead_or_follow
-from flows.cli.compute.tune import tune
-from flows.cli.files.edit import edit
-from flows.cli.files.export import export
-from flows.cli.files.init import init
-from flows.cli.files.learn_from_edits import learn_from_edits
-from flows.cli.files.transcribe import transcribe
-from flows.cli.files.translate import translate
-from flows.cli.help.commands import Command, Group, RunCommand
-from flows.cli.help.verbosity import with_verbosity
-from flows.cli.look.confidence import confidence
-from flows.cli.look.inspect import inspect
-from flows.cli.look.latency import latency
-from flows.cli.look.report import report
-from flows.cli.storage.campaign import CampaignGroup, campaign_app
-from flows.cli.storage.data import data_app
-from flows.cli.storage.models import models_app
-from flows.cli.storage.runs import runs_app
-from flows.cli.storage.store import store_app
+from flows.cli.help.command_entries import MainGroup
 
 _GC_THRESHOLD = (50_000, 20, 100)
 """Thresholds of Python's garbage collector: with its own (700, 10, 10) a fifth of the CPU time of importing
 Prefect and torch goes into looking for cycles that are not there."""
 app = typer.Typer(
     name="antiphon",
-    cls=Group,
+    cls=MainGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode="markdown",
@@ -59,41 +37,6 @@ Start with `antiphon run cascade` (the sample set), then with your own:
 
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )
-
-FIRST: tuple[Callable[..., None], ...] = (transcribe, translate, init)
-FURTHER: tuple[Callable[..., None], ...] = (
-    plan,
-    tune,
-    inspect,
-    export,
-    report,
-    latency,
-    confidence,
-    edit,
-    learn_from_edits,
-    merge,
-)
-for command in FIRST:
-    app.command()(command)
-app.command(cls=RunCommand)(run)
-for command in FURTHER:
-    app.command()(command)
-for analysis in (analyses.compare, analyses.blame, analyses.improve, analyses.contribution):
-    app.command()(analysis)
-app.add_typer(campaign_app, name="campaign")
-app.add_typer(runs_app, name="runs")
-app.add_typer(store_app, name="store")
-app.add_typer(models_app, name="models")
-app.add_typer(data_app, name="data")
-for group in app.registered_groups:
-    group.cls = CampaignGroup if group.typer_instance is campaign_app else Group
-for commands in (app, *(group.typer_instance for group in app.registered_groups)):
-    for info in commands.registered_commands if commands is not None else ():
-        info.callback = info.callback and with_verbosity(info.callback)
-        info.cls = Command if info.cls in {None, TyperCommand} else info.cls
-listing = runs_app.registered_callback  # `antiphon runs` is a command, too
-if listing is not None and listing.callback is not None:
-    listing.callback = with_verbosity(listing.callback)
 
 
 def _print_version(requested: bool) -> None:

@@ -21,8 +21,10 @@ from components.metrics.normalizers import (
     NormalizerName,
     check_normalizer,
 )
-from components.pipeline.editing import NodeEdit, apply_edits
+from components.pipeline.graph_steps import GRAPH_STEPS
+from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
+from components.run_record import StageRef
 from components.storage.places.location import local_root
 from components.storage.store import check_run_name
 from components.text.languages import check_code
@@ -92,6 +94,24 @@ class FlowParameters(BaseModel):
     _name = field_validator("name")(check_name)
 
     @property
+    def languages(self) -> dict[str, str | None]:
+        """Source and target language of the flow's graph, as `read_pipeline` takes them."""
+        return {}
+
+    @property
+    def finished_data(self) -> StageRef | None:
+        """The data set of a finished run that they name, instead of one of their own."""
+        return None
+
+    def replace_nodes(self, nodes: Nodes) -> Nodes:
+        """The written nodes of the flow's graph, those that the parameters take from elsewhere replaced."""
+        return nodes
+
+    def with_edits(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline with the corrections by hand."""
+        return pipeline
+
+    @property
     def run_title(self) -> str | None:
         """What an unnamed run is called after the time; None for the flow."""
         return None
@@ -107,6 +127,10 @@ class FlowParameters(BaseModel):
         return value
 
 
+Nodes = dict[str, dict[str, Any]]
+"""Nodes as they are written in a file, by name."""
+GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
+"""Keys of a file that are a graph; the others are parameters of the run."""
 DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
 """Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
 
@@ -182,6 +206,11 @@ class DataParameters(FlowParameters):
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
     )
 
+    blame: bool = Field(
+        False,
+        description="also translate gold and partly repaired transcripts, to say which stage loses what",
+    )
+
     _check_metrics = field_validator("model_metrics")(check_metric_names)
     _language = field_validator("source_language", "target_language")(check_language)
     _normalizer = field_validator("normalizer")(check_installed)
@@ -202,7 +231,10 @@ class DataParameters(FlowParameters):
         Raises:
             ConfigError: they are of a node that it does not have.
         """
-        return apply_edits(pipeline, self.edits)
+        if not self.edits:
+            return pipeline
+        edited: Pipeline = GRAPH_STEPS["edits"](pipeline, self.edits)
+        return edited
 
     @model_validator(mode="before")
     @classmethod

@@ -52,7 +52,7 @@ _WORDS = {
 
 def build_form(model: type[BaseModel]) -> dict[str, Schema]:
     """The JSON schema of every parameter in the order of the form; definitions stand where they are used."""
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(by_alias=False)
     definitions = schema.get("$defs", {})
     return {name: _tidy(name, schema["properties"][name], definitions) for name in order_fields(model)}
 

@@ -14,13 +14,10 @@ from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.text.suggestions import suggest
-from flows.parameters.base import DataParameters, check_name
+from flows.parameters.base import GRAPH_KEYS, DataParameters, check_name
 
 if TYPE_CHECKING:
     from components.files.yaml_text import Places
-
-GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
-"""Keys of a file that are the graph; the others are parameters of the run."""
 
 
 class PipelineParameters(DataParameters):

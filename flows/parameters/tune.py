@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import Places, parse_yaml
-from components.pipeline.advice.auto_models import is_auto
+from components.pipeline.auto import is_auto
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import complete_node

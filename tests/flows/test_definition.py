@@ -15,6 +15,7 @@ from components.errors import ConfigError
 from flows.definition import define_flow
 from flows.parameters.base import FlowParameters
 from flows.parameters.form import build_form
+from flows.presets.files import list_presets
 from flows.registry import FLOWS, flow_named
 from tests.serving import ROOT
 
@@ -59,7 +60,9 @@ def test_every_entrypoint_of_the_deployments_is_a_flow() -> None:
     file = YAML(typ="safe", pure=True).load((ROOT / "prefect.yaml").read_text())
     assert {one["name"] for one in file["deployments"]} >= {*FLOWS, "nightly-evaluation"}
     entrypoints = {one["entrypoint"] for one in file["deployments"]}
-    assert {f"flows/{name}.py:{name}" for name in FLOWS} <= entrypoints
+    presets = set(list_presets())
+    expected = {f"flows/{'preset_flow' if name in presets else name}.py:{name}" for name in FLOWS}
+    assert expected <= entrypoints
     for one in file["deployments"]:
         assert one["tags"] == ["antiphon"]
         deployed = import_object(one["entrypoint"].replace("/", ".").replace(".py:", ":").replace(":", "."))
@@ -89,7 +92,7 @@ def test_importing_a_flow_contacts_nobody() -> None:
         "import socket, sys\n"
         "def refuse(*a): raise SystemExit('a connection at import')\n"
         "socket.socket.connect = refuse\n"
-        "import flows.cli.main, flows.cascade, flows.compare, flows.train\n"
+        "import flows.cli.main, flows.preset_flow, flows.compare, flows.system\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

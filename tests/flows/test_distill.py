@@ -17,10 +17,9 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from components.training.kinds.targets import TARGETS
-from flows.cascade import cascade
-from flows.distill import distill
-from flows.parameters.distill import LEVELS, DistillParameters, pipeline, teacher_outputs
-from flows.train import train
+from flows.preset_flow import cascade, distill, train
+from flows.presets.parameters.distillation import LEVELS, teacher_outputs
+from flows.registry import flow_named
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 SMALL = {"vocab_size": 64, "num_layers": 2, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
@@ -147,8 +146,9 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
 
 def test_the_key_follows_what_decides_the_student(world: dict[str, Any]) -> None:
     def key(**changes: Any) -> str:
-        parameters = DistillParameters.model_validate({**world["settings"], "level": "word", **changes})
-        plans = plan_nodes(pipeline(parameters), {}, world["store"], 0, resolve_weight_digests)
+        entry = flow_named("distill")
+        parameters = entry.parameters.model_validate({**world["settings"], "level": "word", **changes})
+        plans = plan_nodes(entry.pipeline(parameters), {}, world["store"], 0, resolve_weight_digests)
         return plans["training"].stage.key
 
     alone = {**world["settings"]["teacher"], "members": []}

@@ -75,7 +75,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
         ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
         ("cascade", ["data=null"], "data: expected a data set or recordings"),
-        ("ensemble", ["asr.members=[packaged:nope]"], "asr-2: packaged:nope: no such packaged model"),
+        ("ensemble", ["asr.members=[packaged:nope]"], "asr.systems.1: packaged:nope: no such packaged model"),
         ("ensemble", ["mt.members=[store:00000000]"], "mt: store:00000000: expected one stage"),
         ("ensemble", ["mt.members=[packaged:gemma-3-270m]"], "mt: packaged:gemma-3-270m needs your consent"),
         (
@@ -92,7 +92,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("refine", ["refine.gate=reference_chrf", "refine.reported=chrf"], "refine: gate reference_chrf"),
         ("refine", ["draft=absent"], "draft: no run 'absent'"),
         ("stack", ["stack.model=packaged:nope"], "stack: packaged:nope"),
-        ("stack", ["learn.dev=absent.jsonl"], "dev: absent.jsonl: expected a manifest"),
+        ("stack", ["learn.dev=absent.jsonl"], "stack: absent.jsonl: expected a manifest"),
         ("stack", ["stack.method=pooled", "learn.speech_model=whisper:huge"], "stack: whisper:huge: no such"),
         ("merge", ["recipe=absent.yml"], "merge: absent.yml"),
         (

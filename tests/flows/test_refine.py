@@ -20,8 +20,8 @@ from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from flows.cli import main as cli
 from flows.contribution import contribution
-from flows.parameters.refine import RefineParameters
-from flows.refine import refine
+from flows.preset_flow import refine
+from flows.registry import flow_named
 from reports.page.report_view import view_of
 from tasks.task_options import unwrap
 from tests.flows import fakes
@@ -64,7 +64,7 @@ def test_what_was_heard_is_scored_too(settings: dict[str, object], monkeypatch: 
 
 def run(settings: dict[str, object], **refinement: object) -> RunRecord:
     values = {**settings, "refine": refinement}
-    parameters = RefineParameters.model_validate(values)
+    parameters = flow_named("refine").parameters.model_validate(values)
     record = unwrap(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
     assert isinstance(record, RunRecord)
     return record

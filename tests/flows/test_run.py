@@ -15,7 +15,7 @@ from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows import signals
 from flows.parameters.blame import BlameParameters
-from flows.parameters.cascade import CascadeParameters
+from flows.registry import flow_named
 from flows.run import Run, reopen_run
 from tests.components.storage.test_store import record
 from tests.reports.example_runs import stage
@@ -42,7 +42,10 @@ def test_a_run_that_is_stopped_says_why(
 ) -> None:
     confirmed = []
     monkeypatch.setattr(signals, "confirm_cancellation", lambda: confirmed.append(True))
-    with pytest.raises(type(error)), Run("cascade", CascadeParameters(store=str(tmp_path), name="mine")):
+    with (
+        pytest.raises(type(error)),
+        Run("cascade", flow_named("cascade").parameters(store=str(tmp_path), name="mine")),
+    ):
         raise error
     run = Store(str(tmp_path)).load_run("mine")
     assert (run.status, run.notes) == (status, (note,))
@@ -54,7 +57,7 @@ def test_a_run_that_waits_for_a_person_is_recorded_as_paused_until_it_goes_on(
     finished_before: bool, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path))
-    parameters = CascadeParameters(store=str(tmp_path), name="mine", replace=True)
+    parameters = flow_named("cascade").parameters(store=str(tmp_path), name="mine", replace=True)
     before = store.save_run(record("mine")) if finished_before else store.runs / "mine"
     path = before / ("failed.json" if finished_before else "run.json")  # a finished run's record stays
     with Run("cascade", parameters) as run:
@@ -79,7 +82,7 @@ def test_a_run_whose_process_died_while_it_waited_is_unfinished(tmp_path: Path) 
 
 def test_a_copy_of_a_run_says_once_what_was_quarantined(tmp_path: Path) -> None:
     note = "1 of 3 records quarantined in stage data"
-    with Run("cascade", CascadeParameters(store=str(tmp_path), name="mine")) as run:
+    with Run("cascade", flow_named("cascade").parameters(store=str(tmp_path), name="mine")) as run:
         run.add(stage("data", 3, 1, 0.1))
         run.notes = [*run.record.notes, "another"]  # as `reopen_run` does
         assert run.record.notes == (note, "another")

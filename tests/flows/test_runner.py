@@ -13,7 +13,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.run_record import RunRecord
-from flows.cascade import cascade
+from flows.preset_flow import cascade
 from tasks.execution import current_node
 from tasks.task_options import unwrap
 

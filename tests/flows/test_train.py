@@ -19,8 +19,8 @@ from components.training.config import TrainingConfig
 from components.training.kinds.learners import LEARNERS
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import MODEL
-from flows.parameters.train import TrainParameters, pipeline
-from flows.train import train
+from flows.preset_flow import train
+from flows.registry import flow_named
 from tasks.stages.model_scores import read_scores
 from tests.limits import files_of_at_most
 
@@ -126,7 +126,8 @@ def test_data_that_change_before_they_are_read_are_refused(
 
 def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
     def key(**changes: object) -> str:
-        graph = pipeline(TrainParameters.model_validate({**settings, **changes}))
+        entry = flow_named("train")
+        graph = entry.pipeline(entry.parameters.model_validate({**settings, **changes}))
         return plan_nodes(graph, {}, None, 0, resolve_weight_digests)["training"].stage.key
 
     assert key() == key(beam_size=3, test=None, name="other")

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args
-
 from components.errors import ConfigError
 from components.nodes.site import LanguagePairs
 from components.pipeline.advice.recommended_models import (
-    AUTO,
     Recommendation,
     Task,
     explain_missing,
     recommend,
 )
+from components.pipeline.auto import is_auto
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.rewriting import update_node
 from components.text.languages import UNDETERMINED, english_name
-
-TASKS: tuple[Task, ...] = get_args(Task)
-
-
-def is_auto(values: Mapping[str, Any]) -> bool:
-    """Whether a node, as it is written, leaves the choice of its model open."""
-    return values.get("kind") in TASKS and values.get("model") == AUTO
 
 
 def choose_models(pipeline: Pipeline, pairs: LanguagePairs) -> tuple[Pipeline, list[str]]:

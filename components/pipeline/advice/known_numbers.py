@@ -6,8 +6,18 @@ from collections.abc import Iterator
 
 from components.nodes.measures import CONFIDENCE, FEATURES, MEASURES, RAW, computed_features, limits_of
 from components.number_ranges import describe_fault
+from components.pipeline.checks import AddFault
 from components.pipeline.pipeline import Node, Pipeline
 from components.text.suggestions import suggest
+
+
+def check_numbers(pipeline: Pipeline, node: Node, note: AddFault) -> None:
+    """Report numbers that the input of a node cannot have, and thresholds that they cannot reach."""
+    fault = find_unknown_number(pipeline, node) if node.of else None
+    if fault is not None:
+        note(("nodes", node.name, "by"), f"{node.name}.by: {fault}")
+    for setting, fault in find_impossible_thresholds(pipeline, node):
+        note(("nodes", node.name, setting), f"{node.name}.{setting}: {fault}")
 
 
 def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:

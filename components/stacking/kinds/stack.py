@@ -1,8 +1,12 @@
-"""``stack``: translation by a second system that reads speech and the outputs of other nodes."""
+"""``stack``: translation by a second system that reads speech and the outputs of other nodes.
+
+With ``learn`` it stands for a graph: copies of what it reads over the data of ``learn``, and the nodes that
+train its model and fit its coefficient where it has none.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,7 +18,7 @@ from components.errors import ConfigError
 from components.nodes.facts import Carry, Facts, Items, Language, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site
 from components.records import NBest, Outcome
 from components.stacking.config import (
     FUSION_METHODS,
@@ -22,7 +26,9 @@ from components.stacking.config import (
     PROMPTED_VERSION,
     VERSION,
     StackConfig,
+    StackLearningConfig,
 )
+from components.stacking.kinds.learning import LEARN, data_to_learn_from, learning_nodes
 from components.stacking.lists.coefficient_file import read_coefficient
 from components.stage_settings import Marker, TableOf, key_values
 
@@ -44,6 +50,9 @@ class StackSettings(StackConfig):
     learned: Annotated[str | None, TableOf("tune_stack", role="coefficient")] = Field(
         None,
         description="late_fusion, pooled: the tune_stack node that gives the coefficient, if none is set",
+    )
+    learn: StackLearningConfig | None = Field(
+        None, description="where there is no model or no coefficient: the data and the training of one"
     )
 
     def key_parameters(self) -> dict[str, Any]:
@@ -119,6 +128,18 @@ class Stack(StackKind):
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
         checks.validate_model(settings, site.store, pairs)
+
+    @override
+    def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
+        """Return what it reads over the training and the development data of ``learn``."""
+        return data_to_learn_from(values)
+
+    @override
+    def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
+        """With ``learn``: return the nodes that train its model and fit its coefficient, then itself."""
+        if values.get(LEARN) is None:
+            return None
+        return learning_nodes(name, values, StackSettings)
 
     @override
     def build(self, settings: StackSettings, site: Site) -> Component:

@@ -13,7 +13,7 @@ from components.errors import ConfigError
 from components.files.yaml_text import Lines, Places, parse_yaml, read_yaml_text
 from components.text.suggestions import suggest
 from flows.cli.compute.file_paths import resolve_file_paths
-from flows.parameters.base import check_no_secret
+from flows.parameters.base import GRAPH_KEYS, check_no_secret
 from flows.parameters.faults import describe_faults
 
 P = TypeVar("P", bound=BaseModel)
@@ -107,8 +107,6 @@ def _node_path(model: type[BaseModel], values: Mapping[str, Any], names: list[st
     nodes, first = values.get("nodes"), names[0]
     if len(names) == 1 or not isinstance(nodes, dict):
         return names
-    from flows.parameters.pipeline import GRAPH_KEYS  # imports the kinds of nodes
-
     if first in {*model.model_fields, *values, *GRAPH_KEYS}:
         return names
     if first not in nodes:

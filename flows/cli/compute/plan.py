@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from flows.cli.help.options import (
-    Assignments,
-    AudioFile,
-    Config,
-    DataSet,
-    FlowOrFile,
-    Language,
-    Limit,
-    ModelMetrics,
-    StoreUrl,
-    Until,
-)
+from flows.cli.help.model_flags import Values, gather_values, with_flags
+from flows.cli.help.options import Assignments, Config, FlowOrFile, Until
+from flows.parameters.base import DataParameters
 
 if TYPE_CHECKING:
     from components.pipeline.advice.forecast import Forecast
     from components.pipeline.pipeline import Pipeline
+    from components.run_record import StageRef
     from flows.registry import FlowEntry
 
 AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
@@ -34,17 +26,13 @@ AsJson = Annotated[
 ]
 
 
-def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+@with_flags(DataParameters, "data", "audio", "target_language", "limit", "model_metrics", "store")
+def plan(
     flow: FlowOrFile,
+    values: Values,
     config: Config = None,
     assignments: Assignments = None,
-    store: StoreUrl = None,
-    audio: AudioFile = None,
-    data: DataSet = None,
-    target_language: Language = None,
-    limit: Limit = None,
     until: Until = None,
-    model_metrics: ModelMetrics = None,
     mermaid: AsMermaid = False,
     as_json: AsJson = False,
 ) -> None:
@@ -57,15 +45,7 @@ def plan(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 
     - `antiphon plan cascade --data manifest.jsonl --mermaid`
     """
-    shortcuts: dict[str, object] = {
-        "store": store,
-        "audio": audio,
-        "data": data,
-        "target_language": target_language,
-        "limit": limit,
-        "until": until,
-        "model_metrics": model_metrics or None,
-    }
+    shortcuts = gather_values(values, until=until)
     for name, graph, forecasts, metrics in plan_systems(flow, config, assignments or [], shortcuts):
         _print_plan(name, graph, forecasts, metrics, mermaid=mermaid, as_json=as_json)
 
@@ -86,43 +66,34 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
     from components.data.stage import store_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.advice.forecast import forecast_nodes
-    from components.pipeline.pipeline import DATA
+    from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.preflight import (
-        admit_data,
-        admit_learning,
-        check_needs,
-        choose_models,
-        need_of_data,
-        needs_of_metrics,
-        needs_of_pipeline,
-    )
+    from flows.preflight import Preflight, need_of_data, needs_of_metrics
 
     graph = entry.pipeline(parameters)
     metrics = tuple(getattr(parameters, "model_metrics", ()))
-    of_metrics = needs_of_metrics(metrics, parameters.store, "model_metrics")
-    needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
-    has_draft = getattr(parameters, "draft", None) is not None  # it goes on with the data of a finished run
-    of_data = [] if has_draft or parameters.data_set is None else [need_of_data(parameters.data_set)]
-    check_needs([*of_data, *needs, *of_metrics])
+    finished, data_set = parameters.finished_data, parameters.data_set
+    further = needs_of_metrics(metrics, parameters.store, "model_metrics")
+    if finished is None and data_set is not None:
+        further = [need_of_data(data_set), *further]
+    checks = Preflight(graph, parameters.store, parameters.seed, further)
+    checks.check()
     store, sets = Store(parameters.store), {}
-    if has_draft:
-        sets[DATA] = entry.hooks.data(parameters)
-    elif parameters.data_set is not None:
-        source, audio, *languages, limit = parameters.data_set
+    if finished is not None:
+        sets[DATA] = finished
+    elif data_set is not None:
+        source, audio, *languages, limit = data_set
         sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
-    if DATA in sets:
-        graph, _ = choose_models(graph, sets[DATA])
-        needs = needs_of_pipeline(graph, parameters.store, parameters.seed)
-    for node in graph.data_nodes():
+
+    def load(node: Node) -> StageRef:
         settings: Any = node.settings
-        sets[node.name] = store_data(settings.source, None, graph.languages, settings.limit, store)
-    for name, ref in sets.items():
-        admit_data([*needs, *of_metrics], ref, name)
-    admit_learning(graph, sets, parameters.store)
-    plans = plan_nodes(graph, sets, parameters.store, parameters.seed, resolve_weight_digests)
-    return graph, forecast_nodes(plans, sets, store), metrics
+        return store_data(settings.source, None, graph.languages, settings.limit, store)
+
+    admitted = checks.admit(sets, load)
+    graph = checks.pipeline
+    plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
+    return graph, forecast_nodes(plans, admitted, store), metrics
 
 
 def _print_plan(

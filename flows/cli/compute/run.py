@@ -13,26 +13,21 @@ import typer
 
 from flows.cli.compute.run_display import RunDisplay, display_run
 from flows.cli.compute.run_parameters import check_size, is_pipeline_file, resolve_parameters
+from flows.cli.help.commands import RunCommand
+from flows.cli.help.model_flags import Values, gather_values, with_flags
 from flows.cli.help.options import (
     AsJson,
     Assignments,
-    AudioFile,
     Config,
-    DataSet,
     FlowOrFile,
-    Language,
-    Limit,
     ListParameters,
-    ModelMetrics,
     Processes,
-    Replace,
-    RunName,
-    StoreUrl,
     Template,
     Until,
     Yes,
 )
 from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.parameters.base import DataParameters
 from flows.registry import FLOWS, FlowEntry
 from flows.server.server_process import ServerProcess, start_importing
 
@@ -42,20 +37,18 @@ if TYPE_CHECKING:
 EXIT_QUARANTINED = 3
 
 
-def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+FLAGS = ("data", "audio", "target_language", "limit", "model_metrics", "name", "replace", "store")
+"""Parameters of runs over a data set that have a flag."""
+
+
+@with_flags(DataParameters, *FLAGS)
+def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     flow: FlowOrFile,
+    values: Values,
     config: Config = None,
     assignments: Assignments = None,
-    store: StoreUrl = None,
-    name: RunName = None,
-    replace: Replace = False,
-    as_json: AsJson = False,
-    audio: AudioFile = None,
-    data: DataSet = None,
-    target_language: Language = None,
-    limit: Limit = None,
     until: Until = None,
-    model_metrics: ModelMetrics = None,
+    as_json: AsJson = False,
     parameters: ListParameters = False,
     template: Template = False,
     yes: Yes = False,
@@ -94,18 +87,11 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fro
         from flows.cli.compute.torchrun import run_over_processes
 
         raise typer.Exit(run_over_processes(processes, sys.argv[1:]))
-    shortcuts: dict[str, object] = {
-        "store": store,
-        "name": name,
-        "replace": replace or None,
-        "audio": audio,
-        "data": data,
-        "target_language": target_language,
-        "limit": limit,
-        "until": until,
-        "model_metrics": model_metrics or None,
-    }
-    raise typer.Exit(run_flow(flow, config, assignments or [], shortcuts, as_json=as_json, yes=yes))
+    flags = gather_values(values, until=until)
+    raise typer.Exit(run_flow(flow, config, assignments or [], flags, as_json=as_json, yes=yes))
+
+
+run.command_class = RunCommand  # type: ignore[attr-defined]
 
 
 def run_flow(
@@ -147,9 +133,7 @@ def compute_flow(
     server = start_importing()
     entry, parameters = resolve_parameters(name, config, assignments, shortcuts)
     if not yes:
-        from flows.cli.compute.intent import require_intent
-
-        require_intent(name, parameters)
+        entry.require_intent(parameters)
     with display_run() as display:
         return _call_flow(entry, parameters, server, display), parameters.store
 

@@ -123,3 +123,12 @@ def _model_names() -> Completions:
     from components.models.packages.packaged_models import ROWS
 
     return [(f"packaged:{row.name}", row.description) for row in ROWS]
+
+
+COMPLETIONS: dict[str, Callable[..., Completions]] = {
+    "run": complete_runs,
+    "runs": complete_runs,
+    "baseline": complete_runs,
+    "model_metrics": complete_model_metrics,
+}
+"""Field of a parameters model -> what completes its flag or argument."""

@@ -58,7 +58,10 @@ def with_verbosity(command: Callable[..., Any]) -> Callable[..., Any]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, (kind, default) in options.items()
     ]
-    parameters = [*inspect.signature(command, eval_str=True).parameters.values(), *added]
+    own = inspect.signature(command, eval_str=True).parameters
+    if options.keys() <= own.keys():  # it has them already
+        return command
+    parameters = [*own.values(), *added]
 
     @wraps(command)
     def wrapper(*, quiet: bool = False, verbose: int = 0, **values: Any) -> Any:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from components.analysis.cost import Cost, summarize_latency
 from components.analysis.cost_table import build_cost_table, summarize_cost
 from components.analysis.formatting import format_price, format_rtfx
-from flows.parameters.cascade import CascadeParameters
+from flows.registry import flow_named
 
 
 def speech(**values: object) -> Cost:
@@ -49,7 +49,7 @@ def test_numbers_have_three_digits() -> None:
 
 
 def test_a_price_is_positive() -> None:
-    assert CascadeParameters.model_validate({"price_per_hour": 1.2}).price_per_hour == 1.2
+    assert flow_named("cascade").parameters.model_validate({"price_per_hour": 1.2}).price_per_hour == 1.2
     for price in (0, -1, "inf"):
         with pytest.raises(ValidationError, match="price_per_hour"):
-            CascadeParameters.model_validate({"price_per_hour": price})
+            flow_named("cascade").parameters.model_validate({"price_per_hour": price})

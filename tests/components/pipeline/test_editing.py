@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.editing import NodeEdit, apply_edits
+from components.pipeline.editing import apply_edits
+from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import parse_pipeline
 

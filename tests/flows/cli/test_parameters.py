@@ -58,7 +58,7 @@ def test_types_choices_and_bounds_are_those_of_the_form(capsys: pytest.CaptureFi
     call("run", "cascade", "--parameters", "--json")
     listed = {row["name"]: row for row in json.loads(capsys.readouterr().out)["parameters"]}
     schema = flow_named("cascade").parameters.model_json_schema()
-    for name, field in schema["$defs"]["RecognitionConfig"]["properties"].items():
+    for name, field in schema["$defs"]["RecognizeSettings"]["properties"].items():
         row = listed[f"asr.{name}"]
         assert row["choices"] == field.get("enum", [])
         bounds = [field[key] for key in ("minimum", "maximum", "exclusiveMinimum") if key in field]

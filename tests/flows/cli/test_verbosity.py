@@ -12,8 +12,9 @@ import pytest
 
 from components.compute.progress import report_download
 from flows.cli.compute.run_display import OwnLines, ShortLines, display_run
+from flows.cli.help.command_entries import Commands
 from flows.cli.help.verbosity import Verbosity, set_verbosity, verbosity
-from flows.cli.main import app, main
+from flows.cli.main import main
 
 PREFECT = str(Path(prefect.__file__).parent / "flow_engine.py")
 
@@ -62,12 +63,9 @@ def test_a_line_is_the_time_and_what_is_said() -> None:
 
 
 def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    groups = [group.typer_instance for group in app.registered_groups]
-    for commands in (app, *groups):
-        assert commands is not None
-        for info in commands.registered_commands:
-            assert info.callback is not None
-            assert {"quiet", "verbose"} <= info.callback.__annotations__.keys()
+    for command in Commands().values():
+        for each in getattr(command, "commands", {"": command}).values():
+            assert {"quiet", "verbose"} <= {parameter.name for parameter in each.params}
     with pytest.raises(SystemExit):
         main(["runs", "list", "-vv", "--store", str(tmp_path)])
     assert verbosity() == Verbosity.DEBUG

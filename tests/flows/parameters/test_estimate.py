@@ -10,12 +10,14 @@ from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from flows.parameters.estimate import EstimateParameters, load_source_run, pipeline
+from flows.registry import flow_named
 from tests.components.export.example_run import new_store, write_run
+
+ENTRY = flow_named("estimate")
 
 
 def graph(**values: Any) -> Pipeline:
-    return pipeline(EstimateParameters.model_validate(values))
+    return ENTRY.pipeline(ENTRY.parameters.model_validate(values))
 
 
 def edges(nodes: Pipeline) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -44,7 +46,7 @@ def test_texts_of_a_finished_run_with_what_they_were_translated_from(tmp_path: P
     }
     only = graph(**store, node="asr")
     assert edges(only) == {"asr": ("stored", ("data",)), "estimator": ("train_estimate", ("asr",))}
-    assert load_source_run(EstimateParameters.model_validate(store)) == run
+    assert ENTRY.parameters.model_validate(store).source_run()  # type: ignore[attr-defined] == run
     with pytest.raises(ConfigError, match=r"node: .*gives texts, of asr, mt, found msr; did you mean asr"):
         graph(**store, node="msr")
     with pytest.raises(ConfigError, match="run: "):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from components.errors import ConfigError
-from components.recognition.config import RecognitionConfig
+from components.recognition.kinds.recognize import RecognizeSettings
 from flows.parameters.faults import check_values
 from flows.parameters.form import build_form, drop_empty, order_fields
 from flows.registry import FLOWS, flow_named
@@ -86,9 +86,13 @@ def test_data_come_first_and_the_store_last() -> None:
 def test_a_long_group_has_a_tab_of_main_settings_and_one_of_all() -> None:
     asr = build_form(flow_named("cascade").parameters)["asr"]
     main, everything = asr["anyOf"]
-    assert (asr["title"], list(main["properties"])) == ("Recognition", ["model", "beam_size"])
-    assert list(everything["properties"]) == list(RecognitionConfig.model_fields)
-    assert asr["default"] == {"model": "packaged:whisper-base", "beam_size": 5}
+    assert (asr["title"], list(main["properties"])) == (
+        "Recognition",
+        ["model", "beam_size", "members", "combination"],
+    )
+    assert list(everything["properties"]) == list(RecognizeSettings.model_fields)
+    usual = {"model": "packaged:whisper-base", "beam_size": 5, "members": [], "combination": "linear"}
+    assert asr["default"] == usual
     assert everything["properties"]["vad"]["title"] == "Voice activity detection"
     assert everything["properties"]["dtype"]["enum"] == ["auto", "float32", "bfloat16", "float16", "int8"]
     jsonschema.validate({"vad": False}, asr)

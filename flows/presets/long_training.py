@@ -1,11 +1,11 @@
-"""What flows would train by mere defaults, and how long: entries of ``antiphon.long_trainings``."""
+"""What a preset would train by mere defaults, and how long that would take; its file names the function."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from components.experts.config import ExpertsConfig
-from components.stacking.config import needs_training
+from components.stacking.kinds.learning import needs_training
 from components.training.config import TrainingConfig
 
 SECONDS_PER_UPDATE = 0.6
@@ -19,14 +19,14 @@ MACHINE_FIELDS = {"seed", "device", "threads", "num_microbatches", "compile"}
 
 
 def describe_training(parameters: TrainingConfig) -> str | None:
-    """Describe a training; None if something of it was set."""
+    """Return what a training would do on which nothing is set; None if something is."""
     if parameters.model_fields_set & (ExpertsConfig.model_fields.keys() - MACHINE_FIELDS):
         return None
     return _describe_updates(parameters, 0.0)
 
 
 def describe_distillation(parameters: Any) -> str | None:
-    """Describe a distillation; None if something of it was set."""
+    """Return what a distillation would do on which nothing is set; None if something is."""
     if parameters.model_fields_set & {"teacher", "student", "level"}:
         return None
     student = parameters.student
@@ -36,9 +36,9 @@ def describe_distillation(parameters: Any) -> str | None:
 
 
 def describe_stack_training(parameters: Any) -> str | None:
-    """Describe the training of a stacking model; None if there is none, or something of it was set."""
+    """Return what a stack would train first on which nothing is set; None if something is, or no training."""
     learn = parameters.learn
-    if not needs_training(parameters.stack) or "learn" in parameters.model_fields_set:
+    if not needs_training(parameters.stack.model_dump()) or "learn" in parameters.model_fields_set:
         return None
     seconds = (learn.limit or 29_000) * SECONDS_PER_RECORDING + learn.steps * SECONDS_PER_UPDATE
     what = (

@@ -1,0 +1,1 @@
+"""What presets ask beside the settings of their nodes."""

@@ -1,0 +1,62 @@
+"""What a run adds that trains a model: its scores, and of a model with experts how it routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.pipeline.pipeline import Pipeline
+from flows import preflight
+from flows.preflight import Need
+from flows.run import Run
+from flows.system import Hooks
+from tasks.stages import model_scores
+
+TRAINING = "training"
+"""The node that gives the model."""
+
+
+def _score_model(run: Run, pipeline: Pipeline) -> None:
+    """Score the model on the development data and on the test data."""
+    parameters, settings = run.parameters, _settings_of(pipeline)
+    arguments = (settings, run.stages[TRAINING], parameters.test, parameters.beam_size)  # type: ignore[attr-defined]
+    run.metrics = model_scores.read_scores(run.add(model_scores.score_model(*arguments, run.store_url)))
+
+
+def _score_experts(run: Run, pipeline: Pipeline) -> None:
+    """Record the routing of the model's experts, and score every language."""
+    from components.experts.routing_stats import warn_of_collapse
+    from components.translation.config import TranslationConfig
+    from tasks.stages import expert_routing
+
+    parameters: Any = run.parameters
+    config, model = _settings_of(pipeline), run.stages[TRAINING]
+    source, limit = parameters.test or config.dev, parameters.test_limit
+    if config.num_experts:
+        routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store_url))
+        run.notes += warn_of_collapse(expert_routing.read_layers(routing))
+    mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
+    scores = model_scores.score_languages(config, model, mt, source, limit, run.store_url)
+    run.metrics = model_scores.read_scores(run.add(scores))
+
+
+def _settings_of(pipeline: Pipeline) -> Any:
+    return pipeline.nodes[TRAINING].settings
+
+
+def _needs_of_test(parameters: Any) -> list[Need]:
+    languages = parameters.source_language, parameters.target_language
+    return [preflight.need_of_test_data(parameters.test, *languages)]
+
+
+def _needs_of_student(parameters: Any) -> list[Need]:
+    return [preflight.need_of_test_data(parameters.test, *parameters.languages.values())]
+
+
+def _needs_of_languages(parameters: Any) -> list[Need]:
+    source = parameters.source_language
+    return [preflight.need_of_test_data(parameters.test, source, target) for target in parameters.targets]
+
+
+SCORED = Hooks(needs=_needs_of_test, after=_score_model)
+DISTILLED = Hooks(needs=_needs_of_student, after=_score_model)
+EXPERTS = Hooks(needs=_needs_of_languages, after=_score_experts)

@@ -1,0 +1,59 @@
+"""Commands come by entry points: ours, and those of packages that are installed beside us."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from components.extensions import Extensions, accept_any
+from flows.cli import main as cli
+from flows.cli.help import command_entries
+from flows.cli.help.command_entries import FIRST, Commands, read_summary
+
+SOURCE = '''
+"""A package whose import takes long."""
+
+def wave(name: str, loudly: bool = False) -> None:
+    """Wave to somebody.
+
+    Examples: `antiphon wave Ann`
+    """
+    print(name.upper() if loudly else name)
+'''
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package with a command."""
+    (tmp_path / "waving_package.py").write_text(SOURCE)
+    info = tmp_path / "waving_package-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: waving-package\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[antiphon.commands]\nwave = waving_package:wave\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(command_entries, "COMMANDS", Extensions("antiphon.commands", "command", accept_any))
+    yield
+    sys.modules.pop("waving_package", None)
+
+
+@pytest.mark.usefixtures("package")
+def test_a_command_of_another_package_is_listed_without_its_import(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "Wave to somebody." in capsys.readouterr().out
+    assert "waving_package" not in sys.modules
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["wave", "Ann", "--loudly", "-q"])
+    assert (ending.value.code, capsys.readouterr().out) == (0, "ANN\n")
+
+
+def test_every_command_says_what_it_does_and_the_first_stand_first() -> None:
+    commands = Commands()
+    assert list(commands)[: len(FIRST)] == list(FIRST)
+    for name in commands:
+        assert read_summary(command_entries.COMMANDS.target(name)).endswith(".")
