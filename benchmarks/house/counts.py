@@ -35,15 +35,23 @@ COMMANDS = "antiphon.commands"
 def count_reached(*, all_commands: bool = False) -> tuple[int, int]:
     """Lines and files that ``antiphon run cascade`` with packaged models can come to import.
 
+    ``all_commands``: count every command of ``antiphon``, not ``run`` alone.
+    """
+    reached = modules_of_cascade(all_commands=all_commands)
+    return count_lines(modules()[module] for module in reached), len(reached)
+
+
+def modules_of_cascade(*, all_commands: bool = False) -> set[str]:
+    """The modules that :func:`count_reached` counts.
+
     Followed are imports anywhere in a file, in functions, too, and the packages around what is imported:
-    from the modules of ``antiphon`` and its command ``run`` (or of all its commands), the modules that the
-    preset's file names, and those of its kinds and of other extensions that it uses.
+    from the modules of ``antiphon`` and its command ``run`` (or of all its commands), those of the flow, the
+    modules that the preset's file names, and those of its kinds and of other extensions that it uses.
     """
     preset = read_preset("cascade")
-    names = ["flows.preset_flow", preset.parameters, preset.hooks]
+    names = ["flows.preset_flow", "flows.definition", "flows.system", preset.parameters, preset.hooks]
     flow = {module for value in names if (module := imported_module(value.partition(":")[0]))}
-    reached = reach({"flows.cli.main", *flow, *_entries(all_commands=all_commands)})
-    return count_lines(modules()[module] for module in reached), len(reached)
+    return reach({"flows.cli.main", *flow, *_entries(all_commands=all_commands)})
 
 
 def _entries(*, all_commands: bool) -> Iterator[str]:

@@ -84,7 +84,7 @@ def reach(roots: Iterable[str]) -> set[str]:
     for module, _, target in arrows():
         targets.setdefault(module, set()).update(packages_of(target) & modules().keys())
     reached: set[str] = set()
-    pending = list(roots)
+    pending = [name for root in roots for name in packages_of(root) & modules().keys()]
     while pending:
         module = pending.pop()
         if module not in reached:

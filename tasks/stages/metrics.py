@@ -51,9 +51,9 @@ def _score(
     rows = list(metrics_of(aligned.output, normalizer).values())
     is_transcript = aligned.output == "transcript"
     phrases = [text for term in terms if (text := term.source if is_transcript else term.target)]
-    recall, *others = term_metrics(phrases, aligned.output, normalizer)
-    if recall.select(aligned.segments).ids:
-        rows += [recall, *others]
+    of_terms = term_metrics(phrases, aligned.output, normalizer) if phrases else []
+    if of_terms and of_terms[0].select(aligned.segments).ids:  # the recall is the first
+        rows += of_terms
     return aligned.units.score(rows, aligned.segments, entry.data.items)
 
 

@@ -1,0 +1,1 @@
+"""A package that knows Antiphon by its documentation alone."""

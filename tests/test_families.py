@@ -1,0 +1,65 @@
+"""What a cascade does not need is optional: without it, ``antiphon run cascade`` gives the same texts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.common.paths import ROOT
+from benchmarks.house.counts import modules_of_cascade
+from benchmarks.house.import_graph import modules
+
+HIDE = """
+import sys
+from importlib import metadata
+from importlib.abc import MetaPathFinder
+
+class Hidden(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in hidden:
+            raise ModuleNotFoundError(f"{name} is hidden by a test")
+
+hidden = set(sys.stdin.read().split())
+installed = metadata.entry_points
+
+def present(**of):
+    ours = of.get("group", "").startswith("antiphon.")
+    return [each for each in installed(**of) if each.module not in hidden] if ours else installed(**of)
+
+metadata.entry_points = present
+sys.meta_path.insert(0, Hidden())
+from flows.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def run_cascade(folder: Path, hidden: set[str]) -> dict[str, str]:
+    """The texts of a cascade over one utterance, by file, where some modules are not installed."""
+    command = [sys.executable, "-c", HIDE, "run", "cascade", "--data", "sample", "--limit", "1", "--json"]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        # The child that says what the processor is has everything; it is told that there are no kernels.
+        env={**os.environ, "PYTHONPATH": str(ROOT), **({"ANTIPHON_KERNELS": "plain"} if hidden else {})},
+        input="\n".join(hidden),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    texts = Path(json.loads(done.stdout.splitlines()[-1])["path"]) / "texts"
+    return {path.name: path.read_text(encoding="utf-8") for path in texts.glob("*.txt")}
+
+
+def test_the_cascade_runs_without_all_that_it_does_not_need(tmp_path: Path) -> None:
+    """That is every module which benchmarks.house does not count as reached: all families, and commands."""
+    (tmp_path / "core").mkdir()
+    (tmp_path / "whole").mkdir()
+    hidden = modules().keys() - modules_of_cascade()
+    assert {"components.merging.merge", "components.kernels", "components.experts.upcycling"} <= hidden
+    texts = run_cascade(tmp_path / "core", hidden)
+    assert texts
+    assert texts == run_cascade(tmp_path / "whole", set())
