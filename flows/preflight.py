@@ -25,9 +25,7 @@ from components.storage.stages.reader import read_utterances
 from components.text.languages import is_same_language
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataSet
-from tasks import endpoint_blocks
 
-endpoint_blocks.install()  # the addresses of served models may be in blocks
 Pairs = frozenset[LanguagePair]
 
 

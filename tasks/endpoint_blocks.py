@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from components.endpoints.endpoint import use_source
 from components.errors import TransientError
 from components.files.json_text import parse_json
 
@@ -43,8 +42,3 @@ def _to_fields(value: Any) -> Mapping[str, Any]:
         except ValueError:
             return {"key": value}
     return value if isinstance(value, Mapping) else {"key": str(value)}
-
-
-def install() -> None:
-    """Let the endpoints of this process be read from blocks."""
-    use_source(read_block)

@@ -16,32 +16,25 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components.compute.torch_facts import describe_kernels
-from components.data import load
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level import factory as ensembling
 from components.experts.upcycling import load_dense_models, save_upcycled, upcycle
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.models import resolve
-from components.recognition import factory as recognition
-from components.recognition.config import RecognitionConfig
-from components.records import NBest, Outcome
 from components.training.config import TrainingConfig
 from components.training.loop.trainer import train
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
+from tests.cascade_outputs import MODEL, Scored, recognize_and_translate, scored, spoken_and_written
 
-Scored = list[tuple[str, float]]
-"""Texts with their scores."""
-MODEL = "packaged:multi30k-en-de"
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
 def compute(folder: Path) -> dict[str, Scored]:
     """Recognize, translate, ensemble, upcycle, merge and train a little, in an empty folder."""
     torch.set_num_threads(1)
-    spoken = load("sample", limit=2).utterances
-    written = [each.model_copy(update={"text": each.transcript}) for each in spoken]
+    written = spoken_and_written()[1]
     other, experts, merged = (folder / name for name in ("other", "experts", "merged"))
     write_neighbor(Path(resolve(MODEL).path), other)
     dense, tokenizer, lineage = load_dense_models([MODEL, str(other)], None)
@@ -52,23 +45,16 @@ def compute(folder: Path) -> dict[str, Scored]:
     )
     merge(parse_recipe(f"merge_method: ties\nbase_model: '{other}'\nmodels:{shares}"), merged)
     outcomes = {
-        "recognition": recognition.build(RecognitionConfig(model="packaged:whisper-tiny.en")).recognize(
-            spoken
-        ),
         "ensemble": ensembling.build_translator(
             TranslationConfig(), [MODEL, str(other)], MixingConfig()
         ).translate(written),
         **{
             name: translation.build(TranslationConfig(model=str(model))).translate(written)
-            for name, model in {"translation": MODEL, "experts": experts, "merging": merged}.items()
+            for name, model in {"experts": experts, "merging": merged}.items()
         },
     }
-    return {**{name: scored(each) for name, each in outcomes.items()}, "training": learn(folder)}
-
-
-def scored(outcomes: list[Outcome]) -> Scored:
-    """The best text of each utterance."""
-    return [(each.best.text, each.best.score) for each in outcomes if isinstance(each, NBest)]
+    others = {name: scored(each) for name, each in outcomes.items()}
+    return {**recognize_and_translate(), **others, "training": learn(folder)}
 
 
 def write_neighbor(model: Path, folder: Path) -> None:

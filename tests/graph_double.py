@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from components.decoding.recorded import static_steps, step_graph
+from components.decoding.accelerator.fixed_shapes import static_steps, step_graph
 from components.ensembling.token_level import combiners
 
 

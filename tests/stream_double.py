@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from components.decoding.recorded import member_groups
+from components.decoding.accelerator.members import member_groups
 from tests.graph_double import address, tensors_of
 
 

@@ -17,14 +17,14 @@ from torch import nn
 
 from components.compute import batch_sizes
 from components.compute.cuda_graphs import CUDA_GRAPHS
+from components.decoding.accelerator.fixed_shapes import static_steps
+from components.decoding.accelerator.fixed_shapes.step_graph import Step
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints import token_constraints
 from components.decoding.constraints.logits_processors import AtSteps, History, LogitsProcessor
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.generation_settings import logits_processors_of
-from components.decoding.recorded import static_steps
-from components.decoding.recorded.step_graph import Step
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import (

@@ -14,7 +14,7 @@ import torch
 from benchmarks.gpu.row import Machine, Row, Value, append_row, describe_machine, read_rows
 from benchmarks.gpu.stopwatch import Call, time_rounds
 from components.compute.cuda_graphs import CUDA_GRAPHS, MEMBER_STREAMS
-from components.decoding.recorded.step_graph import has_recording_failed
+from components.decoding.accelerator.fixed_shapes.step_graph import has_recording_failed
 
 ROWS = "gpu.jsonl"
 VARIABLES = {"graphs": CUDA_GRAPHS, "streams": MEMBER_STREAMS}

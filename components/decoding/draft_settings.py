@@ -1,8 +1,12 @@
-"""Settings of a draft model, which proposes tokens to greedy search (:mod:`.speculative`)."""
+"""Settings of a draft model, which proposes tokens to greedy search, and what makes it do so."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
+
+from components.extensions import Extensions, accept_any
 
 DRAFT_DESCRIPTION = (
     "a smaller model of the same tokenizer that proposes tokens, which the model verifies several at a time: "
@@ -12,6 +16,8 @@ DEFAULT_DRAFT_TOKENS = 4
 DRAFT_TOKENS: int = Field(
     DEFAULT_DRAFT_TOKENS, ge=1, le=32, description="draft: tokens that it proposes at a time"
 )
+DRAFTS: Extensions[Any] = Extensions("antiphon.drafts", "draft", accept_any)
+"""What makes a loaded model propose to a ``recognizer`` or a ``translator``."""
 
 
 def refuse_draft(

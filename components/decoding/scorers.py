@@ -133,38 +133,12 @@ class PrefixScorer(TokenScorer, Protocol):
         ...
 
 
-class StackedScorers(Protocol):
-    """Several scorers that run as one: a :class:`TokenScorer` whose scores have the G members in front."""
-
-    def prefill(self) -> Tensor:
-        """Scores of the first generated token, (G, N, V)."""
-        ...
-
-    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Append one token to every row: (G, R, V)."""
-        ...
-
-
-@runtime_checkable
-class StackableScorer(TokenScorer, Protocol):
-    """A scorer that may run together with others of its architecture, in products of all."""
-
-    def is_alike(self, other: object) -> bool:
-        """Whether the other is of the same kind, architecture and start."""
-        ...
-
-    def stack(self, others: Sequence[object]) -> StackedScorers:
-        """This scorer and ``others``, which are alike, as one."""
-        ...
-
-
-def as_retractable(scorer: TokenScorer | StackedScorers) -> RetractableScorer:
+def as_retractable(scorer: TokenScorer) -> RetractableScorer:
     """The scorer, if it can retract; else a ConfigError."""
     if isinstance(scorer, RetractableScorer):
         return scorer
-    name = getattr(scorer, "name", scorer)
     raise ConfigError(
-        f"draft: expected models that can forget tokens, found {name}, which cannot: leave draft out"
+        f"draft: expected models that can forget tokens, found {scorer.name}, which cannot: leave draft out"
     )
 
 

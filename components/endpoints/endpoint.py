@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from components.errors import ConfigError
+from components.extensions import Extensions, accept_any
 from components.files.redaction import MASK
 
 PREFIX = "ANTIPHON_SERVED"
@@ -68,14 +69,9 @@ class Endpoint(BaseModel):
         return [self.mask_all(part) for part in value] if isinstance(value, list) else value
 
 
-_source: Source | None = None
+BLOCKS: Extensions[Source] = Extensions("antiphon.secret_blocks", "reader of secret blocks", accept_any)
+"""Functions from the name of a block to its fields, None where it is not there."""
 FIELDS = ("url", "key", "model", "concurrency", "timeout", "retries", "fingerprint")
-
-
-def use_source(source: Source | None) -> None:
-    """Set what reads the blocks that ``ANTIPHON_SERVED_BLOCK`` names; the flow layer does so."""
-    global _source  # noqa: PLW0603 - one per process
-    _source = source
 
 
 def variable_of(name: str, field: str) -> str:
@@ -123,7 +119,8 @@ def _read_block(name: str, variable: str) -> dict[str, Any]:
     block = os.environ.get(variable)
     if not block:
         return {}
-    values = None if _source is None else _source(block)
+    readings = (read(block) for read in BLOCKS.values())
+    values = next((fields for fields in readings if fields is not None), None)
     if values is None:
         raise ConfigError(
             f"served:{name}: expected the Prefect Secret block {block!r} of {variable}, found none; make it "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,19 +9,19 @@ import torch
 from components.compute.device import pick_device
 from components.compute.machine import resolve_dtype_name
 from components.compute.model_cache import model_cache
+from components.decoding.draft_settings import DRAFTS
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backend_choice import with_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.checks import check_backend, refuse_guides
-from components.recognition.config import LanguageModelFusion, RecognitionConfig, is_ngram
-from components.recognition.ctc.characters import spell
+from components.recognition.config import RecognitionConfig
 from components.recognition.recognizer import Recognizer
+from components.recognition.whisper.guides import GUIDES
 from components.records import Checkpoint
 
 if TYPE_CHECKING:
-    from components.decoding.text_synchronous.text_fusion import TextModel, WeightedTextModel
-    from components.recognition.whisper.guides import Guide
+    from components.recognition.whisper.guides.guide import Guide
 
 
 def build(
@@ -64,12 +63,9 @@ def add_draft(backend: Any, config: RecognitionConfig, store: str | None) -> Any
     """
     if config.draft is None:
         return backend
-    from components.recognition.whisper.drafted import DraftedWhisper  # noqa: PLC0415 - imports whisper
-
     checkpoint = resolve(config.draft, store)
-    return DraftedWhisper(
-        backend, load_resident(checkpoint, config), config.draft_tokens, checkpoint.reference
-    )
+    draft = load_resident(checkpoint, config)
+    return DRAFTS["recognizer"](backend, draft, config.draft_tokens, checkpoint.reference)
 
 
 def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
@@ -99,36 +95,4 @@ def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list
         ModelError: A model is not there, or damaged.
     """
     refuse_guides(config)
-    if config.ctc is None and config.terms is None and config.language_model is None:
-        return []
-    from components.recognition.whisper import guides  # noqa: PLC0415 - imports torch and whisper
-
-    loaded: list[Guide] = []
-    if config.ctc is not None:
-        checkpoint = resolve(config.ctc.model, store)
-        model = load_resident(checkpoint, config.model_copy(update={"backend": "ctc", "dtype": "float32"}))
-        loaded.append(guides.CtcGuide(model, config.ctc.weight, config.ctc.model))
-    if config.language_model is not None:
-        language_models = _load_language_models(config.language_model, store, config.device)
-        loaded.append(guides.LanguageModelGuide(language_models))
-    if config.terms is not None:
-        loaded.append(guides.TermGuide(config.terms, task))
-    return loaded
-
-
-def _load_language_models(
-    fusion: LanguageModelFusion, store: str | None, device: str
-) -> list[WeightedTextModel]:
-    from components.decoding.text_synchronous.text_fusion import WeightedTextModel  # noqa: PLC0415 - imports torch
-    from components.models.loaders.language_model import load_language_model  # noqa: PLC0415 - as above
-    from components.models.loaders.ngram import NgramModel  # noqa: PLC0415 - an extra
-
-    def load(reference: str) -> TextModel:
-        return (
-            NgramModel(Path(reference), spell)
-            if is_ngram(reference)
-            else load_language_model(reference, store, device)
-        )
-
-    own = WeightedTextModel(load(fusion.model), fusion.weight)
-    return [own] if fusion.source is None else [own, WeightedTextModel(load(fusion.source), -fusion.weight)]
+    return [GUIDES[name](config, store, task) for name in GUIDES if getattr(config, name, None) is not None]

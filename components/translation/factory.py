@@ -9,17 +9,19 @@ from components.compute.batch_sizes import choose_batch_size, row_bytes
 from components.compute.device import DTYPES, pick_device
 from components.compute.machine import resolve_dtype_name
 from components.compute.model_cache import model_cache
-from components.decoding.searches.draft_model import DraftModel
-from components.decoding.searches.speculative import require_draft_vocabulary
+from components.decoding.constraints.guidance import DraftBuilder
+from components.decoding.draft_settings import DRAFTS
 from components.errors import ConfigError
+from components.extensions import Extensions, accept_any
 from components.models import resolve
 from components.records import Checkpoint
 from components.translation.backends import backend_for
 from components.translation.config import TranslationConfig
-from components.translation.context.context import ContextBackend, ContextTranslator
 from components.translation.context.domain import read_domain
-from components.translation.translator import Translator
+from components.translation.translator import ContextBackend, Translator
 
+TEXT_TRANSLATORS: Extensions[Any] = Extensions("antiphon.text_translators", "text translator", accept_any)
+"""Classes of translators of texts by the setting that asks for them; without one, sentence by sentence."""
 USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
 
 
@@ -52,7 +54,10 @@ def join(
     """
     lists = list_settings(config, settings)
     if config.context is not None:
-        return ContextTranslator(backend, checkpoint, **lists, context_sentences=config.context.sentences)
+        translator: Translator = TEXT_TRANSLATORS["context"](
+            backend, checkpoint, **lists, context_sentences=config.context.sentences
+        )
+        return translator
     return Translator(
         backend,
         checkpoint,
@@ -104,7 +109,7 @@ def load_resident(
     return checkpoint, *model_cache.get(key, lambda: backend.load(checkpoint, device, dtype))
 
 
-def load_draft(config: TranslationConfig, model: Any, store: str | None) -> DraftModel | None:
+def load_draft(config: TranslationConfig, model: Any, store: str | None) -> DraftBuilder | None:
     """The draft model that ``config`` names, which stays in memory, too; None where it names none.
 
     Raises:
@@ -119,10 +124,6 @@ def load_draft(config: TranslationConfig, model: Any, store: str | None) -> Draf
             f"draft: expected a {type(model).__name__} as {config.model} is, found {config.draft}, a "
             f"{type(draft).__name__}: choose a model of the same family, such as its student"
         )
-    require_draft_vocabulary(config.model, model.vocabulary, config.draft, draft.vocabulary)
-    if draft.positions < model.positions:
-        raise ConfigError(
-            f"draft: expected at least the {model.positions} positions of {config.model}, found "
-            f"{draft.positions} of {config.draft}"
-        )
-    return DraftModel(draft, config.draft_tokens)
+    names = (config.model, config.draft)
+    builder: DraftBuilder = DRAFTS["translator"](model, draft, config.draft_tokens, names)
+    return builder

@@ -34,6 +34,7 @@ from components.translation.segments.prepared_text import (
     PreparedText,
     Sentence,
     TimedSentence,
+    Turn,
     key_sentences,
     prepare_text,
     quarantine,
@@ -87,6 +88,20 @@ class TranslationBackend(Protocol):
         """N-best translations of one batch, all of one target language, best first, none empty.
 
         Their prefixes are of one length.
+        """
+        ...
+
+
+class ContextBackend(TranslationBackend, Protocol):
+    """A model that can read the sentences before one."""
+
+    def prepare_in_context(
+        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
+    ) -> Sentence | None:
+        """Tokenize one sentence after those before it, the oldest first; None where they do not fit.
+
+        Raises:
+            DataError: it cannot be translated.
         """
         ...
 

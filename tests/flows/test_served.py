@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from components.analysis.run_outputs import cost_of
-from components.endpoints.endpoint import use_source
 from components.errors import ConfigError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.site import Site
@@ -163,7 +162,6 @@ def test_a_secret_block_holds_address_and_key(
     monkeypatch.delenv("ANTIPHON_SERVED_URL")
     monkeypatch.delenv("ANTIPHON_SERVED_KEY")
     monkeypatch.setenv("ANTIPHON_SERVED_BLOCK", "test-of-served")
-    endpoint_blocks.install()
     try:
         with pytest.raises(ConfigError, match="expected the Prefect Secret block 'test-of-served'"):
             run(folder, {"mt": NODES["mt"]})
@@ -172,4 +170,3 @@ def test_a_secret_block_holds_address_and_key(
         assert len(read_best_texts(stages(run(folder, {"mt": NODES["mt"]}))["mt"])) == len(TEXTS)
     finally:
         endpoint_blocks.read_block.cache_clear()
-        use_source(None)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from components.decoding.caches.shared_attention import attend_to
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import hide_last
 
@@ -179,20 +179,24 @@ def as_transformers_cache(cache: BeamCache) -> Cache:
     return Cache(layer_class_to_replicate=lambda: _Layer(cache, next(indices)))  # type: ignore[arg-type]
 
 
-_IN_USE: ContextVar[BeamCache | None] = ContextVar("beam cache", default=None)
+class BeamPast:
+    """The past of an encoder-decoder model's rows in one cache; see :class:`.kv_cache.GrowingPast`."""
 
+    def __init__(self, rows: Rows) -> None:
+        self._beam = BeamCache(rows)
+        self.cache = as_transformers_cache(self._beam)
 
-@contextmanager
-def attend_to(cache: BeamCache | None) -> Iterator[None]:
-    """Within the block a decoder of transformers attends to ``cache``; None: to its own."""
-    token = _IN_USE.set(cache)
-    try:
-        yield
-    finally:
-        _IN_USE.reset(token)
+    def reorder(self, move: Move) -> None:
+        """Follow a move of the rows."""
+        self._beam.reorder(move)
 
+    def retract(self, count: int) -> None:
+        """Every row forgets its last ``count`` tokens."""
+        self._beam.retract(count)
 
-def cache_of(keys: Tensor) -> BeamCache | None:
-    """The cache in use, if these are the keys that it gave last."""
-    cache = _IN_USE.get()
-    return cache if cache is not None and cache.latest_keys is keys else None
+    @contextmanager
+    def step(self, t: int) -> Iterator[dict[str, Tensor]]:
+        """Run a step of ``t`` tokens of each row within the block; gives arguments of the model."""
+        self._beam.start_step(t)
+        with attend_to(self._beam):
+            yield {"decoder_attention_mask": self._beam.mask}

@@ -8,13 +8,15 @@ nothing at all where every row continues itself.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
-from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache
+from components.decoding.moves import Move, Rows
 from components.errors import ModelError
 
 _ATTENTION_LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -85,10 +87,37 @@ def growing_cache() -> Cache:
     return Cache(layer_class_to_replicate=GrowingLayer)
 
 
-def encoder_decoder_cache(beam_cache: BeamCache | None = None) -> EncoderDecoderCache:
-    """A cache for an encoder-decoder model: self-attention growing or shared, cross-attention fixed."""
-    own = growing_cache() if beam_cache is None else as_transformers_cache(beam_cache)
+def encoder_decoder_cache(own: Cache) -> EncoderDecoderCache:
+    """A cache for an encoder-decoder model: ``own`` for self-attention, cross-attention fixed."""
     return EncoderDecoderCache(own, Cache(layer_class_to_replicate=CrossAttentionLayer))
+
+
+class GrowingPast:
+    """The past of an encoder-decoder model's rows, one cache each.
+
+    Attributes:
+        cache: Self-attention, as transformers reads it.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        """Nothing is known of the ``rows`` yet."""
+        del rows
+        self.cache = growing_cache()
+
+    def reorder(self, move: Move) -> None:
+        """Follow a move of the rows."""
+        if not move.is_identity:
+            reorder(self.cache, move.beam_indices)
+
+    def retract(self, count: int) -> None:
+        """Every row forgets its last ``count`` tokens."""
+        shorten(self.cache, count)
+
+    @contextmanager
+    def step(self, t: int) -> Iterator[dict[str, Tensor]]:
+        """Run a step of ``t`` tokens of each row within the block; gives arguments of the model."""
+        del t
+        yield {}
 
 
 def reorder(cache: Any, beam_indices: Tensor) -> None:

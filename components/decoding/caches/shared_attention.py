@@ -8,16 +8,56 @@ self-attention of a beam whose rows share a cache (:mod:`.beam_cache`) is comput
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from components.decoding.caches.beam_cache import cache_of
-
 SHARED_ATTENTION = "antiphon_shared"
+
+
+class SharedCache(Protocol):
+    """A cache of self-attention that the rows of an utterance share (:mod:`.beam_cache`).
+
+    Attributes:
+        mask: Which positions each query of the present step attends to.
+        latest_keys: What it gave last.
+    """
+
+    mask: Tensor
+    latest_keys: Tensor
+
+    def stack_queries(self, queries: Tensor) -> Tensor:
+        """Queries by utterance."""
+        ...
+
+    def to_rows(self, out: Tensor) -> Tensor:
+        """What an utterance's queries attended to, by row."""
+        ...
+
+
+_IN_USE: ContextVar[SharedCache | None] = ContextVar("shared cache", default=None)
+
+
+@contextmanager
+def attend_to(cache: SharedCache | None) -> Iterator[None]:
+    """Within the block a decoder of transformers attends to ``cache``; None: to its own."""
+    token = _IN_USE.set(cache)
+    try:
+        yield
+    finally:
+        _IN_USE.reset(token)
+
+
+def _cache_of(keys: Tensor) -> SharedCache | None:
+    """The cache in use, if these are the keys that it gave last."""
+    cache = _IN_USE.get()
+    return cache if cache is not None and cache.latest_keys is keys else None
 
 
 def attend_shared(
@@ -41,7 +81,7 @@ def attend_shared(
     Returns:
         (n * k, t, H, d), and None in place of the attention weights.
     """
-    if (cache := cache_of(key)) is not None:
+    if (cache := _cache_of(key)) is not None:
         if attention_mask is not cache.mask:
             raise ValueError("expected the mask of the beam's cache, found one that it would ignore")
         kwargs["is_causal"] = False

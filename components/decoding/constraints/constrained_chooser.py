@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -11,41 +10,33 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import FORBIDDEN, History
+from components.decoding.constraints.phrase_constraints import DEMOTION, PhraseConstraints
 from components.decoding.scorers import Vocabulary
 from components.decoding.searches.beam_choice import BeamChooser
 from components.decoding.searches.beam_step import Choice, RankedTokens, add_totals, fill_up
 from components.decoding.topk import topk
 
-DEMOTION = 1e4
-"""Of the normalized score of a text that was cut at the limit, for every phrase that it lacks; taken back."""
 
+@dataclass(frozen=True)
+class BeamAllocation:
+    """Constraints as a search takes them (:class:`.guidance.Constraints`)."""
 
-class RowConstraints(Protocol):
-    """The constraints of one search, asked about the rows of its present step."""
+    constraints: PhraseConstraints
 
-    def observe(self, history: History) -> None:
-        """Follow the rows of a step; what is asked afterwards is about them, by their index."""
-        ...
-
-    def forbid_ends(self, log_probs: Tensor, eos: Sequence[int]) -> Tensor:
-        """Scores (R, V) in which rows that lack a phrase do not end, in place."""
-        ...
-
-    def count_missing(self, row: int, token: int | None = None) -> int:
-        """Phrases that a row lacks if it ends now, or after ``token``."""
-        ...
-
-    def list_needed(self, row: int) -> list[int]:
-        """The tokens that begin a phrase that a row lacks, or go on with one."""
-        ...
-
-    def progress(self, row: int, token: int) -> int:
-        """How far a row is with ``token``: tokens of its phrases, and of the longest open match."""
-        ...
-
-    def mark(self, candidates: Sequence[Sequence[Candidate]]) -> list[list[Candidate]]:
-        """The candidates of every utterance with the number of phrases that they lack."""
-        ...
+    def chooser(
+        self,
+        config: SearchConfig,
+        vocabulary: Vocabulary,
+        n: int,
+        steps: int,
+        device: torch.device,
+        *,
+        keeps_closed: bool,
+    ) -> ConstrainedChooser:
+        """See :meth:`.guidance.Constraints.chooser`."""
+        return ConstrainedChooser(
+            self.constraints, config, vocabulary, n, steps, device, keeps_closed=keeps_closed
+        )
 
 
 class ConstrainedChooser(BeamChooser):
@@ -53,7 +44,7 @@ class ConstrainedChooser(BeamChooser):
 
     def __init__(
         self,
-        constraints: RowConstraints,
+        constraints: PhraseConstraints,
         config: SearchConfig,
         vocabulary: Vocabulary,
         n: int,
@@ -88,7 +79,7 @@ class ConstrainedChooser(BeamChooser):
 
 
 def _add_needed(
-    constraints: RowConstraints, scores: Tensor, values: Tensor, tokens: Tensor
+    constraints: PhraseConstraints, scores: Tensor, values: Tensor, tokens: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The best tokens of each row (R, C) with their scores, and those that its constraints need."""
     needed = [
@@ -104,7 +95,7 @@ def _add_needed(
     return torch.cat([values, further_values], 1), torch.cat([tokens, further], 1)
 
 
-def _measure_progress(constraints: RowConstraints, tokens: Tensor) -> tuple[Tensor, Tensor]:
+def _measure_progress(constraints: PhraseConstraints, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Of each token (R, C) of each row its progress, and how many phrases would be missing after it."""
     rows = tokens.tolist()
     progress = [[constraints.progress(r, token) for token in row] for r, row in enumerate(rows)]

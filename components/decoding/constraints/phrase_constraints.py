@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from components.decoding.candidates import Candidate
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.constrained_chooser import DEMOTION, ConstrainedChooser
 from components.decoding.constraints.logits_processors import FORBIDDEN, History
 from components.decoding.constraints.phrase_trie import NO_MATCHES, Matches, PhraseTrie
-from components.decoding.scorers import Vocabulary
-from components.decoding.searches.beam_choice import BeamChooser
+
+DEMOTION = 1e4
+"""Of the normalized score of a text that was cut at the limit, for every phrase that it lacks; taken back."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +48,6 @@ class PhraseConstraints:
     def __init__(self, requirements: Sequence[Requirements | None]) -> None:
         self._requirements = requirements
         self._states: dict[tuple[int, ...], _State] = {}
-
-    def chooser(
-        self,
-        config: SearchConfig,
-        vocabulary: Vocabulary,
-        n: int,
-        steps: int,
-        device: torch.device,
-        *,
-        keeps_closed: bool,
-    ) -> BeamChooser:
-        """See :meth:`.Constraints.chooser`."""
-        return ConstrainedChooser(self, config, vocabulary, n, steps, device, keeps_closed=keeps_closed)
 
     def observe(self, history: History) -> None:
         """Follow the rows of a step; what is asked afterwards is about them, by their index."""

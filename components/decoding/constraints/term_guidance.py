@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from components.decoding.constraints.constrained_chooser import BeamAllocation
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.phrase_constraints import PhraseConstraints, Requirements
 from components.decoding.constraints.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
@@ -66,7 +67,7 @@ class TermGuidance:
         if not any(present):
             return Guidance()
         required = [tuple(pair for pair in each if self._phrases[pair[0]].require) for each in present]
-        constraints = PhraseConstraints([self._require(each) for each in required])
+        constraints = BeamAllocation(PhraseConstraints([self._require(each) for each in required]))
         return Guidance(
             (TermBias([self._trie_of(each) if each else None for each in present]),),
             constraints if any(required) else None,

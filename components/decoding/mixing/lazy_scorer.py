@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.moves import Move, follow
-from components.decoding.scorers import MultiTokenScorer, StackedScorers, TokenScorer
+from components.decoding.scorers import MultiTokenScorer, TokenScorer
 
 
 class LazyScorer:
@@ -25,7 +25,7 @@ class LazyScorer:
         device: Where it computes; None before its first call.
     """
 
-    def __init__(self, scorer: TokenScorer | StackedScorers) -> None:
+    def __init__(self, scorer: TokenScorer) -> None:
         self.scorer = scorer
         self.calls = 0
         self.device: torch.device | None = None

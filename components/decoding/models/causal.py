@@ -20,8 +20,8 @@ from components.compute.layers.fused_qkv import fuse_qkv
 from components.compute.layers.kernels import Arithmetic
 from components.compute.layers.packed_linear import prepack
 from components.decoding.caches import kv_cache
-from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache, attend_to
-from components.decoding.caches.shared_attention import share_attention
+from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache
+from components.decoding.caches.shared_attention import attend_to, share_attention
 from components.decoding.models.generation_settings import (
     eos_of,
     generation_setting,

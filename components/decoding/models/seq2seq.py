@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding.models.device_scorers import DEVICE_SCORERS
 from components.decoding.models.marian_scorer import MarianScorer
+from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.seq2seq_preparation import PreparedSeq2Seq
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 
@@ -29,5 +29,5 @@ class Seq2SeqModel(PreparedSeq2Seq):
         kind = MarianScorer if self.has_own_decoder else Seq2SeqScorer
         first = torch.tensor(self.start) if start is None else torch.as_tensor(start)
         if self.is_marian_on_device and first.ndim == 1:  # where all rows begin alike
-            kind = DEVICE_SCORERS.get("marian_decoder", kind)
+            kind = ON_DEVICE.get("marian_scorer", kind)
         return kind(self, inputs, first)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from components.decoding.caches import kv_cache
-from components.decoding.caches.beam_cache import BeamCache, attend_to
+from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.seq2seq_preparation import PreparedSeq2Seq
 from components.decoding.moves import Move, Rows
 from components.decoding.scorers import common_count
@@ -67,10 +67,11 @@ class Seq2SeqScorer:
     def _start_rows(self) -> None:
         """One row for each encoded utterance, with empty caches."""
         self.rows = Rows(len(self._encoded), self._encoded.device)
-        self._beam_cache: BeamCache | None = None
+        make = kv_cache.GrowingPast
         if self._ready.shares_cache and self._encoded.device.type != "cpu":
-            self._beam_cache = BeamCache(self.rows)
-        self._cache = kv_cache.encoder_decoder_cache(self._beam_cache)
+            make = ON_DEVICE.get("self_attention", make)
+        self._past = make(self.rows)
+        self._cache = kv_cache.encoder_decoder_cache(self._past.cache)
         self._has_source_per_row = False
         if self._mask is not None and self._mask.device.type != "cpu":
             # With four dimensions it is taken as it is; else it would be looked at in every step.
@@ -100,10 +101,7 @@ class Seq2SeqScorer:
     @torch.inference_mode()
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
-        if self._beam_cache is not None:
-            self._beam_cache.retract(common_count(counts))
-        else:
-            kv_cache.shorten(self._cache.self_attention_cache, common_count(counts))
+        self._past.retract(common_count(counts))
 
     @torch.inference_mode()
     def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
@@ -122,10 +120,7 @@ class Seq2SeqScorer:
     def _reorder(self, beam_indices: Tensor) -> None:
         before = (self.rows.n, self.rows.b, self.rows.cells)
         move = self.rows.move(beam_indices)
-        if self._beam_cache is not None:
-            self._beam_cache.reorder(move)
-        elif not move.is_identity:
-            kv_cache.reorder(self._cache.self_attention_cache, beam_indices)
+        self._past.reorder(move)
         self._select_sources(move, move.cells is None and before == (move.n, move.b, None))
 
     def _select_sources(self, move: Move, is_same_grid: bool) -> None:
@@ -153,16 +148,14 @@ class Seq2SeqScorer:
         return self._output(last_hidden_state=self._encoded)  # sparse ones have more fields
 
     def _run_decoder(self, tokens: Tensor, first: int) -> Tensor:
-        options: dict[str, Any] = {self._ready.cache_argument: self._cache}
-        if self._beam_cache is not None:
-            self._beam_cache.start_step(tokens.shape[1])
-            options["decoder_attention_mask"] = self._beam_cache.mask
-        with attend_to(self._beam_cache):
+        with self._past.step(tokens.shape[1]) as options:
+            cache: dict[str, Any] = {self._ready.cache_argument: self._cache}
             return self._ready.scores(
                 first,
                 encoder_outputs=self._encoder_outputs(),
                 attention_mask=self._mask,
                 decoder_input_ids=tokens,
                 use_cache=True,
+                **cache,
                 **options,
             )

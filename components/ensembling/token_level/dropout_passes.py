@@ -21,7 +21,7 @@ from components.translation.backends import backend_for
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
-from components.translation.context.terms import SourceTerms, load_terms
+from components.translation.context.guides import TermsGuide, load_terms
 from components.translation.factory import list_settings, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.segments.prepared_text import Sentence
@@ -41,7 +41,7 @@ class DropoutPassesBackend(Seq2SeqBackend):
         search_config: SearchConfig,
         count: int,
         seed: int,
-        terms: SourceTerms | None = None,
+        terms: TermsGuide | None = None,
     ) -> None:
         super().__init__(model, tokenizer, search_config, terms=terms)
         self._count, self._seed = count, seed

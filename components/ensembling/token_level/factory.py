@@ -31,7 +31,7 @@ from components.translation.backends.causal.model import CausalBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
-from components.translation.context.terms import load_terms
+from components.translation.context.guides import load_terms
 from components.translation.ensemble_config import DROPOUT_PREFIX, list_members
 from components.translation.factory import list_settings, load_draft, load_resident
 from components.translation.search_settings import search_config_of

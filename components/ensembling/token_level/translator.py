@@ -20,7 +20,7 @@ from components.decoding.scorers import TokenScorer, require_same_vocabulary
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
-from components.translation.context.terms import SourceTerms
+from components.translation.context.guides import TermsGuide
 from components.translation.translator import SentenceTranslation
 
 BuildScorer = Callable[[Tensor, Tensor], TokenScorer]
@@ -48,7 +48,7 @@ class EnsembleBackend(Seq2SeqBackend):
         combiner: Combiner,
         builders: Mapping[str, BuildScorer],
         *,
-        terms: SourceTerms | None = None,
+        terms: TermsGuide | None = None,
         draft: DraftBuilder | None = None,
     ) -> None:
         super().__init__(models[0], tokenizer, search_config, terms=terms, draft=draft)

@@ -24,7 +24,7 @@ from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.spans import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
-from components.recognition.whisper.guides import Guide
+from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.windows.decoding_state import (
     DecodedWindow,

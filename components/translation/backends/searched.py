@@ -13,11 +13,10 @@ from components.translation.backends.backend import TranslatorBackend
 if TYPE_CHECKING:
     from components.compute.layers.kernels import Arithmetic
     from components.decoding.config import SearchConfig
-    from components.decoding.searches.draft_model import DraftModel
+    from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.context.context import ContextBackend
-    from components.translation.translator import Translator
+    from components.translation.translator import ContextBackend, Translator
 
 
 class SearchedBackend(TranslatorBackend):
@@ -29,7 +28,7 @@ class SearchedBackend(TranslatorBackend):
         config: TranslationConfig,
         loaded: tuple[Any, Any],
         search: SearchConfig,
-        draft: DraftModel | None,
+        draft: DraftBuilder | None,
     ) -> ContextBackend:
         """Return what translates sentences with a loaded model and its tokenizer."""
 

@@ -15,26 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from components.errors import ModelError
 from components.records import Checkpoint
 from components.translation.segments.prepared_text import PreparedText, Sentence, Turn
-from components.translation.translator import Candidates, TranslationBackend, Translator
-
-
-class ContextBackend(TranslationBackend, Protocol):
-    """A model that can read the sentences before one."""
-
-    def prepare_in_context(
-        self, text: str, source: str, target: str | None, turns: Sequence[Turn]
-    ) -> Sentence | None:
-        """Tokenize one sentence after those before it, the oldest first; None where they do not fit.
-
-        Raises:
-            DataError: it cannot be translated.
-        """
-        ...
+from components.translation.translator import Candidates, ContextBackend, Translator
 
 
 class _Position(NamedTuple):

@@ -56,6 +56,6 @@ class SourceTerms:
         return replace(translation, features={MISSING_FEATURE: float(candidate.missing)})
 
 
-def load_terms(path: str | None, tokenizer: Any, size: int, name: str) -> SourceTerms | None:
-    """The terms of a file for a model; None without a file. ConfigError names a line that is wrong."""
-    return None if path is None else SourceTerms(read_terms(Path(path)), tokenizer, size, name)
+def read_source_terms(path: str, tokenizer: Any, size: int, name: str) -> SourceTerms:
+    """The terms of a file for a model. ConfigError names a line that is wrong."""
+    return SourceTerms(read_terms(Path(path)), tokenizer, size, name)

@@ -11,11 +11,8 @@ from components.nodes.site import Component, Item
 from components.pipeline.item_gatherer import id_of
 from components.records import NodeOutcome, Quarantined
 from components.storage.stages.window_journal import keep_windows
-from tasks import endpoint_blocks
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shards.shard_job import ShardJob, ShardResult
-
-endpoint_blocks.install()  # the addresses of served models may be in blocks
 
 
 def compute_packed(node: str, number: int, job: ShardJob, payload: str, journal: str) -> ShardResult:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.decoding.config import SearchConfig
+from components.decoding.constraints.constrained_chooser import BeamAllocation
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.logits_processors import History
 from components.decoding.constraints.phrase_constraints import PhraseConstraints, Requirements
@@ -136,7 +137,7 @@ def _has_all(text: tuple[int, ...], phrases: Phrases) -> bool:
 def test_a_wide_beam_with_required_phrases_is_brute_force(phrases: Phrases, seed: int) -> None:
     table = Table(2, SIZE, seed)
     config = SearchConfig(beam_size=180, n_best=5, max_new_tokens=LENGTH, early_stopping="never")
-    constraints = PhraseConstraints([_requirements(phrases), None])
+    constraints = BeamAllocation(PhraseConstraints([_requirements(phrases), None]))
     results = search(
         [table],
         config,
@@ -159,15 +160,19 @@ def test_a_narrow_beam_writes_what_is_required(seed: int, beam: int) -> None:
     required = [TokenizedPhrase([(3, 4)])]
     config = SearchConfig(beam_size=beam, max_new_tokens=LENGTH)
     all_rows = [_requirements(required), None, _requirements(required)]
-    results = search([table], config, guidance=Guidance(constraints=PhraseConstraints(all_rows)))
+    results = search(
+        [table], config, guidance=Guidance(constraints=BeamAllocation(PhraseConstraints(all_rows)))
+    )
     for row in (0, 2):
         assert _has_all(ids(results[row][0]), required)
-        alone = Guidance(constraints=PhraseConstraints([all_rows[row]]))
+        alone = Guidance(constraints=BeamAllocation(PhraseConstraints([all_rows[row]])))
         assert search([table.only(row)], config, guidance=alone)[0] == results[row]
     assert results[1] == search([table.only(1)], config)[0]
 
 
 def test_greedy_search_refuses_required_phrases() -> None:
-    guidance = Guidance(constraints=PhraseConstraints([_requirements([TokenizedPhrase([(3,)])])]))
+    guidance = Guidance(
+        constraints=BeamAllocation(PhraseConstraints([_requirements([TokenizedPhrase([(3,)])])]))
+    )
     with pytest.raises(ConfigError, match="expected a beam of at least 2"):
         search([Table(1, SIZE)], SearchConfig(beam_size=1, max_new_tokens=LENGTH), guidance=guidance)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from components.decoding.accelerator.decoders.marian_on_device import DeviceMarianScorer
+from components.decoding.accelerator.members import member_groups
+from components.decoding.accelerator.members.member_groups import group_members
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.recorded import member_groups
-from components.decoding.recorded.marian_on_device import DeviceMarianScorer
-from components.decoding.recorded.member_groups import group_members
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation

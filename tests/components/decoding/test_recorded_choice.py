@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from components.compute import batch_sizes
+from components.decoding.accelerator.choice import choice_buffers
+from components.decoding.accelerator.fixed_shapes import static_steps
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.logits_processors import History
 from components.decoding.constraints.token_constraints import no_repeat_ngram
-from components.decoding.recorded import choice_buffers, static_steps
 from components.decoding.scorers import Vocabulary
 from components.decoding.searches.search import search
 from tests.graph_double import GraphDouble, graph_double

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.endpoints.endpoint import MIN_SECRET, Endpoint, find_endpoint, use_source, variable_of
+from components.endpoints import endpoint
+from components.endpoints.endpoint import MIN_SECRET, Endpoint, find_endpoint, variable_of
 from components.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("ANTIPHON_SERVED")]:
         monkeypatch.delenv(name)
-    yield
-    use_source(None)
+    monkeypatch.setattr(endpoint, "BLOCKS", {})
 
 
 def set_variables(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
@@ -69,7 +69,7 @@ def test_a_block_holds_what_the_environment_does_not(monkeypatch: pytest.MonkeyP
         ConfigError, match="expected the Prefect Secret block 'mine' of ANTIPHON_SERVED_BLOCK"
     ):
         find_endpoint("a")
-    use_source(blocks.get)
+    monkeypatch.setattr(endpoint, "BLOCKS", {"test": blocks.get})
     assert find_endpoint("a").key.get_secret_value() == "of-the-block"
     assert find_endpoint("b").key.get_secret_value() == ""
     blocks["mine"] = {"url": "http://a/v1", "keys": "x"}

@@ -14,7 +14,7 @@ from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
-from components.decoding.models.device_scorers import DEVICE_SCORERS
+from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
@@ -131,7 +131,7 @@ class OpenAIWhisperBackend:
         prompts = prompts.to(features.states.device)
         kind = WhisperTokenScorer
         if prompts.device.type != "cpu":
-            kind = DEVICE_SCORERS.get("whisper_decoder", kind)
+            kind = ON_DEVICE.get("whisper_scorer", kind)
         return kind(self._decoder, tokenizer, cross, prompts, counts, keeps_windows)
 
     @torch.inference_mode()

@@ -15,7 +15,7 @@ from components.errors import ModelError
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
 from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
-from components.recognition.whisper.guides import Guide
+from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.windows.decoding_state import DecodedWindow, UtteranceState, WindowStream
 from components.recognition.whisper.windows.features import WINDOW_FRAMES
 

@@ -15,10 +15,10 @@ from components.translation.segments.directions import refuse_no_target
 
 if TYPE_CHECKING:
     from components.decoding.config import SearchConfig
-    from components.decoding.searches.draft_model import DraftModel
+    from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.context.context import ContextBackend
+    from components.translation.translator import ContextBackend
 
 # ruff: noqa: PLC0415 - its imports need torch
 
@@ -62,10 +62,10 @@ class Causal(SearchedBackend):
         config: TranslationConfig,
         loaded: tuple[Any, Any],
         search: SearchConfig,
-        draft: DraftModel | None,
+        draft: DraftBuilder | None,
     ) -> ContextBackend:
         from components.translation.backends.causal.model import CausalBackend
-        from components.translation.context.terms import load_terms
+        from components.translation.context.guides import load_terms
 
         model, tokenizer = loaded
         terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)

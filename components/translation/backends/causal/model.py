@@ -28,7 +28,7 @@ from components.text.sanitization import find_control_tokens, sanitize
 from components.translation.backends.encoder_decoder.model import to_sentence_translation
 from components.translation.config import Context
 from components.translation.context.few_shot_examples import read_examples
-from components.translation.context.terms import SourceTerms
+from components.translation.context.guides import TermsGuide
 from components.translation.prompting import (
     CLOSE,
     OPEN,
@@ -46,7 +46,7 @@ _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id
 
 
 class CausalBackend:
-    """A :class:`~components.translation.context.context.ContextBackend` over a :class:`CausalModel`.
+    """A :class:`~components.translation.translator.ContextBackend` over a :class:`CausalModel`.
 
     Args:
         model: The model, ready to be searched.
@@ -72,7 +72,7 @@ class CausalBackend:
         *,
         prompt: Literal["auto", "few-shot", "chat", "completion"] = "auto",
         examples: str | None = None,
-        terms: SourceTerms | None = None,
+        terms: TermsGuide | None = None,
         draft: DraftBuilder | None = None,
     ) -> None:
         has_template = bool(getattr(tokenizer, "chat_template", None))

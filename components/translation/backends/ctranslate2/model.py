@@ -180,7 +180,7 @@ def load_resident(checkpoint: Checkpoint, device_name: str, dtype: str) -> Conve
 
 
 class CTranslate2Backend(SentenceTokenizer):
-    """A :class:`~components.translation.context.context.ContextBackend` over CTranslate2's translator.
+    """A :class:`~components.translation.translator.ContextBackend` over CTranslate2's translator.
 
     Args:
         model: The model.

@@ -13,10 +13,10 @@ from components.translation.backends.searched import SearchedBackend
 
 if TYPE_CHECKING:
     from components.decoding.config import SearchConfig
-    from components.decoding.searches.draft_model import DraftModel
+    from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.context.context import ContextBackend
+    from components.translation.translator import ContextBackend
 
 # ruff: noqa: PLC0415 - its imports need torch
 
@@ -53,7 +53,7 @@ class EditDiffusion(SearchedBackend):
         config: TranslationConfig,
         loaded: tuple[Any, Any],
         search: SearchConfig,
-        draft: DraftModel | None,
+        draft: DraftBuilder | None,
     ) -> ContextBackend:
         from components.translation.backends.edit_diffusion.model import EditDiffusionBackend
 

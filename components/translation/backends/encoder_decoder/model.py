@@ -20,14 +20,14 @@ from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.searches.search import search
 from components.records import Token
 from components.translation.config import Context
-from components.translation.context.terms import SourceTerms
+from components.translation.context.guides import TermsGuide
 from components.translation.segments.prepared_text import Sentence, Turn
 from components.translation.segments.sentence_tokenizer import SentenceTokenizer
 from components.translation.translator import SentenceTranslation
 
 
 class Seq2SeqBackend(SentenceTokenizer):
-    """A :class:`~components.translation.context.context.ContextBackend` over a :class:`Seq2SeqModel`.
+    """A :class:`~components.translation.translator.ContextBackend` over a :class:`Seq2SeqModel`.
 
     Args:
         model: The model, ready to be searched.
@@ -44,7 +44,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         tokenizer: Any,
         search_config: SearchConfig,
         *,
-        terms: SourceTerms | None = None,
+        terms: TermsGuide | None = None,
         context: Context | None = None,
         draft: DraftBuilder | None = None,
     ) -> None:

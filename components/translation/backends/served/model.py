@@ -37,7 +37,7 @@ class PromptedSentence(Sentence):
 
 
 class ServedBackend:
-    """A :class:`~components.translation.context.context.ContextBackend` over a served chat model."""
+    """A :class:`~components.translation.translator.ContextBackend` over a served chat model."""
 
     max_source = MAX_CHARACTERS
 

@@ -20,6 +20,18 @@ from whisper.model import LayerNorm
 from components.compute import batch_sizes
 from components.compute.layers import packed_linear
 from components.compute.model_cache import ModelCache
+from components.decoding.accelerator.choice.recorded_choice import RecordedChoices
+from components.decoding.accelerator.decoders.marian_on_device import DeviceMarianScorer
+from components.decoding.accelerator.decoders.whisper_on_device import DeviceWhisperScorer
+from components.decoding.accelerator.fixed_shapes import (
+    kept_workspaces,
+    static_cache,
+    static_workspace,
+    step_graph,
+)
+from components.decoding.accelerator.fixed_shapes.kept_workspaces import Workspaces
+from components.decoding.accelerator.fixed_shapes.static_cache import StaticBeamCache
+from components.decoding.accelerator.fixed_shapes.step_graph import Step, StepGraph
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
@@ -37,13 +49,6 @@ from components.decoding.constraints.token_constraints import (
 )
 from components.decoding.member_settings import Filter
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.recorded import kept_workspaces, static_cache, static_workspace, step_graph
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.marian_on_device import DeviceMarianScorer
-from components.decoding.recorded.recorded_choice import RecordedChoices
-from components.decoding.recorded.static_cache import StaticBeamCache
-from components.decoding.recorded.step_graph import Step, StepGraph
-from components.decoding.recorded.whisper_on_device import DeviceWhisperScorer
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_step import Choice
 from components.decoding.searches.search import search

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +47,7 @@ class Echo(WindowedBackend):
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A distribution as pip leaves it, in what is as good as a new process."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "echo_asr.py").write_text(MODULE)
@@ -53,9 +55,14 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: echo-asr\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[antiphon.recognizers]\necho = echo_asr:Echo\n")
-    monkeypatch.delitem(backends.BACKENDS.__dict__, "_entries", raising=False)
-    marks = RecognitionConfig.model_fields["backend"].metadata
-    monkeypatch.delitem(marks[0]._extensions.__dict__, "_entries", raising=False)
+    registries = (backends.BACKENDS, RecognitionConfig.model_fields["backend"].metadata[0]._extensions)
+    for registry in registries:
+        registry.__dict__.pop("_entries", None)
+    yield
+    for registry in registries:
+        registry.__dict__.pop("_entries", None)
+        registry._loaded.pop("echo", None)
+    sys.modules.pop("echo_asr", None)
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.model import CtcVocabulary
 from components.recognition.vad.spans import Span
-from components.recognition.whisper.guides import CtcGuide, TermGuide, number_characters
+from components.recognition.whisper.guides.ctc import CtcGuide, number_characters
+from components.recognition.whisper.guides.terms import TermGuide
 from components.recognition.whisper.windows.decoding_state import UtteranceState, WindowStream
 from components.records import Utterance
 from tests.components.recognition.tiny import mels, tiny

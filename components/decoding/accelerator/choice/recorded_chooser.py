@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from components.decoding.accelerator.choice.recorded_choice import RecordedChoices
+from components.decoding.accelerator.fixed_shapes.static_steps import round_up_to_power
+from components.decoding.accelerator.members.device_ensemble import DeviceEnsembleScorer
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import History
-from components.decoding.recorded.device_ensemble import DeviceEnsembleScorer
-from components.decoding.recorded.recorded_choice import RecordedChoices
-from components.decoding.recorded.static_steps import round_up_to_power
 from components.decoding.searches.beam_choice import BeamChooser
 from components.decoding.searches.beam_step import Choice
 

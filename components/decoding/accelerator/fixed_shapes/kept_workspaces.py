@@ -13,7 +13,7 @@ import torch
 
 from components.compute.batch_sizes import release_on_shortage
 from components.compute.model_cache import model_cache
-from components.decoding.recorded.static_workspace import Bucket, Workspace
+from components.decoding.accelerator.fixed_shapes.static_workspace import Bucket, Workspace
 
 KEPT_SHARE = 0.25
 """Of a card's memory: where all decoders' buffers take more, a new one drops its decoder's idle ones."""

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from components.decoding.accelerator.decoders.marian_stack import MarianStack
+from components.decoding.accelerator.fixed_shapes.static_cache import NEVER, StaticBeamCache
+from components.decoding.accelerator.fixed_shapes.static_steps import Start, StaticSteps, wants_static_steps
+from components.decoding.accelerator.fixed_shapes.static_workspace import Sources
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import BeamCache
 from components.decoding.moves import Move, Rows
-from components.decoding.recorded.fused_mixture import FusedMixture
-from components.decoding.recorded.marian_stack import MarianStack
-from components.decoding.recorded.static_cache import NEVER, StaticBeamCache
-from components.decoding.recorded.static_steps import Start, StaticSteps, wants_static_steps
-from components.decoding.recorded.static_workspace import Sources
 from components.decoding.scorers import common_count
 
 
@@ -94,7 +94,7 @@ class StackedMarianScorers:
     """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each.
 
     Attributes:
-        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:

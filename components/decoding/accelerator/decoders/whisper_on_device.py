@@ -11,15 +11,20 @@ from torch.nn import functional
 
 from components.compute.layers.folded_mask import attend
 from components.compute.openai_whisper import Tokenizer
+from components.decoding.accelerator.fixed_shapes.kept_workspaces import Workspaces
+from components.decoding.accelerator.fixed_shapes.static_cache import AnyBeamCache, StaticBeamCache
+from components.decoding.accelerator.fixed_shapes.static_steps import (
+    DecoderSizes,
+    Start,
+    StaticSteps,
+    wants_static_steps,
+)
+from components.decoding.accelerator.fixed_shapes.static_workspace import Sources
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import BeamCache
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.moves import Move, Rows
-from components.decoding.recorded.fused_mixture import FusedMixture
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_cache import AnyBeamCache, StaticBeamCache
-from components.decoding.recorded.static_steps import DecoderSizes, Start, StaticSteps, wants_static_steps
-from components.decoding.recorded.static_workspace import Sources
 from components.decoding.scorers import common_count
 
 _WORKSPACES: WeakKeyDictionary[WhisperDecoder, Workspaces] = WeakKeyDictionary()
@@ -35,7 +40,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     needed after the search, they stay where they are, and those that are finished are attended to in vain.
 
     Attributes:
-        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     is_ragged = False

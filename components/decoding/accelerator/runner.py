@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import torch
 
+from components.decoding.accelerator.choice.recorded_chooser import RecordedChooser
+from components.decoding.accelerator.fixed_shapes.static_steps import has_static_choice
+from components.decoding.accelerator.members.device_ensemble import DeviceEnsembleScorer
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
-from components.decoding.recorded.device_ensemble import DeviceEnsembleScorer
-from components.decoding.recorded.recorded_chooser import RecordedChooser
-from components.decoding.recorded.static_steps import has_static_choice
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_choice import BeamChooser
 from components.decoding.searches.step_runner import StepRunner

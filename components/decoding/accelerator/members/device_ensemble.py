@@ -10,16 +10,16 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from components.decoding.accelerator.fixed_shapes.static_steps import wants_static_steps
+from components.decoding.accelerator.members.fused_mixture import FusedMixture, MixesInStep
+from components.decoding.accelerator.members.grouped_members import GroupedMembers
+from components.decoding.accelerator.members.padded_tokens import PaddedTokens
+from components.decoding.accelerator.members.step_processors import StepProcessors
 from components.decoding.combiner import Combiner
 from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.mixing.members import Members
 from components.decoding.moves import Move
-from components.decoding.recorded.fused_mixture import FusedMixture, MixesInStep
-from components.decoding.recorded.grouped_members import GroupedMembers
-from components.decoding.recorded.padded_tokens import PaddedTokens
-from components.decoding.recorded.static_steps import wants_static_steps
-from components.decoding.recorded.step_processors import StepProcessors
 from components.decoding.scorers import TokenScorer
 
 

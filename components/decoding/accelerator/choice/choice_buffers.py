@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from components.compute.batch_sizes import release_on_shortage
-from components.decoding.recorded import static_steps
-from components.decoding.recorded.step_graph import StepGraph, StepRecorder
+from components.decoding.accelerator.fixed_shapes import static_steps
+from components.decoding.accelerator.fixed_shapes.step_graph import StepGraph, StepRecorder
 from components.decoding.searches.beam_step import (
     BeamRules,
     BeamState,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from components.decoding.accelerator.members.member_groups import group_members, run_groups
 from components.decoding.mixing.members import Members
-from components.decoding.recorded.member_groups import group_members, run_groups
-from components.decoding.scorers import StackedScorers, TokenScorer
+from components.decoding.scorers import TokenScorer
 
 
 class GroupedMembers(Members):
@@ -29,7 +29,7 @@ class GroupedMembers(Members):
         self._lazy = [group.lazy for group in self._groups]
 
     @property
-    def only(self) -> TokenScorer | StackedScorers | None:
+    def only(self) -> TokenScorer | None:
         """The scorer that stands for all of them, if there is one."""
         return self._lazy[0].scorer if len(self._lazy) == 1 else None
 

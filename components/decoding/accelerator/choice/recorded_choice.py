@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.recorded import choice_buffers
-from components.decoding.recorded.choice_buffers import ChoiceKind, lay_out
-from components.decoding.recorded.static_steps import round_up_to_power
+from components.decoding.accelerator.choice import choice_buffers
+from components.decoding.accelerator.choice.choice_buffers import ChoiceKind, lay_out
+from components.decoding.accelerator.fixed_shapes.static_steps import round_up_to_power
 from components.decoding.searches.beam_step import BeamRules, BeamState, Choice
 
 STEPS_MULTIPLE = 256

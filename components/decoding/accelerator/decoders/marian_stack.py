@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianMTModel
 
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_cache import AnyBeamCache
-from components.decoding.recorded.static_steps import DecoderSizes
+from components.decoding.accelerator.fixed_shapes.kept_workspaces import Workspaces
+from components.decoding.accelerator.fixed_shapes.static_cache import AnyBeamCache
+from components.decoding.accelerator.fixed_shapes.static_steps import DecoderSizes
 
 _Affine = tuple[Tensor, Tensor]
 """Weight and bias of all members."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from components.compute.layers import folded_mask
-from components.decoding.recorded.fused_mixture import FusedMixture
-from components.decoding.recorded.static_cache import NEVER, StaticBeamCache
-from components.decoding.recorded.static_mixture import StaticMixture
-from components.decoding.recorded.step_graph import StepGraph, StepRecorder
+from components.decoding.accelerator.fixed_shapes.static_cache import NEVER, StaticBeamCache
+from components.decoding.accelerator.fixed_shapes.static_mixture import StaticMixture
+from components.decoding.accelerator.fixed_shapes.step_graph import StepGraph, StepRecorder
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 
 MAX_MIXTURES = 4
 """Mixtures that a workspace has graphs of: systems of the same members may take turns."""

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from components.decoding.accelerator.decoders.marian_stack import architecture_of, stack_models
+from components.decoding.accelerator.decoders.stacked_marian_scorers import StackedMarianScorers
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.moves import Move
-from components.decoding.recorded.fused_mixture import FusedMixture
-from components.decoding.recorded.marian_stack import architecture_of, stack_models
-from components.decoding.recorded.stacked_marian_scorers import StackedMarianScorers
 
 
 class DeviceMarianScorer(Seq2SeqScorer):
     """The scorer on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
 
     Attributes:
-        mixture: See :class:`components.decoding.recorded.fused_mixture.MixesInStep`.
+        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     mixture: FusedMixture | None = None
@@ -35,7 +35,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
         return self._encoded, mask
 
     def is_alike(self, other: object) -> bool:
-        """See :class:`components.decoding.scorers.StackableScorer`."""
+        """See :class:`components.decoding.accelerator.members.stacked_scorers.StackableScorer`."""
         if not isinstance(other, DeviceMarianScorer) or not torch.equal(other.start, self.start):
             return False
         return architecture_of(other._ready.model) == architecture_of(self._ready.model)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from components.compute.cuda_graphs import read_cuda_graphs
+from components.decoding.accelerator.fixed_shapes.kept_workspaces import Workspaces
+from components.decoding.accelerator.fixed_shapes.static_cache import COLUMN_MULTIPLE, StaticBeamCache
+from components.decoding.accelerator.fixed_shapes.static_workspace import Bucket, Forward, Sources, Workspace
+from components.decoding.accelerator.fixed_shapes.step_graph import CudaRecorder, StepRecorder
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import CacheContents
 from components.decoding.moves import Move
-from components.decoding.recorded.fused_mixture import FusedMixture
-from components.decoding.recorded.kept_workspaces import Workspaces
-from components.decoding.recorded.static_cache import COLUMN_MULTIPLE, StaticBeamCache
-from components.decoding.recorded.static_workspace import Bucket, Forward, Sources, Workspace
-from components.decoding.recorded.step_graph import CudaRecorder, StepRecorder
 
 SOURCE_MULTIPLE = 64
 """Source lengths are rounded up to it."""

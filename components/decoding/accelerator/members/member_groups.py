@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from components.compute.cuda_graphs import read_member_streams
+from components.decoding.accelerator.members.stacked_scorers import StackableScorer
 from components.decoding.mixing.lazy_scorer import LazyScorer
-from components.decoding.scorers import StackableScorer, TokenScorer
+from components.decoding.scorers import TokenScorer
 
 STREAM_DEVICES = {"cuda"}
 """Types of devices that have streams."""
@@ -53,7 +55,8 @@ def group_members(scorers: Sequence[TokenScorer], *, stacks: bool) -> list[Membe
             alike += [other for other in left if first.is_alike(scorers[other])]
         left = [other for other in left if other not in alike]
         if len(alike) > 1 and isinstance(first, StackableScorer):
-            stacked = first.stack([scorers[other] for other in alike[1:]])
+            # Their scores have the members in front, which a lazy scorer does not look at.
+            stacked = cast("TokenScorer", first.stack([scorers[other] for other in alike[1:]]))
             groups.append(MemberGroup(alike, LazyScorer(stacked), is_stacked=True))
         else:
             groups.append(MemberGroup(alike, LazyScorer(first)))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.recorded.fused_mixture import FusedMixture
+from components.decoding.accelerator.members.fused_mixture import FusedMixture
 
 
 class StaticMixture:

@@ -1,0 +1,1 @@
+"""Steps of searches off the CPU; they choose what plain steps choose."""

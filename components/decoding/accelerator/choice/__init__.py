@@ -1,0 +1,1 @@
+"""A beam's choice on buffers of fixed size."""

@@ -1,0 +1,1 @@
+"""Steps of fixed shapes on kept buffers, recorded as CUDA graphs."""

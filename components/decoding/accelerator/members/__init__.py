@@ -1,0 +1,1 @@
+"""Members of an ensemble off the CPU, in groups, mixed in their own step."""

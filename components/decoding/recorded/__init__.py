@@ -1,1 +1,0 @@
-"""Steps recorded as CUDA graphs; they choose what plain steps choose."""
