@@ -19,7 +19,7 @@ from components.data import from_audio as load_audio
 from components.data import load as load_data
 from components.errors import AntiphonError
 from components.nodes.kind import Kind
-from components.nodes.site import Item, NodeSettings, Site
+from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
@@ -32,13 +32,13 @@ __all__ = [
     "Item",
     "Kind",
     "NBest",
+    "NodeContext",
     "NodeSettings",
     "Pipeline",
     "Quarantined",
     "Route",
     "Run",
     "Score",
-    "Site",
     "Utterance",
     "compare_runs",
     "list_runs",

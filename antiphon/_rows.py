@@ -15,7 +15,7 @@ Per = Literal["utterance", "segment", "word"]
 
 
 def describe_utterance(utterance: Utterance, outcomes: Mapping[str, NodeOutcome | None]) -> Row:
-    """An utterance with its references and the best text of every node."""
+    """Return an utterance with its references and the best text of every node."""
     row: Row = {"id": utterance.id, **_describe_source(utterance)}
     row |= {"text": utterance.text, "transcript": utterance.transcript}
     row["references"] = list(utterance.references)
@@ -36,7 +36,7 @@ def list_rows_of_node(
 
 
 def format_run_as_html(run: RunRecord) -> str:
-    """A small table of a run for a notebook; every text in it is escaped."""
+    """Return a small table of a run for a notebook; every text in it is escaped."""
     head = f"<b>{escape(run.name)}</b> {escape(run.flow)}, {escape(run.status)}, {escape(run.started)}"
     scores = "".join(
         f"<tr><th>{escape(score.name)}</th><td>{score.value:.2f}</td><td>{_format_interval(score.interval)}</td>"
@@ -86,7 +86,7 @@ def _list_stretches(best: Hypothesis, per: Per) -> Iterator[Row]:
 
 
 def _list_fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
-    """The columns of what a node gave for an utterance."""
+    """Yield the columns of what a node gave for an utterance."""
     if isinstance(outcome, NBest):
         best = outcome.best
         yield from (("text", best.text), ("score", best.score), ("n_tokens", best.n_tokens))
@@ -95,7 +95,7 @@ def _list_fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
             yield from (("start", best.segments[0].start), ("end", best.segments[-1].end))
         yield from best.features.items()
     elif isinstance(outcome, Route):
-        yield from (("way", outcome.way), ("value", outcome.value))
+        yield from (("branch", outcome.branch), ("value", outcome.value))
     elif isinstance(outcome, Quarantined):
         yield from (("reason", outcome.reason), ("detail", outcome.detail))
     elif outcome.audio is not None:
@@ -103,11 +103,11 @@ def _list_fields(outcome: NodeOutcome) -> Iterator[tuple[str, object]]:
 
 
 def _summarize(outcome: NodeOutcome | None) -> str | None:
-    """What stands for an outcome in a table of the whole run; None where there is none."""
+    """Return what stands for an outcome in a table of the whole run; None where there is none."""
     if isinstance(outcome, NBest):
         return outcome.best.text
     if isinstance(outcome, Route):
-        return outcome.way
+        return outcome.branch
     return outcome.audio.path if isinstance(outcome, Utterance) and outcome.audio else None
 
 

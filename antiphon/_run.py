@@ -61,7 +61,7 @@ class Run:
         return list(self._view.utterances)
 
     def outcomes(self, node: str) -> Mapping[str, NodeOutcome]:
-        """What a node gave, by utterance id; a record is read from the store when it is asked for.
+        """Return what a node gave, by utterance id; a record is read from the store when it is asked for.
 
         Returns:
             Utterance id -> ``NBest`` (texts, best first), ``Route`` (a way), ``Utterance``
@@ -75,7 +75,7 @@ class Run:
         return self._view.outcomes[node]
 
     def audio_path(self, utterance_id: str) -> Path | None:
-        """The recording of an utterance on this machine; None of an utterance that is text.
+        """Return the recording of an utterance on this machine; None of an utterance that is text.
 
         The utterance is the stretch of it from ``audio.offset`` on, ``audio.seconds`` long.
 
@@ -99,7 +99,7 @@ class Run:
         return path
 
     def records(self, node: str | None = None, per: Per = "utterance") -> list[Row]:
-        """What a node gave, or the whole run, as plain dictionaries.
+        """Return what a node gave, or the whole run, as plain dictionaries.
 
         Each has the recording of its utterance (``audio``: path, ``offset``, ``seconds``), ``speaker`` and
         ``domain``.
@@ -128,7 +128,7 @@ class Run:
         ]
 
     def frame(self, node: str | None = None, per: Per = "utterance") -> Any:
-        """The :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.
+        """Return the :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.
 
         Raises:
             ConfigError: the run has no such node, or pandas is not installed.
@@ -144,7 +144,7 @@ class Run:
         return pandas.DataFrame(records, columns=columns).set_index("id")
 
     def _repr_html_(self) -> str:
-        """Its nodes and scores as a table, which a notebook shows."""
+        """Return its nodes and scores as a table, which a notebook shows."""
         return format_run_as_html(self.record)
 
     def export(

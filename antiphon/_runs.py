@@ -66,7 +66,7 @@ def run_flow(flow: str, /, **parameters: Any) -> Run:
 
 
 def load_run(name: str, *, store: str | None = None) -> Run:
-    """A finished run, its stages verified.
+    """Return a finished run, its stages verified.
 
     Args:
         name: as ``antiphon runs`` lists it.
@@ -80,7 +80,7 @@ def load_run(name: str, *, store: str | None = None) -> Run:
 
 
 def list_runs(*, store: str | None = None, flow: str | None = None) -> list[RunEntry]:
-    """The runs of a store, the newest first; only their records are read.
+    """Return the runs of a store, the newest first; only their records are read.
 
     Args:
         store: a folder or URL; ``ANTIPHON_STORE`` or ./antiphon-store if None.
@@ -126,7 +126,7 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
 
 
 def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dict[str, Any], str | None]:
-    """A graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
+    """Return a graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
     from components.pipeline.rewriting import values_of
     from flows.cli.compute.config_file import read_file
     from flows.cli.compute.file_paths import resolve_file_paths

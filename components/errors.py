@@ -75,13 +75,13 @@ class TransientError(AntiphonError):
 
 
 def shorten(message: str) -> str:
-    """A message without the middle of very long words and lines."""
+    """Return a message without the middle of very long words and lines."""
     lines = re.sub(rf"\S{{{_MAX_WORD + 1},}}", lambda word: _cut(word[0], _MAX_WORD), message).split("\n")
     return "\n".join(_cut(line, _MAX_LINE) if len(line) > _MAX_LINE else line for line in lines)
 
 
 def _cut(text: str, limit: int) -> str:
-    """The beginning and the end of a text, within ``limit`` letters, and how many there were."""
+    """Return the beginning and the end of a text, within ``limit`` letters, and how many there were."""
     return f"{text[: limit // 2]} ... ({len(text):,} letters) ... {text[-(limit // 4) :]}"
 
 

@@ -13,6 +13,6 @@ LARGEST = 20
 
 
 def fold_of(utterance_id: str, folds: int) -> int:
-    """The fold of an utterance, from 1 to ``folds``."""
+    """Return the fold of an utterance, from 1 to ``folds``."""
     digest = hashlib.sha256(utterance_id.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") % folds + 1

@@ -30,12 +30,12 @@ class Record(BaseModel):
 
 
 def _is_none(value: object) -> bool:
-    """Whether a field is left out where a record is written."""
+    """Return whether a field is left out where a record is written."""
     return value is None
 
 
 def _is_empty(value: object) -> bool:
-    """The same of what has several, or a number."""
+    """Return the same of what has several, or a number."""
     return not value
 
 
@@ -238,7 +238,7 @@ class Route(Record):
     """The way that an utterance goes, and the number that decided it, if one did."""
 
     utterance_id: Identifier
-    way: str = Field(min_length=1, max_length=64)
+    branch: str = Field(min_length=1, max_length=64)
     value: float | None = None
 
 

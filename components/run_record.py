@@ -76,11 +76,11 @@ class NodeRecord(Record):
 
     name: str
     kind: str
-    gives: Literal["data", "speech", "text", "model", "table"]
+    output: Literal["data", "speech", "text", "model", "table"]
     whole: bool = Field(default=False, description="made whole, not utterance by utterance")
     scored: bool = Field(default=True, description="its texts are scored wherever there are references")
     reads: dict[str, str] = Field(default_factory=dict, description="role -> node; 'data' is the data set")
-    when: str | None = Field(default=None, description="NODE.WAY: computes only what was sent that way")
+    when: str | None = Field(default=None, description="NODE.BRANCH: computes only what was sent that way")
     language: str | None = Field(default=None, description="source, target or a code; of texts and speech")
     models: dict[str, str] = Field(default_factory=dict, description="role -> reference")
     settings: dict[str, object] = Field(default_factory=dict, description="what was set on it")
@@ -94,12 +94,12 @@ class NodeRecord(Record):
     @property
     def is_per_utterance(self) -> bool:
         """Whether it gives text, speech or a way for each utterance."""
-        return self.gives in ("text", "speech") or (self.gives == "table" and not self.whole)
+        return self.output in ("text", "speech") or (self.output == "table" and not self.whole)
 
     @property
     def transcribes(self) -> bool:
         """Whether its texts are in the spoken language, not in one that was translated into."""
-        return self.gives == "text" and self.language == "source"
+        return self.output == "text" and self.language == "source"
 
 
 class PipelineRecord(Record):
@@ -129,7 +129,7 @@ class PipelineRecord(Record):
     def _data_of(self, node: NodeRecord) -> NodeRecord | None:
         """Return the further data set that a node computes; None if it is the run's own."""
         above: NodeRecord | None = node
-        while above is not None and above.gives != "data":
+        while above is not None and above.output != "data":
             above = self.node(above.inputs[0]) if above.inputs else None
         return above
 

@@ -153,7 +153,7 @@ class StageSettings(BaseModel):
     keyed_when_set: ClassVar[tuple[str, ...]] = ()
 
     def settings_for_key(self, exclude: Set[str]) -> dict[str, Any]:
-        """The settings that decide outputs, as a stage's key has them, without those in ``exclude``.
+        """Return the settings that decide outputs, as a stage's key has them, without those in ``exclude``.
 
         Those of ``keyed_when_set`` are left out at their defaults.
         """

@@ -38,7 +38,7 @@ from tasks.stages.sentence_scores import bind_staged
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
-    """The names of the systems and finished runs to compare, in order.
+    """Return the names of the systems and finished runs to compare, in order.
 
     Raises:
         ConfigError: fewer than two, two of one name, or a baseline that is not among them.
@@ -115,7 +115,7 @@ def _raise(error: ConfigError) -> None:
 
 
 def needs(parameters: CompareParameters) -> list[Need]:
-    """The checks of all systems, and that the finished runs exist."""
+    """Return the checks of all systems, and that the finished runs exist."""
     store = Store(parameters.store)
     run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
     name_need = Need("systems", lambda: system_names(parameters))
@@ -151,7 +151,7 @@ def _check_scores(parameters: CompareParameters) -> None:
 
 
 def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
-    """The checks of one system's nodes, under its name."""
+    """Return the checks of one system's nodes, under its name."""
     try:
         system_needs = _make_system(system, parameters).preflight.needs
     except AntiphonError as error:
@@ -161,7 +161,7 @@ def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]
 
 
 def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:
-    """A system as its own flow would run it, in the run ``run.NAME``.
+    """Return a system as its own flow would run it, in the run ``run.NAME``.
 
     Raises:
         ConfigError: the parameters are not those of its flow.
@@ -177,7 +177,7 @@ def _make_system(system: SystemConfig, parameters: CompareParameters, run: str |
 def _check_parameters(
     system: SystemConfig, parameters: CompareParameters, model: type[FlowParameters]
 ) -> DataParameters:
-    """The parameters of a system's flow: those that all systems share, then its own."""
+    """Return the parameters of a system's flow: those that all systems share, then its own."""
     shared = {name: getattr(parameters, name) for name in _SHARED}
     values = {name: value for name, value in shared.items() if value is not None} | system.parameters
     values["store"] = parameters.store

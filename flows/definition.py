@@ -61,7 +61,7 @@ def _name_flow_run(model: type[FlowParameters]) -> str:
 
 
 def _signature(model: type[FlowParameters], form: dict[str, dict[str, Any]]) -> inspect.Signature:
-    """The fields as keyword parameters: with their defaults for a call, or as a form shows them.
+    """Return the fields as keyword parameters: with their defaults for a call, or as a form shows them.
 
     In a form the default is part of the schema: pydantic would show None as one.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 
 from components.attribution.blame import BLAME, check_references
-from components.improvement.situation import Choices
+from components.improvement.situation import ImproveOptions
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
@@ -31,7 +31,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
             check_references(run.stages[DATA])
             add_blame(run, pipeline)
         blames = {blame.metric: blame for blame in BLAME.read(run.stages[BLAME.kind]).blames}
-        choices = Choices(
+        choices = ImproveOptions(
             recognizer=parameters.recognizer,
             share=parameters.share,
             refiner=parameters.refiner,

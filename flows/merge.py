@@ -56,7 +56,7 @@ def run_merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
 
 
 def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> bool:
-    """Whether the merged model is not worse than the baseline on the development data."""
+    """Return whether the merged model is not worse than the baseline on the development data."""
     merged = run.stages.get("asr") or run.stages.get("mt")
     if merged is None or "baseline" not in run.stages:
         raise DataError(f"{parameters.dev}: expected audio for a speech model, found none; give spoken data")

@@ -31,7 +31,7 @@ def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
 
 
 def needs(parameters: PipelineParameters) -> list[Need]:
-    """The checks of its nodes, or of those of every system of a matrix."""
+    """Return the checks of its nodes, or of those of every system of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
         return comparison_needs(_as_comparison(parameters, systems))
@@ -42,7 +42,7 @@ def needs(parameters: PipelineParameters) -> list[Need]:
 def _as_comparison(
     parameters: PipelineParameters, systems: Mapping[str, PipelineParameters]
 ) -> CompareParameters:
-    """The systems of a matrix as a comparison of pipelines; the first is the baseline."""
+    """Return the systems of a matrix as a comparison of pipelines; the first is the baseline."""
     graph_fields = {"graph", "until", "folder", "title"}
     configs = [
         {

@@ -13,7 +13,7 @@ from functools import partial
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.facts import Mode
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.auto import is_auto
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.idle_nodes import is_concerned
@@ -110,8 +110,8 @@ class Preflight:
 
 
 def needs_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list[Need]:
-    """The checks of a pipeline's nodes; a model that another node makes is not checked."""
-    nodes = [_need_of_node(pipeline, node, pipeline.site_of(node, store, seed)) for node in pipeline]
+    """Return the checks of a pipeline's nodes; a model that another node makes is not checked."""
+    nodes = [_need_of_node(pipeline, node, pipeline.context_of(node, store, seed)) for node in pipeline]
     return [*nodes, Need("target_language", lambda: None, partial(_refuse_other_target, pipeline))]
 
 
@@ -122,7 +122,7 @@ def _require_reviewer(pipeline: Pipeline, node: Node) -> None:
 
 
 def needs_of_reviews(pipeline: Pipeline) -> list[Need]:
-    """The checks that somebody can answer where a node asks a person."""
+    """Return the checks that somebody can answer where a node asks a person."""
     return [
         Need(pipeline.user_name_of(node.name), partial(_require_reviewer, pipeline, node))
         for node in pipeline
@@ -143,15 +143,15 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
         )
 
 
-def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
+def _need_of_node(pipeline: Pipeline, node: Node, context: NodeContext) -> Need:
     def check() -> None:
         if not is_auto(node.values):
-            node.kind.check(complete_node(pipeline, node, site.store).settings, site)
+            node.kind.check(complete_node(pipeline, node, context.store).settings, context)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet
-            settings = complete_node(pipeline, node, site.store).settings
-            node.kind.validate_models(settings, site, pipeline.pairs_of(node, pairs))
+            settings = complete_node(pipeline, node, context.store).settings
+            node.kind.validate_models(settings, context, pipeline.pairs_of(node, pairs))
 
     reads_data = bool(node.of) and all(map(pipeline.is_data, node.of))
     return Need(
@@ -167,7 +167,7 @@ def _need_of_node(pipeline: Pipeline, node: Node, site: Site) -> Need:
 
 
 def need_of_data(data_set: DataSet) -> Need:
-    """The check of the data set: exactly one source, and that it exists."""
+    """Return the check of the data set: exactly one source, and that it exists."""
     source, audio, *languages, _ = data_set
 
     def check() -> None:
@@ -182,14 +182,14 @@ def need_of_data(data_set: DataSet) -> Need:
 
 
 def need_of_test_data(source: str | None, source_language: str | None, target_language: str | None) -> Need:
-    """The check of test data, if there are any: that they exist."""
+    """Return the check of test data, if there are any: that they exist."""
     return Need(
         "test", lambda: None if source is None else sets.check(source, source_language, target_language)
     )
 
 
 def needs_of_metrics(metrics: Iterable[str], store: str | None, setting: str) -> list[Need]:
-    """The checks of metrics that models compute: the models, and that they are of these metrics.
+    """Return the checks of metrics that models compute: the models, and that they are of these metrics.
 
     Args:
         metrics: ``NAME:MODEL`` each.
@@ -285,7 +285,7 @@ def admit_learning(pipeline: Pipeline, sets: Mapping[str, StageRef], store: str 
 def _refuse_speech() -> None:
     raise ConfigError(
         "expected written texts in the data, which this node reads, found recordings only: let it read a "
-        "node that recognizes them, or their transcripts (a node of kind gold)"
+        "node that recognizes them, or their transcripts (a node of kind oracle)"
     )
 
 

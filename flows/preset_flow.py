@@ -54,7 +54,7 @@ class PresetFlow:
         return build_parameters(self.name, self.preset)
 
     def pipeline(self, parameters: Any) -> Pipeline:
-        """The graph with the values of its parameters.
+        """Return the graph with the values of its parameters.
 
         Raises:
             ConfigError: a line per fault.
@@ -75,7 +75,7 @@ class PresetFlow:
         return load(self.preset.hooks)
 
     def needs(self, parameters: Any) -> Sequence[Need]:
-        """The checks that come before anything is computed."""
+        """Return the checks that come before anything is computed."""
         system = load("flows.system:System")
         needs: Sequence[Need] = system(
             self.name, parameters, self.pipeline(parameters), self.hooks

@@ -45,7 +45,7 @@ class PythonFlow(NamedTuple):
         return model
 
     def pipeline(self, parameters: Any) -> Pipeline:
-        """The graph of a flow over a data set. Raises ConfigError."""
+        """Return the graph of a flow over a data set. Raises ConfigError."""
         if self.pipeline_of is None:
             raise ConfigError(f"{self.flow.partition(':')[2]}: expected a flow over a data set, found none")
         graph: Pipeline = load(self.pipeline_of)(parameters)
@@ -60,7 +60,7 @@ class PythonFlow(NamedTuple):
         """Refuse nothing: it trains nothing by mere defaults."""
 
     def needs(self, parameters: Any) -> Sequence[Need]:
-        """The checks that come before anything is computed."""
+        """Return the checks that come before anything is computed."""
         needs: Sequence[Need] = ()
         if self.needs_of is not None:
             needs = load(self.needs_of)(parameters)
@@ -116,7 +116,7 @@ FLOWS: dict[str, FlowEntry] = {
 
 
 def flow_named(name: str) -> FlowEntry:
-    """The flow called ``name``; imports nothing.
+    """Return the flow called ``name``; imports nothing.
 
     Raises:
         ConfigError: there is no such flow; which was probably meant.
@@ -128,7 +128,7 @@ def flow_named(name: str) -> FlowEntry:
 
 
 def pipeline_of(run: RunRecord) -> Pipeline:
-    """The pipeline of a run, from its flow and the parameters that it had.
+    """Return the pipeline of a run, from its flow and the parameters that it had.
 
     Raises:
         ConfigError: its flow has none, or the parameters are no longer those of the flow.

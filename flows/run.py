@@ -18,7 +18,7 @@ from components.errors import AntiphonError, ConfigError
 from components.files.files import utc_now
 from components.metrics.normalizers import BY_LANGUAGE
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
-from components.storage.runs.acceptance import refuse_accepted
+from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.stages.stage_plan import library_versions
 from components.storage.store import Store, check_run_name
 from flows import signals
@@ -83,7 +83,7 @@ class Run:
         return ref
 
     def has_stage(self, ref: StageRef) -> bool:
-        """Whether this very stage is registered under its name."""
+        """Return whether this very stage is registered under its name."""
         return ref.stage in self.stages and self.stages[ref.stage].key == ref.key
 
     @property

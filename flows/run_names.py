@@ -19,7 +19,7 @@ _MAX_LENGTH = 100
 
 
 def describe_run(flow: str, parameters: Mapping[str, Any]) -> str:
-    """The run's own name if it has one, else such as ``cascade talks whisper-base multi30k-en-de``."""
+    """Return the run's own name if it has one, else such as ``cascade talks whisper-base multi30k-en-de``."""
     name = parameters.get("name")
     if name:
         return str(name)
@@ -39,7 +39,7 @@ def _shorten(reference: str) -> str:
 
 
 def _iterate_models(values: object) -> Iterator[str]:
-    """Every model that parameters name, in their order."""
+    """Yield every model that parameters name, in their order."""
     fields = dict(values) if isinstance(values, BaseModel) else values
     if isinstance(fields, Mapping):
         for name, value in fields.items():

@@ -62,7 +62,7 @@ class System:
         return self.preflight.pipeline
 
     def _own_needs(self, pipeline: Pipeline) -> list[Need]:
-        """The checks of a run over a data set beside those of its nodes."""
+        """Return the checks of a run over a data set beside those of its nodes."""
         parameters = self.parameters
         if not isinstance(parameters, DataParameters):
             return []
@@ -103,7 +103,7 @@ class System:
         executed.raise_first_error()
 
     def _all_hooks(self) -> list[Hooks]:
-        """The flow's own, and those of the error attribution where it is asked for."""
+        """Return the flow's own, and those of the error attribution where it is asked for."""
         has_blame = isinstance(self.parameters, DataParameters) and self.parameters.blame
         return [self.hooks, *([flow_named("blame").hooks] if has_blame else [])]
 
@@ -160,7 +160,7 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
         plan = executed.plans[name]
         data = run.stages.get(executed.pipeline.data_of(name))
         settings = with_models(plan.node.settings, plan.node, keys)
-        run.notes += plan.node.kind.notes(settings, plan.site, ref, data)
+        run.notes += plan.node.kind.notes(settings, plan.context, ref, data)
         if ref.batch_size:
             run.notes.append(
                 f"{name}: memory ran out; {ref.batch_size} at once were gone on with: set batch_size to that"

@@ -98,7 +98,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
 
 
 def needs(parameters: TuneParameters) -> list[Need]:
-    """The checks of the pipeline as written, of every value of its variables, and of the data."""
+    """Return the checks of the pipeline as written, of every value of its variables, and of the data."""
     return _needs(parameters, check_search(parameters))
 
 
@@ -119,7 +119,7 @@ def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
 
 
 def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:
-    """What all tries share; the data are cut into a block for each rung."""
+    """Return what all tries share; the data are cut into a block for each rung."""
     total = data.items - data.quarantined
     cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
     blocks = (

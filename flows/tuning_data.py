@@ -94,7 +94,7 @@ def _require_references(objective: Objective, name: str, utterances: Sequence[Ut
 
 
 def load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
-    """The data sets that a pipeline's nodes read, with a block of the search data as ``data``."""
+    """Return the data sets that a pipeline's nodes read, with a block of the search data as ``data``."""
     loaded = {DATA: block}
     for node in pipeline.data_nodes():
         settings = node.settings

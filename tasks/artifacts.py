@@ -99,11 +99,15 @@ def publish_examples(ref: StageRef, examples: Sequence[Example]) -> None:
 def publish_ways(ref: StageRef) -> None:
     """Publish how many utterances a route sent each way, how it came about, and its quarantine."""
     publish_stage(ref)
-    ways = Counter(Route.model_validate_json(line).way for line in read_lines(Path(ref.path) / OUTPUTS))
-    rows = [{"way": escape_markdown(way), "utterances": count} for way, count in sorted(ways.items())]
+    branches = Counter(
+        Route.model_validate_json(line).branch for line in read_lines(Path(ref.path) / OUTPUTS)
+    )
+    rows = [
+        {"branch": escape_markdown(branch), "utterances": count} for branch, count in sorted(branches.items())
+    ]
     if rows:
         text = f"which way {ref.stage} sent {format_count(ref.items - ref.quarantined, 'utterance')}"
-        create_table_artifact(table=rows, key=_artifact_key(ref.stage, "ways"), description=text)
+        create_table_artifact(table=rows, key=_artifact_key(ref.stage, "branches"), description=text)
     publish_quarantine(ref)
 
 

@@ -16,7 +16,7 @@ from components.files.json_text import parse_json
 
 @lru_cache(maxsize=32)
 def read_block(name: str) -> Mapping[str, Any] | None:
-    """The fields that a Secret block holds, read once per process; None where there is no such block.
+    """Return the fields that a Secret block holds, read once per process; None where there is no such block.
 
     Raises:
         TransientError: Prefect's server does not answer.

@@ -44,9 +44,9 @@ class CardRayTaskRunner(RayTaskRunner[Any]):  # type: ignore[misc]
         """Take settings.
 
         Args:
-            address: Of a running cluster; None: one is started.
-            init_kwargs: For ``ray.init``.
-            max_cards: Cards that a flow takes at most.
+            address: of a running cluster; None: one is started.
+            init_kwargs: for ``ray.init``.
+            max_cards: cards that a flow takes at most.
         """
         super().__init__(address, init_kwargs)
         self._max_cards = max_cards
@@ -60,7 +60,7 @@ class CardRayTaskRunner(RayTaskRunner[Any]):  # type: ignore[misc]
         super().__exit__(*error)
 
     def duplicate(self) -> CardRayTaskRunner:
-        """A new runner with the same settings."""
+        """Return a new runner with the same settings."""
         return type(self)(self.address, self.init_kwargs, self._max_cards)
 
     def submit(
@@ -106,7 +106,7 @@ class _Cards:
     A card that somebody else uses has an actor that waits; what is in the queue does not wait with it.
 
     Args:
-        most: Cards, at most.
+        most: cards, at most.
     """
 
     def __init__(self, most: int) -> None:

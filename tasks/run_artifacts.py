@@ -104,25 +104,25 @@ def publish_report(report: Path, store_url: str) -> None:
     run = report.parent.name
     again = shlex.join(["antiphon", "report", run, "--store", store_url])
     base, packed = os.environ.get(REPORTS_URL, "").rstrip("/"), _zip_report(report)
-    ways = []
+    branches = []
     if base:
-        ways.append(f"[Open the report]({base}/{run}/{report.name})")
+        branches.append(f"[Open the report]({base}/{run}/{report.name})")
     if packed:
-        ways.append(
+        branches.append(
             f"[Download the report](data:application/zip;base64,{packed}): a zip file with {report.name}"
             " (in the V1 UI; V2 removes such links)"
         )
-    ways += [
+    branches += [
         f"It is a file on {escape_markdown(socket.gethostname())}:\n\n```\n{report}\n```",
         f"On another machine that reads the store, this writes it and prints where:\n\n```\n{again}\n```",
     ]
     if not base:
-        ways.append(
+        branches.append(
             f"With {REPORTS_URL} set for the worker a link stands here (docs/use/deployments.md).".replace(
                 "_", "\\_"
             )
         )
-    text = f"# Report of run {escape_markdown(run)}\n\n" + "\n\n".join(ways)
+    text = f"# Report of run {escape_markdown(run)}\n\n" + "\n\n".join(branches)
     create_markdown_artifact(markdown=text, key="report", description=f"report of run {run}")
 
 

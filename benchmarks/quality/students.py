@@ -84,8 +84,8 @@ def make_graph(limit: int | None, steps: int, seed: int) -> dict[str, dict[str, 
     for signal, by in SIGNALS.items():
         for budget in BUDGETS:
             name = name_route(signal, budget)
-            rungs = {"of": "fast", "rungs": ["fast", "teacher"]}
-            graph[name] = {"kind": "route", **rungs, "by": by, "dev": DEV, "budget": budget}
+            tiers = {"of": "fast", "tiers": ["fast", "teacher"]}
+            graph[name] = {"kind": "route", **tiers, "by": by, "dev": DEV, "budget": budget}
             graph[f"sent-{name}"] = {"kind": "select", "of": ["teacher"], "when": f"{name}.escalate"}
     return graph
 
@@ -142,8 +142,8 @@ def keep_routes(run: Run) -> dict[str, Any]:
 
 def _escalated(run: Run, route: str) -> list[int]:
     """Positions of the utterances that a route sends to the teacher."""
-    ways = run.outcomes(route)
-    outcomes = [ways[u.id] for u in run.utterances]
+    branches = run.outcomes(route)
+    outcomes = [branches[u.id] for u in run.utterances]
     return [n for n, way in enumerate(outcomes) if isinstance(way, Route) and way.way == "escalate"]
 
 

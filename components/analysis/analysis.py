@@ -23,7 +23,7 @@ from components.pipeline.pipeline import Pipeline
 from components.records import Record
 from components.run_record import RunRecord, Score, StageRef
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.whole_stage import TABLES, Product, compute_once
+from components.storage.stages.whole_stage import TABLES, StageFiles, compute_once
 from components.storage.store import Store
 
 VALUES = "utterances.jsonl"
@@ -190,14 +190,14 @@ class Analysis(Result[R], Generic[Q, R]):
             hold: holds a device while it is computed on.
         """
 
-        def work(folder: Path) -> Product:
+        def work(folder: Path) -> StageFiles:
             device = self.device(request)
             with nullcontext() if device is None else hold(device):
                 computed = self.compute(request, store, folder)
             write_json(folder / self.file, computed.found.model_dump(mode="json"))
             tables = [table.to_json() for table in self.tables(computed.found)]
             write_json(folder / TABLES, {"tables": tables})
-            return Product([self.file, TABLES, *computed.files], items=computed.items)
+            return StageFiles([self.file, TABLES, *computed.files], items=computed.items)
 
         return compute_once(store, self.plan(request, store), work)
 

@@ -39,7 +39,7 @@ class Latency(Record):
 
 
 def summarize_latency(seconds: Sequence[float], audio_seconds: float = 0.0) -> Latency:
-    """The latency of requests that took ``seconds``, at least one.
+    """Return the latency of requests that took ``seconds``, at least one.
 
     Args:
         seconds: of each request.

@@ -60,7 +60,7 @@ def save_figures(plots: Sequence[Plot], folder: Path) -> list[Path]:
 
 
 def to_png(figure: Figure, title: str) -> bytes:
-    """The figure on white under its title."""
+    """Return the figure on white under its title."""
     content = io.BytesIO()
     with plot_style():
         figure.suptitle(title, x=0.02, ha="left", fontsize=10, fontweight="bold")
@@ -69,7 +69,7 @@ def to_png(figure: Figure, title: str) -> bytes:
 
 
 def to_svg(figure: Figure) -> bytes:
-    """The figure without a background, for a page; the same bytes every time, and drawn once."""
+    """Return the figure without a background, for a page; the same bytes every time, and drawn once."""
     if figure not in _DRAWN:
         content = io.BytesIO()
         with plot_style():
@@ -79,26 +79,26 @@ def to_svg(figure: Figure) -> bytes:
 
 
 def to_data_uri(figure: Figure) -> str:
-    """The figure as an SVG in a ``data:`` URI."""
+    """Return the figure as an SVG in a ``data:`` URI."""
     return svg_data_uri(to_svg(figure))
 
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """The look of every plot, inside the ``with``."""
+    """Yield the look of every plot, inside the ``with``."""
     with mpl.rc_context(cast(Any, _STYLE)):
         yield
 
 
 def new_axes(height: float = 2.7) -> tuple[Figure, Axes]:
-    """A figure ``height`` inches high with its one plot."""
+    """Return a figure ``height`` inches high with its one plot."""
     # A Figure of its own, never pyplot's: nothing to close, safe in any thread, always Agg.
     figure = Figure(figsize=(4.6, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def histogram(values: Sequence[float], label: str, last: str) -> Figure:
-    """How many values of 0 to 100 and more fall into each twentieth; ``last`` labels the last one."""
+    """Return how many values of 0 to 100 and more fall into each twentieth; ``last`` labels the last one."""
     figure, plot = new_axes()
     edges = [*range(0, 105, 5)]
     plot.hist([min(value, 100.0) for value in values], bins=edges, color=_ACCENT, rwidth=0.86)
@@ -110,7 +110,7 @@ def histogram(values: Sequence[float], label: str, last: str) -> Figure:
 
 
 def scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
-    """A dot a point; ``x`` and ``y`` label the axes."""
+    """Return a dot a point; ``x`` and ``y`` label the axes."""
     figure, plot = new_axes()
     horizontal, vertical = zip(*points, strict=True)
     many = len(points) > _MANY
@@ -130,7 +130,7 @@ def scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
 
 
 def bars(costs: Sequence[tuple[str, float, bool]]) -> Figure:
-    """A bar of seconds for each (stage, seconds, whether it was reused)."""
+    """Return a bar of seconds for each (stage, seconds, whether it was reused)."""
     figure, plot = new_axes(0.9 + 0.36 * len(costs))
     names = [_short(to_printable(name)) for name, _, _ in costs]
     drawn = plot.barh(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def format_seconds(value: float) -> str:
-    """A measured time as text: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
+    """Return a measured time as text: 0.43 s, 12.4 s, 3 min 05 s, 1 h 02 min."""
     if value < 10:
         return f"{value:.2f} s"
     return f"{value:.1f} s" if value < 60 else format_duration(value)
@@ -41,14 +41,14 @@ def format_duration(seconds: float) -> str:
 
 
 def format_p_value(p: float | None) -> str:
-    """A p-value as text: 0.012, <0.001; empty where there is none."""
+    """Return a p-value as text: 0.012, <0.001; empty where there is none."""
     if p is None:
         return ""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def format_estimate(estimate: Estimate, sign: bool = True, digits: int = 2) -> str:
-    """A number with its interval, where it has one: +2.20 (+1.10 to +3.40)."""
+    """Return a number with its interval, where it has one: +2.20 (+1.10 to +3.40)."""
     number = f"{{:{'+' if sign else ''}.{digits}f}}"
     return (number if estimate.interval is None else f"{number} ({number} to {number})").format(
         estimate.value, *(estimate.interval or ())
@@ -56,19 +56,19 @@ def format_estimate(estimate: Estimate, sign: bool = True, digits: int = 2) -> s
 
 
 def describe_too_few(n: int) -> str:
-    """The text in place of a verdict where there are too few utterances for one."""
+    """Return the text in place of a verdict where there are too few utterances for one."""
     return f"{format_count(n, 'utterance')}: too few to tell"
 
 
 def format_rtfx(rtfx: float | None) -> str:
-    """An RTFx as text: 0.84, 12.3, 1,250; empty where there is none."""
+    """Return an RTFx as text: 0.84, 12.3, 1,250; empty where there is none."""
     if rtfx is None:
         return ""
     return f"{rtfx:,.0f}" if rtfx >= 100 else f"{rtfx:.3g}"
 
 
 def format_price(price: float | None) -> str:
-    """A price without its currency, of three significant digits: 0.00123, 1.20, 34,100."""
+    """Return a price without its currency, of three significant digits: 0.00123, 1.20, 34,100."""
     if price is None:
         return ""
     return f"{price:,.0f}" if price >= 100 else f"{price:#.3g}"

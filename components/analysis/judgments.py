@@ -60,7 +60,7 @@ class StoredJudgments:
 
 
 def _metrics_of(node: str, stages: Collection[str]) -> list[ModelMetric]:
-    """The metrics of models by which a node's texts are scored in some stages."""
+    """Return the metrics of models by which a node's texts are scored in some stages."""
     names = [stage.removeprefix(f"{node}-") for stage in stages if stage.startswith(f"{node}-")]
     known = (METRICS[name] for name in sort_metrics(name for name in names if name in METRICS))
     return [metric for metric in known if isinstance(metric, ModelMetric)]

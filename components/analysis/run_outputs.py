@@ -31,24 +31,24 @@ LATENCY = "latency.json"
 def text_stages(run: RunRecord) -> list[StageRef]:
     """Stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
     stages = {ref.stage: ref for ref in run.stages}
-    texts = [node.name for node in run.pipeline.of_data() if node.gives == "text"]
+    texts = [node.name for node in run.pipeline.of_data() if node.output == "text"]
     return [stages[name] for name in texts if name in stages]
 
 
 def output_of(run: RunRecord, role: Role) -> StageRef | None:
-    """The stage that is a run's transcript or translation; None if it has none."""
+    """Return the stage that is a run's transcript or translation; None if it has none."""
     name = run.pipeline.outputs.get(role)
     return next((ref for ref in run.stages if ref.stage == name), None)
 
 
 def target_language_of(run: RunRecord, utterance: Utterance) -> str | None:
-    """The utterance's own target language, else the run's."""
+    """Return the utterance's own target language, else the run's."""
     stated = run.parameters.get("target_language")
     return utterance.target_language or (stated if isinstance(stated, str) else None)
 
 
 def language_of(run: RunRecord, node: NodeRecord, utterance: Utterance) -> str:
-    """The language of a node's text of an utterance."""
+    """Return the language of a node's text of an utterance."""
     if node.language == TARGET:
         return target_language_of(run, utterance) or UNDETERMINED
     return utterance.source_language if node.transcribes else node.language or UNDETERMINED
@@ -61,9 +61,9 @@ def _stages_in_use(run: RunRecord) -> list[StageRef]:
 
 
 def _find_product(run: RunRecord) -> NodeRecord | None:
-    """The last model node of a run that none of its own nodes reads."""
+    """Return the last model node of a run that none of its own nodes reads."""
     names = {name for node in run.pipeline.nodes for name in node.reads.values()}
-    products = [node for node in run.pipeline.nodes if node.gives == "model" and node.name not in names]
+    products = [node for node in run.pipeline.nodes if node.output == "model" and node.name not in names]
     return products[-1] if products else None
 
 
@@ -129,7 +129,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
 
 
 def read_latency(run: RunRecord, store: Store) -> Latency | None:
-    """The latency of a run's system that ``antiphon latency`` measured; None where it did not.
+    """Return the latency of a run's system that ``antiphon latency`` measured; None where it did not.
 
     Raises:
         StoreError: its file is damaged.
@@ -144,7 +144,7 @@ def read_latency(run: RunRecord, store: Store) -> Latency | None:
 
 
 def load_utterances(run: RunRecord) -> list[Utterance]:
-    """The utterances of a run's data set.
+    """Return the utterances of a run's data set.
 
     Raises:
         DataError: the run has no ``data`` stage.

@@ -10,7 +10,7 @@ from components.run_record import StageRef, Usage
 
 
 def price_of_served(stages: Iterable[StageRef]) -> float | None:
-    """The price of what the stages of a run asked served models for; None where a price is not known.
+    """Return the price of what the stages of a run asked served models for; None where a price is not known.
 
     Translators, recognizers, refiners, fusers, judges and gates count, and answers for what was quarantined.
     Not counted are the requests of one token by which a server is looked at.

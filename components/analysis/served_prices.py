@@ -37,14 +37,14 @@ class Price(BaseModel):
     audio_minute: float = Field(0.0, ge=0)
 
     def of(self, counts: Mapping[str, float]) -> float:
-        """The price of what was counted."""
+        """Return the price of what was counted."""
         tokens = self.input_tokens * counts.get(INPUT_TOKENS, 0.0)
         tokens += self.output_tokens * counts.get(OUTPUT_TOKENS, 0.0)
         return tokens / 1e6 + self.audio_minute * counts.get(AUDIO_SECONDS, 0.0) / 60
 
 
 def read_prices() -> dict[str, Price]:
-    """The user's table: name behind ``served:`` -> price; empty where none is set.
+    """Return the user's table: name behind ``served:`` -> price; empty where none is set.
 
     Raises:
         ConfigError: the file cannot be read, or an entry of it is wrong.

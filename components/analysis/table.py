@@ -84,12 +84,12 @@ class Table:
             object.__setattr__(self, "columns", tuple(names))
 
     def text(self, row: Mapping[str, Cell], column: str) -> str:
-        """The text of a cell; empty where the row has none."""
+        """Return the text of a cell; empty where the row has none."""
         cell = row.get(column, "")
         return cell if isinstance(cell, str) else cell.text
 
     def to_json(self) -> dict[str, Any]:
-        """The table as ``tables.json`` holds it."""
+        """Return the table as ``tables.json`` holds it."""
         rows = [{name: self.text(row, name) for name in row} for row in self.rows]
         return {"title": self.title, "note": self.note, "columns": list(self.columns), "rows": rows}
 
@@ -114,17 +114,17 @@ class Column:
 
 
 def link_to_utterance(utterance_id: str) -> Link:
-    """The id, leading to its utterance."""
+    """Return the id, leading to its utterance."""
     return Link(utterance_id, f"#utterance={quote(utterance_id, safe='')}")
 
 
 def link_to_filter(text: str, expression: str) -> Link:
-    """A text that filters the list of utterances."""
+    """Return a text that filters the list of utterances."""
     return Link(text, f"#filter={quote(expression, safe='')}")
 
 
 def filter_by(key: str, *values: str, operator: Literal[":", "="] = ":") -> str:
-    """The filter expression of utterances whose ``key`` is one of ``values``.
+    """Return the filter expression of utterances whose ``key`` is one of ``values``.
 
     ``operator``: ``:`` selects the regions of a language as well (``en-US`` of ``en``), ``=`` does not.
     """

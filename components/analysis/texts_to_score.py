@@ -25,7 +25,7 @@ class TextsToScore(NamedTuple):
         prefix: of the names of its scores.
         data: its utterances.
         texts: the stage.
-        language: None for transcripts, ``target`` for the language of the references, or a code.
+        language: none for transcripts, ``target`` for the language of the references, or a code.
     """
 
     prefix: str
@@ -48,7 +48,7 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
     selected = []
     for node in pipeline:
         name = node.name
-        if node.gives != "text" or name not in stages or pipeline.data_of(name) != DATA:
+        if node.output != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
         if is_output or node.facts.is_scored:

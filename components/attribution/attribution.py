@@ -143,14 +143,14 @@ def attribute(
 
 
 def _find_culprit(stages: Sequence[StageAttribution]) -> str | None:
-    """The stage that passes on least; None where none loses anything."""
+    """Return the stage that passes on least; None where none loses anything."""
     retention = {stage.stage: stage.retention.value for stage in stages if stage.retention is not None}
     worst = min(retention, key=lambda stage: retention[stage])
     return worst if retention[worst] < 100 - NO_LOSS else None
 
 
 def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
-    """All parts of the stages, the players of the Shapley game."""
+    """Return all parts of the stages, the players of the Shapley game."""
     return [part for parts in stages.values() for part in parts]
 
 

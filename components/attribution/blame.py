@@ -176,14 +176,14 @@ def _read_cases(data: StageRef, transcripts: Sequence[StageRef], last: StageRef)
 
 
 def summarize(attribution: Attribution) -> str:
-    """The attribution by one metric in a line."""
+    """Return the attribution by one metric in a line."""
     gold = f", with gold transcripts {attribution.all_gold.value:.1f}" if attribution.parts else ""
     stages = "; ".join([*_describe_stages(attribution), _describe_culprit(attribution)])
     return f"{label_of(attribution.metric)} {attribution.score.value:.1f}{gold}: {stages}"
 
 
 def _describe_stages(attribution: Attribution) -> Iterator[str]:
-    """What each stage costs or, where a human's score is known, passes on."""
+    """Yield what each stage costs or, where a human's score is known, passes on."""
     for stage in attribution.stages:
         if attribution.is_human and stage.retention is not None:
             yield f"{stage.stage} passes on {stage.retention.value:.0f}%"
@@ -204,7 +204,7 @@ def _describe_culprit(attribution: Attribution) -> str:
 
 
 def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
-    """What each stage, part of a transcript and kind of error costs, in points of the metric."""
+    """Yield what each stage, part of a transcript and kind of error costs, in points of the metric."""
     for attribution in report.blames:
         name = label_of(attribution.metric)
         for stage in attribution.stages:

@@ -161,7 +161,7 @@ def _split_recordings(
 
 
 def gold_parts_name(parts: GoldParts, stages: Mapping[str, Sequence[str]]) -> str:
-    """A set of parts as one name: joined by ``+`` in the order of their stages."""
+    """Return a set of parts as one name: joined by ``+`` in the order of their stages."""
     ordered = [part for stage, inside in stages.items() for part in (inside or (stage,))]
     return "+".join(part for part in ordered if part in parts)
 

@@ -114,7 +114,7 @@ _COLUMNS = ("alone", "lost", "share")
 
 
 def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) -> list[Estimate]:
-    """Each row of ``matrix`` (rows, coalitions) times the coalitions' scores."""
+    """Return each row of ``matrix`` (rows, coalitions) times the coalitions' scores."""
     used = [column for column in range(matrix.shape[1]) if matrix[:, column].any()]
     tables = [list(values.values())[column] for column in used]
     weights = matrix[:, used]
@@ -175,7 +175,7 @@ def statistics_of_outputs(
     n_total: int,
     normalizer: str = BY_LANGUAGE,
 ) -> dict[Coalition, CorpusStatistics]:
-    """The statistics of every coalition's output, over the utterances that all of them have.
+    """Return the statistics of every coalition's output, over the utterances that all of them have.
 
     Args:
         outputs: coalition -> utterance id -> text; nobody's is empty for every utterance if it is not given.

@@ -191,7 +191,7 @@ def _name_models(contribution: Contribution, models: Mapping[str, str], store: s
 
 
 def build_rows(contribution: Contribution) -> Iterator[dict[str, str]]:
-    """A row per part: its model, its score alone, what is lost without it, its share."""
+    """Yield a row per part: its model, its score alone, what is lost without it, its share."""
     digits = _digits(contribution)
     for share in contribution.shares:
         cells = {
@@ -209,7 +209,7 @@ def _digits(contribution: Contribution) -> int:
 
 
 def summarize(contribution: Contribution) -> str:
-    """The system's score with all parts and with none, in a line."""
+    """Return the system's score with all parts and with none, in a line."""
     name = label_of(contribution.metric)
     return (
         f"{contribution.title}: {name} {contribution.score.value:.2f} with all, "
@@ -230,7 +230,7 @@ def describe_parts(contribution: Contribution) -> str:
 
 
 def _points_of(share: Share) -> Estimate:
-    """What is lost without a part or, where that is not known, what it adds to those before it."""
+    """Return what is lost without a part or, where that is not known, what it adds to those before it."""
     points = share.lost or share.share
     return Estimate(value=0.0, interval=None) if points is None else points
 

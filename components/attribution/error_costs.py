@@ -81,7 +81,7 @@ def _estimate(
 
 
 def _spearman(x: FloatArray, y: FloatArray, counts: FloatArray) -> FloatArray:
-    """Each resample ranks its own utterances."""
+    """Return each resample ranks its own utterances."""
     return _pearson(_ranks(x, counts), _ranks(y, counts), counts)
 
 

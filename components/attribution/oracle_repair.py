@@ -61,7 +61,7 @@ def correct_errors(transcript: str, reference: str, kinds: Collection[str], lang
 
 
 def count_errors(transcript: str, reference: str, language: str) -> Counter[str]:
-    """How many errors of each kind a transcript has."""
+    """Return how many errors of each kind a transcript has."""
     return Counter(kind for _, kind in _columns(transcript, reference, language) if kind is not None)
 
 

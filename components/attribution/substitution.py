@@ -84,7 +84,7 @@ def texts_above(pipeline: Pipeline, name: str) -> list[str]:
     for node in reversed(list(pipeline)):
         if node.name in sources:
             sources |= set(node.of)
-    return [n.name for n in pipeline if n.name in sources - {name} and n.kind.gives == "text"]
+    return [n.name for n in pipeline if n.name in sources - {name} and n.kind.output == "text"]
 
 
 def _is_draft(pipeline: Pipeline, name: str, output: str) -> bool:
@@ -146,7 +146,8 @@ def _correct(pipeline: Pipeline, chain: Chain, replaced: Mapping[str, tuple[str,
         recut = f"{name}-{SEGMENTS}"
         after = recut if recut in corrected.nodes else name
         settings = {"errors": errors, "only_changed": only_changed and after == name}
-        corrected = insert_after(corrected, after, _make_node("gold", f"{name}-{GOLD}", (after,), **settings))
+        gold = _make_node("oracle", f"{name}-{GOLD}", (after,), **settings)
+        corrected = insert_after(corrected, after, gold)
     return corrected.subgraph_of(chain.output)
 
 

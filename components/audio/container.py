@@ -33,12 +33,12 @@ class Limits:
     """Bounds beyond which audio is refused: nobody means it, or it would not fit in memory.
 
     Attributes:
-        seconds: Of one utterance: 0.7 GB of 16 kHz float32.
-        samples: Of one utterance, over all channels: three hours of stereo at 96 kHz, a minute to decode.
-        file_bytes: Of one file.
-        lowest_rate: Samples per second.
-        highest_rate: Samples per second.
-        channels: Channels of one file.
+        seconds: of one utterance: 0.7 GB of 16 kHz float32.
+        samples: of one utterance, over all channels: three hours of stereo at 96 kHz, a minute to decode.
+        file_bytes: of one file.
+        lowest_rate: samples per second.
+        highest_rate: samples per second.
+        channels: channels of one file.
     """
 
     seconds: float = 3 * 3600.0
@@ -54,7 +54,7 @@ LIMITS = Limits()
 
 @contextmanager
 def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """A local regular file as FFmpeg's container and its first audio stream; closed afterwards.
+    """Yield a local regular file as FFmpeg's container and its first audio stream; closed afterwards.
 
     Raises:
         DataError: The file is no such audio or beyond ``limits``; errors of FFmpeg become this one, too.
@@ -107,7 +107,7 @@ class _FilePrefix:
 
 
 def _view_samples(path: FilePath, file: BufferedReader, size: int) -> BufferedReader | _FilePrefix:
-    """The part of a file that FFmpeg is shown: nothing behind its samples."""
+    """Return the part of a file that FFmpeg is shown: nothing behind its samples."""
     if is_wave(file):
         chunk = find_data_chunk(file)
         if chunk is None:
@@ -122,7 +122,7 @@ def _view_samples(path: FilePath, file: BufferedReader, size: int) -> BufferedRe
 
 
 def _explain_failure(file: BufferedReader, error: Exception) -> str:
-    """What FFmpeg's error says about the file, as far as one can tell, and what to do."""
+    """Return what FFmpeg's error says about the file, as far as one can tell, and what to do."""
     cause = getattr(error, "strerror", None) or str(error)
     file.seek(4)
     if isinstance(error, EOFError):
@@ -215,7 +215,7 @@ def look_up_sha256(path: str, *_version: int) -> str:
 
 
 def truncation_error(path: FilePath, declared: float, present: float | None) -> DataError:
-    """The error of a file that ends before the ``declared`` seconds."""
+    """Return the error of a file that ends before the ``declared`` seconds."""
     description = "an earlier end" if present is None else f"{present:.2f} s"
     return audio_error(
         path,
@@ -225,5 +225,5 @@ def truncation_error(path: FilePath, declared: float, present: float | None) -> 
 
 
 def audio_error(path: FilePath, what: str, remedy: str | None = None) -> DataError:
-    """The error of one file in one line: what was expected and found, and what to do."""
+    """Return the error of one file in one line: what was expected and found, and what to do."""
     return DataError(f"{os.fspath(path)}: {what}" + (f"; {remedy}" if remedy else ""))

@@ -39,7 +39,7 @@ Samples = NDArray[np.float32]
 
 
 def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
-    """The samples of a stretch: mono float32, (round(seconds * 16000),), nominally in [-1, 1].
+    """Return the samples of a stretch: mono float32, (round(seconds * 16000),), nominally in [-1, 1].
 
     Raises:
         DataError: The file changed, ends early, is damaged, or holds NaN, infinity or samples beyond
@@ -84,11 +84,11 @@ def decode_stretch(
     """Decode mono blocks at the file's own rate.
 
     Args:
-        path: Of the file, for messages.
-        container: The file, opened.
-        stream: Its audio.
-        first: First sample to return.
-        count: Samples to return; fewer come where the file ends early.
+        path: of the file, for messages.
+        container: the file, opened.
+        stream: its audio.
+        first: first sample to return.
+        count: samples to return; fewer come where the file ends early.
     """
     if first > 0:
         _seek(container, stream, first)

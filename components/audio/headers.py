@@ -23,8 +23,8 @@ class DataChunk(NamedTuple):
     """The samples of a WAV file.
 
     Attributes:
-        start: Their first byte.
-        end: The byte after the last that the header promises; None where it promises none.
+        start: their first byte.
+        end: the byte after the last that the header promises; None where it promises none.
     """
 
     start: int

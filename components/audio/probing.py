@@ -78,14 +78,14 @@ def describe(
     duration: float | None = None,
     limits: Limits = LIMITS,
 ) -> Audio:
-    """The record of a stretch of an audio file.
+    """Return the record of a stretch of an audio file.
 
     Args:
-        path: A local regular file.
-        offset: Seconds at which the stretch begins.
-        duration: Its seconds; None: to the end. It may pass the end by up to 0.25 s (rounding in manifests)
+        path: a local regular file.
+        offset: seconds at which the stretch begins.
+        duration: its seconds; None: to the end. It may pass the end by up to 0.25 s (rounding in manifests)
             and is then cut to it.
-        limits: Beyond which audio is refused.
+        limits: beyond which audio is refused.
 
     Raises:
         DataError: The file cannot be used, or the stretch is not inside it.
@@ -112,7 +112,7 @@ def describe(
 
 
 def _read_declared_length(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """The length in seconds that the file declares, after a look whether its last second is there."""
+    """Return the length in seconds that the file declares, after a look whether its last second is there."""
     if stream.duration is None or stream.time_base is None:
         return _count_packets(path, container, stream)
     seconds = float(stream.duration * stream.time_base)
@@ -132,7 +132,7 @@ def _read_declared_length(path: FilePath, container: InputContainer, stream: Aud
 
 
 def _count_packets(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
-    """The length in seconds of the packets that are there; decodes nothing."""
+    """Return the length in seconds of the packets that are there; decodes nothing."""
     if container.format.name == MATROSKA:
         return _count_matroska_packets(path, container, stream)
     declared = None
@@ -161,7 +161,7 @@ def _count_matroska_packets(path: FilePath, container: InputContainer, stream: A
 
 
 def _has_frame_count(path: FilePath) -> bool:
-    """Whether an MP3 begins with a Xing, Info or VBRI frame, which says how many frames follow."""
+    """Return whether an MP3 begins with a Xing, Info or VBRI frame, which says how many frames follow."""
     with open_regular_file(path) as file:
         head = file.read(10)
         if head[:3] == b"ID3" and len(head) == 10:

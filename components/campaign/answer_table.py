@@ -16,7 +16,7 @@ COLUMNS = ("item", "output", "source", "reference", "audio", "text", "score", "c
 
 
 def write_table(items: Sequence[ShownItem], audio: Mapping[str, str], *, references: bool) -> bytes:
-    """The table of one annotator as TSV.
+    """Return the table of one annotator as TSV.
 
     Args:
         items: in their order.
@@ -40,7 +40,7 @@ def write_table(items: Sequence[ShownItem], audio: Mapping[str, str], *, referen
 
 
 def read_table(text: str, annotator: str, faults: AnswerFaults) -> list[Answer]:
-    """The answers of a table; rows without a score are no answers.
+    """Return the answers of a table; rows without a score are no answers.
 
     Args:
         text: of the file.

@@ -22,7 +22,7 @@ class AnswerFaults(TableFaults):
     """What is wrong in a file of answers, by kind: how many, and the first."""
 
     def read_score(self, value: object, line: int) -> float:
-        """A score from 0 to 100; anything else is noted."""
+        """Return a score from 0 to 100; anything else is noted."""
         try:
             score = float(str(value).replace(",", "."))
         except ValueError:

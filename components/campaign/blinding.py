@@ -97,14 +97,14 @@ def _name(item: ShownItem, number: int) -> ShownItem:
 
 
 def _show(candidate: Candidate, draw: random.Random, *, side_by_side: bool) -> list[ShownItem]:
-    """One item with all outputs, or one for each."""
+    """Return one item with all outputs, or one for each."""
     systems = draw.sample(list(candidate.outputs), len(candidate.outputs))
     groups = [systems] if side_by_side else [[system] for system in systems]
     return [_code(candidate, {system: candidate.outputs[system] for system in group}) for group in groups]
 
 
 def _code(candidate: Candidate, texts: Mapping[str, str], original: str | None = None) -> ShownItem:
-    """An item whose outputs are called A, B, ... in the order of ``texts``.
+    """Return an item whose outputs are called A, B, ... in the order of ``texts``.
 
     Args:
         candidate: the utterance.

@@ -79,7 +79,7 @@ def _write_recordings(folder: Path, items: Sequence[ShownItem], campaign: str) -
 
 
 def read_key(folder: Path) -> CampaignKey:
-    """The key of a campaign.
+    """Return the key of a campaign.
 
     Raises:
         ConfigError: there is none, or it is damaged.

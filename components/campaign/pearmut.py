@@ -24,7 +24,7 @@ def to_campaign(
     audio: dict[str, str],
     settings: CampaignSettings,
 ) -> dict[str, Any]:
-    """The campaign as ``pearmut add`` takes it.
+    """Return the campaign as ``pearmut add`` takes it.
 
     Args:
         name: of the campaign.
@@ -58,12 +58,12 @@ def _to_item(item: ShownItem, audio: dict[str, str], settings: CampaignSettings)
 
 
 def escape_tags(text: str) -> str:
-    """The text without anything that the page would take for HTML; as long as before."""
+    """Return the text without anything that the page would take for HTML; as long as before."""
     return _TAG.sub("\N{FULLWIDTH LESS-THAN SIGN}", text)
 
 
 def _play(recording: str, written: str) -> str:
-    """A player, and below it what is said, where that is known; the page shows it as it is."""
+    """Return a player, and below it what is said, where that is known; the page shows it as it is."""
     player = f'<audio controls src="{html.escape(recording)}"></audio>'
     return f"{player}<p>{html.escape(written)}</p>" if written else player
 
@@ -87,7 +87,7 @@ def count_units(text: str) -> int:
 
 
 def _to_validation(blinded: BlindedItem) -> dict[str, Any]:
-    """The rule of an attention check: the whole output is better, or the damaged one alone is bad."""
+    """Return the rule of an attention check: the whole output is better, or the damaged one alone is bad."""
     if blinded.whole is not None:
         return {blinded.whole: {"score_greaterthan": blinded.damaged}}
     return {str(blinded.damaged): {"score": [0, MAX_DAMAGED_SCORE]}}

@@ -14,7 +14,7 @@ _RESET = "__RESET__"
 
 
 def read_log(text: str, where: str, campaign: str, faults: AnswerFaults) -> list[Answer]:
-    """The answers of a log, in the order in which they were given.
+    """Return the answers of a log, in the order in which they were given.
 
     Args:
         text: of the file: a JSON object a line, a list of them, or an object with a list for each campaign.
@@ -29,7 +29,7 @@ def read_log(text: str, where: str, campaign: str, faults: AnswerFaults) -> list
 
 
 def _parse_log(text: str, where: str, campaign: str) -> list[dict[str, Any]]:
-    """The entries of pearmut's log, of its lines or of a download."""
+    """Return the entries of pearmut's log, of its lines or of a download."""
     try:
         if where.lower().endswith(".jsonl"):
             values = [parse_json(line) for line in text.split("\n") if line.strip()]

@@ -17,7 +17,7 @@ from components.metrics.table import METRICS
 def select_candidates(
     candidates: Sequence[Candidate], method: Selection, n: int, seed: int
 ) -> list[Candidate]:
-    """The ``n`` most telling candidates, in the order of the data; ties are drawn.
+    """Return the ``n`` most telling candidates, in the order of the data; ties are drawn.
 
     Raises:
         ConfigError: disagreement of scores, where nothing has a reference.
@@ -30,7 +30,7 @@ def select_candidates(
 
 
 def rate_disagreement(candidates: Sequence[Candidate]) -> list[float]:
-    """The variance of each utterance's score over the systems."""
+    """Return the variance of each utterance's score over the systems."""
     if not any(len(candidate.scores) > 1 for candidate in candidates):
         raise ConfigError(
             "select: disagreement of scores needs references and two systems, found neither for any "
@@ -40,7 +40,7 @@ def rate_disagreement(candidates: Sequence[Candidate]) -> list[float]:
 
 
 def rate_diversity(candidates: Sequence[Candidate]) -> list[float]:
-    """How unlike each other the outputs are: 100 less the mean chrF of each against each other one."""
+    """Return how unlike each other the outputs are: 100 less the mean chrF of each against each other one."""
     pairs = [
         (number, hypothesis, reference)
         for number, candidate in enumerate(candidates)

@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
 
 def find_doubtful_words(hypothesis: Hypothesis, below: float) -> list[Span]:
-    """The words of an output whose confidence is below a number between 0 and 1.
+    """Return the words of an output whose confidence is below a number between 0 and 1.
 
     That of a word is the geometric mean of its tokens' probabilities, or what the recognizer says of it.
     There are none where tokens or words are not kept, or do not make up the text letter by letter.

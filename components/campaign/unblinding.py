@@ -64,7 +64,7 @@ class Unblinded(NamedTuple):
 
 
 def read_answers(paths: Sequence[Path], campaign: str) -> list[Answer]:
-    """The answers in files, in the order in which they were given.
+    """Return the answers in files, in the order in which they were given.
 
     Args:
         paths: pearmut's log (JSONL), what it downloads (JSON), or tables (TSV).
@@ -89,7 +89,7 @@ def read_answers(paths: Sequence[Path], campaign: str) -> list[Answer]:
 
 
 def unblind(answers: Sequence[Answer], key: CampaignKey, *, keep_all: bool = False) -> Unblinded:
-    """The scores behind the answers to a campaign.
+    """Return the scores behind the answers to a campaign.
 
     Args:
         answers: in the order in which they were given.

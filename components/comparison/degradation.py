@@ -88,7 +88,7 @@ def measure_degradation(
     ranking: str | None,
     test: TestChoice = "auto",
 ) -> tuple[Degradation, ...]:
-    """The curves of every metric over every axis on which some systems differ in strength alone.
+    """Return the curves of every metric over every axis on which some systems differ in strength alone.
 
     Args:
         conditions: system -> what its graph is set to.
@@ -197,7 +197,7 @@ def _compare(
     higher_is_better: bool,
     is_tested: bool,
 ) -> tuple[SlopeDifference, ...]:
-    """Every slope against that of the curve number ``first``; tests are corrected over the curves."""
+    """Return every slope against that of the curve number ``first``; tests are corrected over the curves."""
     base = slopes[first]
     others = [
         (curve.label, slope)

@@ -20,12 +20,12 @@ _THAN = {"more robust": " than ", "less robust": " than ", "not told apart": " f
 
 
 def describe_robustness(difference: SlopeDifference, n: int) -> str:
-    """The test in words: more or less robust, not told apart, or too few to tell."""
+    """Return the test in words: more or less robust, not told apart, or too few to tell."""
     return describe_too_few(n) if difference.verdict == "too few" else difference.verdict
 
 
 def summarize(degradation: Degradation) -> Iterator[str]:
-    """A sentence per curve: ``tiny.en: WER +6.1 (+4.9 to +7.4) per 10 dB more noise``, and its test."""
+    """Yield a sentence per curve: ``tiny.en: WER +6.1 (+4.9 to +7.4) per 10 dB more noise``, and its test."""
     tests = {difference.label: difference for difference in degradation.differences}
     for curve in degradation.curves:
         change = f"{label_of(degradation.metric)} {format_estimate(curve.slope)}"
@@ -39,7 +39,7 @@ def summarize(degradation: Degradation) -> Iterator[str]:
 
 
 def build_rows(degradation: Degradation) -> Iterator[dict[str, str]]:
-    """One row per curve: the score at every strength, the slope, and its test against the first."""
+    """Yield one row per curve: the score at every strength, the slope, and its test against the first."""
     tests = {difference.label: difference for difference in degradation.differences}
     for curve in degradation.curves:
         row = {"system": to_printable(curve.label), "metric": label_of(degradation.metric)}
@@ -58,7 +58,7 @@ def _name_strength(degradation: Degradation, strength: float | None) -> str:
 
 
 def build_tables(comparison: Comparison) -> list[Table]:
-    """A section per axis of strengths, with a curve per system and metric."""
+    """Return a section per axis of strengths, with a curve per system and metric."""
     return [
         Table(
             "Robustness",

@@ -91,7 +91,7 @@ def join_scores(
 def measure_scores(
     scores: ExternalScores, systems: Sequence[str], ids: Sequence[str], n_total: int
 ) -> tuple[dict[str, CorpusStatistics], list[str]]:
-    """The statistics of the systems that have scores, all over the items that these share.
+    """Return the statistics of the systems that have scores, all over the items that these share.
 
     Args:
         scores: of one name.
@@ -132,7 +132,7 @@ def _list_omissions(
     ids: Sequence[str],
     n_shared: int,
 ) -> Iterator[str]:
-    """What of the scores is not used, and which systems have none."""
+    """Yield what of the scores is not used, and which systems have none."""
     known = set(ids)
     if others := [name for name in scores.values if name not in systems]:
         rows = sum(len(scores.values[name]) for name in others)
@@ -157,7 +157,7 @@ def _list_omissions(
 
 
 def describe_scores(scores: ExternalScores, table: CorpusStatistics) -> Judgements:
-    """The number of the scores' items, of their annotators, and their agreement."""
+    """Return the number of the scores' items, of their annotators, and their agreement."""
     return Judgements(
         name=scores.name,
         n=len(table.ids),

@@ -24,7 +24,7 @@ def describe_judgements(judgements: Judgements) -> str:
 
 
 def build_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """One row per external score and metric: their correlation, item by item."""
+    """Yield one row per external score and metric: their correlation, item by item."""
     for correlation in comparison.correlations:
         yield {
             "score": to_printable(correlation.name),
@@ -41,7 +41,7 @@ def _format(estimate: Estimate | None) -> str:
 
 
 def build_tables(comparison: Comparison) -> list[Table]:
-    """The external scores and their correlations, if there are any."""
+    """Return the external scores and their correlations, if there are any."""
     if not comparison.judgements:
         return []
     note = "; ".join(map(describe_judgements, comparison.judgements))

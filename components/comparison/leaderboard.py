@@ -50,7 +50,7 @@ class Contrast(Record):
 def build_leaderboard(
     tables: Tables, costs: Mapping[str, Cost], missing: Mapping[str, int], ranking: str | None
 ) -> tuple[SystemRow, ...]:
-    """One row per system, in the order of ``tables``."""
+    """Return one row per system, in the order of ``tables``."""
     best = pareto_front(tables, costs, ranking)
     return tuple(
         SystemRow(
@@ -81,7 +81,7 @@ def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None)
 def score_buckets(
     tables: Tables, groups: Sequence[UtteranceGroup], baseline: str, ranking: str | None
 ) -> tuple[Bucket, ...]:
-    """The ranking metric of every system on every group with something to score."""
+    """Return the ranking metric of every system on every group with something to score."""
     if ranking is None:
         return ()
     buckets = []

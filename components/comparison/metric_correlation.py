@@ -37,7 +37,7 @@ def correlate(
     tables: Mapping[str, Mapping[str, CorpusStatistics]],
     segments: Mapping[str, Mapping[Scope, Segments | None]],
 ) -> Iterator[Correlation]:
-    """Each of the external scores against each metric that scores the same outputs one by one.
+    """Yield each of the external scores against each metric that scores the same outputs one by one.
 
     Args:
         scores: external ones.

@@ -17,7 +17,7 @@ from components.text.suggestions import did_you_mean
 
 
 def choose_ranking(settings: ComparisonSettings, tables: Mapping[str, CorpusStatistics]) -> str | None:
-    """The metric that ranks: as set, else the first that the baseline has."""
+    """Return the metric that ranks: as set, else the first that the baseline has."""
     if settings.ranking is not None and settings.ranking not in tables:
         raise ConfigError(
             f"ranking: expected a score that the baseline has, one of {', '.join(tables)}, found "
@@ -34,7 +34,7 @@ class Scope(NamedTuple):
 
 
 def scope_of(metric: Metric) -> Scope:
-    """What a metric scores."""
+    """Return what a metric scores."""
     return Scope(metric.output, "reference" in metric.needs)
 
 

@@ -33,13 +33,13 @@ class _Pair(NamedTuple):
 def compare_pairs(
     tables: Tables, baseline: str, ranking: str | None, settings: ComparisonSettings
 ) -> tuple[Difference, ...]:
-    """Every system against the baseline in every metric, and what was stated against other systems.
+    """Return every system against the baseline in every metric, and what was stated against other systems.
 
     Args:
-        tables: Statistics of the systems.
-        baseline: A system.
-        ranking: Metric of stated comparisons that name none.
-        settings: What was stated (every system in ``ranking`` if nothing; see :func:`check_stated`), and
+        tables: statistics of the systems.
+        baseline: a system.
+        ranking: metric of stated comparisons that name none.
+        settings: what was stated (every system in ``ranking`` if nothing; see :func:`check_stated`), and
             which test.
 
     Raises:

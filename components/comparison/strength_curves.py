@@ -26,7 +26,7 @@ class Conditions:
 
 
 def read_conditions(nodes: Mapping[str, tuple[str, Mapping[str, object]]]) -> Conditions:
-    """What the nodes of a graph are set to: strengths of perturbations, and everything else.
+    """Return what the nodes of a graph are set to: strengths of perturbations, and everything else.
 
     Args:
         nodes: name -> kind, and its settings as NAME or OUTER.INNER -> value.

@@ -34,7 +34,7 @@ def system_of(name: str, run: RunRecord, store: Store, price_per_hour: float | N
 
 
 def conditions_of(run: RunRecord) -> Conditions:
-    """What the nodes of a run's graph are set to."""
+    """Return what the nodes of a run's graph are set to."""
     return read_conditions(
         {node.name: (node.kind, _flatten_settings(node.settings)) for node in run.pipeline.nodes}
     )
@@ -49,7 +49,7 @@ def _flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> dict[str
 
 
 def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
-    """The utterances of several runs, which must be the same.
+    """Return the utterances of several runs, which must be the same.
 
     Raises:
         DataError: two runs have other utterances, or other texts for one.

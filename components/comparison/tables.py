@@ -52,7 +52,7 @@ def describe_verdict(difference: Difference) -> str:
 
 
 def describe_family(comparison: Comparison) -> str:
-    """How p-values were corrected, and what has none."""
+    """Return how p-values were corrected, and what has none."""
     stated = [difference for difference in comparison.differences if difference.family]
     if not stated:
         return "No comparison was tested."
@@ -80,7 +80,7 @@ def _than(difference: Difference, comparison: Comparison) -> str:
 
 
 def summarize(difference: Difference) -> str:
-    """One system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
+    """Return one system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
     p = "" if difference.p_holm is None else f", p {format_p_value(difference.p_holm)}"
     change = f"{label_of(difference.metric)} {_change(difference)}{p}"
     return f"{to_printable(difference.system)}: {change}, {describe_verdict(difference)}"
@@ -91,7 +91,7 @@ def _change(difference: Difference) -> str:
 
 
 def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """One row per system and metric: the score, and beside it the difference, its p and the verdict."""
+    """Yield one row per system and metric: the score, and beside it the difference, its p and the verdict."""
     differences = _difference_rows(comparison)
     for row in comparison.rows:
         for name, score in row.scores.items():
@@ -112,7 +112,7 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 
 def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """One row per system: what it cost and left out, and whether none beats it in quality and cost."""
+    """Yield one row per system: what it cost and left out, and whether none beats it in quality and cost."""
     costs = build_cost_table([row.cost for row in comparison.rows])
     for row, cost in zip(comparison.rows, costs, strict=True):
         yield {
@@ -124,7 +124,7 @@ def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 
 def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """The ranking metric on each group of utterances, one row per group."""
+    """Yield the ranking metric on each group of utterances, one row per group."""
     for bucket in comparison.buckets:
         cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": str(bucket.n)}
         for system, value in bucket.values.items():
@@ -135,7 +135,7 @@ def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 
 
 def build_tables(comparison: Comparison) -> list[Table]:
-    """The comparison as parts of a report: the table, plots, groups, largest differences."""
+    """Return the comparison as parts of a report: the table, plots, groups, largest differences."""
     differences = comparison.differences
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
     ranked = map(summarize, comparison.ranked_differences)

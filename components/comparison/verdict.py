@@ -16,7 +16,7 @@ SAME_SPEED = 1.1
 
 
 def describe_comparison(comparison: Comparison) -> list[Sentence]:
-    """A sentence per system: how far it is from the baseline, whether that is sure, how fast it is."""
+    """Return a sentence per system: how far it is from the baseline, whether that is sure, how fast it is."""
     costs = {row.system: row.cost for row in comparison.rows}
     names = main_metrics([difference.metric for difference in comparison.differences])
     if comparison.ranking is not None and comparison.ranking not in METRICS:

@@ -46,7 +46,7 @@ class ItemTooLargeError(ModelError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, in torch or in a library below it."""
+    """Return whether an error says that memory ran out, in torch or in a library below it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's
         return True
     return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _MESSAGES)
@@ -81,7 +81,7 @@ class BatchLimit:
         return results
 
     def _try(self, compute: Callable[[list[T]], Sequence[R]], batch: list[T]) -> Sequence[R] | None:
-        """The results of a batch; None where memory ran out, with a smaller ``size``."""
+        """Return the results of a batch; None where memory ran out, with a smaller ``size``."""
         try:
             return compute(batch)
         except (MemoryError, RuntimeError) as error:
@@ -112,7 +112,7 @@ def _free_cached() -> None:
 
 
 def choose_batch_size(size: BatchSize, usual: int, device: str, item_bytes: Callable[[], int]) -> int:
-    """The number that is set; for ``auto`` what fits the free memory of a GPU, on a CPU ``usual``.
+    """Return the number that is set; for ``auto`` what fits the free memory of a GPU, on a CPU ``usual``.
 
     On a CPU more rows gain nothing.
 
@@ -133,7 +133,7 @@ def choose_batch_size(size: BatchSize, usual: int, device: str, item_bytes: Call
 
 
 def fit_batch(memory: int, item: int) -> int:
-    """The largest power of two of items of ``item`` bytes that ``memory`` bytes hold: 1 to AT_MOST."""
+    """Return the largest power of two of items of ``item`` bytes that ``memory`` bytes hold: 1 to AT_MOST."""
     count = max(1, min(memory // max(item, 1), AT_MOST))
     return 1 << (int(count).bit_length() - 1)
 

@@ -22,7 +22,7 @@ def read_features() -> Any:
 
 @cache
 def features() -> frozenset[str]:
-    """The instruction sets of this processor, by LLVM's names; empty where LLVM cannot tell."""
+    """Return the instruction sets of this processor, by LLVM's names; empty where LLVM cannot tell."""
     try:
         return frozenset(name for name, has in read_features().items() if has)
     except RuntimeError:

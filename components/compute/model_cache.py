@@ -230,7 +230,7 @@ class ModelCache:
         return len(self._resident) < n_before
 
     def keys(self) -> tuple[Hashable, ...]:
-        """The keys of the resident models, least recently used first."""
+        """Return the keys of the resident models, least recently used first."""
         with self._lock:
             return tuple(self._resident)
 

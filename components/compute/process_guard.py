@@ -20,7 +20,7 @@ class ProcessGuard:
     is ever without a guard. Ctrl-C is not for it.
 
     Args:
-        process: None for the group.
+        process: none for the group.
     """
 
     def __init__(self, process: int | None = None) -> None:

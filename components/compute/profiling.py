@@ -81,7 +81,7 @@ def measure_card(device: str) -> Iterator[None]:
 
 
 def largest_card_memory(peaks: Iterable[CardMemory]) -> CardMemory:
-    """The largest of several peaks, card by card."""
+    """Return the largest of several peaks, card by card."""
     largest: CardMemory = {}
     for peak in peaks:
         for name, size in peak.items():

@@ -24,8 +24,8 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
     """``[function(item) for item in items]`` without gradients, on as many threads as torch may use.
 
     Args:
-        function: Is called once per item.
-        items: In order.
+        function: is called once per item.
+        items: in order.
 
     Returns:
         The results, in order.

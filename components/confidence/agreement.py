@@ -52,7 +52,7 @@ def lexical_similarity(texts: Sequence[str]) -> float | None:
 
 
 def keys_of(text: str) -> list[str]:
-    """The words of ``text.split()`` as they are compared; "" for one of punctuation only."""
+    """Return the words of ``text.split()`` as they are compared; "" for one of punctuation only."""
     return [word_key(word) for word in text.split()]
 
 

@@ -265,7 +265,7 @@ SUFFIX = ".INPUT"
 def extract_features(
     nbest: NBest, utterance: Utterance, others: Mapping[str, NBest | Route | Quarantined]
 ) -> dict[str, float]:
-    """The features of the best hypothesis of a list.
+    """Return the features of the best hypothesis of a list.
 
     Args:
         nbest: the list.

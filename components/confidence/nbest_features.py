@@ -25,7 +25,7 @@ def text_posteriors(hypotheses: Sequence[Hypothesis]) -> dict[str, float]:
 
 
 def posterior_of_first(nbest: NBest) -> float | None:
-    """The posterior of the first text; None for a list of one."""
+    """Return the posterior of the first text; None for a list of one."""
     return text_posteriors(nbest.hypotheses)[nbest.best.text] if len(nbest.hypotheses) > 1 else None
 
 

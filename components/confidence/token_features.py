@@ -22,22 +22,22 @@ def mean_log_prob(hypothesis: Hypothesis) -> float | None:
 
 
 def aggregate_log_probs(aggregate: Aggregate) -> Callable[[Hypothesis], float | None]:
-    """A feature: ``aggregate`` of the log-probabilities of the tokens that write text."""
+    """Return a feature: ``aggregate`` of the log-probabilities of the tokens that write text."""
     return lambda hypothesis: _aggregate(aggregate, (t.log_prob for t in written_tokens(hypothesis)))
 
 
 def aggregate_entropy(aggregate: Aggregate) -> Callable[[Hypothesis], float | None]:
-    """The same of the entropies of their distributions, where the search kept them."""
+    """Return the same of the entropies of their distributions, where the search kept them."""
     return lambda hypothesis: _aggregate(aggregate, (t.entropy for t in written_tokens(hypothesis)))
 
 
 def aggregate_margin(aggregate: Aggregate) -> Callable[[Hypothesis], float | None]:
-    """The same of the margins of their distributions, where the search kept them."""
+    """Return the same of the margins of their distributions, where the search kept them."""
     return lambda hypothesis: _aggregate(aggregate, (t.margin for t in written_tokens(hypothesis)))
 
 
 def aggregate_disagreement(aggregate: Aggregate) -> Callable[[Hypothesis], float | None]:
-    """The same of the standard deviations of what an ensemble's members gave the tokens."""
+    """Return the same of the standard deviations of what an ensemble's members gave the tokens."""
     return lambda hypothesis: _aggregate(
         aggregate,
         (

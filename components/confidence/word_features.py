@@ -112,7 +112,7 @@ WORD_FEATURES: dict[str, WordFeature] = {
 def extract_word_features(
     nbest: NBest, others: Mapping[str, NBest | Route | Quarantined] | None = None
 ) -> list[dict[str, float]]:
-    """The features of each word of ``nbest.best.text.split()``: finite values by name, others absent.
+    """Return the features of each word of ``nbest.best.text.split()``: finite values by name, others absent.
 
     Args:
         nbest: the list whose best hypothesis is meant.

@@ -16,11 +16,11 @@ class Dataset(Record):
     """A loaded data set.
 
     Attributes:
-        name: For people.
-        utterances: The good records, in order.
-        quarantined: The faulty ones.
-        digest: Of everything that decides results, and nothing else: paths are no part of it.
-        notes: Lines for the user, such as ignored fields.
+        name: for people.
+        utterances: the good records, in order.
+        quarantined: the faulty ones.
+        digest: of everything that decides results, and nothing else: paths are no part of it.
+        notes: lines for the user, such as ignored fields.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Dataset(Record):
 def assemble(
     name: str, utterances: Sequence[Utterance], quarantined: Sequence[Quarantined], notes: Iterable[str] = ()
 ) -> Dataset:
-    """A :class:`Dataset` with its digest."""
+    """Return a :class:`Dataset` with its digest."""
     return Dataset(
         name=name,
         utterances=tuple(utterances),

@@ -22,7 +22,7 @@ class Fold(NamedTuple):
     source: str
 
     def has(self, utterance_id: str) -> bool:
-        """Whether an utterance is in it."""
+        """Return whether an utterance is in it."""
         return (fold_of(utterance_id, self.folds) == self.number) != self.without
 
     def take(self, dataset: Dataset, name: str) -> Dataset:

@@ -38,11 +38,11 @@ def load(
     """Load a data set.
 
     Args:
-        source: Path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
-        source_language: Of records that state none; records that state another are left out.
-        target_language: Overrides the records' own, and chooses among their references.
-        limit: Takes the first records only (of a fold: of the data set that it is a part of).
-        format: A key of ``FORMATS``; overrides what content and extension say.
+        source: path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
+        source_language: of records that state none; records that state another are left out.
+        target_language: overrides the records' own, and chooses among their references.
+        limit: takes the first records only (of a fold: of the data set that it is a part of).
+        format: a key of ``FORMATS``; overrides what content and extension say.
 
     Raises:
         DataError: Nothing can be read.
@@ -85,10 +85,10 @@ def from_audio(
     """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
 
     Args:
-        paths: Files, folders, or patterns such as ``talks/*.wav``; in one text, a line each.
-        source_language: That is spoken in them; None: to be detected.
-        target_language: To translate into.
-        limit: Takes the first files only.
+        paths: files, folders, or patterns such as ``talks/*.wav``; in one text, a line each.
+        source_language: that is spoken in them; None: to be detected.
+        target_language: to translate into.
+        limit: takes the first files only.
 
     Raises:
         DataError: A path names no file.
@@ -139,7 +139,7 @@ def _require_parallel_files(source: str) -> list[Path]:
 
 
 def _near_source(source: str) -> str:
-    """A file beside what was named, or a named set, that was probably meant."""
+    """Return a file beside what was named, or a named set, that was probably meant."""
     try:
         beside = [str(file) for file in Path(source).parent.iterdir()]
     except (OSError, ValueError):

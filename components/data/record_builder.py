@@ -37,14 +37,14 @@ class RecordBuilder:
     """Collects the outcome of every record of one source, in order.
 
     Attributes:
-        name: Of the data set.
-        folder: From which relative paths of audio start.
-        source_language: Of records that state none; records that state another are left out.
-        target_language: Replaces what records ask for, and chooses among their references.
-        utterances: The good records so far.
-        quarantined: The faulty ones.
-        skipped: How many records were left out, by their language.
-        used_ids: Ids that have an outcome.
+        name: of the data set.
+        folder: from which relative paths of audio start.
+        source_language: of records that state none; records that state another are left out.
+        target_language: replaces what records ask for, and chooses among their references.
+        utterances: the good records so far.
+        quarantined: the faulty ones.
+        skipped: how many records were left out, by their language.
+        used_ids: ids that have an outcome.
     """
 
     name: str
@@ -65,9 +65,9 @@ class RecordBuilder:
         """Give one record its outcome.
 
         Args:
-            draft: The record.
-            where: Its file:line.
-            fallback: Its id, if it has none.
+            draft: the record.
+            where: its file:line.
+            fallback: its id, if it has none.
         """
         stated = draft.source_language
         if stated and self.source_language and not is_same_language(stated, self.source_language):
@@ -100,7 +100,7 @@ class RecordBuilder:
         return normal if is_valid_id(normal) and normal not in self.used_ids else None
 
     def build_dataset(self, notes: Iterator[str]) -> Dataset:
-        """The data set of all records so far, with ``notes`` for the user."""
+        """Return the data set of all records so far, with ``notes`` for the user."""
         more = (
             f"{format_count(n, 'record')} in {language} left out"
             for language, n in sorted(self.skipped.items())
@@ -198,7 +198,7 @@ class RecordBuilder:
 
 
 def is_valid_id(name: str) -> bool:
-    """Whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
+    """Return whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
     return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
 
 

@@ -15,7 +15,7 @@ RECORDING_EXTENSIONS = (*AUDIO_EXTENSIONS, *VIDEO_EXTENSIONS)
 
 
 def find_recordings(paths: str | Sequence[str]) -> list[str]:
-    """The files that paths stand for, in order, each once.
+    """Return the files that paths stand for, in order, each once.
 
     Args:
         paths: files, folders (searched to the bottom, hidden files left out) and patterns such as
@@ -33,7 +33,7 @@ def find_recordings(paths: str | Sequence[str]) -> list[str]:
 
 
 def path_exists(path: Path) -> bool:
-    """Whether there is something; False of what cannot be a path at all."""
+    """Return whether there is something; False of what cannot be a path at all."""
     try:
         return path.exists()
     except (OSError, ValueError):

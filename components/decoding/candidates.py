@@ -15,19 +15,19 @@ class Candidate:
     """A decoded sequence with its scores.
 
     Attributes:
-        tokens: The T generated tokens without eos.
-        score: Sum of ``log_probs``.
-        log_probs: Log-probability of every token (nats, after the logits processors): T entries, and one
+        tokens: the T generated tokens without eos.
+        score: sum of ``log_probs``.
+        log_probs: log-probability of every token (nats, after the logits processors): T entries, and one
             more for eos where the sequence ended by itself.
-        member_log_probs: For each active member of an ensemble the log-probabilities that it gave the same
+        member_log_probs: for each active member of an ensemble the log-probabilities that it gave the same
             tokens, before the logits processors.
-        eos_token: The token that ended the sequence; None where it was cut at the length limit.
-        normalized_score: The length-normalized score that candidates are ranked by, biases included.
-        member_weights: For each active member its weight at the same positions.
-        entropies: Of every token's distribution (nats, after the logits processors), where they are kept.
-        margins: Log-probability of its likeliest token minus that of the next, likewise.
-        draw: The number of the sample, from 0; None where nothing was sampled.
-        missing: Phrases that the search was to write and that the text lacks.
+        eos_token: the token that ended the sequence; None where it was cut at the length limit.
+        normalized_score: the length-normalized score that candidates are ranked by, biases included.
+        member_weights: for each active member its weight at the same positions.
+        entropies: of every token's distribution (nats, after the logits processors), where they are kept.
+        margins: log-probability of its likeliest token minus that of the next, likewise.
+        draw: the number of the sample, from 0; None where nothing was sampled.
+        missing: phrases that the search was to write and that the text lacks.
     """
 
     tokens: tuple[int, ...]
@@ -48,7 +48,7 @@ class Candidate:
         return self.eos_token is not None
 
     def since(self, position: int) -> Candidate:
-        """The candidate without its first tokens; its rank stays that of the whole."""
+        """Return the candidate without its first tokens; its rank stays that of the whole."""
         log_probs = self.log_probs[position:]
         return replace(
             self,

@@ -21,7 +21,7 @@ class Mixture:
     """The combined distribution of one step.
 
     Attributes:
-        log_probs: Combined log-probabilities (R, V); the caller may change them in place.
+        log_probs: combined log-probabilities (R, V); the caller may change them in place.
         log_normalizers: (A, R), what turns the members' scores into their own log-probabilities:
             ``scores[a] - log_normalizers[a][:, None]``.
     """
@@ -48,7 +48,7 @@ class Gate(Protocol):
 
         Args:
             features: (M, R, F), see :mod:`components.decoding.mixing.gate_features`.
-            steps: Number of generated tokens before the present one, of each row (R,), float32.
+            steps: number of generated tokens before the present one, of each row (R,), float32.
 
         Returns:
             Weights (M, R), at least 0, that sum to 1 over the members.
@@ -56,7 +56,7 @@ class Gate(Protocol):
         ...
 
     def fits(self, n_members: int) -> bool:
-        """Whether it was made for this number of members."""
+        """Return whether it was made for this number of members."""
         ...
 
 
@@ -64,7 +64,7 @@ class Combiner(Protocol):
     """Mixes the members' scores.
 
     Attributes:
-        gate: Gives the weights of every step; None where they are constant.
+        gate: gives the weights of every step; None where they are constant.
     """
 
     gate: Gate | None
@@ -78,16 +78,16 @@ class Combiner(Protocol):
         ...
 
     def constant_weights(self) -> Tensor:
-        """The weights (M,) of the active members; not called where there is a gate."""
+        """Return the weights (M,) of the active members; not called where there is a gate."""
         ...
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step.
 
         Args:
-            scores: Of each member that was run, (R, V): log-probabilities up to a constant per row.
-            weights: Theirs, (A,) or (A, R).
-            exact: Compute in the log domain throughout; without it a token of probability below 1e-38 may
+            scores: of each member that was run, (R, V): log-probabilities up to a constant per row.
+            weights: theirs, (A,) or (A, R).
+            exact: compute in the log domain throughout; without it a token of probability below 1e-38 may
                 come out as impossible.
 
         Returns:
@@ -102,7 +102,7 @@ class SingleScorer:
     gate: Gate | None = None
 
     def active_members(self, n_members: int) -> Sequence[int]:
-        """The only one; ConfigError where there are more."""
+        """Return the only one; ConfigError where there are more."""
         if n_members != 1:
             raise ConfigError(f"expected a combiner for {n_members} scorers, found none: pass combiner=...")
         return (0,)

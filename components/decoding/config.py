@@ -13,18 +13,18 @@ class SearchConfig:
     """Settings of one search.
 
     Attributes:
-        beam_size: Open hypotheses per utterance; 1 is greedy search.
-        n_best: Candidates per utterance.
-        max_new_tokens: Length limit in generated tokens, eos included.
-        length_penalty: A finished hypothesis of n tokens, eos included, is ranked by score / n ** this.
-        early_stopping: True stops at ``beam_size`` finished hypotheses, False when the best open one cannot
+        beam_size: open hypotheses per utterance; 1 is greedy search.
+        n_best: candidates per utterance.
+        max_new_tokens: length limit in generated tokens, eos included.
+        length_penalty: a finished hypothesis of n tokens, eos included, is ranked by score / n ** this.
+        early_stopping: true stops at ``beam_size`` finished hypotheses, False when the best open one cannot
             win at the present length, "never" when it cannot win at any length.
         temperature: 0 searches; above 0, ``n_best`` independent samples are drawn, without a beam.
-        top_k: Samples are drawn from the so many likeliest tokens (and those that equal the last); 0: all.
-        top_p: Samples are drawn from the smallest set of tokens with this probability, in (0, 1].
-        epsilon: Tokens below this probability are not drawn, in [0, 1).
-        seed: Of the samples.
-        entropies: Keep the entropy and the margin of every token's distribution.
+        top_k: samples are drawn from the so many likeliest tokens (and those that equal the last); 0: all.
+        top_p: samples are drawn from the smallest set of tokens with this probability, in (0, 1].
+        epsilon: tokens below this probability are not drawn, in [0, 1).
+        seed: of the samples.
+        entropies: keep the entropy and the margin of every token's distribution.
 
     Raises:
         ConfigError: A value is out of range, or ``n_best`` is larger than the beam.

@@ -12,7 +12,7 @@ class FiniteWatch:
     """Remembers on the device whether NaN was seen, and tells the host when it looks anyway.
 
     Args:
-        refuse: Raises the error.
+        refuse: raises the error.
     """
 
     def __init__(self, refuse: Callable[[], object]) -> None:

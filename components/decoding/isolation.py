@@ -19,9 +19,9 @@ def isolate(
     """Decode a batch; where it fails, decode its halves, down to single items.
 
     Args:
-        decode: Decodes a batch, one result per item.
-        items: The batch.
-        errors: What singles out items; any other error ends it.
+        decode: decodes a batch, one result per item.
+        items: the batch.
+        errors: what singles out items; any other error ends it.
 
     Returns:
         One entry per item: its result, or the ModelError that it raises even alone.

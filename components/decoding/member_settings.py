@@ -128,10 +128,10 @@ class MemberDevices(BaseModel):
         return self
 
     def devices_after(self, count: int) -> tuple[str, ...]:
-        """The devices of ``count`` models on ``device`` and of the members; none where none is set."""
+        """Return the devices of ``count`` models on ``device`` and of the members; none where none is set."""
         return (*("",) * count, *self.member_devices) if self.member_devices else ()
 
     def for_member(self, index: int) -> Self:
-        """The settings of a member: with its device, if it has one of its own."""
+        """Return the settings of a member: with its device, if it has one of its own."""
         device = self.member_devices[index] if index < len(self.member_devices) else ""
         return self.model_copy(update={"device": device}) if device else self

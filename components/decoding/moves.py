@@ -25,18 +25,18 @@ def check_interval(device: torch.device) -> int:
 
 
 @dataclass(frozen=True)
-class Move:
+class RowTransition:
     """From the rows of one step to those of the next.
 
     Attributes:
-        beam_indices: Row r continues row ``beam_indices[r]`` of the step before (R,).
-        owners: Which of the n utterances that have rows each row belongs to (R,), ascending.
-        n: Number of utterances that have rows.
-        b: The largest number of rows of an utterance.
-        cells: Index of each row in a grid of n by b (R,); None where the rows fill it in order.
-        remaining: Which of the utterances of before still have rows (n,); None: all.
-        is_identity: Whether every row is known to continue itself.
-        is_open: Which rows are still searched, R numbers in any shape; the others are dropped at the host's
+        beam_indices: row r continues row ``beam_indices[r]`` of the step before (R,).
+        owners: which of the n utterances that have rows each row belongs to (R,), ascending.
+        n: number of utterances that have rows.
+        b: the largest number of rows of an utterance.
+        cells: index of each row in a grid of n by b (R,); None where the rows fill it in order.
+        remaining: which of the utterances of before still have rows (n,); None: all.
+        is_identity: whether every row is known to continue itself.
+        is_open: which rows are still searched, R numbers in any shape; the others are dropped at the host's
             next look. None: all.
     """
 
@@ -49,7 +49,7 @@ class Move:
     is_identity: bool = False
     is_open: Tensor | None = None
 
-    def to(self, device: torch.device) -> Move:
+    def to(self, device: torch.device) -> RowTransition:
         """This move for a scorer on another device."""
         tensors = {
             name: value.to(device, non_blocking=True)
@@ -58,12 +58,12 @@ class Move:
         }
         return replace(self, **tensors)
 
-    def then(self, following: Move) -> Move:
+    def then(self, following: RowTransition) -> RowTransition:
         """This move and the following one as one."""
         remaining = self.remaining if following.remaining is None else following.remaining
         if self.remaining is not None and following.remaining is not None:
             remaining = self.remaining[following.remaining]
-        return Move(
+        return RowTransition(
             self.beam_indices[following.beam_indices],
             following.owners,
             following.n,
@@ -78,38 +78,38 @@ class Move:
 class FollowsMoves(Protocol):
     """A token scorer that is told of the move before each of its steps; one that is not finds out itself."""
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """Take note of the next step's move."""
         ...
 
 
-def follow(scorer: object, move: Move | None) -> None:
+def prepare_step(scorer: object, move: RowTransition | None) -> None:
     """Tell a scorer of the next step's move, if there is one and it wants to know."""
     if move is not None and isinstance(scorer, FollowsMoves):
-        scorer.follow(move)
+        scorer.prepare_step(move)
 
 
-class Rows:
+class RowLayout:
     """The rows of a search or of a scorer; whoever announces moves spares it the questions to the device.
 
     Attributes:
-        owners: Which of the n utterances each row belongs to (R,).
-        n: Number of utterances that have rows.
-        b: The largest number of rows of an utterance.
-        cells: As in :class:`Move`.
+        owners: which of the n utterances each row belongs to (R,).
+        n: number of utterances that have rows.
+        b: the largest number of rows of an utterance.
+        cells: as in :class:`Move`.
     """
 
     def __init__(self, n: int, device: torch.device) -> None:
         self.owners = torch.arange(n, device=device)
         self.n, self.b = n, 1
         self.cells: Tensor | None = None
-        self._announced: Move | None = None
+        self._announced: RowTransition | None = None
 
-    def announce(self, move: Move) -> None:
+    def announce(self, move: RowTransition) -> None:
         """The next :meth:`move` will be this one."""
         self._announced = move
 
-    def move(self, beam_indices: Tensor) -> Move:
+    def move(self, beam_indices: Tensor) -> RowTransition:
         """Move to the rows of the next step: the announced move, else what ``beam_indices`` (R,) say."""
         move, self._announced = self._announced, None
         if move is None or move.beam_indices is not beam_indices:
@@ -117,8 +117,8 @@ class Rows:
         self.owners, self.n, self.b, self.cells = move.owners, move.n, move.b, move.cells
         return move
 
-    def _find_move(self, beam_indices: Tensor) -> Move:
-        """The move, asked of the device."""
+    def _find_move(self, beam_indices: Tensor) -> RowTransition:
+        """Return the move, asked of the device."""
         owners = self.owners[beam_indices]
         remaining, positions, counts = torch.unique_consecutive(
             owners, return_inverse=True, return_counts=True
@@ -143,8 +143,8 @@ def make_move(
     remaining: Tensor | None = None,
     is_identity: bool = False,
     is_open: Tensor | None = None,
-) -> Move:
-    """A move whose numbers of utterances and of rows of one, at most, are known: ``shape`` (n, b)."""
+) -> RowTransition:
+    """Return a move whose numbers of utterances and of rows of one, at most, are known: ``shape`` (n, b)."""
     n, b = shape
     cells = None
     if n * b != len(owners):
@@ -153,10 +153,10 @@ def make_move(
         )
         first = counts.cumsum(0) - counts
         cells = owners * b + torch.arange(len(owners), device=owners.device) - first[owners]
-    return Move(beam_indices, owners, n, b, cells, remaining, is_identity, is_open)
+    return RowTransition(beam_indices, owners, n, b, cells, remaining, is_identity, is_open)
 
 
-def drop_rows(move: Move, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> Move:
+def drop_rows(move: RowTransition, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> RowTransition:
     """The move that keeps some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
     owners, remaining = move.owners[kept_rows], None
     if n < move.n:

@@ -14,8 +14,8 @@ class RowTokens:
     To put them together costs a few operations a step on the device, and most logits processors do not look.
 
     Args:
-        rows: Number of rows, without a token.
-        device: Where they are.
+        rows: number of rows, without a token.
+        device: where they are.
     """
 
     def __init__(self, rows: int, device: torch.device) -> None:
@@ -27,7 +27,7 @@ class RowTokens:
         self._pending.append(lambda before: torch.cat([before[beam_indices], tokens[:, None]], dim=1))
 
     def read(self) -> Tensor:
-        """The tokens (R, t)."""
+        """Return the tokens (R, t)."""
         for apply in self._pending:
             self._tokens = apply(self._tokens)
         self._pending.clear()

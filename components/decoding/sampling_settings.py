@@ -47,7 +47,7 @@ class Sampling(BaseModel):
     def search_config(
         self, max_new_tokens: int, length_penalty: float, *, seed: int, entropies: bool
     ) -> SearchConfig:
-        """The search that draws the samples; for the arguments see :class:`SearchConfig`."""
+        """Return the search that draws the samples; for the arguments see :class:`SearchConfig`."""
         return SearchConfig(
             n_best=self.count,
             max_new_tokens=max_new_tokens,

@@ -22,9 +22,9 @@ class Vocabulary:
     """The output tokens of a scorer. Scorers can be mixed token by token only if their digests agree.
 
     Attributes:
-        size: Width V of the scores.
-        eos: Every token that ends a sequence.
-        pad: The token that fills up batches.
+        size: width V of the scores.
+        eos: every token that ends a sequence.
+        pad: the token that fills up batches.
         digest: sha256 (hex) of the pieces in order; two vocabularies of equal size need not be equal.
     """
 
@@ -48,9 +48,9 @@ class TokenScorer(Protocol):
     log-probabilities (nats, float32) up to a constant per row: logits, or what is normalized already.
 
     Attributes:
-        name: The model, as error messages name it.
-        vocabulary: Its output tokens.
-        limit: The largest number of generated tokens, eos included, that it has positions for.
+        name: the model, as error messages name it.
+        vocabulary: its output tokens.
+        limit: the largest number of generated tokens, eos included, that it has positions for.
     """
 
     name: str
@@ -111,7 +111,7 @@ class RetractableScorer(SequenceScorer, MultiTokenScorer, Protocol):
     """A scorer that can forget tokens again, so that they may be proposed before they are known.
 
     Attributes:
-        is_ragged: Whether rows may forget different numbers of tokens, and so differ in length.
+        is_ragged: whether rows may forget different numbers of tokens, and so differ in length.
     """
 
     is_ragged: bool
@@ -134,7 +134,7 @@ class PrefixScorer(TokenScorer, Protocol):
 
 
 def as_retractable(scorer: TokenScorer) -> RetractableScorer:
-    """The scorer, if it can retract; else a ConfigError."""
+    """Return the scorer, if it can retract; else a ConfigError."""
     if isinstance(scorer, RetractableScorer):
         return scorer
     raise ConfigError(
@@ -149,7 +149,7 @@ def hide_last(visible: Tensor, counts: Tensor) -> Tensor:
 
 
 def common_count(counts: Tensor) -> int:
-    """The number of tokens that rows forget which are not ragged: they all forget as many."""
+    """Return the number of tokens that rows forget which are not ragged: they all forget as many."""
     least, most = int(counts.min()), int(counts.max())
     if least != most:
         raise ValueError(f"expected rows that retract equally, found {counts.tolist()}")
@@ -160,7 +160,7 @@ def require_same_vocabulary(vocabularies: Sequence[tuple[str, Vocabulary]]) -> N
     """Check that several models can be mixed token by token.
 
     Args:
-        vocabularies: Name and vocabulary of every model; at least one.
+        vocabularies: name and vocabulary of every model; at least one.
 
     Raises:
         ConfigError: There is none, or one has other tokens or other special tokens than the first.

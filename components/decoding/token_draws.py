@@ -17,7 +17,7 @@ from components.decoding.config import SearchConfig
 
 
 def choose_tokens(log_probs: Tensor, source: Tensor | None, draws: Tensor, config: SearchConfig) -> Tensor:
-    """The next token of each row.
+    """Return the next token of each row.
 
     ``source`` (R,) is the row of ``log_probs`` that each row reads (at the first token the rows of an
     utterance share one), None: its own; ``draws`` (R,) one number in [0, 1) for each.
@@ -67,7 +67,7 @@ def _normalize(masses: Tensor) -> Tensor:
 
 
 def draw_uniform(config: SearchConfig, keys: Sequence[int] | None, n: int, copies: int, steps: int) -> Tensor:
-    """One number in [0, 1) per row and step, (n * copies, steps)."""
+    """Return one number in [0, 1) per row and step, (n * copies, steps)."""
     if config.temperature == 0:
         return torch.zeros((n, steps))
     rows = []

@@ -19,11 +19,11 @@ from pydantic import AliasChoices, ConfigDict, Field
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.site import LanguagePairs, OwnData, Site
+from components.nodes.node_context import ExtraData, LanguagePairs, NodeContext
 from components.run_record import StageRef
 from components.stacking.kinds.train_stack import StackTrainingSettings
 from components.stage_settings import TableOf, key_values
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.text.suggestions import suggest
 from components.training.kinds.model_kind import TrainingKind
 from components.training.kinds.targets import TARGETS, TargetsSettings
@@ -81,7 +81,7 @@ class Distill(TrainingKind[DistillSettings]):
     settings = DistillSettings
 
     @override
-    def digests(self, settings: DistillSettings, site: Site) -> dict[str, str]:
+    def digests(self, settings: DistillSettings, context: NodeContext) -> dict[str, str]:
         """Return the digests of the data that are read; targets stand in the plan by their stage."""
         digests = {"dev": self.data_digest(settings, settings.dev)}
         if settings.targets is None:
@@ -89,19 +89,19 @@ class Distill(TrainingKind[DistillSettings]):
         return digests
 
     @override
-    def check(self, settings: DistillSettings, site: Site) -> None:
+    def check(self, settings: DistillSettings, context: NodeContext) -> None:
         """Check what every training checks, and the teachers' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_distillation(_with_data(settings, settings.dev), site.store)
+        checks.check_distillation(_with_data(settings, settings.dev), context.store)
 
     @override
-    def validate_models(self, settings: DistillSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: DistillSettings, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse what a recognizer cannot start from or be judged by, before its teacher computes."""
         if settings.kind == "recognition":
             from components.training import checks  # noqa: PLC0415 - imports torch
 
-            checks.check_recognition(settings, site.store)
+            checks.check_recognition(settings, context.store)
 
     def learner(self, settings: DistillSettings) -> Any:
         """Return the learner of recognition, or that with the teachers' loss."""
@@ -115,15 +115,15 @@ class Distill(TrainingKind[DistillSettings]):
 
     @override
     def make(
-        self, settings: DistillSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: DistillSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Train, on the targets where there are any."""
         if settings.targets is not None:
-            settings = _with_data(settings, str(Path(site.tables["targets"].path) / TARGETS))
-        return super().make(settings, site, read, folder)
+            settings = _with_data(settings, str(Path(context.tables["targets"].path) / TARGETS))
+        return super().make(settings, context, read, folder)
 
     @override
-    def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
+    def extra_data(self, values: Mapping[str, Any]) -> dict[str, ExtraData]:
         """Return the teacher over the training data, and what the student hears there and in dev."""
         learner = values.get("learner", "translation")
         if "teacher" not in values:
@@ -138,13 +138,13 @@ class Distill(TrainingKind[DistillSettings]):
                 "translation"
             )
         needs_node = learner == "speech_translation"
-        heard = (str(values.get("speech", DATA)),) if "speech" in values or needs_node else ()
+        speech_inputs = (str(values.get("speech", DATA)),) if "speech" in values or needs_node else ()
         data, dev = (
             str(values.get(key, DistillationConfig.model_fields[key].default)) for key in ("data", "dev")
         )
-        own = {"of": OwnData(data, values.get("limit"), (str(values["teacher"]), *heard), "train")}
+        own = {"of": ExtraData(data, values.get("limit"), (str(values["teacher"]), *speech_inputs), "train")}
         if needs_node:
-            own["dev_of"] = OwnData(dev, values.get("dev_limit"), heard, "dev")
+            own["dev_of"] = ExtraData(dev, values.get("dev_limit"), speech_inputs, "dev")
         return own
 
     @override

@@ -15,10 +15,10 @@ from components.editing.correction import (
 )
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.whole_stage import Product, compute_once
+from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 
-KIND = "corrections"
+KIND = "edit_from_store"
 VERSION = 1
 """Version of the file of corrections."""
 
@@ -44,9 +44,9 @@ def store_corrections(
         numerics={},
     )
 
-    def write(folder: Path) -> Product:
+    def write(folder: Path) -> StageFiles:
         write_corrections(folder, every)
-        return Product([CORRECTIONS], items=len({each.id for each in every}))
+        return StageFiles([CORRECTIONS], items=len({each.id for each in every}))
 
     return compute_once(store, plan, write)
 

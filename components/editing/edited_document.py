@@ -71,7 +71,7 @@ def _read_tables(path: Path, content: bytes) -> list[list[list[str]]]:
 
 
 def _text_of(cell: CT_Tc) -> str:
-    """The text of a cell: what was inserted counts, what was deleted or moved away does not."""
+    """Return the text of a cell: what was inserted counts, what was deleted or moved away does not."""
     from docx.oxml.ns import qn  # noqa: PLC0415
 
     gaps = {qn("w:p"), qn("w:tab"), qn("w:br"), qn("w:cr")}

@@ -57,14 +57,14 @@ def find_corrected_nodes(run: RunRecord) -> Iterator[CorrectedNode]:
 
 def _correction_stages(run: RunRecord) -> list[StageRef]:
     """Return the stages of corrections in the order in which they were applied."""
-    tables = {node.name for node in run.pipeline.nodes if node.gives == "table"}
+    tables = {node.name for node in run.pipeline.nodes if node.output == "table"}
     return [ref for ref in run.stages if ref.stage in tables and (Path(ref.path) / CORRECTIONS).is_file()]
 
 
 def _model_node(run: RunRecord, name: str) -> str:
     """Return the node that gave the text first: what edits read, all the way up."""
     node = run.pipeline.node(name.removesuffix(SUFFIX)) or run.pipeline.node(name)
-    while node is not None and node.kind == "edit" and node.inputs:
+    while node is not None and node.kind == "edit_from_file" and node.inputs:
         node = run.pipeline.node(node.inputs[0])
     return name if node is None else node.name
 

@@ -20,7 +20,7 @@ def node_to_edit(run: RunRecord, name: str) -> NodeRecord:
         ConfigError: the run has no such node, or the node's texts are not of the run's data set.
     """
     base = name.removesuffix(SUFFIX)
-    texts = [node.name for node in run.pipeline.of_data() if node.gives == "text"]
+    texts = [node.name for node in run.pipeline.of_data() if node.output == "text"]
     stages = {ref.stage for ref in run.stages}
     for each in (f"{base}{SUFFIX}", name):
         node = run.pipeline.node(each)
@@ -46,7 +46,7 @@ def find_source(run: RunRecord, node: NodeRecord, stages: Mapping[str, StageRef]
     above: NodeRecord | None = node
     while above is not None and above.language == node.language:
         above = next((run.pipeline.node(name) for name in above.inputs if name != DATA), None)
-    return stages.get(above.name) if above is not None and above.gives == "text" else None
+    return stages.get(above.name) if above is not None and above.output == "text" else None
 
 
 def language_of_texts(node: NodeRecord, texts: Mapping[str, EditableText]) -> str | None:

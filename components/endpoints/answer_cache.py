@@ -22,7 +22,7 @@ _TABLES = (
 
 
 def answers_file() -> Path:
-    """The file of kept answers; it can be deleted at any time."""
+    """Return the file of kept answers; it can be deleted at any time."""
     return cache_folder() / "served" / "answers.sqlite"
 
 

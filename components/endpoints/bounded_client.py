@@ -91,7 +91,7 @@ async def _refuse_foreign_redirect(response: httpx2.Response) -> None:
 
 @lru_cache(maxsize=1)
 def _event_loop() -> asyncio.AbstractEventLoop:
-    """The event loop of all clients of this process, in a thread of its own."""
+    """Return the event loop of all clients of this process, in a thread of its own."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="served-http", daemon=True).start()
     return loop

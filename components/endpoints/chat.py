@@ -98,7 +98,7 @@ class ChatModel:
         max_tokens: int,
         sampling: Mapping[str, float] | None,
     ) -> list[list[ChatAnswer] | AnswerError]:
-        """The readable answers of each request: of a conversation and what is said beside it.
+        """Return the readable answers of each request: of a conversation and what is said beside it.
 
         ``n`` is sent; ``draw`` and ``seed`` only tell requests apart, so that each has an answer of its own.
         """

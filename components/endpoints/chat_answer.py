@@ -69,7 +69,7 @@ class TextAnswerForm(AnswerForm):
     system_fingerprint: str | None = None
 
     def as_chat_answer(self) -> dict[str, Any]:
-        """The same in the form of a chat endpoint."""
+        """Return the same in the form of a chat endpoint."""
         choices = [
             {
                 "message": {"content": choice.text},
@@ -112,7 +112,7 @@ class ChatAnswer(NamedTuple):
 
 
 def read_answers(answer: CompletionForm, reference: str) -> list[ChatAnswer] | AnswerError:
-    """Every choice that says something; the first fault where none does.
+    """Return every choice that says something; the first fault where none does.
 
     Args:
         answer: of a server; what it counts is shared out among the choices.
@@ -141,7 +141,7 @@ def _read(
 
 
 def count_tokens(answer: CompletionForm | AnswerError) -> dict[str, float]:
-    """What the server counted of an answer."""
+    """Return what the server counted of an answer."""
     usage = None if isinstance(answer, AnswerError) else answer.usage
     if usage is None:
         return {}

@@ -169,7 +169,7 @@ class Connection:
             raise self._translate(error) from None
 
     def _translate(self, error: Exception) -> AntiphonError:
-        """An error of the client as one of ours, in one line without the key."""
+        """Return an error of the client as one of ours, in one line without the key."""
         import openai  # noqa: PLC0415 - an extra
 
         from components.endpoints import bounded_client  # noqa: PLC0415 - of the extra
@@ -206,7 +206,7 @@ class Connection:
         return translated
 
     def list_models(self) -> list[dict[str, Any]] | None:
-        """What the server says of its models; None where it has no list of them.
+        """Return what the server says of its models; None where it has no list of them.
 
         Raises:
             ConfigError: the key is refused.
@@ -235,12 +235,12 @@ class Connection:
 
 
 def _describe_parameter(error: Any) -> str:
-    """What the server says against: the parameter's name, and its whole message."""
+    """Return what the server says against: the parameter's name, and its whole message."""
     return " ".join(str(part) for part in (error.param, error.message) if part)
 
 
 def _describe_form(error: Exception) -> str:
-    """What is wrong with the form of an answer, without the answer."""
+    """Return what is wrong with the form of an answer, without the answer."""
     if not isinstance(error, ValidationError):
         return type(error).__name__
     first = error.errors(include_url=False, include_input=False)[0]
@@ -251,7 +251,7 @@ class ServerFaultError(TransientError):
     """The server failed: for all requests, or for one that it cannot answer."""
 
     def with_advice(self, advice: str) -> ServerFaultError:
-        """The same with what to do."""
+        """Return the same with what to do."""
         return ServerFaultError(f"{self}; {advice}")
 
 
@@ -273,5 +273,5 @@ async def _list_models(client: AsyncOpenAI) -> str:
 
 @lru_cache(maxsize=32)
 def connect(endpoint: Endpoint) -> Connection:
-    """The connection of an endpoint, one per process."""
+    """Return the connection of an endpoint, one per process."""
     return Connection(endpoint)

@@ -75,7 +75,7 @@ FIELDS = ("url", "key", "model", "concurrency", "timeout", "retries", "fingerpri
 
 
 def variable_of(name: str, field: str) -> str:
-    """The environment variable of one endpoint's field: ``ANTIPHON_SERVED_<NAME>_<FIELD>``."""
+    """Return the environment variable of one endpoint's field: ``ANTIPHON_SERVED_<NAME>_<FIELD>``."""
     return f"{PREFIX}_{re.sub('[^A-Za-z0-9]', '_', name).upper()}_{field.upper()}"
 
 

@@ -159,7 +159,7 @@ class TranscriptionModel:
 
 
 def _counts_of(clip: Clip, answer: Transcript | AnswerError) -> dict[str, float]:
-    """What is paid for an answer."""
+    """Return what is paid for an answer."""
     if isinstance(answer, AnswerError):
         return {}
     counts = {AUDIO_SECONDS: len(clip.samples) / SAMPLE_RATE}

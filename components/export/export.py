@@ -78,7 +78,7 @@ def write_single(
 def encode_single(
     texts: RunTexts, nodes: Sequence[str], form: TextFormat, settings: ExportSettings
 ) -> TextFile:
-    """The texts as the one file that they are.
+    """Return the texts as the one file that they are.
 
     Raises:
         ConfigError: they are several, or none.

@@ -46,7 +46,7 @@ class TextFile(NamedTuple):
 def encode_files(
     texts: Iterable[RecordingText], formats: Sequence[TextFormat], settings: ExportSettings, set_name: str
 ) -> Iterator[TextFile]:
-    """The files of one node, recording by recording; tables of all of them come last.
+    """Yield the files of one node, recording by recording; tables of all of them come last.
 
     Args:
         texts: of the node.

@@ -114,7 +114,7 @@ def make_part(
     *,
     translated: bool = False,
 ) -> TextPart:
-    """What a node made of an utterance.
+    """Return what a node made of an utterance.
 
     Args:
         utterance: as it is in the data.
@@ -149,7 +149,7 @@ def make_part(
 def _with_calibrated_words(
     segments: tuple[TimedSegment, ...], confidences: Sequence[float]
 ) -> tuple[TimedSegment, ...]:
-    """The segments with the calibrated probabilities of their words, if there is one for each."""
+    """Return the segments with the calibrated probabilities of their words, if there is one for each."""
     if not confidences or sum(word.spaced for word in words_of(segments)) != len(confidences):
         return segments
     remaining, confidence = iter(confidences), 0.0
@@ -164,7 +164,7 @@ def _with_calibrated_words(
 
 
 def words_of(segments: Sequence[TimedSegment]) -> list[TimedWord]:
-    """The words of segments, in order."""
+    """Return the words of segments, in order."""
     return [word for segment in segments for word in segment.words]
 
 
@@ -186,7 +186,7 @@ def _segments_of(
 
 
 def _written_segments(utterance: Utterance) -> tuple[TimedSegment, ...]:
-    """Those of a written text that has times."""
+    """Return those of a written text that has times."""
     return tuple(_time_segments(((segment, None) for segment in utterance.segments), 0.0))
 
 

@@ -14,7 +14,7 @@ from components.export.run_texts import RunTexts
 def encode_run(
     texts: RunTexts, nodes: Sequence[str], formats: Sequence[TextFormat], settings: ExportSettings
 ) -> Iterator[tuple[str, TextFile]]:
-    """The files of several nodes, each with a name that no other has.
+    """Yield the files of several nodes, each with a name that no other has.
 
     Raises:
         ConfigError: only subtitles are asked for, and nothing in the data has times.

@@ -75,7 +75,7 @@ class RunTexts:
         return name
 
     def select_nodes(self, names: Sequence[str] = ()) -> list[str]:
-        """The nodes of these names, or the run's outputs if there are none.
+        """Return the nodes of these names, or the run's outputs if there are none.
 
         Raises:
             ConfigError: no such node, or a run that made no texts.
@@ -121,7 +121,7 @@ class RunTexts:
 
     def _text_nodes(self) -> list[NodeRecord]:
         nodes = self.run.pipeline.of_data()
-        return [node for node in nodes if node.gives == "text" and node.name in self._stages]
+        return [node for node in nodes if node.output == "text" and node.name in self._stages]
 
     def _transcript_of(self, node: NodeRecord) -> str | None:
         """The transcript that a translation was made from, else the run's; None where nothing was said."""
@@ -150,7 +150,7 @@ def _language_of(node: NodeRecord, utterance: Utterance, outcome: NBest | Quaran
 
 
 def _name_of_data(run: RunRecord) -> str:
-    """The name of what was never recorded: that of the data set's file, else the run's."""
+    """Return the name of what was never recorded: that of the data set's file, else the run's."""
     source = run.parameters.get("data")
     if not isinstance(source, str):
         return run.name

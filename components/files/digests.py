@@ -37,8 +37,8 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
     cannot be set back by a program, so an altered file is read again.
 
     Args:
-        path: The file.
-        reread: Whether to read it in any case.
+        path: the file.
+        reread: whether to read it in any case.
 
     Raises:
         ModelError: It is a pipe, a socket or a device.
@@ -77,7 +77,7 @@ def _remember(memory: Path, stamp: list[object], digest: str) -> None:
 
 
 def combine_digests(digests: Mapping[str, str]) -> str:
-    """One digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
+    """Return one digest for several files: SHA-256 over lines ``name digest``, sorted by name."""
     lines: Iterable[str] = (f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -26,7 +26,7 @@ Places = Mapping[tuple[str, ...], int | str]
 
 
 def at_place(file: object, place: int | str | None, message: str) -> str:
-    """A message about a value, behind its file and line, or behind the flag that set it.
+    """Return a message about a value, behind its file and line, or behind the flag that set it.
 
     Args:
         file: the file; None or empty without one.

@@ -53,7 +53,7 @@ class FuseConfig(BaseModel):
     gate_model: ModelRef = Field(
         "packaged:qwen2.5-coder-0.5b", description="model of the gate, as of refine; consensus needs none"
     )
-    estimator: Annotated[str | None, TableOf("train_estimate")] = Field(
+    estimator: Annotated[str | None, TableOf("fit_estimator")] = Field(
         None, description=ESTIMATOR_DESCRIPTION
     )
     estimate: EstimateName | None = Field(None, description=ESTIMATE_DESCRIPTION)

@@ -104,7 +104,7 @@ class Fuser:
         proposals: dict[int, Answer],
         refusals: dict[int, str],
     ) -> dict[int, Estimates]:
-        """The gate's estimates of first candidate and new text, of those that were not refused."""
+        """Return the gate's estimates of first candidate and new text, of those that were not refused."""
         rows = [number for number, refusal in refusals.items() if not refusal]
         if self.config.gate == CONSENSUS:
             return {n: consensus_of(questions[n].candidates, proposals[n].text) for n in rows}

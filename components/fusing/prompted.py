@@ -80,7 +80,7 @@ class PromptedFuser:
         return answers
 
     def tokenize(self, question: Question) -> tuple[int, ...]:
-        """The whole prompt as token ids."""
+        """Return the whole prompt as token ids."""
         messages = self.build_messages(question)
         if self._chat:
             prompt = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -41,5 +41,5 @@ class ServedFuser(PromptedFuser):
 
 
 def make_prompted_fuser(config: FuseConfig, store: str | None) -> PromptedFuser:
-    """The fuser of a model, served or here."""
+    """Return the fuser of a model, served or here."""
     return ServedFuser(config) if is_elsewhere(config.model) else PromptedFuser(config, store)

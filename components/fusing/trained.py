@@ -63,7 +63,7 @@ class TrainedFuser:
         return answers
 
     def tokenize(self, question: Question) -> tuple[int, ...]:
-        """The question as token ids, as the model was trained on them."""
+        """Return the question as token ids, as the model was trained on them."""
         plain = Question(
             [sanitize(text, self._controls) for text in question.candidates],
             sanitize(question.source, self._controls),
@@ -73,7 +73,7 @@ class TrainedFuser:
 
 
 def read_model_settings(reference: str, folder: str) -> dict[str, int]:
-    """What a model of kind ``train_fuse`` reads.
+    """Return what a model of kind ``train_fuse`` reads.
 
     Raises:
         ConfigError: it is another model.

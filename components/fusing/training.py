@@ -17,7 +17,7 @@ from components.fusing.trained import SETTINGS, join_question
 from components.records import NBest, Utterance
 from components.stacking.training.pre_translation import DraftLearner
 from components.stacking.training.train import Progress, training_config
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training.config import TrainingConfig
 from components.training.examples.parallel_data import Pair
 from components.training.learners.learner import Learner
@@ -53,7 +53,7 @@ def train_fuser(
     progress: Progress,
     *,
     transcripts: bool,
-) -> Product:
+) -> StageFiles:
     """Train a correction model.
 
     Args:
@@ -85,7 +85,7 @@ def train_fuser(
 
 
 def make_pairs(fused: FusedSet, candidates: int, *, transcripts: bool) -> list[Pair]:
-    """The candidates of each utterance as one text, beside each of its references."""
+    """Return the candidates of each utterance as one text, beside each of its references."""
     pairs: list[Pair] = []
     for utterance in fused.utterances:
         lists = [nbest for by_id in fused.lists if (nbest := by_id.get(utterance.id)) is not None]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from components.attribution.attribution import Attribution
 from components.attribution.substitution import texts_above
 from components.improvement.remedies import Proposal
-from components.improvement.situation import Situation
+from components.improvement.situation import RunUnderRepair
 from components.metrics.statistics.bootstrap import Estimate
 
 
-def bound_gain(proposal: Proposal, situation: Situation, attribution: Attribution) -> Estimate | None:
+def bound_gain(proposal: Proposal, situation: RunUnderRepair, attribution: Attribution) -> Estimate | None:
     """Return what the stage loses to which the changed node belongs; None where no stage has a part in it.
 
     What revises the output works on the loss of all stages that translate: what it lacks to the ceiling.

@@ -29,7 +29,7 @@ CONFIDENCE = 0.95
 Verdict = Literal["held", "better", "worse", "not tested"]
 
 
-class Forecast(Record):
+class GainForecast(Record):
     """What a remedy promises.
 
     Attributes:
@@ -45,7 +45,7 @@ class Forecast(Record):
     seconds: float
 
 
-class Attempt(Record):
+class RemedyResult(Record):
     """One remedy for one run.
 
     Attributes:
@@ -67,7 +67,7 @@ class Attempt(Record):
     seconds: float | None = None
     status: Literal["missing", "untried", "tried", "run"]
     missing: str = ""
-    forecast: Forecast | None = None
+    forecast: GainForecast | None = None
 
 
 class Improvement(Record):
@@ -89,7 +89,7 @@ class Improvement(Record):
 
     metric: str
     score: Estimate
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[RemedyResult, ...]
     probe: int
     n: int
     budget: float | None
@@ -167,7 +167,9 @@ def estimate_score(table: CorpusStatistics) -> Estimate:
     return Estimate(value=value, interval=bootstrap_interval(table.resampled_scores, value))
 
 
-def forecast_gain(base: CorpusStatistics, changed: CorpusStatistics, others: int, seconds: float) -> Forecast:
+def forecast_gain(
+    base: CorpusStatistics, changed: CorpusStatistics, others: int, seconds: float
+) -> GainForecast:
     """Forecast the gain on ``others`` further utterances from that on a probe.
 
     Args:
@@ -180,14 +182,14 @@ def forecast_gain(base: CorpusStatistics, changed: CorpusStatistics, others: int
 
     gain, error = estimate_gain(base, changed)
     if not others or not error > 0:
-        return Forecast(gain=gain, low=None, high=None, seconds=seconds)
+        return GainForecast(gain=gain, low=None, high=None, seconds=seconds)
     n = len(base.ids)
     quantile = float(student.ppf((1 + CONFIDENCE) / 2, max(1, n - 1)))
     margin = quantile * error * math.sqrt(n / max(1, n - 1) * (1 + n / others))
-    return Forecast(gain=gain, low=gain.value - margin, high=gain.value + margin, seconds=seconds)
+    return GainForecast(gain=gain, low=gain.value - margin, high=gain.value + margin, seconds=seconds)
 
 
-def judge(forecast: Forecast, gain: Estimate | None) -> Verdict:
+def judge(forecast: GainForecast, gain: Estimate | None) -> Verdict:
     """Return whether a gain that was measured later is in the interval that was forecast."""
     if gain is None or forecast.low is None or forecast.high is None:
         return "not tested"
@@ -196,7 +198,7 @@ def judge(forecast: Forecast, gain: Estimate | None) -> Verdict:
     return "better" if gain.value > forecast.high else "held"
 
 
-def choose(attempts: Mapping[str, Forecast], seconds_left: float) -> str | None:
+def choose(attempts: Mapping[str, GainForecast], seconds_left: float) -> str | None:
     """Return the remedy with the largest gain that can be computed in the time left; None if none gains."""
     affordable = {
         name: forecast

@@ -13,7 +13,7 @@ from components.analysis.analysis import Analysis, Computed
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Table
 from components.files.files import write_bytes
-from components.improvement.forecast import Attempt, Improvement, Verdict
+from components.improvement.forecast import Improvement, RemedyResult, Verdict
 from components.improvement.remedies import format_pipeline
 from components.metrics.libraries import scoring_libraries
 from components.metrics.table import label_of
@@ -34,7 +34,7 @@ _VERDICT: dict[Verdict, str] = {
 
 
 def build_rows(improvement: Improvement) -> Iterator[dict[str, str]]:
-    """A row per remedy, those that were tried first, by their forecast."""
+    """Yield a row per remedy, those that were tried first, by their forecast."""
     for attempt in sorted(improvement.attempts, key=_forecast_gain, reverse=True):
         cells = {
             "remedy": attempt.remedy,
@@ -53,12 +53,12 @@ def build_rows(improvement: Improvement) -> Iterator[dict[str, str]]:
         yield cells | {"": f"{what}: {attempt.missing}" if attempt.missing else what}
 
 
-def _forecast_gain(attempt: Attempt) -> float:
+def _forecast_gain(attempt: RemedyResult) -> float:
     return float("-inf") if attempt.forecast is None else attempt.forecast.gain.value
 
 
 def summarize(improvement: Improvement) -> str:
-    """What came of it, in a line."""
+    """Return what came of it, in a line."""
     name = label_of(improvement.metric)
     score = f"{name} {improvement.score.value:.1f} as it is"
     if improvement.budget is None:

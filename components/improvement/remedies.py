@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import format_yaml
-from components.improvement.situation import Choices, Mended, Situation, Values
+from components.improvement.situation import ImproveOptions, Mended, RunUnderRepair, Values
 from components.pipeline.advice.recommended_models import has_model
 from components.pipeline.pipeline import NODE, Pipeline
 from components.pipeline.reader import read_pipeline
@@ -43,7 +43,7 @@ class Remedy(NamedTuple):
     mends: Mended
     kind: str | None
     summary: str
-    apply: Callable[[Situation, str], Values]
+    apply: Callable[[RunUnderRepair, str], Values]
 
 
 class Proposal(NamedTuple):
@@ -54,7 +54,7 @@ class Proposal(NamedTuple):
         mends: what it works on.
         summary: one line for people.
         node: the written node that it changes; None: it works on the output.
-        pipeline: None where it cannot be had.
+        pipeline: none where it cannot be had.
         missing: why it cannot be had.
     """
 
@@ -66,7 +66,7 @@ class Proposal(NamedTuple):
     missing: str = ""
 
 
-def propose(situation: Situation) -> list[Proposal]:
+def propose(situation: RunUnderRepair) -> list[Proposal]:
     """Return every remedy, with its pipeline where it can be had for this run.
 
     Of several nodes that it can change, each is a remedy of its own.
@@ -84,7 +84,7 @@ def format_pipeline(pipeline: Pipeline) -> str:
     return format_yaml(json.loads(json.dumps(values)))
 
 
-def _propose_for_nodes(name: str, remedy: Remedy, situation: Situation) -> list[Proposal]:
+def _propose_for_nodes(name: str, remedy: Remedy, situation: RunUnderRepair) -> list[Proposal]:
     texts = situation.texts_of(remedy.mends)
     if remedy.kind is None:
         return [_propose(name, remedy, None, situation)]
@@ -101,7 +101,7 @@ def _propose_for_nodes(name: str, remedy: Remedy, situation: Situation) -> list[
     return [proposal._replace(remedy=f"{name}: {proposal.node}") for proposal in proposals]
 
 
-def _propose(name: str, remedy: Remedy, node: str | None, situation: Situation) -> Proposal:
+def _propose(name: str, remedy: Remedy, node: str | None, situation: RunUnderRepair) -> Proposal:
     try:
         values = remedy.apply(situation, node or situation.chain.output)
         pipeline = read_pipeline(values, folder=situation.pipeline.folder)
@@ -110,7 +110,7 @@ def _propose(name: str, remedy: Remedy, node: str | None, situation: Situation) 
     return Proposal(name, remedy.mends, remedy.summary, node, pipeline)
 
 
-def _larger_than(model: str, choices: Choices) -> str:
+def _larger_than(model: str, choices: ImproveOptions) -> str:
     """Return the recognizer to take instead of one."""
     if choices.recognizer is not None:
         if choices.recognizer == model:
@@ -125,15 +125,15 @@ def _larger_than(model: str, choices: Choices) -> str:
     return found
 
 
-def _model_of(situation: Situation, name: str) -> str:
+def _model_of(situation: RunUnderRepair, name: str) -> str:
     return str(situation.pipeline.definitions[name].get("model"))
 
 
-def _take_larger_recognizer(situation: Situation, name: str) -> Values:
+def _take_larger_recognizer(situation: RunUnderRepair, name: str) -> Values:
     return situation.change(name, model=_larger_than(_model_of(situation, name), situation.choices))
 
 
-def _search_wider(situation: Situation, name: str) -> Values:
+def _search_wider(situation: RunUnderRepair, name: str) -> Values:
     settings: Any = situation.pipeline.nodes[situation.pipeline.aliases.get(name, name)].settings
     beam = settings.beam_size
     if beam >= BEAM:
@@ -141,7 +141,7 @@ def _search_wider(situation: Situation, name: str) -> Values:
     return situation.change(name, beam_size=BEAM)
 
 
-def _recognize_doubtful_again(situation: Situation, name: str) -> Values:
+def _recognize_doubtful_again(situation: RunUnderRepair, name: str) -> Values:
     larger = _larger_than(_model_of(situation, name), situation.choices)
     values = values_of(situation.pipeline)
     route, second, select = f"{name}-doubt", f"{name}-again", f"{name}-chosen"
@@ -154,13 +154,13 @@ def _recognize_doubtful_again(situation: Situation, name: str) -> Values:
     return values
 
 
-def _add_terms(situation: Situation, name: str) -> Values:
+def _add_terms(situation: RunUnderRepair, name: str) -> Values:
     if situation.choices.terms is None:
         raise ConfigError("expected terms: FILE, the names and words that these data are about, found none")
     return situation.change(name, terms=situation.choices.terms)
 
 
-def _refine_translation(situation: Situation, _name: str) -> Values:
+def _refine_translation(situation: RunUnderRepair, _name: str) -> Values:
     values = values_of(situation.pipeline)
     output = values["outputs"]["translation"]
     models = {"model": situation.choices.refiner, "gate_model": situation.choices.gate_model}
@@ -173,7 +173,7 @@ def _refine_translation(situation: Situation, _name: str) -> Values:
     return values
 
 
-def _average_translators(situation: Situation, name: str) -> Values:
+def _average_translators(situation: RunUnderRepair, name: str) -> Values:
     if not situation.choices.soup:
         raise ConfigError("expected soup: [MODEL, ...], fine-tunings of the translator's start, found none")
     recipe = {

@@ -16,7 +16,7 @@ Values = dict[str, Any]
 """A pipeline as it is written in a file."""
 
 
-class Choices(NamedTuple):
+class ImproveOptions(NamedTuple):
     """What the user chose for remedies; None or empty where it is left to Antiphon.
 
     Attributes:
@@ -36,12 +36,12 @@ class Choices(NamedTuple):
     soup: tuple[str, ...] = ()
 
 
-class Situation(NamedTuple):
+class RunUnderRepair(NamedTuple):
     """What a remedy starts from: the pipeline of a run, what can be corrected in it, and choices."""
 
     pipeline: Pipeline
     chain: Chain
-    choices: Choices
+    choices: ImproveOptions
 
     def texts_of(self, mends: Mended) -> tuple[str, ...]:
         """Return the nodes whose texts are mended."""
@@ -64,7 +64,7 @@ class Situation(NamedTuple):
                 models.add(written)
                 continue
             above = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
-            pending += [other for other in above if pipeline.sort_of(other) == "text" and other not in seen]
+            pending += [other for other in above if pipeline.type_of(other) == "text" and other not in seen]
             seen.update(above)
         return [name for name in pipeline.definitions if name in models]
 

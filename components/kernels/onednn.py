@@ -18,7 +18,7 @@ from components.compute.layers.kernels import (
     Activation,
     Arithmetic,
     CrossAttention,
-    Product,
+    PackedMatmul,
 )
 from components.kernels import huge_pages
 
@@ -132,7 +132,7 @@ class OneDnnKernels:
         arithmetic: Arithmetic = "float32",
         activation: Activation = "none",
         gated: bool = False,
-    ) -> Product:
+    ) -> PackedMatmul:
         """See :meth:`.Kernels.pack`."""
         weight, bias = weight.detach(), None if bias is None else bias.detach()
         kind = IntegerProduct if arithmetic == "int8" else FloatProduct

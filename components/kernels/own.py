@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.compute.layers.kernels import Activation, Arithmetic, CrossAttention, Product
+from components.compute.layers.kernels import Activation, Arithmetic, CrossAttention, PackedMatmul
 from components.kernels import packed_product
 from components.kernels.cross_attention import native_attention
 from components.kernels.exponentials import exponentiate
@@ -27,7 +27,7 @@ class OwnKernels(OneDnnKernels):
         arithmetic: Arithmetic = "float32",
         activation: Activation = "none",
         gated: bool = False,
-    ) -> Product:
+    ) -> PackedMatmul:
         """See :meth:`.Kernels.pack`."""
         if not packed_product.supports(arithmetic):
             return super().pack(weight, bias, arithmetic, activation, gated)

@@ -25,7 +25,7 @@ _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
 
 def supports(arithmetic: str) -> bool:
-    """Whether the kernels for ``arithmetic`` run on this processor with this build of torch.
+    """Return whether the kernels for ``arithmetic`` run on this processor with this build of torch.
 
     On processors with matrix units (AMX) the answer is no, because oneDNN uses them and is faster.
     """
@@ -94,7 +94,7 @@ class PackedProduct:
         return self
 
     def _units_of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The rows in the arithmetic's units, and for int8 their scales."""
+        """Return the rows in the arithmetic's units, and for int8 their scales."""
         if self.arithmetic == "float32":
             rows = rows.float().contiguous()
             return rows, rows
@@ -112,7 +112,7 @@ class PackedProduct:
 
 @cache
 def kernel(arithmetic: str, activation: str, gated: bool) -> ParallelCode:
-    """The compiled product; its first use in a process takes a tenth to a quarter of a second."""
+    """Return the compiled product; its first use in a process takes a tenth to a quarter of a second."""
     return ParallelCode(build_product(arithmetic, activation, gated))
 
 

@@ -38,7 +38,7 @@ SelectionKind = Literal["all", "largest", "band", "bits"]
 
 
 def fuses(dtype: torch.dtype, models: int) -> bool:
-    """Whether deltas of so many models in this type can be merged in one pass on this machine."""
+    """Return whether deltas of so many models in this type can be merged in one pass on this machine."""
     return dtype in _DTYPES and 0 < models <= MAX_MODELS and supports_native()
 
 
@@ -46,8 +46,8 @@ class Threshold(NamedTuple):
     """The elements of largest magnitude: all above a pattern of bits, and the first that are equal to it.
 
     Attributes:
-        pattern: The bits of the smallest magnitude, as an integer.
-        stop: Elements before this index are selected where they are equal, from it on only above.
+        pattern: the bits of the smallest magnitude, as an integer.
+        stop: elements before this index are selected where they are equal, from it on only above.
     """
 
     pattern: int
@@ -58,11 +58,11 @@ class Selection(NamedTuple):
     """What is kept of a piece of a delta.
 
     Attributes:
-        low: Magnitudes from here on are kept.
-        high: Magnitudes from here on are not.
-        bits: One bit an element, the lowest of a byte first, an even number of bytes; where it is 1, the
+        low: magnitudes from here on are kept.
+        high: magnitudes from here on are not.
+        bits: one bit an element, the lowest of a byte first, an even number of bytes; where it is 1, the
             element is kept. None where magnitudes decide.
-        scale: What the delta is multiplied by.
+        scale: what the delta is multiplied by.
     """
 
     low: Threshold = Threshold(0, NOTHING)
@@ -78,16 +78,16 @@ class Delta(NamedTuple):
     base: Tensor
 
     def computed(self) -> Tensor:
-        """The difference."""
+        """Return the difference."""
         return self.model - self.base
 
     def count_magnitudes(self, counts: Tensor, shift: int, prefix: int) -> None:
         """Count the 16 bits above ``shift`` of the magnitudes whose bits above those are ``prefix``.
 
         Args:
-            counts: Is added to: :func:`empty_counts`.
+            counts: is added to: :func:`empty_counts`.
             shift: 0 or 16.
-            prefix: The bits above.
+            prefix: the bits above.
         """
         threads = min(_threads(self.base), counts.shape[0])
         code = _compile_counter(_DTYPES[self.base.dtype])
@@ -108,13 +108,13 @@ class Sum(NamedTuple):
     """How selected deltas are added up.
 
     Attributes:
-        weights: Of the models, rounded to the tensors' type.
-        kind: How deltas are selected.
-        scaled: Whether selections have scales.
-        elects_sign: Whether only those of the elected sign are added.
-        divisor: What the sum is divided by; None for nothing. With elected signs it is the agreeing weights,
+        weights: of the models, rounded to the tensors' type.
+        kind: how deltas are selected.
+        scaled: whether selections have scales.
+        elects_sign: whether only those of the elected sign are added.
+        divisor: what the sum is divided by; None for nothing. With elected signs it is the agreeing weights,
             whatever is given.
-        factor: What the sum is multiplied by before the base is added.
+        factor: what the sum is multiplied by before the base is added.
     """
 
     weights: Sequence[float]
@@ -129,10 +129,10 @@ def merge_deltas(base: Tensor, models: Sequence[Tensor], selections: Sequence[Se
     """Add the selected deltas of models to their base.
 
     Args:
-        base: A piece of the base.
-        models: The same piece of every model; the first is overwritten.
-        selections: What is kept of each delta.
-        how: How they are added up.
+        base: a piece of the base.
+        models: the same piece of every model; the first is overwritten.
+        selections: what is kept of each delta.
+        how: how they are added up.
 
     Returns:
         The merged piece, in the memory of the first model's.
@@ -152,9 +152,9 @@ def weighted_sum(models: Sequence[Tensor], weights: Sequence[float], divisor: fl
     """Add up models in float32 and round once.
 
     Args:
-        models: The same flat piece of every model; the first is overwritten.
-        weights: A factor for each.
-        divisor: What the sum is divided by; None for nothing.
+        models: the same flat piece of every model; the first is overwritten.
+        weights: a factor for each.
+        divisor: what the sum is divided by; None for nothing.
 
     Returns:
         The sum, in the memory of the first model's piece.
@@ -169,7 +169,7 @@ def weighted_sum(models: Sequence[Tensor], weights: Sequence[float], divisor: fl
 
 
 def empty_counts() -> Tensor:
-    """A histogram without counts for each thread, (threads, BINS + 1); the last bin is of no use."""
+    """Return a histogram without counts for each thread, (threads, BINS + 1); the last bin is of no use."""
     return torch.zeros((torch.get_num_threads(), BINS + 1), dtype=torch.int64)
 
 
@@ -184,7 +184,7 @@ def _threads(piece: Tensor, models: int = 1) -> int:
 
 
 def _bits_of(value: float) -> int:
-    """The bits of the nearest float32."""
+    """Return the bits of the nearest float32."""
     return int(struct.unpack("<I", struct.pack("<f", value))[0])
 
 

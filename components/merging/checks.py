@@ -38,9 +38,9 @@ class Diagnosis(NamedTuple):
     """All results of the checks.
 
     Attributes:
-        findings: In the order of the checks.
-        similarities: Of each model's weights to those of the first; without models that share no matrices.
-        tensors: How many tensors the output would have; 0 where a model is refused.
+        findings: in the order of the checks.
+        similarities: of each model's weights to those of the first; without models that share no matrices.
+        tensors: how many tensors the output would have; 0 where a model is refused.
     """
 
     findings: tuple[Finding, ...]
@@ -67,9 +67,9 @@ def examine(
     Every weight is read once.
 
     Args:
-        recipe: What shall be merged.
-        folders: Its models by name.
-        checkpoints: The same models as they were resolved.
+        recipe: what shall be merged.
+        folders: its models by name.
+        checkpoints: the same models as they were resolved.
 
     Raises:
         MergeError: The recipe's method or parameters are wrong.
@@ -104,9 +104,9 @@ def examine_recipe(
     Of a recipe of several stages those are checked whose models exist; the merge checks the others.
 
     Args:
-        recipe: What shall be merged.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        references: See :func:`~components.merging.io.input_models.open_models`.
+        recipe: what shall be merged.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: see :func:`~components.merging.io.input_models.open_models`.
 
     Raises:
         ConfigError: Adapters cannot be merged, as PEFT is not installed.

@@ -59,7 +59,7 @@ class MergeConfig(BaseModel):
 
 
 def is_text(recipe: str) -> bool:
-    """Whether the setting holds the text of a recipe rather than the path of its file."""
+    """Return whether the setting holds the text of a recipe rather than the path of its file."""
     return "\n" in recipe.strip()
 
 

@@ -49,12 +49,12 @@ class MergeOptions(NamedTuple):
     """What a merge needs to know beside its recipe.
 
     Attributes:
-        seed: Of the methods that draw random numbers.
-        shard_bytes: Largest size of a file of weights.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        references: See :func:`~components.merging.io.input_models.open_models`.
-        data: What methods that measure the models measure them on.
-        device: Where methods on task vectors or singular vectors compute: cpu, cuda, cuda:N or auto. All
+        seed: of the methods that draw random numbers.
+        shard_bytes: largest size of a file of weights.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: see :func:`~components.merging.io.input_models.open_models`.
+        data: what methods that measure the models measure them on.
+        device: where methods on task vectors or singular vectors compute: cpu, cuda, cuda:N or auto. All
             others compute on the CPU: reading the weights takes them longer.
     """
 
@@ -79,10 +79,10 @@ def merge(
     recipe of several stages each is checked before it is merged, as its models exist only then.
 
     Args:
-        recipe: Which models, and how.
-        out: The new folder; an empty one is replaced.
-        options: None for the defaults.
-        on_progress: Called with a line of text before each tensor.
+        recipe: which models, and how.
+        out: the new folder; an empty one is replaced.
+        options: none for the defaults.
+        on_progress: called with a line of text before each tensor.
 
     Raises:
         MergeError: The method does not take these models, or ``out`` holds files.

@@ -18,11 +18,11 @@ class OutputTensor(NamedTuple):
     """A tensor of the output and what it is merged from.
 
     Attributes:
-        name: Its name in the output.
-        inputs: Each input of the slice with its name for the tensor, in the recipe's order.
-        output_slice: The slice of the recipe that the tensor belongs to.
-        module: The module of that slice.
-        depth: Where its layer stands in its slice, 0 first to 1 last; for gradients.
+        name: its name in the output.
+        inputs: each input of the slice with its name for the tensor, in the recipe's order.
+        output_slice: the slice of the recipe that the tensor belongs to.
+        module: the module of that slice.
+        depth: where its layer stands in its slice, 0 first to 1 last; for gradients.
     """
 
     name: str
@@ -85,7 +85,7 @@ def _module_of(recipe: Recipe, name: str) -> OutputModule:
 
 
 def _inputs_of(output_slice: OutputSlice, recipe: Recipe) -> tuple[InputSlice, ...]:
-    """The slice's inputs; to whole models the base is added, as in mergekit."""
+    """Return the slice's inputs; to whole models the base is added, as in mergekit."""
     inputs, base = output_slice.inputs, output_slice.base_model or recipe.base_model
     whole_models = all(source.layers is None for source in inputs)
     if whole_models and base is not None and all(source.model != base for source in inputs):
@@ -96,7 +96,7 @@ def _inputs_of(output_slice: OutputSlice, recipe: Recipe) -> tuple[InputSlice, .
 def _describe_shared_tensor(
     name: str, output_slice: OutputSlice, module: OutputModule, recipe: Recipe
 ) -> OutputTensor:
-    """A tensor outside of the layers: a gradient's first value holds for it, behind the layers too.
+    """Return a tensor outside of the layers: a gradient's first value holds for it, behind the layers too.
 
     mergekit 0.1.5 does the same.
     """
@@ -112,7 +112,7 @@ def _layer_tensors(
     recipe: Recipe,
     folders: Folders,
 ) -> Iterator[OutputTensor]:
-    """The tensors of one slice, whose layers are numbered from ``first_layer`` in the output."""
+    """Yield the tensors of one slice, whose layers are numbered from ``first_layer`` in the output."""
     inputs, where = _inputs_of(output_slice, recipe), output_slice.where
     ranges = [_layer_range(source, stack, folders[source.model], where) for source in inputs]
     lengths = {stop - start for start, stop in ranges}

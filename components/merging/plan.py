@@ -25,10 +25,10 @@ def plan_merge(
     """Plan every tensor of the output, in the order of the first model; no weights are read.
 
     Args:
-        recipe: What to merge, and how.
-        folders: Its models by name.
-        alignment: The output's vocabulary; None to leave the models' embeddings as they are.
-        seed: Of the methods that draw random numbers.
+        recipe: what to merge, and how.
+        folders: its models by name.
+        alignment: the output's vocabulary; None to leave the models' embeddings as they are.
+        seed: of the methods that draw random numbers.
 
     Raises:
         MergeError: A tensor is missing, would be lost or has another shape, a parameter has no value, or the
@@ -132,7 +132,7 @@ def _open_tensor(
 
 
 def _find_tensor(folder: ModelFolder, name: str) -> LazyTensor | None:
-    """The tensor of this name, or the one that it is tied to; None without either."""
+    """Return the tensor of this name, or the one that it is tied to; None without either."""
     stored = find_stored_name(name, folder.tensors)
     return None if stored is None else LazyTensor(folder, folder.tensors[stored])
 

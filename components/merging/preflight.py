@@ -13,9 +13,9 @@ def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None
     """Refuse what can be refused without fetching a model.
 
     Args:
-        recipe: The recipe to check.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        sets: What the models are measured on; None where that is not known yet.
+        recipe: the recipe to check.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        sets: what the models are measured on; None where that is not known yet.
 
     Raises:
         MergeError: The method does not exist, a parameter or its value is wrong, or the method and the data

@@ -22,11 +22,11 @@ ScoreFunction = Callable[[str], float]
 
 
 def average_recipe(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
-    """The recipe of a weighted mean of models.
+    """Return the recipe of a weighted mean of models.
 
     Args:
-        weights: Each model's weight, by its reference or folder.
-        normalize: Whether the sum is divided by the sum of the weights.
+        weights: each model's weight, by its reference or folder.
+        normalize: whether the sum is divided by the sum of the weights.
 
     Raises:
         MergeError: There is no model, or a weight is not finite.
@@ -42,18 +42,18 @@ def average_recipe(weights: Mapping[str, float], *, normalize: bool = True) -> R
 
 
 def uniform_soup(models: Sequence[str]) -> Recipe:
-    """The recipe of the plain mean of models. Raises MergeError where one is named twice."""
+    """Return the recipe of the plain mean of models. Raises MergeError where one is named twice."""
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
     return average_recipe(dict.fromkeys(models, 1.0))
 
 
 def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
-    """The recipe of the plain mean of the last checkpoints of a run.
+    """Return the recipe of the plain mean of the last checkpoints of a run.
 
     Args:
-        checkpoints: References or folders, oldest first.
-        count: How many of the last are averaged.
+        checkpoints: references or folders, oldest first.
+        count: how many of the last are averaged.
 
     Raises:
         MergeError: There are not so many.
@@ -64,11 +64,11 @@ def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
 
 
 def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
-    """The recipe of the mean with weights 1, decay, decay² ... from the last checkpoint back.
+    """Return the recipe of the mean with weights 1, decay, decay² ... from the last checkpoint back.
 
     Args:
-        checkpoints: References or folders, oldest first.
-        decay: Above 0 and at most 1.
+        checkpoints: references or folders, oldest first.
+        decay: above 0 and at most 1.
 
     Raises:
         MergeError: The decay is out of range.
@@ -90,10 +90,10 @@ class Soup(NamedTuple):
     """A greedy soup.
 
     Attributes:
-        ingredients: The models that it is the mean of, in the order in which they were added.
-        score: Its development score.
-        folder: Where it lies; None where the only ingredient is a model as it was.
-        trials: Every trial, in order.
+        ingredients: the models that it is the mean of, in the order in which they were added.
+        score: its development score.
+        folder: where it lies; None where the only ingredient is a model as it was.
+        trials: every trial, in order.
     """
 
     ingredients: tuple[str, ...]
@@ -108,10 +108,10 @@ def greedy_soup(
     """Add models to a mean from the best to the worst; each stays unless the mean's score falls.
 
     Args:
-        models: References or folders; of equally good ones the first is added first.
-        score: Scores a model on development data.
-        work: Trials are written to ``work/soup-N``.
-        options: Of each merge.
+        models: references or folders; of equally good ones the first is added first.
+        score: scores a model on development data.
+        work: trials are written to ``work/soup-N``.
+        options: of each merge.
 
     Raises:
         MergeError: A model is named twice, or models cannot be averaged.

@@ -18,14 +18,14 @@ class TaskVector(NamedTuple):
     """A sum of models with coefficients.
 
     Attributes:
-        terms: Coefficients by the models' references or folders, none of them 0.
+        terms: coefficients by the models' references or folders, none of them 0.
     """
 
     terms: Mapping[str, float]
 
     @classmethod
     def of(cls, base: str, tuned: str) -> TaskVector:
-        """What fine-tuning added to ``base``: ``tuned - base``."""
+        """Return what fine-tuning added to ``base``: ``tuned - base``."""
         return cls({tuned: 1.0}).plus(cls({base: 1.0}), -1.0)
 
     def plus(self, other: TaskVector, scale: float = 1.0) -> TaskVector:
@@ -39,7 +39,7 @@ class TaskVector(NamedTuple):
         return TaskVector({}).plus(self, scale)
 
     def apply_to(self, model: str) -> Recipe:
-        """The recipe of ``model`` + this vector.
+        """Return the recipe of ``model`` + this vector.
 
         The model need not be the one that the vector was taken from.
 
@@ -72,8 +72,8 @@ def search_scale(scales: Sequence[float], score: Callable[[float], float]) -> Sc
     """Find the scale with the highest development score; of equally good ones the first.
 
     Args:
-        scales: The scales to try.
-        score: Makes the model of a scale and scores it on development data.
+        scales: the scales to try.
+        score: makes the model of a scale and scores it on development data.
 
     Raises:
         MergeError: There are no scales.

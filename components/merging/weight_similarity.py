@@ -28,9 +28,9 @@ class LayerSimilarity(NamedTuple):
     """Similarity of one layer of two models.
 
     Attributes:
-        layer: Its name.
-        cosine: Of the layer's weights, from -1 to 1.
-        unrelated_bound: What unrelated initializations give at most (3 standard deviations).
+        layer: its name.
+        cosine: of the layer's weights, from -1 to 1.
+        unrelated_bound: what unrelated initializations give at most (3 standard deviations).
     """
 
     layer: str
@@ -42,10 +42,10 @@ class WeightSimilarity(NamedTuple):
     """How similar a model's weights are to those of a reference.
 
     Attributes:
-        model: The model's name.
-        reference: The reference's name.
-        median: Median cosine over the matrices.
-        layers: By layer, in the order of the files.
+        model: the model's name.
+        reference: the reference's name.
+        median: median cosine over the matrices.
+        layers: by layer, in the order of the files.
     """
 
     model: str

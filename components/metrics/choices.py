@@ -66,7 +66,7 @@ class MetricChoice:
         return name
 
     def _is_of_model(self, name: str) -> bool:
-        """Whether ``name`` is ``NAME:MODEL``; ValueError where it should be and is not."""
+        """Return whether ``name`` is ``NAME:MODEL``; ValueError where it should be and is not."""
         from components.metrics.table import METRICS, get_model_metric  # noqa: PLC0415 - as above
 
         base, model = split_metric(name)

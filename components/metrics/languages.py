@@ -13,7 +13,7 @@ Language = str | Mapping[str, str]
 
 
 def assign_languages(ids: Sequence[str], language: Language) -> tuple[str, ...]:
-    """The language of each of ``ids`` (NFC).
+    """Return the language of each of ``ids`` (NFC).
 
     Raises:
         DataError: an utterance has no language.
@@ -38,7 +38,7 @@ def group_by_language(languages: Sequence[str]) -> dict[str, list[int]]:
 
 
 def transcript_metric(languages: Iterable[str]) -> str:
-    """The error rate of transcripts: ``wer``; ``cer`` where no language has spaces between words."""
+    """Return the error rate of transcripts: ``wer``; ``cer`` where no language has spaces between words."""
     return "cer" if all(map(without_spaces, languages)) else "wer"
 
 

@@ -51,7 +51,7 @@ class Segments:
         return group_by_language(self.languages)
 
     def subset(self, positions: Sequence[int]) -> Segments:
-        """The utterances at ``positions``, in this order."""
+        """Return the utterances at ``positions``, in this order."""
         return Segments(
             ids=tuple(self.ids[position] for position in positions),
             hypotheses=tuple(self.hypotheses[position] for position in positions),
@@ -121,7 +121,7 @@ class CorpusScore(ABC):
         """Scores (...) of sums (..., k) of statistics."""
 
     def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
-        """The 95% interval of the score of ``rows`` (n, k); None of too few.
+        """Return the 95% interval of the score of ``rows`` (n, k); None of too few.
 
         Args:
             rows: statistics.
@@ -157,7 +157,7 @@ class Metric(CorpusScore):
         """The protocol in a line: how text becomes counts, with versions of the libraries that count."""
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances that can be scored: those that have all that the metric needs."""
+        """Return the utterances that can be scored: those that have all that the metric needs."""
         return segments.subset([n for n in range(len(segments)) if self._has_needs(segments, n)])
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
@@ -173,7 +173,7 @@ class Metric(CorpusScore):
         return None
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """The protocol of a reported score with its interval.
+        """Return the protocol of a reported score with its interval.
 
         Args:
             segments: all utterances, those that :meth:`select` leaves out among them.

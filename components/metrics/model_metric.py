@@ -91,7 +91,7 @@ class ModelMetric(Metric):
 
     @abstractmethod
     def open(self, reference: str, store: str | None, device: str) -> ModelMetric:
-        """The metric with its model, which is loaded at the first score.
+        """Return the metric with its model, which is loaded at the first score.
 
         Args:
             reference: of the model.
@@ -103,7 +103,7 @@ class ModelMetric(Metric):
         """
 
     def bind(self, scorer: SentenceScorer, model: str) -> ModelMetric:
-        """The metric with its model, which ``model`` describes in a line."""
+        """Return the metric with its model, which ``model`` describes in a line."""
         return replace(self, scorer=scorer, model=model)
 
     def score(self, sums: FloatArray) -> FloatArray:
@@ -116,11 +116,11 @@ class ModelMetric(Metric):
         return np.stack([np.asarray(values, np.float64), np.ones(len(values))], 1)
 
     def score_samples(self, segments: Segments) -> list[SentenceScore]:
-        """The model's own scores, with the errors that it marks."""
+        """Return the model's own scores, with the errors that it marks."""
         return self.bound_scorer.score(self.samples(segments))
 
     def samples(self, segments: Segments) -> list[Sample]:
-        """What the model reads of each utterance, and nothing else."""
+        """Return what the model reads of each utterance, and nothing else."""
         n = len(segments)
         sources = segments.sources if "source" in self.needs and segments.sources else ("",) * n
         references = [tuple(text for text in texts if text.strip()) for texts in segments.references]
@@ -128,7 +128,7 @@ class ModelMetric(Metric):
         return [Sample(*row) for row in zip(segments.hypotheses, sources, read, strict=True)]
 
     def signature(self, segments: Segments) -> str:
-        """The model and how it scores."""
+        """Return the model and how it scores."""
         del segments
         return f"{self.name}|{self.model}"
 
@@ -141,7 +141,7 @@ class ModelMetric(Metric):
 
 
 def missing_model(name: str, example: str) -> ConfigError:
-    """The error of a metric without its model."""
+    """Return the error of a metric without its model."""
     return ConfigError(
         f"metric {name}: expected the model that computes it, found none; name it behind a colon: {example}"
     )

@@ -36,7 +36,7 @@ NORMALIZER_DESCRIPTION = (
 
 @lru_cache(maxsize=256)
 def normalizer_for(language: str, name: str = BY_LANGUAGE) -> Normalizer:
-    """The normalizer of a language's transcripts.
+    """Return the normalizer of a language's transcripts.
 
     Args:
         language: its code.
@@ -74,7 +74,7 @@ def check_normalizer(name: str) -> str:
 
 
 def libraries_of_normalizer(name: str) -> tuple[str, ...]:
-    """The distributions whose versions decide what a normalizer counts, beside openai-whisper."""
+    """Return the distributions whose versions decide what a normalizer counts, beside openai-whisper."""
     return ("kaldialign", "num2words") if name == OPEN_ASR else ()
 
 

@@ -66,7 +66,7 @@ def align_by_id(
 
 
 def normalize_ids(items: Mapping[str, Value], what: str) -> dict[str, Value]:
-    """The mapping under NFC ids; two ids that become one are refused."""
+    """Return the mapping under NFC ids; two ids that become one are refused."""
     if not isinstance(items, Mapping):
         raise DataError(f"expected {what} as a mapping from id to text, found {type(items).__name__}")
     result = {nfc(key): value for key, value in items.items()}

@@ -39,7 +39,7 @@ class ExternalScores:
         higher_is_better: its direction.
         values: by system and utterance.
         annotators: how many are named.
-        agreement: Krippendorff's alpha of those who judged the same output; None where nobody did.
+        agreement: krippendorff's alpha of those who judged the same output; None where nobody did.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ExternalScores:
     agreement: float | None = None
 
     def rename_systems(self, labels: Mapping[str, str]) -> ExternalScores:
-        """The scores with other names for some systems, where these have none of their own.
+        """Return the scores with other names for some systems, where these have none of their own.
 
         Args:
             labels: name of a run -> how the comparison calls it.
@@ -131,7 +131,7 @@ def _gather(name: str, rows: list[_Row], scores: ScoresFile) -> ExternalScores:
 
 
 def _read_rows(path: Path) -> Iterator[_Row]:
-    """The rows of a file that have a value.
+    """Yield the rows of a file that have a value.
 
     Raises:
         ConfigError: a line per kind of fault.

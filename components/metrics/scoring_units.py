@@ -35,16 +35,16 @@ class ScoringUnits:
     """The units of one kind of output of a data set.
 
     Args:
-        utterances: Of the data set; those without a reference of this kind are not scored.
-        output: Which text is scored.
-        language: Of the outputs, of all or of each utterance.
-        blocks: Whether long recordings without reference segments are cut into blocks.
-        with_references: Whether units without a reference are left out; quality estimation needs none.
+        utterances: of the data set; those without a reference of this kind are not scored.
+        output: which text is scored.
+        language: of the outputs, of all or of each utterance.
+        blocks: whether long recordings without reference segments are cut into blocks.
+        with_references: whether units without a reference are left out; quality estimation needs none.
 
     Attributes:
-        utterances: The units, as utterances with their own references.
-        languages: Unit id -> language of the output.
-        references: Unit id -> reference texts.
+        utterances: the units, as utterances with their own references.
+        languages: unit id -> language of the output.
+        references: unit id -> reference texts.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class ScoringUnits:
         """Outputs by utterance id beside their references; None where no output has one.
 
         Args:
-            texts: Utterance id -> output.
-            n_total: Utterances of the data set.
-            turns: Utterance id -> turns of the output, where it has speakers.
+            texts: utterance id -> output.
+            n_total: utterances of the data set.
+            turns: utterance id -> turns of the output, where it has speakers.
         """
         outputs = self.split(texts)
         if not outputs:
@@ -130,7 +130,7 @@ class ScoringUnits:
         return replace(segments, recordings=self._with_turns(texts, turns or {}))
 
     def _with_turns(self, texts: Mapping[str, str], turns: Mapping[str, Turns]) -> Segments | None:
-        """The recordings with speakers on both sides; None where there are none."""
+        """Return the recordings with speakers on both sides; None where there are none."""
         ids = tuple(key for key, own in self._turns.items() if own and key in texts and turns.get(key))
         if not ids:
             return None
@@ -143,12 +143,12 @@ class ScoringUnits:
         )
 
     def measure(self, metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
-        """The signed statistics of ``segments``, from :meth:`align`; None where nothing can be scored.
+        """Return the signed statistics of ``segments``, from :meth:`align`; None where nothing can be scored.
 
         Args:
-            metric: Of this kind of output.
-            segments: Outputs beside their references.
-            n_total: Utterances of the data set.
+            metric: of this kind of output.
+            segments: outputs beside their references.
+            n_total: utterances of the data set.
         """
         if metric.of_recordings:
             return measure(metric, segments, n_total)
@@ -159,9 +159,9 @@ class ScoringUnits:
         """Metric name -> signed score of ``segments``; metrics with nothing to score are left out.
 
         Args:
-            metrics: Of this kind of output.
-            segments: Outputs beside their references, from :meth:`align`.
-            n_total: Utterances of the data set.
+            metrics: of this kind of output.
+            segments: outputs beside their references, from :meth:`align`.
+            n_total: utterances of the data set.
         """
         scores = {}
         for metric in metrics:
@@ -172,7 +172,7 @@ class ScoringUnits:
         return scores
 
     def ids_of(self, utterance_ids: Iterable[str]) -> list[str]:
-        """The ids of the units of utterances, in order."""
+        """Return the ids of the units of utterances, in order."""
         ids: list[str] = []
         for key in utterance_ids:
             units = self._segments.get(key)
@@ -180,11 +180,11 @@ class ScoringUnits:
         return ids
 
     def count(self, n_utterances: int) -> int:
-        """The number of units of a data set of so many utterances."""
+        """Return the number of units of a data set of so many utterances."""
         return n_utterances + self._n_added
 
     def sign(self, signature: str) -> str:
-        """The protocol of a score over these units."""
+        """Return the protocol of a score over these units."""
         return f"{signature}|unit:{'+'.join(self._units)}|{PROTOCOL}" if self._units else signature
 
 
@@ -236,7 +236,7 @@ def _stretch(audio: Audio, start: float, end: float) -> Audio:
 
 
 def _references(unit: Utterance, output: Output) -> tuple[str, ...] | None:
-    """The references of a unit; None where it has none."""
+    """Return the references of a unit; None where it has none."""
     if output == "translation":
         return unit.references or None
     return None if unit.audio is None or unit.transcript is None else (unit.transcript,)

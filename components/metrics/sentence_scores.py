@@ -40,12 +40,12 @@ def name_stage(node: str, metric: str) -> str:
 
 
 def digest_sample(sample: Sample) -> str:
-    """The digest of what a model reads of a sentence."""
+    """Return the digest of what a model reads of a sentence."""
     return digest_of([sample.hypothesis, sample.source, list(sample.references)])
 
 
 def read_scores(folder: Path) -> Iterator[StoredScore]:
-    """The scores in a stage's folder, in order."""
+    """Yield the scores in a stage's folder, in order."""
     with (folder / SCORES).open("rb") as file:
         yield from map(StoredScore.model_validate_json, file)
 

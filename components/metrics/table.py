@@ -58,12 +58,12 @@ METRICS: MutableMapping[str, Metric] = _AllMetrics()
 
 
 def sort_metrics(names: Iterable[str]) -> list[str]:
-    """The names that are metrics', in the order in which scores are listed."""
+    """Return the names that are metrics', in the order in which scores are listed."""
     return sorted((name for name in names if name in METRICS), key=lambda name: (METRICS[name].rank, name))
 
 
 def get_metric(name: str, normalizer: str = BY_LANGUAGE) -> Metric:
-    """The row of a metric, counting transcripts under a normalizer.
+    """Return the row of a metric, counting transcripts under a normalizer.
 
     Raises:
         ConfigError: there is none of that name, or a model computes it.
@@ -78,14 +78,14 @@ def get_metric(name: str, normalizer: str = BY_LANGUAGE) -> Metric:
 
 
 def under_normalizer(metric: Metric, normalizer: str) -> Metric:
-    """The same metric under another normalizer; one that normalizes nothing as it is."""
+    """Return the same metric under another normalizer; one that normalizes nothing as it is."""
     if not is_dataclass(metric) or "normalizer" not in {field.name for field in fields(metric)}:
         return metric
     return replace(metric, normalizer=normalizer)
 
 
 def get_model_metric(text: str) -> ModelMetric:
-    """The row that ``NAME:MODEL`` names.
+    """Return the row that ``NAME:MODEL`` names.
 
     Raises:
         ConfigError: there is none of that name, no model computes it, or the model's name is missing.
@@ -106,7 +106,7 @@ def get_model_metric(text: str) -> ModelMetric:
 
 
 def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Metric:
-    """The metric of ``NAME`` or ``NAME:MODEL``, with its model loaded at the first score.
+    """Return the metric of ``NAME`` or ``NAME:MODEL``, with its model loaded at the first score.
 
     Args:
         text: as a user writes it.
@@ -122,7 +122,7 @@ def bind_metric(text: str, store: str | None = None, device: str = "auto") -> Me
 
 
 def metrics_of(output: Output, normalizer: str = BY_LANGUAGE) -> dict[str, Metric]:
-    """The metrics of transcripts or of translations without a model or terms, under a normalizer."""
+    """Return the metrics of transcripts or of translations without a model or terms, under a normalizer."""
     return {
         name: under_normalizer(COUNTED[name], normalizer)
         for name in sort_metrics(COUNTED)
@@ -139,7 +139,7 @@ def term_metrics(terms: Sequence[str], output: Output, normalizer: str = BY_LANG
 
 
 def label_of(name: str) -> str:
-    """A metric's name as the field writes it; a name that is no metric's as it is."""
+    """Return a metric's name as the field writes it; a name that is no metric's as it is."""
     return METRICS[name].label if name in METRICS else name
 
 
@@ -148,7 +148,7 @@ MAIN_METRICS = ("wer", "cer", "bleu", "chrf")
 
 
 def main_metrics(names: Collection[str]) -> list[str]:
-    """The first metric of transcripts and the first of translations among some names."""
+    """Return the first metric of transcripts and the first of translations among some names."""
     first: dict[str, str] = {}
     for name in MAIN_METRICS:
         if name in names:

@@ -43,10 +43,10 @@ def resolve(
     """Find the files of a model and verify them; they are fetched first where they are not here yet.
 
     Args:
-        reference: Names the model; see :mod:`components.models`.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for ``ANTIPHON_STORE``, else
+        reference: names the model; see :mod:`components.models`.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for ``ANTIPHON_STORE``, else
             ``./antiphon-store``.
-        on_progress: Called with lines of text while a model is fetched.
+        on_progress: called with lines of text while a model is fetched.
 
     Raises:
         ConfigError: It is no reference, or an extra is not installed.
@@ -79,9 +79,9 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
     the hub nor its local cache has.
 
     Args:
-        reference: As for :func:`resolve`.
-        store: As for :func:`resolve`.
-        served: Whether the caller can ask a served model; else one is refused.
+        reference: as for :func:`resolve`.
+        store: as for :func:`resolve`.
+        served: whether the caller can ask a served model; else one is refused.
 
     Raises:
         ConfigError: As :func:`resolve`.
@@ -113,8 +113,8 @@ def pin_references(references: Mapping[str, str], store: str | None) -> dict[str
     """Return ``store:RUN`` -> ``store:KEY``: the references that need not mean the same model for ever.
 
     Args:
-        references: Models by role, perhaps with adapters.
-        store: Folder or URL of the store; None for the default.
+        references: models by role, perhaps with adapters.
+        store: folder or URL of the store; None for the default.
 
     Raises:
         StoreError: There is no such run.
@@ -130,12 +130,12 @@ def pin_references(references: Mapping[str, str], store: str | None) -> dict[str
 
 
 def available_references() -> tuple[str, ...]:
-    """The references of all models that sources can list: packaged ones and openai-whisper's."""
+    """Return the references of all models that sources can list: packaged ones and openai-whisper's."""
     return tuple(reference for source in SOURCES.values() for reference in source.list_references())
 
 
 def _adapter_alone(reference: str, store: str | None) -> Path | None:
-    """The folder of a path or a stage that holds an adapter instead of a model; None of a model."""
+    """Return the folder of a path or a stage that holds an adapter instead of a model; None of a model."""
     scheme, name = split_reference(reference)
     folder: Path | None = None
     if scheme == "path":
@@ -148,7 +148,7 @@ def _adapter_alone(reference: str, store: str | None) -> Path | None:
 def _from_adapter(
     reference: str, folder: Path, store: str | None, on_progress: ProgressCallback
 ) -> Checkpoint:
-    """The model of an adapter alone: the base that its folder names, with it."""
+    """Return the model of an adapter alone: the base that its folder names, with it."""
     adapter_format = format_of_folder(folder)
     assert adapter_format is not None
     base = resolve(adapter_format.base_of(reference, folder), store, on_progress=on_progress)

@@ -17,8 +17,8 @@ def find_architecture(reference: str, store: str | None = None) -> str:
     """Return the architecture that the configuration of a model names, as ``Wav2Vec2ForCTC``.
 
     Args:
-        reference: Of a model, with or without adapters.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        reference: of a model, with or without adapters.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
 
     Returns:
         As :attr:`~components.records.Checkpoint.architecture`; empty where no configuration says it before
@@ -38,7 +38,7 @@ def find_architecture(reference: str, store: str | None = None) -> str:
 
 
 def _find_folder(reference: str, store: str | None) -> Path | None:
-    """The folder with a model's configuration; None for references that name none."""
+    """Return the folder with a model's configuration; None for references that name none."""
     scheme, name = split_reference(reference)
     if scheme == "path":
         return Path(os.path.expanduser(reference)).absolute()  # noqa: PTH111 - pathlib's raises for ~nobody

@@ -79,7 +79,7 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
 
 
 def _shards(folder: Path) -> tuple[Path, ...]:
-    """The files that a folder's index names, sorted."""
+    """Return the files that a folder's index names, sorted."""
     table = read_json(folder / INDEX).get("weight_map")
     if not isinstance(table, dict) or not table:
         raise ModelError(f"{folder / INDEX}: expected weight_map with names of files; fetch the model again")
@@ -132,7 +132,7 @@ def count_stored_parameters(folder: Path) -> int:
 
 
 def has_vocabulary(folder: Path) -> bool:
-    """Whether a folder has a tokenizer's vocabulary, one of :data:`VOCABULARIES`."""
+    """Return whether a folder has a tokenizer's vocabulary, one of :data:`VOCABULARIES`."""
     return any((folder / name).is_file() for name in VOCABULARIES)
 
 
@@ -164,7 +164,7 @@ def _refuse_values(folder: Path) -> None:
 
 
 def architecture_of(folder: Path) -> str:
-    """The model class that a folder's ``config.json`` names, as ``WhisperForConditionalGeneration``.
+    """Return the model class that a folder's ``config.json`` names, as ``WhisperForConditionalGeneration``.
 
     Without one it is the ``model_type``.
 
@@ -205,10 +205,10 @@ def checkpoint_of(
     """Check a model folder and describe it.
 
     Args:
-        folder: A transformers model folder.
-        reference: What to call the model in records and messages.
-        lineage: What it was made from.
-        reread: Whether to read large files again that did not change since their digest was computed.
+        folder: a transformers model folder.
+        reference: what to call the model in records and messages.
+        lineage: what it was made from.
+        reread: whether to read large files again that did not change since their digest was computed.
 
     Raises:
         ModelError: The folder is not complete, asks to run code, or holds impossible values.

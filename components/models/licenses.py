@@ -16,7 +16,7 @@ RESTRICTED: dict[str, str] = {
 
 
 def license_notes(references: Iterable[str]) -> list[str]:
-    """A line for each of these models whose licence restricts its use."""
+    """Return a line for each of these models whose licence restricts its use."""
     lines = {}
     for reference in references:
         name = reference.removeprefix("hub:").partition("@")[0]

@@ -24,9 +24,9 @@ def refuse_values(config: Mapping[str, object], path: Path, tensors: int) -> Non
     end (``time_step_limit``).
 
     Args:
-        config: A configuration file of a model.
-        path: That file, for messages.
-        tensors: How many tensors the model's files hold.
+        config: a configuration file of a model.
+        path: that file, for messages.
+        tensors: how many tensors the model's files hold.
 
     Raises:
         ModelError: A number is not finite, or too large.
@@ -54,9 +54,9 @@ def refuse_token_ids(vocabulary: Mapping[str, object], config: Mapping[str, obje
     The padding id -1 means none, as in the first Llama's.
 
     Args:
-        vocabulary: The configuration that says the vocabulary's size; where it says none nothing is checked.
-        config: A configuration file of the model.
-        path: That file, for messages.
+        vocabulary: the configuration that says the vocabulary's size; where it says none nothing is checked.
+        config: a configuration file of the model.
+        path: that file, for messages.
 
     Raises:
         ModelError: A token id is out of range.

@@ -19,7 +19,7 @@ NODE = "node"
 
 
 def is_scheme(name: str) -> bool:
-    """Whether references can begin with ``NAME:``."""
+    """Return whether references can begin with ``NAME:``."""
     return name == NODE or name in SOURCES
 
 
@@ -60,12 +60,12 @@ def display_reference(reference: str) -> str:
 
 
 def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...]) -> ModelError:
-    """An error that says what there is instead, and which of it was probably meant.
+    """Return an error that says what there is instead, and which of it was probably meant.
 
     Args:
-        reference: What was asked for.
-        kind: What it should have been, as "packaged model".
-        choices: Every reference of that kind.
+        reference: what was asked for.
+        kind: what it should have been, as "packaged model".
+        choices: every reference of that kind.
     """
     hint = did_you_mean(reference, choices, cutoff=0.5) or f"; there are: {', '.join(choices)}"
     return UnknownModelError(f"{display_reference(reference)}: no such {kind}{hint}")
@@ -74,12 +74,12 @@ def unknown_reference_error(reference: str, kind: str, choices: tuple[str, ...])
 def missing_path_error(
     reference: str, path: Path, list_references: Callable[[], tuple[str, ...]]
 ) -> ModelError:
-    """An error of a reference without a scheme that is no file or folder either.
+    """Return an error of a reference without a scheme that is no file or folder either.
 
     Args:
-        reference: What was asked for.
-        path: The same as a path.
-        list_references: Gives every reference that can be named, for those that are no path by their looks.
+        reference: what was asked for.
+        path: the same as a path.
+        list_references: gives every reference that can be named, for those that are no path by their looks.
     """
     shown = display_reference(reference)
     if "/" in reference or reference.startswith(("~", ".")):

@@ -60,7 +60,7 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _adapters_of(folder: Path) -> dict[str, str]:
-    """The adapters that were merged into a model of the cache; empty for other models."""
+    """Return the adapters that were merged into a model of the cache; empty for other models."""
     if not (folder / ADAPTERS).is_file():
         return {}
     rows: Any = read_json(folder / ADAPTERS)["adapters"]

@@ -27,10 +27,10 @@ def refuse_mismatch(
     """Refuse stored tensors that are not exactly those of the model.
 
     Args:
-        checkpoint: The checkpoint, for messages.
-        expected: Shape of each tensor of the model.
-        stored: Shape of each tensor of the checkpoint.
-        ignored: Names that may be stored though the model does not have them.
+        checkpoint: the checkpoint, for messages.
+        expected: shape of each tensor of the model.
+        stored: shape of each tensor of the checkpoint.
+        ignored: names that may be stored though the model does not have them.
 
     Raises:
         ModelError: A tensor is missing, has another shape, or is not the model's.
@@ -54,8 +54,8 @@ def refuse_integers(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> None
     """Refuse integers that are stored under the name of a weight: they would be cast without a word.
 
     Args:
-        checkpoint: The checkpoint.
-        state: The model's tensors by name.
+        checkpoint: the checkpoint.
+        state: the model's tensors by name.
 
     Raises:
         ModelError: There is such a tensor.
@@ -73,8 +73,8 @@ def refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
     """Refuse a model for what transformers reports of its loading.
 
     Args:
-        checkpoint: The checkpoint, for messages.
-        report: What ``from_pretrained`` returns as loading information.
+        checkpoint: the checkpoint, for messages.
+        report: what ``from_pretrained`` returns as loading information.
 
     Raises:
         ModelError: A tensor, which is named, is missing, unexpected or of another shape.
@@ -125,9 +125,9 @@ def refuse_non_finite(checkpoint: Checkpoint, tensors: Iterable[tuple[str, Tenso
     """Refuse values that are not finite.
 
     Args:
-        checkpoint: The checkpoint, for messages.
-        tensors: Names and tensors.
-        note: What the message says after "not finite".
+        checkpoint: the checkpoint, for messages.
+        tensors: names and tensors.
+        note: what the message says after "not finite".
 
     Raises:
         ModelError: A tensor, which is named, holds such values.

@@ -16,10 +16,10 @@ _WITHOUT_VOCABULARY = "ByT5"
 
 
 def missing_tokenizer_files(folder: Path) -> str:
-    """The files without which a translator's or language model's tokenizer cannot be loaded.
+    """Return the files without which a translator's or language model's tokenizer cannot be loaded.
 
     Args:
-        folder: A transformers model folder.
+        folder: a transformers model folder.
 
     Returns:
         Their names, as ``source.spm, vocab.json``; empty where none is missing, and for models whose
@@ -45,9 +45,9 @@ def refuse_foreign_vocabulary(checkpoint: Checkpoint, model: Any, tokenizer: Any
     published with a padding token that was added and is never read.
 
     Args:
-        checkpoint: The checkpoint, for messages.
-        model: Of transformers.
-        tokenizer: The model's.
+        checkpoint: the checkpoint, for messages.
+        model: of transformers.
+        tokenizer: the model's.
 
     Raises:
         ModelError: A token's id is beyond the embedding.

@@ -12,8 +12,8 @@ def resolve_weight_digests(named: Mapping[str, str], store_url: str | None) -> d
     """Resolve models by role and digest them; nothing is loaded.
 
     Args:
-        named: Model references by role, as ``model`` or ``draft``.
-        store_url: The store that ``store:KEY`` refers to.
+        named: model references by role, as ``model`` or ``draft``.
+        store_url: the store that ``store:KEY`` refers to.
 
     Returns:
         As :func:`digest_weights`.

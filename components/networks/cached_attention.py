@@ -23,7 +23,7 @@ class LayerMemory:
     speech: KeyValue | None = None
 
     def select(self, rows: Tensor) -> LayerMemory:
-        """The same for these rows, in this order."""
+        """Return the same for these rows, in this order."""
         speech = None if self.speech is None else (self.speech[0][rows], self.speech[1][rows])
         return LayerMemory((self.text[0][rows], self.text[1][rows]), speech)
 

@@ -136,7 +136,7 @@ class RegressionNetwork(CometNetwork):
     Args:
         encoder: as of :class:`CometNetwork`.
         settings: the same, with ``pool``.
-        with_reference: False for the models that read source and translation only (wmt20-comet-qe-da).
+        with_reference: false for the models that read source and translation only (wmt20-comet-qe-da).
     """
 
     def __init__(self, encoder: Any, settings: dict[str, Any], *, with_reference: bool) -> None:

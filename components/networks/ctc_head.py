@@ -14,11 +14,11 @@ class CtcHead(nn.Module):
     """The head.
 
     Args:
-        width: Of a state.
-        hidden: Width between the layers.
-        kernel: Frames that the convolution sees, an odd number.
-        n_tokens: Outputs, the blank among them.
-        dropout: In training, after the projection and after the convolution.
+        width: of a state.
+        hidden: width between the layers.
+        kernel: frames that the convolution sees, an odd number.
+        n_tokens: outputs, the blank among them.
+        dropout: in training, after the projection and after the convolution.
     """
 
     def __init__(self, width: int, hidden: int, kernel: int, n_tokens: int, dropout: float = 0.0) -> None:

@@ -45,7 +45,7 @@ class Sources:
     speech_mask: Tensor
 
     def to(self, device: torch.device) -> Sources:
-        """The same on ``device``."""
+        """Return the same on ``device``."""
         tensors = (self.text, self.text_mask, self.speech, self.speech_mask)
         return Sources(*(tensor if tensor is None else tensor.to(device) for tensor in tensors))  # type: ignore[arg-type]
 
@@ -74,7 +74,7 @@ class SpeechAdapter(nn.Module):
         self.silence = nn.Parameter(torch.zeros(d))
 
     def forward(self, speech: Tensor, speech_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The adapted states and their mask (N, 1 + T / stack)."""
+        """Return the adapted states and their mask (N, 1 + T / stack)."""
         n, length, width = speech.shape
         padding = -length % self.stack
         speech = functional.pad(speech * speech_mask[..., None], (0, 0, 0, padding)).view(

@@ -38,12 +38,12 @@ XCOMET_CLASS = "xcomet_metric"
 
 
 def is_xcomet(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint is an xCOMET."""
+    """Return whether a checkpoint is an xCOMET."""
     return checkpoint.architecture == COMET and _settings(checkpoint)["class_identifier"] == XCOMET_CLASS
 
 
 def open_metric(row: NeuralMetric, reference: str, store: str | None, device: str) -> ModelMetric:
-    """A metric with its model, which is loaded at the first score; see :meth:`ModelMetric.open`.
+    """Return a metric with its model, which is loaded at the first score; see :meth:`ModelMetric.open`.
 
     Raises:
         ModelError: the model is not there, damaged, or of another metric.
@@ -119,7 +119,7 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _readable(settings: dict[str, Any]) -> list[frozenset[str]]:
-    """What a model of COMET can be given beside the translation."""
+    """Return what a model of COMET can be given beside the translation."""
     source, both = frozenset({"source"}), frozenset({"source", "reference"})
     if settings["class_identifier"] == "regression_metric":
         return [both]

@@ -45,14 +45,14 @@ class GembaScorer:
 
 
 def build_conversation(sample: Sample) -> Conversation:
-    """The conversation that asks for the score of a sample."""
+    """Return the conversation that asks for the score of a sample."""
     source, translation = as_prompt_data(sample.source), as_prompt_data(sample.hypothesis)
     words = f"Source: <text>{source}</text>\nTranslation: <text>{translation}</text>\nScore:"
     return (("system", INSTRUCTIONS), ("user", words))
 
 
 def read_number(text: str) -> float:
-    """The only number from 0 to 100 of an answer. AnswerError where there is none, or several."""
+    """Return the only number from 0 to 100 of an answer. AnswerError where there is none, or several."""
     numbers = {float(number.replace(",", ".")) for number in _NUMBER.findall(text.replace("/100", ""))}
     if len(numbers) != 1 or not 0 <= (value := numbers.pop()) <= 100:
         raise AnswerError("no score", f"gemba: expected a number from 0 to 100, found {text[:60]!r}")

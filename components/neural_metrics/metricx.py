@@ -60,6 +60,6 @@ class MetricXScorer:
 
 
 def write_input(sample: Sample, reference: str = "") -> str:
-    """The text that the model reads; without a reference, that of quality estimation."""
+    """Return the text that the model reads; without a reference, that of quality estimation."""
     text = f"source: {sample.source} candidate: {sample.hypothesis}"
     return f"{text} reference: {reference}" if reference else text

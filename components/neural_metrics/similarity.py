@@ -26,7 +26,7 @@ BEST_LAYERS = {
 
 
 def best_layer(config: Mapping[str, object]) -> int:
-    """The layer that BERTScore takes of an encoder, by its configuration."""
+    """Return the layer that BERTScore takes of an encoder, by its configuration."""
     layers = _count_layers(config)
     assert layers is not None  # refuse_no_encoder
     return BEST_LAYERS.get((str(config.get("model_type")), layers), layers)
@@ -85,7 +85,7 @@ class _EncoderScorer(ABC):
 
     @abstractmethod
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
-        """What a text is compared by, from its states (tokens, hidden)."""
+        """Return what a text is compared by, from its states (tokens, hidden)."""
 
     def _encode(self, texts: list[str]) -> list[Tensor]:
         sequences = [
@@ -139,7 +139,7 @@ class SentenceCosineScorer(_EncoderScorer):
     """Cosine of the mean states of all tokens of the last layer (Reimers and Gurevych 2019)."""
 
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
-        """The sentence embedding (hidden,), of unit length."""
+        """Return the sentence embedding (hidden,), of unit length."""
         del ids
         return normalize(states.float().mean(0), dim=0)
 

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from components.nodes.kind import Kind
-from components.nodes.site import NodeSettings, Site
+from components.nodes.node_context import NodeContext, NodeSettings
 
 
 class DataSettings(NodeSettings):
@@ -24,12 +24,12 @@ class Data(Kind[DataSettings]):
     settings = DataSettings
     reads = ()
     inputs = (0, 0)
-    gives = "data"
+    output = "data"
     version = "data"  # the stage of a data set has a plan of its own
 
     @override
-    def check(self, settings: DataSettings, site: Site) -> None:
+    def check(self, settings: DataSettings, context: NodeContext) -> None:
         """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio
 
-        data.check(settings.source, *site.languages)
+        data.check(settings.source, *context.languages)

@@ -8,7 +8,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-from components.nodes.site import Sort
+from components.nodes.node_context import DataType
 from components.records import NBest
 
 POOLS = "pools"
@@ -97,7 +97,7 @@ class Facts:
     Attributes:
         version: of the code that decides the outputs; it changes when they do.
         libraries: distributions whose versions decide the outputs.
-        gives: the sort of its output.
+        output: the sort of its output.
         models: references of its models, by role; ``node:NAME`` is made by another node.
         tables: nodes whose tables it reads, by role.
         files: paths of files that decide the outputs, by role; their digests are in the plan.
@@ -106,7 +106,7 @@ class Facts:
         device: on which it computes (auto, cpu, cuda:0, ...); None for a lane of its own.
         architecture: of the model that it makes, where that is not the one of the first that it starts from.
         reads_source: whether its items have the source of the first input's text.
-        ways: that it sends utterances, for ``when: NODE.WAY``.
+        branches: that it sends utterances, for ``when: NODE.BRANCH``.
         numbers: of its first input that it decides by; one that cannot be there is refused.
         thresholds: setting -> a number and what it is compared with; one that it cannot reach is refused.
         utterance_ids: gives the ids of utterances that its settings name; one that the data lack is refused.
@@ -129,7 +129,7 @@ class Facts:
 
     version: str
     libraries: tuple[str, ...] = ()
-    gives: Sort = "text"
+    output: DataType = "text"
     models: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Facts:
     device: str | None = "cpu"
     architecture: str = ""
     reads_source: bool = False
-    ways: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     thresholds: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     utterance_ids: Callable[[], Collection[str]] = tuple

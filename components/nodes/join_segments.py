@@ -11,12 +11,12 @@ from components.errors import DataError
 from components.files.files import write_bytes
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import NodeSettings, Site
+from components.nodes.node_context import NodeContext, NodeSettings
 from components.records import Hypothesis, NBest
 from components.run_record import StageRef
 from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.stages.record_files import ERRORS, OUTPUTS
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import without_spaces
 
 
@@ -38,8 +38,8 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
 
     @override
     def make(
-        self, settings: JoinSegmentsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: JoinSegmentsSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Join them.
 
         Raises:
@@ -50,7 +50,7 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
         lines = [nbest.model_dump_json(exclude_defaults=True) + "\n" for nbest in joined]
         write_bytes(folder / OUTPUTS, "".join(lines).encode())
         write_bytes(folder / ERRORS, b"")
-        return Product([OUTPUTS, ERRORS], items=len(joined))
+        return StageFiles([OUTPUTS, ERRORS], items=len(joined))
 
 
 def _join(

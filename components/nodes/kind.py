@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel
 
 from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
-from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site, Sort
+from components.nodes.node_context import Component, DataType, ExtraData, Item, LanguagePairs, NodeContext
 from components.run_record import StageRef
 from components.stage_settings import key_values, marked, resolve_files
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -32,11 +32,11 @@ class Kind(ABC, Generic[S]):
     """What it does, in a few words."""
     settings: ClassVar[type[BaseModel]]
     """Their fields say by markers of :mod:`components.stage_settings` what is a model, a file, a seed ..."""
-    reads: ClassVar[tuple[Sort, ...]] = ("text",)
+    reads: ClassVar[tuple[DataType, ...]] = ("text",)
     """The sorts of nodes that ``of`` may name; what reads speech and no text computes what has audio."""
     inputs: ClassVar[tuple[int, int]] = (1, 1)
     """The least and the greatest number of nodes in ``of``."""
-    gives: ClassVar[Sort] = "text"
+    output: ClassVar[DataType] = "text"
     mode: ClassVar[Mode] = Mode.PER_ITEM
     items: ClassVar[Items] = Items()
     language: ClassVar[Language] = Language.READ
@@ -55,7 +55,7 @@ class Kind(ABC, Generic[S]):
         facts = Facts(
             version=self.version,
             libraries=self.libraries,
-            gives=self.gives,
+            output=self.output,
             models=marked(settings, "model"),
             tables=marked(settings, "table"),
             files=marked(settings, "file"),
@@ -80,30 +80,30 @@ class Kind(ABC, Generic[S]):
         """
         return settings
 
-    def digests(self, settings: S, site: Site) -> dict[str, str]:
+    def digests(self, settings: S, context: NodeContext) -> dict[str, str]:
         """Return digests of anything else that decides the outputs, such as voices, by role."""
         return {}
 
-    def parameters(self, settings: S, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: S, context: NodeContext) -> dict[str, Any]:
         """Return the settings that decide the outputs: as ``key_parameters`` says, else the unmarked."""
         own = getattr(settings, "key_parameters", None)
         return key_values(settings) if own is None else own()
 
-    def check_inputs(self, settings: S, site: Site) -> None:
+    def check_inputs(self, settings: S, context: NodeContext) -> None:
         """Refuse inputs that do not fit the settings, when a pipeline is read.
 
         Raises:
             ConfigError: in one line, why.
         """
 
-    def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
+    def check_table(self, settings: S, context: NodeContext, role: str, maker: BaseModel) -> None:
         """Refuse a table that a node of this pipeline will make, by the settings of that node.
 
         Raises:
             ConfigError: in one line, why.
         """
 
-    def check(self, settings: S, site: Site) -> None:
+    def check(self, settings: S, context: NodeContext) -> None:
         """Refuse what can be refused without fetching anything, such as a model's name.
 
         Raises:
@@ -113,16 +113,16 @@ class Kind(ABC, Generic[S]):
             from components import models  # noqa: PLC0415 - may ask for consent
 
             for reference in references:
-                models.check(reference, site.store)
+                models.check(reference, context.store)
 
-    def validate_models(self, settings: S, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: S, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse what can be refused once the languages are known; this may fetch the models.
 
         Raises:
             AntiphonError: in one line, why.
         """
 
-    def build(self, settings: S, site: Site) -> Component:
+    def build(self, settings: S, context: NodeContext) -> Component:
         """Build the component, its models loaded."""
         raise NotImplementedError
 
@@ -133,18 +133,20 @@ class Kind(ABC, Generic[S]):
             DataError: every record failed by one fault of the settings.
         """
 
-    def make(self, settings: S, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+    def make(
+        self, settings: S, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Make the files of a WHOLE node in ``folder``, going on with what an earlier attempt left there.
 
         Args:
             settings: the node's.
-            site: where it computes.
+            context: where it computes.
             read: the finished stages that it reads, by role.
             folder: that of its stage.
         """
         raise NotImplementedError
 
-    def collect(self, settings: S, site: Site, items: Iterator[Item], folder: Path) -> Product:
+    def collect(self, settings: S, context: NodeContext, items: Iterator[Item], folder: Path) -> StageFiles:
         """Make the files of an AGGREGATE node from its items, as :meth:`make` does for others."""
         raise NotImplementedError
 
@@ -155,7 +157,7 @@ class Kind(ABC, Generic[S]):
         """
         return None
 
-    def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
+    def extra_data(self, values: Mapping[str, Any]) -> dict[str, ExtraData]:
         """Return what it reads over data sets of its own, by the key that takes the names of the copies.
 
         Args:
@@ -166,13 +168,13 @@ class Kind(ABC, Generic[S]):
         """
         return {}
 
-    def notes(self, settings: S, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(self, settings: S, context: NodeContext, ref: StageRef, data: StageRef | None) -> list[str]:
         """Return lines of the run's record on its finished stage: the model that it made, if it made one.
 
         Args:
             settings: the node's.
-            site: where it computed.
+            context: where it computed.
             ref: its stage.
             data: its utterances, if there are any.
         """
-        return [f"model store:{ref.key}"] if self.gives == "model" else []
+        return [f"model store:{ref.key}"] if self.output == "model" else []

@@ -11,7 +11,7 @@ from components.nodes.kind import Kind
 
 def find_missing_methods(kind: Kind[Any]) -> list[str]:
     """Return what a kind's mode requires and it lacks; data and what expands to others need nothing."""
-    if kind.gives == "data" or not _is_inherited(kind, "expand"):
+    if kind.output == "data" or not _is_inherited(kind, "expand"):
         return []
     is_stated = isinstance(kind.version, str) and kind.version != ""
     version = [] if is_stated or not _is_inherited(kind, "facts") else ["version"]

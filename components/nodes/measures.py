@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from components.errors import DataError
 from components.extensions import Extensions, accept_any
 from components.nodes.feature_names import WRITTEN_RANGES
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.number_ranges import ANY, LOG_PROBABILITY, NONNEGATIVE, PROBABILITY, Range
 from components.records import NBest, Route
 from components.text.suggestions import did_you_mean

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from components.nodes.facts import Carry, Items, Language, Need, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, NodeSettings, Site
+from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import NBest, Outcome, Quarantined
 
 VERSION = 1
@@ -32,17 +32,17 @@ class Select(Kind[SelectSettings]):
     version = str(VERSION)
 
     @override
-    def build(self, settings: SelectSettings, site: Site) -> Component:
+    def build(self, settings: SelectSettings, context: NodeContext) -> Component:
         def select(items: Sequence[Item]) -> list[Outcome]:
-            return [_select_first(item, site) for item in items]
+            return [_select_first(item, context) for item in items]
 
         return select
 
 
-def _select_first(item: Item, site: Site) -> Outcome:
-    outcomes = [item.inputs[name] for name in site.of if name in item.inputs]
+def _select_first(item: Item, context: NodeContext) -> Outcome:
+    outcomes = [item.inputs[name] for name in context.of if name in item.inputs]
     texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
     if texts:
         return texts[0]
     first = next(outcome for outcome in outcomes if isinstance(outcome, Quarantined))
-    return first.model_copy(update={"stage": site.name})
+    return first.model_copy(update={"stage": context.name})

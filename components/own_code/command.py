@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.files.digests import file_digest
-from components.nodes.site import Component, Site
+from components.nodes.node_context import Component, NodeContext
 from components.own_code import code_permission
 from components.own_code.own_code import OwnCode, OwnCodeSettings
 from components.own_code.own_program import OwnProgram
@@ -61,7 +61,7 @@ class CommandSettings(OwnCodeSettings):
 
     @model_validator(mode="after")
     def _check_format(self) -> CommandSettings:
-        if self.format == "text" and self.gives == "speech":
+        if self.format == "text" and self.output == "speech":
             raise ValueError("format: expected jsonl where a program gives speech, found text")
         return self
 
@@ -85,12 +85,12 @@ class Command(OwnCode[CommandSettings]):
         return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
     @override
-    def digests(self, settings: CommandSettings, site: Site) -> dict[str, str]:
+    def digests(self, settings: CommandSettings, context: NodeContext) -> dict[str, str]:
         """Return the digest of the program."""
         return {"program": file_digest(find_program(settings))}
 
     @override
-    def check(self, settings: CommandSettings, site: Site) -> None:
+    def check(self, settings: CommandSettings, context: NodeContext) -> None:
         """Check that the program may run and is there, and that the key has the files that it is given."""
         code_permission.require_permission(settings.run[0])
         find_program(settings)
@@ -103,12 +103,12 @@ class Command(OwnCode[CommandSettings]):
             )
 
     @override
-    def build(self, settings: CommandSettings, site: Site) -> Component:
+    def build(self, settings: CommandSettings, context: NodeContext) -> Component:
         """Return the program, which is started for each batch."""
         code_permission.require_permission(settings.run[0])
         command = (str(find_program(settings)), *settings.run[1:])
         lines = settings.format == "text"
-        return OwnProgram(command, site, settings.gives, settings.ways, settings.timeout, lines=lines)
+        return OwnProgram(command, context, settings.output, settings.branches, settings.timeout, lines=lines)
 
 
 def find_program(settings: CommandSettings) -> Path:

@@ -10,17 +10,17 @@ from typing_extensions import override
 
 from components.nodes.facts import Carry, Facts, Items, Language, state
 from components.nodes.kind import Kind
-from components.nodes.site import NodeSettings, Site
-from components.own_code.plain_records import Gives
+from components.nodes.node_context import NodeContext, NodeSettings
+from components.own_code.plain_records import OutputType
 
 
 class OwnCodeSettings(NodeSettings):
     """What the user's code gives."""
 
-    gives: Gives = Field(
+    output: OutputType = Field(
         "text", description="text; table (a number or a way each); speech (an audio file each)"
     )
-    ways: tuple[str, ...] = Field((), description="of a table: the ways for when: NODE.WAY")
+    branches: tuple[str, ...] = Field((), description="of a table: the branches for when: NODE.BRANCH")
 
     @property
     def sees_names(self) -> bool:
@@ -29,8 +29,8 @@ class OwnCodeSettings(NodeSettings):
 
     @model_validator(mode="after")
     def _ways_are_of_a_table(self) -> Self:
-        if self.ways and self.gives != "table":
-            raise ValueError(f"ways: expected gives: table, found {self.gives}")
+        if self.branches and self.output != "table":
+            raise ValueError(f"branches: expected output: table, found {self.output}")
         return self
 
 
@@ -48,9 +48,11 @@ class OwnCode(Kind[S]):
 
     @override
     def facts(self, settings: S) -> Facts:
-        return replace(super().facts(settings), gives=settings.gives, ways=settings.ways, device=None)
+        return replace(
+            super().facts(settings), output=settings.output, branches=settings.branches, device=None
+        )
 
     @override
-    def parameters(self, settings: S, site: Site) -> dict[str, Any]:
-        called = {"called": list(site.called)} if settings.sees_names else {}
-        return super().parameters(settings, site) | called
+    def parameters(self, settings: S, context: NodeContext) -> dict[str, Any]:
+        display_names = {"display_names": list(context.display_names)} if settings.sees_names else {}
+        return super().parameters(settings, context) | display_names

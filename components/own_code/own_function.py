@@ -18,8 +18,8 @@ from urllib.error import HTTPError, URLError
 
 from components.compute.progress import track
 from components.errors import AntiphonError, ConfigError, DataError, TransientError
-from components.nodes.site import Item, Site
-from components.own_code.plain_records import Gives, PlainRecord, to_outcome, to_plain
+from components.nodes.node_context import Item, NodeContext
+from components.own_code.plain_records import OutputType, PlainRecord, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
 Function = Callable[..., Any]
@@ -172,17 +172,17 @@ class OwnFunction:
     def __init__(
         self,
         function: Function,
-        site: Site,
-        gives: Gives,
-        ways: Sequence[str],
+        context: NodeContext,
+        output: OutputType,
+        branches: Sequence[str],
         arguments: Mapping[str, Any],
         *,
         batch: bool,
     ) -> None:
         self._function = function
-        self._site = site
-        self._gives = gives
-        self._ways = ways
+        self._site = context
+        self._output = output
+        self._branches = branches
         self._arguments = arguments
         self._batch = batch
 
@@ -237,7 +237,7 @@ class OwnFunction:
 
     def _to_outcome(self, answer: Any, item: Item) -> NodeOutcome | _AnswerError:
         try:
-            return to_outcome(answer, item, self._site, self._gives, self._ways)
+            return to_outcome(answer, item, self._site, self._output, self._branches)
         except DataError as error:
             return _answer_error(str(error))
 
@@ -246,9 +246,9 @@ def _answer_error(detail: str) -> _AnswerError:
     return _AnswerError("unexpected answer", detail, "")
 
 
-def _quarantine(item: Item, site: Site, fault: _AnswerError) -> Quarantined:
+def _quarantine(item: Item, context: NodeContext, fault: _AnswerError) -> Quarantined:
     return Quarantined(
-        utterance_id=item.utterance.id, stage=site.name, reason=fault.reason, detail=fault.detail
+        utterance_id=item.utterance.id, stage=context.name, reason=fault.reason, detail=fault.detail
     )
 
 

@@ -14,8 +14,8 @@ from typing import IO, Any
 from components.compute.process_guard import ProcessGuard
 from components.errors import AntiphonError, DataError, TransientError
 from components.files.json_text import parse_json
-from components.nodes.site import Item, Site
-from components.own_code.plain_records import Gives, to_outcome, to_plain
+from components.nodes.node_context import Item, NodeContext
+from components.own_code.plain_records import OutputType, to_outcome, to_plain
 from components.records import NodeOutcome, Quarantined
 
 MAX_OUTPUT_BYTES = 64 * 2**20
@@ -44,9 +44,9 @@ class OwnProgram:
 
     Args:
         command: the program and its arguments.
-        site: the node's.
-        gives: the sort of its answers.
-        ways: of a table, the ways that it may name.
+        context: the node's.
+        output: the sort of its answers.
+        branches: of a table, the ways that it may name.
         timeout: seconds for one start.
         lines: a line of text per utterance in and out, else a JSON object.
     """
@@ -54,18 +54,18 @@ class OwnProgram:
     def __init__(
         self,
         command: Sequence[str],
-        site: Site,
-        gives: Gives,
-        ways: Sequence[str],
+        context: NodeContext,
+        output: OutputType,
+        branches: Sequence[str],
         timeout: float,
         *,
         lines: bool,
     ) -> None:
         """``lines``: a line of text per utterance in and out, else a JSON object."""
         self._command = command
-        self._site = site
-        self._gives = gives
-        self._ways = ways
+        self._site = context
+        self._output = output
+        self._branches = branches
         self._timeout = timeout
         self._lines = lines
 
@@ -142,7 +142,7 @@ class OwnProgram:
         try:
             text = line.decode().removesuffix("\r")
             answer: Any = text if self._lines else parse_json(text)
-            if self._lines and self._gives == "table" and not self._ways:
+            if self._lines and self._output == "table" and not self._branches:
                 answer = float(text)
         except ValueError as error:
             return ProgramError(
@@ -153,7 +153,7 @@ class OwnProgram:
         if not self._lines and answer["id"] != item.utterance.id:
             return ProgramError("wrong id", f"expected {item.utterance.id!r}, found {answer['id']!r:.80}")
         try:
-            return to_outcome(answer, item, self._site, self._gives, self._ways)
+            return to_outcome(answer, item, self._site, self._output, self._branches)
         except DataError as error:
             return ProgramError("unexpected answer", str(error))
 

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from components.errors import DataError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
 
-Gives = Literal["text", "table", "speech"]
+OutputType = Literal["text", "table", "speech"]
 SCORED = "scored"
 """The way of a table row that is only a number."""
 _TEXT = "a text, a list of (text, score), or {text, score, features}"
-EXPECTED: dict[Gives, str] = {
+EXPECTED: dict[OutputType, str] = {
     "text": _TEXT,
     "table": "a number, the name of a way, or {way, value}",
     "speech": "the path of an audio file",
@@ -43,7 +43,7 @@ class PlainInput(TypedDict, total=False):
 
     text: str
     hypotheses: list[PlainHypothesis]
-    way: str
+    branch: str
     value: float | None
 
 
@@ -70,21 +70,21 @@ class PlainRecord(TypedDict):
     inputs: dict[str, PlainInput]
 
 
-def to_plain(item: Item, site: Site) -> PlainRecord:
+def to_plain(item: Item, context: NodeContext) -> PlainRecord:
     """Convert a node's item into the plain record that a function or a program reads."""
     utterance = item.utterance
     nbest = item.nbest
     language = utterance.source_language
-    if nbest is not None and not site.translates:
+    if nbest is not None and not context.translates:
         language = utterance.target_language or language
-    audio, names = utterance.audio, dict(zip(site.of, site.called, strict=False))
+    audio, names = utterance.audio, dict(zip(context.of, context.display_names, strict=False))
     return PlainRecord(
         id=utterance.id,
         text=utterance.text if nbest is None else nbest.best.text,
         language=language,
         source=utterance.text,
         source_language=utterance.source_language,
-        target_language=utterance.target_language if site.translates else None,
+        target_language=utterance.target_language if context.translates else None,
         audio=None if audio is None else audio.path,
         offset=0.0 if audio is None else audio.offset,
         seconds=None if audio is None else audio.seconds,
@@ -100,7 +100,7 @@ def to_plain(item: Item, site: Site) -> PlainRecord:
 
 def _to_plain_input(outcome: NBest | Route) -> PlainInput:
     if isinstance(outcome, Route):
-        return PlainInput(way=outcome.way, value=outcome.value)
+        return PlainInput(branch=outcome.branch, value=outcome.value)
     return PlainInput(text=outcome.best.text, hypotheses=_to_plain_hypotheses(outcome))
 
 
@@ -116,15 +116,17 @@ def _to_plain_hypotheses(nbest: NBest) -> list[PlainHypothesis]:
     ]
 
 
-def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[str] = ()) -> NodeOutcome:
+def to_outcome(
+    value: Any, item: Item, context: NodeContext, output: OutputType, branches: Sequence[str] = ()
+) -> NodeOutcome:
     """Convert the answer of a function or a program into the outcome that is stored.
 
     Args:
         value: the answer.
         item: what it answers.
-        site: the node's.
-        gives: the sort of its answers.
-        ways: of a table, the ways that it may name.
+        context: the node's.
+        output: the sort of its answers.
+        branches: of a table, the ways that it may name.
 
     Raises:
         DataError: it is not of that sort, or belongs to another record.
@@ -133,28 +135,28 @@ def to_outcome(value: Any, item: Item, site: Site, gives: Gives, ways: Sequence[
         raise DataError(f"expected the answer for {item.utterance.id!r}, found one for {value['id']!r}")
     outcome: NodeOutcome
     try:
-        if gives == "text":
-            outcome = _to_nbest(value, item, site)
-        elif gives == "table":
-            outcome = _to_route(value, item.utterance.id, ways)
+        if output == "text":
+            outcome = _to_nbest(value, item, context)
+        elif output == "table":
+            outcome = _to_route(value, item.utterance.id, branches)
         else:
             outcome = _to_speech(value, item.utterance)
         outcome.model_dump_json()  # as it will be stored
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
-        raise DataError(f"expected {EXPECTED[gives]}, found {where}: {fault['msg']}") from error
+        raise DataError(f"expected {EXPECTED[output]}, found {where}: {fault['msg']}") from error
     except PydanticSerializationError as error:
         raise DataError(f"expected text in Unicode, found half of a character in {value!r:.80}") from error
     return outcome
 
 
-def _to_nbest(value: Any, item: Item, site: Site) -> NBest:
+def _to_nbest(value: Any, item: Item, context: NodeContext) -> NBest:
     answers = value.get("hypotheses", [value]) if isinstance(value, Mapping) else value
     answers = [answers] if isinstance(answers, str) else answers
     if not isinstance(answers, Sequence) or not answers:
         raise explain_unexpected_answer(value, "text")
-    hypotheses = tuple(_to_hypothesis(answer, site.name) for answer in answers)
+    hypotheses = tuple(_to_hypothesis(answer, context.name) for answer in answers)
     read = item.utterance
     return NBest(utterance_id=read.id, hypotheses=hypotheses, language=read.source_language)
 
@@ -174,18 +176,18 @@ def _to_hypothesis(value: Any, system: str) -> Hypothesis:
     return Hypothesis.model_validate({"score": 0.0, "n_tokens": words, "system": system, **fields})
 
 
-def _to_route(value: Any, utterance_id: str, ways: Sequence[str]) -> Route:
+def _to_route(value: Any, utterance_id: str, branches: Sequence[str]) -> Route:
     if isinstance(value, Mapping):
-        way, number = value.get("way", SCORED), value.get("value")
+        branch, number = value.get("branch", SCORED), value.get("value")
     elif isinstance(value, str):
-        way, number = value, None
+        branch, number = value, None
     else:
-        way, number = SCORED, value
-    if isinstance(number, bool) or (way == SCORED and number is None):
+        branch, number = SCORED, value
+    if isinstance(number, bool) or (branch == SCORED and number is None):
         raise explain_unexpected_answer(value, "table")
-    if way not in (ways or (SCORED,)):
-        raise DataError(f"expected one of the ways {', '.join(ways) or SCORED}, found {way!r}")
-    return Route(utterance_id=utterance_id, way=way, value=number)
+    if branch not in (branches or (SCORED,)):
+        raise DataError(f"expected one of the branches {', '.join(branches) or SCORED}, found {branch!r}")
+    return Route(utterance_id=utterance_id, branch=branch, value=number)
 
 
 def _to_speech(value: Any, utterance: Utterance) -> Utterance:
@@ -197,6 +199,6 @@ def _to_speech(value: Any, utterance: Utterance) -> Utterance:
     return utterance.model_copy(update={"audio": describe(path)})
 
 
-def explain_unexpected_answer(value: Any, gives: Gives) -> DataError:
+def explain_unexpected_answer(value: Any, output: OutputType) -> DataError:
     """Return the error for an answer of the wrong form."""
-    return DataError(f"expected {EXPECTED[gives]}, found {type(value).__name__} {value!r:.80}")
+    return DataError(f"expected {EXPECTED[output]}, found {type(value).__name__} {value!r:.80}")

@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes.facts import Facts
-from components.nodes.site import Component, Site
+from components.nodes.node_context import Component, NodeContext
 from components.own_code import code_permission, own_function
 from components.own_code.own_code import OwnCode, OwnCodeSettings
 from components.stage_settings import Device, FilePath, Unkeyed
@@ -75,7 +75,7 @@ class Python(OwnCode[PythonSettings]):
         )
 
     @override
-    def check(self, settings: PythonSettings, site: Site) -> None:
+    def check(self, settings: PythonSettings, context: NodeContext) -> None:
         """Check that the function may run and is there; nothing of it is run."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is not None:
@@ -89,7 +89,7 @@ class Python(OwnCode[PythonSettings]):
             ) from None
 
     @override
-    def build(self, settings: PythonSettings, site: Site) -> Component:
+    def build(self, settings: PythonSettings, context: NodeContext) -> Component:
         """Return the function, loaded."""
         code_permission.require_permission(f"{settings.function} of {settings.file or settings.package}")
         if settings.file is None:
@@ -98,5 +98,5 @@ class Python(OwnCode[PythonSettings]):
             also = [Path(path) for path in settings.also]
             function = own_function.load_from_file(Path(settings.file), settings.function, also)
         return own_function.OwnFunction(
-            function, site, settings.gives, settings.ways, settings.arguments, batch=settings.batch
+            function, context, settings.output, settings.branches, settings.arguments, batch=settings.batch
         )

@@ -24,7 +24,7 @@ _REVERB_DB = 60.0
 def perturb_speech(
     samples: Samples, config: PerturbationConfig, utterance_id: str, seed: int, noise: Noise | None = None
 ) -> Samples:
-    """The samples, perturbed.
+    """Return the samples, perturbed.
 
     Args:
         samples: (n,) float32 at 16 kHz.
@@ -65,7 +65,7 @@ def change_speed(samples: Samples, speed: float) -> Samples:
 
 
 def add_reverberation(samples: Samples, seconds: float, rng: np.random.Generator) -> Samples:
-    """The samples in a room whose echo falls by 60 dB in ``seconds``; as loud as before.
+    """Return the samples in a room whose echo falls by 60 dB in ``seconds``; as loud as before.
 
     The impulse response is the direct sound and exponentially decaying white noise (Polack 1988); one of less
     than two samples is none.
@@ -83,7 +83,7 @@ def add_reverberation(samples: Samples, seconds: float, rng: np.random.Generator
 
 
 def add_noise(samples: Samples, noise: Noise, snr_db: float) -> Samples:
-    """The samples with noise (n,), scaled so that the ratio of their powers is exactly ``snr_db``."""
+    """Return the samples with noise (n,), scaled so that the ratio of their powers is exactly ``snr_db``."""
     speech_power, noise_power = _power_of(samples), _power_of(noise)
     if speech_power == 0 or noise_power == 0:
         return samples
@@ -93,7 +93,7 @@ def add_noise(samples: Samples, noise: Noise, snr_db: float) -> Samples:
 
 
 def limit_band(samples: Samples, min_hz: float, max_hz: float) -> Samples:
-    """The samples without frequencies outside of [min_hz, max_hz]: their Fourier components are 0."""
+    """Return the samples without frequencies outside of [min_hz, max_hz]: their Fourier components are 0."""
     if min_hz <= 0 and max_hz >= SAMPLE_RATE / 2:
         return samples
     spectrum = np.fft.rfft(samples)
@@ -103,7 +103,7 @@ def limit_band(samples: Samples, min_hz: float, max_hz: float) -> Samples:
 
 
 def clip(samples: Samples, share: float) -> Samples:
-    """The samples with the loudest ``share`` of them cut off at the magnitude of the next."""
+    """Return the samples with the loudest ``share`` of them cut off at the magnitude of the next."""
     if share <= 0 or not len(samples):
         return samples
     level = np.quantile(np.abs(samples), 1 - share)

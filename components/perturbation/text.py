@@ -23,7 +23,7 @@ FILLERS = {
 
 
 def perturb_text(text: str, config: PerturbationConfig, language: str, utterance_id: str, seed: int) -> str:
-    """The text, perturbed; words stay in their order and lines stay lines.
+    """Return the text, perturbed; words stay in their order and lines stay lines.
 
     Args:
         text: any.
@@ -40,7 +40,7 @@ def perturb_text(text: str, config: PerturbationConfig, language: str, utterance
 
 
 def strip_punctuation(text: str) -> str:
-    """The text without punctuation, but for that inside of words (don't, well-known)."""
+    """Return the text without punctuation, but for that inside of words (don't, well-known)."""
     letters = [
         letter if not unicodedata.category(letter).startswith("P") or _is_within_word(text, position) else " "
         for position, letter in enumerate(text)
@@ -49,7 +49,7 @@ def strip_punctuation(text: str) -> str:
 
 
 def mistype(word: str, rng: random.Random) -> str:
-    """The word with a letter left out, doubled, swapped with the next, or replaced by its neighbor."""
+    """Return the word with a letter left out, doubled, swapped with the next, or replaced by its neighbor."""
     positions = [position for position, letter in enumerate(word) if letter.isalpha()]
     if len(positions) < 2:
         return word

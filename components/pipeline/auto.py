@@ -11,5 +11,5 @@ TASKS = ("recognize", "translate", "translate_speech")
 
 
 def is_auto(values: Mapping[str, Any]) -> bool:
-    """Whether a node, as it is written, leaves the choice of its model open."""
+    """Return whether a node, as it is written, leaves the choice of its model open."""
     return values.get("kind") in TASKS and values.get("model") == AUTO

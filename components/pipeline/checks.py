@@ -26,7 +26,7 @@ def check_graph(pipeline: Pipeline, note: AddFault) -> None:
         _check_language(pipeline, node, note)
     _check_routes(pipeline, note)
     for role, name in pipeline.outputs.items():
-        if pipeline.nodes[name].gives != "text":
+        if pipeline.nodes[name].output != "text":
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
 
 
@@ -37,21 +37,21 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         number = str(fewest) if fewest == most else f"{fewest} to {most}"
         note(path, f"{node.name}.of: {kind.name} reads {number} nodes, found {len(node.of)}")
     for name in node.of:
-        gives = pipeline.sort_of(name)
-        if gives not in kind.reads and not (gives == "data" and {"speech", "text"} & set(kind.reads)):
+        output = pipeline.type_of(name)
+        if output not in kind.reads and not (output == "data" and {"speech", "text"} & set(kind.reads)):
             expected = " or ".join(kind.reads) or "nothing"
-            note(path, f"{node.name}.of: {kind.name} reads {expected}, found {name}, which gives {gives}")
+            note(path, f"{node.name}.of: {kind.name} reads {expected}, found {name}, which gives {output}")
     for role, reference in node.models.items():
         source = node.tables.get(role)
-        if source is not None and pipeline.sort_of(source) != "model":
+        if source is not None and pipeline.type_of(source) != "model":
             note(
                 (*path[:2], role),
-                f"{node.name}: expected a model, found {reference}, which gives {pipeline.sort_of(source)}",
+                f"{node.name}: expected a model, found {reference}, which gives {pipeline.type_of(source)}",
             )
     makers = table_kinds(kind.settings)
     for role, name in node.facts.tables.items():
         made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
-        if pipeline.sort_of(name) != "table" or made_by != makers.get(role, made_by):
+        if pipeline.type_of(name) != "table" or made_by != makers.get(role, made_by):
             expected = f"of kind {makers[role]}" if role in makers else "that gives a table"
             note(
                 (*path[:2], role),
@@ -59,8 +59,8 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
             )
         elif name != DATA:
             try:
-                site = pipeline.site_of(node, None, 0)
-                kind.check_table(node.settings, site, role, pipeline.nodes[name].settings)
+                context = pipeline.context_of(node, None, 0)
+                kind.check_table(node.settings, context, role, pipeline.nodes[name].settings)
             except ConfigError as error:
                 note((*path[:2], role), f"{node.name}: {error}")
     if kind.mode.reads_items and len({pipeline.data_of(name) for name in node.of}) > 1:
@@ -68,7 +68,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     if len(set(node.of)) < len(node.of):
         note(path, f"{node.name}.of: expected different nodes, found one twice in {', '.join(node.of)}")
     try:
-        kind.check_inputs(node.settings, pipeline.site_of(node, None, 0))
+        kind.check_inputs(node.settings, pipeline.context_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
 
@@ -80,7 +80,7 @@ def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None
     codes = dict(zip((SOURCE, TARGET), pipeline.languages, strict=True))
     languages: dict[str, str] = {}
     for name in node.of:
-        if pipeline.sort_of(name) in ("text", "data"):
+        if pipeline.type_of(name) in ("text", "data"):
             language = pipeline.language_of(name)
             languages.setdefault(codes.get(language) or language, name)
     unknown = {SOURCE, TARGET} & languages.keys()  # either may be any one of the others
@@ -92,14 +92,14 @@ def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None
 def _check_when(pipeline: Pipeline, node: Node, note: AddFault) -> None:
     if node.when is None:
         return
-    name, way = node.when
-    ways = pipeline.nodes[name].facts.ways if name in pipeline.nodes else ()
-    if not ways:
+    name, branch = node.when
+    branches = pipeline.nodes[name].facts.branches if name in pipeline.nodes else ()
+    if not branches:
         note(("nodes", node.name, "when"), f"{node.name}.when: expected a node that routes, found {name}")
-    elif way not in ways:
+    elif branch not in branches:
         note(
             ("nodes", node.name, "when"),
-            f"{node.name}.when: {name} sends utterances to {', '.join(ways)}, none to {way!r}",
+            f"{node.name}.when: {name} sends utterances to {', '.join(branches)}, none to {branch!r}",
         )
 
 
@@ -121,9 +121,9 @@ def _check_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
 def _check_routes(pipeline: Pipeline, note: AddFault) -> None:
     used = {node.when[0] for node in pipeline if node.when is not None}
     for node in pipeline:
-        if node.gives == "table" and node.facts.ways and node.name not in used:
-            ways = " or ".join(f"when: {node.name}.{way}" for way in node.facts.ways)
-            note(("nodes", node.name), f"{node.name}: no node takes this route; add {ways} to a node")
+        if node.output == "table" and node.facts.branches and node.name not in used:
+            branches = " or ".join(f"when: {node.name}.{branch}" for branch in node.facts.branches)
+            note(("nodes", node.name), f"{node.name}: no node takes this route; add {branches} to a node")
 
 
 def with_origin(pipeline: Pipeline, node: Node) -> Node:
@@ -138,6 +138,6 @@ def with_origin(pipeline: Pipeline, node: Node) -> Node:
     texts = [
         input_name
         for input_name in pipeline.nodes[name].of
-        if pipeline.sort_of(input_name) in ("data", "text")
+        if pipeline.type_of(input_name) in ("data", "text")
     ]
     return replace(node, origin=texts[0]) if texts else node

@@ -1,7 +1,7 @@
 """``dev:``: what a node learns from, written as a data set instead of as the nodes that this takes.
 
 A node with ``dev: SOURCE`` stands for a graph: SOURCE as a further data set, copies of all nodes above it
-that depend on the data, and a node that learns from these copies, such as ``train_estimate`` for
+that depend on the data, and a node that learns from these copies, such as ``fit_estimator`` for
 ``estimate``::
 
     doubt: {kind: estimate, of: asr, dev: dev.jsonl}
@@ -10,7 +10,7 @@ is the same as::
 
     data--dev:  {kind: data, source: dev.jsonl}
     asr--dev:   {kind: recognize, of: data--dev, ...}
-    doubt--fit: {kind: train_estimate, of: asr--dev}
+    doubt--fit: {kind: fit_estimator, of: asr--dev}
     doubt:      {kind: estimate, of: asr, fitted: doubt--fit}
 
 Copies are shared by all nodes of one development set. A route is learned from what every rung makes of all
@@ -28,14 +28,14 @@ from typing import Any, NamedTuple
 from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
-from components.nodes.site import OwnData
+from components.nodes.node_context import ExtraData
 from components.pipeline.faults import Faults
 from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 
-RUNGS = "rungs"
+TIERS = "tiers"
 """The setting of a route that names the nodes whose outputs it is learned from, beside those of ``of``."""
 
 Written = dict[str, dict[str, Any]]
@@ -105,7 +105,7 @@ class _Development:
         """Add what a node is learned by; returns the node that reads it."""
         source = self._add_data(values["dev"], values.get("dev_limit"), "dev", name)
         dev = _Set(source, "dev", frozenset({name}))
-        read = [*_names(values.get("of", DATA)), *_names(values.get(RUNGS, ()))]
+        read = [*_names(values.get("of", DATA)), *_names(values.get(TIERS, ()))]
         fitted = table_from_dev(kind.settings)
         assert fitted is not None  # it has the key dev
         field, learner = fitted[0], KINDS[fitted[1]]
@@ -120,7 +120,7 @@ class _Development:
     def _copy_to_own_data(self, name: str, values: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
         """Copy what a node reads over data sets of its own; returns the node with the names of the copies."""
         try:
-            own = kind.own_data(values)
+            own = kind.extra_data(values)
         except ConfigError as error:
             self._faults.add(("nodes", name), f"{name}: {error}")
             return {"kind": kind.name}  # without the settings that have no meaning then
@@ -142,7 +142,7 @@ class _Development:
             return f"expected a node that reads the data set of the pipeline, found {node}, which does not"
         return None
 
-    def _copy_all(self, reader: str, own: OwnData) -> list[str]:
+    def _copy_all(self, reader: str, own: ExtraData) -> list[str]:
         source = self._add_data(own.source, own.limit, own.suffix, reader)
         waiting = frozenset(name for name in self._written if self._waits_for(name, reader))
         to = _Set(source, own.suffix, waiting, frozenset(own.skipped), own.changes)
@@ -162,17 +162,17 @@ class _Development:
         if name not in self._written or name in above or not self._depends_on_data(name):
             return name  # what reads another data set, or a fault that the reader names
         self.resolve(name)
-        copy = {key: v for key, v in self.nodes.get(name, self._written[name]).items() if key != RUNGS}
+        copy = {key: v for key, v in self.nodes.get(name, self._written[name]).items() if key != TIERS}
         copy |= _changes_of(copy, to.changes.get(name, {}))
         above |= {name}
         of = copy.get("of", DATA)
         copies = [self._copy(node, to, above) for node in _names(of)]
         copy["of"] = copies[0] if isinstance(of, str) else copies
-        route, _, way = str(copy.get("when", "")).partition(".")
+        route, _, branch = str(copy.get("when", "")).partition(".")
         if route in to.bypassed:
             copy.pop("when")
-        elif way:
-            copy["when"] = f"{self._copy(route, to, above)}.{way}"
+        elif branch:
+            copy["when"] = f"{self._copy(route, to, above)}.{branch}"
         return self._add(name, copy, to.suffix, name)
 
     def _depends_on_data(self, name: str, above: frozenset[str] = frozenset()) -> bool:

@@ -48,14 +48,14 @@ def check_editable(pipeline: Pipeline, name: str) -> None:
             f"{name}: expected a node as it was written, found a part of {whole}; correct {whole}"
         )
     if name not in texts:
-        gives = pipeline.sort_of(pipeline.aliases.get(name, name))
+        output = pipeline.type_of(pipeline.aliases.get(name, name))
         raise ConfigError(
-            f"{name}: expected a node that gives text, found one that gives {gives}{suggest(name, texts)}"
+            f"{name}: expected a node that gives text, found one that gives {output}{suggest(name, texts)}"
         )
 
 
 def _gives_text(pipeline: Pipeline, name: str) -> bool:
-    return pipeline.sort_of(pipeline.aliases.get(name, name)) == "text"
+    return pipeline.type_of(pipeline.aliases.get(name, name)) == "text"
 
 
 def _insert_edit(pipeline: Pipeline, edit: NodeEdit) -> Pipeline:
@@ -66,8 +66,8 @@ def _insert_edit(pipeline: Pipeline, edit: NodeEdit) -> Pipeline:
     for name, definition in values["nodes"].items():
         nodes[name] = redirect_reads(definition, edit.node, edited)
         if name == edit.node:
-            nodes[corrections] = {"kind": "corrections", "key": edit.corrections}
-            nodes[edited] = {"kind": "edit", "of": name, ROLE: corrections}
+            nodes[corrections] = {"kind": "edit_from_store", "key": edit.corrections}
+            nodes[edited] = {"kind": "edit_from_file", "of": name, ROLE: corrections}
     outputs = {role: edited if name == edit.node else name for role, name in values["outputs"].items()}
     return read_pipeline({**values, "nodes": nodes, "outputs": outputs}, folder=pipeline.folder)
 
@@ -86,7 +86,7 @@ def redirect_reads(definition: Mapping[str, Any], name: str, new: str) -> dict[s
     if name in names:
         others = [new if each == name else each for each in names]
         redirected |= {"of": others[0] if isinstance(of, str) else others}
-        redirected.setdefault("called", names)
+        redirected.setdefault("display_names", names)
     body = definition.get("body")
     if isinstance(body, Mapping) and name not in body:
         redirected["body"] = {part: redirect_reads(values, name, new) for part, values in body.items()}

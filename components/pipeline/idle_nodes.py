@@ -22,7 +22,7 @@ def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipel
         data: the data sets by name.
     """
     for node in pipeline:
-        if node.gives != "speech" or node.of[0] not in data:
+        if node.output != "speech" or node.of[0] not in data:
             continue
         if node.facts.keeps_spoken and all(each.audio for each in read_utterances(data[node.of[0]])):
             return remove_idle_nodes(_bypass(pipeline, node), data)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.nodes.facts import Carry, Need
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.pipeline.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
@@ -120,7 +120,7 @@ class ItemGatherer:
         self._pipeline = pipeline
         self._node = node
         self._cursors = {
-            name: StageCursor(folders[name], RECORDS[pipeline.nodes[name].gives])
+            name: StageCursor(folders[name], RECORDS[pipeline.nodes[name].output])
             for role, name in node.reads.items()
             if name in folders and not pipeline.is_data(name) and role not in node.tables
         }
@@ -141,7 +141,7 @@ class ItemGatherer:
 
     def _make_item(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Item | None:
         node = self._node
-        if node.when is not None and not takes_way(outcomes.get(node.when[0]), node.when[1]):
+        if node.when is not None and not takes_branch(outcomes.get(node.when[0]), node.when[1]):
             return None
         base = self._with_speech(utterance, outcomes)
         if base is None or not applies(node, base):
@@ -171,14 +171,14 @@ class ItemGatherer:
 
     def _is_text(self, name: str) -> bool:
         """Return whether a node is read for its text; for the data set that is so where no speech is read."""
-        return self._pipeline.sort_of(name) == "text" or (
+        return self._pipeline.type_of(name) == "text" or (
             self._pipeline.is_data(name) and "speech" not in self._node.kind.reads
         )
 
     def _with_speech(self, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]) -> Utterance | None:
         """Return the utterance with the speech that the node reads; None where that is missing."""
         for name in self._node.of:
-            if self._pipeline.sort_of(name) == "speech":
+            if self._pipeline.type_of(name) == "speech":
                 outcome = outcomes.get(name)
                 return outcome if isinstance(outcome, Utterance) else None
         return utterance
@@ -219,16 +219,16 @@ class ItemGatherer:
         return language
 
 
-def takes_way(outcome: NodeOutcome | None, way: str) -> bool:
+def takes_branch(outcome: NodeOutcome | None, branch: str) -> bool:
     """Return whether a node sent an utterance ``way``: by a route, or by going on with its rounds."""
     if isinstance(outcome, Route):
-        return outcome.way == way
+        return outcome.branch == branch
     if isinstance(outcome, NBest) and outcome.best.decision is not None:
-        return way == ("going" if outcome.best.decision.stopped is None else "stopped")
+        return branch == ("going" if outcome.best.decision.stopped is None else "stopped")
     return False
 
 
 def has_stopped(item: Item) -> bool:
     """Return whether the last of a node's rounds over a draft has stopped an utterance."""
     texts = [outcome for outcome in item.inputs.values() if isinstance(outcome, NBest)]
-    return len(texts) > 1 and takes_way(texts[-1], "stopped")
+    return len(texts) > 1 and takes_branch(texts[-1], "stopped")

@@ -57,5 +57,5 @@ def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
     """Return whether a node needs speech that neither its data nor a node gives."""
     if not node.facts.needs_speech:
         return False
-    given = any(pipeline.sort_of(name) == "speech" for name in node.of)
+    given = any(pipeline.type_of(name) == "speech" for name in node.of)
     return not given and not any(utterance.audio for utterance in read_utterances(own))

@@ -62,7 +62,7 @@ def _parse_key(key: str, nodes: Mapping[str, Any], where: str) -> tuple[str, str
 
 
 def _with_setting(values: object, setting: Sequence[str], value: object, where: str) -> dict[str, Any]:
-    """A copy of settings, one of which is changed, perhaps below others."""
+    """Return a copy of settings, one of which is changed, perhaps below others."""
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected settings, one of which a matrix varies, found {values!r}")
     first, *rest = setting

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
-from components.nodes.site import LanguagePairs, Site, Sort
+from components.nodes.node_context import DataType, LanguagePairs, NodeContext
 from components.run_record import NodeRecord, PipelineRecord
 from components.text.languages import UNDETERMINED
 
@@ -39,7 +39,7 @@ class Node:
         when: (node, way): it computes only the utterances that the node sent that way.
         to: the language that it writes, if set.
         translates: whether it writes another language than it reads.
-        called: what the file calls the nodes of ``of``; one that stands for several nodes has other names.
+        display_names: what the file calls the nodes of ``of``; one that stands for several has other names.
         values: the node as it is written in a file.
         origin: for kinds that look back, the node whose text its input was translated from.
     """
@@ -51,7 +51,7 @@ class Node:
     when: tuple[str, str] | None = None
     to: str | None = None
     translates: bool = False
-    called: tuple[str, ...] = ()
+    display_names: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = None
 
@@ -61,9 +61,9 @@ class Node:
         return self.kind.facts(self.settings)
 
     @property
-    def gives(self) -> Sort:
+    def output(self) -> DataType:
         """The sort of its output."""
-        return self.facts.gives
+        return self.facts.output
 
     @property
     def models(self) -> Mapping[str, str]:
@@ -142,13 +142,13 @@ class Pipeline:
         """Return what the user calls a node: its own name, or that of the node that stands for it."""
         return join_keys(self.source_keys.get(name, ("nodes", name)))
 
-    def sort_of(self, name: str) -> Sort:
+    def type_of(self, name: str) -> DataType:
         """Return the sort of a node's output."""
-        return "data" if name == DATA else self.nodes[name].gives
+        return "data" if name == DATA else self.nodes[name].output
 
     def is_data(self, name: str) -> bool:
         """Return whether a name is the data set, or a node that is a further one."""
-        return self.sort_of(name) == "data"
+        return self.type_of(name) == "data"
 
     def data_of(self, name: str) -> str:
         """Return the data set whose utterances a node computes."""
@@ -161,7 +161,7 @@ class Pipeline:
 
     def data_nodes(self) -> list[Node]:
         """Return the further data sets, such as one to learn coefficients on."""
-        return [node for node in self if node.gives == "data"]
+        return [node for node in self if node.output == "data"]
 
     def language_of(self, name: str) -> str:
         """Return the language of a node's texts: ``source``, ``target`` or a code."""
@@ -171,7 +171,7 @@ class Pipeline:
         if node.translates:
             return node.to or TARGET
         texts = [
-            input_name for input_name in node.of if self.sort_of(input_name) in ("data", "text", "speech")
+            input_name for input_name in node.of if self.type_of(input_name) in ("data", "text", "speech")
         ]
         return self.language_of(texts[0]) if texts else SOURCE
 
@@ -187,7 +187,7 @@ class Pipeline:
 
     def is_spoken(self, name: str) -> bool:
         """Return whether a node's texts were recognized from speech and never translated."""
-        return self.sort_of(name) == "text" and not self.is_translated(name)
+        return self.type_of(name) == "text" and not self.is_translated(name)
 
     def is_translated(self, name: str) -> bool:
         """Return whether a node's texts were translated, or made from texts that were."""
@@ -199,12 +199,12 @@ class Pipeline:
 
     def speech_of(self, name: str) -> str:
         """Return the node (or ``data``) whose utterances a node's texts belong to."""
-        if self.sort_of(name) in ("data", "speech"):
+        if self.type_of(name) in ("data", "speech"):
             return name
         speech = [
             self.speech_of(input_name)
             for input_name in self.nodes[name].of
-            if self.sort_of(input_name) != "table"
+            if self.type_of(input_name) != "table"
         ]
         return next(
             (input_name for input_name in speech if not self.is_data(input_name)),
@@ -224,15 +224,15 @@ class Pipeline:
         nodes = {node_name: node for node_name, node in self.nodes.items() if node_name in needed}
         return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
-    def site_of(self, node: Node, store: str | None, seed: int) -> Site:
+    def context_of(self, node: Node, store: str | None, seed: int) -> NodeContext:
         """Return the site of a node before the tables that it reads are finished."""
-        return Site(
+        return NodeContext(
             name=node.name,
             store=store,
             seed=seed,
             of=node.of,
-            sorts=tuple(map(self.sort_of, node.of)),
-            called=node.called,
+            types=tuple(map(self.type_of, node.of)),
+            display_names=node.display_names,
             to=node.to,
             translates=node.translates,
             translated=self.is_translated(node.name),
@@ -250,11 +250,11 @@ class Pipeline:
         return PipelineRecord.model_validate({"nodes": nodes, "outputs": dict(self.outputs)})
 
     def _node_record(self, node: Node, status: str) -> NodeRecord:
-        texts = node.gives in ("text", "speech")
+        texts = node.output in ("text", "speech")
         values = {
             "name": node.name,
             "kind": node.kind.name,
-            "gives": node.gives,
+            "output": node.output,
             "whole": node.kind.mode.is_whole,
             "scored": node.facts.is_scored,
             "reads": dict(node.reads),
@@ -276,7 +276,7 @@ def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
     """Return the scored node of each role: the file's, else the last transcript and the last translation."""
     outputs = {role: name for role, name in pipeline.outputs.items() if name in nodes}
     for name, node in nodes.items():
-        if node.gives == "text" and pipeline.data_of(name) == DATA:
+        if node.output == "text" and pipeline.data_of(name) == DATA:
             role = "transcript" if pipeline.is_spoken(name) else "translation"
             if role == "translation" and pipeline.language_of(name) == SOURCE:
                 continue  # it was translated back

@@ -13,7 +13,7 @@ from components.files.digests import file_digest
 from components.models import pin_references
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
@@ -38,7 +38,7 @@ class NodePlan:
     """A node, its site, and the plan of its stage."""
 
     node: Node
-    site: Site
+    context: NodeContext
     stage: StagePlan
 
 
@@ -63,22 +63,22 @@ def plan_nodes(
     plans: dict[str, NodePlan] = {}
     written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
     for node in (with_pinned_models(node, store) for node in written):
-        site = pipeline.site_of(node, store, seed)
+        context = pipeline.context_of(node, store, seed)
         read = {role: keys[name] for role, name in node.reads.items()}
         own = pipeline.data_of(node.name)
         if node.kind.mode.reads_items:
             read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
         stage = _find_stored_plan(node, store) or make_stage_plan(
-            node, site, read, totals.get(own, 0), weights, is_idle=node.name in idle
+            node, context, read, totals.get(own, 0), weights, is_idle=node.name in idle
         )
-        plans[node.name] = NodePlan(node, site, stage)
+        plans[node.name] = NodePlan(node, context, stage)
         keys[node.name] = stage.key
     return plans
 
 
 def make_stage_plan(
     node: Node,
-    site: Site,
+    context: NodeContext,
     upstream: Mapping[str, str],
     total: int,
     weights: WeightDigests,
@@ -89,7 +89,7 @@ def make_stage_plan(
 
     Args:
         node: the node.
-        site: where it computes.
+        context: where it computes.
         upstream: role -> key of what it reads.
         total: items of its data set.
         weights: computes the digests of models.
@@ -106,11 +106,11 @@ def make_stage_plan(
         stage=node.name,
         kind=kind.name,
         version=facts.version,
-        parameters=_key_parameters(node, site),
+        parameters=_key_parameters(node, context),
         upstream=dict(upstream),
-        inputs=inputs if is_idle else inputs | kind.digests(settings, site),
-        weights={} if is_idle else weights(elsewhere, site.store),
-        seed=site.seed if facts.seed is None else facts.seed,
+        inputs=inputs if is_idle else inputs | kind.digests(settings, context),
+        weights={} if is_idle else weights(elsewhere, context.store),
+        seed=context.seed if facts.seed is None else facts.seed,
         shard_size=0 if kind.mode.is_whole else shard_size(total),
         libraries=library_versions(facts.libraries),
         models={**node.models, **elsewhere, **made_here},
@@ -145,15 +145,15 @@ def _adapter_weights(node: Node) -> dict[str, list[float]]:
     return {role: [adapter.weight for adapter in adapters] for role, adapters in weights.items() if adapters}
 
 
-def _key_parameters(node: Node, site: Site) -> dict[str, Any]:
-    parameters = node.kind.parameters(node.settings, site)
+def _key_parameters(node: Node, context: NodeContext) -> dict[str, Any]:
+    parameters = node.kind.parameters(node.settings, context)
     device = node.facts.device
     if device is not None and "torch" in node.facts.libraries:
         parameters["device"] = resolve_device_type(device)
     if node.when is not None:
         parameters["when"] = node.when[1]
     if node.translates:
-        parameters["to"] = node.to or site.languages[1]
+        parameters["to"] = node.to or context.languages[1]
     if weights := _adapter_weights(node):
         parameters["adapter_weights"] = weights
     return parameters
@@ -185,9 +185,9 @@ def with_pinned_models(node: Node, store: str | None) -> Node:
     return replace(node, settings=replace_references(node.settings, pinned)) if pinned else node
 
 
-def with_tables(site: Site, node: Node, refs: Mapping[str, StageRef]) -> Site:
+def with_tables(context: NodeContext, node: Node, refs: Mapping[str, StageRef]) -> NodeContext:
     """Return the site of a node once the tables and models that it reads are finished."""
-    return replace(site, tables={role: refs[name] for role, name in node.tables.items()})
+    return replace(context, tables={role: refs[name] for role, name in node.tables.items()})
 
 
 def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:

@@ -32,7 +32,7 @@ from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
 
-COMMON_KEYS = ("kind", "of", "when", "to", "called")
+COMMON_KEYS = ("kind", "of", "when", "to", "display_names")
 """Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
@@ -129,9 +129,9 @@ def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict
 
 
 def _has_own_data(written: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a node says of a data set of its own what it learns or reads there."""
+    """Return whether a node says of a data set of its own what it learns or reads there."""
     kinds = [KINDS.get(str(values.get("kind"))) for values in written.values()]
-    reads_more = any(kind is not None and type(kind).own_data is not Kind.own_data for kind in kinds)
+    reads_more = any(kind is not None and type(kind).extra_data is not Kind.extra_data for kind in kinds)
     return reads_more or any(set(DEV_KEYS) & set(values) for values in written.values())
 
 
@@ -146,7 +146,7 @@ def _expand(
         name, values = pending.pop(0)
         kind = KINDS.get(str(values.get("kind")))
         try:
-            own = {key: value for key, value in values.items() if key != "called"}
+            own = {key: value for key, value in values.items() if key != "display_names"}
             several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
             _add_faults(name, kind, error, faults)
@@ -182,24 +182,24 @@ def _read_node(
     inputs = _read_inputs(name, values, kind, faults)
     if inputs is None:
         return None
-    called = values.get("called", inputs)
-    if not isinstance(called, list | tuple) or len(called) != len(inputs):  # written by a user
-        faults.add(("nodes", name, "called"), f"{name}.called: {kind.name} has no such setting")
+    display_names = values.get("display_names", inputs)
+    if not isinstance(display_names, list | tuple) or len(display_names) != len(inputs):  # written by a user
+        faults.add(("nodes", name, "display_names"), f"{name}.called: {kind.name} has no such setting")
         return None
     to, when = _read_target(name, values, kind, faults), values.get("when")
     if when is not None and (not isinstance(when, str) or when.count(".") != 1):
-        faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.WAY, found {when!r}")
+        faults.add(("nodes", name, "when"), f"{name}.when: expected NODE.BRANCH, found {when!r}")
         return None
-    way = tuple(when.split(".")) if when else None
+    branch = tuple(when.split(".")) if when else None
     renamed = {f"{NODE}{old}": f"{NODE}{new}" for old, new in aliases.items()}
     return Node(
         name=name,
         kind=kind,
         settings=kind.resolve_paths(replace_references(settings, renamed), folder),
         of=tuple(aliases.get(input_name, input_name) for input_name in inputs),
-        when=None if way is None else (aliases.get(way[0], way[0]), way[1]),
+        when=None if branch is None else (aliases.get(branch[0], branch[0]), branch[1]),
         to=None if to == TARGET else to,
-        called=tuple(called),
+        display_names=tuple(display_names),
         translates=kind.language is Language.WRITTEN or to is not None,
         values=dict(values),
     )

@@ -55,6 +55,6 @@ def mask_by_magnitude(weight: Tensor, pattern: Pattern, keep: float = 0.5) -> Te
 
 
 def fits_pattern(weight: Tensor, pattern: Pattern) -> bool:
-    """Whether the shape of a weight (O, I) is a multiple of the pattern's groups."""
+    """Return whether the shape of a weight (O, I) is a multiple of the pattern's groups."""
     rows, columns = GROUP_SHAPES[pattern]
     return weight.shape[0] % rows == 0 and weight.shape[1] % columns == 0

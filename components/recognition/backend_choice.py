@@ -23,9 +23,9 @@ def infer_backend(reference: str, store: str | None, made: Mapping[str, str] = N
     """Return the name of the backend that reads a model.
 
     Args:
-        reference: Of the model.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        made: Architecture of each model ``node:NAME`` that another node makes.
+        reference: of the model.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        made: architecture of each model ``node:NAME`` that another node makes.
 
     Returns:
         :data:`DEFAULT` where no configuration says more.

@@ -88,9 +88,9 @@ def validate_model(config: RecognitionConfig, store: str | None, requests: Seque
     """Refuse, by its files (fetched first), a model that the backend cannot read.
 
     Args:
-        config: Backend and model.
-        store: Where ``store:`` references are looked up.
-        requests: What will be asked of it, as far as that is known: it has to be able to do one of them.
+        config: backend and model.
+        store: where ``store:`` references are looked up.
+        requests: what will be asked of it, as far as that is known: it has to be able to do one of them.
 
     Raises:
         ConfigError: It is of another architecture, or can do none of the requests.
@@ -126,7 +126,7 @@ def _vocabulary_size(checkpoint: Checkpoint) -> int | None:
 
 
 def is_english_only(checkpoint: Checkpoint) -> bool:
-    """Whether a Whisper model knows English only, by the size of its vocabulary."""
+    """Return whether a Whisper model knows English only, by the size of its vocabulary."""
     size = _vocabulary_size(checkpoint)
     return size is not None and size <= _ENGLISH_ONLY_VOCABULARY
 

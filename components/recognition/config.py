@@ -61,7 +61,7 @@ class LanguageModelFusion(BaseModel):
         return {role: name for role, name in named.items() if name and is_ngram(name)}
 
     def resolve_paths(self, folder: Path) -> LanguageModelFusion:
-        """The same with files that are relative to ``folder``."""
+        """Return the same with files that are relative to ``folder``."""
         paths = {
             field: str(folder / name)
             for field in ("model", "source")
@@ -71,7 +71,7 @@ class LanguageModelFusion(BaseModel):
 
 
 def is_ngram(reference: str) -> bool:
-    """Whether a language model is an n-gram model in a file."""
+    """Return whether a language model is an n-gram model in a file."""
     return reference.endswith(".arpa")
 
 

@@ -30,10 +30,10 @@ def build(
     """The recognizer that ``config`` describes; its model stays in memory and is shared by equal settings.
 
     Args:
-        config: Model, backend, search and segmentation.
-        store: Folder or URL of the store, for models ``store:KEY``.
+        config: model, backend, search and segmentation.
+        store: folder or URL of the store, for models ``store:KEY``.
         task: ``transcribe``, or ``translate`` to write English instead of the spoken language.
-        seed: Of the samples that the temperature fallback draws.
+        seed: of the samples that the temperature fallback draws.
 
     Raises:
         ConfigError: The settings do not fit each other or the model.
@@ -69,7 +69,7 @@ def add_draft(backend: Any, config: RecognitionConfig, store: str | None) -> Any
 
 
 def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
-    """What ``config``'s backend keeps in memory of a model, loaded once in a process.
+    """Return what ``config``'s backend keeps in memory of a model, loaded once in a process.
 
     For Whisper it is a :class:`~components.recognition.whisper.backend.WhisperBackend`. Raises as
     :func:`build`.
@@ -88,7 +88,7 @@ def load_resident(checkpoint: Checkpoint, config: RecognitionConfig) -> Any:
 
 
 def load_guides(config: RecognitionConfig, store: str | None, task: str) -> list[Guide]:
-    """What guides the search of a recognizer whose backend ``searches_here``; models stay in memory.
+    """Return what guides the search of a recognizer whose backend ``searches_here``; models stay in memory.
 
     Raises:
         ConfigError: The term list has a wrong line, the backend decodes by itself, or a model does not fit.

@@ -33,11 +33,11 @@ class Prefetched(Generic[Item, Result]):
     An exception of ``function`` is raised where its result would have come.
 
     Args:
-        function: Is called once per item, in a thread without gradients that uses one processor.
-        items: In order.
-        threads: How many; 0: an item is computed when its result is asked for.
-        size_of: Of an item, in any unit.
-        capacity: Sizes of the items that are computed or wait to be taken sum to no more than this; one item
+        function: is called once per item, in a thread without gradients that uses one processor.
+        items: in order.
+        threads: how many; 0: an item is computed when its result is asked for.
+        size_of: of an item, in any unit.
+        capacity: sizes of the items that are computed or wait to be taken sum to no more than this; one item
             may always be.
     """
 

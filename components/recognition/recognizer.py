@@ -15,8 +15,8 @@ class Recognizer(Protocol):
     """Anything that recognizes speech.
 
     Attributes:
-        system: Names model and backend in the hypotheses.
-        checkpoint: The model.
+        system: names model and backend in the hypotheses.
+        checkpoint: the model.
     """
 
     system: str
@@ -28,7 +28,7 @@ class Recognizer(Protocol):
 
 
 def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    """The record of an utterance that cannot be transcribed."""
+    """Return the record of an utterance that cannot be transcribed."""
     return Quarantined(
         utterance_id=utterance.id, stage=STAGE, reason=reason, detail=f"{utterance.id}: {detail}"
     )

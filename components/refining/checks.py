@@ -11,7 +11,7 @@ from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
 from components.neural_metrics.quality_metric import bind_quality_metric
-from components.refining import acceptance
+from components.refining import gates
 from components.refining.config import ESTIMATE, MODEL_GATES, RefineConfig, RoundsConfig
 from components.refining.fitted_estimates import check_estimator
 from components.refining.self_refine import read_examples
@@ -60,7 +60,7 @@ def check_gate(
     Raises:
         ConfigError, ModelError, StoreError: what is wrong, and what to do.
     """
-    acceptance.check(config)
+    gates.check(config)
     if config.uses_estimates and config.estimator is None and texts is not None:
         what = "gate: estimate" if config.gate == ESTIMATE else "stop_estimate"
         raise ConfigError(
@@ -69,7 +69,7 @@ def check_gate(
         )
     if config.estimator is not None and split_reference(config.estimator)[0] != "node":
         check_estimator(config.estimator, config.estimate, store, transcripts=transcripts, texts=texts)
-    if transcripts and config.gate in acceptance.SOURCE_GATES:
+    if transcripts and config.gate in gates.SOURCE_GATES:
         raise ConfigError(
             f"gate {config.gate}: expected a translation, which it compares with its source text, found a "
             "transcript; fluency, reference_chrf and off need none"

@@ -32,7 +32,7 @@ GATE_RANGES: dict[GateName, Range] = {
 ESTIMATE = "estimate"
 """The gate, and the stop rule, by an estimator that was fitted on development data (kind ``estimate``)."""
 ESTIMATOR_DESCRIPTION = (
-    "gate estimate: the fitted estimator (docs/evaluation/confidence.md): node:NAME of kind train_estimate, "
+    "gate estimate: the fitted estimator (docs/evaluation/confidence.md): node:NAME of kind fit_estimator, "
     "packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), or a path"
 )
 ESTIMATE_DESCRIPTION = "which of its estimates; empty: p_correct or p_bad, else the expected score"
@@ -56,7 +56,7 @@ class RoundsConfig(BaseModel):
         description="forward: a translator; round_trip: one that translates back; fluency: an LM; "
         "quality_estimation: CometKiwi, xCOMET, MetricX (docs/evaluation/metrics.md) or served:NAME",
     )
-    estimator: Annotated[str | None, TableOf("train_estimate")] = Field(
+    estimator: Annotated[str | None, TableOf("fit_estimator")] = Field(
         None,
         description=f"{ESTIMATOR_DESCRIPTION}; in loop empty where its texts bring estimates",
         examples=["packaged:whisper-base"],

@@ -12,7 +12,7 @@ from components.run_record import Score
 
 
 def plot_refinement_curve(scores: Sequence[Score], path: Path) -> Path:
-    """One metric of rounds 0, 1, ... with its 95% intervals, as PNG."""
+    """Return one metric of rounds 0, 1, ... with its 95% intervals, as PNG."""
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -54,7 +54,7 @@ class Estimates(NamedTuple):
 
 
 def has_stopped(past: Sequence[NBest]) -> bool:
-    """Whether an utterance has stopped.
+    """Return whether an utterance has stopped.
 
     Args:
         past: the draft and its rounds so far. Rounds that an earlier refinement of the draft had do not

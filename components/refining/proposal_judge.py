@@ -25,10 +25,10 @@ class AcceptanceGate:
 
             self._annotator = Annotator(config.estimator, config.estimate, store)
         if config.gate not in ("off", ESTIMATE):
-            from components.refining import acceptance  # noqa: PLC0415 - imports torch
+            from components.refining import gates  # noqa: PLC0415 - imports torch
 
-            acceptance.check(config)
-            self._estimate = acceptance.GATES[config.gate](config, store)
+            gates.check(config)
+            self._estimate = gates.GATES[config.gate](config, store)
 
     def annotate(
         self, items: Sequence[Utterance], texts: Sequence[NBest], others: Sequence[Mapping[str, NBest]] = ()

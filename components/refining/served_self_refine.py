@@ -45,5 +45,5 @@ class ServedSelfRefiner(SelfRefiner):
 
 
 def make_self_refiner(config: RefineConfig, store: str | None) -> SelfRefiner:
-    """The refiner of a model, served or here."""
+    """Return the refiner of a model, served or here."""
     return ServedSelfRefiner(config) if is_elsewhere(config.model) else SelfRefiner(config, store)

@@ -41,7 +41,7 @@ def _is_unchanged(history: RefinementHistory, config: RoundsConfig) -> bool:
 
 
 def _is_cycle(history: RefinementHistory, config: RoundsConfig) -> bool:
-    """Whether the text was proposed before, however many rounds ago: a 2-cycle has no fixed point."""
+    """Return whether the text was proposed before, however many rounds ago: a 2-cycle has no fixed point."""
     return not config.is_scheduled and history.proposals[-1] in history.proposals[:-1]
 
 

@@ -1,4 +1,4 @@
-"""What a route has learned, as a table and a plot: the stage of kind ``train_route``."""
+"""What a route has learned, as a table and a plot: the stage of kind ``fit_route``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from components.analysis.analysis import Result
 from components.analysis.table import Plot, Table
 from components.metrics.table import label_of
 from components.routing.curve import CostQuality
-from components.routing.route_fit import ROUTE_FILE, TRAIN_ROUTE, RouteFit
+from components.routing.route_fit import FIT_ROUTE, ROUTE_FILE, RouteFit
 from components.routing.summary import describe_fit, gained_share
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SHARES = 10
 class LearnedRoute(Result[RouteFit]):
     """What a route has learned: a cost-quality curve, where both tiers and references were known."""
 
-    kind, file, record = TRAIN_ROUTE, ROUTE_FILE, RouteFit
+    kind, file, record = FIT_ROUTE, ROUTE_FILE, RouteFit
     noun, remedy = "a learned route", "learn it again"
 
     @override
@@ -52,7 +52,7 @@ def _draw(fit: RouteFit) -> Figure:
 
 
 def build_rows(fit: RouteFit, curve: CostQuality) -> Iterator[dict[str, str]]:
-    """The curve at steps of 10%, and the point that was chosen."""
+    """Yield the curve at steps of 10%, and the point that was chosen."""
     last = len(curve.points) - 1
     for step in sorted({round(last * number / SHARES) for number in range(SHARES + 1)}):
         point = curve.points[step]

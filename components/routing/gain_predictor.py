@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.confidence.estimators.columns import Column, FloatArray, fit_columns, to_matrix
-from components.confidence.estimators.cross_fitting import Data, Recipe, fit, predict, predict_out_of_fold
+from components.confidence.estimators.cross_fitting import Data, FitRecipe, fit, predict, predict_out_of_fold
 from components.records import Record
 
 _METHOD = "logistic"
 """The row of the table of estimators that is ridge regression for expected values."""
-_RECIPE = Recipe(_METHOD, calibration="none", folds=5, seed=0)
+_RECIPE = FitRecipe(_METHOD, calibration="none", folds=5, seed=0)
 
 
 class GainPredictor(Record):

@@ -13,7 +13,7 @@ from components.routing.cost_quality import interval_at, trace_curve
 from components.routing.cuts import Cuts, find_cuts
 from components.routing.guarantee import bound_share_of_all, bound_share_of_kept
 from components.routing.objective import MIN_UTTERANCES, GuaranteeSettings, Objective, Target
-from components.routing.route_fit import Doubtful, Guarantee, RouteFit, RungCosts, to_finite
+from components.routing.route_fit import Doubtful, Guarantee, RouteFit, TierCosts, to_finite
 from components.routing.rung_outputs import RungOutputs
 
 _BOUNDS = {"all": bound_share_of_all, "kept": bound_share_of_kept}
@@ -42,7 +42,7 @@ class DevelopmentSet:
     units: FloatArray
     outputs: RungOutputs | None = None
     bad: NDArray[np.bool_] | None = None
-    costs: RungCosts | None = None
+    costs: TierCosts | None = None
     predictor: dict[str, object] | None = None
 
 

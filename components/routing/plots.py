@@ -13,7 +13,7 @@ _DOUBT, _ORACLE, _RANDOM = "#3d83d6", "#3c9d6b", "#7d8590"
 
 
 def draw_cost_quality(fit: RouteFit) -> Figure:
-    """The curve of a learned route that has one, with the point that was chosen."""
+    """Return the curve of a learned route that has one, with the point that was chosen."""
     assert fit.curve is not None and fit.quality is not None
     points = fit.curve.points
     shares = [100 * point.share for point in points]

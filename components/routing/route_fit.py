@@ -14,12 +14,12 @@ from components.records import Record
 from components.routing.curve import CostQuality
 
 ROUTE_FILE = "route.json"
-TRAIN_ROUTE = "train_route"
+FIT_ROUTE = "fit_route"
 """The kind of node whose stage holds it."""
 Doubtful = Literal["low", "high"]
 
 
-class RungCosts(Record):
+class TierCosts(Record):
     """Seconds of computing the development set, measured when its stages were computed.
 
     Attributes:
@@ -92,7 +92,7 @@ class RouteFit(Record):
     curve: CostQuality | None = None
     quality: float | None = None
     interval: tuple[float, float] | None = None
-    costs: RungCosts | None = None
+    costs: TierCosts | None = None
     cost_share: float | None = None
     guarantee: Guarantee | None = None
     predictor: dict[str, object] | None = None

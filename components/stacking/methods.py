@@ -112,14 +112,14 @@ def _build_speech_method(
 
 
 def build_speech_scorer(stacked: LoadedStackedModel, batch: Sequence[StackSource]) -> StackedScorer:
-    """The scorer of a speech model for a batch."""
+    """Return the scorer of a speech model for a batch."""
     text, mask = pad_texts([source.lines for source in batch], stacked.model.config.pad_token_id)
     speech, speech_mask = pad_states([source.states for source in batch if source.states is not None])
     return StackedScorer(stacked, Sources(text, mask, speech, speech_mask))
 
 
 def build_transcript_scorer(text: Seq2SeqModel, batch: Sequence[StackSource]) -> TokenScorer:
-    """The scorer of a text model for the first lines of a batch."""
+    """Return the scorer of a text model for the first lines of a batch."""
     ids, mask = pad_texts([source.lines[:1] for source in batch], text.vocabulary.pad)
     device = text.model.device
     return text.build_scorer(input_ids=ids[:, 0].to(device), attention_mask=mask[:, 0].long().to(device))

@@ -73,7 +73,7 @@ class _DeafDecoder(NBestDecoder):
 
 
 def recognition_config_of(config: StackConfig) -> RecognitionConfig:
-    """The settings of the audio language model in those of the stack. ConfigError without a model."""
+    """Return the settings of the audio language model in those of the stack. ConfigError without a model."""
     if config.model is None:
         raise ConfigError(
             f"{config.method}: expected an audio language model such as hub:Qwen/Qwen2-Audio-7B-Instruct, "

@@ -36,7 +36,7 @@ def stacking_inputs(
     transcripts: Mapping[str, NBest],
     drafts: Mapping[str, NBest] | None,
 ) -> Iterator[Utterance]:
-    """The utterances with the lines that the method reads; without those quarantined before."""
+    """Yield the utterances with the lines that the method reads; without those quarantined before."""
     for utterance in data:
         transcript = transcripts.get(utterance.id)
         draft = None if drafts is None else drafts.get(utterance.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import Vocabulary, digest_of
 from components.networks.cached_attention import KeyValue
 from components.networks.stacked_model import Memory, Sources
@@ -33,7 +33,7 @@ class StackedScorer:
         self._layer_memories = self._model.project_memory(self._memory)
         n = len(self._memory.mask)
         device = self._model.device
-        self.rows = Rows(n, device)
+        self.rows = RowLayout(n, device)
         return self._run_decoder(torch.full((n, 1), self._model.config.decoder_start_token_id, device=device))
 
     @torch.inference_mode()
@@ -51,7 +51,7 @@ class StackedScorer:
                 self._select_memories(beam_indices)
         return self._run_decoder(tokens[:, None])
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self.rows.announce(move)
 

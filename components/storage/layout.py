@@ -7,7 +7,7 @@ from components.files.files import encode_json
 from components.files.json_text import parse_json
 from components.storage.store_files import StoreFiles
 
-LAYOUT, VERSION = "layout.json", 2
+LAYOUT, VERSION = "layout.json", 3
 _current: set[str] = set()  # URLs of stores that are known to have the present version
 
 

@@ -31,9 +31,9 @@ class SynthesisEngine:
 
     Attributes:
         speak: (text file, voice, speed, WAV file) writes speech.
-        identity: Voices -> names and versions of everything that decides the sound.
-        default_voice: Where none is set.
-        has_phonemes: Whether it takes forced pronunciations (see :mod:`.markup`).
+        identity: voices -> names and versions of everything that decides the sound.
+        default_voice: where none is set.
+        has_phonemes: whether it takes forced pronunciations (see :mod:`.markup`).
     """
 
     speak: Callable[[Path, str, float, Path], None]
@@ -69,7 +69,7 @@ def _run(command: list[str]) -> str:
 
 
 def _program_version(program: str, package: str, flag: str = "--version") -> str:
-    """What a program prints as its version; flite exits with an error after printing it."""
+    """Return what a program prints as its version; flite exits with an error after printing it."""
     path = _find_program(program, package)
     process = subprocess.run([path, flag], capture_output=True, text=True, timeout=TIMEOUT, check=False)  # noqa: S603
     message = (process.stdout + process.stderr).replace(path, program).split(" Data at:")[0]

@@ -11,15 +11,15 @@ PRONUNCIATION_MARK = re.compile(r"\{([^{}|]+)\|([^{}|\[\]]+)\}")
 
 
 def strip_marks(text: str) -> str:
-    """The text as it is read: every mark replaced by its word."""
+    """Return the text as it is read: every mark replaced by its word."""
     return PRONUNCIATION_MARK.sub(r"\1", text)
 
 
 def to_phonemes(text: str) -> str:
-    """The text as espeak-ng is to speak it: every mark replaced by its phonemes in double brackets."""
+    """Return the text as espeak-ng is to speak it: every mark replaced by its phonemes in double brackets."""
     return PRONUNCIATION_MARK.sub(r"[[\2]]", text)
 
 
 def is_marked(text: str) -> bool:
-    """Whether a pronunciation is forced anywhere in ``text``."""
+    """Return whether a pronunciation is forced anywhere in ``text``."""
     return PRONUNCIATION_MARK.search(text) is not None

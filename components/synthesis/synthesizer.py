@@ -30,9 +30,9 @@ class Synthesizer:
     """Speaks texts.
 
     Attributes:
-        version: Changes when outputs do.
-        config: Engine, voices, speed.
-        identity: Engine and voices as installed: names and versions.
+        version: changes when outputs do.
+        config: engine, voices, speed.
+        identity: engine and voices as installed: names and versions.
 
     Raises:
         ConfigError: Engine or voice is missing or does not fit the settings; the message has the remedy.
@@ -59,11 +59,11 @@ class Synthesizer:
         return [self._synthesize_one(utterance, folder) for utterance in utterances]
 
     def voice_of(self, utterance_id: str) -> str:
-        """The voice that speaks this utterance."""
+        """Return the voice that speaks this utterance."""
         return self._voices[int(hashlib.sha256(utterance_id.encode()).hexdigest(), 16) % len(self._voices)]
 
     def file_name_of(self, utterance_id: str, text: str) -> str:
-        """The name of its file, which follows from all that decides the sound."""
+        """Return the name of its file, which follows from all that decides the sound."""
         parts = [utterance_id, text, self.voice_of(utterance_id), self.config.engine, str(self.config.speed)]
         name = hashlib.sha256("\0".join([*parts, *sorted(self.identity.values())]).encode()).hexdigest()
         return f"{name[:32]}.flac"

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 
 def format_count(number: int, noun: str) -> str:
-    """A number with its noun: 1 stage, 2,000 stages."""
+    """Return a number with its noun: 1 stage, 2,000 stages."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

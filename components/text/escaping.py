@@ -29,5 +29,5 @@ def to_script_json(value: object) -> str:
 
 
 def svg_data_uri(content: bytes) -> str:
-    """An SVG as a ``data:`` URI: a picture, whose scripts no browser runs."""
+    """Return an SVG as a ``data:`` URI: a picture, whose scripts no browser runs."""
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"

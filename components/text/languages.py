@@ -43,12 +43,12 @@ def is_code(code: str) -> bool:
 
 
 def is_undetermined(code: str) -> bool:
-    """Whether a code leaves the language open: ``und``, ``mul`` (several) or ``auto``."""
+    """Return whether a code leaves the language open: ``und``, ``mul`` (several) or ``auto``."""
     return base_of(code) in _UNDETERMINED
 
 
 def base_of(code: str) -> str:
-    """The language without script and region, in lower case: ``pt`` of ``pt-BR`` and of ``pt_BR``."""
+    """Return the language without script and region, in lower case: ``pt`` of ``pt-BR`` and of ``pt_BR``."""
     return code.replace("_", "-").split("-")[0].lower()
 
 
@@ -73,17 +73,17 @@ def three_letters_of(code: str) -> tuple[str, ...]:
 
 
 def is_same_language(first: str, second: str) -> bool:
-    """Whether two codes name one language, whatever their length, script and region."""
+    """Return whether two codes name one language, whatever their length, script and region."""
     return two_letters_of(first) == two_letters_of(second)
 
 
 def without_spaces(code: str) -> bool:
-    """Whether words of the language are not separated by spaces."""
+    """Return whether words of the language are not separated by spaces."""
     return two_letters_of(code) in WITHOUT_SPACES
 
 
 def english_name(code: str) -> str:
-    """The language's English name; the code itself where nobody knows it."""
+    """Return the language's English name; the code itself where nobody knows it."""
     row = NAMES.get(two_letters_of(code))
     return row[1] if row else _name_of_rare_language(code)
 

@@ -125,7 +125,7 @@ def _comparable(word: str) -> str:
 
 
 def _find_cuts(text: str, units: Sequence[_Unit], references: Sequence[Sequence[str]]) -> list[int]:
-    """The number of units before each of the inner ends of the references' segments."""
+    """Return the number of units before each of the inner ends of the references' segments."""
     numbers: dict[str, int] = {}
     hypothesis = [numbers.setdefault(unit.key, len(numbers)) for unit in units]
     reference = [numbers.setdefault(word, len(numbers)) for words in references for word in words]
@@ -159,5 +159,5 @@ def _choose_cut(text: str, units: Sequence[_Unit], first: int, last: int) -> int
 
 
 def _ends_sentence(text: str, units: Sequence[_Unit], cut: int) -> bool:
-    """Whether the unit before ``cut`` is the last one of a sentence."""
+    """Return whether the unit before ``cut`` is the last one of a sentence."""
     return ENDS_SENTENCE.search(text[units[cut - 1].start : units[cut].start]) is not None

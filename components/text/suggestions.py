@@ -23,7 +23,7 @@ def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> s
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """The option that was probably meant; where none is near, what there is."""
+    """Return the option that was probably meant; where none is near, what there is."""
     names = [str(option) for option in options]
     rest = f", and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
     known = f"; known: {', '.join(names[:MAX_LISTED])}{rest}" if names else ""

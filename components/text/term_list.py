@@ -33,10 +33,10 @@ class Term:
     """A row of a term list.
 
     Attributes:
-        source: What is said, or written in the source text; "" in a row for every text.
-        target: Its translation; the source itself where the row has none.
-        boost: Nats that each of its tokens gains.
-        require: Whether a translation must have it, where the source text has the source.
+        source: what is said, or written in the source text; "" in a row for every text.
+        target: its translation; the source itself where the row has none.
+        boost: nats that each of its tokens gains.
+        require: whether a translation must have it, where the source text has the source.
     """
 
     source: str
@@ -46,7 +46,7 @@ class Term:
 
 
 def read_terms(path: Path) -> tuple[Term, ...]:
-    """The rows of a term list: a header with ``source`` and, if wanted, the other :data:`COLUMNS`.
+    """Return the rows of a term list: a header with ``source`` and, if wanted, the other :data:`COLUMNS`.
 
     Empty lines and lines that begin with ``#`` are skipped.
 
@@ -78,7 +78,7 @@ def read_terms(path: Path) -> tuple[Term, ...]:
 
 
 def _cells(line: str) -> list[str]:
-    """The cells of a line; quotes are characters as any other."""
+    """Return the cells of a line; quotes are characters as any other."""
     return [" ".join(unicodedata.normalize("NFC", cell).split()) for cell in line.split("\t")]
 
 

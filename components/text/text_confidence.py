@@ -39,12 +39,12 @@ def confidence_of(hypothesis: Hypothesis) -> float | None:
 
 
 def segment_confidence(segment: Segment, hypothesis: Hypothesis) -> float | None:
-    """That of a segment where it is known, else that of the whole text."""
+    """Return that of a segment where it is known, else that of the whole text."""
     return confidence_of(hypothesis) if segment.mean_log_prob is None else _probability(segment.mean_log_prob)
 
 
 def estimates_of(hypothesis: Hypothesis) -> dict[str, float]:
-    """What an estimator says of the whole text, by name; empty where there was none."""
+    """Return what an estimator says of the whole text, by name; empty where there was none."""
     return {name: hypothesis.features[name] for name in ESTIMATES if name in hypothesis.features}
 
 

@@ -12,12 +12,12 @@ _BYTE_LEVEL_SPACES = str.maketrans({"\u0120": " ", "\u010a": " "})
 
 
 def writes_text(piece: str) -> bool:
-    """Whether it is more than timestamps, ends of sequences and the like."""
+    """Return whether it is more than timestamps, ends of sequences and the like."""
     return bool(_CONTROL.sub("", piece))
 
 
 def spell_pieces(pieces: Sequence[str]) -> list[str]:
-    """The text of each piece of a sequence, of whatever vocabulary."""
+    """Return the text of each piece of a sequence, of whatever vocabulary."""
     has_spaces = any("\u2581" in piece or " " in piece for piece in pieces)
     spaces = _SPACES if has_spaces else _BYTE_LEVEL_SPACES
     return [_CONTROL.sub("", piece.translate(spaces)) for piece in pieces]

@@ -33,7 +33,7 @@ _EXPECTED = {
 
 
 def describe_value_fault(fault: Mapping[str, Any]) -> str:
-    """One pydantic error without its place and without secrets, on one line: expected, found."""
+    """Return one pydantic error without its place and without secrets, on one line: expected, found."""
     context = dict(fault.get("ctx") or {})
     message = str(fault["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     hint = ""

@@ -23,10 +23,10 @@ def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str
     B is zero, so that the model computes what it did. A is random: the caller seeds.
 
     Args:
-        model: A transformers model.
-        settings: Rank, scale, dropout, and which layers.
-        base: Reference of the model, which the adapter's folder names.
-        base_sha256: Its digest, by which another base is refused.
+        model: a transformers model.
+        settings: rank, scale, dropout, and which layers.
+        base: reference of the model, which the adapter's folder names.
+        base_sha256: its digest, by which another base is refused.
 
     Raises:
         ConfigError: The model has no such layers.
@@ -57,7 +57,7 @@ def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str
 
 
 def is_adapted(model: Any) -> bool:
-    """Whether :func:`add_matrices` was called on a model."""
+    """Return whether :func:`add_matrices` was called on a model."""
     return hasattr(model, _CONFIG)
 
 

@@ -23,9 +23,9 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
     """Refuse what can be refused without fetching a model.
 
     Args:
-        config: The settings.
-        store: The store of models.
-        served: Whether a served model will do.
+        config: the settings.
+        store: the store of models.
+        served: whether a served model will do.
 
     Raises:
         ConfigError: Search, device, arithmetic or examples cannot be used.
@@ -68,7 +68,7 @@ def validate_model(config: TranslationConfig, store: str | None, pairs: Iterable
 
 
 def needs_vocabulary_check(model: str, draft: str | None, store: str | None) -> bool:
-    """Whether a model and its draft model have to be loaded to compare their vocabularies."""
+    """Return whether a model and its draft model have to be loaded to compare their vocabularies."""
     if draft is None:
         return False
     tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in (model, draft)}
@@ -76,7 +76,7 @@ def needs_vocabulary_check(model: str, draft: str | None, store: str | None) -> 
 
 
 def resolve_text_model(reference: str, store: str | None) -> Checkpoint:
-    """The checkpoint of a model that reads text. ConfigError where it recognizes speech."""
+    """Return the checkpoint of a model that reads text. ConfigError where it recognizes speech."""
     checkpoint = models.resolve(reference, store)
     if checkpoint.architecture.lower().startswith(("whisper", "pocketsphinx")):
         raise ConfigError(

@@ -128,7 +128,7 @@ class TranslationConfig(StageSettings):
     @model_validator(mode="before")
     @classmethod
     def _n_best_follows_the_beam(cls, values: Any) -> Any:
-        """A beam below the default n-best brings an n-best of its size: greedy search gives one."""
+        """Return a beam below the default n-best brings an n-best of its size: greedy search gives one."""
         if not isinstance(values, dict) or "n_best" in values:
             return values
         beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default

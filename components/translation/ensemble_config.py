@@ -18,7 +18,7 @@ SHARING_VERSION = 2
 DROPOUT_PREFIX = "dropout:"
 """Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
 COEFFICIENTS_FILE = "coefficients.json"
-"""File, in the folder of a ``mixture_weights`` node, that holds what was learned."""
+"""File, in the folder of a ``fit_mixture`` node, that holds what was learned."""
 
 
 class TranslatorMembers(MemberDevices, TranslationConfig):
@@ -54,7 +54,7 @@ class EnsembleConfig(MemberDevices, TranslationConfig):
 
 
 def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:
-    """Every model of an ensemble of translators, in the order in which its combiner counts them.
+    """Return every model of an ensemble of translators, in the order in which its combiner counts them.
 
     Args:
         references: model references of the translators.

@@ -26,12 +26,12 @@ USUAL_BATCH: int = TranslationConfig.model_fields["batch_size"].default
 
 
 def build(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
-    """The translator of ``config``; its model stays in memory and is shared by equal settings.
+    """Return the translator of ``config``; its model stays in memory and is shared by equal settings.
 
     Args:
-        config: Model, search, and the prompt of a causal model.
-        store: Folder or URL of the store, for models ``store:KEY``.
-        seed: Of what is sampled.
+        config: model, search, and the prompt of a causal model.
+        store: folder or URL of the store, for models ``store:KEY``.
+        seed: of what is sampled.
 
     Raises:
         ConfigError: The settings do not fit each other or the model.
@@ -44,13 +44,13 @@ def build(config: TranslationConfig, store: str | None = None, seed: int = 0) ->
 def join(
     config: TranslationConfig, backend: ContextBackend, checkpoint: Checkpoint, settings: Any
 ) -> Translator:
-    """The translator of texts over what translates their sentences.
+    """Return the translator of texts over what translates their sentences.
 
     Args:
-        config: Its settings.
-        backend: Translates sentences.
-        checkpoint: Where the model came from.
-        settings: Those of the model in transformers; None where it has none.
+        config: its settings.
+        backend: translates sentences.
+        checkpoint: where the model came from.
+        settings: those of the model in transformers; None where it has none.
     """
     lists = list_settings(config, settings)
     if config.context is not None:
@@ -68,11 +68,11 @@ def join(
 
 
 def list_settings(config: TranslationConfig, settings: Any = None) -> dict[str, int]:
-    """How many hypotheses a text has, and how many sentences are decoded together.
+    """Return how many hypotheses a text has, and how many sentences are decoded together.
 
     Args:
-        config: The settings.
-        settings: Those of the model in transformers, by which ``batch_size: auto`` counts memory.
+        config: the settings.
+        settings: those of the model in transformers, by which ``batch_size: auto`` counts memory.
     """
     positions = 2 * config.max_tokens  # those of a prompt or source among them
 
@@ -110,7 +110,7 @@ def load_resident(
 
 
 def load_draft(config: TranslationConfig, model: Any, store: str | None) -> DraftBuilder | None:
-    """The draft model that ``config`` names, which stays in memory, too; None where it names none.
+    """Return the draft model that ``config`` names, which stays in memory, too; None where it names none.
 
     Raises:
         ConfigError: It is of another family or vocabulary than ``model``, or has fewer positions.

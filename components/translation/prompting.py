@@ -20,12 +20,12 @@ MIN_REPEATED = 5
 
 
 def read_prompt(name: str) -> str:
-    """A file of ``prompts/``."""
+    """Return a file of ``prompts/``."""
     return (PROMPTS / name).read_text(encoding="utf-8")
 
 
 def build_instructions(source: str, target: str, *, chat: bool) -> str:
-    """What a prompt says before its examples."""
+    """Return what a prompt says before its examples."""
     if chat:
         return read_prompt("chat.txt").strip().format(source=source, target=target, open=OPEN, close=CLOSE)
     return read_prompt("few_shot.txt").strip().format(source=source, target=target)
@@ -87,7 +87,7 @@ def place_context(
 
 
 def repeats(answer: str, instructions: Iterable[str]) -> bool:
-    """Whether an answer is nothing but words of the instructions, in their order."""
+    """Return whether an answer is nothing but words of the instructions, in their order."""
     words = _words(answer)
     return len(words.split()) >= MIN_REPEATED and any(words in _words(each) for each in instructions)
 

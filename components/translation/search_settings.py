@@ -7,7 +7,7 @@ from components.translation.config import TranslationConfig
 
 
 def search_config_of(config: TranslationConfig, seed: int = 0) -> SearchConfig:
-    """The search's settings in a translator's; ``seed`` is that of its samples."""
+    """Return the search's settings in a translator's; ``seed`` is that of its samples."""
     sampling = config.sampling
     if sampling is not None and not sampling.dropout:
         return sampling.search_config(

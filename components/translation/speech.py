@@ -24,8 +24,8 @@ class SpeechTranslator:
     """Speech -> n-best translations.
 
     Attributes:
-        version: Changes when outputs do.
-        checkpoint: The model.
+        version: changes when outputs do.
+        checkpoint: the model.
 
     Raises:
         ConfigError: Backend or model cannot translate.
@@ -81,7 +81,7 @@ def check_model(checkpoint: Checkpoint) -> None:
 
 
 def can_translate_to(target: str | None) -> bool:
-    """Whether Whisper translates into ``target``: English, or no language asked for."""
+    """Return whether Whisper translates into ``target``: English, or no language asked for."""
     return target is None or two_letters_of(target) == "en"
 
 

@@ -47,14 +47,14 @@ class SentenceTranslation:
     """One candidate translation of a sentence.
 
     Attributes:
-        text: On one line.
-        score: Log-probability (nats) of its tokens, summed.
-        rank: Length-normalized score that orders the candidates.
-        tokens: With their log-probabilities, eos included.
-        finished: Whether it ended by itself, not at the length limit.
-        features: Averaged over the sentences they become those of the hypothesis.
-        counts: What a served model counted; those of the sentences add up.
-        draw: The number of the sample, from 0; None where nothing was sampled.
+        text: on one line.
+        score: log-probability (nats) of its tokens, summed.
+        rank: length-normalized score that orders the candidates.
+        tokens: with their log-probabilities, eos included.
+        finished: whether it ended by itself, not at the length limit.
+        features: averaged over the sentences they become those of the hypothesis.
+        counts: what a served model counted; those of the sentences add up.
+        draw: the number of the sample, from 0; None where nothing was sampled.
     """
 
     text: str
@@ -75,7 +75,7 @@ class TranslationBackend(Protocol):
     """A model that translates batches of sentences.
 
     Attributes:
-        max_source: Tokens of a sentence that it can read at most.
+        max_source: tokens of a sentence that it can read at most.
     """
 
     max_source: int
@@ -110,15 +110,15 @@ class Translator:
     """Translates texts, whatever their length, with a model of sentences.
 
     Args:
-        backend: The model.
-        checkpoint: Where the model came from.
-        n_best: Hypotheses per text at most.
-        batch_size: Sentences decoded together.
-        domain: What the model was made for, where that is known: marks the hypotheses of other texts.
-        samples: Whether the backend draws samples: ``n_best`` of each sentence, numbered by their ``draw``.
+        backend: the model.
+        checkpoint: where the model came from.
+        n_best: hypotheses per text at most.
+        batch_size: sentences decoded together.
+        domain: what the model was made for, where that is known: marks the hypotheses of other texts.
+        samples: whether the backend draws samples: ``n_best`` of each sentence, numbered by their ``draw``.
 
     Attributes:
-        version: Changes when outputs do.
+        version: changes when outputs do.
     """
 
     version: int = VERSION
@@ -140,11 +140,11 @@ class Translator:
     def translate(
         self, utterances: Sequence[Utterance], segments: Sequence[Sequence[Segment]] = ()
     ) -> list[Outcome]:
-        """One outcome per utterance, in order: its translations, or the fault that quarantines it.
+        """Return one outcome per utterance, in order: its translations, or the fault that quarantines it.
 
         Args:
             utterances: ``text``, ``source_language`` and ``target_language`` are read.
-            segments: Of each utterance, the stretches of its text with their times; empty where none has any.
+            segments: of each utterance, the stretches of its text with their times; empty where none has any.
         """
         timed = segments or [()] * len(utterances)
         prepared = [self._prepare(*each) for each in zip(utterances, timed, strict=True)]
@@ -155,12 +155,12 @@ class Translator:
         ]
 
     def sentences_of(self, utterances: Sequence[Utterance]) -> list[Sentence]:
-        """The sentences of the texts that can be translated, in order."""
+        """Return the sentences of the texts that can be translated, in order."""
         prepared = [self._prepare(utterance) for utterance in utterances]
         return [each.sentence for p in prepared if isinstance(p, PreparedText) for each in p.sentences]
 
     def score_sentences(self, utterances: Sequence[Utterance]) -> list[ScoredSentence]:
-        """The sentences of the texts with the score of their best translations, where there is one."""
+        """Return the sentences of the texts with the score of their best translations, where there is one."""
         sentences = self.sentences_of(utterances)
         decoded = self._decode(sentences)
         results = [(sentence, decoded[sentence]) for sentence in sentences]
@@ -175,7 +175,7 @@ class Translator:
         return key_sentences(text) if self._samples and isinstance(text, PreparedText) else text
 
     def _translate_texts(self, texts: Sequence[PreparedText]) -> list[list[Candidates]]:
-        """The translations of every sentence of every text."""
+        """Return the translations of every sentence of every text."""
         decoded = self._decode([each.sentence for text in texts for each in text.sentences])
         return [[decoded[each.sentence] for each in text.sentences] for text in texts]
 

@@ -223,11 +223,11 @@ def _write_tries(study: Study, path: Path) -> None:
 
 
 def _cell(text: str) -> str:
-    """A cell of a table in which a tab would be another, and '=' a formula of a spreadsheet."""
+    """Return a cell of a table in which a tab would be another, and '=' a formula of a spreadsheet."""
     plain = " ".join(text.split())
     return f"'{plain}" if plain[:1] in ("=", "@") else plain
 
 
 def result_files(study: StageRef) -> dict[str, bytes]:
-    """The files of a study that people open: name -> content."""
+    """Return the files of a study that people open: name -> content."""
     return {name: (Path(study.path) / name).read_bytes() for name in (STUDY.file, TRIES)}

@@ -86,9 +86,9 @@ def _check_node(objective: Objective, output: Output, pipeline: Pipeline) -> Non
             f"{name}: expected a {output} to score, found no node that gives one (outputs: {given})"
         )
     node = objective.node_in(pipeline)
-    if pipeline.sort_of(node) != "text":
+    if pipeline.type_of(node) != "text":
         raise ConfigError(
-            f"{name}: expected a node that gives text, found {node}, which gives {pipeline.sort_of(node)}"
+            f"{name}: expected a node that gives text, found {node}, which gives {pipeline.type_of(node)}"
         )
     if pipeline.data_of(node) != DATA:
         raise ConfigError(

@@ -12,7 +12,7 @@ _ACCENT, _PALE, _LINE = "#3d83d6", "#9aa4af", "#3c9d6b"
 
 
 def _draw_history(study: Study) -> Figure:
-    """The first objective of every try, and of the best one so far."""
+    """Return the first objective of every try, and of the best one so far."""
     with plot_style():
         figure, plot = new_axes(3.0)
         pruned = [each for each in study.tries if each.state == "pruned"]
@@ -33,7 +33,7 @@ def _draw_history(study: Study) -> Figure:
 
 
 def _draw_front(study: Study) -> Figure:
-    """Both objectives of the tries on all data; the front is joined by a line."""
+    """Return both objectives of the tries on all data; the front is joined by a line."""
     with plot_style():
         figure, plot = new_axes(3.0)
         front = {each.number for each in study.front}

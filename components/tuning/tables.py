@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def describe_value(value: Any) -> str:
-    """A value of a setting on one line."""
+    """Return a value of a setting on one line."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def describe_settings(each: Try) -> str:
-    """What a try set, on one line."""
+    """Return what a try set, on one line."""
     if not each.settings:
         return "as written"
     return ", ".join(
@@ -32,14 +32,14 @@ def describe_settings(each: Try) -> str:
 
 
 def describe_try(each: Try, objectives: Sequence[str]) -> str:
-    """A try that has just been computed, in a line of the log."""
+    """Return a try that has just been computed, in a line of the log."""
     values = _value_cells(each, objectives)
     what = ", ".join(f"{name} {value}" for name, value in values.items()) or each.reason
     return f"try {each.number} {each.state}: {what}; {describe_settings(each)}"
 
 
 def _value_cells(each: Try, objectives: Sequence[str]) -> dict[str, str]:
-    """The values of a try on its last rung, with their intervals."""
+    """Return the values of a try on its last rung, with their intervals."""
     if not each.rungs:
         return {}
     intervals = {score.name: score.interval for score in each.scores}
@@ -54,7 +54,7 @@ def _value_cells(each: Try, objectives: Sequence[str]) -> dict[str, str]:
 
 
 def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[str, str]]:
-    """A row per try, by default of all: what became of it, its values, its settings."""
+    """Yield a row per try, by default of all: what became of it, its values, its settings."""
     front, winner = {each.number for each in study.front}, study.winner.number
     names = [objective.name for objective in study.objectives]
     for each in study.tries if tries is None else tries:
@@ -72,7 +72,7 @@ def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[
 
 
 def summarize(study: Study) -> str:
-    """The search in a line."""
+    """Return the search in a line."""
     states = [each.state for each in study.tries[1:]]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
     rungs = " then ".join(map(str, study.rung_sizes))
@@ -83,7 +83,7 @@ def summarize(study: Study) -> str:
 
 
 def study_tables(study: Study) -> list[Table]:
-    """The front, then all tries."""
+    """Return the front, then all tries."""
     note = f"Search over {len(study.variables)} settings, {summarize(study)}."
     caveat = (
         "No other try is better in everything; intervals are of this data, on which the best were chosen."
@@ -100,7 +100,7 @@ def study_tables(study: Study) -> list[Table]:
 
 
 def list_plots(study: Study) -> tuple[Plot, ...]:
-    """The history of a search, and with two objectives the Pareto front."""
+    """Return the history of a search, and with two objectives the Pareto front."""
 
     def draw(name: str) -> Figure:
         from components.tuning import plots  # noqa: PLC0415 - imports matplotlib
@@ -136,7 +136,7 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:
-    """How many utterances, what optimism is, and whether the data were used before."""
+    """Return how many utterances, what optimism is, and whether the data were used before."""
     text = (
         f"{confirmation.confirmed.n} of {confirmation.confirmed.n_total} utterances that the search never "
         f"saw, beside {confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: "

@@ -46,7 +46,7 @@ def _print_version(requested: bool) -> None:
 
 
 def _commit() -> str:
-    """The commit of this code in a checkout; empty elsewhere."""
+    """Return the commit of this code in a checkout; empty elsewhere."""
     root = Path(__file__).parents[2]
     git = shutil.which("git")
     if git is None or not (root / ".git").exists():

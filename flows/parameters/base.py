@@ -77,7 +77,7 @@ class FlowParameters(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="of everything that draws random numbers")
 
     def read_from(self, file: Path, places: Places) -> Self:
-        """The parameters that a file states, with what depends on where it lies.
+        """Return the parameters that a file states, with what depends on where it lies.
 
         Args:
             file: whose values these are.
@@ -108,7 +108,7 @@ class FlowParameters(BaseModel):
         return nodes
 
     def with_edits(self, pipeline: Pipeline) -> Pipeline:
-        """The pipeline with the corrections by hand."""
+        """Return the pipeline with the corrections by hand."""
         return pipeline
 
     @property
@@ -226,7 +226,7 @@ class DataParameters(FlowParameters):
         return {"source_language": self.source_language, "target_language": self.target_language}
 
     def with_edits(self, pipeline: Pipeline) -> Pipeline:
-        """The pipeline with the corrections by hand.
+        """Return the pipeline with the corrections by hand.
 
         Raises:
             ConfigError: they are of a node that it does not have.

@@ -51,7 +51,7 @@ class CompareParameters(ComparisonSettings, DataParameters):
     _check_metrics = field_validator("metrics")(check_metric_names)
 
     def settings(self) -> ComparisonSettings:
-        """How the systems are compared."""
+        """Return how the systems are compared."""
         return ComparisonSettings.model_validate(
             self.model_dump(include=set(ComparisonSettings.model_fields))
         )

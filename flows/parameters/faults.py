@@ -18,7 +18,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def check_values(model: type[M], values: object) -> M:
-    """The values as a model.
+    """Return the values as a model.
 
     Raises:
         ConfigError: a line per fault.
@@ -30,7 +30,7 @@ def check_values(model: type[M], values: object) -> M:
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:
-    """One pydantic error in one line, without secrets: where, what was expected, what was found."""
+    """Return one pydantic error in one line, without secrets: where, what was expected, what was found."""
     name, message = ".".join(_path_of(fault)), describe_value_fault(fault)
     return message if not name or message.startswith(f"{name}: ") else f"{name}: {message}"
 
@@ -43,7 +43,7 @@ def _path_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
 def describe_faults(
     model: type[BaseModel], error: ValidationError, file: Path | None = None, places: Places | None = None
 ) -> list[str]:
-    """The errors of a model's values, a line each with the place in the file and what to do.
+    """Return the errors of a model's values, a line each with the place in the file and what to do.
 
     Args:
         model: of the values.
@@ -73,7 +73,7 @@ def _describe(model: type[BaseModel], fault: dict[str, Any], path: tuple[str, ..
 
 
 def _explain_setting(name: str, field: FieldInfo) -> str:
-    """What a parameter is and how it is set."""
+    """Return what a parameter is and how it is set."""
     example = field.examples[0] if field.examples else "VALUE"
     return f"{field.description}: --set {name}={example}"
 

@@ -66,7 +66,7 @@ def order_fields(model: type[BaseModel]) -> list[str]:
 
 
 def title_of(name: str) -> str:
-    """A field's name in words."""
+    """Return a field's name in words."""
     return _WORDS.get(name) or name.replace("_", " ").capitalize()
 
 
@@ -91,7 +91,7 @@ def drop_empty(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, A
 
 
 def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """One field's schema, as a form shows it best."""
+    """Return one field's schema, as a form shows it best."""
     title = schema.get("title", name)
     schema = _inline(schema, definitions)
     if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
@@ -109,7 +109,7 @@ def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schem
 
 
 def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """The schema with its definitions in it, and without the choice of null."""
+    """Return the schema with its definitions in it, and without the choice of null."""
     schema = dict(schema)
     if "$ref" in schema:
         schema = {**definitions[schema.pop("$ref").rpartition("/")[2]], **schema}
@@ -122,7 +122,7 @@ def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """A group of settings, whose defaults stand at the settings; in two tabs if it is long."""
+    """Return a group of settings, whose defaults stand at the settings; in two tabs if it is long."""
     defaults = schema.pop("default", {})
     fields = {}
     for name, field in schema["properties"].items():

@@ -46,7 +46,7 @@ class PipelineParameters(DataParameters):
     @model_validator(mode="before")
     @classmethod
     def _gather_graph(cls, values: Any) -> Any:
-        """A file names the parts of a graph beside the parameters of the run."""
+        """Return a file names the parts of a graph beside the parameters of the run."""
         if isinstance(values, dict) and isinstance(values.get("graph"), list):
             raise ValueError("graph: expected a mapping with nodes, found a list")
         if isinstance(values, dict) and "search" in values and "search" not in cls.model_fields:
@@ -101,7 +101,7 @@ class PipelineParameters(DataParameters):
 
 
 def _take_languages(values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a run, with the languages that its graph states where they leave them open."""
+    """Return the parameters of a run, with the languages that its graph states where they leave them open."""
     graph = values.get("graph")
     if isinstance(graph, str):
         try:
@@ -114,7 +114,7 @@ def _take_languages(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
-    """The systems of a graph with a matrix, by name; one named "" without a matrix.
+    """Return the systems of a graph with a matrix, by name; one named "" without a matrix.
 
     Raises:
         ConfigError: the matrix names no node, or has too many combinations.
@@ -124,7 +124,7 @@ def systems_of(parameters: PipelineParameters) -> dict[str, PipelineParameters]:
 
 
 def pipeline(parameters: PipelineParameters) -> Pipeline:
-    """The checked graph of one system.
+    """Return the checked graph of one system.
 
     Raises:
         ConfigError: a line per fault.

@@ -203,7 +203,7 @@ def _check_node(pipeline: Pipeline, name: str, parameters: TuneParameters) -> No
     if node is not None and not is_auto(node.values):
         try:
             settings = complete_node(pipeline, node, parameters.store).settings
-            node.kind.check(settings, pipeline.site_of(node, parameters.store, parameters.seed))
+            node.kind.check(settings, pipeline.context_of(node, parameters.store, parameters.seed))
         except AntiphonError as error:
             raise ConfigError(f"{name}: {error}") from None
 
@@ -254,7 +254,7 @@ def _check_objectives(objectives: list[Objective], parameters: TuneParameters, f
 
 
 def pipeline_with(parameters: TuneParameters, space: SearchSpace, settings: Mapping[str, Any]) -> Pipeline:
-    """The checked pipeline with other settings.
+    """Return the checked pipeline with other settings.
 
     Raises:
         ConfigError: a line per fault.
@@ -273,7 +273,7 @@ def parameters_with(
 
 
 def pipeline(parameters: TuneParameters) -> Pipeline:
-    """The pipeline as it is written, if the search over it can begin.
+    """Return the pipeline as it is written, if the search over it can begin.
 
     Raises:
         ConfigError: a line per fault.
@@ -282,7 +282,7 @@ def pipeline(parameters: TuneParameters) -> Pipeline:
 
 
 def changed_nodes(probe: Probe, written: Pipeline) -> Iterator[str]:
-    """The nodes of a probe that are set otherwise than in the pipeline as written."""
+    """Yield the nodes of a probe that are set otherwise than in the pipeline as written."""
     for name, node in probe.pipeline.nodes.items():
         if name not in written.nodes or node.settings != written.nodes[name].settings:
             yield name

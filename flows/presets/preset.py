@@ -66,14 +66,14 @@ class Preset(BaseModel):
             yield parameter, node, setting, field
 
     def asked_elsewhere(self, node: str) -> set[str]:
-        """The settings of a node that have a field of their own, or follow another."""
+        """Return the settings of a node that have a field of their own, or follow another."""
         own = {setting for _, name, setting, _ in self.fields() if name == node and setting}
         return own | {path.partition(".")[2] for path in self.follow if path.partition(".")[0] == node}
 
 
 @cache
 def read_preset(name: str) -> Preset:
-    """The preset of a name.
+    """Return the preset of a name.
 
     Raises:
         ConfigError: its file is wrong.

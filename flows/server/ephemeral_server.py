@@ -76,7 +76,7 @@ def check_server() -> None:
 
 
 def is_own_server() -> bool:
-    """Whether the server ends with this process."""
+    """Return whether the server ends with this process."""
     url = PREFECT_API_URL.value()
     return not url or (_own_server is not None and url == _own_server.url)
 
@@ -92,7 +92,7 @@ def spare_heartbeats() -> Iterator[None]:
 
 
 def describe_lost_server(error: BaseException) -> str | None:
-    """The error message of a run that lost its server; None if ``error`` is another one."""
+    """Return the error message of a run that lost its server; None if ``error`` is another one."""
     if not server_is_gone(error):
         return None
     url = PREFECT_API_URL.value()
@@ -104,14 +104,14 @@ def describe_lost_server(error: BaseException) -> str | None:
 
 
 def redact_url(url: str) -> str:
-    """A URL without what may be secret in it."""
+    """Return a URL without what may be secret in it."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _check_home(home: Path) -> None:
     """Refuse a home in which the database cannot be written: Prefect would wait for the server in vain."""
-    ways = "free some space or set PREFECT_HOME to another folder"
+    branches = "free some space or set PREFECT_HOME to another folder"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home) as probe:
@@ -121,10 +121,10 @@ def _check_home(home: Path) -> None:
     except OSError as error:
         raise ConfigError(
             "PREFECT_HOME: expected a folder that Prefect can write to, "
-            f"found {home}: {error.strerror}; {ways}"
+            f"found {home}: {error.strerror}; {branches}"
         ) from None
     if free < _DATABASE_BYTES:
         raise ConfigError(
             f"PREFECT_HOME: expected {_DATABASE_BYTES // 10**6} MB free for Prefect's database, "
-            f"found {free // 10**6} MB in {home}; {ways}"
+            f"found {free // 10**6} MB in {home}; {branches}"
         )

@@ -87,7 +87,7 @@ def serve(process: subprocess.Popen[bytes]) -> None:
 
 
 def reason_of(error: BaseException) -> str:
-    """The sort of an error and the first line of what it says."""
+    """Return the sort of an error and the first line of what it says."""
     return ": ".join((type(error).__name__, *str(error).splitlines()[:1]))
 
 

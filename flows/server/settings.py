@@ -43,7 +43,7 @@ DEFAULTS = {
 
 
 def server_is_gone(error: BaseException | None) -> bool:
-    """Whether an error says that Prefect's server (no other one) does not answer."""
+    """Return whether an error says that Prefect's server (no other one) does not answer."""
     if error is None:
         return False
     import httpx
@@ -63,7 +63,7 @@ class OneLineErrors(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is to be logged."""
+        """Return whether it is to be logged."""
         if record.levelno >= logging.INFO and record.getMessage().startswith("Finished in state Failed("):
             record.msg, record.args = "Finished in state Failed", None
             record.levelno, record.levelname = logging.INFO, "INFO"

@@ -18,7 +18,7 @@ from reports.views.run_view import RunView
 
 
 def build_group_section(view: RunView) -> Table | None:
-    """A row per group; None where nothing divides the data set, or nothing was scored."""
+    """Return a row per group; None where nothing divides the data set, or nothing was scored."""
     outputs: dict[Output, Mapping[str, str]] = {
         scored.role: {
             key: outcome.best.text
@@ -51,7 +51,7 @@ def build_group_section(view: RunView) -> Table | None:
 
 
 def _is_shown(name: str, group: GroupScores) -> bool:
-    """Whether a group has a score that needs a column: CER only where no words are counted."""
+    """Return whether a group has a score that needs a column: CER only where no words are counted."""
     return name in group.scores and (name != "cer" or "wer" not in group.scores)
 
 
@@ -70,7 +70,7 @@ def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cel
 
 
 def group_filter(by: str, utterance: Utterance, target: str | None) -> str:
-    """The filter expression of the group that an utterance is in; "" of a group that no filter names.
+    """Return the filter expression of the group that an utterance is in; "" of a group that no filter names.
 
     Args:
         by: the property that the group shares.

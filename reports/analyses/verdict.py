@@ -10,7 +10,7 @@ from reports.analyses.word_errors import MAX_LINKED, WordErrors
 
 
 def describe_scores(run: RunRecord) -> list[Sentence]:
-    """The main scores of a run with their intervals, or that nothing was scored, or how it ended."""
+    """Return the main scores of a run with their intervals, or that nothing was scored, or how it ended."""
     if not run.completed:
         return [
             Sentence(f"The run {_ENDED.get(run.status, run.status)}: what it finished is kept and reused.")
@@ -47,7 +47,7 @@ def _describe_score(score: Score) -> str:
 
 
 def describe_quarantined(run: RunRecord) -> list[Sentence]:
-    """How many records could not be processed, and where."""
+    """Return how many records could not be processed, and where."""
     stages = {ref.key: ref for ref in run.stages if ref.quarantined}.values()
     total = sum(ref.quarantined for ref in stages)
     if not total:

@@ -41,7 +41,7 @@ class Occurrences:
             ids.append(utterance_id)
 
     def link(self, thing: tuple[str, ...]) -> Cell:
-        """The count, leading to the utterances; empty where it never occurs."""
+        """Return the count, leading to the utterances; empty where it never occurs."""
         count = self.counts[thing]
         return link_to_filter(f"{count:,}", filter_by("id", *self._ids[thing])) if count else ""
 
@@ -129,7 +129,7 @@ class WordErrors:
         return (total, ids) if total else None
 
     def sections(self) -> list[Table]:
-        """The tables of confusions and of what systems have that the baseline has not."""
+        """Return the tables of confusions and of what systems have that the baseline has not."""
         return [*self._confusion_section(), *self._contrast_sections()]
 
     def _confusion_section(self) -> Iterator[Table]:

@@ -41,7 +41,7 @@ def select_embeddable(audios: Iterable[Audio], limit: int = EMBED_LIMIT) -> dict
 
 
 def data_uri(path: Path) -> str:
-    """The file as a ``data:`` URI."""
+    """Return the file as a ``data:`` URI."""
     return f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 

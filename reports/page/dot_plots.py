@@ -39,7 +39,7 @@ _OF_RUN = (
 
 
 def list_dot_plots(view: RunView, columns: Sequence[Column]) -> Iterator[DotPlot]:
-    """The plots for which the utterances have numbers."""
+    """Yield the plots for which the utterances have numbers."""
     names = {column.name for column in columns}
     for x, y, title, description in _OF_RUN:
         # Confidence is that of the last node, which in a run with translations is no recognizer.

@@ -119,7 +119,7 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "parameters": list(flatten_parameters(view.run.parameters)),
         "n_utterances": len(view.utterances),
         "audio_seconds": view.audio_seconds,
-        "ways": view.ways,
+        "branches": view.branches,
         "graphs": [Markup(drawing) for drawing in graph.draw_graphs(view)],  # noqa: S704 (escaped where drawn)
         "plots": list(_pictures(run_plots.list_plots(view))),
         "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors))],
@@ -140,7 +140,7 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
 
 
 def _draw_plots(table: Table) -> Table:
-    """The table with its plots as pictures."""
+    """Return the table with its plots as pictures."""
     if not table.plots:
         return table
     from components.analysis.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
@@ -150,7 +150,7 @@ def _draw_plots(table: Table) -> Table:
 
 
 def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, object]:
-    """What the list of utterances is filtered, sorted and marked by, and the plots of dots."""
+    """Return what the list of utterances is filtered, sorted and marked by, and the plots of dots."""
     sorts: dict[str, Column] = {}
     for column in columns:  # the other end of a column that is there already has a name of its own
         sorts[f"{column.key}-up" if column.key in sorts else column.key] = column

@@ -93,7 +93,7 @@ def _line(run: RunEntry, names: Sequence[str], folder: Path) -> RunLine:
 
 
 def _data_of(record: RunRecord) -> Iterator[str]:
-    """The files of the data set or the recordings by their names, or the runs that were compared."""
+    """Yield the files of the data set or the recordings by their names, or the runs that were compared."""
     if record.systems:
         yield from record.systems.values()
         return

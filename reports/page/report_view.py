@@ -34,7 +34,7 @@ MAX_QUARANTINED_PER_STAGE = 20
 
 
 def view_of(run: RunRecord, store: Store) -> RunView:
-    """The view of a run; records are read from the store when they are asked for."""
+    """Return the view of a run; records are read from the store when they are asked for."""
     results = [Shown(ref, result, result.read(ref)) for ref, result in results_of(run.stages)]
     baselines = (shown.result.baseline(shown.found) for shown in results)
     baseline = next((name for name in baselines if name is not None), None)
@@ -46,7 +46,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         run,
         StoredUtterances(stages[DATA]) if DATA in stages else (),
         {
-            node.name: StoredRecords(stages[node.name], RECORDS[node.gives])
+            node.name: StoredRecords(stages[node.name], RECORDS[node.output])
             for node in run.pipeline.of_data()
             if node.name in stages
         },
@@ -69,7 +69,7 @@ class Shown(NamedTuple):
 
 
 def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], store: Store) -> RunView:
-    """The view of runs beside each other: the systems' graphs as one, with numbers of every system."""
+    """Return the view of runs beside each other: the systems' graphs as one, with numbers of every system."""
     names = sorted(run.systems, key=lambda name: name != baseline)  # it comes first
     systems = {name: store.load_run(run.systems[name]) for name in names}
     united = unite(systems)
@@ -104,7 +104,7 @@ def _sections(run: RunRecord, results: Sequence[Shown], settings: Sequence[Table
 
 
 def _tables_of(shown: Shown) -> list[Table]:
-    """The tables of an analysis, with what it says in a line before the note of the first."""
+    """Return the tables of an analysis, with what it says in a line before the note of the first."""
     tables, lines = shown.result.tables(shown.found), shown.result.summary(shown.found)
     if shown.ref.stage != shown.ref.kind and shown.ref.kind in KINDS:  # one of several nodes
         tables = [replace(table, title=f"{table.title}: {shown.ref.stage}") for table in tables]
@@ -119,7 +119,7 @@ def _verdicts(results: Sequence[Shown]) -> list[Sentence]:
 
 
 def _join_values(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
-    """The numbers of all analyses by utterance id."""
+    """Return the numbers of all analyses by utterance id."""
     joined: dict[str, dict[str, float]] = {}
     for each in numbers:
         for key, values in each.values.items():
@@ -128,7 +128,7 @@ def _join_values(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:
 
 
 def settings_section(systems: Mapping[str, RunRecord]) -> list[Table]:
-    """A table of the parameters in which systems differ, but for names and places."""
+    """Return a table of the parameters in which systems differ, but for names and places."""
     flat = {name: dict(flatten_parameters(run.parameters)) for name, run in systems.items()}
     names = dict.fromkeys(name for parameters in flat.values() for name in parameters if name not in _PLACES)
     rows = []
@@ -188,17 +188,17 @@ def _identity(run: RunRecord, system: str, node: str) -> tuple[str, str]:
 
 
 def _rename_node(node: NodeRecord, named: Mapping[str, str]) -> NodeRecord:
-    above, _, way = (node.when or "").partition(".")
+    above, _, branch = (node.when or "").partition(".")
     update = {
         "name": named[node.name],
         "reads": {role: named.get(name, name) for role, name in node.reads.items()},
-        "when": f"{named.get(above, above)}.{way}" if node.when else None,
+        "when": f"{named.get(above, above)}.{branch}" if node.when else None,
     }
     return node.model_copy(update=update)
 
 
 def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Table]:
-    """A section with the quarantined records: the first of each stage, with the reasons."""
+    """Return a section with the quarantined records: the first of each stage, with the reasons."""
     rows, total = [], 0
     for ref in {ref.key: ref for ref in stages if ref.quarantined}.values():
         total += ref.quarantined
@@ -227,7 +227,7 @@ def sections_of_stage(ref: StageRef) -> list[Table]:
 
 
 def pictures_of_stage(ref: StageRef) -> list[Table]:
-    """A section with the pictures that a stage keeps, if it keeps any."""
+    """Return a section with the pictures that a stage keeps, if it keeps any."""
     pictures = load_pictures(Path(ref.path) / name for name in _files_of(ref) if "/" not in name)
     return [Table(f"Plots of {ref.stage}", pictures=pictures)] if pictures else []
 

@@ -23,7 +23,7 @@ LONG_WORD = 24
 
 
 def has_long_word(text: str) -> bool:
-    """Whether a text has a word that a cell of a table must break."""
+    """Return whether a text has a word that a cell of a table must break."""
     return any(len(word) > LONG_WORD for word in text.split())
 
 
@@ -49,12 +49,12 @@ def template_environment() -> Environment:
 
 @cache
 def read_template(name: str) -> str:
-    """The text of a template, a script or a style sheet."""
+    """Return the text of a template, a script or a style sheet."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def join_scripts(names: Sequence[str]) -> str:
-    """A page's script, joined from its files."""
+    """Return a page's script, joined from its files."""
     return '"use strict";\n(() => {\n' + "".join(map(read_template, names)) + "})();\n"
 
 

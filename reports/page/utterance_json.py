@@ -39,14 +39,14 @@ RUN_COLUMNS = (
 """Numbers of every utterance of a run, of its last nodes that have them."""
 LENGTH = Column("length", "longest first")
 """Seconds of audio, else characters of the source."""
-EDITING = ("edit", "review")
+EDITING = ("edit_from_file", "edit_by_reviewer")
 """Kinds of nodes in which a person changes texts."""
 QUARANTINED, EDITED, WITH_ERRORS = 1, 2, 4
 """Flags of an utterance in the index."""
 
 
 def columns_of(view: RunView) -> list[Column]:
-    """What the utterances of a view can be sorted and filtered by."""
+    """Return what the utterances of a view can be sorted and filtered by."""
     return [*(() if view.systems else RUN_COLUMNS), LENGTH, *view.columns]
 
 
@@ -98,7 +98,7 @@ def _numbers(row: UtteranceRow, columns: Sequence[Column]) -> list[float | None]
 
 
 def _estimates(row: UtteranceRow) -> dict[str, float | None]:
-    """What estimators say of the utterance, each of the last node that has it."""
+    """Return what estimators say of the utterance, each of the last node that has it."""
     numbers: dict[str, float | None] = {}
     for outcome in row.outcomes.values():
         if isinstance(outcome, NBest):
@@ -169,7 +169,7 @@ def build_details(
 
 
 def _step(step: Step) -> dict[str, object]:
-    """A node on the way: what it is and read, what it gave, and how that differs from what it read."""
+    """Return a node on the way: what it is and read, what it gave, and how that differs from what it read."""
     entry: dict[str, object] = {
         "node": to_printable(step.node.name),
         "kind": to_printable(step.node.kind),

@@ -27,7 +27,7 @@ text { fill: #7d8590; font: 11.5px sans-serif; }
 
 
 def draw_svg_file(view: RunView) -> str:
-    """The graph as a standalone SVG file; empty where there is nothing to draw."""
+    """Return the graph as a standalone SVG file; empty where there is nothing to draw."""
     drawing = draw_graph(view)
     head, separator, rest = drawing.partition(">")
     svg = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
@@ -68,9 +68,9 @@ def draw_graph(view: RunView, *, down: bool = False) -> str:
     ]
     parts += [plane.edge(edge, layout, tip) for edge in edges]
     for name, row in rows.items():
-        ways = ", ".join(f"{way} {count:,}" for way, count in view.ways.get(name, {}).items())
-        parts.append(_node(row, plane.corner(layout.positions[name]), ways, outputs.get(name)))
-    parts += [plane.way(edge, layout) for edge in edges if edge.way]
+        branches = ", ".join(f"{branch} {count:,}" for branch, count in view.branches.get(name, {}).items())
+        parts.append(_node(row, plane.corner(layout.positions[name]), branches, outputs.get(name)))
+    parts += [plane.branch(edge, layout) for edge in edges if edge.branch]
     return "".join([*parts, "</svg>"])
 
 
@@ -88,7 +88,7 @@ class _Plane(NamedTuple):
         return (_HEIGHT, _WIDTH) if self.down else (_WIDTH, _HEIGHT)
 
     def corner(self, point: Point) -> Point:
-        """The upper left corner (x, y) of the box at a layer and row."""
+        """Return the upper left corner (x, y) of the box at a layer and row."""
         return self.xy(*self._start(point))
 
     def xy(self, along: float, aside: float) -> Point:
@@ -100,7 +100,7 @@ class _Plane(NamedTuple):
         return 1 + layer * (self.size[0] + _GAP), 1 + row * (self.size[1] + _BETWEEN)
 
     def edge(self, edge: GraphEdge, layout: Layout, tip: str) -> str:
-        """A curve from box to box that goes straight past the boxes of the layers between."""
+        """Return a curve from box to box that goes straight past the boxes of the layers between."""
         length, breadth = self.size
         points = [self._start(point) for point in layout.routes[edge.above, edge.below]]
         along, aside = points[0][0] + length, points[0][1] + breadth / 2
@@ -121,26 +121,26 @@ class _Plane(NamedTuple):
     def _text(self, along: float, aside: float) -> str:
         return "{:.1f} {:.1f}".format(*self.xy(along, aside))
 
-    def way(self, edge: GraphEdge, layout: Layout) -> str:
-        """The way that leads along an edge, beside its beginning."""
+    def branch(self, edge: GraphEdge, layout: Layout) -> str:
+        """Return the way that leads along an edge, beside its beginning."""
         length, breadth = self.size
         begin, end = map(self._start, layout.routes[edge.above, edge.below][:2])
         x, y = self.xy(begin[0] + length + _GAP / 2, (begin[1] + end[1] + breadth) / 2)
-        label = _short(edge.way, _WAY)
+        label = _short(edge.branch, _WAY)
         y += 4 if self.down else -7
         return f'<text class="way" x="{x:.0f}" y="{y:.1f}" text-anchor="middle">{label}</text>'
 
 
-def _node(row: StageRow, center: Point, ways: str, output: str | None) -> str:
+def _node(row: StageRow, center: Point, branches: str, output: str | None) -> str:
     x, y = center
     bad = f" ({row.quarantined:,} quarantined)" if row.quarantined else ""
     items = f"{row.items:,}{bad}" if row.has_stage else ""
     cost = f"{row.seconds:.1f} s" if row.status == "computed" else row.status
     marks = [row.status, *(["warn"] if row.quarantined else []), *(["output"] if output else [])]
     models = ", ".join(name.partition(":")[2] or name for name in row.models)
-    what = f"{row.kind}: {models}" if models else f"→ {ways}" if ways else row.kind
+    what = f"{row.kind}: {models}" if models else f"→ {branches}" if branches else row.kind
     title = "\n".join(
-        [row.stage, row.kind, *row.models, *filter(None, [ways, output and f"output: {output}"])]
+        [row.stage, row.kind, *row.models, *filter(None, [branches, output and f"output: {output}"])]
     )
     left, right = x + 12, x + _WIDTH - 12
     return (

@@ -90,7 +90,7 @@ def _orders(graph: _Layers) -> Iterator[list[list[object]]]:
 
 
 def _crossings(layers: Sequence[Sequence[object]], after: Mapping[object, Sequence[object]]) -> int:
-    """How many pairs of edges cross between neighboring layers."""
+    """Return how many pairs of edges cross between neighboring layers."""
     crossed = 0
     for left, right in pairwise(layers):
         position = {node: number for number, node in enumerate(right)}
@@ -120,7 +120,7 @@ def _assign_rows(graph: _Layers) -> dict[object, float]:
 
 
 def _spread_apart(targets: Sequence[float]) -> list[float]:
-    """The nearest rows (least squares) in the same order, each at least one below that before it.
+    """Return the nearest rows (least squares) in the same order, each at least one below that before it.
 
     Isotonic regression by pooling adjacent violators.
     """

@@ -28,7 +28,7 @@ class Plot(NamedTuple):
 
 
 def draw_picture(plot: Plot, suffix: str) -> bytes:
-    """The picture of a plot.
+    """Return the picture of a plot.
 
     Args:
         plot: what is drawn.

@@ -27,7 +27,7 @@ DESCRIPTIONS = {
 
 
 def list_plots(view: RunView) -> dict[str, Plot]:
-    """The plots that the run has data for, by file name."""
+    """Return the plots that the run has data for, by file name."""
     numbers = view.numbers()
     errors = [wer for wer, _, _, _ in numbers if wer is not None]
     similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]

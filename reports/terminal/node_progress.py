@@ -94,7 +94,7 @@ class NodeProgress:
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:
-        """How much is done, and of how much where that is known."""
+        """Return how much is done, and of how much where that is known."""
         if self.is_percentage:
             return f"{self.done:.0f}%"
         count = f"{int(self.done + self.in_flight):,}"
@@ -108,16 +108,16 @@ class NodeProgress:
         return f"{self.rate:.1f} records/s{speech}"
 
     def describe_speed(self) -> tuple[str, str]:
-        """How long it took, and its rates."""
+        """Return how long it took, and its rates."""
         return format_duration(self.seconds), self.describe_rates()
 
     def describe_rest(self) -> str:
-        """How long it will take; empty where that is not known."""
+        """Return how long it will take; empty where that is not known."""
         left = self.seconds_left
         return "" if left is None else f"{format_duration(left)} left"
 
     def describe(self) -> str:
-        """All of it in a line, as for a log."""
+        """Return all of it in a line, as for a log."""
         share = "" if self.is_percentage or self.share is None else f" ({100 * self.share:.0f}%)"
         parts = (self.describe_count() + share, self.describe_rates(), self.describe_rest())
         return f"{self.node}: " + ", ".join(part for part in parts if part)
@@ -144,7 +144,7 @@ class NodeEnd:
     error: str = ""
 
     def describe_work(self) -> str:
-        """What was done, how fast."""
+        """Return what was done, how fast."""
         if self.status in {"failed", "blocked"}:
             return ": ".join(part for part in (self.status, self.error) if part)
         count = f"{self.items:,} record{'s' * (self.items != 1)}" if self.items else ""
@@ -152,6 +152,6 @@ class NodeEnd:
         return ", ".join(part for part in (self.status, count, *speed) if part)
 
     def describe(self) -> str:
-        """All of it in a line, as for a log."""
+        """Return all of it in a line, as for a log."""
         quarantined = f", {self.quarantined:,} quarantined" if self.quarantined else ""
         return f"{self.node}: {self.describe_work()}{quarantined}"

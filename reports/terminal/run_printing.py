@@ -49,12 +49,12 @@ def print_run(view: RunView, console: Console) -> None:
 
 
 def _stages(view: RunView) -> Table:
-    """A table of the data set, the pipeline's nodes in order, and further stages."""
+    """Return a table of the data set, the pipeline's nodes in order, and further stages."""
     table = new_table(
         "node", "kind", "models and ways", ">items", ">quarantined", ">time", ">RTFx", ">memory", ""
     )
     for row in view.stages():
-        ways = [f"{way}: {count:,}" for way, count in view.ways.get(row.stage, {}).items()]
+        branches = [f"{branch}: {count:,}" for branch, count in view.branches.get(row.stage, {}).items()]
         numbers = (
             f"{row.items:,}",
             Text(f"{row.quarantined:,}", "yellow" if row.quarantined else "dim"),
@@ -65,7 +65,7 @@ def _stages(view: RunView) -> Table:
         table.add_row(
             Text(to_printable(row.stage), "bold"),
             Text(to_printable(row.kind), "dim"),
-            Text(to_printable(", ".join([*row.models, *ways]))),
+            Text(to_printable(", ".join([*row.models, *branches]))),
             *(numbers if row.has_stage else ("",) * len(numbers)),
             Text(row.status, _STATUS.get(row.status, "")) if row.status != "computed" else "",
         )
@@ -86,7 +86,7 @@ def _print_texts(row: UtteranceRow, console: Console) -> None:
             cut = f"{best[:_MAX_CHARACTERS]} ... ({len(best):,} characters)"
             print_line(console, stage, best if len(best) <= _MAX_CHARACTERS else cut)
         elif isinstance(outcome, Route):
-            print_line(console, stage, f"→ {outcome.way}")
+            print_line(console, stage, f"→ {outcome.branch}")
     console.print()
 
 
@@ -127,8 +127,8 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
     if stage not in view.outcomes:
         raise DataError(f"expected a node with outcomes ({', '.join(view.outcomes)}), found {stage!r}")
     node = view.run.pipeline.node(stage)
-    if node is not None and node.gives != "text":
-        table = new_table("utterance", ">value", "way" if node.gives == "table" else node.gives)
+    if node is not None and node.output != "text":
+        table = new_table("utterance", ">value", "way" if node.output == "table" else node.output)
     else:
         name = "WER" if view.transcribes(stage) else "chrF"
         table = new_table("utterance", f">{name}", ">score", "best hypothesis")
@@ -149,12 +149,12 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
 
 
 def _cells(row: UtteranceRow, stage: str, outcome: NodeOutcome) -> tuple[str | Text, ...]:
-    """What a node gave for an utterance, as cells of its table."""
+    """Return what a node gave for an utterance, as cells of its table."""
     if isinstance(outcome, NBest):
         value = _value(row.alignments.get(stage))
         return value, f"{outcome.best.score:.2f}", plain_text(outcome.best.text)
     if isinstance(outcome, Route):
-        return "" if outcome.value is None else f"{outcome.value:.4g}", plain_text(outcome.way)
+        return "" if outcome.value is None else f"{outcome.value:.4g}", plain_text(outcome.branch)
     spoken = outcome.audio if isinstance(outcome, Utterance) else None
     return "" if spoken is None else f"{spoken.seconds:.2f} s", plain_text(
         "" if spoken is None else spoken.path
@@ -190,7 +190,7 @@ def print_scores(scores: Iterable[Score], console: Console) -> None:
 
 
 def format_interval(score: Score) -> str:
-    """A score's interval as text; ``too few`` utterances for one, or empty where it has none."""
+    """Return a score's interval as text; ``too few`` utterances for one, or empty where it has none."""
     if score.interval is not None:
         return "{:.2f} to {:.2f}".format(*score.interval)
     return "too few" if score.n < MIN_UTTERANCES else ""

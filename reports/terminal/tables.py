@@ -36,7 +36,7 @@ class FittingTable(Table):
         yield from super().__rich_console__(console, options)
 
     def _lines(self) -> Iterator[RenderableType]:
-        """The rows as lines: numbers with their names, texts without, nothing of what is empty."""
+        """Yield the rows as lines: numbers with their names, texts without, nothing of what is empty."""
         lines = Table.grid(padding=(0, 2, 0, 0))
         lines.add_column(no_wrap=True)
         lines.add_column(overflow="fold")
@@ -67,7 +67,7 @@ def _to_text(cell: object) -> Text:
 
 
 def new_table(*columns: str) -> FittingTable:
-    """An empty table; a column whose name begins with ``>`` is right-aligned."""
+    """Return an empty table; a column whose name begins with ``>`` is right-aligned."""
     table = FittingTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for column in columns:
         table.add_column(

@@ -101,7 +101,7 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
 
 
 def _format_estimates(outcome: Outcome) -> str:
-    """What an estimator says of the whole text."""
+    """Return what an estimator says of the whole text."""
     features = outcome.best.features if isinstance(outcome, NBest) else {}
     return "".join(f"  {name} {features[name]:.2f}" for name in ESTIMATES if name in features)
 
@@ -127,7 +127,7 @@ def _print_errors(judgment: Judgment, text: str, console: Console) -> None:
 
 
 def _format_edit(edit: Edit[str]) -> Text:
-    """A word with its mark: letters as well as color, for terminals and readers without it."""
+    """Return a word with its mark: letters as well as color, for terminals and readers without it."""
     style = _MARKS[edit.operation]
     reference, hypothesis = to_printable(edit.reference or ""), to_printable(edit.hypothesis or "")
     text = {

@@ -19,7 +19,7 @@ from components.text.suggestions import did_you_mean
 
 
 def load_systems(names: Sequence[str], store: Store) -> dict[str, RunRecord]:
-    """The runs to judge by their names; a comparison stands for the runs that it compares.
+    """Return the runs to judge by their names; a comparison stands for the runs that it compares.
 
     Raises:
         ConfigError: fewer than two, or more than can be judged.
@@ -40,7 +40,7 @@ def load_systems(names: Sequence[str], store: Store) -> dict[str, RunRecord]:
 
 
 def choose_output(systems: Mapping[str, RunRecord], output: str | None) -> Output:
-    """The kind of output to judge: ``output``, or the translations if all runs have them.
+    """Return the kind of output to judge: ``output``, or the translations if all runs have them.
 
     Raises:
         ConfigError: not all runs have it.
@@ -61,7 +61,7 @@ def choose_output(systems: Mapping[str, RunRecord], output: str | None) -> Outpu
 
 
 def load_candidates(systems: Mapping[str, RunRecord], output: Output, prefill: float) -> list[Candidate]:
-    """What all runs have put out.
+    """Return what all runs have put out.
 
     Raises:
         DataError: runs of different data, or without a common utterance.

@@ -29,7 +29,7 @@ class GraphEdge(NamedTuple):
     above: str
     below: str
     role: Literal["of", "when", "table"] = "of"
-    way: str = ""
+    branch: str = ""
 
 
 @dataclass(frozen=True)

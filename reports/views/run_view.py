@@ -16,7 +16,7 @@ from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.facts import Mode
 from components.nodes.kinds import KINDS
-from components.pipeline.item_gatherer import takes_way
+from components.pipeline.item_gatherer import takes_branch
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
@@ -86,7 +86,7 @@ class RunView:
         return [self._numbers[utterance.id] for utterance in self.utterances]
 
     def list_scored_nodes(self) -> list[ScoredNode]:
-        """The outputs of the run, or of every system of a comparison."""
+        """Return the outputs of the run, or of every system of a comparison."""
         systems = self.systems or {"": self.run.pipeline.outputs}
         return [
             ScoredNode(system, role, node)
@@ -96,19 +96,19 @@ class RunView:
         ]
 
     def nodes(self) -> list[StageRow]:
-        """The data set and the nodes of the pipeline, in order."""
+        """Return the data set and the nodes of the pipeline, in order."""
         stages = {ref.stage: ref for ref in self.run.stages}
         data = [self._of_stage(stages[DATA])] if DATA in stages else []
         return [*data, *(self._of_node(node, stages.get(node.name)) for node in self.run.pipeline.nodes)]
 
     def stages(self) -> list[StageRow]:
-        """The data set, the nodes, and whatever else a run has done, such as its scores."""
+        """Return the data set, the nodes, and whatever else a run has done, such as its scores."""
         nodes = self.nodes()
         names = {row.stage for row in nodes}
         return [*nodes, *(self._of_stage(ref) for ref in self.run.stages if ref.stage not in names)]
 
     def transcribes(self, stage: str) -> bool:
-        """Whether the texts of a node are transcripts."""
+        """Return whether the texts of a node are transcripts."""
         node = self.run.pipeline.node(stage)
         return node is not None and node.transcribes
 
@@ -119,20 +119,24 @@ class RunView:
         return [edge for edge in edges if edge.above in stages]
 
     @cached_property
-    def ways(self) -> dict[str, dict[str, int]]:
+    def branches(self) -> dict[str, dict[str, int]]:
         """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
         counts: dict[str, Counter[str]] = {}
         for node in self.run.pipeline.nodes:
-            if node.gives == "table" and node.name in self.outcomes:
+            if node.output == "table" and node.name in self.outcomes:
                 outcomes = self.outcomes[node.name].values()
-                counts[node.name] = Counter(outcome.way for outcome in outcomes if isinstance(outcome, Route))
-            elif node.gives == "text" and (decided := self._count_decisions(node.name)):
+                counts[node.name] = Counter(
+                    outcome.branch for outcome in outcomes if isinstance(outcome, Route)
+                )
+            elif node.output == "text" and (decided := self._count_decisions(node.name)):
                 counts[node.name] = decided
-        for above, way in {tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when}:
+        for above, branch in {
+            tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when
+        }:
             counted = counts.setdefault(above, Counter())
-            if way not in counted:
-                counted[way] = sum(
-                    takes_way(outcome, way) for outcome in self.outcomes.get(above, {}).values()
+            if branch not in counted:
+                counted[branch] = sum(
+                    takes_branch(outcome, branch) for outcome in self.outcomes.get(above, {}).values()
                 )
         return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
 
@@ -154,18 +158,18 @@ class RunView:
             yield from self._batch(self.utterances[first : min(first + 50, end)])
 
     def row(self, utterance_id: str) -> UtteranceRow | None:
-        """The row of one utterance, None if the run has no such id."""
+        """Return the row of one utterance, None if the run has no such id."""
         for utterance in self.utterances:
             if utterance.id == utterance_id:
                 return self._batch([utterance])[0]
         return None
 
     def target_language_of(self, utterance: Utterance) -> str | None:
-        """The utterance's own target language, else the run's."""
+        """Return the utterance's own target language, else the run's."""
         return target_language_of(self.run, utterance)
 
     def language_of(self, node: NodeRecord, utterance: Utterance) -> str:
-        """The language of a node's text of an utterance."""
+        """Return the language of a node's text of an utterance."""
         return language_of(self.run, node, utterance)
 
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
@@ -178,7 +182,7 @@ class RunView:
             }
             rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
         for node in self.run.pipeline.nodes:
-            if node.name in self.outcomes and node.gives == "text":
+            if node.name in self.outcomes and node.output == "text":
                 self._compare(node, rows)
                 self._judge(node, rows)
         self._numbers.update((row.utterance.id, row.numbers) for row in rows)
@@ -214,7 +218,7 @@ class RunView:
                     row.alignments[node.name] = alignments[row.utterance.id]
 
     def _references(self, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
-        """The references of a node's text; empty where they are in another language."""
+        """Return the references of a node's text; empty where they are in another language."""
         if node.transcribes:
             return (utterance.transcript or "",)
         same = node.language in (TARGET, self.target_language_of(utterance))
@@ -227,8 +231,8 @@ class RunView:
         yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
         sources = set(inputs)
         if node.when is not None:
-            above, way = node.when.split(".", 1)
-            yield GraphEdge(above, node.name, "when", way)
+            above, branch = node.when.split(".", 1)
+            yield GraphEdge(above, node.name, "when", branch)
             sources.add(above)
         further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
         rest = [name for name in further if name not in node.inputs and name not in sources]
@@ -239,7 +243,7 @@ class RunView:
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
-        reads_speech = node.gives == "text" and kind is not None and "speech" in kind.reads
+        reads_speech = node.output == "text" and kind is not None and "speech" in kind.reads
         status = "failed" if node.status == "failed" else _status(ref)
         return self._row(ref, node.kind, status, models, reads_speech=reads_speech)
 

@@ -37,7 +37,7 @@ class Step:
 
 
 def steps_of(view: RunView, row: UtteranceRow) -> list[Step]:
-    """A step for every node that had, or could have had, something to do with the utterance."""
+    """Return a step for every node that had, or could have had, something to do with the utterance."""
     return list(_steps(view, row))
 
 
@@ -48,7 +48,7 @@ def _steps(view: RunView, row: UtteranceRow) -> Iterator[Step]:
             yield _text(view, row, node, outcome)
         elif isinstance(outcome, Route):
             value = "" if outcome.value is None else f" ({outcome.value:.4g})"
-            yield Step(node, "way", f"{outcome.way}{value}")
+            yield Step(node, "way", f"{outcome.branch}{value}")
         elif isinstance(outcome, Utterance):
             seconds = f"{outcome.audio.seconds:.2f} s" if outcome.audio else ""
             yield Step(node, "speech", seconds)
@@ -65,9 +65,9 @@ def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
     if node.name not in view.outcomes:
         return None
     if node.when is not None:
-        above, way = node.when.split(".", 1)
+        above, branch = node.when.split(".", 1)
         sent = _way_of(row.outcomes.get(above))
-        if sent != way:
+        if sent != branch:
             return f"not sent here: {above} said {sent}" if sent else f"not sent here by {above}"
     missing = [
         name for name in node.inputs if name in view.outcomes and not _is_usable(row.outcomes.get(name))
@@ -77,7 +77,7 @@ def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
 
 def _way_of(outcome: NodeOutcome | None) -> str | None:
     if isinstance(outcome, Route):
-        return outcome.way
+        return outcome.branch
     decision = outcome.best.decision if isinstance(outcome, NBest) else None
     return None if decision is None else "going" if decision.stopped is None else "stopped"
 
@@ -108,7 +108,7 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
 
 
 def _before(view: RunView, node: NodeRecord) -> list[str]:
-    """The nodes that it reads, after those by which utterances were routed to it."""
+    """Return the nodes that it reads, after those by which utterances were routed to it."""
     sent_by = view.run.pipeline.node(node.when.split(".", 1)[0]) if node.when else None
     return [*(sent_by.inputs if sent_by is not None else ()), *node.inputs]
 

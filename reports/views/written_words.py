@@ -28,7 +28,7 @@ class _Group(NamedTuple):
 def restore_written_words(
     edits: Sequence[Edit[str]], reference: str, hypothesis: str, normalizer: Normalizer
 ) -> tuple[Edit[str], ...]:
-    """The alignment of normalized tokens with the words of both texts as they are written.
+    """Return the alignment of normalized tokens with the words of both texts as they are written.
 
     Words that become several tokens, or one token together, are one column, and are wrong if any of their
     tokens is. Where the tokens cannot be led back to words the alignment is returned as it is.
@@ -77,7 +77,7 @@ def _normalize(text: str, normalizer: Normalizer) -> tuple[str, ...]:
 
 
 def _assign(present: Sequence[bool], groups: Sequence[_Group]) -> list[int | None]:
-    """The group of each column, None where the column has no token of this side."""
+    """Return the group of each column, None where the column has no token of this side."""
     numbers = iter([number for number, group in enumerate(groups) for _ in range(group.tokens)])
     return [next(numbers) if has_token else None for has_token in present]
 
@@ -96,7 +96,7 @@ def _blocks(*sides: Sequence[int | None]) -> Iterator[tuple[int, int]]:
 
 
 def _join(groups: Sequence[_Group], numbers: Sequence[int | None]) -> str | None:
-    """The text of the groups of some columns, each once."""
+    """Return the text of the groups of some columns, each once."""
     return " ".join(groups[n].text for n in dict.fromkeys(numbers) if n is not None) or None
 
 

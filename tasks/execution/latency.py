@@ -17,7 +17,7 @@ from typing import NamedTuple
 from components.analysis.cost import Latency, summarize_latency
 from components.errors import DataError
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.site import Component, Item
+from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, plan_nodes, with_models, with_tables
@@ -105,19 +105,19 @@ def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator
     """Give the component of a node, built as a shard's is."""
     node, plan = planned.node, planned.stage
     kind = node.kind
-    site = with_tables(planned.site, node, {name: refs[name] for name in node.tables.values()})
+    context = with_tables(planned.context, node, {name: refs[name] for name in node.tables.values()})
     settings = with_models(node.settings, node, {name: ref.key for name, ref in refs.items()})
     facts = kind.facts(settings)
     if "torch" not in plan.libraries:
-        component = kind.build(settings, site)
-        check_plan(plan, site.store, facts.files)
+        component = kind.build(settings, context)
+        check_plan(plan, context.store, facts.files)
         yield component
         return
     from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
     from tasks.execution.shards.device_context import shard_context  # noqa: PLC0415 - imports torch
 
-    job = ShardJob(plan, settings.model_dump_json(), site, facts.device or "cpu", count_torch_threads())
-    with shard_context(job, 0, lambda: kind.build(settings, site), facts.files) as component:
+    job = ShardJob(plan, settings.model_dump_json(), context, facts.device or "cpu", count_torch_threads())
+    with shard_context(job, 0, lambda: kind.build(settings, context), facts.files) as component:
         yield component
 
 

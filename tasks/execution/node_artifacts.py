@@ -37,9 +37,9 @@ def publish_node(
         data: the data sets by name.
         read: the first of the texts that it reads, if it reads any.
     """
-    if node.gives == "text":
+    if node.output == "text":
         publish_examples(ref, _make_examples(pipeline, node, ref, data[pipeline.data_of(node.name)], read))
-    elif node.gives == "table" and not node.kind.mode.is_whole:
+    elif node.output == "table" and not node.kind.mode.is_whole:
         publish_ways(ref)
     else:
         publish_stage(ref)

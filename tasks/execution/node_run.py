@@ -12,15 +12,15 @@ from components.data.files.documents import cut_slices
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
+from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.nodes.site import Item, Site
 from components.pipeline.item_gatherer import ItemGatherer, Slice, has_stopped
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
 from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances
 from components.storage.stages.stage_writer import open_stage
-from components.storage.stages.whole_stage import Product, compute_once, discard_work
+from components.storage.stages.whole_stage import StageFiles, compute_once, discard_work
 from components.storage.store import Store
 from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners
@@ -57,7 +57,7 @@ class NodeRun:
         self.data_sets = data
         self.coordinator = coordinator
         self.keys = keys
-        self.store = Store(planned.site.store)
+        self.store = Store(planned.context.store)
         self.all_idle = False
         """Whether nothing is to be done for any of its items, though there are some."""
         self.progress: NodeProgress | None = None
@@ -170,7 +170,7 @@ class NodeRun:
 
     def make_job(self) -> ShardJob:
         """Return what a process needs to know to compute shards."""
-        site = with_tables(self.planned.site, self.node, self._find_tables())
+        context = with_tables(self.planned.context, self.node, self._find_tables())
         settings = with_models(self.node.settings, self.node, self.keys)
         device = self.node.kind.facts(settings).device or "cpu"
         threads = 1
@@ -178,7 +178,7 @@ class NodeRun:
             from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
 
             threads = count_torch_threads()
-        return ShardJob(self.planned.stage, settings.model_dump_json(), site, device, threads)
+        return ShardJob(self.planned.stage, settings.model_dump_json(), context, device, threads)
 
     def _find_tables(self) -> dict[str, StageRef]:
         refs = {name: self._wait_for_ref(name) for name in self.node.tables.values()}
@@ -195,7 +195,7 @@ class NodeRun:
 
     def find_first_text(self) -> StageRef | None:
         """Return the stage of the first text that a finished node has read."""
-        names = [name for name in self.node.of if self.pipeline.sort_of(name) == "text"]
+        names = [name for name in self.node.of if self.pipeline.type_of(name) == "text"]
         refs = [self.coordinator.ref(name) for name in names if self.coordinator.is_finished(name)]
         return next((self.store.localize(ref) for ref in refs if ref is not None), None)
 
@@ -208,14 +208,14 @@ class NodeRun:
         stages = {role: self.store.localize(ref) for role, ref in refs.items() if ref is not None}
         settings = kind.settings.model_validate_json(job.settings)
 
-        site = self._with_progress(job.site)
+        context = self._with_progress(job.context)
 
-        def work(folder: Path) -> Product:
+        def work(folder: Path) -> StageFiles:
             if kind.mode is not Mode.WHOLE:
-                return kind.collect(settings, self._with_costs(site), self._read_items(), folder)
-            return kind.make(settings, site, stages, folder)
+                return kind.collect(settings, self._with_costs(context), self._read_items(), folder)
+            return kind.make(settings, context, stages, folder)
 
-        def work_with_torch(folder: Path) -> Product:
+        def work_with_torch(folder: Path) -> StageFiles:
             from tasks.execution.shards.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
 
             with whole_stage_context(job, kind.facts(settings).files):
@@ -229,7 +229,7 @@ class NodeRun:
         with self.coordinator.hold_lane(lane, rank(self._depth, 0)):
             return compute_once(self.store, self.planned.stage, compute, read)
 
-    def _with_progress(self, site: Site) -> Site:
+    def _with_progress(self, context: NodeContext) -> NodeContext:
         """Return the site of a node that is made in one piece, with progress shown and stopping checked."""
         self.progress = NodeProgress(self.node.name, 100, is_percentage=True)
         bar = WholeProgress(self.progress, self.node.kind.summary)
@@ -238,13 +238,13 @@ class NodeRun:
             self.coordinator.check_halted()
             bar.show(percent)
 
-        return replace(site, progress=progress, verify=self._verify_plan, ask=self._ask)
+        return replace(context, progress=progress, verify=self._verify_plan, ask=self._ask)
 
     def _ask(self, name: str, questions: Sequence[Question], hours: float) -> Answers:
         with self.coordinator.ask(self.node.name):
             return ask_in_prefect(name, questions, hours)
 
-    def _with_costs(self, site: Site) -> Site:
+    def _with_costs(self, context: NodeContext) -> NodeContext:
         """Return the site with the seconds that everything above each input took."""
         costs = {}
         for name in self.node.of:
@@ -253,12 +253,12 @@ class NodeRun:
             ]
             refs = {node: self.coordinator.ref(node) for node in above}
             costs[name] = {node: ref.seconds for node, ref in refs.items() if ref is not None}
-        return replace(site, costs=costs)
+        return replace(context, costs=costs)
 
     def _verify_plan(self) -> None:
         """Raise StoreError where what the node reads has changed since it was planned."""
         planned = self.planned.stage
-        here = make_stage_plan(self.node, self.planned.site, planned.upstream, 0, resolve_weight_digests)
+        here = make_stage_plan(self.node, self.planned.context, planned.upstream, 0, resolve_weight_digests)
         if here.key != planned.key:
             raise StoreError(
                 f"{self.node.name}: expected data and models as planned, found others; run it again"

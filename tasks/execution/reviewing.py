@@ -67,7 +67,7 @@ def pass_unattended_reviews(pipeline: Pipeline, plans: Mapping[str, NodePlan]) -
     passing = {}
     for name, planned in plans.items():
         node = planned.node
-        if node.kind.mode is Mode.BY_HAND and Store(planned.site.store).find_stage(planned.stage) is None:
+        if node.kind.mode is Mode.BY_HAND and Store(planned.context.store).find_stage(planned.stage) is None:
             passing[name] = _pass(pipeline, node)
     return replace(pipeline, nodes={**pipeline.nodes, **passing}) if passing else pipeline
 

@@ -36,6 +36,6 @@ def load_data(
 
 
 def _name_recordings(patterns: list[str]) -> str:
-    """The names of the first recordings or patterns, and how many there are beside them."""
+    """Return the names of the first recordings or patterns, and how many there are beside them."""
     more = f" and {len(patterns) - MAX_NAMED:,} more" if len(patterns) > MAX_NAMED else ""
     return ", ".join(Path(pattern).name for pattern in patterns[:MAX_NAMED]) + more

@@ -7,7 +7,7 @@ from components.attribution.substitution import chain_of
 from components.improvement.bounds import bound_gain
 from components.improvement.improvement import ImprovementRequest
 from components.improvement.remedies import propose
-from components.improvement.situation import Choices, Situation
+from components.improvement.situation import ImproveOptions, RunUnderRepair
 from components.pipeline.pipeline import DATA
 from components.run_record import StageRef
 from tasks.stages.analysis import run_analysis
@@ -15,7 +15,7 @@ from tasks.stages.remedy_search import FinishedRun, Limits, RemedySearch
 
 
 def improve_run(
-    finished: FinishedRun, attribution: Attribution, choices: Choices, limits: Limits
+    finished: FinishedRun, attribution: Attribution, choices: ImproveOptions, limits: Limits
 ) -> StageRef:
     """List remedies for a finished run, try them on a probe, run the best, and compare with the forecast.
 
@@ -29,7 +29,7 @@ def improve_run(
         ConfigError: the run has nothing whose errors could be attributed.
     """
     chain = chain_of(finished.pipeline, finished.stages)
-    situation = Situation(finished.pipeline, chain, choices)
+    situation = RunUnderRepair(finished.pipeline, chain, choices)
     proposals = propose(situation)
     search = RemedySearch(finished, chain.output, proposals, limits)
     if limits.budget is not None:

@@ -18,7 +18,7 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.table import metrics_of, term_metrics
 from components.run_record import Score, StageRef
 from components.storage.stages.stage_plan import StagePlan, content_of
-from components.storage.stages.whole_stage import Product, compute_once
+from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 from components.text.term_list import Term
 from tasks.stages.sentence_scores import bind_staged
@@ -113,7 +113,7 @@ def score_texts(
         libraries=scoring_libraries(normalizer),
     )
 
-    def work(folder: Path) -> Product:
+    def work(folder: Path) -> StageFiles:
         scores: list[Score] = []
         for number, entry in enumerate(texts):
             by_name = _score(entry, target_language, normalizer, terms)
@@ -124,6 +124,6 @@ def score_texts(
                 score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in by_name.items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
-        return Product([SCORES], items=texts[0].data.items)
+        return StageFiles([SCORES], items=texts[0].data.items)
 
     return as_prefect_state(compute_once(Store(store_url), plan, work))

@@ -18,7 +18,7 @@ from components.records import NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
-from components.storage.stages.whole_stage import Product, compute_once
+from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 from components.training.config import TrainingConfig
 from components.training.examples import parallel_data
@@ -50,7 +50,7 @@ def score_model(
         libraries=library_versions(LIBRARIES),
     )
 
-    def work(folder: Path) -> Product:
+    def work(folder: Path) -> StageFiles:
         model = Path(models.resolve(f"store:{trained.key}", str(Store(store_url).root)).path)
         with lock_device(config.device, alone=True), measure_card(config.device):
             scores = [
@@ -104,7 +104,7 @@ def score_languages(
         libraries=library_versions(LIBRARIES),
     )
 
-    def work(folder: Path) -> Product:
+    def work(folder: Path) -> StageFiles:
         with lock_device(mt.device, alone=True), measure_card(mt.device):
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
             translator = factory.build(setting, str(Store(store_url).root))
@@ -133,9 +133,9 @@ def _score_language(translator: Translator, dataset: data.Dataset, target: str) 
         yield score.model_copy(update={"name": f"{name}_{target}"})
 
 
-def _write_scores(folder: Path, scores: list[Score]) -> Product:
+def _write_scores(folder: Path, scores: list[Score]) -> StageFiles:
     write_json(folder / SCORES, {score.name: score.model_dump(mode="json") for score in scores})
-    return Product([SCORES], items=max(score.n_total for score in scores))
+    return StageFiles([SCORES], items=max(score.n_total for score in scores))
 
 
 def read_scores(ref: StageRef) -> dict[str, Score]:

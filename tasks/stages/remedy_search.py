@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from components.data.stage import store_part
 from components.errors import AntiphonError, ConfigError
 from components.improvement.forecast import (
-    Attempt,
-    Forecast,
+    GainForecast,
     Improvement,
     Measured,
+    RemedyResult,
     choose,
     estimate_gain,
     estimate_score,
@@ -24,8 +24,7 @@ from components.improvement.forecast import (
 from components.improvement.remedies import Proposal
 from components.metrics.statistics.bootstrap import Estimate
 from components.models.weight_digests import resolve_weight_digests
-from components.pipeline.advice.forecast import Forecast as NodeForecast
-from components.pipeline.advice.forecast import forecast_nodes
+from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.rewriting import make_prefixes
@@ -86,7 +85,7 @@ class RemedySearch:
         self._n_others = 0  # what is scored beside the probe: segments of long recordings, as in it
         self._pipelines = {row.remedy: row.pipeline for row in proposals if row.pipeline is not None}
         self.seconds = {name: self._forecast_seconds(graph) for name, graph in self._pipelines.items()}
-        self.forecasts: dict[str, Forecast] = {}
+        self.forecasts: dict[str, GainForecast] = {}
         self.failures: dict[str, str] = {}
         self.best: str | None = None
         self.outputs = {_BASE: read_best_texts(finished.stages[output])}
@@ -142,7 +141,7 @@ class RemedySearch:
             **values,
         )
 
-    def _describe(self, proposal: Proposal, bounds: Mapping[str, Estimate | None]) -> Attempt:
+    def _describe(self, proposal: Proposal, bounds: Mapping[str, Estimate | None]) -> RemedyResult:
         remedy = proposal.remedy
         if proposal.pipeline is None or remedy in self.failures:
             status = "missing"
@@ -160,7 +159,7 @@ class RemedySearch:
             "missing": proposal.missing or self.failures.get(remedy, ""),
             "forecast": self.forecasts.get(remedy),
         }
-        return Attempt.model_validate(values)
+        return RemedyResult.model_validate(values)
 
     def _draw_probe(self) -> StageRef:
         """Draw the utterances of the probe among those that can be scored."""
@@ -173,7 +172,7 @@ class RemedySearch:
         drawn = [at for at, utterance in enumerate(self._utterances) if utterance.id in self._probe_ids]
         return store_part(self._finished.stages[DATA], drawn, Store(self._finished.store))
 
-    def _probe(self, remedy: str, data: StageRef) -> Forecast:
+    def _probe(self, remedy: str, data: StageRef) -> GainForecast:
         executed = self._execute(remedy, data)
         texts = read_best_texts(_output_of(executed))
         measured = self._measure({_BASE: self.outputs[_BASE], remedy: texts})
@@ -199,7 +198,7 @@ class RemedySearch:
         target = self._finished.pipeline.languages[1]
         return measure_outputs(self._utterances, outputs, self._limits.metric, target, self._probe_ids)
 
-    def _plan(self, pipeline: Pipeline) -> list[NodeForecast]:
+    def _plan(self, pipeline: Pipeline) -> list[RunForecast]:
         """Return for every node of a pipeline over all utterances whether it is there already."""
         stages, store, seed = self._finished.stages, self._finished.store, self._finished.seed
         sets = {name: stages[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}

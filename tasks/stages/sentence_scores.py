@@ -31,7 +31,7 @@ from components.metrics.table import bind_metric, get_metric, get_model_metric
 from components.models.weight_digests import digest_weights
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions
-from components.storage.stages.whole_stage import WORK, Product, compute_once
+from components.storage.stages.whole_stage import WORK, StageFiles, compute_once
 from components.storage.store import Store
 from tasks.task_options import NOT_STORED, as_prefect_state
 
@@ -73,14 +73,14 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
         models={"model": str(reference)},
     )
 
-    def work(folder: Path) -> Product:
+    def work(folder: Path) -> StageFiles:
         from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
 
         with lock_device(DEVICE, alone=True), measure_card(DEVICE):
             scorer = _bind(metric, store).bound_scorer
             rows = score_in_chunks(scorer, samples, folder / WORK)
         write_scores(folder, rows)
-        return Product([SCORES], items=len(rows))
+        return StageFiles([SCORES], items=len(rows))
 
     return compute_once(store, plan, work)
 

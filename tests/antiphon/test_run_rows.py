@@ -11,7 +11,7 @@ import antiphon
 from antiphon._rows import describe_utterance, list_rows_of_node
 from components.records import Audio, Segment, Word
 from components.run_record import NodeRecord, PipelineRecord
-from components.storage.runs.acceptance import accept_run
+from components.storage.runs.baseline_run import accept_run
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
@@ -45,7 +45,9 @@ def run(tmp_path: Path) -> antiphon.Run:
             ]
             writer.append(*texts, seconds=1.0, peak=1)
             refs.append(writer.finish(["a", "b"]))
-    node = NodeRecord(name="asr", kind="recognize", gives="text", reads={"of0": "data"}, models={"m": "<b>&"})
+    node = NodeRecord(
+        name="asr", kind="recognize", output="text", reads={"of0": "data"}, models={"m": "<b>&"}
+    )
     store.save_run(record("mine", stages=tuple(refs), pipeline=PipelineRecord(nodes=(node,))))
     return antiphon.load_run("mine", store=str(tmp_path))
 
@@ -137,9 +139,9 @@ def test_a_run_says_what_it_is_and_where(run: antiphon.Run, tmp_path: Path) -> N
 
 def test_ways_and_speech_are_columns_too(run: antiphon.Run) -> None:
     spoken = run.utterances[0]
-    route = antiphon.Route(utterance_id="a", way="long", value=2.0)
-    (way,) = list_rows_of_node(route, spoken, "a", "utterance")
-    assert (way["way"], way["value"], way["speaker"]) == ("long", 2.0, "Ada")
+    route = antiphon.Route(utterance_id="a", branch="long", value=2.0)
+    (branch,) = list_rows_of_node(route, spoken, "a", "utterance")
+    assert (branch["branch"], branch["value"], branch["speaker"]) == ("long", 2.0, "Ada")
     assert spoken.audio is not None
     cut = spoken.model_copy(
         update={"audio": spoken.audio.model_copy(update={"path": "/cut.wav", "seconds": 1.0})}

@@ -38,7 +38,7 @@ class Base(BaseModel):
     model: Annotated[str, Marker("model", role="text")]
     teachers: tuple[ModelRef, ...] = ()
     terms: FilePath | None = Field(None, description="a file")
-    fitted: Annotated[str | None, TableOf("train_route", from_dev=True)] = None
+    fitted: Annotated[str | None, TableOf("fit_route", from_dev=True)] = None
 
 
 class Marked(Base):
@@ -58,8 +58,8 @@ def test_what_is_marked_is_found_by_role_and_the_rest_is_keyed() -> None:
     assert marked(VALUES, "seed") == {"seed": 3}
     assert marked(Marked(model="a"), "file") == marked(Marked(model="a"), "table") == {}
     assert key_values(VALUES) == {"beam_size": 5}
-    assert table_kinds(Marked) == {"fitted": "train_route"}
-    assert table_from_dev(Marked) == ("fitted", "train_route")
+    assert table_kinds(Marked) == {"fitted": "fit_route"}
+    assert table_from_dev(Marked) == ("fitted", "fit_route")
     assert table_from_dev(Plain) is None
 
 

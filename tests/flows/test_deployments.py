@@ -347,7 +347,7 @@ def test_a_run_that_waits_for_a_person_outlasts_a_lease(
     """Its record says meanwhile that it is paused, and what was computed."""
     nodes = {
         "draft": {"kind": "command", "of": "data", "format": "text", "run": ["sed", "s/dog/cat/"]},
-        "checked": {"kind": "review", "of": "draft", "worst": 1},
+        "checked": {"kind": "edit_by_reviewer", "of": "draft", "worst": 1},
     }
     values = {"graph": {"nodes": nodes}, "data": data, "store": str(tmp_path / "store"), "name": "waiting"}
     values |= {"source_language": "en", "target_language": "de"}
@@ -376,7 +376,7 @@ def test_a_review_through_the_form(
     """A run waits until a person has corrected a transcript in its page; the correction is translated."""
     nodes: dict[str, dict[str, Any]] = {
         "asr": {"kind": "recognize", "model": "packaged:whisper-tiny.en", "beam_size": 1, "n_best": 1},
-        "checked": {"kind": "review", "of": "asr", "worst": 2},
+        "checked": {"kind": "edit_by_reviewer", "of": "asr", "worst": 2},
         "mt": {"kind": "translate", "of": "checked", "model": "packaged:multi30k-en-de"},
     }
     store = str(tmp_path / "store")

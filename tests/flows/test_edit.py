@@ -131,7 +131,7 @@ def test_a_review_passes_or_refuses_where_nobody_can_answer(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "review.yaml"
-    review = "{kind: review, of: asr, worst: 1%s}"
+    review = "{kind: edit_by_reviewer, of: asr, worst: 1%s}"
     graph = "data: sample\nlimit: 2\nnodes:\n  asr: {kind: recognize}\n  checked: "
     path.write_text(graph + review % "")
     with pytest.raises(SystemExit) as ending:

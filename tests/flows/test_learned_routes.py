@@ -26,10 +26,10 @@ def translate(record, right):
 RUNG = {"kind": "python", "file": "steps.py", "function": "translate", "to": "target", "of": "data"}
 NODES: dict[str, dict[str, Any]] = {
     "greedy": {**RUNG, "arguments": {"right": 2}},
-    "doubt": {"kind": "route", "of": "greedy", "rungs": ["greedy", "beam"], "dev": "dev.jsonl"}
+    "doubt": {"kind": "route", "of": "greedy", "tiers": ["greedy", "beam"], "dev": "dev.jsonl"}
     | {"by": "score", "target": {"metric": "chrf", "value": 20}},
     "beam": {**RUNG, "arguments": {"right": 4}, "when": "doubt.escalate"},
-    "still": {"kind": "route", "of": "beam", "rungs": ["beam", "ensemble"], "dev": "dev.jsonl"}
+    "still": {"kind": "route", "of": "beam", "tiers": ["beam", "ensemble"], "dev": "dev.jsonl"}
     | {"by": "score", "budget": 0.5},
     "ensemble": {**RUNG, "arguments": {"right": 6}, "when": "still.escalate"},
     "mt": {"kind": "select", "of": ["ensemble", "beam", "greedy"]},
@@ -64,9 +64,9 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     assert (second.n, second.size, second.threshold) == (60, 30, -5)  # a share of what reaches it
     for name, limit in (("doubt", 3), ("still", 5)):
         lines = (Path(refs[name].path) / OUTPUTS).read_text().splitlines()
-        ways = {route["utterance_id"]: route["way"] for route in map(json.loads, lines)}
-        lengths = {key: 1 + int(key[1:]) % 6 for key in ways}
-        assert ways == {key: "escalate" if lengths[key] >= limit else "keep" for key in ways}
+        branches = {route["utterance_id"]: route["branch"] for route in map(json.loads, lines)}
+        lengths = {key: 1 + int(key[1:]) % 6 for key in branches}
+        assert branches == {key: "escalate" if lengths[key] >= limit else "keep" for key in branches}
     assert set(read_best_texts(refs["mt"]).values()) == {"ABCDEF"[:length] for length in range(1, 7)}
     notes = "\n".join(record.notes)
     assert "doubt--fit: score at most" in notes and "of what full escalation gains" in notes

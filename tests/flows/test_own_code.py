@@ -18,7 +18,7 @@ from components.confidence.evaluation.analysis import CONFIDENCE
 from components.errors import ConfigError, DataError, TransientError
 from components.own_code import code_permission
 from components.recognition import factory as recognition
-from components.refining import acceptance, methods
+from components.refining import gates, methods
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.stages.record_files import OUTPUTS
@@ -85,7 +85,7 @@ NODES: dict[str, dict[str, Any]] = {
     "sed": {"kind": "command", "run": ["sed", "s/^/de: /"], "format": "text", "to": "target"}
     | {"when": "long.escalate"},
     "both": {"kind": "select", "of": ["mt", "sed"]},
-    "final": {"kind": "edit", "file": "corrections.tsv", "of": "both"},
+    "final": {"kind": "edit_from_file", "file": "corrections.tsv", "of": "both"},
 }
 
 
@@ -104,8 +104,8 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     record = run(folder, NODES)
     assert record.status == "completed with quarantine"
     refs = stages(record)
-    ways = [json.loads(line) for line in (Path(refs["long"].path) / OUTPUTS).read_text().splitlines()]
-    assert {row["utterance_id"]: row["way"] for row in ways} == {
+    branches = [json.loads(line) for line in (Path(refs["long"].path) / OUTPUTS).read_text().splitlines()]
+    assert {row["utterance_id"]: row["branch"] for row in branches} == {
         **dict.fromkeys(["u0", "u1", "u3"], "keep"),
         **dict.fromkeys(["u2", "u4"], "escalate"),
     }
@@ -215,7 +215,7 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
     monkeypatch.setattr(translation, "build", lambda *_, **__: fakes.Translator())
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(acceptance.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
+    monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
 
 @pytest.mark.usefixtures("without_models")

@@ -13,7 +13,7 @@ from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from components.recognition import factory as recognition
 from components.records import Decision, NBest, Outcome, Quarantined, Utterance
-from components.refining import acceptance, methods
+from components.refining import gates, methods
 from components.refining.config import RefineConfig
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_nbests
@@ -37,9 +37,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     ):
         monkeypatch.setattr(room, name, fake)
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
-    monkeypatch.setitem(
-        acceptance.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts]
-    )
+    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts])
     lines = [
         {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
         | {"references": ["übersetzt: ein Hund!!"]}

@@ -90,7 +90,7 @@ def test_a_copy_of_a_run_says_once_what_was_quarantined(tmp_path: Path) -> None:
 
 def test_runs_that_cannot_be_opened_again_are_refused(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    graph = PipelineRecord(nodes=(NodeRecord(name="asr", kind="recognize", gives="text"),))
+    graph = PipelineRecord(nodes=(NodeRecord(name="asr", kind="recognize", output="text"),))
     store.save_run(record("bare", flow="train"))
     store.save_run(record("early", parameters={"limit": "many"}, pipeline=graph))
     for name, message in (

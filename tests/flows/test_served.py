@@ -11,7 +11,7 @@ import pytest
 from components.analysis.run_outputs import cost_of
 from components.errors import ConfigError, TransientError
 from components.nodes.kinds import KINDS
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.store import Store
@@ -33,7 +33,7 @@ NODES: dict[str, dict[str, Any]] = {
         "gate": "off",
         "feedback": False,
     },
-    "judged": {"kind": "score", "of": "final", "metric": "gemba:served:echo"},
+    "judged": {"kind": "score_texts", "of": "final", "metric": "gemba:served:echo"},
 }
 
 
@@ -95,9 +95,9 @@ def test_a_run_is_asked_once_costs_what_the_table_says_and_keeps_no_key(
     assert cost.price_of_million_characters is not None
 
     kind, settings = KINDS["translate"], TranslateSettings(model="served:echo")
-    before = kind.digests(settings, Site("mt"))
+    before = kind.digests(settings, NodeContext("mt"))
     endpoint.fingerprint = "fp_2"  # other weights: nothing of the old ones is reused
-    assert before != kind.digests(settings, Site("mt")) == {"model.fingerprint": "fp_2"}
+    assert before != kind.digests(settings, NodeContext("mt")) == {"model.fingerprint": "fp_2"}
 
 
 def test_a_server_that_goes_away_ends_the_run_in_one_line_and_is_asked_for_the_rest_later(

@@ -17,7 +17,7 @@ from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from components.errors import TransientError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.own_code import own_program
 from flows import signals
 from flows.server import ephemeral_server, guarded_server, server_process
@@ -78,7 +78,7 @@ def test_own_programs_of_a_run_that_is_ended_are_gone(by: signal.Signals, tmp_pa
     """They used to go on for ever after SIGKILL; after the others some were begun again, record by record."""
     begun = tmp_path / "begun"
     program = ["/bin/sh", "-c", f"sleep 60 & echo $$ $! >> {begun}; wait"]  # what it starts is of its group
-    node = own_program.OwnProgram(program, Site("node"), "text", (), 60, lines=True)
+    node = own_program.OwnProgram(program, NodeContext("node"), "text", (), 60, lines=True)
 
     def run() -> None:
         with signals.handle_signals():

@@ -101,7 +101,7 @@ def stage(name: str, items: int, quarantined: int, seconds: float, reused: bool 
 
 def node(name: str, kind: str, *of: str, **more: object) -> NodeRecord:
     """A node that reads ``of`` and writes German, unless ``more`` says otherwise."""
-    values = {"gives": "text", "language": "target", "reads": {f"of{n}": each for n, each in enumerate(of)}}
+    values = {"output": "text", "language": "target", "reads": {f"of{n}": each for n, each in enumerate(of)}}
     return NodeRecord.model_validate(values | {"name": name, "kind": kind, "status": "computed"} | more)
 
 
@@ -199,7 +199,7 @@ def routed(folder: Path) -> RunView:
     ids = [one.id for one in utterances]
     fast: dict[str, NodeOutcome] = {key: nbest(key, ["two dogs run"], "fast") for key in ids}
     doubt = {
-        key: Route(utterance_id=key, way="escalate" if n < 2 else "keep", value=-0.1 * n)
+        key: Route(utterance_id=key, branch="escalate" if n < 2 else "keep", value=-0.1 * n)
         for n, key in enumerate(ids)
     }
     aside = Quarantined(utterance_id=ids[1], stage="good", reason="too long", detail=HOSTILE)
@@ -214,10 +214,10 @@ def routed(folder: Path) -> RunView:
     when = {"when": "doubt.escalate", "reads": {"of0": "data", "when": "doubt"}}
     nodes = (
         node("fast", "recognize", "data", language="source", models={"model": "packaged:whisper-tiny.en"}),
-        node("doubt", "route", "fast", gives="table", language=None),
+        node("doubt", "route", "fast", output="table", language=None),
         node("good", "recognize", language="source", **when),
         node("heard", "select", "good", "fast", language="source"),
-        node("soup", "merge", gives="model", whole=True, language=None),
+        node("soup", "merge", output="model", whole=True, language=None),
         node("de", "translate", "heard", reads={"of0": "heard", "model": "soup"}),
         node("again", "translate", "heard", status="failed"),
         node("de-1", "refine_round", "de"),

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, NodeSettings, Site
+from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
 from components.run_record import StageRef
 from components.stage_settings import Unkeyed
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 
 class ShoutSettings(NodeSettings):
@@ -39,10 +39,10 @@ class Shout(Kind[ShoutSettings]):
     def facts(self, settings: ShoutSettings) -> Facts:
         return replace(super().facts(settings), device=None if settings.own_lane else "cpu")
 
-    def build(self, settings: ShoutSettings, site: Site) -> Component:
+    def build(self, settings: ShoutSettings, context: NodeContext) -> Component:
         def shout(items: Sequence[Item]) -> list[NodeOutcome]:
             with Path(settings.calls).open("a", encoding="utf-8") as file:
-                file.write(f"{site.name} {items[0].utterance.id}\n")
+                file.write(f"{context.name} {items[0].utterance.id}\n")
             time.sleep(settings.seconds)
             if settings.fails and not any(item.utterance.id == "u0" for item in items):
                 raise RuntimeError("no voice")
@@ -51,9 +51,11 @@ class Shout(Kind[ShoutSettings]):
         def outcome(item: Item) -> NodeOutcome:
             key = item.utterance.id
             if key.startswith("bad") and settings.mark == "!":
-                return Quarantined(utterance_id=key, stage=site.name, reason="bad", detail="its id says so")
+                return Quarantined(
+                    utterance_id=key, stage=context.name, reason="bad", detail="its id says so"
+                )
             words = f"{item.utterance.text}{settings.mark}"
-            best = Hypothesis(text=words, score=-1.0, n_tokens=1, system=site.name)
+            best = Hypothesis(text=words, score=-1.0, n_tokens=1, system=context.name)
             return NBest(utterance_id=key, hypotheses=(best,))
 
         return shout
@@ -69,17 +71,17 @@ class Count(Kind[CountSettings]):
     name = "count"
     summary = "for tests"
     settings = CountSettings
-    gives = "table"
+    output = "table"
     mode = Mode.WHOLE
     version = "1"
 
     def make(
-        self, settings: CountSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: CountSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         with Path(settings.calls).open("a", encoding="utf-8") as file:
-            file.write(f"{site.name} whole\n")
+            file.write(f"{context.name} whole\n")
         (folder / "count.txt").write_text(str(read["of0"].items))
-        return Product(["count.txt"], items=1)
+        return StageFiles(["count.txt"], items=1)
 
 
 FAKES: dict[str, Kind[Any]] = {kind.name: kind for kind in (Shout(), Count())}

@@ -88,11 +88,11 @@ def test_examples_show_source_output_and_reference_in_their_language(
 
 
 def test_a_route_shows_how_many_went_each_way(tmp_path: Path, published: dict[str, Any]) -> None:
-    routes = [Route(utterance_id=f"u{n}", way="keep" if n else "escalate") for n in range(3)]
+    routes = [Route(utterance_id=f"u{n}", branch="keep" if n else "escalate") for n in range(3)]
     publish_node(
         GRAPH, GRAPH.nodes["doubt"], of(tmp_path, "doubt", *routes), {"data": stage(tmp_path, "data")}, None
     )
     assert published["doubt-ways"] == [
-        {"way": "escalate", "utterances": 1},
-        {"way": "keep", "utterances": 2},
+        {"branch": "escalate", "utterances": 1},
+        {"branch": "keep", "utterances": 2},
     ]

@@ -42,7 +42,7 @@ def text_graph() -> Graph:
     nodes: Graph = {
         "beam": {"kind": "translate", "of": "data", **graphs.TRANSLATOR},
         "passes": {"kind": "translate", "of": "data", "model": translator, **PASSES},
-        "forced": {"kind": "score", "of": "beam", "metric": f"dropout_forward:{translator}"},
+        "forced": {"kind": "score_texts", "of": "beam", "metric": f"dropout_forward:{translator}"},
     }
     evidence = list(nodes)
     for method in graphs.METHODS:

@@ -38,7 +38,7 @@ def cascade_graph(dev: Path, recognizer: str = "base") -> Graph:
     nodes: Graph = {
         recognizer: {"kind": "recognize", **RECOGNIZERS[recognizer]},
         "de": {"kind": "translate", "of": recognizer, **TRANSLATOR},
-        "correct": {"kind": "gold", "of": recognizer},
+        "correct": {"kind": "oracle", "of": recognizer},
         "of_correct": {"kind": "translate", "of": "correct", **TRANSLATOR},
     }
     for method in METHODS:

@@ -58,7 +58,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 def vote_graph(dev: Path) -> Graph:
     """Three recognizers (the third on clean recordings alone), and every way to let them vote."""
     nodes = graphs.recognition_graph(dev, SYSTEMS, ("gradient_boosting",))
-    clean = {"ways": {"clean": ["clean"]}, "otherwise": "noisy"}
+    clean = {"branches": {"clean": ["clean"]}, "otherwise": "noisy"}
     nodes["clean"] = {"kind": "route", "of": "data", "by": "domain", **clean}
     nodes["sphinx"]["when"] = "clean.clean"
     for name, settings in VOTES.items():

@@ -47,27 +47,27 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     yield Result("greedy to ensemble", keep_rungs(run, ("greedy", "ensemble"), "chrf", signals), [translator])
 
 
-def keep_rungs(run: Run, rungs: tuple[str, str], metric: str, signals: Mapping[str, str]) -> dict[str, Any]:
+def keep_rungs(run: Run, tiers: tuple[str, str], metric: str, signals: Mapping[str, str]) -> dict[str, Any]:
     """Statistics of both rungs, and the doubt of every signal, of the utterances that both have.
 
     Args:
         run: with both rungs over all utterances.
-        rungs: the cheap node and the expensive one.
+        tiers: the cheap node and the expensive one.
         metric: what they are compared by.
         signals: node of an estimate -> the feature that it gives.
     """
     best = {
         node: {key: o.best for key, o in run.outcomes(node).items() if isinstance(o, NBest)}
-        for node in (*rungs, *signals)
+        for node in (*tiers, *signals)
     }
-    cheap, expensive = rungs
+    cheap, expensive = tiers
     is_error = not get_metric(metric).higher_is_better
-    utterances = [u for u in run.utterances if all(u.id in best[node] for node in (*rungs, *signals))]
+    utterances = [u for u in run.utterances if all(u.id in best[node] for node in (*tiers, *signals))]
     doubts = {RAW: [-(confidence_of(best[cheap][u.id]) or 0.0) for u in utterances]}
     for node, feature in signals.items():
         sign = 1 if is_error else -1
         doubts[node.partition("_")[2]] = [sign * best[node][u.id].features[feature] for u in utterances]
-    texts = {node: [best[node][u.id].text for u in utterances] for node in rungs}
+    texts = {node: [best[node][u.id].text for u in utterances] for node in tiers}
     return {
         "metric": metric,
         "n_total": len(run.utterances),

@@ -24,7 +24,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tenso
         queries: (n, q, heads, width).
         keys: (n, heads, S, width).
         values: (n, heads, S, width).
-        mask: Is added to the logits, (n, q or 1, S); -inf hides a key.
+        mask: is added to the logits, (n, q or 1, S); -inf hides a key.
 
     Returns:
         (n, q, heads * width).

@@ -37,10 +37,10 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
     """Scaled dot-product attention of ``queries`` (N, H, t, d), (N, H, t, d).
 
     Args:
-        queries: As they are.
+        queries: as they are.
         keys: (N, H, T, d), or folded.
-        values: As the keys.
-        mask: Is added to the scores; none for folded keys, which hold it.
+        values: as the keys.
+        mask: is added to the scores; none for folded keys, which hold it.
     """
     width = queries.shape[-1]
     if keys.shape[-1] == width:

@@ -24,8 +24,8 @@ def fuse_mlp(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
     Transformers' BART family calls them so. Other layers are left to :func:`.packed_linear.prepack`.
 
     Args:
-        module: A model.
-        arithmetic: What is multiplied.
+        module: a model.
+        arithmetic: what is multiplied.
 
     Returns:
         The number of layers that were replaced; 0 where :func:`.packed_linear.can_pack` is False.

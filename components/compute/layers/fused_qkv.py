@@ -49,7 +49,7 @@ class _ProjectionSlice(nn.Module):
 
 
 def find_fused_qkv(attention: nn.Module) -> PackedLinear:
-    """The layer that computes query, key and value of an attention that :func:`fuse_qkv` has fused."""
+    """Return the layer that computes query, key and value of an attention that :func:`fuse_qkv` has fused."""
     projection = attention.q_proj
     assert isinstance(projection, _ProjectionSlice)
     return projection.fused.packed
@@ -62,8 +62,8 @@ def fuse_qkv(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
     would leave as they are stay as they are.
 
     Args:
-        module: A model.
-        arithmetic: What is multiplied.
+        module: a model.
+        arithmetic: what is multiplied.
 
     Returns:
         The number of layers that were replaced; 0 where :func:`.packed_linear.can_pack` is False.

@@ -31,7 +31,7 @@ CrossAttention = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Queries, keys, values and mask -> outputs; see :func:`.attention.attend`."""
 
 
-class Product(Protocol):
+class PackedMatmul(Protocol):
     """``activation(rows @ weight.T + bias)`` with a packed weight."""
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
@@ -39,7 +39,7 @@ class Product(Protocol):
 
         Args:
             rows: (R, in) of a floating dtype, R at least 1.
-            out: Contiguous float32 tensor (R, out) for the result; default: a new one.
+            out: contiguous float32 tensor (R, out) for the result; default: a new one.
 
         Returns:
             (R, out).
@@ -61,15 +61,15 @@ class Kernels(Protocol):
         arithmetic: Arithmetic = "float32",
         activation: Activation = "none",
         gated: bool = False,
-    ) -> Product:
+    ) -> PackedMatmul:
         """Copy a weight into the layout that the CPU multiplies fastest.
 
         Args:
             weight: (out, in); where ``gated``, (2 * out, in).
             bias: (out,), or (2 * out,) where ``gated``.
-            arithmetic: What is multiplied; int8 weights are scaled per output, rows as they come.
-            activation: Is applied to the result.
-            gated: The outputs of the weight's first half are activated and multiplied with those of its
+            arithmetic: what is multiplied; int8 weights are scaled per output, rows as they come.
+            activation: is applied to the result.
+            gated: the outputs of the weight's first half are activated and multiplied with those of its
                 second.
 
         Raises:
@@ -89,7 +89,7 @@ class Kernels(Protocol):
         ...
 
     def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
-        """What attends with heads of ``width`` numbers of ``dtype``; None: torch's operators do."""
+        """Return what attends with heads of ``width`` numbers of ``dtype``; None: torch's operators do."""
         ...
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
@@ -104,7 +104,7 @@ KERNELS: Extensions[Kernels] = Extensions("antiphon.kernels", "kernels", accept_
 
 
 def kernels() -> Kernels | None:
-    """The kernels that ``ANTIPHON_KERNELS`` chooses; None: torch's operators.
+    """Return the kernels that ``ANTIPHON_KERNELS`` chooses; None: torch's operators.
 
     Raises:
         ValueError: the variable names none that are installed.
@@ -116,7 +116,7 @@ def kernels() -> Kernels | None:
 
 
 def require_kernels() -> Kernels:
-    """The same, or a RuntimeError where torch's operators are chosen."""
+    """Return the same, or a RuntimeError where torch's operators are chosen."""
     chosen = kernels()
     if chosen is None:
         raise RuntimeError(f"expected kernels that pack weights, found none: see {VARIABLE}")

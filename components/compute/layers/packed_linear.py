@@ -71,7 +71,7 @@ class PackedLinear(nn.Module):
         return out if out.dtype == x.dtype else out.to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows."""
+        """Return what ``print(model)`` shows."""
         return f"{self.in_features}, {self.out_features}, {self.arithmetic}, {self.activation}"
 
 
@@ -96,7 +96,7 @@ def can_pack(arithmetic: Arithmetic = "float32") -> bool:
 
 @cache
 def _agrees(arithmetic: Arithmetic) -> bool:
-    """Whether packed layers run here and give what ``functional.linear`` gives."""
+    """Return whether packed layers run here and give what ``functional.linear`` gives."""
     generator = torch.Generator().manual_seed(0)
     weight, x = torch.randn(24, 16, generator=generator), torch.randn(3, 16, generator=generator)
     tolerance = {"float32": 1e-4, "bfloat16": 0.2, "int8": 0.2}[arithmetic]
@@ -119,7 +119,7 @@ def build_linear(
     arithmetic: Arithmetic = "float32",
     activation: Activation = "none",
 ) -> Projection:
-    """The fastest callable for ``activation(x @ weight.T + bias)``.
+    """Return the fastest callable for ``activation(x @ weight.T + bias)``.
 
     It is a :class:`PackedLinear` where :func:`can_pack`, else a :class:`PlainLinear`.
     """
@@ -164,8 +164,8 @@ def prepack(
     (openai-whisper's subclass has none). A tied weight stays in its embedding and is packed as a copy.
 
     Args:
-        module: A model; a :class:`PacksItself` in it packs its own weights.
-        arithmetic: What is multiplied.
+        module: a model; a :class:`PacksItself` in it packs its own weights.
+        arithmetic: what is multiplied.
         keep: ``keep(name, layer)`` is True for layers that shall stay as they are.
 
     Returns:
@@ -186,6 +186,6 @@ def prepack(
 
 
 def is_plain(layer: Any) -> bool:
-    """Whether a layer can be replaced by a packed one: linear, plain, of floats on the CPU."""
+    """Return whether a layer can be replaced by a packed one: linear, plain, of floats on the CPU."""
     is_linear = type(layer) is nn.Linear or type(layer).__module__ == "whisper.model"
     return bool(is_linear and layer.weight.device.type == "cpu" and layer.weight.is_floating_point())

@@ -34,7 +34,7 @@ class Data(NamedTuple):
         return Data(self.matrix[mask], self.targets[mask], groups, self.is_class)
 
 
-class Recipe(NamedTuple):
+class FitRecipe(NamedTuple):
     """How a target is fitted: a row of METHODS, a calibration, the number of folds, the seed."""
 
     method: str
@@ -55,7 +55,7 @@ def assign_folds(data: Data, folds: int, seed: int) -> NDArray[np.int64]:
     return np.asarray([fold[group] for group in data.groups], np.int64)
 
 
-def fit(data: Data, recipe: Recipe) -> tuple[State, State]:
+def fit(data: Data, recipe: FitRecipe) -> tuple[State, State]:
     """Fit a method on all examples and its calibration on scores of examples that were held out.
 
     As scikit-learn's ``CalibratedClassifierCV(ensemble=False)``. The one feature of ``isotonic`` is not
@@ -82,7 +82,7 @@ def predict(method: str, state: State, calibration: State, matrix: FloatArray) -
     return calibrate(calibration, METHODS[method].predict(state, matrix))
 
 
-def predict_out_of_fold(data: Data, recipe: Recipe) -> FloatArray:
+def predict_out_of_fold(data: Data, recipe: FitRecipe) -> FloatArray:
     """Return the estimate (n,) of each example by what was fitted and calibrated on the other folds."""
     estimates = np.zeros(len(data.targets))
     folds = assign_folds(data, recipe.folds, recipe.seed)

@@ -13,7 +13,7 @@ from components.storage.store import Store
 from components.text.suggestions import did_you_mean
 
 PACKAGED = Path(__file__).parents[2] / "packaged" / "estimators"
-KIND = "train_estimate"
+KIND = "fit_estimator"
 
 
 def packaged_estimators() -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.confidence.estimators.columns import fit_columns, to_matrix
 from components.confidence.estimators.config import MIN_ITEMS, MIN_OF_CLASS, EstimatorConfig, TargetName
-from components.confidence.estimators.cross_fitting import Data, Recipe, fit, predict_out_of_fold
+from components.confidence.estimators.cross_fitting import Data, FitRecipe, fit, predict_out_of_fold
 from components.confidence.estimators.examples import Example, LabeledRows, label_examples
 from components.confidence.estimators.fitted_estimator import FittedEstimator, FittedTarget
 from components.confidence.estimators.out_of_fold import measure_quality
@@ -84,7 +84,7 @@ def _fit_target(name: TargetName, labeled: LabeledRows, config: EstimatorConfig,
         )
     targets = np.asarray(labeled.values, np.float64)
     data = Data(to_matrix(labeled.rows, columns), targets, labeled.groups, is_class)
-    recipe = Recipe(config.method, config.calibration, config.folds, seed)
+    recipe = FitRecipe(config.method, config.calibration, config.folds, seed)
     state, calibration = fit(data, recipe)
     limits = TARGETS[name].limits
     held_out = np.clip(predict_out_of_fold(data, recipe), *limits)

@@ -45,7 +45,7 @@ _EXPLANATION = (
 
 
 def build_rows(signals: Sequence[SignalQuality]) -> Iterator[dict[str, str]]:
-    """A row per node, outcome and signal."""
+    """Yield a row per node, outcome and signal."""
     for signal in signals:
         row = {
             "node": signal.node,
@@ -71,7 +71,7 @@ def _columns(signals: Sequence[SignalQuality]) -> list[tuple[str, str]]:
 
 
 def label_measure(name: str) -> str:
-    """The label of a measure; of ``kendall COMET`` it names the score, too."""
+    """Return the label of a measure; of ``kendall COMET`` it names the score, too."""
     measure, _, score = name.partition(" ")
     return f"{MEASURES[measure]} {score}".rstrip()
 
@@ -84,7 +84,7 @@ def _describe_n(signal: SignalQuality) -> str:
 
 
 def _describe_loss(signal: SignalQuality) -> str:
-    """How good the texts are: the share that is wrong, the mean WER or chrF."""
+    """Return how good the texts are: the share that is wrong, the mean WER or chrF."""
     if signal.outcome == "chrf":
         return f"mean chrF of utterances {100 - signal.mean_loss:.1f}"
     if signal.outcome == "wer":
@@ -170,7 +170,7 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
     def request_of(
         self, run: RunRecord, pipeline: Pipeline, store: Store, normalizer: str
     ) -> ConfidenceRequest | None:
-        texts = {node.name for node in run.pipeline.of_data() if node.gives == "text"}
+        texts = {node.name for node in run.pipeline.of_data() if node.output == "text"}
         estimated = [ref for ref in run.stages if ref.stage in texts and is_annotated(ref)]
         return ConfidenceRequest(run, estimated, normalizer) if estimated and run.metrics else None
 

@@ -37,7 +37,7 @@ class ReliabilityBin(Record):
 
 
 def divide_by_mass(confidence: FloatArray) -> NDArray[np.intp]:
-    """The bin of each trial, from 0: as equal in size as equal confidences allow, none empty."""
+    """Return the bin of each trial, from 0: as equal in size as equal confidences allow, none empty."""
     bins = max(1, min(BINS, len(confidence) // MIN_IN_BIN))
     edges = np.unique(np.quantile(confidence, np.arange(1, bins) / bins, method="inverted_cdf"))
     numbers = np.searchsorted(edges, confidence, side="left")
@@ -45,7 +45,7 @@ def divide_by_mass(confidence: FloatArray) -> NDArray[np.intp]:
 
 
 def reliability_bins(trials: Trials) -> tuple[ReliabilityBin, ...]:
-    """The bins of the calibration error, least sure first."""
+    """Return the bins of the calibration error, least sure first."""
     numbers = divide_by_mass(trials.confidence)
     n = np.bincount(numbers)
     confidence = np.bincount(numbers, trials.confidence) / n

@@ -54,7 +54,7 @@ class _Levels:
         self._utterance = trials.utterance[order]
 
     def weigh(self, counts: FloatArray) -> _Weighed:
-        """The levels for counts of utterances (utterances, m)."""
+        """Return the levels for counts of utterances (utterances, m)."""
         sizes = counts[self._utterance]
         losses = sizes * self.loss[:, None].astype(counts.dtype)
         if len(self.starts) < self.n:
@@ -86,7 +86,7 @@ def measure_discrimination(trials: Trials) -> dict[str, Resampled]:
 
 
 def _counts(trials: Trials) -> Iterator[FloatArray]:
-    """How often each utterance counts (utterances, m): once, then in the resamples."""
+    """Yield how often each utterance counts (utterances, m): once, then in the resamples."""
     yield np.ones((trials.n_utterances, 1))
     short = trials.is_binary and len(trials.loss) < 1 << 20  # sums of whole numbers are exact in 32 bits
     batch = max(1, _WEIGHTS_PER_BATCH // len(trials.loss))
@@ -97,7 +97,7 @@ def _counts(trials: Trials) -> Iterator[FloatArray]:
 
 
 def _measure(counts: FloatArray, surest: _Levels, best: _Levels, *, is_binary: bool) -> FloatArray:
-    """The measures (m, k) for counts of utterances (utterances, m)."""
+    """Return the measures (m, k) for counts of utterances (utterances, m)."""
     levels = surest.weigh(counts)
     area = _area(levels)
     if not is_binary:
@@ -146,7 +146,7 @@ def _average_precision(levels: _Weighed) -> FloatArray:
 
 
 def risk_coverage_curve(trials: Trials) -> RiskCoverage:
-    """The curve at up to :data:`MAX_POINTS` coverages, the last of them 1."""
+    """Return the curve at up to :data:`MAX_POINTS` coverages, the last of them 1."""
     n = len(trials.loss)
     k = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.intp))
     curves = [_risks(_Levels(keys, trials))[k - 1] for keys in (-trials.confidence, trials.loss)]

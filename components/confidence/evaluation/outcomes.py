@@ -56,7 +56,7 @@ ESTIMATES = tuple(row.estimate for row in OUTCOMES.values())
 
 
 def has_estimates(hypothesis: Hypothesis) -> bool:
-    """Whether an estimator has annotated a text."""
+    """Return whether an estimator has annotated a text."""
     return bool(hypothesis.word_confidences) or any(name in hypothesis.features for name in ESTIMATES)
 
 

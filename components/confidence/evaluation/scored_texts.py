@@ -49,7 +49,7 @@ class _Reader(NamedTuple):
 
 
 def is_annotated(ref: StageRef) -> bool:
-    """Whether any text of a stage has an estimate; found without parsing the records."""
+    """Return whether any text of a stage has an estimate; found without parsing the records."""
     marks = [f'"{name}":'.encode() for name in ESTIMATES]
     return any(mark in line for line in read_lines(Path(ref.path) / OUTPUTS) for mark in marks)
 
@@ -57,7 +57,7 @@ def is_annotated(ref: StageRef) -> bool:
 def read_node_texts(
     run: RunRecord, store: str | None, names: Collection[str] | None = None
 ) -> Iterator[NodeTexts]:
-    """The texts of every node of a run that have references, in the order of its pipeline.
+    """Yield the texts of every node of a run that have references, in the order of its pipeline.
 
     Args:
         run: its record.
@@ -70,7 +70,7 @@ def read_node_texts(
     reader = _Reader(run, list(read_utterances(stages[DATA])), StoredJudgments(run))
     for node in run.pipeline.of_data():
         is_wanted = is_scored(run, node) if names is None else node.name in names
-        if node.gives == "text" and node.name in stages and is_wanted:
+        if node.output == "text" and node.name in stages and is_wanted:
             texts = list(_read_texts(reader, node, stages[node.name]))
             if texts:
                 output: Output = "transcript" if node.transcribes else "translation"
@@ -79,7 +79,7 @@ def read_node_texts(
 
 
 def is_scored(run: RunRecord, node: NodeRecord) -> bool:
-    """Whether a node's texts are scored: outputs are, and others but rounds, pieces and references."""
+    """Return whether a node's texts are scored: outputs are, and others but rounds, pieces and references."""
     return node.scored or node.name in run.pipeline.outputs.values()
 
 
@@ -93,7 +93,7 @@ def _read_texts(reader: _Reader, node: NodeRecord, ref: StageRef) -> Iterator[Sc
 
 
 def _references(reader: _Reader, node: NodeRecord, utterance: Utterance) -> tuple[str, ...]:
-    """The references of a node's text; the transcript of silence is an empty text."""
+    """Return the references of a node's text; the transcript of silence is an empty text."""
     if not node.transcribes:
         same = language_of(reader.run, node, utterance) == target_language_of(reader.run, utterance)
         return tuple(text for text in utterance.references if text.strip()) if same else ()

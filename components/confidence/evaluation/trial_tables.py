@@ -56,7 +56,7 @@ class TrialTable(NamedTuple):
 def judge_sentences(
     texts: Sequence[ScoredText], output: Output, normalizer: str, bad_below: float | None = None
 ) -> SentenceOutcomes:
-    """What became of whole texts: how many errors they have, or how good a translation is.
+    """Return what became of whole texts: how many errors they have, or how good a translation is.
 
     A transcript of nothing has no error if it is empty; it has no WER.
     """
@@ -93,7 +93,7 @@ def list_scores(
 
 
 def tabulate_words(texts: Sequence[ScoredText], normalizer: str) -> TrialTable:
-    """A trial per word; none of languages that are written without spaces."""
+    """Return a trial per word; none of languages that are written without spaces."""
     loss: list[float] = []
     utterance: list[int] = []
     signals: dict[str, list[float | None]] = {OUTCOMES["word"].estimate: [], RAW: []}
@@ -111,7 +111,7 @@ def tabulate_words(texts: Sequence[ScoredText], normalizer: str) -> TrialTable:
 
 
 def tabulate_texts(texts: Sequence[ScoredText], name: OutcomeName, judged: SentenceOutcomes) -> TrialTable:
-    """A trial per text whose outcome is known."""
+    """Return a trial per text whose outcome is known."""
     losses = judged.losses[name]
     numbers = [number for number, text in enumerate(texts) if text.id in losses]
     signals = [signals_of_text(texts[number].best, OUTCOMES[name]) for number in numbers]

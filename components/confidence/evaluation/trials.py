@@ -52,7 +52,7 @@ class Resampled(NamedTuple):
     draws: FloatArray
 
     def estimate(self) -> Estimate | None:
-        """The number with the middle 95% of the resamples; None where it is not defined."""
+        """Return the number with the middle 95% of the resamples; None where it is not defined."""
         if not np.isfinite(self.value):
             return None
         return Estimate(
@@ -60,5 +60,5 @@ class Resampled(NamedTuple):
         )
 
     def minus(self, other: Resampled) -> Resampled:
-        """The difference, paired: both were drawn from the same utterances."""
+        """Return the difference, paired: both were drawn from the same utterances."""
         return Resampled(self.value - other.value, self.draws - other.draws)

@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, Site
+from components.nodes.node_context import Component, Item, NodeContext
 from components.records import NBest, Outcome, Quarantined
 from components.stage_settings import TableOf
 from components.text.text_confidence import ESTIMATES
@@ -31,8 +31,8 @@ LIBRARIES = ("numpy", "lightgbm", "rapidfuzz", "sacrebleu")
 class EstimateSettings(EstimatorConfig):
     """Where the estimator comes from; with ``dev`` also how it is fitted."""
 
-    fitted: Annotated[str | None, TableOf("train_estimate", from_dev=True)] = Field(
-        None, description="a node of kind train_estimate, which fitted the estimator"
+    fitted: Annotated[str | None, TableOf("fit_estimator", from_dev=True)] = Field(
+        None, description="a node of kind fit_estimator, which fitted the estimator"
     )
     model: str | None = Field(
         None,
@@ -46,7 +46,7 @@ class EstimateSettings(EstimatorConfig):
         if (self.fitted is None) == (self.model is None):
             raise ValueError(
                 "expected one of model (packaged:NAME, store:KEY or a path), fitted (a node of kind "
-                f"train_estimate) and dev (a data set with references), found "
+                f"fit_estimator) and dev (a data set with references), found "
                 f"{'none' if self.model is None else 'model and another'}"
             )
         fields = EstimatorConfig.model_fields.items()
@@ -90,48 +90,50 @@ class Estimate(Kind[EstimateSettings]):
         )
 
     @override
-    def digests(self, settings: EstimateSettings, site: Site) -> dict[str, str]:
+    def digests(self, settings: EstimateSettings, context: NodeContext) -> dict[str, str]:
         """Return the digest of an estimator that is packaged or in the store."""
         if settings.model is None or _files_of(settings):
             return {}
-        return {"model": file_digest(_locate(settings.model, site))}
+        return {"model": file_digest(_locate(settings.model, context))}
 
     @override
-    def check_inputs(self, settings: EstimateSettings, site: Site) -> None:
+    def check_inputs(self, settings: EstimateSettings, context: NodeContext) -> None:
         """Check that the first input is the text that is estimated."""
-        check_first_is_text(site)
+        check_first_is_text(context)
 
     @override
-    def check(self, settings: EstimateSettings, site: Site) -> None:
+    def check(self, settings: EstimateSettings, context: NodeContext) -> None:
         """Check that a finished estimator is there and was fitted for such texts."""
         if settings.model is not None:
-            _read(settings, site)
+            _read(settings, context)
 
     @override
-    def build(self, settings: EstimateSettings, site: Site) -> Component:
+    def build(self, settings: EstimateSettings, context: NodeContext) -> Component:
         """Return the estimator."""
-        estimator = _read(settings, site)
+        estimator = _read(settings, context)
 
         def estimate(items: Sequence[Item]) -> list[Outcome | None]:
-            texts = [item for item in items if isinstance(item.inputs.get(site.of[0]), NBest)]
-            features = [features_of(item, site.of) for item in texts]
+            texts = [item for item in items if isinstance(item.inputs.get(context.of[0]), NBest)]
+            features = [features_of(item, context.of) for item in texts]
             if missing := estimator.find_missing_features(features):
-                raise ConfigError(_describe_missing(missing, site))
-            annotated = estimator.annotate([first_text(item, site.of) for item in texts], features)
+                raise ConfigError(_describe_missing(missing, context))
+            annotated = estimator.annotate([first_text(item, context.of) for item in texts], features)
             by_id: dict[str, NBest] = {nbest.utterance_id: nbest for nbest in annotated}
-            return [by_id.get(item.utterance.id) or _pass_on(item, site) for item in items]
+            return [by_id.get(item.utterance.id) or _pass_on(item, context) for item in items]
 
         return estimate
 
 
-def check_first_is_text(site: Site) -> None:
+def check_first_is_text(context: NodeContext) -> None:
     """Refuse inputs whose first is no text.
 
     Raises:
         ConfigError: it is a table.
     """
-    if site.sorts[:1] == ("table",):
-        raise ConfigError(f"of: expected the text that is estimated first, found {site.called[0]}, a table")
+    if context.types[:1] == ("table",):
+        raise ConfigError(
+            f"of: expected the text that is estimated first, found {context.display_names[0]}, a table"
+        )
 
 
 def first_text(item: Item, of: Sequence[str]) -> NBest:
@@ -151,31 +153,31 @@ def features_of(item: Item, of: Sequence[str]) -> TextFeatures:
     return TextFeatures(extract_features(nbest, item.utterance, others), extract_word_features(nbest, others))
 
 
-def _locate(model: str, site: Site) -> Path:
+def _locate(model: str, context: NodeContext) -> Path:
     from components.confidence.estimators.sources import locate_estimator  # noqa: PLC0415 - when it is used
 
     try:
-        return locate_estimator(model, site.store)
+        return locate_estimator(model, context.store)
     except ConfigError as error:
         raise ConfigError(f"model: {error}") from None
 
 
-def _read(settings: EstimateSettings, site: Site) -> FittedEstimator:
+def _read(settings: EstimateSettings, context: NodeContext) -> FittedEstimator:
     """Read the estimator, and refuse one that was fitted for other texts."""
     from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415 - imports numpy
 
     model = settings.model
-    estimator = read_estimator(site.table_folder("fitted") if model is None else _locate(model, site))
-    output = "transcript" if site.transcripts else "translation"
+    estimator = read_estimator(context.table_folder("fitted") if model is None else _locate(model, context))
+    output = "transcript" if context.transcripts else "translation"
     if estimator.of != output:
         raise ConfigError(
             f"{'fitted' if model is None else 'model'}: expected an estimator of {output}s, as "
-            f"{site.of[0]} gives, found one of {estimator.of}s"
+            f"{context.of[0]} gives, found one of {estimator.of}s"
         )
     return estimator
 
 
-def _describe_missing(missing: Sequence[str], site: Site) -> str:
+def _describe_missing(missing: Sequence[str], context: NodeContext) -> str:
     """Describe features that no text has, and what gives them."""
     from components.confidence.features import FEATURES  # noqa: PLC0415 - when something is wrong
 
@@ -183,13 +185,15 @@ def _describe_missing(missing: Sequence[str], site: Site) -> str:
     first = missing[0].removeprefix("text.")
     stem, _, number = first.partition(".")
     need = needs.get(first) or needs.get(f"{stem}.INPUT")
-    where = f" as number {number} of `of`" if number else f" of {site.of[0]}"
+    where = f" as number {number} of `of`" if number else f" of {context.of[0]}"
     hint = f"; {first} needs {need}{where}" if need else ""
     listing = ", ".join(dict.fromkeys(name.removeprefix("text.") for name in missing))
-    return f"{site.name}: expected the features that the estimator was fitted with, found no {listing}{hint}"
+    return (
+        f"{context.name}: expected the features that the estimator was fitted with, found no {listing}{hint}"
+    )
 
 
-def _pass_on(item: Item, site: Site) -> Quarantined | None:
+def _pass_on(item: Item, context: NodeContext) -> Quarantined | None:
     """Pass on why there is no text; None where the text went another way."""
-    first = item.inputs.get(site.of[0])
-    return first.model_copy(update={"stage": site.name}) if isinstance(first, Quarantined) else None
+    first = item.inputs.get(context.of[0])
+    return first.model_copy(update={"stage": context.name}) if isinstance(first, Quarantined) else None

@@ -13,7 +13,7 @@ from components.data.files.parsing import Fields, RecordError
 
 
 def read_string(fields: Fields, name: str) -> str | None:
-    """A text of valid Unicode; None where it is absent."""
+    """Return a text of valid Unicode; None where it is absent."""
     value = fields.get(name)
     if value is None:
         return None
@@ -31,7 +31,7 @@ def _refuse_surrogates(name: str, value: str) -> str:
 
 
 def read_required(fields: Fields, name: str) -> str:
-    """A text that must be there and not be empty."""
+    """Return a text that must be there and not be empty."""
     value = read_string(fields, name)
     if not value:
         raise RecordError("bad field", f"expected a field {name!r}, found none; add it")
@@ -39,7 +39,7 @@ def read_required(fields: Fields, name: str) -> str:
 
 
 def read_seconds(fields: Fields, name: str) -> float | None:
-    """A number of seconds, finite; None where it is absent."""
+    """Return a number of seconds, finite; None where it is absent."""
     value = fields.get(name)
     if value is None:
         return None
@@ -55,7 +55,7 @@ def read_seconds(fields: Fields, name: str) -> float | None:
 
 
 def read_references(fields: Fields, name: str) -> References:
-    """A text, a list of texts, or either of them per language; empty texts count as absent."""
+    """Return a text, a list of texts, or either of them per language; empty texts count as absent."""
     value = fields.get(name)
     if value is None:
         return {}

@@ -31,11 +31,11 @@ class Format:
     """A manifest format.
 
     Attributes:
-        summary: For the command line.
-        identifying_fields: A record with one of them is of this format.
-        known_fields: Fields that are read or knowingly ignored; a user is told of others.
-        read: File -> rows.
-        convert: Fields of a row -> draft.
+        summary: for the command line.
+        identifying_fields: a record with one of them is of this format.
+        known_fields: fields that are read or knowingly ignored; a user is told of others.
+        read: file -> rows.
+        convert: fields of a row -> draft.
     """
 
     summary: str

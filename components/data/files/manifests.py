@@ -40,10 +40,10 @@ def load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: i
     """Load the records of a file.
 
     Args:
-        builder: Collects them.
-        path: The file.
-        name: A key of ``FORMATS``; None: what content and extension say.
-        limit: Takes the first records only.
+        builder: collects them.
+        path: the file.
+        name: a key of ``FORMATS``; None: what content and extension say.
+        limit: takes the first records only.
 
     Raises:
         DataError: The file cannot be read, or has none.
@@ -95,7 +95,7 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
 
 
 def _detect_format(path: Path) -> str:
-    """The format's name by extension, or by the first lines."""
+    """Return the format's name by extension, or by the first lines."""
     suffix = path.suffix.lower()
     if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
@@ -121,7 +121,7 @@ def _detect_format(path: Path) -> str:
 
 
 def _extension_language(path: Path) -> str | None:
-    """The language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
+    """Return the language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
     suffix = path.suffix.removeprefix(".")
     return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
 

@@ -33,7 +33,7 @@ def load_multi30k(name: str, source: str | None, target: str | None, limit: int 
 
 
 def find_multi30k_files(name: str, source: str | None, target: str | None) -> list[Path]:
-    """The source and target file of a set of Multi30k. DataError where one is missing."""
+    """Return the source and target file of a set of Multi30k. DataError where one is missing."""
     folder_name, _, split = name.removeprefix("multi30k:").rpartition(":")
     folder = Path(folder_name) if folder_name else _find_multi30k_folder()
     if not split or Path(split).name != split:
@@ -65,7 +65,7 @@ def _find_multi30k_folder() -> Path:
 
 
 def split_file_list(source: str) -> list[Path] | None:
-    """The files of ``a.en,a.de``, or None when ``source`` is not such a list."""
+    """Return the files of ``a.en,a.de``, or None when ``source`` is not such a list."""
     parts = [Path(part.strip()) for part in source.split(",")]
     return parts if len(parts) > 1 and all(part.suffix and part.name for part in parts) else None
 
@@ -81,11 +81,11 @@ def load_parallel(
     """Load line-aligned text.
 
     Args:
-        files: The source, and one or more files of references.
-        name: Of the data set; None: that of the first file.
-        source: Language of the source; None: the file's last extension.
-        target: Language of the references; None: the second file's last extension.
-        limit: Takes the first lines only.
+        files: the source, and one or more files of references.
+        name: of the data set; None: that of the first file.
+        source: language of the source; None: the file's last extension.
+        target: language of the references; None: the second file's last extension.
+        limit: takes the first lines only.
 
     Raises:
         DataError: The numbers of lines differ, so that nothing can be aligned.
@@ -125,7 +125,7 @@ def _extension_language(file: Path) -> str:
 
 
 def _read_all_lines(file: Path) -> list[str | RecordError]:
-    """Every line, blank ones included, so that alignment is kept."""
+    """Return every line, blank ones included, so that alignment is kept."""
     by_number = dict(read_lines(file))
     last = max(by_number, default=0)
     return [by_number.get(number, "") for number in range(1, max(last, _count_lines(file)) + 1)]

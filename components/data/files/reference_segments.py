@@ -16,12 +16,12 @@ MAX_BEYOND_SECONDS = 0.1
 
 
 def build_segments(draft: Draft, audio: Audio | None, target: str | None) -> tuple[ReferenceSegment, ...]:
-    """The reference segments of a record, in its target language.
+    """Return the reference segments of a record, in its target language.
 
     Args:
-        draft: The record.
-        audio: Its recording.
-        target: Language of the references that are taken.
+        draft: the record.
+        audio: its recording.
+        target: language of the references that are taken.
 
     Raises:
         RecordError: There is no audio, or a segment ends before it starts, begins before the one before it
@@ -65,7 +65,7 @@ def build_segments(draft: Draft, audio: Audio | None, target: str | None) -> tup
 def join_transcripts(
     stated: str | None, segments: Sequence[ReferenceSegment], language: str | None
 ) -> str | None:
-    """The transcript of the whole: the stated one, else those of all segments, if all have one."""
+    """Return the transcript of the whole: the stated one, else those of all segments, if all have one."""
     texts = [segment.transcript for segment in segments if segment.transcript is not None]
     if stated is not None or not segments or len(texts) < len(segments):
         return stated
@@ -73,7 +73,7 @@ def join_transcripts(
 
 
 def join_references(segments: Sequence[ReferenceSegment], language: str | None) -> tuple[str, ...]:
-    """The references of the whole, as many as every segment has."""
+    """Return the references of the whole, as many as every segment has."""
     count = min((len(segment.references) for segment in segments), default=0)
     return tuple(join_texts([s.references[number] for s in segments], language) for number in range(count))
 
@@ -82,9 +82,9 @@ def select_references(references: References, stated: str | None, target: str | 
     """The references in the target language; those of no stated language belong to the record's target.
 
     Args:
-        references: Texts by language, None for the record's target.
-        stated: The target that the record states.
-        target: The language that is asked for.
+        references: texts by language, None for the record's target.
+        stated: the target that the record states.
+        target: the language that is asked for.
     """
     own = stated is None or target is None or is_same_language(stated, target)
     texts = list(references.get(None, [])) if own else []
@@ -95,6 +95,6 @@ def select_references(references: References, stated: str | None, target: str | 
 
 
 def join_texts(texts: Sequence[str], language: str | None) -> str:
-    """One text of several, with spaces where the language is written with any."""
+    """Return one text of several, with spaces where the language is written with any."""
     space = "" if without_spaces(language or UNDETERMINED) else " "
     return space.join(text.strip() for text in texts if text.strip())

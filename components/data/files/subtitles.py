@@ -94,7 +94,7 @@ def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
 
 
 def _mask(line: str) -> str:
-    """A line of a cue's text as pysubs2 can read it: its spaces are one each, its tags are closed.
+    """Return a line of a cue's text as pysubs2 can read it: its spaces are one each, its tags are closed.
 
     Else its patterns take the square of the time, of spaces and of tags that do not end; and it takes any
     line with two times for those of a cue.
@@ -153,7 +153,7 @@ def _milliseconds(time: object) -> int:
 
 
 def _make_cue(name: str, start: int, end: int, text: str, line: int, speaker: str | None = None) -> Cue:
-    """A cue between two times in milliseconds."""
+    """Return a cue between two times in milliseconds."""
     if end <= start:
         raise DataError(f"{name}:{line}: expected an end after the start, found {end - start} ms")
     return Cue(start / 1000, end / 1000, " ".join(text.split()), line, speaker)
@@ -182,7 +182,7 @@ def read_subtitle_rows(
 
 
 def language_before_ending(path: Path) -> str | None:
-    """The language that a film's or recording's file has before its ending, as in ``film.en.srt``."""
+    """Return the language that a film's or recording's file has before its ending, as in ``film.en.srt``."""
     *earlier, last = ["", *(suffix[1:].lower() for suffix in path.with_suffix("").suffixes)]
     if last in MARKERS and earlier and earlier[-1] in NAMES:
         last = earlier[-1]
@@ -190,7 +190,7 @@ def language_before_ending(path: Path) -> str | None:
 
 
 def name_without_language(path: Path) -> str:
-    """The name of a file without its ending, and without the language before it."""
+    """Return the name of a file without its ending, and without the language before it."""
     language = language_before_ending(path)
     at = path.name.lower().rfind(f".{language}.") if language else -1
     return path.name[:at] if at > 0 else path.stem

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from components.decoding.caches.shared_attention import attend_to
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import hide_last
 
 _INITIAL_CAPACITY = 64
@@ -31,9 +31,9 @@ class CacheContents(NamedTuple):
     """What a cache holds between two steps.
 
     Attributes:
-        states: Of each layer the keys and values (2, n, H, U, d) of U columns.
-        visible: Which columns each row attends to (R, U).
-        length: Number of tokens of each row.
+        states: of each layer the keys and values (2, n, H, U, d) of U columns.
+        visible: which columns each row attends to (R, U).
+        length: number of tokens of each row.
     """
 
     states: Sequence[Tensor]
@@ -45,12 +45,12 @@ class BeamCache:
     """The cache of all layers of one decoder.
 
     Attributes:
-        mask: Which positions each query of the present step attends to, (n, 1, b * t, P).
-        past: Number of tokens of each row before the present step.
-        latest_keys: What :meth:`append` gave last.
+        mask: which positions each query of the present step attends to, (n, 1, b * t, P).
+        past: number of tokens of each row before the present step.
+        latest_keys: what :meth:`append` gave last.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowLayout) -> None:
         self._rows = rows
         device = rows.owners.device
         self._visible = torch.zeros((rows.n, 0), dtype=torch.bool, device=device)  # (R, P): a row's ancestors
@@ -59,7 +59,7 @@ class BeamCache:
         self._own: tuple[tuple[int, int, int], Tensor | None, Tensor] | None = None  # of the step before
         self.mask = self.latest_keys = self._visible
 
-    def reorder(self, move: Move) -> None:
+    def reorder(self, move: RowTransition) -> None:
         """Follow a move of the rows; keys and values are copied only where utterances are dropped."""
         if not move.is_identity:
             self._visible = self._visible[move.beam_indices]
@@ -109,7 +109,7 @@ class BeamCache:
         return table[self.past : self._steps]
 
     def contents(self) -> CacheContents:
-        """What is in it between two steps."""
+        """Return what is in it between two steps."""
         return CacheContents(
             [layer[:, :, :, : self._used] for layer in self._layers], self._visible, self._steps
         )
@@ -132,7 +132,7 @@ class BeamCache:
         return grid.reshape(*grid.shape[:2], -1, grid.shape[-1])
 
     def to_rows(self, out: Tensor) -> Tensor:
-        """What an utterance's queries attended to, (n, b * t, H, d), by row: (R, t, H, d)."""
+        """Return what an utterance's queries attended to, (n, b * t, H, d), by row: (R, t, H, d)."""
         grid = out.reshape(out.shape[0] * self._rows.b, -1, *out.shape[2:])
         return grid if self._rows.cells is None else grid[self._rows.cells]
 
@@ -174,7 +174,7 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
 
 
 def as_transformers_cache(cache: BeamCache) -> Cache:
-    """The cache as transformers' decoders take it; they attend by :mod:`.shared_attention`."""
+    """Return the cache as transformers' decoders take it; they attend by :mod:`.shared_attention`."""
     indices = count()
     return Cache(layer_class_to_replicate=lambda: _Layer(cache, next(indices)))  # type: ignore[arg-type]
 
@@ -182,11 +182,11 @@ def as_transformers_cache(cache: BeamCache) -> Cache:
 class BeamPast:
     """The past of an encoder-decoder model's rows in one cache; see :class:`.kv_cache.GrowingPast`."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowLayout) -> None:
         self._beam = BeamCache(rows)
         self.cache = as_transformers_cache(self._beam)
 
-    def reorder(self, move: Move) -> None:
+    def reorder(self, move: RowTransition) -> None:
         """Follow a move of the rows."""
         self._beam.reorder(move)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
 
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.errors import ModelError
 
 _ATTENTION_LAYER_TYPES = {"full_attention", "sliding_attention", "chunked_attention"}
@@ -83,12 +83,12 @@ class CrossAttentionLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 
 
 def growing_cache() -> Cache:
-    """A cache for a decoder-only model; layers are added as they are used."""
+    """Return a cache for a decoder-only model; layers are added as they are used."""
     return Cache(layer_class_to_replicate=GrowingLayer)
 
 
 def encoder_decoder_cache(own: Cache) -> EncoderDecoderCache:
-    """A cache for an encoder-decoder model: ``own`` for self-attention, cross-attention fixed."""
+    """Return a cache for an encoder-decoder model: ``own`` for self-attention, cross-attention fixed."""
     return EncoderDecoderCache(own, Cache(layer_class_to_replicate=CrossAttentionLayer))
 
 
@@ -96,15 +96,15 @@ class GrowingPast:
     """The past of an encoder-decoder model's rows, one cache each.
 
     Attributes:
-        cache: Self-attention, as transformers reads it.
+        cache: self-attention, as transformers reads it.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: RowLayout) -> None:
         """Nothing is known of the ``rows`` yet."""
         del rows
         self.cache = growing_cache()
 
-    def reorder(self, move: Move) -> None:
+    def reorder(self, move: RowTransition) -> None:
         """Follow a move of the rows."""
         if not move.is_identity:
             reorder(self.cache, move.beam_indices)

@@ -25,8 +25,8 @@ class SharedCache(Protocol):
     """A cache of self-attention that the rows of an utterance share (:mod:`.beam_cache`).
 
     Attributes:
-        mask: Which positions each query of the present step attends to.
-        latest_keys: What it gave last.
+        mask: which positions each query of the present step attends to.
+        latest_keys: what it gave last.
     """
 
     mask: Tensor
@@ -37,7 +37,7 @@ class SharedCache(Protocol):
         ...
 
     def to_rows(self, out: Tensor) -> Tensor:
-        """What an utterance's queries attended to, by row."""
+        """Return what an utterance's queries attended to, by row."""
         ...
 
 
@@ -55,7 +55,7 @@ def attend_to(cache: SharedCache | None) -> Iterator[None]:
 
 
 def _cache_of(keys: Tensor) -> SharedCache | None:
-    """The cache in use, if these are the keys that it gave last."""
+    """Return the cache in use, if these are the keys that it gave last."""
     cache = _IN_USE.get()
     return cache if cache is not None and cache.latest_keys is keys else None
 
@@ -71,12 +71,12 @@ def attend_shared(
     """Scaled dot product attention; the signature is that of transformers' attention functions.
 
     Args:
-        module: The attention layer.
+        module: the attention layer.
         query: (n * k, H, t, d).
         key: (n, H, S, d), or one per row.
-        value: As ``key``.
-        attention_mask: Additive mask, or None.
-        kwargs: What else transformers passes on.
+        value: as ``key``.
+        attention_mask: additive mask, or None.
+        kwargs: what else transformers passes on.
 
     Returns:
         (n * k, t, H, d), and None in place of the attention weights.

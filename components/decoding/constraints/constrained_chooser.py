@@ -81,7 +81,7 @@ class ConstrainedChooser(BeamChooser):
 def _add_needed(
     constraints: PhraseConstraints, scores: Tensor, values: Tensor, tokens: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The best tokens of each row (R, C) with their scores, and those that its constraints need."""
+    """Return the best tokens of each row (R, C) with their scores, and those that its constraints need."""
     needed = [
         [token for token in constraints.list_needed(row) if token not in best]
         for row, best in enumerate(map(set, tokens.tolist()))
@@ -104,12 +104,12 @@ def _measure_progress(constraints: PhraseConstraints, tokens: Tensor) -> tuple[T
 
 
 def allocate(totals: Tensor, banks: Tensor, size: int) -> Tensor:
-    """The first ``size`` of N lists of candidates, bank by bank.
+    """Return the first ``size`` of N lists of candidates, bank by bank.
 
     Args:
-        totals: Their scores (N, C), -inf where there is none.
-        banks: Their banks (N, C).
-        size: Of the lists that are returned, at most C.
+        totals: their scores (N, C), -inf where there is none.
+        banks: their banks (N, C).
+        size: of the lists that are returned, at most C.
 
     Returns:
         Positions (N, size): the best of every bank, highest bank first, then the second best, and so on.

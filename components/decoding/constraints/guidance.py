@@ -50,7 +50,7 @@ class DraftSearch(Protocol):
         logits_processors: Sequence[LogitsProcessor],
         calls: Counter[int] | None = None,
     ) -> list[list[Candidate]]:
-        """What the greedy search of ``target`` gives; see :func:`.search.search`."""
+        """Return what the greedy search of ``target`` gives; see :func:`.search.search`."""
         ...
 
 
@@ -58,7 +58,7 @@ class DraftBuilder(Protocol):
     """A loaded model that proposes tokens."""
 
     def build(self, *args: Any, **inputs: Any) -> DraftSearch:
-        """What it proposes for a batch: the arguments are those of its ``build_scorer``."""
+        """Return what it proposes for a batch: the arguments are those of its ``build_scorer``."""
         ...
 
 
@@ -67,10 +67,10 @@ class Guidance:
     """The guidance of one search.
 
     Attributes:
-        biases: Applied in order, after the logits processors, to what tokens and hypotheses are chosen by;
+        biases: applied in order, after the logits processors, to what tokens and hypotheses are chosen by;
             candidates keep the log-probabilities without them.
-        constraints: What the texts must have; for beam search.
-        draft: A small model that proposes tokens to a greedy search without biases and constraints, which its
+        constraints: what the texts must have; for beam search.
+        draft: a small model that proposes tokens to a greedy search without biases and constraints, which its
             output does not depend on.
     """
 
@@ -79,7 +79,7 @@ class Guidance:
     draft: DraftSearch | None = None
 
     def apply(self, log_probs: Tensor, history: History) -> Tensor:
-        """What hypotheses are ranked by: a biased copy, or ``log_probs`` where there is no bias."""
+        """Return what hypotheses are ranked by: a biased copy, or ``log_probs`` where there is no bias."""
         return apply_processors(self.biases, log_probs.clone(), history) if self.biases else log_probs
 
 

@@ -23,9 +23,9 @@ class History:
     """What the R rows have generated so far.
 
     Attributes:
-        utterances: Index of the utterance that each row belongs to (R,).
-        max_new_tokens: The length limit, eos included.
-        step: Number t of tokens generated so far.
+        utterances: index of the utterance that each row belongs to (R,).
+        max_new_tokens: the length limit, eos included.
+        step: number t of tokens generated so far.
     """
 
     def __init__(
@@ -34,10 +34,10 @@ class History:
         """Describe the rows.
 
         Args:
-            tokens: Generated tokens (R, t); or a function that gives them when they are first asked for:
+            tokens: generated tokens (R, t); or a function that gives them when they are first asked for:
                 where no processor does, nobody has to put them together.
-            utterances: See the class.
-            max_new_tokens: See the class.
+            utterances: see the class.
+            max_new_tokens: see the class.
             step: t, where ``tokens`` is a function.
         """
         self._tokens, self.utterances, self.max_new_tokens = tokens, utterances, max_new_tokens
@@ -78,7 +78,7 @@ def apply_to_ragged(
 
 
 def on_each_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
-    """The tensor on the device asked for; it is copied there once."""
+    """Return the tensor on the device asked for; it is copied there once."""
     return cache(tensor.to)
 
 
@@ -88,7 +88,7 @@ class TokenRule(ABC):
     Equal ones do the same. Off the CPU it asks the device for nothing.
 
     Attributes:
-        reads_tokens: Whether it looks at what the rows have generated.
+        reads_tokens: whether it looks at what the rows have generated.
     """
 
     reads_tokens: ClassVar[bool] = True
@@ -98,8 +98,8 @@ class TokenRule(ABC):
         """Change log-probabilities (R, V), in place or not.
 
         Args:
-            log_probs: What is changed.
-            tokens: What the rows have generated (R, T), the latest last; where they have generated fewer,
+            log_probs: what is changed.
+            tokens: what the rows have generated (R, T), the latest last; where they have generated fewer,
                 -1 stands before the first.
         """
 
@@ -124,8 +124,8 @@ class AtSteps:
     """A processor that acts at some steps only.
 
     Attributes:
-        process: What it does there.
-        acts: Whether it does anything at a step: the number of tokens before it, and the length limit.
+        process: what it does there.
+        acts: whether it does anything at a step: the number of tokens before it, and the length limit.
     """
 
     process: LogitsProcessor

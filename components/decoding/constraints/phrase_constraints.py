@@ -42,7 +42,7 @@ class PhraseConstraints:
     """The constraints of one beam search.
 
     Args:
-        requirements: Of each utterance; None: none.
+        requirements: of each utterance; None: none.
     """
 
     def __init__(self, requirements: Sequence[Requirements | None]) -> None:
@@ -81,7 +81,7 @@ class PhraseConstraints:
         return len(requirements.lengths) - len(_met(requirements.trie, state))
 
     def list_needed(self, row: int) -> list[int]:
-        """The tokens that begin a phrase that a row lacks, or go on with one."""
+        """Return the tokens that begin a phrase that a row lacks, or go on with one."""
         requirements, state = self._rows[row]
         if requirements is None:
             return []
@@ -95,7 +95,7 @@ class PhraseConstraints:
         return sorted({token for token, child in following if child.beginnings - met})
 
     def progress(self, row: int, token: int) -> int:
-        """How far a row is with ``token``: tokens of its phrases, and of the longest open match."""
+        """Return how far a row is with ``token``: tokens of its phrases, and of the longest open match."""
         requirements, state = self._rows[row]
         if requirements is None:
             return 0
@@ -106,7 +106,7 @@ class PhraseConstraints:
         return int(done) + longest
 
     def mark(self, candidates: Sequence[Sequence[Candidate]]) -> list[list[Candidate]]:
-        """The candidates of every utterance with the number of phrases that they lack."""
+        """Return the candidates of every utterance with the number of phrases that they lack."""
         return [
             [self._mark(requirements, candidate) for candidate in each]
             for requirements, each in zip(self._requirements, candidates, strict=True)
@@ -129,5 +129,5 @@ def _advance(trie: PhraseTrie, state: _State, token: int) -> _State:
 
 
 def _met(trie: PhraseTrie, state: _State) -> frozenset[int]:
-    """The phrases that a text has if it ends here."""
+    """Return the phrases that a text has if it ends here."""
     return state.met.union(*(node.phrases for node in trie.completed(state.matches, None)))

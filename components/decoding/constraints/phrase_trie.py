@@ -30,7 +30,7 @@ class WordEdges:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> WordEdges:
-        """The edges of tokens with these texts, spaces included; special tokens are empty."""
+        """Return the edges of tokens with these texts, spaces included; special tokens are empty."""
         return cls(
             torch.tensor([has_word_edge(text[:1]) for text in texts]),
             torch.tensor([has_word_edge(text[-1:]) for text in texts]),
@@ -41,9 +41,9 @@ class TokenizedPhrase(NamedTuple):
     """A phrase in tokens.
 
     Attributes:
-        tokenizations: None of them empty.
-        boost: Nats that each of its tokens gains.
-        limit: Occurrences that gain something, the first ones; without a limit a loop would gain most.
+        tokenizations: none of them empty.
+        boost: nats that each of its tokens gains.
+        limit: occurrences that gain something, the first ones; without a limit a loop would gain most.
     """
 
     tokenizations: Collection[Sequence[int]]
@@ -52,19 +52,19 @@ class TokenizedPhrase(NamedTuple):
 
 
 @dataclass(eq=False)
-class Node:
+class TrieNode:
     """A node of the trie: the first ``depth`` tokens of one phrase or more.
 
     Attributes:
-        depth: Number of tokens.
-        children: Token -> the node with that token more.
-        phrases: Numbers of the phrases that they are, complete.
-        beginnings: Numbers of the phrases that begin with them, complete ones too.
-        in_word: Whether their last character is part of a word.
+        depth: number of tokens.
+        children: token -> the node with that token more.
+        phrases: numbers of the phrases that they are, complete.
+        beginnings: numbers of the phrases that begin with them, complete ones too.
+        in_word: whether their last character is part of a word.
     """
 
     depth: int = 0
-    children: dict[int, Node] = field(default_factory=dict)
+    children: dict[int, TrieNode] = field(default_factory=dict)
     phrases: frozenset[int] = frozenset()
     beginnings: frozenset[int] = frozenset()
     in_word: bool = False
@@ -74,12 +74,12 @@ class PhraseTrie:
     """The trie of some phrases.
 
     Args:
-        phrases: Numbered from 0.
-        edges: Of the vocabulary.
+        phrases: numbered from 0.
+        edges: of the vocabulary.
     """
 
     def __init__(self, phrases: Sequence[TokenizedPhrase], edges: WordEdges) -> None:
-        self.phrases, self.edges, self.root = phrases, edges, Node()
+        self.phrases, self.edges, self.root = phrases, edges, TrieNode()
         self._continues, self._ends_in_word = edges.continues.tolist(), edges.ends_in_word.tolist()
         for number, phrase in enumerate(phrases):
             for tokens in phrase.tokenizations:
@@ -88,21 +88,21 @@ class PhraseTrie:
     def _add(self, number: int, tokens: Sequence[int]) -> None:
         node = self.root
         for depth, token in enumerate(tokens, 1):
-            node = node.children.setdefault(token, Node(depth, in_word=self._ends_in_word[token]))
+            node = node.children.setdefault(token, TrieNode(depth, in_word=self._ends_in_word[token]))
             node.beginnings |= {number}
         node.phrases |= {number}
 
     def starts(self, token: int, in_word: bool) -> bool:
-        """Whether a phrase may begin with ``token``, after a text that ends in a word or not."""
+        """Return whether a phrase may begin with ``token``, after a text that ends in a word or not."""
         return not (in_word and self._continues[token])
 
-    def completed(self, matches: Matches, token: int | None) -> list[Node]:
+    def completed(self, matches: Matches, token: int | None) -> list[TrieNode]:
         """The phrases that are complete before ``token``; None: before one that begins no further letters."""
         inside = token is not None and self._continues[token]
         return [node for node in matches.open if node.phrases and not (inside and node.in_word)]
 
     def advance(self, matches: Matches, token: int) -> Matches:
-        """The open matches after ``token``."""
+        """Return the open matches after ``token``."""
         nodes = [*matches.open, *([self.root] if self.starts(token, matches.in_word) else [])]
         following = (node.children.get(token) for node in nodes)
         return Matches(tuple(n for n in following if n is not None), self._ends_in_word[token])
@@ -112,7 +112,7 @@ class PhraseTrie:
 class Matches:
     """The nodes that the ends of a text match, longest first, and whether the text ends in a word."""
 
-    open: tuple[Node, ...] = ()
+    open: tuple[TrieNode, ...] = ()
     in_word: bool = False
 
 

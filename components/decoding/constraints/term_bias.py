@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.constraints.logits_processors import History
-from components.decoding.constraints.phrase_trie import NO_MATCHES, Matches, Node, PhraseTrie
+from components.decoding.constraints.phrase_trie import NO_MATCHES, Matches, PhraseTrie, TrieNode
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class _State:
     """A text so far.
 
     Attributes:
-        matches: The open matches.
-        gains: What the last tokens have gained for good, as many as the longest open match has.
-        pending: What the open matches would gain beyond that.
-        counts: Occurrences of each term so far, where there are any.
-        spent: The terms that have reached their limit.
+        matches: the open matches.
+        gains: what the last tokens have gained for good, as many as the longest open match has.
+        pending: what the open matches would gain beyond that.
+        counts: occurrences of each term so far, where there are any.
+        spent: the terms that have reached their limit.
     """
 
     matches: Matches = NO_MATCHES
@@ -42,7 +42,7 @@ class TermBias:
     """A :data:`~.logits_processors.LogitsProcessor` of one search that boosts terms.
 
     Args:
-        tries: Of each utterance the terms that are boosted in it; None: none.
+        tries: of each utterance the terms that are boosted in it; None: none.
     """
 
     def __init__(self, tries: Sequence[PhraseTrie | None]) -> None:
@@ -66,7 +66,7 @@ class TermBias:
         return log_probs
 
     def _state_of(self, trie: PhraseTrie, key: tuple[int, ...]) -> _State:
-        """The state of a row, from that of the row that it continues, else from its beginning."""
+        """Return the state of a row, from that of the row that it continues, else from its beginning."""
         if len(key) > 1 and (before := self._states.get(key[:-1])) is not None:
             return advance(trie, before, key[-1])[1]
         state = _State()
@@ -75,7 +75,7 @@ class TermBias:
         return state
 
     def _bonuses(self, trie: PhraseTrie, state: _State, like: Tensor) -> Tensor:
-        """What each token adds (V,) to the gain of a row."""
+        """Return what each token adds (V,) to the gain of a row."""
         bonuses = self._start_bonuses(trie, state, like)
         if not state.matches.open:
             return bonuses
@@ -91,7 +91,7 @@ class TermBias:
         return bonuses
 
     def _start_bonuses(self, trie: PhraseTrie, state: _State, like: Tensor) -> Tensor:
-        """What each token (V,) gains by beginning a term."""
+        """Return what each token (V,) gains by beginning a term."""
         in_word = state.matches.in_word
         key = (trie, in_word, state.spent)
         if key not in self._starts:
@@ -104,7 +104,7 @@ class TermBias:
 
 
 def advance(trie: PhraseTrie, state: _State, token: int) -> tuple[float, _State]:
-    """What a token adds to the gain of a text, and the state after it."""
+    """Return what a token adds to the gain of a text, and the state after it."""
     gains, counts, spent = _secure(trie, state, trie.completed(state.matches, token))
     matches = trie.advance(state.matches, token)
     depth = max((node.depth for node in matches.open), default=0)
@@ -115,7 +115,7 @@ def advance(trie: PhraseTrie, state: _State, token: int) -> tuple[float, _State]
 
 
 def _secure(
-    trie: PhraseTrie, state: _State, nodes: Sequence[Node]
+    trie: PhraseTrie, state: _State, nodes: Sequence[TrieNode]
 ) -> tuple[tuple[float, ...], Mapping[int, int], frozenset[int]]:
     """Gains, counts and spent terms with those of complete terms, which end at the last token."""
     if not nodes:
@@ -142,13 +142,13 @@ def _boost_of(trie: PhraseTrie, numbers: Iterable[int], spent: frozenset[int]) -
     return max((trie.phrases[number].boost for number in numbers if number not in spent), default=0.0)
 
 
-def _missing(trie: PhraseTrie, gains: tuple[float, ...], node: Node, spent: frozenset[int]) -> float:
+def _missing(trie: PhraseTrie, gains: tuple[float, ...], node: TrieNode, spent: frozenset[int]) -> float:
     boost = _boost_of(trie, node.beginnings, spent)
     return sum(max(0.0, boost - gain) for gain in gains[len(gains) - node.depth :])
 
 
 def gain_of(trie: PhraseTrie, tokens: Sequence[int]) -> float:
-    """What a finished text gains."""
+    """Return what a finished text gains."""
     state, total = _State(), 0.0
     for token in tokens:
         added, state = advance(trie, state, token)

@@ -30,10 +30,10 @@ class TermGuidance:
     """Guides the searches of one model by some phrases.
 
     Args:
-        phrases: Those that its texts should have.
-        tokenize: The model's tokenizer.
-        edges: Where words begin and end in its tokens.
-        name: The model, for the log.
+        phrases: those that its texts should have.
+        tokenize: the model's tokenizer.
+        edges: where words begin and end in its tokens.
+        name: the model, for the log.
     """
 
     def __init__(self, phrases: Sequence[Phrase], tokenize: Tokenize, edges: WordEdges, name: str) -> None:
@@ -55,10 +55,10 @@ class TermGuidance:
         return any(phrase.require for phrase in self._phrases)
 
     def guide(self, limits: Sequence[Mapping[int, int]]) -> Guidance:
-        """The guidance of one search.
+        """Return the guidance of one search.
 
         Args:
-            limits: Of each utterance the numbers of its phrases, and how often each of them is boosted.
+            limits: of each utterance the numbers of its phrases, and how often each of them is boosted.
         """
         present = [
             tuple((n, limit) for n, limit in sorted(each.items()) if self._tokenizations[n])
@@ -87,7 +87,7 @@ class TermGuidance:
 
 
 def _capitalizations(text: str) -> tuple[str, ...]:
-    """A phrase as it is written inside a sentence and at its beginning."""
+    """Return a phrase as it is written inside a sentence and at its beginning."""
     return tuple(dict.fromkeys((text, text[:1].upper() + text[1:])))
 
 
@@ -109,7 +109,7 @@ def tokenizations(tokenizer: Any, text: str) -> set[tuple[int, ...]]:
 
 
 def _is_whole(tokenizer: Any, text: str, ids: Sequence[int]) -> bool:
-    """Whether tokens say the whole phrase: what a vocabulary lacks is left out, as special."""
+    """Return whether tokens say the whole phrase: what a vocabulary lacks is left out, as special."""
     written = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return bool(written.strip() == text.strip())
 

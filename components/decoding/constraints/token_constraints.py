@@ -30,7 +30,7 @@ class Suppress(TokenRule):
     """Forbids tokens.
 
     Attributes:
-        tokens: The tokens, in order.
+        tokens: the tokens, in order.
     """
 
     reads_tokens: ClassVar[bool] = False
@@ -107,8 +107,8 @@ class BiasSequences(TokenRule):
     """Adds a bias to the token that would complete a sequence (transformers' ``sequence_bias``).
 
     Attributes:
-        biases: Sequences and biases.
-        start: The decoder's first tokens: sequences may begin within them.
+        biases: sequences and biases.
+        start: the decoder's first tokens: sequences may begin within them.
     """
 
     biases: tuple[tuple[tuple[int, ...], float], ...]
@@ -151,7 +151,7 @@ class NoRepeatNgram(TokenRule):
 
     Attributes:
         size: n.
-        start: The decoder's first tokens: n-grams may begin within them.
+        start: the decoder's first tokens: n-grams may begin within them.
     """
 
     size: int

@@ -12,7 +12,7 @@ from components.errors import DataError
 
 
 def align(log_probs: LogProbs, tokens: Sequence[int], blank: int) -> list[tuple[int, int]]:
-    """The first and the last frame of each token on the likeliest path through ``log_probs`` (T, V).
+    """Return the first and the last frame of each token on the likeliest path through ``log_probs`` (T, V).
 
     Raises:
         DataError: The frames are too few for the text.
@@ -28,7 +28,7 @@ def align(log_probs: LogProbs, tokens: Sequence[int], blank: int) -> list[tuple[
 
 
 def _find_best_path(emissions: LogProbs, repeats: NDArray[np.bool_]) -> list[int]:
-    """The state of every frame, of the states blank, token, blank, ... whose scores are (T, S)."""
+    """Return the state of every frame, of the states blank, token, blank, ... whose scores are (T, S)."""
     n_frames, n_states = emissions.shape
     can_skip = np.zeros(n_states, dtype=bool)
     can_skip[3::2] = ~repeats[1:]

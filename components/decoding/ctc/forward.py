@@ -41,7 +41,7 @@ class Forward:
 
 
 def compute_forward(log_probs: LogProbs, tokens: Sequence[int], blank: int) -> Forward:
-    """The forward variables of ``tokens`` (L) in ``log_probs`` (T, V)."""
+    """Return the forward variables of ``tokens`` (L) in ``log_probs`` (T, V)."""
     n_frames, n_tokens = len(log_probs), len(tokens)
     alpha = np.full((2, n_frames + 1, n_tokens + 1), -np.inf)
     alpha[0, 0, 0] = 0.0

@@ -30,8 +30,8 @@ class CtcFrames:
     """CTC's frames of N utterances, and the forward variables of texts in them.
 
     Args:
-        log_probs: Of each utterance, (T, V); V may not differ.
-        blank: The token that is none.
+        log_probs: of each utterance, (T, V); V may not differ.
+        blank: the token that is none.
     """
 
     def __init__(self, log_probs: Sequence[LogProbs], blank: int) -> None:
@@ -45,14 +45,14 @@ class CtcFrames:
         self._blanks = torch.nn.functional.pad(self._frames[:, :, blank].cumsum(1), (1, 0))
 
     def start(self, utterance: int) -> CtcPrefix:
-        """The empty text."""
+        """Return the empty text."""
         blank = self._blanks[utterance]
         return CtcPrefix(blank, torch.full_like(blank, FORBIDDEN), 0.0, None)
 
     def extend(
         self, prefixes: Sequence[CtcPrefix], characters: Sequence[int], utterances: Sequence[int]
     ) -> list[CtcPrefix]:
-        """Each of B texts with one character more, over all frames at once.
+        """Return each of B texts with one character more, over all frames at once.
 
         The recursion ``x[t] = y[t] + log(exp(x[t - 1]) + exp(z[t - 1]))`` is a cumulative sum in the log
         domain: with the sums Y of y, ``x[t] = Y[t] + logcumsumexp(z - Y)[t - 1]``.
@@ -83,8 +83,8 @@ class CtcPrefix:
     Attributes:
         blank: (T + 1,) log-probability of the text in the first t frames with a blank last.
         token: (T + 1,) the same with its last character last.
-        score: Log-probability that the whole text begins with it.
-        last: Its last character.
+        score: log-probability that the whole text begins with it.
+        last: its last character.
     """
 
     blank: Tensor
@@ -103,10 +103,10 @@ class JointCtc:
 
     Args:
         frames: CTC's frames of the utterances.
-        spell: The characters of tokens.
+        spell: the characters of tokens.
         weight: CTC's, from 0 to 1; the attention model has the rest.
-        eos: The tokens that end a text.
-        tokens_per_row: Tokens that are scored in each row at most.
+        eos: the tokens that end a text.
+        tokens_per_row: tokens that are scored in each row at most.
     """
 
     def __init__(
@@ -142,12 +142,12 @@ class JointCtc:
         return torch.full_like(log_probs, FORBIDDEN).scatter(1, tokens, joint)
 
     def _added(self, text: _Text, longer: _Text | None) -> float:
-        """What CTC's score of a text changes by: with more tokens, or at its end (None)."""
+        """Return what CTC's score of a text changes by: with more tokens, or at its end (None)."""
         before = self._prefixes[text]
         return (before.log_prob if longer is None else self._prefixes[longer].score) - before.score
 
     def _complete(self, texts: set[_Text]) -> dict[_Text, CtcPrefix]:
-        """The forward variables of ``texts``, from those of the step before, a character at a time."""
+        """Return the forward variables of ``texts``, from those of the step before, a character at a time."""
         known = dict(self._prefixes)
         missing: dict[int, set[_Text]] = {}
         for utterance, characters in texts:

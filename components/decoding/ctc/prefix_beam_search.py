@@ -39,15 +39,15 @@ def search(
     min_token_log_prob: float = MIN_TOKEN_LOG_PROB,
     tokens_per_frame: int = TOKENS_PER_FRAME,
 ) -> list[CtcHypothesis]:
-    """The likeliest texts, best first.
+    """Return the likeliest texts, best first.
 
     Args:
-        log_probs: Log-probabilities (T, V).
-        blank: The token that is none.
-        beam_size: Texts that are kept in every frame; 1 is greedy search.
-        n_best: Texts that are returned at most.
-        min_token_log_prob: Tokens below it are not tried in a frame.
-        tokens_per_frame: Tokens that are tried in a frame at most.
+        log_probs: log-probabilities (T, V).
+        blank: the token that is none.
+        beam_size: texts that are kept in every frame; 1 is greedy search.
+        n_best: texts that are returned at most.
+        min_token_log_prob: tokens below it are not tried in a frame.
+        tokens_per_frame: tokens that are tried in a frame at most.
     """
     if beam_size == 1:
         texts = [search_greedily(log_probs, blank)]
@@ -58,7 +58,7 @@ def search(
 
 
 def search_greedily(log_probs: LogProbs, blank: int) -> tuple[int, ...]:
-    """The likeliest token of every frame, repetitions joined, without blanks."""
+    """Return the likeliest token of every frame, repetitions joined, without blanks."""
     best = log_probs.argmax(-1).tolist() if len(log_probs) else []
     return tuple(token for token, _ in groupby(best) if token != blank)
 
@@ -89,7 +89,7 @@ class _Prefix:
 def _search_prefixes(
     log_probs: LogProbs, blank: int, beam_size: int, threshold: float, most: int
 ) -> list[tuple[int, ...]]:
-    """The texts of the beam after the last frame."""
+    """Return the texts of the beam after the last frame."""
     beam = [_Prefix(-1, None, blank=0.0)]
     for frame in log_probs:
         tokens = list(_likely_tokens(frame, blank, threshold, most))
@@ -98,7 +98,7 @@ def _search_prefixes(
 
 
 def _likely_tokens(frame: LogProbs, blank: int, threshold: float, most: int) -> Iterator[tuple[int, float]]:
-    """The tokens of a frame that are worth trying, and their log-probabilities."""
+    """Yield the tokens of a frame that are worth trying, and their log-probabilities."""
     likely = np.flatnonzero(frame >= threshold)
     if len(likely) > most:
         likely = likely[np.argpartition(-frame[likely], most)[:most]]
@@ -110,7 +110,7 @@ def _likely_tokens(frame: LogProbs, blank: int, threshold: float, most: int) -> 
 def _advance(
     beam: Sequence[_Prefix], blank: float, tokens: Sequence[tuple[int, float]], size: int
 ) -> list[_Prefix]:
-    """The beam one frame later."""
+    """Return the beam one frame later."""
     reached: dict[int, tuple[_Prefix, float, float]] = {}
 
     def add(prefix: _Prefix, ends_blank: float, ends_token: float) -> None:

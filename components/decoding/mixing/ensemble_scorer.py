@@ -26,7 +26,7 @@ from components.decoding.mixing.gate_features import (
 from components.decoding.mixing.members import Members
 from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.mixing.token_records import TokenRecords
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.decoding.row_tokens import RowTokens
 from components.decoding.scorers import (
     TokenScorer,
@@ -43,9 +43,9 @@ class EnsembleScorer:
     be asked for until the next step.
 
     Attributes:
-        finite: Looks for NaN in the tokens that the search takes; its ModelError names the member.
-        records: How what is known of a token is laid out (:meth:`records_of`).
-        tokens: What the rows have taken.
+        finite: looks for NaN in the tokens that the search takes; its ModelError names the member.
+        records: how what is known of a token is laid out (:meth:`records_of`).
+        tokens: what the rows have taken.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class EnsembleScorer:
         """Prepare to mix ``scorers``.
 
         Args:
-            scorers: The members, prepared for the same utterances.
-            combiner: How their distributions become one.
-            calls: Counts the forward calls of each member by its index in ``scorers``.
-            exact: Mix in the log domain throughout (see :class:`Combiner`).
-            keeps_statistics: Records end with the statistics of the distributions (:meth:`observe`).
+            scorers: the members, prepared for the same utterances.
+            combiner: how their distributions become one.
+            calls: counts the forward calls of each member by its index in ``scorers``.
+            exact: mix in the log domain throughout (see :class:`Combiner`).
+            keeps_statistics: records end with the statistics of the distributions (:meth:`observe`).
 
         Raises:
             ConfigError: The members differ in their vocabularies, or the combiner is for another number.
@@ -89,7 +89,7 @@ class EnsembleScorer:
     def _gather(
         self, scorers: Sequence[TokenScorer], indices: Sequence[int], calls: Counter[int] | None
     ) -> Members:
-        """The active members."""
+        """Return the active members."""
         return Members(scorers, indices, calls)
 
     @property
@@ -112,13 +112,13 @@ class EnsembleScorer:
         self.tokens = RowTokens(len(log_probs), log_probs.device)
         return log_probs
 
-    def step(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> Tensor:
+    def step(self, beam_indices: Tensor, tokens: Tensor, move: RowTransition | None = None) -> Tensor:
         """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
 
         Args:
             beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]``.
             tokens: LongTensor (R,): the token that each row takes.
-            move: What the search knows of ``beam_indices``, for the members.
+            move: what the search knows of ``beam_indices``, for the members.
         """
         of_gate: Sequence[Tensor] = ()
         if self._combiner.gate is not None:
@@ -190,7 +190,7 @@ class EnsembleScorer:
             self._statistics = token_statistics(log_probs)
 
     def records_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        """What is known of ``tokens`` (R',) at ``rows`` (R',) of the present step.
+        """Return what is known of ``tokens`` (R',) at ``rows`` (R',) of the present step.
 
         Returns:
             (W, R'), laid out as :attr:`records` says: the log-probabilities that the M active members gave

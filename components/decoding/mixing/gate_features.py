@@ -21,26 +21,26 @@ MIN_LOG_PROB = -200.0
 
 
 def initial_state(n_members: int, rows: int = 1, device: torch.device | str = "cpu") -> Tensor:
-    """The state before the first token."""
+    """Return the state before the first token."""
     return torch.zeros((n_members, rows, N_FEATURES + 2), device=device)
 
 
 def features_of(state: Tensor) -> Tensor:
-    """The features (M, R, F) of a state."""
+    """Return the features (M, R, F) of a state."""
     return state[..., :N_FEATURES]
 
 
 def steps_of(state: Tensor) -> Tensor:
-    """The number of tokens of each row (R,), of a state."""
+    """Return the number of tokens of each row (R,), of a state."""
     return state[0, :, -1]
 
 
 def append_token(state: Tensor, log_probs: Tensor) -> Tensor:
-    """The state after one more token of every row.
+    """Return the state after one more token of every row.
 
     Args:
-        state: Of the rows that are continued.
-        log_probs: What the members gave the tokens, (M, R); NaN where a member was not run.
+        state: of the rows that are continued.
+        log_probs: what the members gave the tokens, (M, R); NaN where a member was not run.
     """
     highest, entropy, last, mean, n_run, n_tokens = state.unbind(-1)
     is_run = ~log_probs.isnan()
@@ -55,10 +55,10 @@ def observe(state: Tensor, member: int, distribution: Tensor, is_run: Tensor | N
     """Store :func:`distribution_features` (R, 2) of one member in a state, for the rows that it was run for.
 
     Args:
-        state: It is changed.
-        member: Its index.
-        distribution: The features.
-        is_run: Whether it was run for each row (R,); None: for all.
+        state: it is changed.
+        member: its index.
+        distribution: the features.
+        is_run: whether it was run for each row (R,); None: for all.
     """
     stored = state[member, :, : ENTROPY + 1]
     stored.copy_(distribution if is_run is None else torch.where(is_run[:, None], distribution, stored))

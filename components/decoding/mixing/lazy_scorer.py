@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from components.decoding.moves import Move, follow
+from components.decoding.moves import RowTransition, prepare_step
 from components.decoding.scorers import MultiTokenScorer, TokenScorer
 
 
@@ -20,9 +20,9 @@ class LazyScorer:
     """Queues tokens for ``scorer`` until its scores are asked for.
 
     Attributes:
-        scorer: The token scorer behind it.
-        calls: Number of its forward calls so far.
-        device: Where it computes; None before its first call.
+        scorer: the token scorer behind it.
+        calls: number of its forward calls so far.
+        device: where it computes; None before its first call.
     """
 
     def __init__(self, scorer: TokenScorer) -> None:
@@ -31,9 +31,9 @@ class LazyScorer:
         self.device: torch.device | None = None
         self._beam_indices: Tensor | None = None
         self._tokens = torch.zeros((0, 0), dtype=torch.long)
-        self._move: Move | None = None
+        self._move: RowTransition | None = None
 
-    def push(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> None:
+    def push(self, beam_indices: Tensor, tokens: Tensor, move: RowTransition | None = None) -> None:
         """Queue one token per row (R,): row r continues row ``beam_indices[r]`` of the step before.
 
         ``move`` is what the search knows of it. Nobody may write to the tensors afterwards.
@@ -63,11 +63,11 @@ class LazyScorer:
             self._move = None if self._move is None else self._move.to(self.device)
             beam_indices = self.bring(beam_indices) if self._move is None else self._move.beam_indices
             tokens = self.bring(tokens)
-        follow(self.scorer, self._move)
+        prepare_step(self.scorer, self._move)
         return self._catch_up(beam_indices, tokens)
 
     def bring(self, tensor: Tensor) -> Tensor:
-        """A tensor of the search where the scorer computes."""
+        """Return a tensor of the search where the scorer computes."""
         return tensor if self.device is None else tensor.to(self.device, non_blocking=True)
 
     def _catch_up(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ class LazyScorer:
         rows = torch.arange(len(tokens), device=tokens.device) if len(columns) else beam_indices
         for column in columns:
             if self._move is not None:
-                follow(scorer, replace(self._move, beam_indices=rows, remaining=None, is_identity=True))
+                prepare_step(scorer, replace(self._move, beam_indices=rows, remaining=None, is_identity=True))
             scores = scorer.step(rows, column)
         self.calls += tokens.shape[1]
         return scores

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.mixing.lazy_scorer import LazyScorer
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.decoding.scorers import TokenScorer, as_retractable
 from components.errors import ConfigError, ModelError
 
@@ -22,8 +22,8 @@ class Members:
     """The active members of a search.
 
     Attributes:
-        names: Of each member.
-        limit: Tokens that every one of them can take.
+        names: of each member.
+        limit: tokens that every one of them can take.
     """
 
     def __init__(
@@ -32,9 +32,9 @@ class Members:
         """Take the active ones.
 
         Args:
-            scorers: They, prepared for the same utterances.
-            indices: Theirs among all members, in order.
-            calls: Counts the forward calls of each member by its index.
+            scorers: they, prepared for the same utterances.
+            indices: theirs among all members, in order.
+            calls: counts the forward calls of each member by its index.
         """
         self._indices, self._calls = tuple(indices), calls
         self._lazy = [LazyScorer(scorer) for scorer in scorers]
@@ -43,7 +43,7 @@ class Members:
         self.limit = min(scorer.limit for scorer in scorers)
         self._device: torch.device | None = None  # where the distributions are mixed: the first member's
 
-    def push(self, beam_indices: Tensor, tokens: Tensor, move: Move | None) -> None:
+    def push(self, beam_indices: Tensor, tokens: Tensor, move: RowTransition | None) -> None:
         """Have them take ``tokens`` (R,) when they are run next; see :meth:`.TokenScorer.step`."""
         for lazy in self._lazy:
             lazy.push(beam_indices, tokens, move)
@@ -95,7 +95,7 @@ class Members:
             as_retractable(lazy.scorer).retract(lazy.bring(counts))
 
     def scores_at(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        """The latest scores (M, R') of ``tokens`` (R',) at ``rows`` (R',); NaN: was not run."""
+        """Return the latest scores (M, R') of ``tokens`` (R',) at ``rows`` (R',); NaN: was not run."""
         if len(self._scores) == 1 and self._scores[0] is not None:
             return self._scores[0][rows, tokens][None]
         not_run = torch.full(rows.shape, torch.nan, device=rows.device)

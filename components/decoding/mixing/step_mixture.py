@@ -25,15 +25,15 @@ class StepMixture:
     """What a step of a search makes of the scores of its members, where all of them are run.
 
     Attributes:
-        weights: The constant weights (M,); none with a gate.
+        weights: the constant weights (M,); none with a gate.
     """
 
     def __init__(self, combiner: Combiner, exact: bool = False) -> None:
         """Describe a mixture.
 
         Args:
-            combiner: Makes one distribution of several.
-            exact: See :class:`.combiner.Combiner`.
+            combiner: makes one distribution of several.
+            exact: see :class:`.combiner.Combiner`.
         """
         self._combiner, self._exact = combiner, exact
         self.weights = torch.zeros(0) if combiner.gate is not None else combiner.constant_weights()
@@ -44,8 +44,8 @@ class StepMixture:
         It changes nothing and asks the device for nothing, off the CPU.
 
         Args:
-            scores: Of all members.
-            of_gate: With a gate, after the first step, the state of its features (M, R, S) and the
+            scores: of all members.
+            of_gate: with a gate, after the first step, the state of its features (M, R, S) and the
                 log-probabilities (M, R) of the tokens that the rows took.
 
         Returns:

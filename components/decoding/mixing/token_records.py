@@ -19,8 +19,8 @@ class TokenRecords(NamedTuple):
 
     Attributes:
         members: M, whose log-probabilities come first.
-        weights: Those of the members; None: a gate gives each token others, which come next.
-        keeps_statistics: Whether entropy and margin of the distribution come last.
+        weights: those of the members; None: a gate gives each token others, which come next.
+        keeps_statistics: whether entropy and margin of the distribution come last.
     """
 
     members: int

@@ -20,12 +20,12 @@ def alignment_scores(
     """Read whole texts in one pass, as far as the last layer with alignment heads.
 
     Args:
-        decoder: The weights.
-        texts: Tokens of N texts from the start sequence on, padded at the end, (N, t).
-        cross: Per layer the keys and values (2, N, heads, T, d_h) of the windows, or wider with counts.
-        counts: Logarithm of how many positions each encoded one stands for, (N, T); None: one each, or
+        decoder: the weights.
+        texts: tokens of N texts from the start sequence on, padded at the end, (N, t).
+        cross: per layer the keys and values (2, N, heads, T, d_h) of the windows, or wider with counts.
+        counts: logarithm of how many positions each encoded one stands for, (N, T); None: one each, or
             ``cross`` holds it.
-        slots: Where the window of each text is in ``cross`` and ``counts``, (N,).
+        slots: where the window of each text is in ``cross`` and ``counts``, (N,).
 
     Yields:
         For every layer with alignment heads their scores before the softmax, (N, h, t, T).

@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from components.decoding.caches import kv_cache
 from components.decoding.models.causal import CausalModel, CausalScorer
-from components.decoding.moves import Rows
+from components.decoding.moves import RowLayout
 from components.errors import ModelError
 
 Prompt = Mapping[str, Tensor]
@@ -50,7 +50,7 @@ class AudioPromptScorer(CausalScorer):
             self._cache.update(keys, values, index)
         device = self._ready.model.device
         self._lengths = torch.tensor(lengths, device=device)
-        self.rows = Rows(len(lengths), device)
+        self.rows = RowLayout(len(lengths), device)
         mask = torch.arange(longest, device=device) >= longest - self._lengths[:, None]
         self._mask = None if bool(mask.all()) else mask
         return torch.cat(logits)

@@ -27,7 +27,7 @@ from components.decoding.models.generation_settings import (
     generation_setting,
     warn_about_ignored_settings,
 )
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import Vocabulary, common_count, hide_last
 from components.errors import ConfigError
 
@@ -39,10 +39,10 @@ class CausalModel:
     """A loaded decoder-only model, prepared for batched decoding.
 
     Attributes:
-        vocabulary: Its output tokens.
-        positions: The largest number of positions it has.
-        shares_prefix: Whether the prefix that prompts share can be run once.
-        shares_cache: Whether the rows of an utterance share a cache (:mod:`.beam_cache`).
+        vocabulary: its output tokens.
+        positions: the largest number of positions it has.
+        shares_prefix: whether the prefix that prompts share can be run once.
+        shares_cache: whether the rows of an utterance share a cache (:mod:`.beam_cache`).
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class CausalModel:
         """Prepare ``model``.
 
         Args:
-            model: A causal language model of transformers.
-            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
-            name: How messages name it.
-            arithmetic: Pack the linear layers for the CPU with this arithmetic, in place: afterwards the
+            model: a causal language model of transformers.
+            digest: of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: how messages name it.
+            arithmetic: pack the linear layers for the CPU with this arithmetic, in place: afterwards the
                 model can be run, but not saved or trained. None leaves them as they are.
 
         Raises:
@@ -83,11 +83,11 @@ class CausalModel:
         self._prefix: tuple[tuple[int, ...], list[tuple[Tensor, Tensor]]] = ((), [])
 
     def build_scorer(self, prompts: Sequence[Sequence[int]], eos: tuple[int, ...] = ()) -> CausalScorer:
-        """A token scorer that continues ``prompts``.
+        """Return a token scorer that continues ``prompts``.
 
         Args:
-            prompts: Token ids, one non-empty sequence per utterance.
-            eos: The tokens that end a sequence, instead of the model's (an answer of one line ends at a line
+            prompts: token ids, one non-empty sequence per utterance.
+            eos: the tokens that end a sequence, instead of the model's (an answer of one line ends at a line
                 break).
 
         Returns:
@@ -123,10 +123,10 @@ class CausalModel:
 
         Args:
             tokens: (R, t).
-            mask: True where cache and tokens are not padding, (R, cached + t); None: nowhere.
+            mask: true where cache and tokens are not padding, (R, cached + t); None: nowhere.
             positions: (R, t).
-            cache: Is extended.
-            last: After how many of the last tokens logits are needed.
+            cache: is extended.
+            last: after how many of the last tokens logits are needed.
 
         Returns:
             Logits (R, ``last``, V), float32.
@@ -168,7 +168,7 @@ class CausalScorer:
         tokens = torch.full(mask.shape, self.vocabulary.pad, device=device)
         tokens[mask] = torch.tensor([token for prompt in rest for token in prompt], device=device)
         self._lengths = lengths + len(shared)
-        self.rows = Rows(len(rest), device)
+        self.rows = RowLayout(len(rest), device)
         self._beam_cache = BeamCache(self.rows) if ready.shares_cache else None
         prefix = ready.prefix_states(shared) if shared else []
         self._cache = self._start_cache(prefix, len(shared))
@@ -191,7 +191,7 @@ class CausalScorer:
             cache.update(keys.expand(shape), values.expand(shape), index)
         return cache
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self.rows.announce(move)
 
@@ -207,7 +207,7 @@ class CausalScorer:
 
     @torch.inference_mode()
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (R, t, V)."""
+        """Return the same with the scores after every token, (R, t, V)."""
         return self._run(beam_indices, tokens, tokens.shape[1])
 
     @torch.inference_mode()
@@ -260,7 +260,7 @@ def _attention_span(config: Any) -> float:
 
 
 def _common_prefix(prompts: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The tokens that all prompts begin with, short of a whole prompt."""
+    """Return the tokens that all prompts begin with, short of a whole prompt."""
     columns = zip(*(prompt[:-1] for prompt in prompts), strict=False)
     prefix = tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, columns))
     return prefix if len(prefix) >= _MIN_SHARED_PREFIX else ()

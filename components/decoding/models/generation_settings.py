@@ -19,7 +19,7 @@ def as_tuple(value: int | Iterable[int] | None) -> tuple[int, ...]:
 
 
 def eos_of(model: Any) -> tuple[int, ...]:
-    """Every token that ends a sequence, from the generation settings, else from the configuration.
+    """Return every token that ends a sequence, from the generation settings, else from the configuration.
 
     Raises:
         ConfigError: Neither names one.
@@ -33,7 +33,7 @@ def eos_of(model: Any) -> tuple[int, ...]:
 
 
 def generation_setting(model: Any, name: str) -> Any:
-    """A setting of the generation settings, else of the configuration, else None."""
+    """Return a setting of the generation settings, else of the configuration, else None."""
     value = getattr(model.generation_config, name, None)
     return value if value is not None else getattr(model.config, name, None)
 
@@ -59,18 +59,18 @@ def logits_processors_of(
     prompts: Sequence[Sequence[int]] = (),
     prefix: int = 0,
 ) -> list[LogitsProcessor]:
-    """The logits processors that transformers' ``generate`` would apply, in its order.
+    """Return the logits processors that transformers' ``generate`` would apply, in its order.
 
     Sampling settings and those of :data:`IGNORED_SETTINGS` are left out. Forbidden sequences and repeated
     n-grams are looked for from the decoder's start token on, but not in a prompt.
 
     Args:
-        model: A model of transformers.
-        forced_bos: The first token (a target language's), instead of the one in the settings.
-        eos: The tokens that end a sequence, instead of those in the settings.
-        prompts: Those of a decoder-only model. Its minimum length counts them, each as ``generate`` does for
+        model: a model of transformers.
+        forced_bos: the first token (a target language's), instead of the one in the settings.
+        eos: the tokens that end a sequence, instead of those in the settings.
+        prompts: those of a decoder-only model. Its minimum length counts them, each as ``generate`` does for
             a batch of one, and no first token is forced after them.
-        prefix: How many tokens of a text an encoder-decoder model is given after its start token; as for
+        prefix: how many tokens of a text an encoder-decoder model is given after its start token; as for
             prompts.
 
     Returns:
@@ -158,7 +158,7 @@ def require_same_constraints(models: Sequence[tuple[str, Any]]) -> None:
     """Check that the members of an ensemble, which share one set of logits processors, ask for the same.
 
     Args:
-        models: Name and model of every member.
+        models: name and model of every member.
 
     Raises:
         ConfigError: A member's forced or forbidden tokens differ from the first one's.

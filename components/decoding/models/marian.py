@@ -32,9 +32,9 @@ class _Layout:
     """R rows in a grid of n utterances by b rows.
 
     Attributes:
-        n: Number of utterances.
-        b: The largest number of rows of an utterance.
-        cells: Index of each row in the flattened grid (R,); None where the rows fill it in order.
+        n: number of utterances.
+        b: the largest number of rows of an utterance.
+        cells: index of each row in the flattened grid (R,); None where the rows fill it in order.
     """
 
     n: int
@@ -54,7 +54,7 @@ class _Layout:
 
 
 def _arrange_rows(owners: Tensor, n: int) -> _Layout:
-    """The grid of rows whose utterances are ``owners`` (R,), ascending; each of the n has a row."""
+    """Return the grid of rows whose utterances are ``owners`` (R,), ascending; each of the n has a row."""
     counts = torch.bincount(owners, minlength=n)
     b = int(counts.max())
     if n * b == len(owners):
@@ -70,8 +70,8 @@ class MarianDecoderState:
         """Compute the keys and values of the source.
 
         Args:
-            model: Its layers are packed, and its self-attention projections fused.
-            encoded: The encoder's output (n, S, d).
+            model: its layers are packed, and its self-attention projections fused.
+            encoded: the encoder's output (n, S, d).
             mask: 0 at padding (n, S); None where there is none.
         """
         decoder: Any = model.model.decoder

@@ -17,11 +17,11 @@ class Seq2SeqModel(PreparedSeq2Seq):
     def build_scorer(
         self, *, start: tuple[int, ...] | Tensor | None = None, **inputs: Tensor
     ) -> Seq2SeqScorer:
-        """A token scorer for a batch of utterances.
+        """Return a token scorer for a batch of utterances.
 
         Args:
-            start: The decoder's first tokens, the same for all or (N, t); default: its start token.
-            inputs: The encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
+            start: the decoder's first tokens, the same for all or (N, t); default: its start token.
+            inputs: the encoder's inputs: ``input_ids`` and ``attention_mask`` (N, S), or features.
 
         Returns:
             A scorer for one search.

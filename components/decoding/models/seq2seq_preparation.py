@@ -32,24 +32,24 @@ class PreparedSeq2Seq:
     """A loaded encoder-decoder model, prepared for batched decoding: what a scorer reads of it.
 
     Attributes:
-        vocabulary: Its output tokens.
-        positions: The largest number of positions of the decoder.
-        start: The decoder's start token.
-        shares_attention: Whether the rows of an utterance share its cross-attention keys.
-        shares_cache: Whether they can share a cache of self-attention, too (:mod:`.beam_cache`).
-        has_own_decoder: Whether it is decoded by :mod:`.marian`.
-        is_marian_on_device: Whether it is a Marian model off the CPU.
-        scores_hidden_states: Whether hidden states are turned into scores here, not in the model's forward.
+        vocabulary: its output tokens.
+        positions: the largest number of positions of the decoder.
+        start: the decoder's start token.
+        shares_attention: whether the rows of an utterance share its cross-attention keys.
+        shares_cache: whether they can share a cache of self-attention, too (:mod:`.beam_cache`).
+        has_own_decoder: whether it is decoded by :mod:`.marian`.
+        is_marian_on_device: whether it is a Marian model off the CPU.
+        scores_hidden_states: whether hidden states are turned into scores here, not in the model's forward.
     """
 
     def __init__(self, model: Any, digest: str, name: str, arithmetic: Arithmetic | None = None) -> None:
         """Prepare ``model``.
 
         Args:
-            model: An encoder-decoder model of transformers.
-            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
-            name: How messages name it.
-            arithmetic: Pack the linear layers for the CPU with this arithmetic, in place: afterwards the
+            model: an encoder-decoder model of transformers.
+            digest: of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: how messages name it.
+            arithmetic: pack the linear layers for the CPU with this arithmetic, in place: afterwards the
                 model can be run, but not saved or trained. None leaves them as they are.
 
         Raises:
@@ -102,8 +102,8 @@ class PreparedSeq2Seq:
         """Run the decoder.
 
         Args:
-            first: The first position whose scores are needed; -1: only the last.
-            step: The model's inputs.
+            first: the first position whose scores are needed; -1: only the last.
+            step: the model's inputs.
 
         Returns:
             Scores (R, t, V), float32.

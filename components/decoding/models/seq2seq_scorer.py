@@ -15,7 +15,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from components.decoding.caches import kv_cache
 from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.seq2seq_preparation import PreparedSeq2Seq
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import common_count
 
 
@@ -35,7 +35,7 @@ class Seq2SeqScorer:
         self._output: Any = BaseModelOutput
 
     def as_transformers_scorer(self) -> Seq2SeqScorer:
-        """The same in transformers' own forward pass, which dropout needs."""
+        """Return the same in transformers' own forward pass, which dropout needs."""
         return Seq2SeqScorer(self._ready, self._inputs, self._start)
 
     @property
@@ -66,7 +66,7 @@ class Seq2SeqScorer:
 
     def _start_rows(self) -> None:
         """One row for each encoded utterance, with empty caches."""
-        self.rows = Rows(len(self._encoded), self._encoded.device)
+        self.rows = RowLayout(len(self._encoded), self._encoded.device)
         make = kv_cache.GrowingPast
         if self._ready.shares_cache and self._encoded.device.type != "cpu":
             make = ON_DEVICE.get("self_attention", make)
@@ -77,7 +77,7 @@ class Seq2SeqScorer:
             # With four dimensions it is taken as it is; else it would be looked at in every step.
             self._mask = self._mask[:, None, None].bool()
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self.rows.announce(move)
 
@@ -94,7 +94,7 @@ class Seq2SeqScorer:
 
     @torch.inference_mode()
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (R, t, V)."""
+        """Return the same with the scores after every token, (R, t, V)."""
         self._reorder(beam_indices)
         return self._run_decoder(tokens, 0)
 
@@ -123,7 +123,7 @@ class Seq2SeqScorer:
         self._past.reorder(move)
         self._select_sources(move, move.cells is None and before == (move.n, move.b, None))
 
-    def _select_sources(self, move: Move, is_same_grid: bool) -> None:
+    def _select_sources(self, move: RowTransition, is_same_grid: bool) -> None:
         """Keep the sources that rows attend to: once each if all have as many rows, else once per row."""
         per_row = move.cells is not None or not self._ready.shares_attention
         if per_row == self._has_source_per_row:

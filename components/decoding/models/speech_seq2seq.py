@@ -22,9 +22,9 @@ class SpeechSeq2SeqScorer(Seq2SeqScorer):
     """The :class:`.scorers.TokenScorer` of a batch of recordings.
 
     Args:
-        ready: The model.
-        recordings: Of each recording what the encoder reads, as a batch of one.
-        start: The decoder's first tokens, the same for all.
+        ready: the model.
+        recordings: of each recording what the encoder reads, as a batch of one.
+        start: the decoder's first tokens, the same for all.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class WhisperTokenScorer:
     """The :class:`.scorers.TokenScorer` of N windows with their prompts.
 
     Attributes:
-        no_speech: Probability of the no-speech token of each window (N,), after :meth:`prefill`.
+        no_speech: probability of the no-speech token of each window (N,), after :meth:`prefill`.
     """
 
     is_ragged = True
@@ -60,14 +60,14 @@ class WhisperTokenScorer:
         """Prepare a search.
 
         Args:
-            decoder: The weights.
-            tokenizer: Names the special tokens.
-            cross: Of the N windows, from :meth:`WhisperDecoder.cross_attention_states`; the search overwrites
+            decoder: the weights.
+            tokenizer: names the special tokens.
+            cross: of the N windows, from :meth:`WhisperDecoder.cross_attention_states`; the search overwrites
                 those of finished windows, or moves them.
-            prompts: Prompt tokens (N, P), with start-of-transcript at the same position in all.
-            counts: Logarithm of the number of positions that each encoded one stands for (N, T); None: each
+            prompts: prompt tokens (N, P), with start-of-transcript at the same position in all.
+            counts: logarithm of the number of positions that each encoded one stands for (N, T); None: each
                 for itself, or ``cross`` holds it.
-            keeps_windows: Whether :meth:`windows` is read after the search.
+            keeps_windows: whether :meth:`windows` is read after the search.
         """
         self.name = "whisper"
         self.vocabulary = vocabulary_of(tokenizer, decoder.size)
@@ -101,7 +101,7 @@ class WhisperTokenScorer:
         return self._logits(self._forward(tokens)[:, -1])
 
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (R, t, V)."""
+        """Return the same with the scores after every token, (R, t, V)."""
         self._reorder(beam_indices)
         return self._logits(self._forward(tokens))
 

@@ -57,7 +57,7 @@ class WhisperDecoder:
 
         Args:
             features: (N, T, d).
-            log_counts: Logarithm of the number of positions that each counts for (N, T), where the keys are
+            log_counts: logarithm of the number of positions that each counts for (N, T), where the keys are
                 to hold it (:mod:`components.compute.layers.folded_mask`).
 
         Returns:

@@ -89,7 +89,7 @@ class _Beam:
         self._t = 0
 
     def history(self) -> History:
-        """What the rows have generated so far."""
+        """Return what the rows have generated so far."""
         return History(self._scorer.tokens.read, self._owners, self._steps, self._t)
 
     def choose(self, log_probs: Tensor, history: History) -> Choice:
@@ -135,12 +135,12 @@ class _Beam:
         return self._scorer.step(beam_indices, tokens, move)
 
     def read(self, n_best: int) -> list[list[FinishedHypothesis]]:
-        """The best ``n_best`` hypotheses of every utterance, best first."""
+        """Return the best ``n_best`` hypotheses of every utterance, best first."""
         return self._finished.read(self._chooser.state, n_best)
 
 
 def _repeat(values: Tensor, k: int) -> Tensor:
-    """Each of the values (n,) k times in a row (n * k,)."""
+    """Return each of the values (n,) k times in a row (n * k,)."""
     return values[:, None].expand(-1, k).reshape(-1)
 
 

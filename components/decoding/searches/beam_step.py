@@ -24,14 +24,14 @@ class BeamRules(NamedTuple):
     """What stays the same from step to step.
 
     Attributes:
-        k: Rows of an utterance.
+        k: rows of an utterance.
         n_continuations: C.
         n_tokens: W, at most, unless a search needs certain tokens.
-        stops_when_full: Whether k finished hypotheses end an utterance.
-        is_eos: Which tokens end a sequence (V,).
+        stops_when_full: whether k finished hypotheses end an utterance.
+        is_eos: which tokens end a sequence (V,).
         positions: 0, 1, 2 and so on (N, 1), for as many utterances as there are at first.
         forbidden: -inf, without dimensions; a number of the host would become a tensor at every step.
-        keeps_closed: Whether utterances stay in the batch after their end.
+        keeps_closed: whether utterances stay in the batch after their end.
     """
 
     k: int
@@ -48,46 +48,46 @@ class BeamState(NamedTuple):
     """What one step leaves to the next.
 
     Attributes:
-        scores: What the open hypotheses are ranked by (n, k), best first: sums of log-probabilities and of
+        scores: what the open hypotheses are ranked by (n, k), best first: sums of log-probabilities and of
             biases; -inf where a row is not in use.
-        sums: Their log-probabilities (n, k).
-        is_open: Whether the utterance is still searched (n,).
-        ranks: Normalized scores of the finished hypotheses (n, k), best first; -inf where there is none.
-        places: Where they are: step * k + continuation (n, k).
+        sums: their log-probabilities (n, k).
+        is_open: whether the utterance is still searched (n,).
+        ranks: normalized scores of the finished hypotheses (n, k), best first; -inf where there is none.
+        places: where they are: step * k + continuation (n, k).
     """
 
     scores: Tensor
     sums: Tensor
     is_open: Tensor
     ranks: Tensor
-    places: Tensor
+    positions: Tensor
 
 
 class StepNumbers(NamedTuple):
     """What depends on how many tokens there are.
 
     Attributes:
-        norm: What scores are divided by with the new token.
-        final_norm: The same of the longest text that the best open hypothesis may become.
-        places: Those of the first k continuations (k,).
+        norm: what scores are divided by with the new token.
+        final_norm: the same of the longest text that the best open hypothesis may become.
+        places: those of the first k continuations (k,).
     """
 
     norm: float | Tensor
     final_norm: float | Tensor
-    places: Tensor
+    positions: Tensor
 
 
 class RankedTokens(NamedTuple):
     """The best tokens of every row, and the best of an utterance among them.
 
     Attributes:
-        values: What the tokens are ranked by (R, W): log-probabilities and biases.
-        tokens: The tokens (R, W).
-        log_probs: Their log-probabilities (R, W); ``values`` where there is no bias.
-        totals: Scores of the C best continuations of each utterance (n, C), in the order in which they are
+        values: what the tokens are ranked by (R, W): log-probabilities and biases.
+        tokens: the tokens (R, W).
+        log_probs: their log-probabilities (R, W); ``values`` where there is no bias.
+        totals: scores of the C best continuations of each utterance (n, C), in the order in which they are
             taken.
-        order: Where these are among the b W of the utterance (n, C).
-        penalties: Are taken from the normalized scores of those that end (n, C); of those that do not, the
+        order: where these are among the b W of the utterance (n, C).
+        penalties: are taken from the normalized scores of those that end (n, C); of those that do not, the
             first go on, not the best. None: the best go on.
     """
 
@@ -103,16 +103,16 @@ class Choice(NamedTuple):
     """What a step has chosen.
 
     Attributes:
-        order: As in :class:`RankedTokens`.
-        tokens: The C continuations (n, C).
-        totals: As in :class:`RankedTokens`.
-        sums: Their log-probabilities with what is before them (n, C); ``totals`` where there is no bias.
-        rows: The row that each continues, counted over all utterances (n, C).
-        log_probs: As in :class:`RankedTokens`.
-        best: Which of the C the rows of the next step are (n, k).
-        beam_indices: The row that each of these continues, counted over all utterances (n, k).
-        next_tokens: The token that it takes (n, k).
-        is_open: As in :class:`BeamState`.
+        order: as in :class:`RankedTokens`.
+        tokens: the C continuations (n, C).
+        totals: as in :class:`RankedTokens`.
+        sums: their log-probabilities with what is before them (n, C); ``totals`` where there is no bias.
+        rows: the row that each continues, counted over all utterances (n, C).
+        log_probs: as in :class:`RankedTokens`.
+        best: which of the C the rows of the next step are (n, k).
+        beam_indices: the row that each of these continues, counted over all utterances (n, k).
+        next_tokens: the token that it takes (n, k).
+        is_open: as in :class:`BeamState`.
     """
 
     order: Tensor
@@ -130,7 +130,7 @@ class Choice(NamedTuple):
 def make_rules(
     config: SearchConfig, vocabulary: Vocabulary, n: int, device: torch.device, *, keeps_closed: bool
 ) -> BeamRules:
-    """The rules of a search for tokens of a vocabulary, for at most ``n`` utterances."""
+    """Return the rules of a search for tokens of a vocabulary, for at most ``n`` utterances."""
     k = config.beam_size
     n_continuations = min(max(2, 1 + len(vocabulary.eos)), _MAX_CONTINUATIONS) * k
     return BeamRules(
@@ -153,7 +153,7 @@ def list_norms(config: SearchConfig, steps: int) -> list[tuple[float, float]]:
 
 
 def initial_state(n: int, k: int, device: torch.device) -> BeamState:
-    """The state before the first token."""
+    """Return the state before the first token."""
     scores = torch.full((n, k), FORBIDDEN, device=device)
     ranks = scores.clone()
     scores[:, 0] = 0.0
@@ -172,7 +172,7 @@ def add_totals(rules: BeamRules, state: BeamState, values: Tensor) -> Tensor:
 def rank_tokens(
     rules: BeamRules, state: BeamState, values: Tensor, tokens: Tensor, log_probs: Tensor
 ) -> RankedTokens:
-    """The best continuations of every utterance, by score."""
+    """Return the best continuations of every utterance, by score."""
     totals = add_totals(rules, state, values)
     totals, order = totals.topk(min(rules.n_continuations, totals.shape[1]), dim=-1)
     return fill_up(rules, RankedTokens(values, tokens, log_probs, totals, order))
@@ -194,11 +194,11 @@ def advance(
     """Finish what ends, and go on with the best k continuations of each utterance that do not.
 
     Args:
-        rules: Those of the search.
-        state: Before this step.
-        ranked: The continuations.
-        numbers: Of this step.
-        is_last: Whether all of them end.
+        rules: those of the search.
+        state: before this step.
+        ranked: the continuations.
+        numbers: of this step.
+        is_last: whether all of them end.
     """
     k, n, (totals, order) = rules.k, len(state.scores), (ranked.totals, ranked.order)
     flat = torch.add(order, rules.positions[:n], alpha=ranked.values.numel() // n)
@@ -208,7 +208,7 @@ def advance(
     normalized = totals[:, :k] / numbers.norm
     if ranked.penalties is not None:
         normalized = normalized - ranked.penalties[:, :k]
-    ranks, places = _add_finished(rules, state, normalized, ends[:, :k], numbers.places)
+    ranks, positions = _add_finished(rules, state, normalized, ends[:, :k], numbers.positions)
     scores, best = _select_open(totals.masked_fill(ends, FORBIDDEN), k, ordered=ranked.penalties is not None)
     sums, next_sums = totals, scores
     if ranked.log_probs is not ranked.values:
@@ -233,25 +233,25 @@ def advance(
         next_tokens=tokens.gather(1, best),
         is_open=is_open,
     )
-    return BeamState(scores, next_sums, is_open, ranks, places), choice
+    return BeamState(scores, next_sums, is_open, ranks, positions), choice
 
 
 def _add_finished(
-    rules: BeamRules, state: BeamState, normalized: Tensor, ends: Tensor, places: Tensor
+    rules: BeamRules, state: BeamState, normalized: Tensor, ends: Tensor, positions: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The finished hypotheses with those of the best k continuations (n, k) that end."""
+    """Return the finished hypotheses with those of the best k continuations (n, k) that end."""
     if not rules.keeps_closed and not bool(ends.any()):  # the CPU is asked for nothing by this
-        return state.ranks, state.places
+        return state.ranks, state.positions
     new = torch.where(ends, normalized, rules.forbidden)
     # Stable: of equal ones those that finished before, or are better in the beam, stay.
     ranked = torch.cat([state.ranks, new], dim=1).sort(dim=1, descending=True, stable=True)
     first = ranked.indices[:, : rules.k]
-    places = torch.cat([state.places, places.expand_as(new)], dim=1).gather(1, first)
-    return ranked.values[:, : rules.k], places
+    positions = torch.cat([state.positions, positions.expand_as(new)], dim=1).gather(1, first)
+    return ranked.values[:, : rules.k], positions
 
 
 def _select_open(scores: Tensor, k: int, *, ordered: bool) -> tuple[Tensor, Tensor]:
-    """The k best of the scores (n, C), best first, and where; ``ordered``: the first that are open."""
+    """Return the k best of the scores (n, C), best first, and where; ``ordered``: the first that are open."""
     if not ordered:
         values, best = scores.topk(k, dim=-1)
         return values, best

@@ -12,7 +12,7 @@ from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.decoding.searches.incremental_stack import IncrementalStack
 from components.decoding.searches.search import search
 from components.networks.deliberation import DeliberationNetwork, Draft
@@ -28,10 +28,10 @@ class DeliberationModel:
         """Prepare ``network``.
 
         Args:
-            network: With both passes.
-            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
-            name: How messages name it.
-            first_beam: Beam size of the first pass, whose best hypothesis is the draft.
+            network: with both passes.
+            digest: of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: how messages name it.
+            first_beam: beam size of the first pass, whose best hypothesis is the draft.
         """
         self.network = network.eval()
         self.name = name
@@ -44,12 +44,12 @@ class DeliberationModel:
     def build_scorer(
         self, *, input_ids: Tensor, attention_mask: Tensor, drafts: Sequence[Tokens] | None = None
     ) -> DeliberationScorer:
-        """A token scorer for a batch of sources.
+        """Return a token scorer for a batch of sources.
 
         Args:
             input_ids: (N, S).
             attention_mask: 0 at padding, (N, S).
-            drafts: Token ids with eos, one sequence per source, instead of the network's own first pass.
+            drafts: token ids with eos, one sequence per source, instead of the network's own first pass.
 
         Returns:
             A scorer for one search.
@@ -75,7 +75,7 @@ class DeliberationModel:
 
 
 def tokens_with_eos(candidate: Candidate) -> Tokens:
-    """The tokens of a candidate with its eos, if it has one; never empty."""
+    """Return the tokens of a candidate with its eos, if it has one; never empty."""
     eos = () if candidate.eos_token is None else (candidate.eos_token,)
     return (*candidate.tokens, *eos)
 
@@ -84,7 +84,7 @@ class DeliberationScorer:
     """The :class:`.scorers.TokenScorer` of a batch of sources in a deliberation network.
 
     Attributes:
-        first_pass: The drafts, with eos; None before :meth:`prefill` where it makes them.
+        first_pass: the drafts, with eos; None before :meth:`prefill` where it makes them.
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class DeliberationScorer:
         start = torch.full((len(encoded),), ready.model.config.decoder_start_token_id, device=encoded.device)
         return self._predict(start)
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
-        self._stack.follow(move)
+        self._stack.prepare_step(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ class DraftModel:
     n_tokens: int
 
     def build(self, *args: Any, **inputs: Any) -> Draft:
-        """What it proposes for a batch: the arguments are those of its ``build_scorer``."""
+        """Return what it proposes for a batch: the arguments are those of its ``build_scorer``."""
         return Draft(self.model.build_scorer(*args, **inputs), self.n_tokens)
 
 

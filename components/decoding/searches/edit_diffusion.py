@@ -14,7 +14,7 @@ from torch import Tensor
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.decoding.searches.incremental_stack import IncrementalStack
 from components.decoding.searches.search import search
 from components.networks.denoising_loss import forbid_start_tags, make_canvases
@@ -58,10 +58,10 @@ class EditDiffusionModel:
         """Prepare ``network``.
 
         Args:
-            network: The tagger and the writer.
-            digest: Of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
-            name: How messages name it.
-            choice: A key of :data:`TAG_CHOICES`.
+            network: the tagger and the writer.
+            digest: of its vocabulary (see :func:`components.decoding.scorers.digest_of`).
+            name: how messages name it.
+            choice: a key of :data:`TAG_CHOICES`.
         """
         self.network, self.name = network.eval(), name
         base = Seq2SeqModel(network.base, digest, name)
@@ -73,13 +73,13 @@ class EditDiffusionModel:
     def denoise(
         self, source: tuple[Tensor, Tensor], texts: Sequence[Tokens], t: int, config: SearchConfig
     ) -> list[Candidate]:
-        """One denoising step x_t -> x_{t-1} of N texts.
+        """Return one denoising step x_t -> x_{t-1} of N texts.
 
         Args:
-            source: Token ids and mask, (N, S) each.
-            texts: The texts x_t.
-            t: The step.
-            config: How spans are searched for.
+            source: token ids and mask, (N, S) each.
+            texts: the texts x_t.
+            t: the step.
+            config: how spans are searched for.
 
         Returns:
             Candidates with the new texts; a score is log P(tags) + log P(spans | tags).
@@ -164,9 +164,9 @@ class _SpanScorer:
         self._inside = self._opens[:, 0]
         return self._predict(torch.full((n,), self.vocabulary.pad, device=device))
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
-        self._stack.follow(move)
+        self._stack.prepare_step(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

@@ -32,11 +32,11 @@ class FinishedHypothesis:
     """A finished hypothesis of T tokens with its scores.
 
     Attributes:
-        tokens: The tokens, with eos where it ended by itself.
-        log_probs: Theirs, (T,).
-        records: Theirs, (T, W).
-        score: Sum of log-probabilities.
-        normalized: The score that hypotheses are ranked by.
+        tokens: the tokens, with eos where it ended by itself.
+        log_probs: theirs, (T,).
+        records: theirs, (T, W).
+        score: sum of log-probabilities.
+        normalized: the score that hypotheses are ranked by.
     """
 
     tokens: list[int]
@@ -58,8 +58,8 @@ class FinishedHypotheses:
     """The steps of a search, and the finished hypotheses of the utterances that have left it.
 
     Args:
-        n: Number N of utterances.
-        k: Rows of each.
+        n: number N of utterances.
+        k: rows of each.
     """
 
     def __init__(self, n: int, k: int) -> None:
@@ -74,15 +74,17 @@ class FinishedHypotheses:
 
     def keep_utterances(self, state: BeamState, positions: list[int]) -> None:
         """Only the utterances at ``positions`` go on; ``state`` is that of before."""
-        self._left.append((self._ids, state.ranks.clone(), state.places.clone()))
+        self._left.append((self._ids, state.ranks.clone(), state.positions.clone()))
         self._ids = self._ids[positions]
 
     def read(self, state: BeamState, n_best: int) -> list[list[FinishedHypothesis]]:
-        """The best ``n_best`` hypotheses of every utterance, best first: one copy to the host."""
-        sets = [*self._left, (self._ids, state.ranks, state.places)]
+        """Return the best ``n_best`` hypotheses of every utterance, best first: one copy to the host."""
+        sets = [*self._left, (self._ids, state.ranks, state.positions)]
         ranks = torch.cat([ranks for _, ranks, _ in sets])
-        places = torch.cat([places for *_, places in sets])
-        ranks_, places_, *columns = (part.numpy() for part in copy_to_host([ranks, places, *self._table()]))
+        positions = torch.cat([positions for *_, positions in sets])
+        ranks_, places_, *columns = (
+            part.numpy() for part in copy_to_host([ranks, positions, *self._table()])
+        )
         utterances = np.concatenate([ids for ids, *_ in sets])
         latest = {int(u): row for row, u in enumerate(utterances)}  # an utterance's last set counts
         n = len(latest)
@@ -96,7 +98,7 @@ class FinishedHypotheses:
         return results
 
     def _table(self) -> list[Tensor]:
-        """What all steps have chosen; the utterances of each step follow those of the step before.
+        """Return what all steps have chosen; the utterances of each step follow those of the step before.
 
         Rows of the beam, tokens, which of them go on, sums, log-probabilities and records.
         """
@@ -116,11 +118,11 @@ class FinishedHypotheses:
         ]
 
     def _follow(
-        self, owners: Indices, places: Indices, columns: list[Array]
+        self, owners: Indices, positions: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
         """Go back from ``places`` (H,) of utterances ``owners`` (H,) to their first tokens."""
         parents, tokens, best, sums, log_probs, records = columns
-        last, column = places // self._k, places % self._k
+        last, column = positions // self._k, positions % self._k
         starts = np.cumsum([0, *(len(step.ids) for step in self._steps)])
         parent = np.zeros_like(column)
         path = np.zeros((len(owners), len(self._steps)), dtype=np.int64)  # index into a step's flat table

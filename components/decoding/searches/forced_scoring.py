@@ -76,11 +76,11 @@ def force_decode(
     """Score given sequences (teacher forcing), one for each utterance that the scorers were prepared for.
 
     Args:
-        scorers: One model, or the members of an ensemble.
-        sequences: Generated tokens, never empty; with eos at the end where the ending is scored as well.
-        logits_processors: Constraints on the next token, applied as in :func:`.search.search`.
-        combiner: Mixes the scorers' distributions; needed where there are several.
-        max_new_tokens: The length limit that the logits processors are told; default: the scorers' limit.
+        scorers: one model, or the members of an ensemble.
+        sequences: generated tokens, never empty; with eos at the end where the ending is scored as well.
+        logits_processors: constraints on the next token, applied as in :func:`.search.search`.
+        combiner: mixes the scorers' distributions; needed where there are several.
+        max_new_tokens: the length limit that the logits processors are told; default: the scorers' limit.
 
     Returns:
         One candidate per sequence.

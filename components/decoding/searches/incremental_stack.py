@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.caches import kv_cache
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.networks.multi_source_transformer import MultiSourceStack, embed_tokens
 
 
@@ -17,7 +17,7 @@ class IncrementalStack:
     """The last hidden states of a causal stack over several memories, for the R rows of a search.
 
     Attributes:
-        utterances: Index of the utterance that each row belongs to (R,).
+        utterances: index of the utterance that each row belongs to (R,).
     """
 
     def __init__(
@@ -26,17 +26,17 @@ class IncrementalStack:
         """Project the memories to keys and values.
 
         Args:
-            model: The MarianMTModel whose embedding is used.
-            stack: The layers.
-            memories: What they attend to, each (n, S, features) for n utterances.
-            masks: True where a memory is not padding, each (n, S); None: everywhere.
+            model: the MarianMTModel whose embedding is used.
+            stack: the layers.
+            memories: what they attend to, each (n, S, features) for n utterances.
+            masks: true where a memory is not padding, each (n, S); None: everywhere.
         """
         self._model, self._stack = model, stack
         self._all_keys, self._all_masks = stack.project_memories(memories), tuple(masks)
         self._cache = kv_cache.growing_cache()
         self._length = 0
         self.utterances = torch.arange(len(memories[0]), device=memories[0].device)
-        self._rows = Rows(len(self.utterances), self.utterances.device)
+        self._rows = RowLayout(len(self.utterances), self.utterances.device)
         self._keys, self._masks = self._all_keys, self._all_masks
 
     def reorder(self, beam_indices: Tensor) -> None:
@@ -53,7 +53,7 @@ class IncrementalStack:
         self._keys = [[(k[rows], v[rows]) for k, v in layer] for layer in self._all_keys]
         self._masks = tuple(None if mask is None else mask[rows] for mask in self._all_masks)
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self._rows.announce(move)
 
@@ -61,8 +61,8 @@ class IncrementalStack:
         """Hidden states (R, width) of the last layer after ``tokens`` (R,).
 
         Args:
-            tokens: The tokens that the rows take.
-            extra: Is added to their embeddings, (R, width).
+            tokens: the tokens that the rows take.
+            extra: is added to their embeddings, (R, width).
 
         Returns:
             The states.

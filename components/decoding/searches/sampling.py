@@ -17,7 +17,7 @@ from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.constraints.logits_processors import History, LogitsProcessor
 from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
-from components.decoding.moves import Move, check_interval, drop_rows, make_move
+from components.decoding.moves import RowTransition, check_interval, drop_rows, make_move
 from components.decoding.token_draws import choose_tokens, draw_uniform
 
 
@@ -90,7 +90,7 @@ class _Rows:
     """The rows of one search, ``copies`` of each of n utterances, and what they have taken.
 
     Attributes:
-        is_open: Whether each row is still searched.
+        is_open: whether each row is still searched.
     """
 
     def __init__(self, scorer: EnsembleScorer, n: int, copies: int, steps: int, draws: Tensor) -> None:
@@ -106,14 +106,14 @@ class _Rows:
         self._is_identity = copies == 1
         self.is_open = torch.ones(n * copies, dtype=torch.bool, device=device)
         self._taken: list[_Taken] = []
-        self._move: Move | None = None  # to the rows of the next step
+        self._move: RowTransition | None = None  # to the rows of the next step
         if check_interval(device) > 1:
             self._move = make_move(
                 self._source, self._alive // copies, (n, copies), is_identity=self._is_identity
             )
 
     def history(self) -> History:
-        """What the rows have generated so far."""
+        """Return what the rows have generated so far."""
         return History(self._scorer.tokens.read, self._owners, self._steps, len(self._taken))
 
     def choose(self, log_probs: Tensor, scores: Tensor, config: SearchConfig) -> Tensor:
@@ -154,7 +154,7 @@ class _Rows:
         return log_probs
 
     def read(self) -> DecodedRows:
-        """What all rows have taken, on the host."""
+        """Return what all rows have taken, on the host."""
         device, t = self._draws.device, 0
         decoded = allocate_rows(self._n * self._copies, self._steps, self._scorer.records.width, device)
         for _, group in groupby(self._taken, lambda step: id(step.rows)):
@@ -185,7 +185,7 @@ def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> De
 def to_candidate(
     scorer: EnsembleScorer, decoded: DecodedRows, row: int, config: SearchConfig, copy: int = 0
 ) -> Candidate:
-    """What a row has decoded; ``copy`` is the number of the sample, where it is one."""
+    """Return what a row has decoded; ``copy`` is the number of the sample, where it is one."""
     length, finished = int(decoded.lengths[row]), bool(decoded.finished[row])
     log_probs = decoded.log_probs[row, :length]
     member_log_probs, member_weights = scorer.records.member_scores(decoded.records[row, :length])

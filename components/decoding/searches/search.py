@@ -33,14 +33,14 @@ def search(
     """Decode the utterances that the scorers were prepared for.
 
     Args:
-        scorers: One model, or the members of an ensemble.
-        config: Beam size, length limit, sampling and the like.
-        logits_processors: Constraints on the next token, applied in order to the combined distribution.
-        combiner: Mixes the scorers' distributions; needed where there are several.
-        keys: One per utterance, to give each its own random numbers when sampling; without them every
+        scorers: one model, or the members of an ensemble.
+        config: beam size, length limit, sampling and the like.
+        logits_processors: constraints on the next token, applied in order to the combined distribution.
+        combiner: mixes the scorers' distributions; needed where there are several.
+        keys: one per utterance, to give each its own random numbers when sampling; without them every
             utterance draws the same numbers.
-        calls: Counts the forward calls of each scorer, by its index; those of a draft model by -1.
-        guidance: Biases of the ranking, phrases that must occur, or a model that proposes tokens; that one is
+        calls: counts the forward calls of each scorer, by its index; those of a draft model by -1.
+        guidance: biases of the ranking, phrases that must occur, or a model that proposes tokens; that one is
             left out where it has fewer positions than the search may take.
 
     Returns:

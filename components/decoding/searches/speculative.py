@@ -32,8 +32,8 @@ class Draft:
     """The model that proposes.
 
     Attributes:
-        scorer: Prepared for the same utterances, of the same vocabulary.
-        n_tokens: How many tokens it proposes for each call of the large model.
+        scorer: prepared for the same utterances, of the same vocabulary.
+        n_tokens: how many tokens it proposes for each call of the large model.
     """
 
     scorer: TokenScorer
@@ -82,11 +82,11 @@ def speculative_search(
     as far as the row that accepts the fewest tokens.
 
     Args:
-        target: One model or an ensemble with constant weights.
-        draft: The model that proposes.
-        config: A greedy search.
-        logits_processors: Constraints on the next token, for both.
-        calls: Counts the calls of the draft model under -1.
+        target: one model or an ensemble with constant weights.
+        draft: the model that proposes.
+        config: a greedy search.
+        logits_processors: constraints on the next token, for both.
+        calls: counts the calls of the draft model under -1.
 
     Returns:
         Per utterance one candidate.
@@ -226,7 +226,7 @@ class _Proposer:
         self._lacking, self._k = 1, 0
 
     def propose(self, rows: DecodedRows, source: Tensor, alive: Tensor, steps: int) -> Tensor:
-        """The last known token of every row, and the proposed ones behind it: (R, 1 + k)."""
+        """Return the last known token of every row, and the proposed ones behind it: (R, 1 + k)."""
         lengths = rows.lengths[alive]
         self._k = min(self._n, steps - 1 - int(lengths.max()))
         last = rows.tokens[alive, lengths - 1]

@@ -37,7 +37,7 @@ class StepRunner:
         *,
         keeps_statistics: bool = False,
     ) -> EnsembleScorer:
-        """The members as one; the arguments are those of :class:`.EnsembleScorer`."""
+        """Return the members as one; the arguments are those of :class:`.EnsembleScorer`."""
         return EnsembleScorer(scorers, combiner, calls, keeps_statistics=keeps_statistics)
 
     def chooser(
@@ -49,7 +49,7 @@ class StepRunner:
         device: torch.device,
         guidance: Guidance,
     ) -> BeamChooser:
-        """The choices of a beam search for ``n`` utterances; see :class:`.BeamChooser`."""
+        """Return the choices of a beam search for ``n`` utterances; see :class:`.BeamChooser`."""
         make = BeamChooser if guidance.constraints is None else guidance.constraints.chooser
         keeps_closed = check_interval(device) > 1
         return make(config, scorer.vocabulary, n, steps, device, keeps_closed=keeps_closed)
@@ -60,6 +60,6 @@ RUNNERS: Extensions[StepRunner] = Extensions("antiphon.step_runners", "step runn
 
 
 def step_runner() -> StepRunner:
-    """The runner for this machine and its environment."""
+    """Return the runner for this machine and its environment."""
     is_special = any(count_devices()) or describe_switches()
     return RUNNERS.get("accelerator", PLAIN) if is_special else PLAIN

@@ -21,9 +21,9 @@ class GroupSettings:
     """What a group is, beside its models.
 
     Attributes:
-        weight: Of the group, above 0.
-        combiner: Mixes its members.
-        logits_processors: Constraints on its next token.
+        weight: of the group, above 0.
+        combiner: mixes its members.
+        logits_processors: constraints on its next token.
     """
 
     weight: float
@@ -35,8 +35,8 @@ class RaggedGroup:
     """The members of one vocabulary.
 
     Attributes:
-        log_probs: After :meth:`prefill`, of the next token of every row (R, V).
-        limit: Tokens that every member has positions for.
+        log_probs: after :meth:`prefill`, of the next token of every row (R, V).
+        limit: tokens that every member has positions for.
     """
 
     def __init__(self, scorers: Sequence[TokenScorer], settings: GroupSettings, max_new_tokens: int) -> None:
@@ -68,8 +68,8 @@ class RaggedGroup:
         """Continue rows.
 
         Args:
-            parents: Row r continues row ``parents[r]``; rows of an utterance are adjacent, in order.
-            tokens: All that each row has written: what its parent has, and at most one token more.
+            parents: row r continues row ``parents[r]``; rows of an utterance are adjacent, in order.
+            tokens: all that each row has written: what its parent has, and at most one token more.
         """
         index = torch.tensor(parents)
         lengths = torch.tensor([len(written) for written in tokens])

@@ -21,17 +21,17 @@ from components.decoding.text_synchronous.text_pieces import TextPieces
 _FIRST_BLOCK = 64
 """Tokens that are sorted at first; the block grows where they do not decide."""
 
-Rows = Sequence[NDArray[np.float32]]
+RowLayout = Sequence[NDArray[np.float32]]
 """Per group the log-probabilities (V,) of a hypothesis's next token."""
 
 
-class Place(NamedTuple):
+class TextPosition(NamedTuple):
     """How far each group has come in a text.
 
     Attributes:
-        text: The longest of the groups' texts, in symbols.
-        positions: Length of each group's text, which is a prefix of it.
-        stages: Of each group's next token; see :class:`.text_pieces.TextPieces`.
+        text: the longest of the groups' texts, in symbols.
+        positions: length of each group's text, which is a prefix of it.
+        stages: of each group's next token; see :class:`.text_pieces.TextPieces`.
     """
 
     text: str
@@ -64,7 +64,7 @@ class AgreedPieces:
     """The texts of several vocabularies, searched together.
 
     Attributes:
-        groups: The texts of each.
+        groups: the texts of each.
     """
 
     def __init__(self, groups: Sequence[TextPieces]) -> None:
@@ -72,9 +72,9 @@ class AgreedPieces:
         self._tables: dict[tuple[int, int, int, int], _PrefixTable] = {}
 
     def best_continuations(
-        self, place: Place, rows: Rows, weights: Sequence[float], count: int
+        self, place: TextPosition, rows: RowLayout, weights: Sequence[float], count: int
     ) -> list[Continuation]:
-        """The ``count`` best continuations of a text, best first: one token of every group that moves.
+        """Return the ``count`` best continuations of a text, best first: one token of every group that moves.
 
         Where all groups have written the same text all move, else those that have written less than others.
         Continuations are left out after which a group has no token that could follow the longest text: a
@@ -82,10 +82,10 @@ class AgreedPieces:
         write the same text the likeliest is taken, unless there is one group only.
 
         Args:
-            place: How far the groups have come.
-            rows: The groups' log-probabilities of their next tokens.
-            weights: Of the groups, above 0.
-            count: How many.
+            place: how far the groups have come.
+            rows: the groups' log-probabilities of their next tokens.
+            weights: of the groups, above 0.
+            count: how many.
         """
         state = _State(self.groups, place, rows, weights, count)
         text = place.text
@@ -153,7 +153,7 @@ class AgreedPieces:
 
 
 def _follows(pieces: TextPieces, token: int, text: str, stage: int, *, shorter: bool) -> bool:
-    """Whether a token that writes a prefix of ``text`` leaves something that can be followed."""
+    """Return whether a token that writes a prefix of ``text`` leaves something that can be followed."""
     length = len(pieces.text(token, stage))
     if shorter and length == len(text):
         return False
@@ -179,12 +179,12 @@ class _State:
     """The search for the best continuations of one text.
 
     Attributes:
-        best: A heap of those that were found.
+        best: a heap of those that were found.
     """
 
     groups: Sequence[TextPieces]
-    place: Place
-    rows: Rows
+    place: TextPosition
+    rows: RowLayout
     weights: Sequence[float]
     count: int
     best: list[tuple[float, int, Continuation]] = field(default_factory=list)

@@ -42,10 +42,10 @@ class TextFusion:
     """A :data:`~.logits_processors.LogitsProcessor` of one search that adds scores of language models.
 
     Args:
-        models: The language models.
-        decode: Tokens so far -> text.
-        eos: The tokens that end a text.
-        tokens_per_row: Tokens that are scored in each row at most.
+        models: the language models.
+        decode: tokens so far -> text.
+        eos: the tokens that end a text.
+        tokens_per_row: tokens that are scored in each row at most.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TextFusion:
         return torch.full_like(log_probs, FORBIDDEN).scatter(1, tokens, joint)
 
     def _text_after(self, row: Sequence[int], token: int) -> tuple[str, bool]:
-        """The text that is scored after a token, and whether it has ended."""
+        """Return the text that is scored after a token, and whether it has ended."""
         if token in self._eos:
             return self._decode(row).strip(), True
         return complete_words(self._decode([*row, token])), False
@@ -94,6 +94,6 @@ class TextFusion:
 
 
 def complete_words(text: str) -> str:
-    """The words of an unfinished text that are complete: all but the last, which may go on."""
+    """Return the words of an unfinished text that are complete: all but the last, which may go on."""
     head, _, _ = text.strip().rpartition(" ")
     return head.strip()

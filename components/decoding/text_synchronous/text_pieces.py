@@ -58,8 +58,8 @@ class TextPieces:
         """Index ``texts``, which tokens write within a text.
 
         Args:
-            texts: The symbols of every token.
-            silent: Tokens that write nothing if they come first (a target language's).
+            texts: the symbols of every token.
+            silent: tokens that write nothing if they come first (a target language's).
         """
         first = [text.removeprefix(" ") for text in texts]
         self._silent = frozenset(silent)
@@ -69,11 +69,11 @@ class TextPieces:
         self._can_follow: dict[tuple[str, int], bool] = {}
 
     def text(self, token: int, stage: int) -> str:
-        """What a token writes."""
+        """Return what a token writes."""
         return self.texts[stage][token]
 
     def next_stage(self, token: int, stage: int) -> int:
-        """The stage of the token after ``token``."""
+        """Return the stage of the token after ``token``."""
         return 1 if stage == 0 and token in self._silent else 2
 
     def prefixes(self, text: str, stage: int) -> Iterator[int]:
@@ -85,7 +85,7 @@ class TextPieces:
         return self._indices[stage].extensions(text)
 
     def can_follow(self, text: str, stage: int) -> bool:
-        """Whether tokens can write ``text``, or more that begins with it."""
+        """Return whether tokens can write ``text``, or more that begins with it."""
         if not text:
             return True
         key = text, stage
@@ -105,15 +105,15 @@ def read_text(symbols: str) -> str:
 
 
 def list_texts(tokenizer: Any, vocabulary: Vocabulary, name: str, number: int = 0) -> list[str]:
-    """The symbols that every token of a transformers tokenizer writes.
+    """Return the symbols that every token of a transformers tokenizer writes.
 
     A token that ends a text and holds a line break writes what stands before it.
 
     Args:
-        tokenizer: A byte-level BPE or a sentencepiece tokenizer.
-        vocabulary: The model's output tokens.
-        name: How messages name the model.
-        number: Tells tokens without text from those of other vocabularies.
+        tokenizer: a byte-level BPE or a sentencepiece tokenizer.
+        vocabulary: the model's output tokens.
+        name: how messages name the model.
+        number: tells tokens without text from those of other vocabularies.
 
     Raises:
         ConfigError: The pieces are of another kind.

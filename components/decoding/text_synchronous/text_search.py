@@ -21,7 +21,7 @@ import numpy as np
 
 from components.decoding.config import SearchConfig
 from components.decoding.text_synchronous.ragged_group import RaggedGroup
-from components.decoding.text_synchronous.text_agreement import AgreedPieces, Continuation, Place
+from components.decoding.text_synchronous.text_agreement import AgreedPieces, Continuation, TextPosition
 from components.decoding.text_synchronous.text_pieces import END
 
 _MAX_CONTINUATIONS = 8
@@ -33,9 +33,9 @@ class Segment:
     """A part of the text between two places where all groups agree.
 
     Attributes:
-        text: Its symbols.
-        log_prob: What it adds to the score.
-        group_log_probs: What each group gave it.
+        text: its symbols.
+        log_prob: what it adds to the score.
+        group_log_probs: what each group gave it.
     """
 
     text: str
@@ -48,15 +48,15 @@ class TextHypothesis:
     """A text, as far as it is written.
 
     Attributes:
-        text: The longest of the groups' texts, in symbols.
-        positions: Length of each group's text.
-        stages: Of each group's next token.
-        tokens: What each group has written.
-        sums: Log-probability of each group's tokens.
-        score: Weighted sum of ``sums``.
-        segments: Up to the last place where the groups agree.
-        row: In the groups' caches.
-        utterance: Index of the utterance.
+        text: the longest of the groups' texts, in symbols.
+        positions: length of each group's text.
+        stages: of each group's next token.
+        tokens: what each group has written.
+        sums: log-probability of each group's tokens.
+        score: weighted sum of ``sums``.
+        segments: up to the last place where the groups agree.
+        row: in the groups' caches.
+        utterance: index of the utterance.
     """
 
     text: str
@@ -80,7 +80,7 @@ class TextHypothesis:
         return self.agreed and self.text.endswith(END)
 
     def rank(self, weights: Sequence[float], penalty: float) -> float:
-        """The score with every group's part divided by (its own number of tokens) ** ``penalty``."""
+        """Return the score with every group's part divided by (its own number of tokens) ** ``penalty``."""
         parts = (s / max(len(t), 1) ** penalty for s, t in zip(self.sums, self.tokens, strict=True))
         return float(sum(weight * part for weight, part in zip(weights, parts, strict=True)))
 
@@ -91,9 +91,9 @@ def text_search(
     """Search the texts that are likeliest for all groups together.
 
     Args:
-        groups: Prepared for the same utterances.
-        pieces: The texts of their tokens.
-        config: Beam size, n-best, length limit (of every group's tokens), length penalty and early stopping.
+        groups: prepared for the same utterances.
+        pieces: the texts of their tokens.
+        config: beam size, n-best, length limit (of every group's tokens), length penalty and early stopping.
 
     Returns:
         Per utterance at most ``config.n_best`` hypotheses, best first, at least one.
@@ -162,7 +162,7 @@ class _UtteranceSearch:
 
     def _continue(self, hypothesis: TextHypothesis) -> list[Continuation]:
         rows = [group.log_probs[hypothesis.row] for group in self._groups]
-        place = Place(hypothesis.text, hypothesis.positions, hypothesis.stages)
+        place = TextPosition(hypothesis.text, hypothesis.positions, hypothesis.stages)
         return self._pieces.best_continuations(place, rows, self._weights, self._n_continuations)
 
     def _extend(
@@ -189,7 +189,7 @@ class _UtteranceSearch:
         return close_segment(result, self._weights) if result.agreed else result
 
     def _is_cut(self, hypothesis: TextHypothesis) -> bool:
-        """Whether a group that has not ended its text may take no more tokens."""
+        """Return whether a group that has not ended its text may take no more tokens."""
         ended = len(hypothesis.text) if hypothesis.text.endswith(END) else None
         return any(
             position != ended and len(tokens) >= min(self._config.max_new_tokens, group.limit)
@@ -202,7 +202,7 @@ class _UtteranceSearch:
         return hypothesis.rank(self._weights, self._config.length_penalty)
 
     def _can_improve(self, best: Sequence[TextHypothesis]) -> bool:
-        """Whether an open hypothesis can still beat the worst of a full set of finished ones."""
+        """Return whether an open hypothesis can still beat the worst of a full set of finished ones."""
         config = self._config
         if len(self._finished) < config.beam_size:
             return True
@@ -223,7 +223,7 @@ class _UtteranceSearch:
 
 
 def close_segment(hypothesis: TextHypothesis, weights: Sequence[float]) -> TextHypothesis:
-    """The hypothesis with a segment for what was written after its last one."""
+    """Return the hypothesis with a segment for what was written after its last one."""
     start = sum(len(segment.text) for segment in hypothesis.segments)
     before = [sum(s.group_log_probs[g] for s in hypothesis.segments) for g in range(len(weights))]
     values = tuple(total - past for total, past in zip(hypothesis.sums, before, strict=True))

@@ -20,10 +20,10 @@ class Transducer(Protocol):
     blank by at least one frame.
 
     Attributes:
-        blank: The token that stands for none.
-        durations: The frames that a TDT may go on by; empty for an RNN-T.
+        blank: the token that stands for none.
+        durations: the frames that a TDT may go on by; empty for an RNN-T.
         n_frames: T, the number of frames.
-        max_symbols: Tokens at one frame at most; after the last the search goes to the next frame.
+        max_symbols: tokens at one frame at most; after the last the search goes to the next frame.
     """
 
     blank: int
@@ -32,11 +32,11 @@ class Transducer(Protocol):
     max_symbols: int
 
     def start(self) -> Any:
-        """The state of the prediction network before the first token."""
+        """Return the state of the prediction network before the first token."""
         ...
 
     def advance(self, states: Sequence[Any], tokens: Sequence[int]) -> list[Any]:
-        """The states after one more token each."""
+        """Return the states after one more token each."""
         ...
 
     def score(self, frame: int, states: Sequence[Any]) -> tuple[LogProbs, LogProbs]:
@@ -52,9 +52,9 @@ class TransducerHypothesis:
         tokens: U tokens, without blanks.
         log_probs: U + 1 log-probabilities (nats): of every token given those before, the ratio of the
             probabilities of two prefixes over the alignments that were searched; and of the end.
-        frames: At which frame each token is written, in the best alignment.
-        spans: How many frames each token lasts there: its duration, 1 in an RNN-T.
-        finished: Whether the search came to the last frame.
+        frames: at which frame each token is written, in the best alignment.
+        spans: how many frames each token lasts there: its duration, 1 in an RNN-T.
+        finished: whether the search came to the last frame.
     """
 
     tokens: tuple[int, ...]
@@ -70,12 +70,12 @@ class TransducerHypothesis:
 
 
 def steps_of(model: Transducer, is_blank: bool, log_probs: LogProbs) -> list[tuple[int, float]]:
-    """The frames that a TDT or RNN-T may go on by after a token, with their log-probabilities.
+    """Return the frames that a TDT or RNN-T may go on by after a token, with their log-probabilities.
 
     Args:
-        model: The transducer.
-        is_blank: Whether the token is the blank.
-        log_probs: Of its durations (D,).
+        model: the transducer.
+        is_blank: whether the token is the blank.
+        log_probs: of its durations (D,).
     """
     if not model.durations:
         return [(int(is_blank), 0.0)]

@@ -17,12 +17,12 @@ from components.decoding.transducer.model import LogProbs, Transducer, Transduce
 
 
 def search(model: Transducer, beam_size: int, n_best: int) -> list[TransducerHypothesis]:
-    """The n-best texts of a recording, likeliest first, never empty.
+    """Return the n-best texts of a recording, likeliest first, never empty.
 
     Args:
-        model: With the recording encoded.
-        beam_size: Hypotheses at a frame; 1 is greedy search.
-        n_best: Texts at most.
+        model: with the recording encoded.
+        beam_size: hypotheses at a frame; 1 is greedy search.
+        n_best: texts at most.
     """
     if beam_size == 1:
         return [greedy_search(model)]
@@ -71,12 +71,12 @@ class _Prefix:
     """A text at a frame.
 
     Attributes:
-        log_prob: Of all alignments that were merged into it.
-        best: Of the best of them, whose ``frames`` and ``spans`` are kept.
-        frames: Where each token is written.
-        spans: How many frames each token lasts.
-        state: Of the prediction network; before the last token while ``is_behind``.
-        is_behind: Whether the prediction network has still to read the last token.
+        log_prob: of all alignments that were merged into it.
+        best: of the best of them, whose ``frames`` and ``spans`` are kept.
+        frames: where each token is written.
+        spans: how many frames each token lasts.
+        state: of the prediction network; before the last token while ``is_behind``.
+        is_behind: whether the prediction network has still to read the last token.
     """
 
     log_prob: float
@@ -91,7 +91,7 @@ _Prefixes = dict[tuple[int, ...], _Prefix]
 
 
 def beam_search(model: Transducer, beam_size: int) -> list[TransducerHypothesis]:
-    """All texts that the beam holds at the end, likeliest first."""
+    """Return all texts that the beam holds at the end, likeliest first."""
     lattice = _Lattice(model, beam_size)
     for frame in range(model.n_frames):
         present = lattice.prune(lattice.arriving.pop(frame, {}))
@@ -105,7 +105,7 @@ class _Lattice:
     """The texts on their way, by the frame at which they arrive.
 
     Attributes:
-        arriving: Frame -> texts; those at T are finished.
+        arriving: frame -> texts; those at T are finished.
     """
 
     def __init__(self, model: Transducer, beam_size: int) -> None:
@@ -128,9 +128,9 @@ class _Lattice:
         """Continue the texts at a frame by the blank and by tokens; returns those that stay at the frame.
 
         Args:
-            frame: The frame.
-            present: The texts at it.
-            is_last: Whether no further token may be written at this frame.
+            frame: the frame.
+            present: the texts at it.
+            is_last: whether no further token may be written at this frame.
         """
         staying: _Prefixes = {}
         scores, durations = self._model.score(frame, [prefix.state for prefix in present.values()])
@@ -154,7 +154,7 @@ class _Lattice:
         return staying
 
     def _likeliest_tokens(self, row: LogProbs) -> list[int]:
-        """The likeliest tokens of a row (V,) that are not the blank, as many as the beam holds."""
+        """Return the likeliest tokens of a row (V,) that are not the blank, as many as the beam holds."""
         n = min(self._beam_size + 1, len(row))
         tokens: list[int] = np.argpartition(-row, n - 1)[:n].tolist()
         return sorted((t for t in tokens if t != self._model.blank), key=lambda t: (-row[t], t))
@@ -164,7 +164,7 @@ class _Lattice:
         self._mass[tokens] = log_prob if known is None else float(np.logaddexp(known, log_prob))
 
     def finish(self) -> list[TransducerHypothesis]:
-        """The texts that came to the end, likeliest first."""
+        """Return the texts that came to the end, likeliest first."""
         ends = self.arriving[self._model.n_frames]
         hypotheses = []
         for tokens, prefix in sorted(ends.items(), key=lambda item: -item[1].log_prob):
@@ -175,7 +175,7 @@ class _Lattice:
 
 
 def _continue(prefix: _Prefix, gain: float, frames: tuple[int, ...], spans: tuple[int, ...]) -> _Prefix:
-    """A text one step later: after a token where that has a frame, else after the blank."""
+    """Return a text one step later: after a token where that has a frame, else after the blank."""
     return _Prefix(
         prefix.log_prob + gain,
         prefix.best + gain,

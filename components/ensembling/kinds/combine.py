@@ -22,7 +22,7 @@ from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import check_normalizer, libraries_of_normalizer
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.run_record import StageRef
 from components.stage_settings import TableOf
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class CombineSettings(SystemCombinationConfig):
     """Settings of the combination, and the node that learned the coefficients of reranking."""
 
-    tuned: Annotated[str | None, TableOf("tune", from_dev=True)] = Field(
-        None, description="reranking: a node of kind tune, which learned coefficients"
+    tuned: Annotated[str | None, TableOf("fit_reranker", from_dev=True)] = Field(
+        None, description="reranking: a node of kind fit_reranker, which learned coefficients"
     )
 
 
@@ -100,7 +100,7 @@ class Combine(Kind[CombineSettings]):
         )
 
     @override
-    def parameters(self, settings: CombineSettings, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: CombineSettings, context: NodeContext) -> dict[str, Any]:
         values = settings.key_parameters()
         for role in ("language_model", "tuned", *(("coefficients",) if self.learns else ())):
             del values[role]
@@ -108,59 +108,59 @@ class Combine(Kind[CombineSettings]):
         return values | {"utility": split_metric(settings.utility)[0], **version}
 
     @override
-    def check_inputs(self, settings: CombineSettings, site: Site) -> None:
+    def check_inputs(self, settings: CombineSettings, context: NodeContext) -> None:
         """Refuse a single text unless its list, such as samples, is put into another order."""
-        if len(site.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
+        if len(context.of) == 1 and (settings.method == "rover" or settings.n_best == 1):
             raise ConfigError(
                 "of: expected 2 to 64 nodes, found 1, whose list only minimum_bayes_risk and reranking with "
                 "n_best above 1 put into another order"
             )
 
     @override
-    def check(self, settings: CombineSettings, site: Site) -> None:
+    def check(self, settings: CombineSettings, context: NodeContext) -> None:
         """Check the number of votes, the coefficients of reranking and the language model's name."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
 
         check_normalizer(settings.normalizer)
         system_combination.check_combination(
-            settings, site.of, learned=self.learns or settings.tuned is not None
+            settings, context.of, learned=self.learns or settings.tuned is not None
         )
-        self.check_utility(settings, site)
-        super().check(settings, site)
+        self.check_utility(settings, context)
+        super().check(settings, context)
 
-    def check_utility(self, settings: CombineSettings, site: Site) -> None:
+    def check_utility(self, settings: CombineSettings, context: NodeContext) -> None:
         """Refuse a utility that reads a source for transcripts, which have none."""
-        if reads_source(settings) and site.transcripts:
+        if reads_source(settings) and context.transcripts:
             raise ConfigError(
                 f"utility: expected one that reads no source for transcripts, such as wer, found "
                 f"{split_metric(settings.utility)[0]}, which scores translations"
             )
 
     @override
-    def validate_models(self, settings: CombineSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: CombineSettings, context: NodeContext, pairs: LanguagePairs) -> None:
         """Check that the utility's model computes the metric that it is named for."""
-        self.utility_metric(settings, site)
+        self.utility_metric(settings, context)
 
     @override
-    def build(self, settings: CombineSettings, site: Site) -> Component:
+    def build(self, settings: CombineSettings, context: NodeContext) -> Component:
         """Return the method, with the coefficients that were learned."""
         from components.ensembling.output_level import system_combination  # noqa: PLC0415 - imports numpy and sacrebleu
         from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric  # noqa: PLC0415 - as above
 
         if settings.tuned is not None:
-            learned = read_json(site.table_folder("tuned") / COEFFICIENTS_FILE)["coefficients"]
+            learned = read_json(context.table_folder("tuned") / COEFFICIENTS_FILE)["coefficients"]
             settings = settings.model_copy(update={"coefficients": learned})
-        model = self.language_model(settings, site)
-        metric = self.utility_metric(settings, site)
+        model = self.language_model(settings, context)
+        metric = self.utility_metric(settings, context)
         sees_source = reads_source(settings)
 
         def combine_item(item: Item) -> Outcome:
             source = item.utterance.text or ""
             if sees_source and not source.strip():
-                return _quarantine_without_source(item, settings, site)
+                return _quarantine_without_source(item, settings, context)
             return system_combination.combine_outputs(
                 item.utterance.id,
-                {str(number): _outcome_of(item, name) for number, name in enumerate(site.of, 1)},
+                {str(number): _outcome_of(item, name) for number, name in enumerate(context.of, 1)},
                 settings,
                 language_of_texts(item.utterance, sees_source=sees_source),
                 model,
@@ -169,39 +169,41 @@ class Combine(Kind[CombineSettings]):
 
         return lambda items: [combine_item(item) for item in items]
 
-    def language_model(self, settings: CombineSettings, site: Site) -> TextScorer | None:
+    def language_model(self, settings: CombineSettings, context: NodeContext) -> TextScorer | None:
         """Return the language model whose log-probability is a feature, if there is one."""
         if "language_model" not in models_of(settings):
             return None
         from components.models.loaders import language_model  # noqa: PLC0415 - imports torch
 
-        return language_model.load_language_model(str(settings.language_model), site.store)
+        return language_model.load_language_model(str(settings.language_model), context.store)
 
-    def utility_metric(self, settings: CombineSettings, site: Site) -> Metric | None:
+    def utility_metric(self, settings: CombineSettings, context: NodeContext) -> Metric | None:
         """Return the metric of the utility, if a model computes it."""
         if "utility" not in models_of(settings):
             return None
         from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
-        return bind_metric(settings.utility, site.store, "auto")
+        return bind_metric(settings.utility, context.store, "auto")
 
     @override
-    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: CombineSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say for how many utterances some of the inputs were missing."""
         systems = [nbest.best.features["systems"] for nbest in read_nbests(ref)]
-        counted = len(site.of) - settings.weights.count(0.0)
+        counted = len(context.of) - settings.weights.count(0.0)
         fewer = sum(number < counted for number in systems)
         note = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
         return [note] if fewer else []
 
 
-def _quarantine_without_source(item: Item, settings: CombineSettings, site: Site) -> Quarantined:
+def _quarantine_without_source(item: Item, settings: CombineSettings, context: NodeContext) -> Quarantined:
     name = split_metric(settings.utility)[0]
     detail = (
         f"expected the text that was translated, which {name} reads, found none; take a utility that reads "
         "none, such as chrf"
     )
-    return Quarantined(utterance_id=item.utterance.id, stage=site.name, reason="no source", detail=detail)
+    return Quarantined(utterance_id=item.utterance.id, stage=context.name, reason="no source", detail=detail)
 
 
 def language_of_texts(utterance: Utterance, *, sees_source: bool) -> str:

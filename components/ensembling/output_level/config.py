@@ -119,7 +119,7 @@ class SystemCombinationConfig(StageSettings):
         return BY_LANGUAGE if self.normalizer == "none" else self.normalizer
 
     def key_parameters(self) -> dict[str, Any]:
-        """The settings as keys have them, with the normalizer of a utility."""
+        """Return the settings as keys have them, with the normalizer of a utility."""
         values = self.settings_for_key(set())
         if self.method != "rover" and self.utility in ("wer", "cer") and self.normalizer != "none":
             values["utility_normalizer"] = self.normalizer

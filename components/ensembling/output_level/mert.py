@@ -49,12 +49,12 @@ class RerankingProblem:
     metric: CorpusScore
 
     def score_sums(self, sums: FloatArray) -> FloatArray:
-        """The corpus metric of sums (..., m) of statistics, negated where less is better."""
+        """Return the corpus metric of sums (..., m) of statistics, negated where less is better."""
         metric = self.metric
         return metric.score(sums) if metric.higher_is_better else -metric.score(sums)
 
     def score(self, weights: Array) -> float:
-        """The corpus metric (more is better) of the candidates that ``weights`` (k,) choose."""
+        """Return the corpus metric (more is better) of the candidates that ``weights`` (k,) choose."""
         rows = zip(self.features, self.statistics, strict=True)
         total = sum(stats[int(np.argmax(np.round(f @ weights, 9)))] for f, stats in rows)
         return float(self.score_sums(np.asarray(total)))
@@ -118,7 +118,7 @@ def mert(
 
 
 def _segments(candidates: Sequence[str], references: Sequence[str], language: str, source: str) -> Segments:
-    """The candidates of one utterance, each beside its references."""
+    """Return the candidates of one utterance, each beside its references."""
     n = len(candidates)
     return Segments(
         ids=tuple(map(str, range(n))),
@@ -205,7 +205,7 @@ def line_search(problem: RerankingProblem, weights: Array, direction: Array) -> 
 
 
 def upper_envelope(offsets: Array, slopes: Array) -> tuple[list[int], list[float]]:
-    """The upper envelope of the lines ``offset + step * slope``; of equal lines the first one counts.
+    """Return the upper envelope of the lines ``offset + step * slope``; of equal lines the first one counts.
 
     Returns:
         The indices of the highest lines, from step minus infinity to plus infinity, and the steps between

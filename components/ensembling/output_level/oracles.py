@@ -22,7 +22,7 @@ Pool = Mapping[str, Sequence[str]]
 
 
 def pool_by_rank(pool: Pool, units: ScoringUnits) -> list[dict[str, str]]:
-    """The candidates of each rank by unit id; where there are fewer, the first again."""
+    """Return the candidates of each rank by unit id; where there are fewer, the first again."""
     longest = max(map(len, pool.values()), default=0)
     return [
         units.split({key: texts[rank] if rank < len(texts) else texts[0] for key, texts in pool.items()})
@@ -55,7 +55,7 @@ def choose_best(
 
 
 def compose_best(candidates: Sequence[str], reference: str, language: str, normalize: Normalizer) -> str:
-    """The words of the path through the candidates' confusion network that is nearest to a reference.
+    """Return the words of the path through the candidates' confusion network that is nearest to a reference.
 
     Args:
         candidates: transcripts, in the order in which they are aligned.
@@ -71,7 +71,7 @@ def compose_best(candidates: Sequence[str], reference: str, language: str, norma
 
 
 def nearest_path(columns: Sequence[Sequence[str | None]], reference: Sequence[str]) -> list[str]:
-    """The words of a path, one entry of each column, with the fewest edits from a reference.
+    """Return the words of a path, one entry of each column, with the fewest edits from a reference.
 
     Args:
         columns: the alternatives; None is no word.

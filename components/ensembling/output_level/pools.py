@@ -185,7 +185,7 @@ POOLS = PoolsAnalysis()
 
 
 def _order_columns(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """The columns in their order, which JSON does not keep."""
+    """Return the columns in their order, which JSON does not keep."""
     present = {name for row in rows for name in row}
     return tuple(name for name in ("pool", "candidates", "metric", *TITLES.values()) if name in present)
 
@@ -252,7 +252,7 @@ TITLES = {
 
 
 def _compose(by_rank: Sequence[Mapping[str, str]], units: ScoringUnits, normalizer: str) -> dict[str, str]:
-    """The best path of each unit with a reference."""
+    """Return the best path of each unit with a reference."""
     composed = {}
     for key in by_rank[0]:
         language = units.languages[key]

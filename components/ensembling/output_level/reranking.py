@@ -49,7 +49,7 @@ def _length_features(
 def _vote_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
-    """Each system's posterior weight of the text; 0 where the system does not have it."""
+    """Return each system's posterior weight of the text; 0 where the system does not have it."""
     del config, language, judge
     return {
         f"vote:{system}": candidate_set.vote_shares[number]

@@ -106,7 +106,7 @@ def validate_recognizers(config: RecognizerEnsembleConfig, store: str | None) ->
 
 
 def _share_tokenizer(names: Sequence[str], store: str | None) -> bool:
-    """Whether the files of all tokenizers are known to be the same."""
+    """Return whether the files of all tokenizers are known to be the same."""
     tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
     return len(tokenizers) == 1 and None not in tokenizers
 

@@ -47,7 +47,7 @@ class LinearInterpolation:
         return _active_members(self.gate, self.weights, n_members)
 
     def constant_weights(self) -> Tensor:
-        """The positive weights."""
+        """Return the positive weights."""
         return torch.tensor([w for w in self.weights if w != 0])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
@@ -85,7 +85,7 @@ class LogLinearInterpolation:
         return _active_members(self.gate, self.weights, n_members)
 
     def constant_weights(self) -> Tensor:
-        """The coefficients that are not 0."""
+        """Return the coefficients that are not 0."""
         return torch.tensor([c for c in self.weights if c != 0])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
@@ -120,7 +120,7 @@ class NegativeEvidence:
         self.strength, self.plausibility, self.filter = strength, plausibility, filter
 
     def active_members(self, n_members: int) -> Sequence[int]:
-        """The core; above strength 0 all three."""
+        """Return the core; above strength 0 all three."""
         if n_members != 3:
             raise ConfigError(f"expected three members (core, positive, negative), found {n_members}")
         return (0,) if self.strength == 0 else (0, 1, 2)

@@ -109,7 +109,7 @@ class CrossVocabularyBackend:
         ]
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """The sentence as every member tokenizes it.
+        """Return the sentence as every member tokenizes it.
 
         Raises:
             DataError: it is longer than a member has positions for.
@@ -120,7 +120,7 @@ class CrossVocabularyBackend:
         return TokenizedPerMember(versions[0].tokens, target, versions=versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
-        """The translations of each sentence, best first."""
+        """Return the translations of each sentence, best first."""
         scorers = [self._build_scorer(index, sentences) for index in range(len(self._vocabulary_members))]
         nbests = search(
             scorers,

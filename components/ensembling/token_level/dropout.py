@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from components.decoding.models.causal import CausalScorer
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.errors import ConfigError
 
 
@@ -138,9 +138,9 @@ class DropoutScorer:
             )
         return scores
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
-        self._inner.follow(move)
+        self._inner.prepare_step(move)
 
     @torch.inference_mode()
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class DropoutPassesBackend(Seq2SeqBackend):
 
 
 def build_translator(config: TranslationConfig, store: str | None = None, seed: int = 0) -> Translator:
-    """The translator of a configuration whose ``sampling`` says ``dropout``.
+    """Return the translator of a configuration whose ``sampling`` says ``dropout``.
 
     Raises:
         ConfigError: the model is no encoder-decoder model, or has no dropout.

@@ -39,7 +39,7 @@ from components.translation.translator import Translator
 
 
 def build_combiner(mixing: MixingConfig, n_members: int) -> Combiner:
-    """The combiner of the configured method, with the given coefficients or equal ones.
+    """Return the combiner of the configured method, with the given coefficients or equal ones.
 
     Raises:
         ConfigError: there is not one coefficient for every member.

@@ -124,7 +124,7 @@ def require_strength(strength: float | Tensor, plausibility: float | None, filte
 
 
 def _broadcast_weights(log_probs: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Both in float32 or wider; the weights get a dimension for every one of ``log_probs``."""
+    """Return both in float32 or wider; the weights get a dimension for every one of ``log_probs``."""
     if log_probs.dim() < 2 or weights.shape[:1] != log_probs.shape[:1]:
         raise ConfigError(
             "expected one weight per member, found weights of shape "

@@ -96,7 +96,7 @@ class TextSynchronousBackend:
         )
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """The sentence as every member tokenizes it.
+        """Return the sentence as every member tokenizes it.
 
         Raises:
             DataError: it is longer than a member has positions for.
@@ -107,7 +107,7 @@ class TextSynchronousBackend:
         return TokenizedPerMember(versions[0].tokens, target, versions=versions)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
-        """The translations of each sentence, best first."""
+        """Return the translations of each sentence, best first."""
         groups = [self._open(group, sentences) for group in self._groups]
         return [
             [self._to_translation(hypothesis) for hypothesis in hypotheses]

@@ -66,12 +66,12 @@ class EnsembleBackend(Seq2SeqBackend):
 
 
 def translation_scorer_builder(model: Seq2SeqModel) -> BuildScorer:
-    """A member that reads the source."""
+    """Return a member that reads the source."""
     return lambda ids, mask: model.build_scorer(input_ids=ids, attention_mask=mask)
 
 
 def dropout_scorer_builder(model: Seq2SeqModel, seed: int) -> BuildScorer:
-    """A member with Monte-Carlo dropout; its masks depend on ``seed`` and on the source sentence."""
+    """Return a member with Monte-Carlo dropout; its masks depend on ``seed`` and on the source sentence."""
 
     def build_scorer(ids: Tensor, mask: Tensor) -> TokenScorer:
         keys = [_sentence_key(row[is_token.bool()]) for row, is_token in zip(ids, mask, strict=True)]
@@ -103,7 +103,7 @@ def require_mixable(models: Mapping[str, Seq2SeqModel | CausalModel]) -> None:
 
 
 def number_duplicates(names: Sequence[str]) -> list[str]:
-    """The names, numbered where one occurs more than once: a, b, a -> a #1, b, a #2."""
+    """Return the names, numbered where one occurs more than once: a, b, a -> a #1, b, a #2."""
     total, counts = Counter(names), Counter[str]()
     unique = []
     for name in names:

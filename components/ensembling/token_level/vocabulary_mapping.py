@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.constraints.logits_processors import on_each_device
-from components.decoding.moves import Move, follow
+from components.decoding.moves import RowTransition, prepare_step
 from components.decoding.scorers import TokenScorer, Vocabulary, digest_of
 from components.errors import ConfigError
 
@@ -62,7 +62,7 @@ class Lexicon:
 
 
 def build_lexicon(tokenizer: Any, vocabulary: Vocabulary) -> Lexicon:
-    """The lexicon of a transformers tokenizer for a model that ``vocabulary`` describes.
+    """Return the lexicon of a transformers tokenizer for a model that ``vocabulary`` describes.
 
     Outputs of the model beyond the tokenizer's pieces get texts that no other lexicon has.
     """
@@ -101,7 +101,7 @@ class SharedVocabulary:
 
 
 def intersect_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
-    """The pieces that all lexicons have, in the order of the first.
+    """Return the pieces that all lexicons have, in the order of the first.
 
     Raises:
         ConfigError: fewer than two pieces are shared.
@@ -119,7 +119,7 @@ def intersect_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
 
 
 def unite_vocabularies(lexicons: Sequence[Lexicon]) -> SharedVocabulary:
-    """The pieces that any lexicon has, those of the first one first."""
+    """Return the pieces that any lexicon has, those of the first one first."""
     if _all_identical(lexicons):
         return _identity_mapping(lexicons)
     pieces = dict.fromkeys(piece for lexicon in lexicons for piece in lexicon.ids)
@@ -149,7 +149,7 @@ def _share_pieces(lexicons: Sequence[Lexicon], pieces: list[str]) -> SharedVocab
 
 
 def map_ids(target: Lexicon, other: Lexicon) -> tuple[int, ...]:
-    """The id in ``other`` of every token of ``target``, -1 where it has none."""
+    """Return the id in ``other`` of every token of ``target``, -1 where it has none."""
     ids = other.ids
     return tuple(ids.get(piece, -1) for piece in target.pieces)
 
@@ -219,7 +219,7 @@ class MappedScorer:
         lacking = self.ids < 0
         self._lacking, self._present_ids = on_each_device(lacking), on_each_device(self.ids.clamp(min=0))
         self._read_ids = on_each_device(torch.where(lacking, self.unknown, self.ids))
-        self._move: Move | None = None
+        self._move: RowTransition | None = None
         own_eos = self.inner.vocabulary.eos
         self._own_eos = on_each_device(torch.tensor(own_eos)) if len(own_eos) > 1 else None
         self._ends = on_each_device(torch.tensor(self.target.eos))
@@ -241,10 +241,10 @@ class MappedScorer:
         self.lost.add(lost, beam_indices, None if move is None else move.is_open)
         return log_probs
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self._move = move
-        follow(self.inner, move)
+        prepare_step(self.inner, move)
 
     def _restrict(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Renormalized log-probabilities (R, V) of the target's tokens, and the lost probability (R,)."""

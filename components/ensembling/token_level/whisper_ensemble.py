@@ -160,7 +160,7 @@ def with_first_backend(config: RecognizerEnsembleConfig, store: str | None) -> R
 
 
 def explain_backend(backend: str) -> str:
-    """The error message for recognizers of another backend, which are not mixed token by token."""
+    """Return the error message for recognizers of another backend, which are not mixed token by token."""
     return (
         f"combination: expected backend {' or '.join(MIXED_BACKENDS)} to mix recognizers token by token, "
         f"found {backend}: combine their finished transcripts (combination: output_level, or a node "

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from components.files.files import disk_full_as_store_error, write_json
-from components.nodes.site import LanguagePairs, NodeSettings, Site
+from components.nodes.node_context import LanguagePairs, NodeContext, NodeSettings
 from components.run_record import StageRef
 from components.stage_settings import ModelRef, TableOf, key_values
-from components.storage.stages.whole_stage import TABLES, Product
+from components.storage.stages.whole_stage import TABLES, StageFiles
 from components.training.kinds.model_kind import ModelKind
 
 if TYPE_CHECKING:
@@ -74,34 +74,40 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
     libraries = ("torch", "transformers", "safetensors", "scipy")
 
     @override
-    def validate_models(self, settings: ReduceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: ReduceExpertsSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that the model's layers can have so many experts, by its configuration."""
         from components import models  # noqa: PLC0415 - may fetch
         from components.experts.reducing import sparse_checkpoint  # noqa: PLC0415 - imports torch
         from components.experts.reducing.clusters import check_keep  # noqa: PLC0415 - imports torch
 
-        checkpoint = models.resolve(settings.model, site.store)
+        checkpoint = models.resolve(settings.model, context.store)
         sparse_checkpoint.inspect_layers(checkpoint)
         if settings.keep != "all":
             check_keep(settings.keep, sparse_checkpoint.shape_of(sparse_checkpoint.read_config(checkpoint)))
 
     @override
     def make(
-        self, settings: ReduceExpertsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self,
+        settings: ReduceExpertsSettings,
+        context: NodeContext,
+        read: Mapping[str, StageRef],
+        folder: Path,
+    ) -> StageFiles:
         """Reduce the experts of every layer, and write the model and what became of each expert."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.experts.reducing.reduction import reduce_checkpoint  # noqa: PLC0415 - imports torch
         from components.experts.reducing.trace import ExpertTrace  # noqa: PLC0415 - imports torch
 
-        checkpoint = models.resolve(settings.model, site.store)
+        checkpoint = models.resolve(settings.model, context.store)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         rows = list[dict[str, str]]()
         with disk_full_as_store_error("the model with fewer experts", folder):
             if settings.keep == "all":
                 shutil.copytree(checkpoint.path, folder / MODEL)
             else:
-                trace = ExpertTrace.read(site.table_folder("trace"))
+                trace = ExpertTrace.read(context.table_folder("trace"))
                 clusters = reduce_checkpoint(
                     checkpoint,
                     trace,
@@ -112,12 +118,12 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
                     settings.seed,
                 )
                 rows = [row for name, kept in clusters.items() for row in _describe(name, kept)]
-        site.verify()
+        context.verify()
         note = "An expert of the new model, and those of the old one whose weights it has."
         table = {"title": "Experts that are left", "note": note, "rows": rows}
         write_json(folder / TABLES, {"tables": [table]})
         files = [f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())]
-        return Product([TABLES, *files], items=1)
+        return StageFiles([TABLES, *files], items=1)
 
 
 def _describe(layer: str, clusters: Sequence[Cluster]) -> list[dict[str, str]]:

@@ -16,12 +16,12 @@ from components.errors import DataError
 from components.files.files import write_bytes, write_json
 from components.nodes.facts import Mode
 from components.nodes.kind import Kind
-from components.nodes.site import Item, LanguagePairs, NodeSettings, Site
+from components.nodes.node_context import Item, LanguagePairs, NodeContext, NodeSettings
 from components.records import Quarantined, Utterance
 from components.run_record import StageRef
 from components.stage_settings import Device, ModelRef, key_values
 from components.storage.stages.record_files import ERRORS
-from components.storage.stages.whole_stage import TABLES, Product
+from components.storage.stages.whole_stage import TABLES, StageFiles
 
 if TYPE_CHECKING:
     from components.experts.sample_batches import Sample
@@ -81,23 +81,25 @@ class TraceExperts(Kind[TraceExpertsSettings]):
     name = "trace_experts"
     summary = "texts through a model with experts -> load, specialization and importance of each expert"
     settings = TraceExpertsSettings
-    gives = "table"
+    output = "table"
     mode = Mode.AGGREGATE
     version = str(VERSION)
     libraries = ("torch", "transformers", "sentencepiece", "numpy")
 
     @override
-    def validate_models(self, settings: TraceExpertsSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: TraceExpertsSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that the model has experts that are read."""
         from components import models  # noqa: PLC0415 - may fetch
         from components.experts.reducing.sparse_checkpoint import inspect_layers  # noqa: PLC0415 - imports torch
 
-        inspect_layers(models.resolve(settings.model, site.store))
+        inspect_layers(models.resolve(settings.model, context.store))
 
     @override
     def collect(
-        self, settings: TraceExpertsSettings, site: Site, items: Iterator[Item], folder: Path
-    ) -> Product:
+        self, settings: TraceExpertsSettings, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Trace the experts, and write the trace, the slots of every text, tables and a picture."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.compute.device import pick_device  # noqa: PLC0415 - imports torch
@@ -106,11 +108,11 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         from components.experts.routing_plots import plot_routing  # noqa: PLC0415 - imports matplotlib
         from components.models.loaders.loading import load_transformers  # noqa: PLC0415 - imports torch
 
-        checkpoint = models.resolve(settings.model, site.store)
+        checkpoint = models.resolve(settings.model, context.store)
         device, dtype = pick_device(settings.device), resolve_dtype_name(settings.dtype, settings.device)
         model, tokenizer = load_transformers(checkpoint, kind_of(checkpoint), device, dtype)
-        samples, refused = _make_samples(settings, site, items, tokenizer, model.config.is_encoder_decoder)
-        site.verify()
+        samples, refused = _make_samples(settings, context, items, tokenizer, model.config.is_encoder_decoder)
+        context.verify()
         result, records = trace.trace_experts(
             model,
             tokenizer,
@@ -118,7 +120,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
             batch_size=settings.batch_size,
             similarity_tokens=settings.similarity_tokens,
             knock_out=settings.knock_out_texts if settings.knock_out else 0,
-            progress=site.progress,
+            progress=context.progress,
         )
         result.write(folder)
         _write_lines(folder / trace.ROUTING, records)
@@ -126,11 +128,11 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         write_json(folder / TABLES, {"tables": trace.report_tables(result)})
         plot_routing({layer.name: layer.routing for layer in result.layers}, folder / trace.PLOT)
         files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, ERRORS]
-        return Product(files, items=len(samples) + len(refused), quarantined=len(refused))
+        return StageFiles(files, items=len(samples) + len(refused), quarantined=len(refused))
 
     @override
     def notes(
-        self, settings: TraceExpertsSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: TraceExpertsSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Warn of layers in which half of the experts are idle."""
         from components.experts.reducing.trace import ExpertTrace  # noqa: PLC0415 - imports torch
@@ -143,7 +145,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
 
 
 def _make_samples(
-    settings: TraceExpertsSettings, site: Site, items: Iterator[Item], tokenizer: Any, is_pair: bool
+    settings: TraceExpertsSettings, context: NodeContext, items: Iterator[Item], tokenizer: Any, is_pair: bool
 ) -> tuple[list[Sample], list[Quarantined]]:
     """Return the texts that the model reads, and the records without one or with too long a one.
 
@@ -160,7 +162,7 @@ def _make_samples(
         if not text.strip() or (needs_reference and not reference.strip()):
             lacking = "a reference" if text.strip() else "a text"
             refused.append(
-                _refuse(utterance, site, f"no {lacking.split()[1]}", f"expected {lacking}, found none")
+                _refuse(utterance, context, f"no {lacking.split()[1]}", f"expected {lacking}, found none")
             )
             continue
         language, domain = utterance.source_language, utterance.domain or ""
@@ -174,17 +176,17 @@ def _make_samples(
             length = len(tokenizer(filled).input_ids)
         if length > settings.max_tokens or length < 1:
             detail = f"expected 1 to {settings.max_tokens} tokens (max_tokens), found {length}"
-            refused.append(_refuse(utterance, site, "too long" if length else "no token", detail))
+            refused.append(_refuse(utterance, context, "too long" if length else "no token", detail))
         else:
             samples.append(sample)
     if not samples:
         why = f" ({refused[0].detail} in {refused[0].utterance_id})" if refused else ""
-        raise DataError(f"{site.name}: expected texts to trace, found none{why}")
+        raise DataError(f"{context.name}: expected texts to trace, found none{why}")
     return samples, refused
 
 
-def _refuse(utterance: Utterance, site: Site, reason: str, detail: str) -> Quarantined:
-    return Quarantined(utterance_id=utterance.id, stage=site.name, reason=reason, detail=detail)
+def _refuse(utterance: Utterance, context: NodeContext, reason: str, detail: str) -> Quarantined:
+    return Quarantined(utterance_id=utterance.id, stage=context.name, reason=reason, detail=detail)
 
 
 def _write_lines(path: Path, records: list[Any]) -> None:

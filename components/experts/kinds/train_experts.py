@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from components.experts.config import CAPACITY_VERSION, ONE_LANGUAGE_VERSION, VERSION, ExpertsConfig
 from components.nodes.facts import Facts
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.training.kinds.model_kind import TrainingKind
 
 
@@ -28,20 +28,20 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
         return replace(facts, version=f"{VERSION}/{capacity}{language}{facts.version}")
 
     @override
-    def digests(self, settings: ExpertsConfig, site: Site) -> dict[str, str]:
+    def digests(self, settings: ExpertsConfig, context: NodeContext) -> dict[str, str]:
         """Return the digests of every language's data."""
         digests: dict[str, str] = {}
         for target in settings.targets:
-            single = super().digests(settings.model_copy(update={"target_language": target}), site)
+            single = super().digests(settings.model_copy(update={"target_language": target}), context)
             digests |= {f"{role}.{target}": digest for role, digest in single.items()}
         return digests
 
     @override
-    def check(self, settings: ExpertsConfig, site: Site) -> None:
+    def check(self, settings: ExpertsConfig, context: NodeContext) -> None:
         """Check the training of every language."""
         from components.experts import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, site.store)
+        checks.check(settings, context.store)
 
     def learner(self, settings: ExpertsConfig) -> Any:
         """Return the learner of all languages at once."""

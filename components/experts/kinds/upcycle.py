@@ -17,10 +17,10 @@ from components.files.files import disk_full_as_store_error
 from components.files.yaml_text import read_yaml_text
 from components.merging.config import is_text
 from components.merging.recipe.moe import read_moe_settings
-from components.nodes.site import NodeSettings, Site
+from components.nodes.node_context import NodeContext, NodeSettings
 from components.run_record import StageRef
 from components.stage_settings import ModelRef, key_values
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training.kinds.model_kind import ModelKind
 
 MODEL = "model"
@@ -90,16 +90,16 @@ class Upcycle(ModelKind[UpcycleSettings]):
 
     @override
     def make(
-        self, settings: UpcycleSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: UpcycleSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Load the dense models, upcycle them, and save the result."""
         import torch  # noqa: PLC0415 - heavy
 
         from components.experts.upcycling import load_dense_models, save_upcycled, upcycle  # noqa: PLC0415 - imports torch
 
-        dense, tokenizer, lineage = load_dense_models(settings.models, site.store)
-        site.verify()
-        torch.manual_seed(site.seed)
+        dense, tokenizer, lineage = load_dense_models(settings.models, context.store)
+        context.verify()
+        torch.manual_seed(context.seed)
         model = upcycle(
             dense,
             settings.router,
@@ -113,4 +113,4 @@ class Upcycle(ModelKind[UpcycleSettings]):
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         with disk_full_as_store_error("the upcycled model", folder):
             save_upcycled(model, tokenizer, folder / MODEL, lineage)
-        return Product([f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())], items=1)
+        return StageFiles([f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())], items=1)

@@ -213,7 +213,7 @@ def _find_logits(output: Any, rows: int, n_experts: int, layer: str) -> Tensor:
 
 
 def is_experts_call(parameters: Sequence[str]) -> bool:
-    """Whether a module with these parameters of ``forward`` is called as experts are."""
+    """Return whether a module with these parameters of ``forward`` is called as experts are."""
     return len(parameters) == 3 and parameters[1] in INDEX_NAMES
 
 

@@ -13,7 +13,7 @@ Fields = dict[str, Any]
 
 
 def encode_jsonl(texts: Sequence[RecordingText]) -> bytes:
-    """A line per utterance of several recordings: its text with its stretches and their words."""
+    """Return a line per utterance of several recordings: its text with its stretches and their words."""
     return b"".join(
         _encode({"recording": text.name, **_part_fields(part)}) + b"\n"
         for text in texts

@@ -17,7 +17,7 @@ LOW_MARK = "[?]"
 
 
 def encode_text(text: RecordingText, *, bilingual: bool = False, low: float | None = None) -> bytes:
-    """The texts of one recording.
+    """Return the texts of one recording.
 
     Args:
         text: of speech: a paragraph per utterance, divided at long pauses. Else: a line per line of the

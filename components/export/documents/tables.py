@@ -30,13 +30,13 @@ Row = dict[str, str | int | float | None]
 
 
 def columns_of(texts: Sequence[RecordingText]) -> list[str]:
-    """The columns of several recordings, with the estimates that any of their texts has."""
+    """Return the columns of several recordings, with the estimates that any of their texts has."""
     there = {name for text in texts for part in text.parts for name in part.estimates}
     return [*COLUMNS, *(name for name in ESTIMATES if name in there)]
 
 
 def rows_of(texts: Sequence[RecordingText]) -> Iterator[Row]:
-    """The rows of several recordings, with all of their columns."""
+    """Yield the rows of several recordings, with all of their columns."""
     columns = columns_of(texts)
     for text in texts:
         for part in text.parts:
@@ -86,7 +86,7 @@ def _cell(value: str | float | None) -> str:
 
 
 def encode_parquet(texts: Sequence[RecordingText]) -> bytes:
-    """The same table with types.
+    """Return the same table with types.
 
     Raises:
         ConfigError: pyarrow is not installed.

@@ -16,7 +16,7 @@ _TIME_WIDTH, _SPEAKER_WIDTH, _TEXT_WIDTH = 2.0, 2.5, 10.0
 
 
 def encode_document(text: RecordingText, *, bilingual: bool = False, low: float | None = None) -> bytes:
-    """The texts of one recording as a table: time, speaker, source and text, as far as there are any.
+    """Yield the texts of one recording as a table: time, speaker, source and text, as far as there are any.
 
     A row is a stretch of speech, else a line; what was quarantined has an empty text, to be filled in.
 
@@ -86,7 +86,7 @@ def _runs_of_words(words: Sequence[TimedWord], low: float | None) -> Runs:
 
 
 def _runs_of_text(part: TextPart, low: float | None) -> Runs:
-    """A text without times: by the probabilities of its words where it has them, else by its own."""
+    """Return a text without times: by the probabilities of its words where it has them, else by its own."""
     words = part.text.split()
     confidences: Sequence[float | None] = part.word_confidences
     if len(confidences) != len(words):

@@ -34,7 +34,7 @@ class Column(NamedTuple):
 def build_table(
     title: str, columns: Sequence[Column], rows: Iterable[Sequence[Runs]], *, wide: bool = False
 ) -> bytes:
-    """A document of one table, whose heading every page repeats.
+    """Return a document of one table, whose heading every page repeats.
 
     Args:
         title: above the table, and in the document's properties.
@@ -109,7 +109,7 @@ def _fill(cell: _Cell, runs: Runs, language: str | None) -> None:
 
 
 def _is_right_to_left(text: str) -> bool:
-    """Whether the first letter that has a direction is of Arabic, Hebrew or another such script."""
+    """Return whether the first letter that has a direction is of Arabic, Hebrew or another such script."""
     directions = map(unicodedata.bidirectional, text)
     return next((direction != "L" for direction in directions if direction in ("L", "R", "AL")), False)
 
@@ -119,7 +119,7 @@ def _as_xml(text: str) -> str:
 
 
 def _pack(document: Document) -> bytes:
-    """The file without the time at which it was written, so that the same texts are the same file."""
+    """Return the file without the time at which it was written, so that the same texts are the same file."""
     written, packed = io.BytesIO(), io.BytesIO()
     document.save(written)
     with zipfile.ZipFile(written) as source, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:

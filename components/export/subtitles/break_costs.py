@@ -21,7 +21,7 @@ _CLAUSE = re.compile(r"""[,;:–—、，；：…]["'”’»)\]」』]*$""")
 
 
 def break_costs(words: Sequence[TimedWord], language: str) -> list[float]:
-    """The cost of a break after each word; the last one costs nothing."""
+    """Return the cost of a break after each word; the last one costs nothing."""
     ends = _sentence_ends(words, language)
     costs = [
         SENTENCE_END if number in ends else _cost_between(word, after, language)

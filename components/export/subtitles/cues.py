@@ -70,7 +70,7 @@ def build_cues(
 def build_cues_of_blocks(
     blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
 ) -> list[Cue]:
-    """The same of a text in blocks, none of whose subtitles has words of two blocks."""
+    """Return the same of a text in blocks, none of whose subtitles has words of two blocks."""
     groups = [
         group
         for words, second in blocks
@@ -96,7 +96,7 @@ def _divide_block(
     second: Sequence[TimedWord],
     second_language: str,
 ) -> list[tuple[Text, Text]]:
-    """The words of each subtitle of a block, and those below them, with the costs of breaks."""
+    """Return the words of each subtitle of a block, and those below them, with the costs of breaks."""
     if not words:
         words, second, language = second, [], second_language
     text = Text(words, break_costs(words, language))
@@ -112,7 +112,7 @@ def _divide_block(
 
 
 def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
-    """The words, none of which begins before the one before it or ends before it begins."""
+    """Return the words, none of which begins before the one before it or ends before it begins."""
     ordered: list[TimedWord] = []
     clock = 0.0
     for word in words:

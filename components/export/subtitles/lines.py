@@ -15,7 +15,7 @@ _SPEAKER = re.compile(r"[-–—](?!\d)")
 
 
 def count_lines(words: Sequence[TimedWord], max_width: int) -> int:
-    """The least number of lines that hold words; one that is wider than a line has a line of its own.
+    """Return the least number of lines that hold words; one that is wider than a line has a line of its own.
 
     A dash after the end of a sentence is another speaker's, who begins a line.
     """
@@ -54,7 +54,7 @@ def _changes_speaker(before: str, after: str) -> bool:
 def _break_speech(
     words: Sequence[TimedWord], costs: Sequence[float], max_width: int
 ) -> tuple[tuple[TimedWord, ...], ...]:
-    """The lines of one speaker."""
+    """Return the lines of one speaker."""
     n_lines = count_lines(words, max_width)
     if n_lines <= 1:
         return (tuple(words),) if words else ()

@@ -45,7 +45,7 @@ class RuleCheck(Record):
         return {fault: count for fault, count in counts.items() if count}
 
     def describe(self) -> str:
-        """The check in one line."""
+        """Return the check in one line."""
         if not self.cues:
             return "no subtitles"
         speed = f"read at {self.median_reading_speed:.0f} columns a second (the fastest at "

@@ -24,7 +24,7 @@ _JOINER = "\u2060"
 
 
 def encode_subtitles(cues: Sequence[Cue], form: SubtitleFormat, *, low: float | None = None) -> str:
-    """The content of a subtitle file.
+    """Return the content of a subtitle file.
 
     Args:
         cues: in order.

@@ -59,17 +59,17 @@ def width_of(words: Sequence[TimedWord]) -> int:
 
 
 def join_words(words: Sequence[TimedWord]) -> str:
-    """The text of words on one line."""
+    """Return the text of words on one line."""
     return "".join((" " if word.spaced else "") + word.text for word in words).strip()
 
 
 def clean_text(text: str) -> str:
-    """A text on one line, without control characters and without marks that reorder what one reads."""
+    """Return a text on one line, without control characters and without marks that reorder what one reads."""
     return " ".join(_HIDDEN.sub(" ", text).split())
 
 
 def words_of_segment(segment: Segment, offset: float, confidence: float | None) -> list[TimedWord]:
-    """The words of a segment, ``offset`` seconds into the recording.
+    """Return the words of a segment, ``offset`` seconds into the recording.
 
     The segment's own words count where they are its text; those of a text that was changed since do not.
 
@@ -96,7 +96,7 @@ def words_of_segment(segment: Segment, offset: float, confidence: float | None) 
 
 
 def spread_text(text: str, spans: Sequence[Span], confidence: float | None = None) -> list[TimedWord]:
-    """The words of a text over stretches of time, each as long as its share of the columns.
+    """Return the words of a text over stretches of time, each as long as its share of the columns.
 
     Args:
         text: any text; white space is made one space.
@@ -124,7 +124,7 @@ class _Clock:
         self._total = sum(end - start for start, end in self._spans)
 
     def at(self, share: float, *, ends: bool = False) -> float:
-        """The time; at a border of two stretches the end of the first for what ``ends`` there."""
+        """Return the time; at a border of two stretches the end of the first for what ``ends`` there."""
         left = share * self._total
         for start, end in self._spans:
             seconds = end - start
@@ -135,7 +135,7 @@ class _Clock:
 
 
 def _divide(text: str) -> Iterable[tuple[str, bool]]:
-    """The pieces of a text between which a line may break, and whether a space stands before each."""
+    """Yield the pieces of a text between which a line may break, and whether a space stands before each."""
     for chunk in text.split():
         start = 0
         for position in range(1, len(chunk)):
@@ -147,7 +147,7 @@ def _divide(text: str) -> Iterable[tuple[str, bool]]:
 
 
 def _may_break(before: str, after: str) -> bool:
-    """Whether a line may break between two letters that no space divides."""
+    """Return whether a line may break between two letters that no space divides."""
     last, first = before[-1], after[0]
     if _closes(first) or unicodedata.category(last) in ("Ps", "Pi"):
         return False
@@ -163,7 +163,7 @@ def _closes(letter: str) -> bool:
 
 
 def _is_ideographic(letter: str) -> bool:
-    """Whether it is a wide letter of a script without spaces; Korean has spaces."""
+    """Return whether it is a wide letter of a script without spaces; Korean has spaces."""
     hangul = "\uac00" <= letter <= "\ud7a3"
     return (
         unicodedata.east_asian_width(letter) in "WF" and unicodedata.category(letter) == "Lo" and not hangul

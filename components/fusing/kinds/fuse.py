@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from components.fusing.config import VERSION, FuseConfig
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import NBest, Outcome
 from components.refining.kinds.rounds import LIBRARIES, Gated, texts_of
 from components.run_record import StageRef
@@ -47,37 +47,39 @@ class Fuse(Gated[FuseConfig]):
         return replace(super().facts(settings), candidates=partial(_candidates, settings))
 
     @override
-    def count_texts(self, site: Site) -> int | None:
-        return len(site.of)
+    def count_texts(self, context: NodeContext) -> int | None:
+        return len(context.of)
 
     @override
-    def check(self, settings: FuseConfig, site: Site) -> None:
+    def check(self, settings: FuseConfig, context: NodeContext) -> None:
         """Check the gate, the device and the models' names."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, site.store, transcripts=site.transcripts, texts=len(site.of))
+        checks.check(settings, context.store, transcripts=context.transcripts, texts=len(context.of))
 
     @override
-    def validate_models(self, settings: FuseConfig, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: FuseConfig, context: NodeContext, pairs: LanguagePairs) -> None:
         """Check that its models can write and judge these texts."""
         from components.fusing import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_models(settings, site.store, pairs, transcripts=site.transcripts)
+        checks.validate_models(settings, context.store, pairs, transcripts=context.transcripts)
 
     @override
-    def build(self, settings: FuseConfig, site: Site) -> Component:
+    def build(self, settings: FuseConfig, context: NodeContext) -> Component:
         """Return the fuser, its models loaded."""
         from components.fusing.fuser import Fuser, Lists  # noqa: PLC0415 - imports torch
 
-        fuser = Fuser(settings, site.store, transcripts=site.transcripts)
+        fuser = Fuser(settings, context.store, transcripts=context.transcripts)
 
         def fuse(items: Sequence[Item]) -> list[Outcome]:
-            return list(fuser.fuse([Lists(item.utterance, *_split(item, site.of)) for item in items]))
+            return list(fuser.fuse([Lists(item.utterance, *_split(item, context.of)) for item in items]))
 
         return fuse
 
     @override
-    def notes(self, settings: FuseConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: FuseConfig, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say how many new texts were accepted."""
         fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]
         return [

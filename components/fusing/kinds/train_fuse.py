@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.fusing.config import FuseTrainingConfig
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
 from components.stacking.kinds.train_stack import SecondSystemTraining
 from components.storage.stages.reader import read_nbests_by_id, read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training import config as training
 
 VERSION = "2"
@@ -31,23 +31,23 @@ class TrainFuse(SecondSystemTraining[FuseTrainingConfig]):
     version = f"{VERSION}/{training.VERSION}"
 
     @override
-    def check_inputs(self, settings: FuseTrainingConfig, site: Site) -> None:
+    def check_inputs(self, settings: FuseTrainingConfig, context: NodeContext) -> None:
         """Check that the inputs are two data sets, and as many texts over the one as over the other."""
-        texts = site.sorts[2:]
-        if site.sorts[:2] != ("data", "data") or set(texts) != {"text"} or len(texts) % 2:
+        texts = context.types[2:]
+        if context.types[:2] != ("data", "data") or set(texts) != {"text"} or len(texts) % 2:
             raise ConfigError(
                 f"{self.name}: expected of: [data, development data, lists of the first, as many lists of "
-                f"the second], found {', '.join(site.called or site.of)}"
+                f"the second], found {', '.join(context.display_names or context.of)}"
             )
 
     @override
     def make(
-        self, settings: FuseTrainingConfig, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: FuseTrainingConfig, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Write the model, its metrics and their curve."""
         from components.fusing.training import FusedSet, train_fuser  # noqa: PLC0415 - imports torch
 
-        count = (len(site.of) - 2) // 2
+        count = (len(context.of) - 2) // 2
         sets = [
             FusedSet(
                 read_utterances(read[f"of{number}"]),
@@ -55,7 +55,7 @@ class TrainFuse(SecondSystemTraining[FuseTrainingConfig]):
             )
             for number in range(2)
         ]
-        transcripts = not site.translated
+        transcripts = not context.translated
         return train_fuser(
-            folder, settings, (sets[0], sets[1]), site.store, site.progress, transcripts=transcripts
+            folder, settings, (sets[0], sets[1]), context.store, context.progress, transcripts=transcripts
         )

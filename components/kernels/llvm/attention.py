@@ -76,7 +76,7 @@ def build_attention(width: int) -> ir.Function:
 def _tile_parameters(
     b: ir.IRBuilder, parameters: Parameters, number: Any, row: Any, width: int
 ) -> Parameters:
-    """The parameters of a tile: queries from ``row`` on, of the ``number``-th head of all."""
+    """Return the parameters of a tile: queries from ``row`` on, of the ``number``-th head of all."""
     n, head = b.sdiv(number, parameters["heads"]), b.srem(number, parameters["heads"])
     wide, out_row = b.mul(head, i64(width)), b.mul(parameters["heads"], i64(width))
     head_offset = b.add(b.mul(n, parameters["kv_n"]), b.mul(head, parameters["kv_head"]))
@@ -108,7 +108,7 @@ def _row_length(b: ir.IRBuilder, n_keys: Any) -> Any:
 
 
 def _build_tile(module: ir.Module, rows: int, width: int) -> ir.Function:
-    """The function with the parameters :data:`_TILE` for ``rows`` queries of one head."""
+    """Return the function with the parameters :data:`_TILE` for ``rows`` queries of one head."""
     types = [_FLOAT if name in _POINTERS else I64 for name in _TILE]
     function = ir.Function(module, ir.FunctionType(VOID, types), f"tile{rows}")
     function.linkage = "internal"
@@ -147,7 +147,7 @@ def _prefetch(b: ir.IRBuilder, pointer: Any, width: int) -> None:
 
 
 def _sum(b: ir.IRBuilder, vector: Any) -> Any:
-    """The sum of the lanes."""
+    """Return the sum of the lanes."""
     name, flags = "llvm.vector.reduce.fadd.v16f32", ("reassoc",)
     return intrinsic(b, name, F32, ir.Constant(F32, -0.0), vector, flags=flags)
 

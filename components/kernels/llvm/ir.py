@@ -31,17 +31,17 @@ BFLOATS = ir.VectorType(_BFloat(), 2 * LANES)
 
 
 def i64(value: int) -> Any:
-    """A 64-bit constant."""
+    """Return a 64-bit constant."""
     return ir.Constant(I64, value)
 
 
 def floats(value: float) -> Any:
-    """A vector with the same constant in every lane."""
+    """Return a vector with the same constant in every lane."""
     return ir.Constant(FLOATS, [ir.Constant(F32, value)] * LANES)
 
 
 def ints(values: Sequence[int] | int) -> Any:
-    """A vector of constants: one per lane, or the same in all."""
+    """Return a vector of constants: one per lane, or the same in all."""
     return ir.Constant(INTS, [values] * LANES if isinstance(values, int) else list(values))
 
 
@@ -57,7 +57,7 @@ def intrinsic(
 
 
 def at(builder: ir.IRBuilder, pointer: Any, index: Any) -> Any:
-    """The address ``pointer + index``, counted in elements."""
+    """Return the address ``pointer + index``, counted in elements."""
     return builder.gep(pointer, [index])
 
 
@@ -69,14 +69,14 @@ def load(builder: ir.IRBuilder, pointer: Any, kind: Any, align: int = 4) -> Any:
 
 
 def broadcast(builder: ir.IRBuilder, value: Any) -> Any:
-    """A vector with the number ``value`` in all lanes."""
+    """Return a vector with the number ``value`` in all lanes."""
     kind = ir.VectorType(value.type, LANES)
     none = ir.Constant(kind, ir.Undefined)
     return builder.shuffle_vector(builder.insert_element(none, value, ir.Constant(I32, 0)), none, ints(0))
 
 
 def lanes_below(builder: ir.IRBuilder, count: Any) -> Any:
-    """A mask of the lanes whose index is below ``count`` (I64, may be negative or large)."""
+    """Return a mask of the lanes whose index is below ``count`` (I64, may be negative or large)."""
     return builder.icmp_signed("<", ints(range(LANES)), broadcast(builder, builder.trunc(count, I32)))
 
 
@@ -122,7 +122,7 @@ def loop(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterato
 
 
 def minimum(builder: ir.IRBuilder, a: Any, b: Any) -> Any:
-    """The smaller of two integers."""
+    """Return the smaller of two integers."""
     return builder.select(builder.icmp_signed("<", a, b), a, b)
 
 

@@ -43,11 +43,11 @@ class FloatFormat:
         store_masked(b, x, at(b, b.inttoptr(address, F32.as_pointer()), position), mask)
 
     def round(self, b: ir.IRBuilder, x: Any) -> Any:
-        """The nearest numbers of the type, ties to even."""
+        """Return the nearest numbers of the type, ties to even."""
         return x
 
     def pattern(self, b: ir.IRBuilder, x: Any) -> Any:
-        """The bits of rounded numbers in their type, without the sign, as integers."""
+        """Return the bits of rounded numbers in their type, without the sign, as integers."""
         return b.and_(b.bitcast(x, INTS), ints(_MAGNITUDE))
 
 

@@ -25,13 +25,13 @@ _EXACT, _FLUSHING = 0x1F80, 0x9FC0
 
 
 def supports_native(*needed: str) -> bool:
-    """Whether our own kernels are allowed and run: on AVX-512 and ``needed``, with torch on OpenMP."""
+    """Return whether our own kernels are allowed and run: on AVX-512 and ``needed``, with torch on OpenMP."""
     is_able = {"avx512f", "avx512bw", *needed} <= features() and openmp() is not None
     return is_able and (os.environ.get(VARIABLE) or USUAL) == "own"
 
 
 def threads_for(multiplications: int) -> int:
-    """The number of threads for so much work: one where it is small, else as many as torch uses."""
+    """Return the number of threads for so much work: one where it is small, else as many as torch uses."""
     return torch.get_num_threads() if multiplications > _SINGLE_THREAD_WORK else 1
 
 
@@ -42,9 +42,9 @@ class Code:
     whatever the calling thread's own setting is.
 
     Args:
-        function: Is called by :attr:`run`.
-        helpers: Further functions of its module whose :meth:`address` is needed.
-        keeps_subnormals: Whether subnormal numbers are computed with instead.
+        function: is called by :attr:`run`.
+        helpers: further functions of its module whose :meth:`address` is needed.
+        keeps_subnormals: whether subnormal numbers are computed with instead.
     """
 
     def __init__(self, function: ir.Function, *helpers: ir.Function, keeps_subnormals: bool = False) -> None:
@@ -67,7 +67,7 @@ class Code:
         self.run: Callable[..., None] = kind(self.address(function.name))
 
     def address(self, name: str) -> int:
-        """The address of one of the functions that this was made from."""
+        """Return the address of one of the functions that this was made from."""
         return int(self._engine.get_function_address(f"enter_{name}"))
 
 

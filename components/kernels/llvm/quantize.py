@@ -32,7 +32,7 @@ _SMALLEST = 1e-12
 
 
 def build_quantizer() -> ir.Function:
-    """The function ``quantize(x, n_rows, size, out, stride, scales)`` with x = (out - 128) * scales.
+    """Return the function ``quantize(x, n_rows, size, out, stride, scales)`` with x = (out - 128) * scales.
 
     Every row of x (n_rows, size) is scaled so that its largest magnitude becomes 127, and rounded to the
     nearest integer, ties to even. The scale of a row that is not finite is NaN. ``stride`` is the distance of

@@ -52,15 +52,15 @@ class MergeShape(NamedTuple):
     """What is known of a merge when it is compiled.
 
     Attributes:
-        dtype: A key of :data:`~components.kernels.llvm.narrow_floats.FORMATS`.
-        models: Their number.
-        selection: What is kept of a delta: ``all``; ``largest``, from ``low`` on; ``band``, from ``low`` to
+        dtype: a key of :data:`~components.kernels.llvm.narrow_floats.FORMATS`.
+        models: their number.
+        selection: what is kept of a delta: ``all``; ``largest``, from ``low`` on; ``band``, from ``low`` to
             below ``high``; ``bits``, what a bit is set for.
-        scaled: Whether each delta is multiplied by ``scale`` first.
-        elects_sign: Whether only those that agree with the sign of the weighted sum are added.
-        normalized: Whether the sum is divided by ``divisor`` or, where signs are elected, by the weights
+        scaled: whether each delta is multiplied by ``scale`` first.
+        elects_sign: whether only those that agree with the sign of the weighted sum are added.
+        normalized: whether the sum is divided by ``divisor`` or, where signs are elected, by the weights
             that agree.
-        has_factor: Whether the sum is multiplied by ``factor``.
+        has_factor: whether the sum is multiplied by ``factor``.
     """
 
     dtype: str
@@ -221,7 +221,7 @@ def _delta(b: ir.IRBuilder, format_: FloatFormat, base: Any, model: Any, positio
 def _select(
     b: ir.IRBuilder, format_: FloatFormat, selection: str, delta: Any, own: Numbers, position: Any
 ) -> Any:
-    """The delta times 1 or 0: NaN stays, and 0 keeps the sign, as in torch."""
+    """Return the delta times 1 or 0: NaN stays, and 0 keeps the sign, as in torch."""
     if selection == "all":
         return delta
     if selection == "bits":
@@ -254,7 +254,7 @@ def _sum(b: ir.IRBuilder, values: list[Any]) -> Any:
 
 
 def _sum_agreeing(b: ir.IRBuilder, format_: FloatFormat, voters: list[Any], weights: list[Any] | None) -> Any:
-    """The sum of those whose sign is that of the sum of all; with weights divided by theirs."""
+    """Return the sum of those whose sign is that of the sum of all; with weights divided by theirs."""
     zero, one = floats(0.0), floats(1.0)
     sign = b.select(b.fcmp_ordered(">=", _sum(b, voters), zero), one, floats(-1.0))
     total, divisor = zero, zero
@@ -274,5 +274,5 @@ def _sum_agreeing(b: ir.IRBuilder, format_: FloatFormat, voters: list[Any], weig
 
 
 def _float(b: ir.IRBuilder, bits: Any) -> Any:
-    """A vector of the float32 whose bits come in a 64-bit number."""
+    """Return a vector of the float32 whose bits come in a 64-bit number."""
     return broadcast(b, b.bitcast(b.trunc(bits, I32), F32))

@@ -86,14 +86,14 @@ Parameters = dict[str, Any]
 
 
 def build_tile(module: ir.Module, rows: int, arithmetic: str, activation: str, gated: bool) -> ir.Function:
-    """The function with the parameters :data:`PARAMETERS` that computes ``rows`` rows of outputs.
+    """Return the function with the parameters :data:`PARAMETERS` that computes ``rows`` rows of outputs.
 
     Args:
-        module: Gets the function.
+        module: gets the function.
         rows: 1 to :data:`ROWS`.
-        arithmetic: A key of :data:`UNIT_KINDS`.
-        activation: A key of :data:`.activations.ACTIVATIONS`.
-        gated: The first half of a panel's columns is activated and multiplied with the second half.
+        arithmetic: a key of :data:`UNIT_KINDS`.
+        activation: a key of :data:`.activations.ACTIVATIONS`.
+        gated: the first half of a panel's columns is activated and multiplied with the second half.
 
     Returns:
         The function.
@@ -118,7 +118,7 @@ def build_tile(module: ir.Module, rows: int, arithmetic: str, activation: str, g
 
 
 def _partial_addresses(b: ir.IRBuilder, partial: Any, values: list[list[Any]]) -> list[tuple[Any, Any]]:
-    """The address of each sum of a tile in ``partial``, with the sum."""
+    """Return the address of each sum of a tile in ``partial``, with the sum."""
     return [
         (at(b, partial, i64((i * VECTORS + j) * LANES)), value)
         for i, row in enumerate(values)
@@ -169,7 +169,7 @@ def _prefetch_next(b: ir.IRBuilder, rows: int, parameters: Parameters) -> None:
 
 
 def _initial_sums(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Parameters) -> list[list[Any]]:
-    """The values that the sums start from."""
+    """Return the values that the sums start from."""
     if kind.sums == INTS:
         start = [load(b, at(b, parameters["start"], i64(j * LANES)), INTS) for j in range(VECTORS)]
     else:
@@ -191,7 +191,7 @@ def _initial_sums(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Parame
 
 
 def _accumulate(b: ir.IRBuilder, kind: UnitKind, rows: int, parameters: Parameters) -> list[list[Any]]:
-    """The loop over the units; returns the sums."""
+    """Return the loop over the units; returns the sums."""
     addresses = [at(b, parameters["rows"], b.mul(parameters["stride"], i64(i))) for i in range(rows)]
     initial = _initial_sums(b, kind, rows, parameters)
     before, body, after = b.block, *(b.function.append_basic_block(name) for name in ("units", "done"))

@@ -36,11 +36,11 @@ def merge_adapters(
     """Write the merged adapter of a recipe, or the model with it, into an empty folder.
 
     Args:
-        recipe: One with ``adapters``.
-        folder: Where to write.
-        seed: Of the methods that drop at random.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        references: Model references by name in the recipe, for nodes of a pipeline.
+        recipe: one with ``adapters``.
+        folder: where to write.
+        seed: of the methods that drop at random.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: model references by name in the recipe, for nodes of a pipeline.
 
     Returns:
         The adapters that were merged.
@@ -86,7 +86,7 @@ def open_adapters(recipe: Recipe, store: str | None, references: Mapping[str, st
 
 
 def _reference(recipe: Recipe, number: int, references: Mapping[str, str]) -> str:
-    """The reference of a model of the recipe, in the order of ``recipe.models``."""
+    """Return the reference of a model of the recipe, in the order of ``recipe.models``."""
     names = recipe.models
     return references.get(names[number]) or reference_of(names[number], recipe)
 
@@ -138,10 +138,10 @@ def write_merged(
     """Write the PEFT folder of the merged adapters; its scale is 1.
 
     Args:
-        adapters: In the order of the weights.
-        settings: How they are merged.
-        folder: Where to write.
-        seed: Of the methods that drop at random.
+        adapters: in the order of the weights.
+        settings: how they are merged.
+        folder: where to write.
+        seed: of the methods that drop at random.
     """
     rank = output_rank(adapters, settings)
     torch.manual_seed(seed)

@@ -26,11 +26,11 @@ class AdapterMethod(NamedTuple):
     """One way to combine adapters.
 
     Attributes:
-        function: Name of PEFT's function in ``peft.utils.merge_utils``; empty for ``cat``.
-        by_svd: Whether the products B A are combined, and factored again.
-        trims: Whether it takes a ``density``.
-        elects_sign: Whether it takes a ``majority_sign_method``.
-        aligned: Whether the products are combined in the basis that an SVD of all of them side by side gives
+        function: name of PEFT's function in ``peft.utils.merge_utils``; empty for ``cat``.
+        by_svd: whether the products B A are combined, and factored again.
+        trims: whether it takes a ``density``.
+        elects_sign: whether it takes a ``majority_sign_method``.
+        aligned: whether the products are combined in the basis that an SVD of all of them side by side gives
             (Stoica et al. 2025, KnOTS).
     """
 
@@ -60,12 +60,12 @@ class AdapterMergeSettings(NamedTuple):
     """Parameters of a merge of adapters.
 
     Attributes:
-        method: A key of :data:`ADAPTER_METHODS`.
-        weights: One per adapter.
-        density: Share of the values that are kept.
+        method: a key of :data:`ADAPTER_METHODS`.
+        weights: one per adapter.
+        density: share of the values that are kept.
         majority_sign_method: ``total`` or ``frequency``.
-        svd_rank: Rank of the result of an SVD; None for the largest of the adapters'.
-        svd_clamp: Quantile at which the factors are clamped; None for no clamping.
+        svd_rank: rank of the result of an SVD; None for the largest of the adapters'.
+        svd_clamp: quantile at which the factors are clamped; None for no clamping.
     """
 
     method: str

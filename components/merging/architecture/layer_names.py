@@ -19,7 +19,7 @@ class LayerName(NamedTuple):
 
 
 def layer_of(name: str) -> LayerName | None:
-    """The layer that a tensor belongs to; None for embeddings, final norms and the like."""
+    """Return the layer that a tensor belongs to; None for embeddings, final norms and the like."""
     match = _LAYER.fullmatch(name)
     return LayerName(match["stack"], int(match["index"]), match["rest"]) if match else None
 
@@ -35,10 +35,10 @@ def count_layers(names: Iterable[str]) -> dict[str, int]:
 
 
 def precedes_layers(name: str) -> bool:
-    """Whether a tensor outside of the layers, by its name, is used before them rather than after."""
+    """Return whether a tensor outside of the layers, by its name, is used before them rather than after."""
     return _BEFORE.search(name) is not None
 
 
 def in_module(name: str, module: str) -> bool:
-    """Whether a tensor is part of a module (``decoder`` of ``model.decoder.layers.0.fc1.weight``)."""
+    """Return whether a tensor is part of a module (``decoder`` of ``model.decoder.layers.0.fc1.weight``)."""
     return module in name.split(".")

@@ -25,8 +25,8 @@ class PermutableAxes(NamedTuple):
     """The axes of a model's weights.
 
     Attributes:
-        by_tensor: The groups along the axes of each tensor.
-        heads: Attention -> its number of heads; its groups are the name with ``query-key`` and
+        by_tensor: the groups along the axes of each tensor.
+        heads: attention -> its number of heads; its groups are the name with ``query-key`` and
             ``value-output`` behind it, and are permuted head by head.
     """
 
@@ -44,8 +44,8 @@ def find_permutable_axes(names: Iterable[str], config: Mapping[str, object]) -> 
     """Find what of a Marian, BART or Whisper model can be permuted.
 
     Args:
-        names: Its stored tensors.
-        config: Its ``config.json``.
+        names: its stored tensors.
+        config: its ``config.json``.
 
     Raises:
         MergeError: It is no such model, or a tensor is of no known kind.
@@ -72,7 +72,7 @@ def find_permutable_axes(names: Iterable[str], config: Mapping[str, object]) -> 
 
 
 def _residual_groups(names: list[str]) -> dict[str, str | None]:
-    """The group of each stack's residual stream; one for both where they share their embeddings."""
+    """Return the group of each stack's residual stream; one for both where they share their embeddings."""
     stored = [
         stack for stack in ("encoder", "decoder") if any(f"{stack}.embed_positions" in n for n in names)
     ]

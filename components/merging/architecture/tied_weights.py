@@ -30,7 +30,7 @@ UNTIED_BY_DEFAULT = frozenset({"llama", "mistral", "mixtral", "qwen2", "qwen3", 
 
 
 def ties_embeddings(config: Mapping[str, object]) -> bool:
-    """Whether a ``config.json`` ties the output layer to the embedding."""
+    """Return whether a ``config.json`` ties the output layer to the embedding."""
     stated = config.get("tie_word_embeddings")
     if isinstance(stated, bool):
         return stated
@@ -53,8 +53,8 @@ def find_collision(names: Iterable[str], stored: Collection[str]) -> str | None:
     """Find a tensor that another model ties to a second one and this model keeps apart.
 
     Args:
-        names: The tensors of this model.
-        stored: The names that the other model stores.
+        names: the tensors of this model.
+        stored: the names that the other model stores.
 
     Returns:
         The name of the first such tensor; None without one.
@@ -72,8 +72,8 @@ def find_stored_name(name: str, stored: Collection[str]) -> str | None:
     """Find the name under which a model stores a tensor: its own, or one that it may be tied to.
 
     Args:
-        name: The tensor.
-        stored: The names that the model stores.
+        name: the tensor.
+        stored: the names that the model stores.
 
     Returns:
         A name of ``stored``; None where it has neither.

@@ -23,9 +23,9 @@ def open_models(
     """Open every model of a recipe for the time of a ``with`` block.
 
     Args:
-        recipe: Names the models.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        references: Model references by name in the recipe, for names that mean something else there, as
+        recipe: names the models.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        references: model references by name in the recipe, for names that mean something else there, as
             nodes of a pipeline.
 
     Yields:

@@ -43,10 +43,10 @@ class TensorLocation(NamedTuple):
     """Where the bytes of a stored tensor are.
 
     Attributes:
-        file: The safetensors file.
-        offset: Its first byte, counted from the beginning of the file.
-        dtype: Its stored type.
-        shape: Its shape.
+        file: the safetensors file.
+        offset: its first byte, counted from the beginning of the file.
+        dtype: its stored type.
+        shape: its shape.
     """
 
     file: Path
@@ -64,13 +64,13 @@ class ModelFolder:
     """A model folder that is read slice by slice. A context manager: files stay open while it is in use.
 
     Attributes:
-        path: The folder.
-        reference: What to call the model in messages.
+        path: the folder.
+        reference: what to call the model in messages.
         config: ``config.json``; empty without one.
-        stored: Every stored tensor by name.
-        tensors: The same without those that the configuration ties to another: of tied weights only the
+        stored: every stored tensor by name.
+        tensors: the same without those that the configuration ties to another: of tied weights only the
             first name is here.
-        tied: The names that are left out -> the name that they are tied to.
+        tied: the names that are left out -> the name that they are tied to.
     """
 
     def __init__(self, path: Path, reference: str) -> None:
@@ -131,7 +131,7 @@ class LazyTensor:
 
 
 def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorLocation]]:
-    """Every tensor of a folder, in the order of its files.
+    """Yield every tensor of a folder, in the order of its files.
 
     Raises:
         ModelError: A file is damaged, or a name is stored twice.

@@ -29,7 +29,7 @@ _BY_STACK = {
 
 
 def donor_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> ModelFolder:
-    """The model whose configuration and other files the output takes: the base, else the first."""
+    """Return the model whose configuration and other files the output takes: the base, else the first."""
     return folders[recipe.base_model or recipe.models[0]]
 
 
@@ -39,13 +39,13 @@ def output_config(
     tasks: Sequence[TensorTask],
     origins: Mapping[str, Sequence[int]],
 ) -> dict[str, Any]:
-    """The output's ``config.json``: the donor's, with the output's type and layers.
+    """Return the output's ``config.json``: the donor's, with the output's type and layers.
 
     Args:
-        recipe: The recipe.
-        folders: Its models by name.
-        tasks: The tensors of the output.
-        origins: For each stack of layers, the number that each layer of the output has in its input; see
+        recipe: the recipe.
+        folders: its models by name.
+        tasks: the tensors of the output.
+        origins: for each stack of layers, the number that each layer of the output has in its input; see
             :func:`~components.merging.output_tensors.map_layer_origins`.
     """
     donor_folder = donor_of(recipe, folders)
@@ -85,12 +85,12 @@ def write_files(
     """Write ``config.json`` and the recipe, and copy the donor's other files.
 
     Args:
-        folder: The output.
-        recipe: The recipe.
-        folders: Its models by name.
-        config: What ``config.json`` shall hold.
-        tokenizer: Whether the donor's tokenizer is copied too.
-        tokens: The model whose token ids the output has; None where they are the donor's.
+        folder: the output.
+        recipe: the recipe.
+        folders: its models by name.
+        config: what ``config.json`` shall hold.
+        tokenizer: whether the donor's tokenizer is copied too.
+        tokens: the model whose token ids the output has; None where they are the donor's.
     """
     config = config if tokens is None else _with_tokens(config, tokens.config)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

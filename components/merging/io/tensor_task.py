@@ -47,10 +47,10 @@ class TensorInput(NamedTuple):
     """One model's tensor and the values of its parameters.
 
     Attributes:
-        tensor: To be read in pieces.
-        model_index: The model's place in :attr:`~components.merging.recipe.recipe.Recipe.models`.
-        parameters: Values by name of the parameters that each model has for itself.
-        statistic: What data say of the tensor in this model; None where nothing was measured.
+        tensor: to be read in pieces.
+        model_index: the model's place in :attr:`~components.merging.recipe.recipe.Recipe.models`.
+        parameters: values by name of the parameters that each model has for itself.
+        statistic: what data say of the tensor in this model; None where nothing was measured.
     """
 
     tensor: ReadableTensor
@@ -59,7 +59,7 @@ class TensorInput(NamedTuple):
     statistic: ReadableTensor | None = None
 
     def float_parameter(self, name: str) -> float:
-        """The value of a numeric parameter; 0 where it has none."""
+        """Return the value of a numeric parameter; 0 where it has none."""
         return float(self.parameters[name] or 0.0)
 
 
@@ -67,16 +67,16 @@ class TensorTask(NamedTuple):
     """How one tensor of the output is made.
 
     Attributes:
-        name: Its name in the output.
-        shape: Its shape, and that of every input.
-        inputs: In the recipe's order, without the base.
-        base: The base model's tensor, where there is one.
-        base_first: Whether the recipe names the base before the other inputs.
-        parameters: Values by name of the parameters that all models share.
-        dtype: The type in which inputs enter the arithmetic.
-        out_dtype: The type that is stored.
-        seed: Of the methods that draw random numbers.
-        device: Where it is computed.
+        name: its name in the output.
+        shape: its shape, and that of every input.
+        inputs: in the recipe's order, without the base.
+        base: the base model's tensor, where there is one.
+        base_first: whether the recipe names the base before the other inputs.
+        parameters: values by name of the parameters that all models share.
+        dtype: the type in which inputs enter the arithmetic.
+        out_dtype: the type that is stored.
+        seed: of the methods that draw random numbers.
+        device: where it is computed.
     """
 
     name: str
@@ -103,10 +103,10 @@ class TensorTask(NamedTuple):
         return (self.base, *self.inputs) if self.base_first else (*self.inputs, self.base)
 
     def spans(self, *, whole_rows: bool = False) -> Iterator[Span]:
-        """The pieces of the tensor, in order and without gaps.
+        """Yield the pieces of the tensor, in order and without gaps.
 
         Args:
-            whole_rows: Whether a row that is longer than a piece stays whole.
+            whole_rows: whether a row that is longer than a piece stays whole.
         """
         total, longest = self.numel, PIECE_ELEMENTS * _factor(self.device)
         row = total // self.shape[0] if len(self.shape) > 1 and self.shape[0] else total
@@ -129,9 +129,9 @@ class CachedPieces(Generic[P]):
     The pieces themselves are kept, not copies: only the last pass may overwrite them.
 
     Args:
-        read: Reads all pieces anew.
-        size: Bytes of all pieces together.
-        device: Where they are.
+        read: reads all pieces anew.
+        size: bytes of all pieces together.
+        device: where they are.
     """
 
     def __init__(self, read: Callable[[], Iterator[P]], size: int, device: torch.device = CPU) -> None:

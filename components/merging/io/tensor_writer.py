@@ -39,8 +39,8 @@ def plan_shards(specs: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> list[l
     """Distribute tensors over files, in the order in which they are written.
 
     Args:
-        specs: The tensors of a model.
-        limit: Bytes of weights per file at most; a single larger tensor gets a file of its own.
+        specs: the tensors of a model.
+        limit: bytes of weights per file at most; a single larger tensor gets a file of its own.
     """
     files: list[list[TensorSpec]] = [[]]
     filled = 0
@@ -57,9 +57,9 @@ class TensorWriter:
     """Writes a model's tensors into a folder, one after the other, from pieces.
 
     Args:
-        folder: Where the files go.
-        specs: Every tensor that will be written.
-        limit: Bytes of weights per file at most.
+        folder: where the files go.
+        specs: every tensor that will be written.
+        limit: bytes of weights per file at most.
     """
 
     def __init__(self, folder: Path, specs: Sequence[TensorSpec], limit: int = SHARD_BYTES) -> None:
@@ -75,7 +75,7 @@ class TensorWriter:
         """Write all tensors, and the index where there are several files.
 
         Args:
-            pieces: Each tensor's name and its elements in flat pieces, in :attr:`order`.
+            pieces: each tensor's name and its elements in flat pieces, in :attr:`order`.
 
         Raises:
             MergeError: Another tensor comes, or one has another number of elements than was planned.
@@ -106,7 +106,7 @@ class TensorWriter:
 
 
 def _encode_header(specs: Sequence[TensorSpec]) -> bytes:
-    """A safetensors header: its length, then JSON padded to 8 bytes; the data follow without gaps."""
+    """Return a safetensors header: its length, then JSON padded to 8 bytes; the data follow without gaps."""
     table: dict[str, object] = {"__metadata__": {"format": "pt"}}
     offset = 0
     for tensor in specs:

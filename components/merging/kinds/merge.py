@@ -17,9 +17,9 @@ from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
 from components.merging.recipe.model_names import reference_of
 from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.facts import Facts
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import TABLES, Product
+from components.storage.stages.whole_stage import TABLES, StageFiles
 from components.training.kinds.model_kind import ModelKind
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Merge(ModelKind[MergeConfig]):
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     @override
-    def digests(self, settings: MergeConfig, site: Site) -> dict[str, str]:
+    def digests(self, settings: MergeConfig, context: NodeContext) -> dict[str, str]:
         """Return the digests of the data that models are measured on, by the models' names."""
         from components import data  # noqa: PLC0415 - decodes audio
 
@@ -70,16 +70,18 @@ class Merge(ModelKind[MergeConfig]):
         }
 
     @override
-    def check(self, settings: MergeConfig, site: Site) -> None:
+    def check(self, settings: MergeConfig, context: NodeContext) -> None:
         """Check its method, its parameters and its models' names."""
         from components.merging import preflight  # noqa: PLC0415 - imports torch
         from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
         sets = DataSets.of_settings(settings)
-        preflight.check_recipe(recipe_of(settings.recipe), site.store, sets)
+        preflight.check_recipe(recipe_of(settings.recipe), context.store, sets)
 
     @override
-    def make(self, settings: MergeConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+    def make(
+        self, settings: MergeConfig, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Check the models and merge them.
 
         Raises:
@@ -90,32 +92,32 @@ class Merge(ModelKind[MergeConfig]):
         from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
         recipe = recipe_of(settings.recipe)
-        references = self._references(settings, site)
-        diagnosis = examine_recipe(recipe, site.store, references)
+        references = self._references(settings, context)
+        diagnosis = examine_recipe(recipe, context.store, references)
         diagnosis.require()
         sets = DataSets.of_settings(settings)
         options = MergeOptions(
-            seed=site.seed, store=site.store, references=references, data=sets, device=settings.device
+            seed=context.seed, store=context.store, references=references, data=sets, device=settings.device
         )
         _report_findings(diagnosis, folder)
-        site.progress(50.0)
+        context.progress(50.0)
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
         with disk_full_as_store_error("the merged model", folder):
             merge(recipe, folder / MODEL, options)
-        site.verify()
+        context.verify()
         files = sorted(path.name for path in (folder / MODEL).iterdir())
-        return Product([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
+        return StageFiles([TABLES, *(f"{MODEL}/{name}" for name in files)], items=diagnosis.tensors)
 
-    def _references(self, settings: MergeConfig, site: Site) -> dict[str, str]:
+    def _references(self, settings: MergeConfig, context: NodeContext) -> dict[str, str]:
         """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
         references = {}
         for name, reference in self.facts(settings).models.items():
             keys = {
-                part: f"store:{site.tables[role].key}"
+                part: f"store:{context.tables[role].key}"
                 for number, part in enumerate(parts_of(reference))
-                if (role := name if number == 0 else f"{name}+{number}") in site.tables
+                if (role := name if number == 0 else f"{name}+{number}") in context.tables
             }
             if keys:
                 references[name] = replace_parts(reference, keys)

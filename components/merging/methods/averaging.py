@@ -49,7 +49,7 @@ def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize:
 
 
 def passthrough(task: TensorTask) -> Iterator[Tensor]:
-    """The tensor of the only model, times ``scale`` where it is set."""
+    """Yield the tensor of the only model, times ``scale`` where it is set."""
     (source,) = task.all_inputs
     scale = source.parameters["scale"]
     for span in task.spans():
@@ -174,5 +174,5 @@ def read_wide(task: TensorTask, source: TensorInput, span: Span) -> Tensor:
 
 
 def arithmetic_dtype(task: TensorTask) -> torch.dtype:
-    """The type of sums: float32, or float64 for tensors of that type."""
+    """Return the type of sums: float32, or float64 for tensors of that type."""
     return torch.float64 if task.dtype == torch.float64 else torch.float32

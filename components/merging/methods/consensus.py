@@ -36,7 +36,7 @@ def sce(task: TensorTask) -> Iterator[Tensor]:
 
 
 def _selected(deltas: list[Tensor], selection: MagnitudeTopK | None) -> Tensor:
-    """The deltas (models, elements), 0 where the variance is not among the largest."""
+    """Return the deltas (models, elements), 0 where the variance is not among the largest."""
     stacked = torch.stack(deltas)
     return stacked if selection is None else stacked * selection.mask(_variance(stacked))
 
@@ -46,7 +46,7 @@ def _variance(stacked: Tensor) -> Tensor:
 
 
 def _select_by_variance(pieces: Pieces, share: float, dtype: torch.dtype) -> MagnitudeTopK:
-    """The share of the elements whose variance is not 0, those of the largest variance."""
+    """Return the share of the elements whose variance is not 0, those of the largest variance."""
     varied = sum(int(torch.count_nonzero(_variance(torch.stack(deltas)))) for _, deltas in pieces)
     rule = MagnitudeTopK(int(varied * share), dtype)
     for number in range(rule.passes):

@@ -22,23 +22,23 @@ class Method(NamedTuple):
     """One way to make a tensor out of several.
 
     Attributes:
-        paper: Who published it.
-        url: Where.
-        formula: What it computes; d_i = x_i - base, and w_i is the ``weight`` of a model.
-        merge: Computes a tensor in flat pieces.
-        parameters: By name.
+        paper: who published it.
+        url: where.
+        formula: what it computes; d_i = x_i - base, and w_i is the ``weight`` of a model.
+        merge: computes a tensor in flat pieces.
+        parameters: by name.
         base: ``required`` or ``optional``, without parameters of its own, or ``counted`` like other models.
-        min_models: How many models it takes at least, besides a base that is not counted.
-        max_models: How many it takes at most; None for any number.
-        family: For methods on task vectors.
-        trim: Over what the share ``density`` of the elements that are kept is counted.
-        sign: How a sign is elected per element.
-        denominator: What the sum is divided by.
-        statistics: What it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
+        min_models: how many models it takes at least, besides a base that is not counted.
+        max_models: how many it takes at most; None for any number.
+        family: for methods on task vectors.
+        trim: over what the share ``density`` of the elements that are kept is counted.
+        sign: how a sign is elected per element.
+        denominator: what the sum is divided by.
+        statistics: what it wants to know of each model from data: ``fisher``, ``layer_inputs``, or
             ``merged_layer_inputs``; empty for nothing.
-        on_card: Whether it can be computed on another device than the CPU.
-        check: Raises MergeError for values of a tensor's parameters that do not go together.
-        prepare: Makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
+        on_card: whether it can be computed on another device than the CPU.
+        check: raises MergeError for values of a tensor's parameters that do not go together.
+        prepare: makes what computes a tensor in the place of ``merge`` from all tensors of the output and the
             base's ``config.json``, for methods that look at whole models first.
     """
 

@@ -19,12 +19,12 @@ MIN_DIVISOR = 1e-8
 
 
 def plan_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], *, elects_sign: bool) -> Sum | None:
-    """How one pass over the weights merges a tensor; None where it cannot.
+    """Return how one pass over the weights merges a tensor; None where it cannot.
 
     Args:
-        task: The tensor; its base is needed.
-        sparsifiers: One for each input.
-        elects_sign: Whether only deltas that agree with an elected sign are added.
+        task: the tensor; its base is needed.
+        sparsifiers: one for each input.
+        elects_sign: whether only deltas that agree with an elected sign are added.
     """
     kinds = {sparsifier.kind for sparsifier in sparsifiers}
     is_other_election = elects_sign and task.parameters["semantics"] != "mergekit"
@@ -50,9 +50,9 @@ def merge_in_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], how: 
     """Merge the deltas of one tensor and add them to the base; see ``task_arithmetic``.
 
     Args:
-        task: The tensor; its base is needed.
-        sparsifiers: One for each input, new.
-        how: How sparsified deltas are added up.
+        task: the tensor; its base is needed.
+        sparsifiers: one for each input, new.
+        how: how sparsified deltas are added up.
 
     Yields:
         The merged tensor in flat pieces, of the arithmetic's type.

@@ -19,11 +19,11 @@ class OrderStatistics:
     """Finds the numbers that stand at given places in ascending order, signs included.
 
     Args:
-        ranks: The places, from 0.
-        dtype: Type of the pieces.
+        ranks: the places, from 0.
+        dtype: type of the pieces.
 
     Attributes:
-        passes: How many times all pieces have to be measured.
+        passes: how many times all pieces have to be measured.
     """
 
     def __init__(self, ranks: Sequence[int], dtype: torch.dtype) -> None:
@@ -51,7 +51,7 @@ class OrderStatistics:
             counts.add_(torch.bincount(digits, minlength=1 << 16))
 
     def values(self) -> Tensor:
-        """The numbers at the ranks, in their order."""
+        """Return the numbers at the ranks, in their order."""
         self._narrow(self.passes - 1)
         ordered = torch.tensor(self._prefixes, dtype=self._integer)
         negative = (ordered >> (8 * ordered.itemsize - 1)) & torch.iinfo(self._integer).max

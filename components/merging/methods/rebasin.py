@@ -32,8 +32,8 @@ def prepare_rebasin(tasks: Sequence[TensorTask], config: Mapping[str, object]) -
     """Match the only other model to the base; both are read into memory.
 
     Args:
-        tasks: Every tensor of the output.
-        config: The base's ``config.json``.
+        tasks: every tensor of the output.
+        config: the base's ``config.json``.
 
     Returns:
         What gives each tensor of the other model in the base's order of units.
@@ -74,9 +74,9 @@ def match_weights(
     """Find permutations of ``other``'s units that bring its weights near to ``base``'s.
 
     Args:
-        axes: The groups of units.
-        base: Weights by name, float32.
-        other: Weights of the same names and shapes.
+        axes: the groups of units.
+        base: weights by name, float32.
+        other: weights of the same names and shapes.
 
     Returns:
         A permutation of every group.
@@ -117,7 +117,7 @@ def _similarity(
 
 
 def _assign(similarity: Tensor) -> Tensor:
-    """The unit for each place, so that the sum of similarities is the largest."""
+    """Return the unit for each place, so that the sum of similarities is the largest."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - takes longer than a small merge
 
     return torch.from_numpy(linear_sum_assignment(similarity.numpy(), maximize=True)[1])

@@ -52,7 +52,7 @@ def multislerp(task: TensorTask) -> Iterator[Tensor]:
 
 
 def karcher(task: TensorTask) -> Iterator[Tensor]:
-    """The mean on the sphere of all models' directions, with the mean of their norms."""
+    """Yield the mean on the sphere of all models' directions, with the mean of their norms."""
     pieces = CachedPieces(
         lambda: ([read_wide(task, s, span) for s in task.all_inputs] for span in task.spans()), _size(task)
     )
@@ -163,7 +163,7 @@ def _wide_pieces(task: TensorTask, inputs: tuple[TensorInput, ...]) -> CachedPie
 
 
 def _add_up(task: TensorTask, pieces: Iterable[list[Tensor]], weights: Tensor) -> Iterator[Tensor]:
-    """The weighted sums of pieces, added to the base where there is one."""
+    """Yield the weighted sums of pieces, added to the base where there is one."""
     for piece, span in zip(pieces, task.spans(), strict=True):
         total = _weighted_sum(piece, weights)
         yield total if task.base is None else total.add_(read_wide(task, task.base, span))

@@ -57,7 +57,7 @@ def task_singular_vectors(task: TensorTask, deltas: list[Tensor]) -> Tensor:
 
 
 def isotropic(task: TensorTask, deltas: list[Tensor]) -> Tensor:
-    """The sum of the deltas with all singular values at their mean (Marczak et al. 2025, Iso-C)."""
+    """Return the sum of the deltas with all singular values at their mean (Marczak et al. 2025, Iso-C)."""
     return _flatten_spectrum(sum(deltas[1:], deltas[0]))
 
 
@@ -88,7 +88,7 @@ def _decompose(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _orthonormal(columns: Tensor) -> Tensor:
-    """The nearest matrix with orthonormal columns."""
+    """Return the nearest matrix with orthonormal columns."""
     u, _, vh = torch.linalg.svd(columns, full_matrices=False)
     nearest: Tensor = u @ vh
     return nearest

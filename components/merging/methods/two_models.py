@@ -44,7 +44,7 @@ def arcee_fusion(task: TensorTask) -> Iterator[Tensor]:
 
 
 def _important_changes(task: TensorTask) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The base, the change, and its importance, flat, in pieces of whole rows."""
+    """Yield the base, the change, and its importance, flat, in pieces of whole rows."""
     assert task.base is not None
     rows = (-1, task.shape[-1] if task.shape else 1)
     for span in task.spans(whole_rows=True):

@@ -27,8 +27,8 @@ def read_moe_settings(text: str, where: str) -> dict[str, Any]:
     first, which changes nothing else than the experts' order.
 
     Args:
-        text: The YAML.
-        where: What to call it in messages.
+        text: the YAML.
+        where: what to call it in messages.
 
     Returns:
         ``models``, ``num_experts``, ``top_k``, ``router``, ``prompts`` and, where it is set, ``dtype``.

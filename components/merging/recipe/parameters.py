@@ -20,13 +20,13 @@ class Parameter(NamedTuple):
     """A parameter of a merge method.
 
     Attributes:
-        kind: Its type.
-        default: Its value where the recipe has none.
-        description: What it does, in a few words.
-        per_model: Whether each model has a value of its own.
-        optional: Whether it may have no value at all; else it needs one where ``default`` is None.
-        minimum: The least number that it takes; None for any.
-        maximum: The greatest number that it takes; None for any.
+        kind: its type.
+        default: its value where the recipe has none.
+        description: what it does, in a few words.
+        per_model: whether each model has a value of its own.
+        optional: whether it may have no value at all; else it needs one where ``default`` is None.
+        minimum: the least number that it takes; None for any.
+        maximum: the greatest number that it takes; None for any.
     """
 
     kind: type[bool] | type[float] | type[str]
@@ -51,21 +51,21 @@ class Setting(NamedTuple):
     """What one mapping of a recipe says about one parameter.
 
     Attributes:
-        choices: Pairs of a filter (a part of a tensor's name; None or ``*`` for all) and values, of which the
+        choices: pairs of a filter (a part of a tensor's name; None or ``*`` for all) and values, of which the
             first that matches counts. One value is a scalar, several are a gradient over the layers.
-        where: File and line, for messages.
+        where: file and line, for messages.
     """
 
     choices: tuple[tuple[str | None, tuple[Scalar, ...]], ...]
     where: str
 
     def value_for(self, parameter: Parameter, tensor: str, depth: float) -> Scalar | None:
-        """The value for one tensor, or None where no filter matches its name.
+        """Return the value for one tensor, or None where no filter matches its name.
 
         Args:
-            parameter: The parameter, for its type.
-            tensor: The tensor's name.
-            depth: Where its layer stands in its stack: 0 is the first layer, 1 the last. Numbers are
+            parameter: the parameter, for its type.
+            tensor: the tensor's name.
+            depth: where its layer stands in its stack: 0 is the first layer, 1 the last. Numbers are
                 interpolated linearly at it; booleans and texts are steps.
 
         Raises:
@@ -122,11 +122,11 @@ def resolve_parameter(
     """Find a parameter's value for one tensor: that of the first scope that has one, else its default.
 
     Args:
-        name: The parameter's name.
-        parameter: Its type and default.
-        scopes: The settings that apply to the tensor, the most specific first.
-        tensor: The tensor's name, for filters.
-        depth: See :meth:`Setting.value_for`.
+        name: the parameter's name.
+        parameter: its type and default.
+        scopes: the settings that apply to the tensor, the most specific first.
+        tensor: the tensor's name, for filters.
+        depth: see :meth:`Setting.value_for`.
 
     Raises:
         MergeError: There is no value, and the parameter is not optional.

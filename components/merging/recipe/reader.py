@@ -58,7 +58,7 @@ def parse_recipe(text: str, where: str = "recipe") -> Recipe:
 
     Args:
         text: mergekit's YAML.
-        where: What to call it in messages, usually its path.
+        where: what to call it in messages, usually its path.
 
     Raises:
         ConfigError: It is no YAML; the message names the line.

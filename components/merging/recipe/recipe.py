@@ -15,9 +15,9 @@ class InputSlice(NamedTuple):
     """A model, or a range of its layers, that is merged.
 
     Attributes:
-        model: Its name in the recipe.
-        layers: First layer and the one beyond the last; None for a whole model.
-        parameters: The parameters that hold for this model only.
+        model: its name in the recipe.
+        layers: first layer and the one beyond the last; None for a whole model.
+        parameters: the parameters that hold for this model only.
     """
 
     model: str
@@ -29,10 +29,10 @@ class OutputSlice(NamedTuple):
     """A run of layers of the output and the inputs that are merged into it.
 
     Attributes:
-        inputs: In the recipe's order; all have the same number of layers.
-        base_model: The base of this slice; None for the recipe's.
-        parameters: The parameters of this slice.
-        where: File and line, for messages.
+        inputs: in the recipe's order; all have the same number of layers.
+        base_model: the base of this slice; None for the recipe's.
+        parameters: the parameters of this slice.
+        where: file and line, for messages.
     """
 
     inputs: tuple[InputSlice, ...]
@@ -52,9 +52,9 @@ class TokenEmbeddingSource(NamedTuple):
     """Where the embedding of one token of the output comes from.
 
     Attributes:
-        model: The model whose embedding it is; None for zeros.
-        token: The token, or its id, whose row of ``model`` is taken; None for the token itself.
-        force: Whether models that have the token take this row too.
+        model: the model whose embedding it is; None for zeros.
+        token: the token, or its id, whose row of ``model`` is taken; None for the token itself.
+        force: whether models that have the token take this row too.
     """
 
     model: str | None
@@ -67,8 +67,8 @@ class TokenizerConfig(NamedTuple):
 
     Attributes:
         source: ``union`` of all, ``base``, or the name of a model.
-        pad_to_multiple_of: The number of embedding rows is rounded up to a multiple of this.
-        tokens: Tokens whose embedding the recipe decides.
+        pad_to_multiple_of: the number of embedding rows is rounded up to a multiple of this.
+        tokens: tokens whose embedding the recipe decides.
     """
 
     source: str
@@ -80,20 +80,20 @@ class Recipe(NamedTuple):
     """A whole recipe.
 
     Attributes:
-        method: A key of :data:`components.merging.methods.table.METHODS`, not yet checked.
-        modules: By name; a recipe without ``modules`` has one, named "".
-        base_model: The model whose deltas, or whose files, are taken; None without.
-        dtype: Type of the arithmetic's inputs; None for the widest of the models'.
-        out_dtype: Type of the output; None for ``dtype``.
-        tokenizer: None where the tokenizer's files are copied as they are.
-        chat_template: Jinja, or ``auto`` (the most common of the models'); None to leave it as it is.
-        parameters: Those of the whole recipe.
-        text: The YAML, as it was read.
-        where: Its file, for messages.
-        warnings: One line per key that is ignored.
+        method: a key of :data:`components.merging.methods.table.METHODS`, not yet checked.
+        modules: by name; a recipe without ``modules`` has one, named "".
+        base_model: the model whose deltas, or whose files, are taken; None without.
+        dtype: type of the arithmetic's inputs; None for the widest of the models'.
+        out_dtype: type of the output; None for ``dtype``.
+        tokenizer: none where the tokenizer's files are copied as they are.
+        chat_template: jinja, or ``auto`` (the most common of the models'); None to leave it as it is.
+        parameters: those of the whole recipe.
+        text: the YAML, as it was read.
+        where: its file, for messages.
+        warnings: one line per key that is ignored.
         adapters: LoRA adapters that are merged with each other instead of models; ``modules`` is then empty.
-        name: What later stages call the result; None for a recipe of one stage, and for the last.
-        stages: Of a recipe of several stages (mergekit-multi): those before the last, in an order in which
+        name: what later stages call the result; None for a recipe of one stage, and for the last.
+        stages: of a recipe of several stages (mergekit-multi): those before the last, in an order in which
             each finds what it reads. Only the last has them.
     """
 

@@ -29,8 +29,8 @@ def join_stages(recipes: Sequence[Recipe], text: str) -> Recipe:
     """Put the stages of a recipe in order: the result is that of the stage which no other reads.
 
     Args:
-        recipes: The stages, in the order of the file.
-        text: The whole file.
+        recipes: the stages, in the order of the file.
+        text: the whole file.
 
     Raises:
         MergeError: A stage has no name and is not the last, two have the same, they read each other in a

@@ -14,9 +14,9 @@ class YamlNode:
     """A value of a YAML file and where it stands.
 
     Attributes:
-        value: As YAML gives it: a mapping, a list, a scalar or None.
-        path: The keys and list indices that lead to it.
-        warnings: Lines for the user; one list for the whole file.
+        value: as YAML gives it: a mapping, a list, a scalar or None.
+        path: the keys and list indices that lead to it.
+        warnings: lines for the user; one list for the whole file.
     """
 
     def __init__(
@@ -38,20 +38,20 @@ class YamlNode:
         return f"{self._file}{line}: {name}" if name else f"{self._file}{line}"
 
     def error(self, message: str) -> MergeError:
-        """An error about this value, to be raised."""
+        """Return an error about this value, to be raised."""
         return MergeError(f"{self.where}: {message}")
 
     def _child(self, name: str, value: Any) -> YamlNode:
         return YamlNode(value, (*self.path, name), self._lines, self._file, self.warnings)
 
     def mapping(self, known_keys: Sequence[str] | None = None) -> dict[str, YamlNode]:
-        """The values of a mapping by key, without those that are null.
+        """Return the values of a mapping by key, without those that are null.
 
         mergekit reads past unknown keys, and published recipes have some: they are warnings here, unless
         they look like a known key that is misspelt.
 
         Args:
-            known_keys: The keys that there are; None for any.
+            known_keys: the keys that there are; None for any.
 
         Raises:
             MergeError: The value is no mapping, or a key looks misspelt.
@@ -67,19 +67,19 @@ class YamlNode:
         return {name: node for name, node in children.items() if node.value is not None}
 
     def items(self) -> list[YamlNode]:
-        """The items of a list. Raises MergeError where it is empty or no list."""
+        """Return the items of a list. Raises MergeError where it is empty or no list."""
         if not isinstance(self.value, list) or not self.value:
             raise self.error(f"expected a list with items, found {_describe(self.value)}")
         return [self._child(str(number), value) for number, value in enumerate(self.value)]
 
     def scalar(self) -> bool | int | float | str:
-        """The value as a number, a boolean or text. Raises MergeError for anything else."""
+        """Return the value as a number, a boolean or text. Raises MergeError for anything else."""
         if not isinstance(self.value, bool | int | float | str):
             raise self.error(f"expected a number, true, false or text, found {_describe(self.value)}")
         return self.value
 
     def text(self) -> str:
-        """The value as text that is not empty; ``{model: {path: X}}``, mergekit's long form, is X.
+        """Return the value as text that is not empty; ``{model: {path: X}}``, mergekit's long form, is X.
 
         Raises:
             MergeError: It is something else.
@@ -92,13 +92,13 @@ class YamlNode:
         return value
 
     def integer(self) -> int:
-        """The value as a whole number. Raises MergeError for anything else, booleans too."""
+        """Return the value as a whole number. Raises MergeError for anything else, booleans too."""
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.error(f"expected a whole number, found {_describe(self.value)}")
         return self.value
 
     def choice(self, choices: Sequence[str]) -> str:
-        """The value as one of ``choices``. Raises MergeError for anything else."""
+        """Return the value as one of ``choices``. Raises MergeError for anything else."""
         value = self.text()
         if value not in choices:
             raise self.error(f"expected one of {', '.join(choices)}, found {value}")

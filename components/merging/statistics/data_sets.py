@@ -19,10 +19,10 @@ class DataSets(NamedTuple):
     """Which data the models of a merge are measured on.
 
     Attributes:
-        by_model: Data set of each model by its name in the recipe; ``*`` for those that are not named.
-        limit: Utterances of each that are read, the first ones.
-        source_language: See :func:`components.data.load`.
-        target_language: See there.
+        by_model: data set of each model by its name in the recipe; ``*`` for those that are not named.
+        limit: utterances of each that are read, the first ones.
+        source_language: see :func:`components.data.load`.
+        target_language: see there.
     """
 
     by_model: Mapping[str, str] = NO_SETS
@@ -32,11 +32,11 @@ class DataSets(NamedTuple):
 
     @classmethod
     def of_settings(cls, settings: MergeConfig) -> DataSets:
-        """The data sets that the settings of a merge name."""
+        """Return the data sets that the settings of a merge name."""
         return cls(settings.data, settings.data_limit, settings.source_language, settings.target_language)
 
     def of(self, model: str) -> str:
-        """The data set of a model.
+        """Return the data set of a model.
 
         Raises:
             ConfigError: It has none.
@@ -49,7 +49,7 @@ class DataSets(NamedTuple):
         return source
 
     def load(self, model: str) -> data.Dataset:
-        """The utterances of a model."""
+        """Return the utterances of a model."""
         return data.load(
             self.of(model),
             source_language=self.source_language,

@@ -19,9 +19,9 @@ def measure_fisher(model: Any, examples: Iterable[dict[str, Tensor]]) -> dict[st
     every model the same weight: the inverse of the norm of all its elements.
 
     Args:
-        model: A transformers model with a ``loss`` that is a mean over the tokens of ``labels`` (but for the
+        model: a transformers model with a ``loss`` that is a mean over the tokens of ``labels`` (but for the
             first one, which a decoder alone does not predict).
-        examples: Arguments of its ``forward``, one example each.
+        examples: arguments of its ``forward``, one example each.
 
     Returns:
         A float32 tensor of the weight's shape for each parameter that has a gradient.

@@ -78,8 +78,8 @@ def measure_merged_inputs(
     merged model with its own layer, then the layer is merged.
 
     Args:
-        models: Models of one architecture; they are left with merged weights.
-        examples: Those of each model.
+        models: models of one architecture; they are left with merged weights.
+        examples: those of each model.
         merge_layer: (weights of the models, their means of inputs) -> merged weights, by names.
 
     Returns:

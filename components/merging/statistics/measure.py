@@ -41,13 +41,13 @@ def add_statistics(
     Needs memory for one model and its statistics (for ``merged_layer_inputs``: for all models).
 
     Args:
-        recipe: The recipe.
-        tasks: The tensors of the output.
-        checkpoints: The models by their names in the recipe.
-        sets: Their data.
-        folder: Where the statistics are kept while the merge reads them.
-        stack: Closes their files.
-        on_progress: Called with a line of text before each model.
+        recipe: the recipe.
+        tasks: the tensors of the output.
+        checkpoints: the models by their names in the recipe.
+        sets: their data.
+        folder: where the statistics are kept while the merge reads them.
+        stack: closes their files.
+        on_progress: called with a line of text before each model.
     """
     method = METHODS[recipe.method]
     results: Iterable[Statistics]
@@ -71,7 +71,7 @@ def _measure_each(
     sets: DataSets,
     on_progress: Callable[[str], None],
 ) -> Iterator[Statistics]:
-    """What ``fisher`` and ``layer_inputs`` are of each model, one at a time."""
+    """Yield what ``fisher`` and ``layer_inputs`` are of each model, one at a time."""
     measure = measure_fisher if method.statistics == "fisher" else measure_inputs
     for name in recipe.models:
         on_progress(f"measuring {name}")
@@ -87,7 +87,7 @@ def _measure_together(
     sets: DataSets,
     on_progress: Callable[[str], None],
 ) -> list[dict[str, Tensor]]:
-    """The inputs of layers behind merged ones; see :func:`measure_merged_inputs`."""
+    """Return the inputs of layers behind merged ones; see :func:`measure_merged_inputs`."""
     on_progress(f"measuring {len(recipe.models)} models layer by layer")
     models, examples = [], []
     for name in recipe.models:
@@ -122,7 +122,7 @@ class _TensorInMemory:
 def _in_memory(
     task: TensorTask, tensors: Sequence[Tensor], statistics: Sequence[Tensor | None]
 ) -> TensorTask:
-    """The same task with inputs that are in memory, by the models' numbers."""
+    """Return the same task with inputs that are in memory, by the models' numbers."""
 
     def replaced(source: TensorInput) -> TensorInput:
         statistic = statistics[source.model_index]

@@ -29,11 +29,11 @@ class VocabularyAlignment(NamedTuple):
     """The output's vocabulary beside those of the models.
 
     Attributes:
-        folders: The models by name.
-        vocabularies: Token -> id of each model.
-        tokens: The token of each row of the output; None for a row without one.
-        base: The recipe's base model; None without.
-        config: What the recipe says of the tokenizer.
+        folders: the models by name.
+        vocabularies: token -> id of each model.
+        tokens: the token of each row of the output; None for a row without one.
+        base: the recipe's base model; None without.
+        config: what the recipe says of the tokenizer.
     """
 
     folders: Mapping[str, ModelFolder]
@@ -53,10 +53,10 @@ class VocabularyAlignment(NamedTuple):
         """Rearrange a tensor along its vocabulary axis to the output's token ids.
 
         Args:
-            model: The model that the tensor is of.
-            name: The tensor's name.
-            tensor: The tensor.
-            other: Gives the same tensor of another model by that model's name; None where it has none.
+            model: the model that the tensor is of.
+            name: the tensor's name.
+            tensor: the tensor.
+            other: gives the same tensor of another model by that model's name; None where it has none.
 
         Returns:
             A tensor that is rearranged while it is read; ``tensor`` itself where it has no such axis.
@@ -69,19 +69,19 @@ class VocabularyAlignment(NamedTuple):
         return AlignedTensor(tensors, sources, axis, self.rows)
 
     def vocabulary_axis(self, model: str, name: str, shape: tuple[int, ...]) -> int | None:
-        """The axis along which a tensor has one slice per token; None for tensors without one."""
+        """Return the axis along which a tensor has one slice per token; None for tensors without one."""
         size = vocabulary_size(self.folders[model])
         if not _VOCABULARY.search(name) or size not in shape:
             return None
         return shape.index(size)
 
     def source_rows(self, token: str | None, model: str, models: Sequence[str]) -> Rows:
-        """The rows whose mean becomes the row of ``token`` in ``model``'s rearranged embedding.
+        """Return the rows whose mean becomes the row of ``token`` in ``model``'s rearranged embedding.
 
         Args:
-            token: The token; None for a row without one.
-            model: The model that is rearranged.
-            models: The models that have this tensor.
+            token: the token; None for a row without one.
+            model: the model that is rearranged.
+            models: the models that have this tensor.
 
         Raises:
             MergeError: The recipe names a token that its model does not have.
@@ -112,7 +112,7 @@ class VocabularyAlignment(NamedTuple):
         return ((source.model, row),)
 
     def row_of(self, model: str, token: str) -> int | None:
-        """The row of a token in a model's embedding; None for a token without one."""
+        """Return the row of a token in a model's embedding; None for a token without one."""
         row = self.vocabularies.get(model, {}).get(token)
         return row if row is not None and row < vocabulary_size(self.folders[model]) else None
 
@@ -131,10 +131,10 @@ class AlignedTensor:
     """A tensor whose vocabulary axis is rearranged while it is read; rows that pad it are the mean of all.
 
     Args:
-        tensors: The tensor of each model, by the model's name.
-        sources: For each token of the output, the rows whose mean it gets.
-        axis: The vocabulary axis.
-        rows: Size of that axis in the output, padding included.
+        tensors: the tensor of each model, by the model's name.
+        sources: for each token of the output, the rows whose mean it gets.
+        axis: the vocabulary axis.
+        rows: size of that axis in the output, padding included.
     """
 
     def __init__(

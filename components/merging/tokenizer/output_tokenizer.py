@@ -74,7 +74,7 @@ def load_tokenizer(folder: ModelFolder) -> Any:
 
 
 def _build_union(base: str, tokenizers: Mapping[str, Any], folders: Mapping[str, ModelFolder]) -> Any:
-    """The base's tokenizer with the tokens of all others added, ordinary ones before special ones."""
+    """Return the base's tokenizer with the tokens of all others added, ordinary ones before special ones."""
     tokenizer = load_tokenizer(folders[base])
     base_tokens = set(tokenizer.get_vocab())
     plain: dict[str, None] = {}

@@ -32,8 +32,8 @@ class Transplant(NamedTuple):
     """How each row of the new vocabulary is made of the model's rows.
 
     Attributes:
-        rows: Rows of the model (new tokens, k).
-        factors: What they are multiplied by, of the same shape; 0 where a token has fewer.
+        rows: rows of the model (new tokens, k).
+        factors: what they are multiplied by, of the same shape; 0 where a token has fewer.
     """
 
     rows: Tensor
@@ -44,10 +44,10 @@ def transplant_tokenizer(recipe: Recipe, folders: Mapping[str, ModelFolder], out
     """Write the base of a recipe with the tokenizer of its only other model into an empty folder.
 
     Args:
-        recipe: Names the base and the other model, of any architecture.
-        folders: Both, opened.
-        out: Where to write.
-        count: Shared tokens that a new one is made of.
+        recipe: names the base and the other model, of any architecture.
+        folders: both, opened.
+        out: where to write.
+        count: shared tokens that a new one is made of.
 
     Raises:
         MergeError: There are not two models, or they share fewer tokens than ``count``.
@@ -73,13 +73,13 @@ def transplant_tokenizer(recipe: Recipe, folders: Mapping[str, ModelFolder], out
 
 
 def read_count(recipe: Recipe) -> int:
-    """How many shared tokens a new one is made of, as the recipe says."""
+    """Return how many shared tokens a new one is made of, as the recipe says."""
     parameter = METHODS[METHOD].parameters["k"]
     return int(float(resolve_parameter("k", parameter, [recipe.parameters], "the embedding", 0.0) or 0))
 
 
 def pair_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> tuple[ModelFolder, ModelFolder]:
-    """The model that keeps its weights, and the one whose tokenizer is taken."""
+    """Return the model that keeps its weights, and the one whose tokenizer is taken."""
     if recipe.base_model is None or len(recipe.models) != 2:
         raise MergeError(
             f"{recipe.where}: {METHOD}: expected base_model and one other model, whose tokenizer is taken, "
@@ -123,9 +123,9 @@ def orthogonal_matching_pursuit(targets: Tensor, atoms: Tensor, count: int) -> t
     """Approximate vectors by sums of a few others, chosen one after the other.
 
     Args:
-        targets: Vectors (n, d), float32.
-        atoms: Vectors to choose from (m, d).
-        count: How many are chosen for each.
+        targets: vectors (n, d), float32.
+        atoms: vectors to choose from (m, d).
+        count: how many are chosen for each.
 
     Returns:
         The numbers of the atoms that were chosen (n, count), each the most parallel to what was left, and
@@ -147,7 +147,7 @@ def orthogonal_matching_pursuit(targets: Tensor, atoms: Tensor, count: int) -> t
 
 
 def _embedding_of(folder: ModelFolder) -> Tensor:
-    """The input embedding (tokens, width), float32."""
+    """Return the input embedding (tokens, width), float32."""
     size = vocabulary_size(folder)
     for name, location in folder.tensors.items():
         if len(location.shape) == 2 and location.shape[0] == size and "head" not in name:
@@ -156,7 +156,7 @@ def _embedding_of(folder: ModelFolder) -> Tensor:
 
 
 def _move(tensor: Tensor, axis: int, plan: Transplant) -> Tensor:
-    """A tensor with the new vocabulary along ``axis``."""
+    """Return a tensor with the new vocabulary along ``axis``."""
     rows = tensor.movedim(axis, 0)
     moved = torch.stack(
         [torch.tensordot(plan.factors[i], rows[plan.rows[i]].float(), dims=1) for i in range(len(plan.rows))]

@@ -37,7 +37,7 @@ def count_with_compounds(
 
 
 def join_differing_spaces(first: Sequence[str], second: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Both texts, with each stretch that differs in its spaces alone as one word."""
+    """Return both texts, with each stretch that differs in its spaces alone as one word."""
     joined: tuple[list[str], list[str]] = [], []
     for _, start, end, other_start, other_end in SequenceMatcher(None, first, second).get_opcodes():
         words = first[start:end], second[other_start:other_end]
@@ -49,5 +49,5 @@ def join_differing_spaces(first: Sequence[str], second: Sequence[str]) -> tuple[
 
 
 def counter_signature() -> str:
-    """What counts, for signatures."""
+    """Return what counts, for signatures."""
     return f"kaldialign:{version('kaldialign')} merge-compounds"

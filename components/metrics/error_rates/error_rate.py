@@ -77,7 +77,7 @@ class ErrorRate(Metric):
         return np.asarray([(count.errors, count.length) for count in counts], np.float64).reshape(-1, 2)
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances whose reference says something after normalization."""
+        """Return the utterances whose reference says something after normalization."""
         references, _ = normalize_segments(segments, self.normalizer)
         return segments.subset([n for n, reference in enumerate(references) if reference])
 
@@ -126,7 +126,7 @@ def _normalize(normalizer: Normalizer, text: str) -> str:
 
 
 def normalizer_signature(segments: Segments, normalizer: str) -> str:
-    """The normalizers of the languages, as signatures name them."""
+    """Return the normalizers of the languages, as signatures name them."""
     languages = dict.fromkeys(sorted(segments.languages))
     return merge_signatures({code: normalizer_for(code, normalizer).signature for code in languages})
 

@@ -53,7 +53,7 @@ class SpeakerErrorRate(Metric):
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def select(self, segments: Segments) -> Segments:
-        """The recordings whose turns have speakers on both sides."""
+        """Return the recordings whose turns have speakers on both sides."""
         whole = segments.recordings
         if whole is None or find_spec("meeteval") is None:
             return segments.subset([])
@@ -68,7 +68,7 @@ class SpeakerErrorRate(Metric):
         return np.asarray(rows, np.float64).reshape(-1, 2)
 
     def signature(self, segments: Segments) -> str:
-        """The normalizers of the languages, the rules of times, and the version of meeteval."""
+        """Return the normalizers of the languages, the rules of times, and the version of meeteval."""
         normalizers = normalizer_signature(segments, self.normalizer)
         return f"{self.name}|corpus|norm:{normalizers}{self.protocol}|meeteval:{version('meeteval')}"
 

@@ -20,7 +20,7 @@ Turns = tuple[Turn, ...]
 
 
 def reference_turns(utterance: Utterance) -> Turns:
-    """The turns of a recording whose segments all have a transcript and a speaker; else none."""
+    """Return the turns of a recording whose segments all have a transcript and a speaker; else none."""
     segments = utterance.reference_segments
     if any(segment.transcript is None or segment.speaker is None for segment in segments):
         return ()
@@ -31,7 +31,7 @@ def reference_turns(utterance: Utterance) -> Turns:
 
 
 def output_turns(hypothesis: Hypothesis) -> Turns:
-    """The turns of an output whose segments all have a speaker; else none."""
+    """Return the turns of an output whose segments all have a speaker; else none."""
     segments = hypothesis.segments
     if any(segment.speaker is None for segment in segments):
         return ()

@@ -43,7 +43,7 @@ class Estimate(Record):
 
 
 def draw_counts(n: int, resamples: int = RESAMPLES) -> Iterable[Counts]:
-    """How often each utterance is in each resample, some resamples (m, n) at a time.
+    """Return how often each utterance is in each resample, some resamples (m, n) at a time.
 
     Nothing below ``MIN_UTTERANCES``.
     """
@@ -78,7 +78,7 @@ def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
 
 
 def _exact_type(rows: FloatArray) -> type[np.float32 | np.float64]:
-    """The shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
+    """Return the shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
     is_short = rows.size and np.abs(rows).max() * len(rows) < 1 << 24 and (rows == np.rint(rows)).all()
     return np.float32 if is_short else np.float64
 
@@ -90,7 +90,7 @@ def resample_together(tables: Sequence[FloatArray]) -> list[FloatArray]:
 
 
 def bootstrap_interval(scores: ArrayLike, value: float) -> Interval | None:
-    """The middle 95% of the scores of resamples, widened to hold it; None where nothing was drawn."""
+    """Return the middle 95% of the scores of resamples, widened to hold it; None where nothing was drawn."""
     numbers = np.asarray(scores, np.float64)
     if not numbers.size:
         return None

@@ -53,7 +53,7 @@ class CorpusStatistics:
         return self.metric.score(resample_sums(self.rows))
 
     def to_score(self) -> Score:
-        """The score of all utterances with its bootstrap interval."""
+        """Return the score of all utterances with its bootstrap interval."""
         value = self.score()
         return Score(
             name=self.metric.name,
@@ -90,7 +90,7 @@ def draw_together(tables: Iterable[CorpusStatistics]) -> None:
 
 
 def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:
-    """The statistics of ``segments`` under ``metric``; None where it has nothing to score.
+    """Return the statistics of ``segments`` under ``metric``; None where it has nothing to score.
 
     Args:
         metric: a row of :data:`~components.metrics.table.METRICS`, or one with other settings.

@@ -55,7 +55,7 @@ def shapley_values(members: Sequence[str], value: CoalitionValue) -> dict[str, f
 
 
 def all_coalitions(members: Sequence[str]) -> list[Coalition]:
-    """All sets of members, the empty one first and everyone last."""
+    """Return all sets of members, the empty one first and everyone last."""
     if not 1 <= len(members) <= MAX_MEMBERS or len(set(members)) != len(members):
         raise ConfigError(
             f"members: expected 1 to {MAX_MEMBERS} different names, found {', '.join(members) or 'none'}"
@@ -122,7 +122,7 @@ def mixture_likelihood_game(
     vocabulary: int,
     weights: Mapping[str, float] | None = None,
 ) -> CoalitionGame:
-    """The game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
+    """Return the game of mean log-likelihood per token (nats) of linear mixtures of ``log_probs``' members.
 
     ``log_probs`` holds, per member and utterance, the log-probability of each reference token. A coalition
     mixes its members by ``weights`` (default: equal), renormalized over it. Nobody is the uniform

@@ -90,7 +90,7 @@ def translation_tests(
     names: Sequence[str] = ("bleu", "chrf"),
     test: TestChoice = "auto",
 ) -> list[Difference]:
-    """Every system (name -> utterance id -> text) against ``baseline`` in each metric of ``names``.
+    """Return every system (name -> utterance id -> text) against ``baseline`` in each metric of ``names``.
 
     Raises:
         DataError: two systems did not translate the same utterances, or no such baseline.
@@ -159,7 +159,7 @@ def correct_family(differences: Sequence[Difference]) -> list[Difference]:
 
 
 def mark_exploratory(difference: Difference) -> Difference:
-    """A comparison that nobody stated before: its interval stands, its p decides nothing."""
+    """Return a comparison that nobody stated before: its interval stands, its p decides nothing."""
     verdict = "too few" if difference.p is None else "exploratory"
     return difference.model_copy(update={"p_holm": None, "family": 0, "verdict": verdict})
 
@@ -178,7 +178,7 @@ def _with_corrected_p(difference: Difference, p: float | None, family: int) -> D
 def paired_test(
     system: CorpusStatistics, baseline: CorpusStatistics, names: tuple[str, str], test: TestChoice = "auto"
 ) -> Difference:
-    """One system against the baseline; ``names`` are theirs, in this order.
+    """Return one system against the baseline; ``names`` are theirs, in this order.
 
     Raises:
         DataError: the two are not of the same utterances, metric and protocol.

@@ -29,7 +29,7 @@ class _OfNonSpeech(Metric):
     normalizer: str = BY_LANGUAGE
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances whose reference is empty after normalization."""
+        """Return the utterances whose reference is empty after normalization."""
         references, _ = normalize_segments(segments, self.normalizer)
         return segments.subset([n for n, reference in enumerate(references) if not reference])
 
@@ -39,7 +39,7 @@ class _OfNonSpeech(Metric):
         return [len(text.split()) for text in hypotheses]
 
     def signature(self, segments: Segments) -> str:
-        """The normalizers of the languages."""
+        """Return the normalizers of the languages."""
         return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
 
 
@@ -71,7 +71,7 @@ class Hallucinations(_OfNonSpeech):
         return np.asarray(counts, np.float64).reshape(-1, 3)
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """How many utterances without speech got words, and how many words."""
+        """Return how many utterances without speech got words, and how many words."""
         normalizers = normalizer_signature(self.select(segments), self.normalizer)
         got, n, words = (int(total) for total in rows.sum(0))
         return f"{self.name}|{got} of {n} without speech|words:{words}|norm:{normalizers}|interval:wilson"
@@ -99,7 +99,7 @@ class HallucinatedWords(_OfNonSpeech):
         return super().interval(rows, resampled_scores) if rows[:, 0].any() else None
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances without speech whose audio is there."""
+        """Return the utterances without speech whose audio is there."""
         silent = super().select(segments)
         return silent.subset([n for n, audio in enumerate(silent.audio) if audio is not None])
 
@@ -111,7 +111,7 @@ class HallucinatedWords(_OfNonSpeech):
         return np.asarray(counts, np.float64).reshape(-1, 2)
 
     def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """How many words there are in how many seconds."""
+        """Return how many words there are in how many seconds."""
         words, seconds = rows.sum(0)
         normalizers = normalizer_signature(self.select(segments), self.normalizer)
         return f"{self.name}|words:{int(words)}|seconds:{seconds:.1f}|norm:{normalizers}"

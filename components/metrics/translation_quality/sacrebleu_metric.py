@@ -61,7 +61,7 @@ class SacreBleuMetric(Metric):
         return merge_signatures(signatures)
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances with a reference that says something, without their empty references."""
+        """Return the utterances with a reference that says something, without their empty references."""
         selected = super().select(segments)
         stated = tuple(tuple(text for text in texts if text.strip()) for texts in selected.references)
         return replace(selected, references=stated)

@@ -25,7 +25,7 @@ from components.text.term_list import phrase_pattern
 
 @lru_cache(maxsize=64)
 def _written(terms: tuple[str, ...], output: Output, language: str, normalizer: str) -> tuple[str, ...]:
-    """The terms as texts of a language are counted."""
+    """Return the terms as texts of a language are counted."""
     if output != "transcript":
         return terms
     normalize = normalizer_for(language, normalizer)
@@ -80,7 +80,7 @@ class _TermMetric(Metric):
         return np.bincount(numbers, minlength=len(self.terms)).astype(np.float64)
 
     def signature(self, segments: Segments) -> str:
-        """The number of terms, and how texts are counted."""
+        """Return the number of terms, and how texts are counted."""
         how = "as written"
         if self.output == "transcript":
             how = f"norm:{normalizer_signature(segments, self.normalizer)}"
@@ -98,7 +98,7 @@ class TermRecall(_TermMetric):
     ceiling = 100.0
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances whose reference has a term."""
+        """Return the utterances whose reference has a term."""
         selected = super().select(segments)
         return selected.subset([n for n, (r, _) in enumerate(self.counts(selected)) if r.any()])
 
@@ -166,7 +166,7 @@ class _DividedErrorRate(_TermMetric):
         return np.asarray(rows, np.float64).reshape(-1, 2)
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances whose reference says something after normalization."""
+        """Return the utterances whose reference says something after normalization."""
         references, _ = self.texts(segments)
         return segments.subset([n for n, reference in enumerate(references) if reference])
 
@@ -231,6 +231,6 @@ class BleuElsewhere(Bleu):
         return replace(self, terms=terms) if output == "translation" else None
 
     def select(self, segments: Segments) -> Segments:
-        """The utterances whose references have no term."""
+        """Return the utterances whose references have no term."""
         selected, counter = super().select(segments), TermRecall(self.terms, "translation")
         return selected.subset([n for n, (r, _) in enumerate(counter.counts(selected)) if not r.any()])

@@ -21,12 +21,12 @@ ADAPTERS: Extensions[AdapterFormat] = Extensions("antiphon.adapters", "form of a
 
 
 def format_of_folder(folder: Path) -> AdapterFormat | None:
-    """The form of the adapter in a folder; None where it holds a model, or nothing."""
+    """Return the form of the adapter in a folder; None where it holds a model, or nothing."""
     return next((row for row in ADAPTERS.values() if row.is_adapter(folder)), None)
 
 
 def format_of_references() -> AdapterFormat:
-    """The form of the adapters that ``BASE+ADAPTER`` names. ConfigError where there is none."""
+    """Return the form of the adapters that ``BASE+ADAPTER`` names. ConfigError where there is none."""
     row = next(iter(ADAPTERS.values()), None)
     if row is None:
         raise ConfigError("model: expected a form of adapters among the entry points, found none")

@@ -35,9 +35,9 @@ def adapted_model(reference: str, base: Checkpoint, adapters: Sequence[tuple[Ada
     """Merge adapters into a base, or find the folder where that was done before.
 
     Args:
-        reference: What to call the adapted model.
-        base: The model that the adapters were trained on.
-        adapters: With their weights, in order.
+        reference: what to call the adapted model.
+        base: the model that the adapters were trained on.
+        adapters: with their weights, in order.
 
     Raises:
         ModelError: An adapter is of another base, or the base is quantized.
@@ -115,7 +115,7 @@ def _base_shapes(base: Checkpoint) -> dict[str, tuple[int, ...]]:
 
 
 def _record(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) -> dict[str, object]:
-    """What ``adapters.json`` says, by digests: the same parts give the same file under any names."""
+    """Return what ``adapters.json`` says, by digests: the same parts give the same file under any names."""
     rows = [
         {"sha256": a.sha256, "weight": weight, "rank": a.config.rank, "modules": len(a.modules)}
         for a, weight in adapters

@@ -40,7 +40,7 @@ def _is_comparable(name: str) -> bool:
 
 
 def _names_of(base: Checkpoint) -> set[str]:
-    """What a base may be called: its reference's last part, and those of its lineage."""
+    """Return what a base may be called: its reference's last part, and those of its lineage."""
     names = {_short(name) for name in (base.reference, *base.lineage)}
     scheme, _, name = base.reference.partition(":")
     return names | ({f"whisper-{name}"} if scheme == "whisper" else set())

@@ -26,15 +26,15 @@ class AdapterConfig(NamedTuple):
     """What decides how an adapter is merged.
 
     Attributes:
-        base: What its training called the base; empty where it says nothing.
-        rank: Rank of B A where ``rank_pattern`` names no other.
-        alpha: Numerator of the scale where ``alpha_pattern`` names no other.
-        rank_pattern: Regular expression of modules -> their rank.
-        alpha_pattern: Regular expression of modules -> their alpha.
-        rank_stabilized: Whether the scale is alpha / sqrt(rank) instead of alpha / rank (rsLoRA).
-        transposed: Whether the base's linear layers store (in, out), as GPT-2's (``fan_in_fan_out``).
-        dora: Whether it holds magnitudes (DoRA).
-        values: The whole file.
+        base: what its training called the base; empty where it says nothing.
+        rank: rank of B A where ``rank_pattern`` names no other.
+        alpha: numerator of the scale where ``alpha_pattern`` names no other.
+        rank_pattern: regular expression of modules -> their rank.
+        alpha_pattern: regular expression of modules -> their alpha.
+        rank_stabilized: whether the scale is alpha / sqrt(rank) instead of alpha / rank (rsLoRA).
+        transposed: whether the base's linear layers store (in, out), as GPT-2's (``fan_in_fan_out``).
+        dora: whether it holds magnitudes (DoRA).
+        values: the whole file.
     """
 
     base: str

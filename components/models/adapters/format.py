@@ -17,18 +17,18 @@ class AdapterFormat(ABC):
     """Reads adapters of one form and merges them into their base; imports what it needs when it is called.
 
     Attributes:
-        file: Name of a file that every folder of such an adapter has.
+        file: name of a file that every folder of such an adapter has.
     """
 
     file: ClassVar[str]
 
     @abstractmethod
     def is_adapter(self, folder: Path) -> bool:
-        """Whether a folder holds an adapter and no model."""
+        """Return whether a folder holds an adapter and no model."""
 
     @abstractmethod
     def base_of(self, reference: str, folder: Path) -> str:
-        """The reference of the base that an adapter's folder names. ModelError where it names none."""
+        """Return the reference of the base that an adapter's folder names. ModelError where it names none."""
 
     @abstractmethod
     def check(self, reference: str) -> None:
@@ -46,11 +46,11 @@ class AdapterFormat(ABC):
         """Return the model of a base with adapters, merged the first time that it is needed.
 
         Args:
-            reference: What to call it.
-            base: The model that the adapters were trained on.
-            adapters: With their weights, in order.
-            store: Folder or URL of the store; None for the default.
-            on_progress: Called with lines of text while an adapter is fetched.
+            reference: what to call it.
+            base: the model that the adapters were trained on.
+            adapters: with their weights, in order.
+            store: folder or URL of the store; None for the default.
+            on_progress: called with lines of text while an adapter is fetched.
 
         Raises:
             ConfigError: One is no reference of an adapter.

@@ -21,9 +21,9 @@ def plan_updates(
     """Check adapters against the tensors of a base; nothing is read yet.
 
     Args:
-        adapters: With their weights, in the order in which they are merged.
-        base: Shape of every tensor of the base.
-        base_name: What to call the base in messages.
+        adapters: with their weights, in the order in which they are merged.
+        base: shape of every tensor of the base.
+        base_name: what to call the base in messages.
 
     Returns:
         Name of a tensor -> what is done to it, in order.
@@ -98,7 +98,7 @@ def _replacement(adapter: Adapter, stored: str) -> Update:
 
 
 def _target_shape(adapter: Adapter, slots: Mapping[Slot, str], name: str) -> tuple[int, ...]:
-    """The shape that a tensor of the base must have for a module's matrices."""
+    """Return the shape that a tensor of the base must have for a module's matrices."""
     if name.endswith(".bias"):
         return adapter.shapes[slots["bias"]]
     embedded = "embedding_A" in slots

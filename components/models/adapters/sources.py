@@ -19,9 +19,9 @@ def resolve_adapter(reference: str, store: str | None, on_progress: ProgressCall
     """Find the PEFT folder of ``hub:``, ``store:`` or a path, and read its tables.
 
     Args:
-        reference: Names the adapter.
-        store: Folder or URL of the store that ``store:KEY`` refers to; None for the default.
-        on_progress: Called with lines of text while it is fetched.
+        reference: names the adapter.
+        store: folder or URL of the store that ``store:KEY`` refers to; None for the default.
+        on_progress: called with lines of text while it is fetched.
 
     Raises:
         ConfigError: It is no reference of an adapter.
@@ -65,7 +65,7 @@ def check_adapter(reference: str) -> None:
 
 
 def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter and no model."""
+    """Return whether a folder holds an adapter and no model."""
     # pathlib's raises for a name that is too long
     return os.path.isfile(folder / ADAPTER_CONFIG) and not os.path.isfile(folder / "config.json")  # noqa: PTH113
 

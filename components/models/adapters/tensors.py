@@ -36,13 +36,13 @@ class Adapter:
     """A PEFT folder whose configuration was read; its tensors stay on disk.
 
     Attributes:
-        reference: How the user named it.
-        folder: Where it is.
-        config: How it is merged.
-        sha256: Digest of configuration, weights, and the record of its domain.
-        shapes: Shape of every tensor of the file by its name.
-        modules: Module of the base -> slot -> name of the tensor in the file.
-        whole: Tensor of the base that is replaced (``modules_to_save``, biases) -> its name in the file.
+        reference: how the user named it.
+        folder: where it is.
+        config: how it is merged.
+        sha256: digest of configuration, weights, and the record of its domain.
+        shapes: shape of every tensor of the file by its name.
+        modules: module of the base -> slot -> name of the tensor in the file.
+        whole: tensor of the base that is replaced (``modules_to_save``, biases) -> its name in the file.
     """
 
     reference: str

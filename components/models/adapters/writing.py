@@ -18,9 +18,9 @@ def write_adapted(base: Path, folder: Path, updates: Mapping[str, Sequence[Updat
     """Write the safetensors files of ``base`` with its tensors updated; stored types stay.
 
     Args:
-        base: A model folder.
-        folder: Gets files of the same names.
-        updates: Name of a tensor -> what is done to it, in order.
+        base: a model folder.
+        folder: gets files of the same names.
+        updates: name of a tensor -> what is done to it, in order.
     """
     for file in weight_files(base):
         tensors = {}

@@ -54,7 +54,7 @@ _ONLY_TRAINING = ("dropout_mask", "dropout_fill", "position_ids", "wordloss.weig
 
 
 def is_lightning_folder(folder: Path) -> bool:
-    """Whether a folder is a checkpoint of COMET as Unbabel publishes them."""
+    """Return whether a folder is a checkpoint of COMET as Unbabel publishes them."""
     return (folder / HPARAMS).is_file() and (folder / CKPT).is_file()
 
 

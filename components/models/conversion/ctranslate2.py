@@ -29,7 +29,7 @@ class _Variables:
         return self.all[name]
 
     def weight(self, layer: str) -> Tensor:
-        """A layer's weight; int8 rows are multiplied out by their scales (stored as 127 / max)."""
+        """Return a layer's weight; int8 rows are multiplied out by their scales (stored as 127 / max)."""
         weight = self.take(f"{layer}/weight")
         if weight.dtype != torch.int8:
             return weight
@@ -49,7 +49,7 @@ def _linear(read: _Variables, source: str, target: str) -> Tensors:
 
 
 def _split_fused(read: _Variables, source: str, target: str, parts: tuple[str, ...]) -> Tensors:
-    """A fused projection, taken apart. Whisper's keys have no bias: the format holds zeros there."""
+    """Return a fused projection, taken apart. Whisper's keys have no bias: the format holds zeros there."""
     weight, bias = read.weight(source), read.take(f"{source}/bias")
     if weight.shape[0] % len(parts) or bias.shape != weight.shape[:1]:
         raise ModelError(

@@ -21,9 +21,9 @@ def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) 
     """Convert a GGUF language model into a transformers folder: bfloat16, tokenizer, chat template.
 
     Args:
-        file: The GGUF file.
-        folder: The folder to fill.
-        eos_token_ids: Tokens that end a generation (Qwen's chat models run on unless both of theirs are
+        file: the GGUF file.
+        folder: the folder to fill.
+        eos_token_ids: tokens that end a generation (Qwen's chat models run on unless both of theirs are
             known); empty for those of the file.
 
     Raises:

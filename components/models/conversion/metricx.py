@@ -19,7 +19,7 @@ _TIED = frozenset({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}
 
 
 def is_metricx_folder(folder: Path) -> bool:
-    """Whether a folder holds a MetricX model as published: as a pickle, or without a tokenizer."""
+    """Return whether a folder holds a MetricX model as published: as a pickle, or without a tokenizer."""
     present = {path.name for path in folder.glob("*")}
     if "config.json" not in present or not present & {BIN, BIN_INDEX, WEIGHTS, INDEX}:
         return False
@@ -49,7 +49,7 @@ def convert_metricx(source: Path, tokenizer: Path, folder: Path) -> None:
 
 
 def weights_of(folder: Path) -> tuple[Path, ...]:
-    """The files of a checkpoint's weights: ``pytorch_model.bin``, its shards, or safetensors.
+    """Return the files of a checkpoint's weights: ``pytorch_model.bin``, its shards, or safetensors.
 
     Raises:
         ModelError: there are none, or the index points elsewhere.

@@ -27,9 +27,9 @@ def convert_packaged(row: PackagedModel, raw: Path, folder: Path) -> None:
     faster-whisper. A transformers folder in a zip archive is unpacked. Others are of :data:`FORMATS`.
 
     Args:
-        row: The packaged model.
-        raw: Its fetched files.
-        folder: The folder to fill.
+        row: the packaged model.
+        raw: its fetched files.
+        folder: the folder to fill.
 
     Raises:
         ModelError: The weights are not a whole model.
@@ -74,8 +74,8 @@ def convert_ctranslate2(source: Path, folder: Path) -> None:
     """Convert a CTranslate2 Whisper folder into a float32 transformers folder.
 
     Args:
-        source: Holds ``model.bin`` and perhaps ``config.json``.
-        folder: The folder to fill.
+        source: holds ``model.bin`` and perhaps ``config.json``.
+        folder: the folder to fill.
 
     Raises:
         ModelError: ``model.bin`` is not a whole Whisper model.

@@ -56,8 +56,8 @@ def infer_dimensions(tensors: Mapping[str, Tensor], heads: int | None = None) ->
     """Infer the dimensions of a Whisper model from the shapes of its tensors.
 
     Args:
-        tensors: By openai-whisper's names.
-        heads: Number of attention heads; None for heads of 64 units, as in every published Whisper.
+        tensors: by openai-whisper's names.
+        heads: number of attention heads; None for heads of 64 units, as in every published Whisper.
 
     Raises:
         ModelError: A tensor is missing.
@@ -188,10 +188,10 @@ def write_folder(
     """Write a transformers Whisper folder.
 
     Args:
-        folder: The folder to fill.
-        tensors: By openai-whisper's names.
-        dims: The model's dimensions.
-        dtype: Type to store the weights in.
+        folder: the folder to fill.
+        tensors: by openai-whisper's names.
+        dims: the model's dimensions.
+        dtype: type to store the weights in.
         alignment_heads: [layer, head] pairs of heads whose attention follows time, where they are known.
     """
     weights = {hub_name(name): tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
@@ -210,8 +210,8 @@ def openai_dimensions(values: Mapping[str, object], where: str) -> ModelDimensio
     """Read openai-whisper's dimensions from a transformers Whisper ``config.json``.
 
     Args:
-        values: The configuration.
-        where: Its file, for messages.
+        values: the configuration.
+        where: its file, for messages.
 
     Raises:
         ModelError: A dimension is missing or no positive number.

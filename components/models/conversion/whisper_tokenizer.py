@@ -37,11 +37,11 @@ def _ranks(multilingual: bool) -> dict[bytes, int]:
 
 
 def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
-    """The two parts whose merge makes a token: its encoding with the merges of lower rank only.
+    """Return the two parts whose merge makes a token: its encoding with the merges of lower rank only.
 
     Args:
-        token: A token of more than one byte.
-        ranks: Every token's rank; lower ranks are merged first.
+        token: a token of more than one byte.
+        ranks: every token's rank; lower ranks are merged first.
 
     Raises:
         ValueError: No merge makes it.

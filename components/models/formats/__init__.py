@@ -22,5 +22,5 @@ FORMATS: Extensions[ModelFormat] = Extensions("antiphon.model_formats", "format 
 
 
 def find_format(path: Path) -> ModelFormat | None:
-    """The format that reads what is at a path; None where none of them does."""
+    """Return the format that reads what is at a path; None where none of them does."""
     return next((row for row in FORMATS.values() if row.reads(path)), None)

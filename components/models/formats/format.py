@@ -19,8 +19,8 @@ class ModelFormat(ABC):
     """Converts models of one form into transformers folders; imports what it needs when it is called.
 
     Attributes:
-        hub_names: Repositories of the hub, ORG/NAME, that may hold one; None where none is looked for there.
-        hub_files: Patterns of the files that are fetched from these beside those of every model.
+        hub_names: repositories of the hub, ORG/NAME, that may hold one; None where none is looked for there.
+        hub_files: patterns of the files that are fetched from these beside those of every model.
     """
 
     hub_names: ClassVar[re.Pattern[str] | None] = None
@@ -28,7 +28,7 @@ class ModelFormat(ABC):
 
     @abstractmethod
     def reads(self, path: Path) -> bool:
-        """Whether a file or folder has this form."""
+        """Return whether a file or folder has this form."""
 
     @abstractmethod
     def convert(
@@ -42,11 +42,11 @@ class ModelFormat(ABC):
         """Convert a model into a folder of the cache, on first use.
 
         Args:
-            path: The file or folder, absolute.
-            reference: What to call the model in records and messages.
-            on_progress: Called with lines of text before what takes long.
-            lineage: What it was made from, where that is known; else the digest of its weights.
-            hub_cache: The hub's local cache, for what belongs to the model; None for its default.
+            path: the file or folder, absolute.
+            reference: what to call the model in records and messages.
+            on_progress: called with lines of text before what takes long.
+            lineage: what it was made from, where that is known; else the digest of its weights.
+            hub_cache: the hub's local cache, for what belongs to the model; None for its default.
 
         Raises:
             ConfigError: An extra is not installed.

@@ -71,10 +71,10 @@ def load_transformers(
     model is ever run. A quantized checkpoint keeps the types that it was made for, whatever ``dtype`` says.
 
     Args:
-        checkpoint: The folder.
-        kind: Which of transformers' auto classes loads it.
-        device: Where the model goes.
-        dtype: Type of its weights, or a name that :func:`components.compute.device.pick_dtype` knows.
+        checkpoint: the folder.
+        kind: which of transformers' auto classes loads it.
+        device: where the model goes.
+        dtype: type of its weights, or a name that :func:`components.compute.device.pick_dtype` knows.
 
     Returns:
         The model and its tokenizer; its processor where the model reads speech and is no ``ctc``.

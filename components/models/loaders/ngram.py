@@ -23,8 +23,8 @@ class NgramModel:
     KenLM reads it.
 
     Args:
-        path: An ARPA file.
-        normalize: How texts are written in the model's training data; words are divided by spaces.
+        path: an ARPA file.
+        normalize: how texts are written in the model's training data; words are divided by spaces.
 
     Raises:
         ConfigError: pocketsphinx is not installed.
@@ -52,7 +52,7 @@ class NgramModel:
             raise ModelError(f"{path}: expected {_END}, the end of a sentence, among the words, found none")
 
     def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
-        """The log-probability (nats) of each text, with its end or without."""
+        """Return the log-probability (nats) of each text, with its end or without."""
         return [self._score(self._normalize(text).split(), end=end) for text in texts]
 
     def _score(self, words: Sequence[str], *, end: bool) -> float:
@@ -68,5 +68,5 @@ class NgramModel:
         return total
 
     def _has(self, word: str) -> bool:
-        """Whether the model has a word, or takes it for ``<UNK>`` by itself."""
+        """Return whether the model has a word, or takes it for ``<UNK>`` by itself."""
         return bool(self._to_nats(self._model.prob([word])) > _IMPOSSIBLE)

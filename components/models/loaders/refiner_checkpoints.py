@@ -64,10 +64,10 @@ def load_refiner(
     """Load a network that is used as a translator, and its tokenizer.
 
     Args:
-        checkpoint: Its folder.
-        device: Where it goes.
-        dtype: Name of the type of its weights.
-        wrap: Makes of the network, the digest of its vocabulary and its name what a search decodes.
+        checkpoint: its folder.
+        device: where it goes.
+        dtype: name of the type of its weights.
+        wrap: makes of the network, the digest of its vocabulary and its name what a search decodes.
 
     Raises:
         ConfigError: It does not compute in ``dtype``.

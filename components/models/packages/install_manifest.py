@@ -22,9 +22,9 @@ def write_manifest(folder: Path, manifest: str = MANIFEST, **facts: str) -> None
     """Make every file of a folder durable and write its manifest.
 
     Args:
-        folder: The folder, complete.
-        manifest: Name of the manifest's file.
-        facts: What the manifest says besides the digests.
+        folder: the folder, complete.
+        manifest: name of the manifest's file.
+        facts: what the manifest says besides the digests.
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     digests: dict[str, str] = {}
@@ -36,12 +36,12 @@ def write_manifest(folder: Path, manifest: str = MANIFEST, **facts: str) -> None
 
 
 def is_intact(folder: Path, manifest: str = MANIFEST, *, reread: bool = False) -> bool:
-    """Whether a folder has a manifest, and every file that it lists has the digest that it states.
+    """Return whether a folder has a manifest, and every file that it lists has the digest that it states.
 
     Args:
-        folder: The folder.
-        manifest: Name of the manifest's file.
-        reread: Whether to read large files again that did not change since their digest was computed.
+        folder: the folder.
+        manifest: name of the manifest's file.
+        reread: whether to read large files again that did not change since their digest was computed.
     """
     try:
         files = parse_json((folder / manifest).read_text(encoding="utf-8"))["files"]
@@ -56,8 +56,8 @@ def install_once(target: Path, write: Callable[[Path], None]) -> Path:
     A folder that no longer matches its manifest is written again.
 
     Args:
-        target: The folder.
-        write: Fills the folder that it is given.
+        target: the folder.
+        write: fills the folder that it is given.
 
     Returns:
         ``target``.

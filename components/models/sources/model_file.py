@@ -26,9 +26,9 @@ def convert_once(weights: Path, reference: str, write: Callable[[Path], None]) -
     """Convert a file into a model folder of the cache, named by the file's digest, on first use.
 
     Args:
-        weights: The file.
-        reference: What to call the model in records and messages.
-        write: Fills the folder that it is given.
+        weights: the file.
+        reference: what to call the model in records and messages.
+        write: fills the folder that it is given.
 
     Raises:
         ModelError: The file is damaged.
@@ -44,7 +44,7 @@ def convert_whisper_file(path: Path, reference: str) -> Checkpoint:
     Args:
         path: openai-whisper's ``.pt`` (read with ``weights_only=True``: no pickle is executed) or
             ``.safetensors``, or a CTranslate2 Whisper folder (``model.bin``).
-        reference: What to call the model in records and messages.
+        reference: what to call the model in records and messages.
 
     Raises:
         ModelError: The file is something else, or damaged.
@@ -79,8 +79,8 @@ def write_whisper(path: Path, folder: Path, packed_heads: bytes | None = None) -
 
     Args:
         path: ``.pt`` or ``.safetensors``.
-        folder: The folder to fill.
-        packed_heads: The alignment heads in openai-whisper's own form, where they are known.
+        folder: the folder to fill.
+        packed_heads: the alignment heads in openai-whisper's own form, where they are known.
 
     Raises:
         ModelError: It is no openai-whisper model.

@@ -28,8 +28,8 @@ def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
     """The checkpoint of ``whisper:NAME``. A copy in openai-whisper's own cache is used where it verifies.
 
     Args:
-        name: What follows ``whisper:``.
-        on_progress: Called with lines of text while it is downloaded and converted.
+        name: what follows ``whisper:``.
+        on_progress: called with lines of text while it is downloaded and converted.
 
     Raises:
         ModelError: There is no such model, or the digest is wrong.
@@ -62,10 +62,10 @@ def download(address: str, digest: str, reference: str, on_progress: ProgressCal
     """Download a file into the cache, where it appears complete or not at all.
 
     Args:
-        address: Its URL, https.
-        digest: Its sha256.
-        reference: The model, for messages.
-        on_progress: Called with a line of text every 50 MiB.
+        address: its URL, https.
+        digest: its sha256.
+        reference: the model, for messages.
+        on_progress: called with a line of text every 50 MiB.
 
     Raises:
         ModelError: The file at the address has another digest.

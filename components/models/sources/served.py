@@ -19,7 +19,7 @@ _FACTS = ("owned_by", "root", "parent")
 
 
 def served_model(name: str) -> Checkpoint:
-    """The checkpoint of ``served:NAME``; its address and its key are no part of it.
+    """Return the checkpoint of ``served:NAME``; its address and its key are no part of it.
 
     Raises:
         ConfigError: The endpoint is set nowhere, the extra is missing, or the key is refused.

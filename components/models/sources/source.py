@@ -17,8 +17,8 @@ class Source(ABC):
         scheme: of the references.
 
     Attributes:
-        is_elsewhere: Whether its models compute on another machine, so that none of their weights are here.
-        holds_adapters: Whether a reference may name an adapter alone, which stands for its base with it.
+        is_elsewhere: whether its models compute on another machine, so that none of their weights are here.
+        holds_adapters: whether a reference may name an adapter alone, which stands for its base with it.
     """
 
     is_elsewhere: ClassVar[bool] = False
@@ -32,9 +32,9 @@ class Source(ABC):
         """Find the files of a model and verify them; they are fetched first where they are not here yet.
 
         Args:
-            name: What follows the scheme.
-            store: Folder or URL of the store; None for the default.
-            on_progress: Called with lines of text while a model is fetched.
+            name: what follows the scheme.
+            store: folder or URL of the store; None for the default.
+            on_progress: called with lines of text while a model is fetched.
 
         Raises:
             ConfigError: It can be no such name, or an extra is not installed.
@@ -65,7 +65,7 @@ class Source(ABC):
         return True
 
     def list_references(self) -> tuple[str, ...]:
-        """Every reference, where they are known."""
+        """Return every reference, where they are known."""
         return ()
 
     def summarize(self, checkpoint: Checkpoint) -> dict[str, str] | None:

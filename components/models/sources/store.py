@@ -20,14 +20,14 @@ STEP = re.compile(r"[0-9]{1,9}")
 
 
 def stage_model(key: str, store: str | None) -> Checkpoint:
-    """The checkpoint of ``store:KEY``, verified against the digests in the stage's DONE.json.
+    """Return the checkpoint of ``store:KEY``, verified against the digests in the stage's DONE.json.
 
     The model is the stage's folder itself or the only folder in it with a ``config.json``.
 
     Args:
-        key: A stage's key or its first 8 or more characters, or a run's name (:func:`find_model_key`);
+        key: a stage's key or its first 8 or more characters, or a run's name (:func:`find_model_key`);
             ``KEY@STEP`` for the checkpoint of that step, where the training kept it.
-        store: Folder or URL of the store; None for the default.
+        store: folder or URL of the store; None for the default.
 
     Raises:
         StoreError: There is no such stage or run, it is not finished, or a file is damaged.
@@ -39,12 +39,12 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
 
 
 def stage_folder(key: str, store: str | None, *markers: str) -> tuple[Path, str]:
-    """The folder of a finished stage that has a file of ``markers``, verified, and the stage's key.
+    """Return the folder of a finished stage that has a file of ``markers``, verified, and the stage's key.
 
     Args:
-        key: As of :func:`stage_model`.
-        store: Folder or URL of the store; None for the default.
-        markers: Files of which a model's folder has one, as ``config.json``.
+        key: as of :func:`stage_model`.
+        store: folder or URL of the store; None for the default.
+        markers: files of which a model's folder has one, as ``config.json``.
 
     Raises:
         StoreError: As :func:`stage_model`.
@@ -75,8 +75,8 @@ def find_model_key(name: str, store: str | None) -> str:
     """Return the key of the model that a run made.
 
     Args:
-        name: The run's, or ``RUN/NODE`` where several of its nodes made models.
-        store: Folder or URL of the store; None for the default.
+        name: the run's, or ``RUN/NODE`` where several of its nodes made models.
+        store: folder or URL of the store; None for the default.
 
     Raises:
         StoreError: There is no such run, or it is damaged.
@@ -93,7 +93,7 @@ def find_model_key(name: str, store: str | None) -> str:
     if not recorded:
         raise StoreError(f"{reference}: {opened.explain_missing_run(run_name)}")
     run = read_record(opened.run_folder(run_name), opened.stages)
-    makers = {maker.name for maker in run.pipeline.nodes if maker.gives == "model"}
+    makers = {maker.name for maker in run.pipeline.nodes if maker.output == "model"}
     keys = {ref.stage: ref.key for ref in run.stages if ref.stage in makers and node in {"", ref.stage}}
     if len(set(keys.values())) != 1:
         models = ", ".join(f"store:{run_name}/{maker}" for maker in sorted(makers)) or "none"

@@ -103,7 +103,7 @@ def one_for_all(tokens: int, device: torch.device) -> Dispatch:
 
 
 def dropped_share(plan: Dispatch, routing: Routing) -> float:
-    """The share of the k x T slots of a routing that ``plan`` leaves out, 0 where there are none."""
+    """Return the share of the k x T slots of a routing that ``plan`` leaves out, 0 where there are none."""
     slots = routing.experts.numel()
     return (slots - plan.n_calls) / max(1, slots)
 

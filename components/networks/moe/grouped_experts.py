@@ -58,6 +58,6 @@ class GroupedExperts(nn.Module):
         return expert_feedforward(x[plan.tokens], weights, plan, self.activation, self.gated)
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows."""
+        """Return what ``print(model)`` shows."""
         gated = ", gated" if self.gated else ""
         return f"{self.n_experts} x ({self.width} -> {self.inner} -> {self.width}), {self.activation}{gated}"

@@ -118,6 +118,6 @@ class Router(nn.Module):
             return replace(routing, clean_logits=clean_logits, noise_scale=noise_scale)
 
     def extra_repr(self) -> str:
-        """What ``print(model)`` shows."""
+        """Return what ``print(model)`` shows."""
         experts, width = self.weight.shape
         return f"{width} -> {self.k} of {experts}{', noisy' if self.noise_weight is not None else ''}"

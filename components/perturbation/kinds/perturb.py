@@ -12,11 +12,11 @@ from components.errors import ConfigError, DataError
 from components.files.files import open_atomically, write_bytes
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import VERSION, PerturbationConfig
 from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.storage.stages.record_files import ERRORS, OUTPUTS
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 AUDIO = "audio"
 
@@ -36,12 +36,12 @@ class Perturb(Kind[PerturbationConfig]):
         facts = super().facts(settings)
         if settings.is_of_text:
             return facts
-        return replace(facts, gives="speech", libraries=("av", "numpy", "soundfile"))
+        return replace(facts, output="speech", libraries=("av", "numpy", "soundfile"))
 
     @override
-    def check(self, settings: PerturbationConfig, site: Site) -> None:
+    def check(self, settings: PerturbationConfig, context: NodeContext) -> None:
         """Check that speech is not made of text, and that the recording of noise is one."""
-        if settings.changes_speech and site.sorts[:1] == ("text",):
+        if settings.changes_speech and context.types[:1] == ("text",):
             raise ConfigError("expected speech for these settings, found a text; name data or synthesize")
         if settings.noise_file is not None:
             from components import audio  # noqa: PLC0415 - decodes audio
@@ -53,22 +53,22 @@ class Perturb(Kind[PerturbationConfig]):
 
     @override
     def collect(
-        self, settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
-    ) -> Product:
+        self, settings: PerturbationConfig, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Write the perturbed utterances, with audio in the stage's own folder, or the perturbed texts."""
         perturb = _perturb_texts if settings.is_of_text else _perturb_sounds
-        outcomes = list(perturb(settings, site, items, folder))
+        outcomes = list(perturb(settings, context, items, folder))
         bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
         good = [outcome for outcome in outcomes if not isinstance(outcome, Quarantined)]
         for name, records in ((OUTPUTS, good), (ERRORS, bad)):
             lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
             write_bytes(folder / name, "".join(lines).encode())
         files = sorted(item.audio.path for item in good if isinstance(item, Utterance) and item.audio)
-        return Product([OUTPUTS, ERRORS, *files], len(outcomes), len(bad))
+        return StageFiles([OUTPUTS, ERRORS, *files], len(outcomes), len(bad))
 
 
 def _perturb_texts(
-    settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
+    settings: PerturbationConfig, context: NodeContext, items: Iterator[Item], folder: Path
 ) -> Iterator[NBest]:
     del folder
     from components.perturbation.text import perturb_text  # noqa: PLC0415 - only where texts are perturbed
@@ -76,13 +76,13 @@ def _perturb_texts(
     for item in items:
         utterance = item.utterance
         language = utterance.source_language
-        text = perturb_text(utterance.text or "", settings, language, utterance.id, site.seed)
-        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=site.name)
+        text = perturb_text(utterance.text or "", settings, language, utterance.id, context.seed)
+        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=context.name)
         yield NBest(utterance_id=utterance.id, hypotheses=(hypothesis,), language=language)
 
 
 def _perturb_sounds(
-    settings: PerturbationConfig, site: Site, items: Iterator[Item], folder: Path
+    settings: PerturbationConfig, context: NodeContext, items: Iterator[Item], folder: Path
 ) -> Iterator[Utterance | Quarantined]:
     import soundfile  # noqa: PLC0415 - only where speech is perturbed
 
@@ -99,10 +99,10 @@ def _perturb_sounds(
         try:
             samples = audio.decode(utterance.audio)
         except DataError as error:
-            fault = {"stage": site.name, "reason": "unreadable audio", "detail": str(error)}
+            fault = {"stage": context.name, "reason": "unreadable audio", "detail": str(error)}
             yield Quarantined(utterance_id=utterance.id, **fault)
             continue
-        changed = perturb_speech(samples, settings, utterance.id, site.seed, noise)
+        changed = perturb_speech(samples, settings, utterance.id, context.seed, noise)
         peak = max(1.0, float(abs(changed).max(initial=0.0)))  # louder than full scale: all of it softer
         target = folder / AUDIO / f"{number:06d}.flac"
         with open_atomically(target) as file:
@@ -113,5 +113,5 @@ def _perturb_sounds(
 
 
 def _play(segment: ReferenceSegment, speed: float) -> ReferenceSegment:
-    """The segment where it is said in audio that is played ``speed`` times as fast."""
+    """Return the segment where it is said in audio that is played ``speed`` times as fast."""
     return segment.model_copy(update={"start": segment.start / speed, "end": segment.end / speed})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.errors import ConfigError
-from components.nodes.site import LanguagePairs
+from components.nodes.node_context import LanguagePairs
 from components.pipeline.advice.recommended_models import (
     Recommendation,
     Task,

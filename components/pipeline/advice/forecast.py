@@ -20,7 +20,7 @@ _MAX_PAST_STAGES = 200
 """The estimates are made from this many stages of the store, the latest."""
 
 
-class Forecast(Record):
+class RunForecast(Record):
     """The forecast of one node. ``seconds`` is estimated from past stages; None where there are none."""
 
     node: str
@@ -34,7 +34,7 @@ class Forecast(Record):
 
 def forecast_nodes(
     plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
-) -> list[Forecast]:
+) -> list[RunForecast]:
     """Forecast every node of a plan, in its order; nothing is computed or written.
 
     Args:
@@ -66,12 +66,12 @@ def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
 
 def _forecast_node(
     planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
-) -> Forecast:
+) -> RunForecast:
     stage, size = planned.stage, planned.stage.shard_size
     values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
     shards = -(-items // size) if size else 0
     if ref is not None:
-        return Forecast.model_validate(
+        return RunForecast.model_validate(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
     folder = store.stage_folder(stage.key)
@@ -79,7 +79,7 @@ def _forecast_node(
     shards_done = count_journal_shards(folder) if begun else 0
     seconds = past.seconds_per_item(planned)
     left = max(0, items - shards_done * size) if size else 1
-    return Forecast.model_validate(
+    return RunForecast.model_validate(
         {
             **values,
             "status": "resumed" if shards_done else "run",

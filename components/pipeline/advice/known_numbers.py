@@ -29,7 +29,7 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     numbers = node.facts.numbers
     if not numbers:
         return None
-    sort = pipeline.sort_of(node.of[0])
+    sort = pipeline.type_of(node.of[0])
     written = written_features(pipeline, node.of[0])
     if written is None:
         return None
@@ -44,12 +44,12 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
         unknown = [name for name in unknown if name not in options]
     if not unknown:
         return None
-    return f"expected a number of {node.called[0]}, found {unknown[0]}{suggest(unknown[0], options)}"
+    return f"expected a number of {node.display_names[0]}, found {unknown[0]}{suggest(unknown[0], options)}"
 
 
 def find_impossible_thresholds(pipeline: Pipeline, node: Node) -> Iterator[tuple[str, str]]:
     """Yield the settings with a threshold that a number cannot be on one side of, and what is wrong."""
-    reads_table = bool(node.of) and pipeline.sort_of(node.of[0]) == "table"
+    reads_table = bool(node.of) and pipeline.type_of(node.of[0]) == "table"
     for setting, (name, threshold) in node.facts.thresholds.items():
         if reads_table and name not in MEASURES:
             continue  # the numbers of a table have any range
@@ -61,7 +61,7 @@ def find_impossible_thresholds(pipeline: Pipeline, node: Node) -> Iterator[tuple
 
 def written_features(pipeline: Pipeline, name: str) -> set[str] | None:
     """Return the features that the hypotheses of a node may have; None where that is not known."""
-    if pipeline.sort_of(name) != "text":
+    if pipeline.type_of(name) != "text":
         return set()
     node = pipeline.nodes[name]
     own = node.facts.features

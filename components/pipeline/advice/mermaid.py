@@ -19,7 +19,7 @@ def to_mermaid(pipeline: Pipeline, remarks: Mapping[str, str] | None = None) -> 
     """
     lines = ["flowchart LR", f'  {DATA}[/"data"/]']
     for node in pipeline:
-        begin, end = SHAPES.get(node.gives, ("[", "]"))
+        begin, end = SHAPES.get(node.output, ("[", "]"))
         remark = (remarks or {}).get(node.name)
         label = "<br>".join(
             _escape(part) for part in (node.name, node.kind.name, *node.models.values(), remark) if part

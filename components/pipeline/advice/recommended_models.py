@@ -57,7 +57,7 @@ class Recommendation(NamedTuple):
     needs_card: bool = False
 
     def translates(self, source: str, target: str | None) -> bool:
-        """Whether it reads one language and writes the other; a recognizer writes what it hears.
+        """Return whether it reads one language and writes the other; a recognizer writes what it hears.
 
         Args:
             source: code of the language; one that is not known can be any of its own.
@@ -91,11 +91,11 @@ class Recommendation(NamedTuple):
         return PACKAGED_MODELS[self.model.removeprefix("packaged:")].languages
 
     def names(self, reference: str) -> bool:
-        """Whether it is the row of a model's reference."""
+        """Return whether it is the row of a model's reference."""
         return reference.startswith(self.model.partition("{")[0])
 
     def reference(self, source: str, target: str | None) -> str:
-        """The model's reference for two languages."""
+        """Return the model's reference for two languages."""
         return self.model.format(source=two_letters_of(source), target=two_letters_of(target or ""))
 
 
@@ -153,7 +153,7 @@ ROWS = (
 
 
 def recommend(task: Task, source: str, target: str | None) -> Recommendation | None:
-    """The first model that this machine has for a task and two languages; None where it has none.
+    """Return the first model that this machine has for a task and two languages; None where it has none.
 
     Args:
         task: what there is to do.
@@ -165,7 +165,7 @@ def recommend(task: Task, source: str, target: str | None) -> Recommendation | N
 
 
 def is_available(row: Recommendation, source: str, target: str | None) -> bool:
-    """Whether this machine can use a model: it is packaged, in the hub's cache, or the hub answers."""
+    """Return whether this machine can use a model: it is packaged, in the hub's cache, or the hub answers."""
     if row.needs_card and resolve_device_type() == "cpu":
         return False
     if row.model == OPUS and (is_undetermined(source) or target is None):
@@ -174,7 +174,7 @@ def is_available(row: Recommendation, source: str, target: str | None) -> bool:
 
 
 def has_model(reference: str) -> bool:
-    """Whether a model is on this machine, or at an origin that answers."""
+    """Return whether a model is on this machine, or at an origin that answers."""
     scheme, name = split_reference(reference)
     return scheme not in SOURCES or SOURCES[scheme].has(name)
 
@@ -188,7 +188,7 @@ def _is_opus_pair(source: str, target: str | None) -> bool:
 
 
 def explain_missing(source: str, target: str) -> str:
-    """What to do where no model of the table translates between two languages, in one line."""
+    """Return what to do where no model of the table translates between two languages, in one line."""
     direction = f"from {english_name(source)} " if not is_undetermined(source) else ""
     pair = f"{two_letters_of(source) if direction else 'XX'}-{two_letters_of(target)}"
     return (

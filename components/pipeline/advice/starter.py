@@ -77,7 +77,7 @@ def gather_facts(utterances: Iterable[Utterance]) -> DataFacts:
 
 
 def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendation:
-    """The packaged model that translates a data set called ``name`` into ``target``.
+    """Return the packaged model that translates a data set called ``name`` into ``target``.
 
     Raises:
         ConfigError: none of them does.
@@ -138,7 +138,7 @@ def models_of(nodes: dict[str, dict[str, Any]]) -> list[str]:
 def write_pipeline(
     head: Iterable[str], run: dict[str, Any], facts: DataFacts, nodes: dict[str, dict[str, Any]]
 ) -> str:
-    """The text of a pipeline's file.
+    """Return the text of a pipeline's file.
 
     Args:
         head: lines of comment to begin with.

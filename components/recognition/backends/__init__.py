@@ -31,5 +31,5 @@ def takes(backend: Backend, scheme: str) -> bool:
 
 
 def names_where(fact: str) -> str:
-    """The names of the backends that have a fact such as ``times_words``, as a message lists them."""
+    """Return the names of the backends that have a fact such as ``times_words``, as a message lists them."""
     return " or ".join(name for name, row in BACKENDS.items() if getattr(row, fact))

@@ -15,7 +15,7 @@ from components.recognition.config import RecognitionConfig
 def choose_arithmetic(
     config: RecognitionConfig, device: torch.device
 ) -> tuple[Arithmetic | None, torch.dtype]:
-    """How the linear layers are packed, if they are, and the type in which the weights are loaded.
+    """Return how the linear layers are packed, if they are, and the type in which the weights are loaded.
 
     Raises:
         ConfigError: int8 without its kernels, or a type that the device cannot compute in.

@@ -19,25 +19,25 @@ class Backend(ABC):
     """A library or program that recognizes speech.
 
     Attributes:
-        reads: Which model it expects, as an error message says it.
-        schemes: Schemes of model references that it alone reads; empty where it reads folders of weights,
+        reads: which model it expects, as an error message says it.
+        schemes: schemes of model references that it alone reads; empty where it reads folders of weights,
             wherever they come from.
-        architectures: Beginnings of the names of the architectures that it reads, in lower case.
-        version: Of its outputs, part of the keys of its stages: changes when they do.
-        only_by_name: Whether it has to be set, as another one reads the same models where none is set.
-        module: What has to be installed beside Antiphon, if anything, as Python imports it.
-        extra: The extra that brings ``module``.
-        packs_weights: Whether linear layers are laid out by our kernels: int8 is then for the CPU only.
-        translates: Whether it can write English instead of the language that is spoken.
-        writes_many: Whether its models may write other languages than that and English, as each says itself.
-        fixes_threads: Whether the number of threads is fixed when the model is loaded.
-        settings: Those that decide the outputs, where these are few.
-        is_elsewhere: Whether it computes on another machine, so that no device here is taken, and its
+        architectures: beginnings of the names of the architectures that it reads, in lower case.
+        version: of its outputs, part of the keys of its stages: changes when they do.
+        only_by_name: whether it has to be set, as another one reads the same models where none is set.
+        module: what has to be installed beside Antiphon, if anything, as Python imports it.
+        extra: the extra that brings ``module``.
+        packs_weights: whether linear layers are laid out by our kernels: int8 is then for the CPU only.
+        translates: whether it can write English instead of the language that is spoken.
+        writes_many: whether its models may write other languages than that and English, as each says itself.
+        fixes_threads: whether the number of threads is fixed when the model is loaded.
+        settings: those that decide the outputs, where these are few.
+        is_elsewhere: whether it computes on another machine, so that no device here is taken, and its
             endpoint may be another by the next run.
-        searches_here: Whether our search decodes it, which draws samples and keeps statistics of tokens.
-        times_words: Whether it says when words are said.
-        libraries: Those that decide the outputs beside the ones of every backend.
-        half: The arithmetic that ``dtype: auto`` stands for on CUDA; Whisper's weights were float16.
+        searches_here: whether our search decodes it, which draws samples and keeps statistics of tokens.
+        times_words: whether it says when words are said.
+        libraries: those that decide the outputs beside the ones of every backend.
+        half: the arithmetic that ``dtype: auto`` stands for on CUDA; Whisper's weights were float16.
     """
 
     reads: ClassVar[str]
@@ -76,11 +76,11 @@ class Backend(ABC):
         """Return the recognizer over what :meth:`load` loaded.
 
         Args:
-            config: Its settings.
-            loaded: The model.
-            checkpoint: Where the model came from.
+            config: its settings.
+            loaded: the model.
+            checkpoint: where the model came from.
             task: ``transcribe``, or ``translate``.
-            seed: Of what is sampled.
+            seed: of what is sampled.
         """
 
     def require_files(self, checkpoint: Checkpoint) -> None:

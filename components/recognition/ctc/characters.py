@@ -17,7 +17,7 @@ def spell(text: str) -> str:
 
 
 def list_characters(texts: Iterable[str]) -> tuple[str, ...]:
-    """Every character of the spelled ``texts``, sorted; the space is always among them."""
+    """Return every character of the spelled ``texts``, sorted; the space is always among them."""
     return tuple(sorted({" ", *(character for text in texts for character in spell(text))}))
 
 

@@ -33,9 +33,9 @@ class CtcDecoder(NBestDecoder):
     log-probability of its text, the sum over all alignments; that of a token is conditional on those before.
 
     Args:
-        model: The model.
-        name: Of the model, for messages.
-        config: The search, and whether the words of the best text get times.
+        model: the model.
+        name: of the model, for messages.
+        config: the search, and whether the words of the best text get times.
     """
 
     min_seconds = 0.1
@@ -63,7 +63,7 @@ class CtcDecoder(NBestDecoder):
     def _to_hypothesis(
         self, hypothesis: CtcHypothesis, log_probs: LogProbs, seconds: float | None
     ) -> WindowHypothesis:
-        """The text of a window; with word times where its length ``seconds`` is given."""
+        """Return the text of a window; with word times where its length ``seconds`` is given."""
         vocabulary, tokens = self._model.vocabulary, hypothesis.tokens
         scores = score_tokens(log_probs, tokens, vocabulary.blank).tolist()
         pieces = [vocabulary.pieces[token] for token in tokens]

@@ -15,8 +15,8 @@ class CtcVocabulary:
     """The tokens of a CTC model.
 
     Attributes:
-        blank: The token that stands for none.
-        pieces: The text of each token, with a space where a word begins or ends; "" for special tokens.
+        blank: the token that stands for none.
+        pieces: the text of each token, with a space where a word begins or ends; "" for special tokens.
     """
 
     blank: int
@@ -27,8 +27,8 @@ class CtcModel(Protocol):
     """A model that labels the frames of speech.
 
     Attributes:
-        vocabulary: Its tokens.
-        language: The only one that it knows; None where it does not say.
+        vocabulary: its tokens.
+        language: the only one that it knows; None where it does not say.
     """
 
     vocabulary: CtcVocabulary
@@ -39,5 +39,5 @@ class CtcModel(Protocol):
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of ``tokens``, which are without blanks and repetitions."""
+        """Return the text of ``tokens``, which are without blanks and repetitions."""
         ...

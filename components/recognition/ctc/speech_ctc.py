@@ -37,13 +37,13 @@ class HeadSettings:
     """What a head is, besides its weights.
 
     Attributes:
-        characters: Its outputs after the blank, in order.
-        language: Two letters.
-        window_seconds: Shorter audio was padded to this when the head was trained.
-        pooling: Encoder states that are averaged to one frame.
-        width: Of an encoder state.
-        hidden: Width between the head's layers.
-        kernel: Frames that its convolution sees.
+        characters: its outputs after the blank, in order.
+        language: two letters.
+        window_seconds: shorter audio was padded to this when the head was trained.
+        pooling: encoder states that are averaged to one frame.
+        width: of an encoder state.
+        hidden: width between the head's layers.
+        kernel: frames that its convolution sees.
     """
 
     characters: tuple[str, ...]
@@ -55,7 +55,7 @@ class HeadSettings:
     kernel: int
 
     def build_head(self, dropout: float = 0.0) -> CtcHead:
-        """A head with random weights, which torch's seed decides."""
+        """Return a head with random weights, which torch's seed decides."""
         return CtcHead(self.width, self.hidden, self.kernel, BLANK + 1 + len(self.characters), dropout)
 
 
@@ -109,7 +109,7 @@ class SpeechCtcModel:
 
 
 def load_speech_ctc(checkpoint: Checkpoint, device: torch.device) -> SpeechCtcModel:
-    """The model of a folder of ``train_ctc``, on ``device``.
+    """Return the model of a folder of ``train_ctc``, on ``device``.
 
     Raises:
         ModelError: Its settings are incomplete, or a tensor is missing, of another shape or not finite.

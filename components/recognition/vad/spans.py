@@ -12,10 +12,10 @@ class Span:
     """A stretch of audio.
 
     Attributes:
-        start: Seconds from the start of the audio.
-        end: Seconds from the start of the audio.
-        speech_end: Where the last speech in it ends, in seconds, if that is known.
-        voiced: False where voice activity detection is sure that nothing in it is speech.
+        start: seconds from the start of the audio.
+        end: seconds from the start of the audio.
+        speech_end: where the last speech in it ends, in seconds, if that is known.
+        voiced: false where voice activity detection is sure that nothing in it is speech.
     """
 
     start: float

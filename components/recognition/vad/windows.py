@@ -32,8 +32,8 @@ def find_speech(probabilities: Sequence[float] | NDArray[np.float32], chunk: flo
     """Stretches of speech by hysteresis: they begin above 0.5 and end below 0.35 for at least 0.2 s.
 
     Args:
-        probabilities: Of speech, one per chunk of audio.
-        chunk: Seconds that a probability stands for.
+        probabilities: of speech, one per chunk of audio.
+        chunk: seconds that a probability stands for.
     """
     spans: list[Span] = []
     begin: float | None = None
@@ -84,7 +84,7 @@ def cut(span: Span, longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
 
 
 def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
-    """The spans of ``samples`` (mono, 16 kHz) to recognize, each of at most ``longest`` seconds.
+    """Return the spans of ``samples`` (mono, 16 kHz) to recognize, each of at most ``longest`` seconds.
 
     All of the audio when it fits one window, otherwise its speech: nothing when long audio has none.
     """
@@ -99,5 +99,5 @@ def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS
 
 
 def is_silent(samples: NDArray[np.float32]) -> bool:
-    """Whether nothing louder than -70 dB of full scale is in ``samples``."""
+    """Return whether nothing louder than -70 dB of full scale is in ``samples``."""
     return len(samples) == 0 or float(np.abs(samples).max()) < SILENCE_PEAK

@@ -21,8 +21,8 @@ class ModelDimensions:
 
     Attributes:
         n_mels: Mel bands of the features.
-        n_text_ctx: Positions of the decoder, prompt included.
-        n_vocab: Width of the decoder's output.
+        n_text_ctx: positions of the decoder, prompt included.
+        n_vocab: width of the decoder's output.
     """
 
     n_mels: int
@@ -40,7 +40,7 @@ class ModelDimensions:
         return self.n_vocab - 51765 - int(self.is_multilingual)
 
     def get_tokenizer(self, language: str | None, task: str) -> Tokenizer:
-        """The tokenizer whose start sequence names ``language`` (a code, None: none) and ``task``."""
+        """Return the tokenizer whose start sequence names ``language`` (a code, None: none) and ``task``."""
         return get_tokenizer(
             self.is_multilingual, num_languages=self.num_languages, language=language, task=task
         )
@@ -58,9 +58,9 @@ class TokenAlignment:
     """When the n text tokens of a window are said: those of its segments, without timestamps.
 
     Attributes:
-        times: Seconds from the start of the window at which each token begins, and at which the last one
+        times: seconds from the start of the window at which each token begins, and at which the last one
             ends: n + 1 numbers that do not fall.
-        log_probs: Log-probability of each token in nats, n numbers.
+        log_probs: log-probability of each token in nats, n numbers.
     """
 
     times: tuple[float, ...]
@@ -72,9 +72,9 @@ class DecodingResult:
     """What the search of one window returns.
 
     Attributes:
-        candidates: Its texts as tokens, best first.
-        no_speech: Probability that nothing is said in it, 0 to 1.
-        alignment: Of the best candidate, where it was asked for.
+        candidates: its texts as tokens, best first.
+        no_speech: probability that nothing is said in it, 0 to 1.
+        alignment: of the best candidate, where it was asked for.
     """
 
     candidates: list[Candidate]
@@ -114,7 +114,7 @@ class WhisperBackend(Protocol):
         ...
 
     def detect_languages(self, features: Any) -> list[DetectedLanguage]:
-        """The most probable language of each window."""
+        """Return the most probable language of each window."""
         ...
 
     def decode(
@@ -130,12 +130,12 @@ class WhisperBackend(Protocol):
         """Search the text of N windows.
 
         Args:
-            features: What :meth:`encode` returned, or rows of it.
-            prompts: Start sequences, with the text before where there is one: token ids (N, P).
-            config: The search.
-            timestamps: Whether timestamps are decoded with the text.
-            keys: One number per window that tells its random samples from those of the others.
-            frames: Frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
-            guidance: What guides the search beside the model.
+            features: what :meth:`encode` returned, or rows of it.
+            prompts: start sequences, with the text before where there is one: token ids (N, P).
+            config: the search.
+            timestamps: whether timestamps are decoded with the text.
+            keys: one number per window that tells its random samples from those of the others.
+            frames: frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
+            guidance: what guides the search beside the model.
         """
         ...

@@ -34,7 +34,7 @@ class ProposingBackend(DraftableBackend, Protocol):
     """A :class:`~.backend.WhisperBackend` that can propose: one model."""
 
     def build_scorer(self, features: Any, prompts: Tensor) -> TokenScorer:
-        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
+        """Return the decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
         ...
 
 
@@ -52,10 +52,10 @@ class DraftedWhisper:
     """A :class:`~.backend.WhisperBackend` that writes what ``target`` writes, in fewer calls of it.
 
     Args:
-        target: The model that decides.
-        draft: The model that proposes.
-        n_tokens: How many tokens it proposes at a time.
-        name: Of the draft model, for messages.
+        target: the model that decides.
+        draft: the model that proposes.
+        n_tokens: how many tokens it proposes at a time.
+        name: of the draft model, for messages.
 
     Raises:
         ConfigError: The models differ in vocabulary, positions or features.
@@ -82,7 +82,7 @@ class DraftedWhisper:
         return DraftedWindows(self._target.encode(mels), self._draft.encode(mels))
 
     def detect_languages(self, features: DraftedWindows) -> list[DetectedLanguage]:
-        """What the target detects."""
+        """Return what the target detects."""
         return self._target.detect_languages(features.target)
 
     @torch.inference_mode()

@@ -47,9 +47,9 @@ class WhisperEncoder:
     """The encoder's weights, packed for the device; keeps nothing between calls.
 
     Args:
-        model: A Whisper on its device, or what has its encoder.
-        arithmetic: In which packed linear layers compute.
-        weights: Digest of the model, under which what is found of padding is remembered; empty: it is not.
+        model: a Whisper on its device, or what has its encoder.
+        arithmetic: in which packed linear layers compute.
+        weights: digest of the model, under which what is found of padding is remembered; empty: it is not.
     """
 
     def __init__(self, model: HasEncoder, arithmetic: Arithmetic = "float32", weights: str = "") -> None:
@@ -70,8 +70,8 @@ class WhisperEncoder:
         """Encode whole windows in fewer positions: see :mod:`components.recognition.whisper.windows.padding`.
 
         Args:
-            mel: Log-mel (N, mels, 3000), zeros where padded.
-            stride: Of the padding every n-th position is computed; 1 leaves none out.
+            mel: log-mel (N, mels, 3000), zeros where padded.
+            stride: of the padding every n-th position is computed; 1 leaves none out.
 
         Returns:
             Features (N, L, d), and the logarithms (N, L) of how many positions each stands for.
@@ -155,9 +155,9 @@ class _Block:
         """The block's output, in place.
 
         Args:
-            x: States, (N, T, d).
-            counts: Logarithms (N, T) of how many positions each stands for; None: each is one.
-            beside: Keys and values of a whole window to attend to, and the positions (N, T) of ``x`` in it.
+            x: states, (N, T, d).
+            counts: logarithms (N, T) of how many positions each stands for; None: each is one.
+            beside: keys and values of a whole window to attend to, and the positions (N, T) of ``x`` in it.
         """
         q, k, v = self.project(x)
         if beside is not None:

@@ -22,7 +22,7 @@ def compression_ratio(text: str) -> float:
 
 
 def repeats_ngram(tokens: Sequence[int]) -> bool:
-    """Whether an n-gram is repeated back to back, at least 4 times and over at least 24 tokens."""
+    """Return whether an n-gram is repeated back to back, at least 4 times and over at least 24 tokens."""
     for n in range(1, len(tokens) // MIN_LOOP_REPEATS + 1):
         run = 0
         needed = max(MIN_LOOP_REPEATS * n, MIN_LOOP_TOKENS) - n
@@ -36,25 +36,25 @@ def repeats_ngram(tokens: Sequence[int]) -> bool:
 def is_silence(
     config: RecognitionConfig, no_speech: float, mean_log_prob: float, voiced: bool = True
 ) -> bool:
-    """Whether nothing was said: by the no-speech probability, and a low score or no detected voice.
+    """Return whether nothing was said: by the no-speech probability, and a low score or no detected voice.
 
     The voice is asked, too, because a beam search finds a likely text for noise.
 
     Args:
-        config: The thresholds.
-        no_speech: The model's no-speech probability.
-        mean_log_prob: Of the best text, nats per token.
-        voiced: Whether voice activity detection found anything in the window.
+        config: the thresholds.
+        no_speech: the model's no-speech probability.
+        mean_log_prob: of the best text, nats per token.
+        voiced: whether voice activity detection found anything in the window.
     """
     unsure = not mean_log_prob > config.log_prob_threshold
     return no_speech > config.no_speech_threshold and (unsure or not voiced)
 
 
 def needs_fallback(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
-    """Whether the text of a window that is not silence is improbable or repeats itself."""
+    """Return whether the text of a window that is not silence is improbable or repeats itself."""
     return mean_log_prob < config.log_prob_threshold or is_repetitive(config, text, tokens)
 
 
 def is_repetitive(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:
-    """Whether a text repeats itself: by its compression ratio or its n-grams."""
+    """Return whether a text repeats itself: by its compression ratio or its n-grams."""
     return compression_ratio(text) > config.compression_ratio_threshold or repeats_ngram(tokens)

@@ -36,12 +36,12 @@ def list_suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
 
 
 def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bool) -> list[LogitsProcessor]:
-    """The logits processors of one search.
+    """Return the logits processors of one search.
 
     Args:
-        tokenizer: The model's.
-        n_vocab: Width of the model's output.
-        timestamps: Whether timestamps are decoded with the text.
+        tokenizer: the model's.
+        n_vocab: width of the model's output.
+        timestamps: whether timestamps are decoded with the text.
     """
     never = list_suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])
     blank, stamp = [*tokenizer.encode(" "), tokenizer.eot], tokenizer.timestamp_begin
@@ -59,7 +59,7 @@ def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bo
 
 
 def _begin(stamp: int, log_probs: Tensor, history: History) -> Tensor:
-    """The first token is a timestamp of at most one second."""
+    """Return the first token is a timestamp of at most one second."""
     log_probs[:, :stamp] = FORBIDDEN
     log_probs[:, stamp + MAX_INITIAL_TIMESTAMP + 1 :] = FORBIDDEN
     return log_probs
@@ -70,8 +70,8 @@ class PairTimestamps(TokenRule):
     """Timestamps come in pairs (but for the last one before the end) and do not go back.
 
     Attributes:
-        stamp: The first timestamp; all tokens behind it are timestamps.
-        eot: The first token that is neither text nor a timestamp.
+        stamp: the first timestamp; all tokens behind it are timestamps.
+        eot: the first token that is neither text nor a timestamp.
     """
 
     stamp: int
@@ -102,7 +102,7 @@ class PreferTimestamps(TokenRule):
     """Where the timestamps together outweigh every text token, only timestamps are left.
 
     Attributes:
-        stamp: The first timestamp.
+        stamp: the first timestamp.
     """
 
     reads_tokens: ClassVar[bool] = False

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from components.compute.openai_whisper import Tokenizer
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.recognition.whisper.fallback import compression_ratio
-from components.recognition.whisper.windows.decoding_state import DecodedWindow
+from components.recognition.whisper.windows.decoding_state import DecodedWhisperWindow
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
 from components.recognition.whisper.word_timer import find_word_timer
 from components.recognition.whisper.words.segments import build_segments, split_into_segments
@@ -32,7 +32,7 @@ class _Path:
 
 
 def build_nbest(
-    windows: Sequence[DecodedWindow],
+    windows: Sequence[DecodedWhisperWindow],
     tokenizer: Tokenizer,
     system: str,
     n: int | None,
@@ -41,11 +41,11 @@ def build_nbest(
     """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
 
     Args:
-        windows: All windows of the utterance, in any order.
-        tokenizer: The model's.
-        system: Names the recognizer in the hypotheses.
-        n: Hypotheses at most; None: the candidates are samples, of which all become hypotheses.
-        members: Names of an ensemble's members, whose scores and weights the tokens keep.
+        windows: all windows of the utterance, in any order.
+        tokenizer: the model's.
+        system: names the recognizer in the hypotheses.
+        n: hypotheses at most; None: the candidates are samples, of which all become hypotheses.
+        members: names of an ensemble's members, whose scores and weights the tokens keep.
     """
     ordered = sorted(windows, key=lambda w: w.start)
     spoken = [w for w in ordered if not w.is_silence and w.candidates]
@@ -72,8 +72,8 @@ def build_nbest(
     return tuple(h for h in different.values() if h.text)[:n]
 
 
-def _best_paths(windows: Sequence[DecodedWindow], n: int) -> list[_Path]:
-    """The best ways to take one candidate of each window, at most ``n``, best first."""
+def _best_paths(windows: Sequence[DecodedWhisperWindow], n: int) -> list[_Path]:
+    """Return the best ways to take one candidate of each window, at most ``n``, best first."""
     paths = [_Path(0.0, ())]
     for window in windows:
         joined = [
@@ -83,8 +83,8 @@ def _best_paths(windows: Sequence[DecodedWindow], n: int) -> list[_Path]:
     return paths
 
 
-def _paths_of_samples(windows: Sequence[DecodedWindow]) -> list[_Path]:
-    """The n-th sample of each window together, best first."""
+def _paths_of_samples(windows: Sequence[DecodedWhisperWindow]) -> list[_Path]:
+    """Return the n-th sample of each window together, best first."""
     drawn = [sorted(window.candidates, key=lambda c: c.draw or 0) for window in windows]
     choices = list(zip(*drawn, strict=True)) or [()]
     paths = [_Path(sum(c.normalized_score for c in choice), choice) for choice in choices]
@@ -92,7 +92,7 @@ def _paths_of_samples(windows: Sequence[DecodedWindow]) -> list[_Path]:
 
 
 def _build_hypothesis(
-    windows: Sequence[DecodedWindow],
+    windows: Sequence[DecodedWhisperWindow],
     path: _Path,
     tokenizer: Tokenizer,
     system: str,
@@ -147,6 +147,6 @@ def _build_tokens(candidate: Candidate, tokenizer: Tokenizer, members: Sequence[
 
 
 def piece_of(token: int, tokenizer: Tokenizer) -> str:
-    r"""The token's text; bytes that are part of a character are written as ``\xNN``."""
+    r"""Return the token's text; bytes that are part of a character are written as ``\xNN``."""
     data: bytes = tokenizer.encoding.decode_single_token_bytes(token)
     return data.decode("utf-8", "backslashreplace")

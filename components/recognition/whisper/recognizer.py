@@ -27,7 +27,7 @@ from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.windows.decoding_state import (
-    DecodedWindow,
+    DecodedWhisperWindow,
     KeptWindow,
     UtteranceState,
     WindowStream,
@@ -59,17 +59,17 @@ class WhisperRecognizer:
     """A :class:`~components.recognition.recognizer.Recognizer` over a Whisper model in any library.
 
     Args:
-        config: Search, segmentation and thresholds.
-        backend: The model.
-        checkpoint: Where the model came from.
+        config: search, segmentation and thresholds.
+        backend: the model.
+        checkpoint: where the model came from.
         task: ``transcribe``, or ``translate`` to write English.
-        seed: Of the samples of the temperature fallback.
-        members: Names of the members of an ensemble, whose scores the tokens then keep.
-        guides: What guides the search beside the model.
+        seed: of the samples of the temperature fallback.
+        members: names of the members of an ensemble, whose scores the tokens then keep.
+        guides: what guides the search beside the model.
 
     Attributes:
-        threads: That prepare the audio of the next batches while one is decoded; 0: none.
-        encodes_ahead: Whether the next batch is encoded while one is decoded. The outcomes depend on neither.
+        threads: that prepare the audio of the next batches while one is decoded; 0: none.
+        encodes_ahead: whether the next batch is encoded while one is decoded. The outcomes depend on neither.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class WhisperRecognizer:
         return opened
 
     def _admit(self, outcomes: dict[int, Outcome], opened: OpenedUtterance) -> tuple[WindowStream, ...]:
-        """The streams of an utterance; its outcome where it has none."""
+        """Return the streams of an utterance; its outcome where it has none."""
         if isinstance(opened.state, Quarantined):
             outcomes[opened.index] = opened.state
         elif not opened.streams:
@@ -175,14 +175,14 @@ class WhisperRecognizer:
         return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
 
     def _find_next_batch(self, streams: list[WindowStream], waiting: StreamQueue) -> list[WindowStream]:
-        """What will be decoded after the present windows of ``streams``, where that can be told."""
+        """Return what will be decoded after the present windows of ``streams``, where that can be told."""
         if not self.encodes_ahead or any(len(t.spans) > 1 or not t.fits_window for t in streams):
             return []
         return [t for t in waiting.peek(self._batch_size) if t.is_decodable]
 
     def _decode_batch(
         self, streams: list[WindowStream], upcoming: list[WindowStream]
-    ) -> list[DecodedWindow | ModelError]:
+    ) -> list[DecodedWhisperWindow | ModelError]:
         """Decode windows together; languages that are unknown are detected on the way."""
         features = self._encoder.encode(streams)
         if upcoming and self._limit.size == self._batch_size:  # memory has not run out yet
@@ -194,7 +194,7 @@ class WhisperRecognizer:
                 state.language, state.language_probability = detected
         return self._decoder.decode(streams, features)
 
-    def _next_seek(self, stream: WindowStream, window: DecodedWindow) -> int:
+    def _next_seek(self, stream: WindowStream, window: DecodedWhisperWindow) -> int:
         """Frames (10 ms) from this window to the next; keeps its text where that is the next one's prompt."""
         if window.is_silence:
             return window.frames

@@ -46,7 +46,7 @@ class WordTimer(Protocol):
         window: tuple[float, float],
         previous_end: float,
     ) -> list[Segment]:
-        """The segments of a window with the times and probabilities of their words."""
+        """Return the segments of a window with the times and probabilities of their words."""
         ...
 
 
@@ -54,7 +54,7 @@ WORD_TIMERS: Extensions[Any] = Extensions("antiphon.word_timers", "word timer", 
 
 
 def find_word_timer() -> WordTimer:
-    """The word timer that is installed. ConfigError where there is none."""
+    """Return the word timer that is installed. ConfigError where there is none."""
     timer: WordTimer | None = next(iter(WORD_TIMERS.values()), None)
     if timer is None:
         raise ConfigError("word_times: expected a word timer among the entry points, found none")

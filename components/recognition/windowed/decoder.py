@@ -24,8 +24,8 @@ class Window:
     """A stretch of audio and what is to be written of it.
 
     Attributes:
-        samples: Mono, 16 kHz, in [-1, 1].
-        request: What is to be written.
+        samples: mono, 16 kHz, in [-1, 1].
+        request: what is to be written.
     """
 
     samples: Samples
@@ -37,12 +37,12 @@ class WindowHypothesis:
     """One candidate text of a window.
 
     Attributes:
-        text: Without spaces around it.
-        score: Log-probability (nats).
-        rank: What the candidates are ordered by, as a length-normalized score; higher is better.
-        tokens: With their log-probabilities.
-        words: With times in seconds from the start of the window, where the model says.
-        finished: Whether it ended by itself, not at the length limit.
+        text: without spaces around it.
+        score: log-probability (nats).
+        rank: what the candidates are ordered by, as a length-normalized score; higher is better.
+        tokens: with their log-probabilities.
+        words: with times in seconds from the start of the window, where the model says.
+        finished: whether it ended by itself, not at the length limit.
     """
 
     text: str
@@ -57,12 +57,12 @@ class WindowDecoder(ABC, Generic[Result]):
     """A model that recognizes windows of audio one by one or in batches.
 
     Attributes:
-        max_seconds: Longest window that it reads.
-        min_seconds: Shorter windows are padded with silence: convolutions need some samples to give a state.
-        language: The only one that it knows; None where it knows several, or does not say.
-        is_remote: Whether a server computes: it takes all windows at once, in any languages, and its answers
+        max_seconds: longest window that it reads.
+        min_seconds: shorter windows are padded with silence: convolutions need some samples to give a state.
+        language: the only one that it knows; None where it knows several, or does not say.
+        is_remote: whether a server computes: it takes all windows at once, in any languages, and its answers
             are kept as they come.
-        form: Of the results of a batch, as the journal of windows keeps them; not of one that ``is_remote``.
+        form: of the results of a batch, as the journal of windows keeps them; not of one that ``is_remote``.
     """
 
     max_seconds: float = MAX_WINDOW_SECONDS
@@ -75,11 +75,11 @@ class WindowDecoder(ABC, Generic[Result]):
         """Refuse what the model cannot write: its languages, its task. DataError."""
 
     def find_spans(self, samples: Samples, vad: bool) -> list[Span]:
-        """The stretches of a recording that are decoded, in order.
+        """Return the stretches of a recording that are decoded, in order.
 
         Args:
-            samples: Mono, 16 kHz, not silent.
-            vad: Whether only stretches with voice are.
+            samples: mono, 16 kHz, not silent.
+            vad: whether only stretches with voice are.
         """
         longest = self.max_seconds
         if not vad and not self.is_remote:
@@ -89,10 +89,10 @@ class WindowDecoder(ABC, Generic[Result]):
 
     @abstractmethod
     def decode(self, windows: Sequence[Window]) -> Sequence[Result | RecordError]:
-        """What each window of a batch gives, or what is wrong with that window alone.
+        """Return what each window of a batch gives, or what is wrong with that window alone.
 
         Args:
-            windows: Of one target language, unless the model ``is_remote``.
+            windows: of one target language, unless the model ``is_remote``.
 
         Raises:
             ModelError: A window cannot be decoded; the batch is then tried in parts.
@@ -102,11 +102,11 @@ class WindowDecoder(ABC, Generic[Result]):
     def join(
         self, utterance: Utterance, windows: Sequence[tuple[Span, Result]], system: str, n: int
     ) -> NBest:
-        """The n-best list of an utterance.
+        """Return the n-best list of an utterance.
 
         Args:
-            utterance: What was recognized.
-            windows: Their times in the recording, in order, and what they gave; none where all is silence.
-            system: Names the recognizer in the hypotheses.
-            n: Hypotheses at most.
+            utterance: what was recognized.
+            windows: their times in the recording, in order, and what they gave; none where all is silence.
+            system: names the recognizer in the hypotheses.
+            n: hypotheses at most.
         """

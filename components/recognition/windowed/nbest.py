@@ -43,7 +43,7 @@ class NBestDecoder(WindowDecoder[Hypotheses]):
     def build_hypothesis(
         self, spans: Sequence[Span], path: WindowPath, system: str, *, is_best: bool
     ) -> Hypothesis:
-        """The hypothesis of a text per window, ``is_best`` where it is the first of the list."""
+        """Return the hypothesis of a text per window, ``is_best`` where it is the first of the list."""
         del is_best
         text, score = text_of(path), math.fsum(part.score for part in path)
         tokens: tuple[Token, ...] = tuple(token for part in path for token in part.tokens)
@@ -83,7 +83,7 @@ def find_best_paths(windows: Sequence[Hypotheses], n: int) -> list[WindowPath]:
 
 
 def text_of(path: WindowPath) -> str:
-    """The texts of the windows, joined."""
+    """Return the texts of the windows, joined."""
     return " ".join(part.text for part in path if part.text)
 
 

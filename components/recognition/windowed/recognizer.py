@@ -42,10 +42,10 @@ class WindowRecognizer(Generic[Result]):
     Of the settings it uses ``n_best``, ``batch_size`` and ``vad``; the decoder has its own.
 
     Args:
-        config: Settings.
-        decoder: The model.
-        checkpoint: Where the model came from.
-        task: What is written. A ``stack`` reads the lines of an utterance's text as its transcripts.
+        config: settings.
+        decoder: the model.
+        checkpoint: where the model came from.
+        task: what is written. A ``stack`` reads the lines of an utterance's text as its transcripts.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WindowRecognizer(Generic[Result]):
         self.system = name if decoder.is_remote else f"{name}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: its n-best list, or the fault that quarantines it.
+        """Return one outcome per utterance, in order: its n-best list, or the fault that quarantines it.
 
         Raises:
             ModelError: The model fails on every window.

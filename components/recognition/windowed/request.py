@@ -19,10 +19,10 @@ class Request:
     """What is to be written of an utterance.
 
     Attributes:
-        task: What is written.
-        source: Code of the language that is spoken, perhaps ``und``.
-        target: Code of the language to write; None where nobody says.
-        transcripts: Read beside the audio where the task is ``stack``, best first.
+        task: what is written.
+        source: code of the language that is spoken, perhaps ``und``.
+        target: code of the language to write; None where nobody says.
+        transcripts: read beside the audio where the task is ``stack``, best first.
     """
 
     task: Task

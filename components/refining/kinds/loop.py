@@ -11,7 +11,7 @@ from typing_extensions import override
 from components.errors import ConfigError
 from components.nodes.facts import Language
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
@@ -76,8 +76,10 @@ class Loop(Kind[LoopSettings]):
             names |= {part: f"{name}-{number}-{part}" for part in settings.body}
             for part, body in settings.body.items():
                 of = body.get("of")
-                called = {} if of is None else {"called": [of] if isinstance(of, str) else list(of)}
-                written = {"written": ("nodes", name, "body", part), **called}
+                display_names = (
+                    {} if of is None else {"display_names": [of] if isinstance(of, str) else list(of)}
+                )
+                written = {"written": ("nodes", name, "body", part), **display_names}
                 nodes[names[part]] = {**going, **_rename_reads(body, names), **written}
             last = names[list(settings.body)[-1]]
             read = [draft, *rounds, last]
@@ -137,8 +139,8 @@ def _rename_reads(values: Any, names: Mapping[str, str]) -> Values:
     elif of is not None:
         renamed["of"] = [names.get(input_name, input_name) for input_name in of]
     if isinstance(when, str):
-        node, dot, way = when.partition(".")
-        renamed["when"] = f"{names.get(node, node)}{dot}{way}"
+        node, dot, branch = when.partition(".")
+        renamed["when"] = f"{names.get(node, node)}{dot}{branch}"
     return renamed
 
 
@@ -159,30 +161,32 @@ class LoopRound(Round[LoopRoundSettings]):
     language = Language.SAME
 
     @override
-    def count_texts(self, site: Site) -> int | None:
+    def count_texts(self, context: NodeContext) -> int | None:
         """Count none: nodes gave the texts."""
         return None
 
     @override
-    def check(self, settings: LoopRoundSettings, site: Site) -> None:
+    def check(self, settings: LoopRoundSettings, context: NodeContext) -> None:
         """Check the settings of the gate and of the estimates."""
         if settings.gate != "off" or settings.estimator is not None:
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
-            checks.check_gate(settings, site.store, transcripts=site.transcripts, texts=None)
+            checks.check_gate(settings, context.store, transcripts=context.transcripts, texts=None)
 
     @override
-    def validate_models(self, settings: LoopRoundSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: LoopRoundSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that the gate's model can judge texts of these languages."""
         if settings.gate != "off":
             from components.refining import checks  # noqa: PLC0415 - imports torch
 
-            checks.validate_gate_model(settings, site.store, pairs)
+            checks.validate_gate_model(settings, context.store, pairs)
 
     @override
-    def build(self, settings: LoopRoundSettings, site: Site) -> Component:
+    def build(self, settings: LoopRoundSettings, context: NodeContext) -> Component:
         """Return the judge of what the body proposes."""
-        judge = ProposalJudge(settings, site.store)
+        judge = ProposalJudge(settings, context.store)
 
         def decide(items: Sequence[Item]) -> list[Outcome]:
             texts = [texts_of(item) for item in items]

@@ -13,7 +13,7 @@ from components.errors import ConfigError
 from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import NBest, Outcome
 from components.refining.config import SERVED_VERSION, RefineConfig
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
@@ -103,7 +103,7 @@ class RefineRound(Round[RefineRoundSettings]):
         return replace(facts, version=served) if is_elsewhere(settings.model) else facts
 
     @override
-    def check(self, settings: RefineRoundSettings, site: Site) -> None:
+    def check(self, settings: RefineRoundSettings, context: NodeContext) -> None:
         """Check its gate, its method, its device and its models' names."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
@@ -111,21 +111,23 @@ class RefineRound(Round[RefineRoundSettings]):
             raise ConfigError(
                 f"of: expected method self_refine to read the critic's words, found {settings.method}"
             )
-        checks.check(settings, site.store, transcripts=site.transcripts)
+        checks.check(settings, context.store, transcripts=context.transcripts)
 
     @override
-    def validate_models(self, settings: RefineRoundSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: RefineRoundSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that its models can refine and judge texts of these languages."""
         from components.refining import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_models(settings, site.store, pairs)
+        checks.validate_models(settings, context.store, pairs)
 
     @override
-    def build(self, settings: RefineRoundSettings, site: Site) -> Component:
+    def build(self, settings: RefineRoundSettings, context: NodeContext) -> Component:
         """Return the refiner."""
         from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch
 
-        refiner = Refiner(settings, site.store)
+        refiner = Refiner(settings, context.store)
 
         def refine(items: Sequence[Item]) -> list[Outcome]:
             utterances = [item.utterance for item in items]

@@ -13,7 +13,7 @@ from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Carry, Facts, Items, Need, state
 from components.nodes.kind import Kind
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import NBest
 from components.refining.config import MODEL_GATES, VERSION, RoundsConfig
 from components.refining.kinds import estimator_reference
@@ -48,7 +48,7 @@ R = TypeVar("R", bound=RoundsConfig)
 class Gated(Kind[S]):
     """Proposes texts that a gate accepts or refuses."""
 
-    def count_texts(self, site: Site) -> int | None:
+    def count_texts(self, context: NodeContext) -> int | None:
         """Count the texts that a fitted estimator sees, the judged one among them; None: those of nodes."""
         return 1
 
@@ -67,12 +67,12 @@ class Gated(Kind[S]):
         )
 
     @override
-    def check_table(self, settings: S, site: Site, role: str, maker: BaseModel) -> None:
+    def check_table(self, settings: S, context: NodeContext, role: str, maker: BaseModel) -> None:
         """Check that the estimator will be fitted on features that a proposed text has."""
-        estimator_reference.check_features(_gated(settings).estimator, maker, self.count_texts(site))
+        estimator_reference.check_features(_gated(settings).estimator, maker, self.count_texts(context))
 
     @override
-    def parameters(self, settings: S, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: S, context: NodeContext) -> dict[str, Any]:
         """Return everything but models and device."""
         gated = _gated(settings)
         values = gated.key_parameters()
@@ -81,9 +81,9 @@ class Gated(Kind[S]):
         return values
 
     @override
-    def digests(self, settings: S, site: Site) -> dict[str, str]:
+    def digests(self, settings: S, context: NodeContext) -> dict[str, str]:
         """Return what the servers of served models say of themselves, and the digest of the estimator."""
-        estimator = estimator_reference.digest_of(_gated(settings).estimator, site.store)
+        estimator = estimator_reference.digest_of(_gated(settings).estimator, context.store)
         return {**chat_fingerprints(self.facts(settings).models), **estimator}
 
 
@@ -99,7 +99,7 @@ class Round(Gated[R]):
     inputs = (1, MAX_ROUNDS + 2)
     version = str(VERSION)
     libraries = LIBRARIES
-    stated = state(ways=("going", "stopped"), is_scored=False)  # rounds have a table of their own
+    stated = state(branches=("going", "stopped"), is_scored=False)  # rounds have a table of their own
     items = Items(Carry.SOURCE, Need.UNLESS_PASSED)
 
 

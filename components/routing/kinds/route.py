@@ -16,11 +16,11 @@ from components.folds import fold_of
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, measure, measure_all
-from components.nodes.site import Component, Item, Site
+from components.nodes.node_context import Component, Item, NodeContext
 from components.records import Quarantined, Route
 from components.routing.kinds.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
 from components.routing.objective import OBJECTIVES
-from components.routing.route_fit import TRAIN_ROUTE, RouteFit, read_route_fit
+from components.routing.route_fit import FIT_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
 from components.storage.stages.record_files import ERRORS, OUTPUTS
 
@@ -55,7 +55,7 @@ class RouteKind(Kind[RouteSettings]):
     summary = "who goes which way, by language, domain, fold, length or a number of the n-best list"
     settings = RouteSettings
     reads = ("speech", "text", "table")
-    gives = "table"
+    output = "table"
     items = Items(Carry.INPUTS)
     version = str(VERSION)
 
@@ -67,7 +67,7 @@ class RouteKind(Kind[RouteSettings]):
             super().facts(settings),
             # Of the confidence there is a later one, whose range is 0 to 1.
             version=str(CONFIDENCE_VERSION if by_confidence else VERSION),
-            ways=settings.names,
+            branches=settings.names,
             numbers=() if settings.fitted or by_label else settings.numbers,
             thresholds={name: (str(settings.by), value) for name, value in settings.limits.items()},
             description=_describe(settings),
@@ -81,24 +81,24 @@ class RouteKind(Kind[RouteSettings]):
         """
         if values.get("fitted") is not None:
             return None
-        missing = next((key for key in ("rungs", *_NEED_DEV) if values.get(key)), None)
+        missing = next((key for key in ("tiers", *_NEED_DEV) if values.get(key)), None)
         if missing is not None:
             raise ConfigError(
                 f"{missing}: expected dev: DATA SET (with references) to learn from, or fitted: NODE, found "
                 "neither"
             )
-        if values.get("budget") is None or values.get("by") in (*LABELS, FOLD) or values.get("ways"):
+        if values.get("budget") is None or values.get("by") in (*LABELS, FOLD) or values.get("branches"):
             return None
         fit = f"{name}--fit"
         keys = ("of", "by", "doubtful", "budget")
         shared: dict[str, Any] = {key: values[key] for key in keys if key in values}
-        return {fit: {"kind": TRAIN_ROUTE, **shared}, name: {**values, "fitted": fit}}
+        return {fit: {"kind": FIT_ROUTE, **shared}, name: {**values, "fitted": fit}}
 
     @override
-    def build(self, settings: RouteSettings, site: Site) -> Component:
+    def build(self, settings: RouteSettings, context: NodeContext) -> Component:
         """Return the component, with the threshold that was learned."""
         if settings.fitted is not None:
-            fit = read_route_fit(site.table_folder("fitted"))
+            fit = read_route_fit(context.table_folder("fitted"))
             choose = _choose_by_number(_make_measure(fit), fit.escalates_at)
         elif settings.folds is not None:
             choose = partial(_choose_by_fold, settings.folds)
@@ -108,7 +108,7 @@ class RouteKind(Kind[RouteSettings]):
             choose = _choose_by_number(partial(measure, str(settings.by)), _is_beyond(settings))
 
         def route(items: Sequence[Item]) -> list[Route | Quarantined]:
-            return [_route(choose, item, site.name) for item in items]
+            return [_route(choose, item, context.name) for item in items]
 
         return route
 
@@ -123,7 +123,9 @@ class RouteKind(Kind[RouteSettings]):
             raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
 
     @override
-    def notes(self, settings: RouteSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: RouteSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say how many escalate where that was learned, and where a threshold sends all or none."""
         if settings.fitted is None and not settings.limits:
             return []
@@ -149,18 +151,18 @@ def _route(choose: Callable[[Item], Route], item: Item, node: str) -> Route | Qu
 
 
 def _choose_by_label(settings: RouteSettings) -> Callable[[Item], Route]:
-    ways = {label: way for way, labels in settings.ways.items() for label in labels}
+    branches = {label: branch for branch, labels in settings.branches.items() for label in labels}
 
     def choose(item: Item) -> Route:
         label = LABELS[str(settings.by)](item)
-        return Route(utterance_id=item.utterance.id, way=ways.get(label or "", settings.otherwise))
+        return Route(utterance_id=item.utterance.id, branch=branches.get(label or "", settings.otherwise))
 
     return choose
 
 
 def _choose_by_fold(count: int, item: Item) -> Route:
-    way = f"{FOLD}-{fold_of(item.utterance.id, count)}"
-    return Route(utterance_id=item.utterance.id, way=way)
+    branch = f"{FOLD}-{fold_of(item.utterance.id, count)}"
+    return Route(utterance_id=item.utterance.id, branch=branch)
 
 
 def _make_measure(fit: RouteFit) -> Measure:
@@ -182,8 +184,10 @@ def _choose_by_number(
 ) -> Callable[[Item], Route]:
     def choose(item: Item) -> Route:
         value = measure_item(item)
-        way = ESCALATE if value is not None and escalates_at(value) else KEEP
-        return Route(utterance_id=item.utterance.id, way=way, value=None if value == float("inf") else value)
+        branch = ESCALATE if value is not None and escalates_at(value) else KEEP
+        return Route(
+            utterance_id=item.utterance.id, branch=branch, value=None if value == float("inf") else value
+        )
 
     return choose
 
@@ -195,5 +199,5 @@ def _is_beyond(settings: RouteSettings) -> Callable[[float], bool]:
 
 def _count_escalated(folder: Path) -> tuple[int, int]:
     """Return how many utterances escalate, and how many have a way."""
-    ways = [Route.model_validate_json(line).way for line in read_lines(folder / OUTPUTS)]
-    return ways.count(ESCALATE), len(ways)
+    branches = [Route.model_validate_json(line).branch for line in read_lines(folder / OUTPUTS)]
+    return branches.count(ESCALATE), len(branches)

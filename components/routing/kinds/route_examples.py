@@ -20,17 +20,19 @@ from components.nodes.measures import (
     measure,
     measure_all,
 )
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import NBest
 from components.routing.bad_outputs import BadOutput
-from components.routing.kinds.route_settings import TrainRouteSettings, describe_number, rungs_of
+from components.routing.kinds.route_settings import FitRouteSettings, describe_number, tiers_of
 from components.routing.learning import DevelopmentSet, require_enough
-from components.routing.route_fit import RungCosts
+from components.routing.route_fit import TierCosts
 from components.routing.rung_outputs import RungOutputs
 from components.text.languages import UNDETERMINED
 
 
-def gather_examples(settings: TrainRouteSettings, site: Site, items: Sequence[Item]) -> DevelopmentSet:
+def gather_examples(
+    settings: FitRouteSettings, context: NodeContext, items: Sequence[Item]
+) -> DevelopmentSet:
     """Return what can be learned from items.
 
     Those without the number are left out, and those without references where a reference is needed, or where
@@ -39,23 +41,23 @@ def gather_examples(settings: TrainRouteSettings, site: Site, items: Sequence[It
     Raises:
         DataError: there are none, or the texts have no such number.
     """
-    by = _resolve_number(settings.by, items, site)
-    numbers = {id(item): _measure(by, item, site) for item in items}
-    examples, rungs = [item for item in items if numbers[id(item)]], rungs_of(site)
+    by = _resolve_number(settings.by, items, context)
+    numbers = {id(item): _measure(by, item, context) for item in items}
+    examples, tiers = [item for item in items if numbers[id(item)]], tiers_of(context)
     if not examples:
         known = next((measure_all(item) for item in items if item.nbest is not None), {})
         has = f"; texts have {', '.join(known)}" if known else ""
         raise DataError(f"expected utterances with {describe_number(by)}, found none{has}")
     guarantee, bad, outputs, predictor = settings.guarantee, None, None, None
     if guarantee is not None:
-        examples = _require_scored(examples, guarantee.condition.metric, rungs[0], settings)
-    if len(rungs) > 1:
-        metric = _name_metric(settings, site)
-        if settings.target or settings.by_several or _keep_scored(examples, metric, rungs[0]):
-            examples = _require_scored(examples, metric, rungs[0], settings)
-            outputs = _rung_outputs(examples, metric, rungs)
+        examples = _require_scored(examples, guarantee.condition.metric, tiers[0], settings)
+    if len(tiers) > 1:
+        metric = _name_metric(settings, context)
+        if settings.target or settings.by_several or _keep_scored(examples, metric, tiers[0]):
+            examples = _require_scored(examples, metric, tiers[0], settings)
+            outputs = _rung_outputs(examples, metric, tiers)
     if guarantee is not None:
-        bad = _find_bad(examples, guarantee.condition, rungs[0])
+        bad = _find_bad(examples, guarantee.condition, tiers[0])
     rows = [numbers[id(item)] for item in examples]
     values = np.asarray([next(iter(row.values())) for row in rows], np.float64)
     if outputs is not None and settings.by_several:
@@ -67,23 +69,25 @@ def gather_examples(settings: TrainRouteSettings, site: Site, items: Sequence[It
         units=_units(examples)[0],
         outputs=outputs,
         bad=bad,
-        costs=_costs(site, rungs, items),
+        costs=_costs(context, tiers, items),
         predictor=predictor,
     )
 
 
-def _resolve_number(by: str | tuple[str, ...], items: Sequence[Item], site: Site) -> str | tuple[str, ...]:
+def _resolve_number(
+    by: str | tuple[str, ...], items: Sequence[Item], context: NodeContext
+) -> str | tuple[str, ...]:
     """Return which number ``confidence`` is: a calibrated probability only where every text has it."""
-    texts = [outcome for item in items if isinstance(outcome := item.inputs.get(site.of[0]), NBest)]
+    texts = [outcome for item in items if isinstance(outcome := item.inputs.get(context.of[0]), NBest)]
     if by != CONFIDENCE or not texts:
         return by
     estimated = (name for name in (CALIBRATED, WRONG) if all(name in text.best.features for text in texts))
     return next(estimated, RAW)
 
 
-def _measure(by: str | tuple[str, ...], item: Item, site: Site) -> dict[str, float]:
+def _measure(by: str | tuple[str, ...], item: Item, context: NodeContext) -> dict[str, float]:
     """Return the numbers of an item as the route will measure them; empty where it has none."""
-    read = {name: outcome for name, outcome in item.inputs.items() if name == site.of[0]}
+    read = {name: outcome for name, outcome in item.inputs.items() if name == context.of[0]}
     read_item = item.model_copy(update={"inputs": read})
     if isinstance(by, tuple):
         numbers = measure_all(read_item)
@@ -111,13 +115,13 @@ def _fit_predictor(
     return predictor.model_dump(mode="json"), values
 
 
-def _name_metric(settings: TrainRouteSettings, site: Site) -> str:
+def _name_metric(settings: FitRouteSettings, context: NodeContext) -> str:
     asked = settings.metric or (settings.target.metric if settings.target else None)
-    return asked or ("wer" if site.transcripts else "chrf")
+    return asked or ("wer" if context.transcripts else "chrf")
 
 
-def _require_scored(examples: list[Item], metric: str, rung: str, settings: TrainRouteSettings) -> list[Item]:
-    scored = _keep_scored(examples, metric, rung)
+def _require_scored(examples: list[Item], metric: str, tier: str, settings: FitRouteSettings) -> list[Item]:
+    scored = _keep_scored(examples, metric, tier)
     if not scored:
         raise DataError(
             f"{settings.parts[0]}: expected development utterances with references that {metric} reads, "
@@ -126,23 +130,23 @@ def _require_scored(examples: list[Item], metric: str, rung: str, settings: Trai
     return scored
 
 
-def _keep_scored(examples: list[Item], metric: str, rung: str) -> list[Item]:
+def _keep_scored(examples: list[Item], metric: str, tier: str) -> list[Item]:
     """Return the utterances with references that say something."""
-    ids = set(get_metric(metric).select(_segments(examples, metric, rung)).ids)
+    ids = set(get_metric(metric).select(_segments(examples, metric, tier)).ids)
     return [item for item in examples if item.utterance.id in ids]
 
 
-def _find_bad(examples: Sequence[Item], condition: BadOutput, rung: str) -> NDArray[np.bool_]:
-    segments = _segments(examples, condition.metric, rung)
+def _find_bad(examples: Sequence[Item], condition: BadOutput, tier: str) -> NDArray[np.bool_]:
+    segments = _segments(examples, condition.metric, tier)
     scores = get_metric(condition.metric).sentence_scores(segments)
     return np.asarray([condition.holds(scores[key]) for key in segments.ids])
 
 
-def _segments(examples: Sequence[Item], metric: str, rung: str) -> Segments:
+def _segments(examples: Sequence[Item], metric: str, tier: str) -> Segments:
     """Return a rung's texts beside what the metric compares them with."""
     is_transcript = get_metric(metric).output == "transcript"
     utterances = [item.utterance for item in examples]
-    outcomes = [item.inputs.get(rung) for item in examples]
+    outcomes = [item.inputs.get(tier) for item in examples]
     return Segments(
         ids=tuple(utterance.id for utterance in utterances),
         hypotheses=tuple(each.best.text if isinstance(each, NBest) else "" for each in outcomes),
@@ -159,9 +163,9 @@ def _segments(examples: Sequence[Item], metric: str, rung: str) -> Segments:
     )
 
 
-def _rung_outputs(examples: Sequence[Item], metric: str, rungs: Sequence[str]) -> RungOutputs:
+def _rung_outputs(examples: Sequence[Item], metric: str, tiers: Sequence[str]) -> RungOutputs:
     scorer = get_metric(metric)
-    cheap, expensive = (scorer.statistics(scorer.select(_segments(examples, metric, rung))) for rung in rungs)
+    cheap, expensive = (scorer.statistics(scorer.select(_segments(examples, metric, tier))) for tier in tiers)
     return RungOutputs(scorer, cheap, expensive)
 
 
@@ -173,14 +177,14 @@ def _units(items: Sequence[Item]) -> tuple[FloatArray, bool]:
     return np.asarray(seconds), True
 
 
-def _costs(site: Site, rungs: Sequence[str], items: Sequence[Item]) -> RungCosts | None:
+def _costs(context: NodeContext, tiers: Sequence[str], items: Sequence[Item]) -> TierCosts | None:
     """Return the seconds of what runs for every utterance, and of what the expensive rung needs besides."""
-    if len(rungs) < 2 or not site.costs:
+    if len(tiers) < 2 or not context.costs:
         return None
-    always = {**site.costs[site.of[0]], **site.costs[rungs[0]]}
-    besides = {name: cost for name, cost in site.costs[rungs[1]].items() if name not in always}
+    always = {**context.costs[context.of[0]], **context.costs[tiers[0]]}
+    besides = {name: cost for name, cost in context.costs[tiers[1]].items() if name not in always}
     units, is_speech = _units(items)
-    return RungCosts(
+    return TierCosts(
         cheap=sum(always.values()),
         expensive=sum(besides.values()),
         units=float(units.sum()),

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from components.folds import LARGEST
 from components.nodes.measures import CONFIDENCE, FEATURES, doubtful_end
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.routing.objective import OBJECTIVES, Objective
 from components.routing.route_fit import Doubtful
 from components.stage_settings import TableOf
@@ -76,11 +76,11 @@ class LearnedRouteSettings(Objective):
         return self
 
 
-class TrainRouteSettings(LearnedRouteSettings):
+class FitRouteSettings(LearnedRouteSettings):
     """What is learned."""
 
     @model_validator(mode="after")
-    def _check_objective(self) -> TrainRouteSettings:
+    def _check_objective(self) -> FitRouteSettings:
         if not self.parts:
             raise ValueError(f"expected one of {', '.join(OBJECTIVES)}, found none")
         if self.by in LABELS:
@@ -103,16 +103,16 @@ class RouteSettings(LearnedRouteSettings):
     folds: int | None = Field(
         None, ge=2, le=LARGEST, description="with by: fold: ways fold-1 to fold-N, by the ids alone"
     )
-    ways: dict[str, tuple[str, ...]] = Field(
+    branches: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="way -> languages or domains that go there, such as german: [de]"
     )
     otherwise: str = Field("otherwise", description="the way of all others")
     below: float | None = Field(None, description="numbers below it go the way escalate, others keep")
     above: float | None = Field(None, description="numbers above it go the way escalate, others keep")
-    fitted: Annotated[str | None, TableOf("train_route", from_dev=True)] = Field(
-        None, description="a node of kind train_route, which learned the threshold"
+    fitted: Annotated[str | None, TableOf("fit_route", from_dev=True)] = Field(
+        None, description="a node of kind fit_route, which learned the threshold"
     )
-    rungs: tuple[str, ...] = Field(
+    tiers: tuple[str, ...] = Field(
         (),
         max_length=2,
         description="with dev: the cheap and the expensive node, to learn from",
@@ -125,17 +125,17 @@ class RouteSettings(LearnedRouteSettings):
         if (self.folds is None) == (self.by == FOLD):
             raise ValueError("expected by: fold together with folds: N, found one of them")
         if self.by == FOLD:
-            if self.ways or has_threshold or learned:
+            if self.branches or has_threshold or learned:
                 raise ValueError("by: fold: expected folds: N alone, found ways, a threshold or an objective")
         elif self.by in LABELS:
-            if not self.ways:
+            if not self.branches:
                 raise ValueError(
-                    f"ways: expected some such as {{german: [de]}} for by: {self.by}, found none"
+                    f"branches: expected some such as {{german: [de]}} for by: {self.by}, found none"
                 )
             if has_threshold or learned:
                 raise ValueError(f"expected ways for by: {self.by}, found {(learned or ['a threshold'])[0]}")
-        elif self.ways:
-            raise ValueError(f"ways: expected below or above for the number {self.by}, found ways")
+        elif self.branches:
+            raise ValueError(f"branches: expected below or above for the number {self.by}, found ways")
         elif has_threshold and learned:
             raise ValueError(f"expected a threshold or {learned[0]}, found both")
         elif self.parts and not self.fitted:
@@ -144,7 +144,7 @@ class RouteSettings(LearnedRouteSettings):
             raise ValueError(f"expected below or above for by: {self.by}, found neither")
         elif has_threshold and self.by_several:
             raise ValueError("by: expected one number for a threshold, found several")
-        _check_names(self.ways, self.otherwise)
+        _check_names(self.branches, self.otherwise)
         return self
 
     @property
@@ -158,27 +158,27 @@ class RouteSettings(LearnedRouteSettings):
         """The ways."""
         if self.folds is not None:
             return tuple(f"{FOLD}-{number}" for number in range(1, self.folds + 1))
-        return (*self.ways, self.otherwise) if self.by in LABELS else (ESCALATE, KEEP)
+        return (*self.branches, self.otherwise) if self.by in LABELS else (ESCALATE, KEEP)
 
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides the ways, as in keys from before there were learned routes."""
-        own = {"by", "ways", "otherwise", "below", "above"}
+        own = {"by", "branches", "otherwise", "below", "above"}
         return self.model_dump(mode="json", include=own if self.folds is None else {"by", "folds"})
 
 
-def _check_names(ways: dict[str, tuple[str, ...]], otherwise: str) -> None:
-    for way in (*ways, otherwise):
-        if not _WAY.fullmatch(way):
-            raise ValueError(f"ways: expected names of a-z, 0-9, '-' and '_', found {way!r}")
-    labels = [label for way_labels in ways.values() for label in way_labels]
+def _check_names(branches: dict[str, tuple[str, ...]], otherwise: str) -> None:
+    for branch in (*branches, otherwise):
+        if not _WAY.fullmatch(branch):
+            raise ValueError(f"branches: expected names of a-z, 0-9, '-' and '_', found {branch!r}")
+    labels = [label for way_labels in branches.values() for label in way_labels]
     twice = next((label for label in labels if labels.count(label) > 1), None)
-    if twice is not None or otherwise in ways:
-        raise ValueError(f"ways: expected one way each, found two for {twice or otherwise!r}")
+    if twice is not None or otherwise in branches:
+        raise ValueError(f"branches: expected one way each, found two for {twice or otherwise!r}")
 
 
-def rungs_of(site: Site) -> tuple[str, ...]:
+def tiers_of(context: NodeContext) -> tuple[str, ...]:
     """Return the rungs among the inputs, the cheap one first: the last two that are texts."""
-    texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
+    texts = [name for name, sort in zip(context.of, context.types, strict=True) if sort == "text"]
     return tuple(texts[-2:])
 
 

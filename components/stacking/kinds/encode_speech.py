@@ -10,11 +10,11 @@ from typing_extensions import override
 from components.files.files import write_json
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import LanguagePairs, Site
+from components.nodes.node_context import LanguagePairs, NodeContext
 from components.run_record import StageRef
 from components.stacking.config import ENCODER_STATES_VERSION, SpeechConfig
 from components.storage.stages.reader import read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 STATES, SPEECH = "states", "speech.json"
 
@@ -26,21 +26,23 @@ class EncodeSpeech(Kind[SpeechConfig]):
     summary = "speech -> encoder states, to train a model that reads speech"
     settings = SpeechConfig
     reads = ("speech",)
-    gives = "table"
+    output = "table"
     mode = Mode.WHOLE
     version = str(ENCODER_STATES_VERSION)
     libraries = ("torch", "numpy", "openai-whisper", "av")
     stated = state(device="auto", needs_speech=True)
 
     @override
-    def validate_models(self, settings: SpeechConfig, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: SpeechConfig, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse a model that is no Whisper."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_encoder(settings.model, site.store)
+        checks.validate_encoder(settings.model, context.store)
 
     @override
-    def make(self, settings: SpeechConfig, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+    def make(
+        self, settings: SpeechConfig, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Write the states and the settings that they were made with; earlier files are kept."""
         from components.stacking import (  # noqa: PLC0415 - imports torch
             encoder_states,
@@ -48,12 +50,12 @@ class EncodeSpeech(Kind[SpeechConfig]):
         )
 
         spoken = list(read_utterances(read["of0"]))
-        encoder = speech_encoder.SpeechEncoder(settings, site.store)
+        encoder = speech_encoder.SpeechEncoder(settings, context.store)
 
         def report(count: int) -> None:
-            site.progress(100.0 * count / len(spoken))
+            context.progress(100.0 * count / len(spoken))
 
         refused = encoder_states.write_states(encoder, spoken, folder / STATES, report)
         write_json(folder / SPEECH, settings.model_dump(mode="json"))
         files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
-        return Product([SPEECH, *files], items=len(spoken), quarantined=len(refused))
+        return StageFiles([SPEECH, *files], items=len(spoken), quarantined=len(refused))

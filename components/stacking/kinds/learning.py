@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from components.nodes.site import OwnData
+from components.nodes.node_context import ExtraData
 from components.stacking.config import (
     FUSION_METHODS,
     SPEECH_MODEL_KINDS,
@@ -37,7 +37,7 @@ def _needs_coefficient(values: Mapping[str, Any]) -> bool:
     return method in FUSION_METHODS and is_open
 
 
-def data_to_learn_from(values: Mapping[str, Any]) -> dict[str, OwnData]:
+def data_to_learn_from(values: Mapping[str, Any]) -> dict[str, ExtraData]:
     """Return what a node reads over the data of its ``learn``, by the key that takes the copies.
 
     Args:
@@ -56,12 +56,12 @@ def data_to_learn_from(values: Mapping[str, Any]) -> dict[str, OwnData]:
         speech, texts = nodes[:-2], nodes[-2:]
         drafts = {texts[-1]: GREEDY} if texts else {}
         return {
-            TRAIN: OwnData(*train, ("data",), "train"),
-            DEV: OwnData(*dev, ("data", *texts), "dev", speech, drafts),
+            TRAIN: ExtraData(*train, ("data",), "train"),
+            DEV: ExtraData(*dev, ("data", *texts), "dev", speech, drafts),
         }
     reads_drafts = values.get("method") == "pooled"
-    own = {DEV: OwnData(*dev, nodes if reads_drafts else nodes[:2], "dev")}
-    return {TRAIN: OwnData(*train, nodes[:2], "train"), **own} if needs_training(values) else own
+    own = {DEV: ExtraData(*dev, nodes if reads_drafts else nodes[:2], "dev")}
+    return {TRAIN: ExtraData(*train, nodes[:2], "train"), **own} if needs_training(values) else own
 
 
 def learning_nodes(name: str, values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Values]:
@@ -84,7 +84,7 @@ def learning_nodes(name: str, values: Mapping[str, Any], model: type[BaseModel])
     if _needs_coefficient(own) and DEV in values:
         second = {key: value for key, value in own.items() if key in {*settings, "model"}}
         coefficient = f"{name}-coefficient"
-        nodes[coefficient] = {"kind": "tune_stack", "of": list(values[DEV]), **second}
+        nodes[coefficient] = {"kind": "fit_fusion", "of": list(values[DEV]), **second}
         own["learned"] = coefficient
     return {**nodes, name: own}
 

@@ -18,7 +18,7 @@ from components.errors import ConfigError
 from components.nodes.facts import Carry, Facts, Items, Language, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES, TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, OwnData, Site
+from components.nodes.node_context import Component, ExtraData, Item, LanguagePairs, NodeContext
 from components.records import NBest, Outcome
 from components.stacking.config import (
     FUSION_METHODS,
@@ -47,9 +47,9 @@ class StackSettings(StackConfig):
     text_model: Annotated[str | None, Marker("model", role="text")] = Field(
         None, description="late_fusion, pooled: the translator that is mixed with the direct model"
     )
-    learned: Annotated[str | None, TableOf("tune_stack", role="coefficient")] = Field(
+    learned: Annotated[str | None, TableOf("fit_fusion", role="coefficient")] = Field(
         None,
-        description="late_fusion, pooled: the tune_stack node that gives the coefficient, if none is set",
+        description="late_fusion, pooled: the fit_fusion node that gives the coefficient, if none is set",
     )
     learn: StackLearningConfig | None = Field(
         None, description="where there is no model or no coefficient: the data and the training of one"
@@ -69,11 +69,11 @@ class StackKind(Kind[StackSettings]):
     """What reads speech and texts by a stacked model, or learns how."""
 
     @override
-    def check(self, settings: StackSettings, site: Site) -> None:
+    def check(self, settings: StackSettings, context: NodeContext) -> None:
         """Check its device and its models' names."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_references(settings, self.facts(settings).models.values(), site.store)
+        checks.check_references(settings, self.facts(settings).models.values(), context.store)
 
 
 class Stack(StackKind):
@@ -103,15 +103,15 @@ class Stack(StackKind):
         )
 
     @override
-    def check_inputs(self, settings: StackSettings, site: Site) -> None:
+    def check_inputs(self, settings: StackSettings, context: NodeContext) -> None:
         """Check the inputs, the model and the coefficient that the method needs."""
-        texts, spoken = site.sorts.count("text"), bool({"data", "speech"} & set(site.sorts))
+        texts, spoken = context.types.count("text"), bool({"data", "speech"} & set(context.types))
         method, fewest = settings.method, TEXTS.get(settings.method, 1)
         if texts < fewest or (not spoken and method != "pre_translation"):
             expected = ["speech"] if method != "pre_translation" else []
             expected += ["a transcript", "its translation"][:fewest]
             raise ConfigError(
-                f"{method} reads {', '.join(expected)}, in this order, found {', '.join(site.of)}"
+                f"{method} reads {', '.join(expected)}, in this order, found {', '.join(context.of)}"
             )
         if settings.model is None:
             raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
@@ -119,18 +119,18 @@ class Stack(StackKind):
             raise ConfigError(f"{method} needs a text_model to mix with, found none")
         if method in FUSION_METHODS and settings.coefficient is None and settings.learned is None:
             raise ConfigError(
-                f"{method} needs a coefficient, or learned: NODE of kind tune_stack, found neither"
+                f"{method} needs a coefficient, or learned: NODE of kind fit_fusion, found neither"
             )
 
     @override
-    def validate_models(self, settings: StackSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: StackSettings, context: NodeContext, pairs: LanguagePairs) -> None:
         """Check that the model is one of the method's."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_model(settings, site.store, pairs)
+        checks.validate_model(settings, context.store, pairs)
 
     @override
-    def own_data(self, values: Mapping[str, Any]) -> dict[str, OwnData]:
+    def extra_data(self, values: Mapping[str, Any]) -> dict[str, ExtraData]:
         """Return what it reads over the training and the development data of ``learn``."""
         return data_to_learn_from(values)
 
@@ -142,25 +142,25 @@ class Stack(StackKind):
         return learning_nodes(name, values, StackSettings)
 
     @override
-    def build(self, settings: StackSettings, site: Site) -> Component:
+    def build(self, settings: StackSettings, context: NodeContext) -> Component:
         """Return the stacked system, with the coefficient that was learned."""
         from components.stacking import prompted, source_lines, translator  # noqa: PLC0415 - they need torch
         from components.stacking.lists import nbest_fusion  # noqa: PLC0415 - it needs torch
 
         config = settings.config
-        if "coefficient" in site.tables:
-            value = read_coefficient(site.table_folder("coefficient"))
+        if "coefficient" in context.tables:
+            value = read_coefficient(context.table_folder("coefficient"))
             config = config.model_copy(update={"coefficient": value})
-        texts = [name for name, sort in zip(site.of, site.sorts, strict=True) if sort == "text"]
+        texts = [name for name, sort in zip(context.of, context.types, strict=True) if sort == "text"]
         first, last = (texts[0], texts[-1]) if texts else ("", "")
         stacked: (
             prompted.PromptedTranslator | nbest_fusion.NBestFusionTranslator | translator.StackedTranslator
         )
         if config.method == "prompted":
-            stacked = prompted.PromptedTranslator(config, site.store)
+            stacked = prompted.PromptedTranslator(config, context.store)
         else:
             module = nbest_fusion if config.method == "pooled" else translator
-            stacked = module.build_translator(config, settings.text_model or "", site.store)
+            stacked = module.build_translator(config, settings.text_model or "", context.store)
 
         def stack(items: Sequence[Item]) -> list[Outcome]:
             read = []

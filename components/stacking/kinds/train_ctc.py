@@ -13,13 +13,13 @@ from components.files.files import read_json
 from components.models.architectures import SPEECH_CTC
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
 from components.stacking.config import SpeechConfig
 from components.stacking.kinds.encode_speech import SPEECH, STATES
 from components.stage_settings import TableOf
 from components.storage.stages.reader import read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training import config as training
 from components.training.ctc_config import CtcTrainingConfig
 
@@ -46,7 +46,7 @@ class TrainCtc(Kind[TrainCtcSettings]):
     settings = TrainCtcSettings
     reads = ("data", "speech")
     inputs = (2, 2)
-    gives = "model"
+    output = "model"
     mode = Mode.WHOLE
     version = f"{VERSION}/{training.VERSION}"
     libraries = ("torch", "openai-whisper", "jiwer")
@@ -54,8 +54,8 @@ class TrainCtc(Kind[TrainCtcSettings]):
 
     @override
     def make(
-        self, settings: TrainCtcSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: TrainCtcSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Write the model, its metrics and their curve."""
         from components.stacking.training.ctc import SpokenData, train_ctc_head  # noqa: PLC0415 - torch
 
@@ -67,4 +67,4 @@ class TrainCtc(Kind[TrainCtcSettings]):
             )
             for data, states in (("of0", "states"), ("of1", "dev_states"))
         ]
-        return train_ctc_head(folder, settings, sets[0], sets[1], site.store, site.progress)
+        return train_ctc_head(folder, settings, sets[0], sets[1], context.store, context.progress)

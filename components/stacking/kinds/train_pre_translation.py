@@ -8,12 +8,12 @@ from pathlib import Path
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
 from components.stacking.config import PreTranslationConfig
 from components.stacking.kinds.train_stack import SecondSystemTraining
 from components.storage.stages.reader import languages_of, read_best_texts, read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training import config as training
 
 VERSION = "2"
@@ -31,18 +31,18 @@ class TrainPreTranslation(SecondSystemTraining[PreTranslationConfig]):
     version = f"{VERSION}/{training.VERSION}"
 
     @override
-    def check_inputs(self, settings: PreTranslationConfig, site: Site) -> None:
+    def check_inputs(self, settings: PreTranslationConfig, context: NodeContext) -> None:
         """Check that the inputs are two data sets and two texts."""
-        if site.sorts != ("data", "data", "text", "text"):
+        if context.types != ("data", "data", "text", "text"):
             raise ConfigError(
                 f"{self.name} reads data, development data, their transcripts and their drafts, found "
-                f"{', '.join(site.of)}"
+                f"{', '.join(context.of)}"
             )
 
     @override
     def make(
-        self, settings: PreTranslationConfig, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: PreTranslationConfig, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Write the model, its metrics and their curve."""
         from components.stacking.training import jackknife  # noqa: PLC0415 - imports torch
 
@@ -56,6 +56,6 @@ class TrainPreTranslation(SecondSystemTraining[PreTranslationConfig]):
             read_utterances(read["of0"]),
             (dev, drafted),
             languages,
-            site.store,
-            site.progress,
+            context.store,
+            context.progress,
         )

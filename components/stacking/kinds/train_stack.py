@@ -13,7 +13,7 @@ from components.errors import ConfigError
 from components.files.files import read_json
 from components.nodes.facts import Mode
 from components.nodes.kind import Kind
-from components.nodes.site import LanguagePairs, Site
+from components.nodes.node_context import LanguagePairs, NodeContext
 from components.records import Utterance
 from components.run_record import StageRef
 from components.stacking.config import (
@@ -25,7 +25,7 @@ from components.stacking.config import (
 from components.stacking.kinds.encode_speech import SPEECH, STATES
 from components.stage_settings import TableOf, key_values
 from components.storage.stages.reader import read_nbests_by_id, read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training import config as training
 from components.training.kinds.targets import read_targets
 
@@ -64,16 +64,16 @@ class StackTrainingSettings(SpeechTrainingConfig):
 class SecondSystemTraining(Kind[T]):
     """Trains a second system by the training loop, from a model or from nothing."""
 
-    gives = "model"
+    output = "model"
     mode = Mode.WHOLE
     libraries = LIBRARIES
 
     @override
-    def validate_models(self, settings: T, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: T, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse a model that it cannot start from."""
         from components.stacking import checks  # noqa: PLC0415 - imports torch
 
-        checks.validate_start_model(settings.init_from, site.store)
+        checks.validate_start_model(settings.init_from, context.store)
 
 
 class TrainStack(SecondSystemTraining[StackTrainingSettings]):
@@ -90,21 +90,25 @@ class TrainStack(SecondSystemTraining[StackTrainingSettings]):
     version = f"{VERSION}/{training.VERSION}"
 
     @override
-    def check_inputs(self, settings: StackTrainingSettings, site: Site) -> None:
+    def check_inputs(self, settings: StackTrainingSettings, context: NodeContext) -> None:
         """Check that the inputs are speech, text, speech, text, or speech and speech of a direct model."""
-        hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(site.of) == 2
-        if len(site.of) == 4:
-            check_spoken_sets(self.name, site)
-        elif not hears_alone or not set(site.sorts) <= {"speech", "data"}:
+        hears_alone = SPEECH_MODEL_KINDS[settings.method] == "direct" and len(context.of) == 2
+        if len(context.of) == 4:
+            check_spoken_sets(self.name, context)
+        elif not hears_alone or not set(context.types) <= {"speech", "data"}:
             raise ConfigError(
                 "expected speech and transcripts of training data, then of development data (speech and "
-                f"speech of a direct model), found {', '.join(site.called)}"
+                f"speech of a direct model), found {', '.join(context.display_names)}"
             )
 
     @override
     def make(
-        self, settings: StackTrainingSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self,
+        settings: StackTrainingSettings,
+        context: NodeContext,
+        read: Mapping[str, StageRef],
+        folder: Path,
+    ) -> StageFiles:
         """Write the model, its metrics and their curve."""
         from components.stacking.training.train import (  # noqa: PLC0415 - imports torch
             SpeechModelSettings,
@@ -112,7 +116,7 @@ class TrainStack(SecondSystemTraining[StackTrainingSettings]):
             train_speech_model,
         )
 
-        with_texts = len(site.of) == 4
+        with_texts = len(context.of) == 4
         sets = [
             SpokenSet(
                 read_utterances(read[f"of{first}"]),
@@ -122,25 +126,27 @@ class TrainStack(SecondSystemTraining[StackTrainingSettings]):
             for first, states in ((0, "states"), (2 if with_texts else 1, "dev_states"))
         ]
         if settings.targets is not None:
-            targets = read_targets(site.table_folder("targets"))
+            targets = read_targets(context.table_folder("targets"))
             sets[0] = sets[0]._replace(utterances=_replace_references(sets[0].utterances, targets))
         speech = SpeechConfig.model_validate(read_json(Path(read["states"].path) / SPEECH))
-        parameters = self.parameters(settings, site)
+        parameters = self.parameters(settings, context)
         listener = SpeechModelSettings(parameters["kind"], parameters["transcripts"], speech)
-        return train_speech_model(folder, settings, listener, (sets[0], sets[1]), site.store, site.progress)
+        return train_speech_model(
+            folder, settings, listener, (sets[0], sets[1]), context.store, context.progress
+        )
 
 
-def check_spoken_sets(kind: str, site: Site) -> None:
+def check_spoken_sets(kind: str, context: NodeContext) -> None:
     """Refuse inputs other than speech and transcripts, once or twice.
 
     Raises:
         ConfigError: names the first that is wrong.
     """
-    for number, sort in enumerate(site.sorts):
+    for number, sort in enumerate(context.types):
         expected = ("speech", "data") if number % 2 == 0 else ("text",)
         if sort not in expected:
             raise ConfigError(
-                f"{kind} reads {expected[0]} as input {number + 1}, found {site.of[number]}, "
+                f"{kind} reads {expected[0]} as input {number + 1}, found {context.of[number]}, "
                 f"which gives {sort}"
             )
 

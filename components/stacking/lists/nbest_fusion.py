@@ -56,7 +56,7 @@ class NBestFusionTranslator:
         self.max_hypotheses: int | None = config.n_best
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: both systems' translations, best fused score first."""
+        """Return one outcome per utterance, in order: both systems' translations, best fused score first."""
         outcomes = self._direct.translate(utterances)
         return [
             self._fuse(utterance, outcome) for utterance, outcome in zip(utterances, outcomes, strict=True)

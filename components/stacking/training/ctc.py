@@ -17,7 +17,7 @@ from components.recognition.ctc.speech_ctc import HeadSettings, save_speech_ctc
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import two_letters_of
 from components.training.config import TrainingConfig
 from components.training.ctc_config import CtcTrainingConfig
@@ -35,7 +35,7 @@ class SpokenData(NamedTuple):
 
 
 def training_config(config: CtcTrainingConfig) -> TrainingConfig:
-    """The trainer's settings; the data come from the stages that the node reads."""
+    """Return the trainer's settings; the data come from the stages that the node reads."""
     return TrainingConfig(
         data="train",
         dev="dev",
@@ -61,16 +61,16 @@ def train_ctc_head(
     dev: SpokenData,
     store: str | None,
     progress: Callable[[float], None],
-) -> Product:
+) -> StageFiles:
     """Train a CTC head, or go on with it, and write it with its encoder as a model folder.
 
     Args:
-        folder: Of the stage; gets the model, and unfinished work.
-        config: Settings of the training.
-        train: To learn from.
-        dev: Picks the checkpoint.
-        store: Where the encoder is looked up, if it is ``store:KEY``.
-        progress: Called with the percentage that is done.
+        folder: of the stage; gets the model, and unfinished work.
+        config: settings of the training.
+        train: to learn from.
+        dev: picks the checkpoint.
+        store: where the encoder is looked up, if it is ``store:KEY``.
+        progress: called with the percentage that is done.
 
     Raises:
         ConfigError: The states of the two were made with different settings.

@@ -19,7 +19,7 @@ from components.records import NBest, Utterance
 from components.stacking.config import JackknifeConfig, PreTranslationConfig
 from components.stacking.training.pre_translation import DraftLearner, join_texts, split_folds
 from components.stacking.training.train import Progress, training_config
-from components.storage.stages.whole_stage import WORK, Product
+from components.storage.stages.whole_stage import WORK, StageFiles
 from components.training.config import TrainingConfig
 from components.training.examples.parallel_data import Pair, pairs_of
 from components.training.learners.learner import Learner
@@ -60,7 +60,7 @@ def train_pre_translation(
     languages: Languages,
     store: str | None,
     progress: Progress,
-) -> Product:
+) -> StageFiles:
     """Draft every fold, and train the second system on the drafts.
 
     Args:

@@ -86,7 +86,7 @@ class StackLearner:
         return tokenized
 
     def build_sources(self, examples: Sequence[_TokenizedPair]) -> Sources:
-        """The examples as a padded batch of the model."""
+        """Return the examples as a padded batch of the model."""
         no_states = torch.zeros(1, self.model.width)
         states = [self._states.get(example.id, no_states) for example in examples]
         speech, speech_mask = pad_states(states)

@@ -14,7 +14,7 @@ from components.records import NBest, Utterance
 from components.stacking import encoder_states, model_folder
 from components.stacking.config import SpeechConfig, SpeechTrainingConfig, StackTrainingConfig
 from components.stacking.training.learner import SpokenPair, StackLearner
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training.config import TrainingConfig
 from components.training.learners.learner import Learner
 from components.training.loop.product import make_model
@@ -24,7 +24,7 @@ Progress = Callable[[float], None]
 
 
 def training_config(config: StackTrainingConfig) -> TrainingConfig:
-    """The trainer's settings; the data come from the stages that the node reads."""
+    """Return the trainer's settings; the data come from the stages that the node reads."""
     return TrainingConfig(
         data="train",
         dev="dev",
@@ -69,7 +69,7 @@ def train_speech_model(
     sets: tuple[SpokenSet, SpokenSet],
     store: str | None,
     progress: Progress,
-) -> Product:
+) -> StageFiles:
     """Train a model that reads speech.
 
     Args:

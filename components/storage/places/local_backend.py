@@ -16,7 +16,7 @@ from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import RECORD
-from components.storage.runs.uses import PRUNE, Uses
+from components.storage.runs.usage_leases import PRUNE, UsageLeases
 from components.storage.stages.seal import SEAL, DamagedError, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
 
@@ -28,7 +28,7 @@ class LocalBackend:
         self.root = root
         self.url = str(root)
         self.files: StoreFiles = LocalFiles(root)
-        self.uses = Uses(self.url, self.files, root, self.lock_prune)
+        self.uses = UsageLeases(self.url, self.files, root, self.lock_prune)
 
     @contextmanager
     def lock(self, name: str, what: str, waiting: LockWait) -> Iterator[None]:

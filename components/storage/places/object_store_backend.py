@@ -21,7 +21,7 @@ from components.storage.places.local_backend import LocalBackend
 from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
-from components.storage.runs.uses import Uses
+from components.storage.runs.usage_leases import UsageLeases
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import PLAN, SEAL, Seal
 from components.storage.store_files import ObjectFiles
@@ -39,7 +39,7 @@ class ObjectStoreBackend(LocalBackend):
         super().__init__(self._mirror.root)
         self.url = self._objects.url
         self.files = ObjectFiles(self._objects)
-        self.uses = Uses(self.url, self.files, None, self.lock_prune)  # its readers read copies
+        self.uses = UsageLeases(self.url, self.files, None, self.lock_prune)  # its readers read copies
         self._leases: dict[str, Lease] = {}
 
     @contextmanager

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from components.errors import StoreError
 from components.run_record import RunRecord
 from components.storage.places import locks
-from components.storage.runs.acceptance import Acceptance, read_acceptance
+from components.storage.runs.baseline_run import Acceptance, read_acceptance
 from components.storage.runs.run_records import read_record
 from components.storage.store import Store
 

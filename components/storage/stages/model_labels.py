@@ -16,8 +16,8 @@ def label_models(text: str, store: str | None) -> str:
     A stage that is gone is named by its digits alone.
 
     Args:
-        text: Such as the name of a member.
-        store: Where the models are.
+        text: such as the name of a member.
+        store: where the models are.
     """
     return _REFERENCE.sub(lambda match: _label(match.group(1), store), text)
 

@@ -181,15 +181,15 @@ class StageWriter:
         self.peak_memory_bytes = max(self.peak_memory_bytes, peak)
 
     def _find_batch_size(self) -> int:
-        """The smallest batch that memory allowed in any shard; 0 where it never ran out."""
+        """Return the smallest batch that memory allowed in any shard; 0 where it never ran out."""
         return min((n for e in self._entries if (n := e.get("batch_size"))), default=self.batch_size)
 
     def _add_usage(self) -> Usage:
-        """What served models counted of all shards."""
+        """Return what served models counted of all shards."""
         return reduce(add_usage, (entry.get("usage", {}) for entry in self._entries), self.usage)
 
     def _find_card_memory(self) -> CardMemory:
-        """The largest peak of each card of all shards."""
+        """Return the largest peak of each card of all shards."""
         return largest_card_memory([self.card_memory, *(e.get("card_memory", {}) for e in self._entries)])
 
     def finish(self, ids: Iterable[str] | None, content: str | None = None) -> StageRef:

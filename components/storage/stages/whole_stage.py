@@ -23,7 +23,7 @@ TABLES = "tables.json"
 
 
 @dataclass(frozen=True)
-class Product:
+class StageFiles:
     """The files that a stage made in one piece left in its folder, and how many items they stand for."""
 
     files: Iterable[str]
@@ -36,7 +36,7 @@ class Product:
 def compute_once(
     store: Store,
     plan: StagePlan,
-    work: Callable[[Path], Product],
+    work: Callable[[Path], StageFiles],
     read_digests: Mapping[str, str] | None = None,
 ) -> StageRef:
     """Return the stage of a plan that is made in one piece: reused if it is finished, else made and sealed.
@@ -53,7 +53,7 @@ def compute_once(
     return ref
 
 
-def _make_and_seal(writer: StageWriter, work: Callable[[Path], Product]) -> StageRef:
+def _make_and_seal(writer: StageWriter, work: Callable[[Path], StageFiles]) -> StageRef:
     _clear_stale_work(writer)
     with measure_cost() as cost:
         product = work(writer.path)

@@ -27,7 +27,7 @@ from components.files.files import encode_json, open_atomically, staging_folder,
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
 from components.storage.layout import LAYOUT, VERSION
-from components.storage.runs.acceptance import ACCEPTED
+from components.storage.runs.baseline_run import BASELINE
 from components.storage.runs.report_files import DIGESTS, REPORT
 from components.storage.runs.run_records import CLAIMED
 from components.storage.stages.reader import find_audio, read_utterances
@@ -130,7 +130,7 @@ def _gather_contents(store: Store, name: str, *, with_audio: bool) -> dict[str, 
 
 def is_carried(name: str) -> bool:
     """Return whether a file of a run's folder goes along, as records do and the report does not."""
-    return RUN_FILE.fullmatch(name) is not None and name not in {ACCEPTED, CLAIMED, DIGESTS}
+    return RUN_FILE.fullmatch(name) is not None and name not in {BASELINE, CLAIMED, DIGESTS}
 
 
 def _gather_stage(store: Store, key: str) -> dict[str, Content]:

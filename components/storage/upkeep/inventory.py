@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from fnmatch import fnmatch
 
-from components.storage.runs.uses import USES
+from components.storage.runs.usage_leases import USES
 from components.storage.store_files import TRASH, FileFacts, StoreFiles
 from components.storage.upkeep.references import KEY, RUNS, STAGES
 

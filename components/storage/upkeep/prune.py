@@ -1,4 +1,4 @@
-"""Removing what nobody refers to, beside processes that are at work; see components/storage/runs/uses.py.
+"""Removing what nobody refers to, beside processes at work (components/storage/runs/usage_leases.py).
 
 The order is what makes it safe: condemn, read the notes of runs and processes, read the records of runs, then
 remove. A run takes its notes back only after its record is written, so that it is seen in one or the other.

@@ -10,7 +10,7 @@ from typing import Any
 from components.errors import ConfigError, StoreError
 from components.files.canonical_json import add_digest
 from components.files.files import encode_json
-from components.storage.runs.acceptance import refuse_accepted
+from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.runs.run_records import FAILED, RECORD, check_record
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.references import RUNS, read_systems

@@ -11,10 +11,10 @@ from typing_extensions import override
 from components.files.files import write_bytes
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import Item, LanguagePairs, Site
+from components.nodes.node_context import Item, LanguagePairs, NodeContext
 from components.records import Quarantined, Utterance
 from components.storage.stages.record_files import ERRORS, OUTPUTS
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.synthesis.config import VERSION, SynthesisConfig
 
 AUDIO = "audio"
@@ -28,14 +28,14 @@ class Synthesize(Kind[SynthesisConfig]):
     summary = "text -> speech, for data that are only written"
     settings = SynthesisConfig
     reads = ("text", "speech")
-    gives = "speech"
+    output = "speech"
     mode = Mode.AGGREGATE
     version = str(VERSION)
     libraries = ("av", "numpy", "soundfile", "onnxruntime")
     stated = state(keeps_spoken=True)
 
     @override
-    def digests(self, settings: SynthesisConfig, site: Site) -> dict[str, str]:
+    def digests(self, settings: SynthesisConfig, context: NodeContext) -> dict[str, str]:
         """Return the digests of engine and voices as installed.
 
         Raises:
@@ -46,24 +46,26 @@ class Synthesize(Kind[SynthesisConfig]):
         return synthesizer.build(settings).identity
 
     @override
-    def validate_models(self, settings: SynthesisConfig, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: SynthesisConfig, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse an engine or a voice that is not installed."""
-        self.digests(settings, site)
+        self.digests(settings, context)
 
     @override
-    def collect(self, settings: SynthesisConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
+    def collect(
+        self, settings: SynthesisConfig, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Write the utterances with audio in the stage's own folder; files of an earlier attempt are used."""
         from components.synthesis import synthesizer  # noqa: PLC0415 - decodes audio
 
         speaker = synthesizer.build(settings)
-        replaces = site.sorts[0] == "text"
+        replaces = context.types[0] == "text"
         spoken: list[Utterance] = []
         refused: list[Quarantined] = []
         while batch := list(islice(items, _BATCH)):
             written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
             for outcome in speaker.synthesize(written, folder / AUDIO):
                 if isinstance(outcome, Quarantined):
-                    refused.append(outcome.model_copy(update={"stage": site.name}))
+                    refused.append(outcome.model_copy(update={"stage": context.name}))
                 else:
                     spoken.append(_with_relative_path(folder, outcome))
         _write(folder / OUTPUTS, spoken)
@@ -75,7 +77,7 @@ class Synthesize(Kind[SynthesisConfig]):
                 if utterance.audio and utterance.audio.path.startswith(AUDIO)
             }
         )
-        return Product([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
+        return StageFiles([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
 
 
 def _without_audio(utterance: Utterance) -> Utterance:

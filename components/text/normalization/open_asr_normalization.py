@@ -107,7 +107,7 @@ class OpenAsrMultilingual:
 
 @lru_cache(maxsize=1 << 12)
 def spell_number(digits: str, language: str) -> str:
-    """A number as the words of a language; the digits where num2words cannot say it."""
+    """Return a number as the words of a language; the digits where num2words cannot say it."""
     from num2words import num2words  # noqa: PLC0415 - of the extra open-asr
 
     try:

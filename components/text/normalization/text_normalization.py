@@ -44,7 +44,7 @@ class Normalizer:
 
 
 def word_key(word: str) -> str:
-    """The word without case, punctuation and symbols, so that all its spellings have one key."""
+    """Return the word without case, punctuation and symbols, so that all its spellings have one key."""
     folded = unicodedata.normalize("NFKC", word).casefold()
     return "".join(letter for letter in folded if unicodedata.category(letter)[0] not in "PSC")
 

@@ -29,7 +29,7 @@ def draw_bootstrap_sample(size: int, seed: int, number: int) -> BootstrapSample:
 
 
 def resample_items(items: Sequence[Item], seed: int, number: int | None) -> Sequence[Item]:
-    """The items of sample ``number``, or all of them without a number."""
+    """Return the items of sample ``number``, or all of them without a number."""
     return (
         items
         if number is None

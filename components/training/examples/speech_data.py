@@ -25,9 +25,9 @@ class SpeechExample(NamedTuple):
     """A recording and its transcript as tokens.
 
     Attributes:
-        utterance: Has the audio.
-        prompt: What the decoder begins with: start, language and task, and whether there are timestamps.
-        target: The tokens after it; the last is the end of the text.
+        utterance: has the audio.
+        prompt: what the decoder begins with: start, language and task, and whether there are timestamps.
+        target: the tokens after it; the last is the end of the text.
     """
 
     utterance: Utterance
@@ -39,9 +39,9 @@ class SpeechBatch(NamedTuple):
     """A padded batch of N recordings.
 
     Attributes:
-        features: Log-mel features (N, n_mels, 3000).
-        inputs: The decoder's inputs (N, T).
-        labels: What each position predicts (N, T); -100 in the prompt and at padding.
+        features: log-mel features (N, n_mels, 3000).
+        inputs: the decoder's inputs (N, T).
+        labels: what each position predicts (N, T); -100 in the prompt and at padding.
     """
 
     features: Tensor
@@ -80,10 +80,10 @@ def encode(
     """Turn transcripts into tokens; what is longer than the decoder reads is left out.
 
     Args:
-        utterances: With transcripts.
-        vocabulary: Size of the model's, by which openai-whisper knows its tokenizer.
-        max_tokens: Of prompt and target.
-        timestamps: Whether every second example has the times of its begin and end, so that a fine-tuned
+        utterances: with transcripts.
+        vocabulary: size of the model's, by which openai-whisper knows its tokenizer.
+        max_tokens: of prompt and target.
+        timestamps: whether every second example has the times of its begin and end, so that a fine-tuned
             model keeps both ways to write (Whisper was trained on both).
 
     Raises:

@@ -101,5 +101,5 @@ def load(model: bytes) -> sentencepiece.SentencePieceProcessor:
 
 
 def has_tag(pieces: sentencepiece.SentencePieceProcessor, language: str) -> bool:
-    """Whether the vocabulary has a tag for the language."""
+    """Return whether the vocabulary has a tag for the language."""
     return bool(pieces.piece_to_id(tag(language)) != UNKNOWN)

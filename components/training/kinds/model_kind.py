@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind, S
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.training.config import INITIAL_MODEL_VERSION, VERSION, TrainingConfig
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ModelKind(Kind[S]):
 
     reads = ()
     inputs = (0, 0)
-    gives = "model"
+    output = "model"
     mode = Mode.WHOLE
 
 
@@ -49,7 +49,7 @@ class TrainingKind(ModelKind[T]):
         return replace(facts, version=f"{VERSION}/from/{INITIAL_MODEL_VERSION}") if has_dropout else facts
 
     @override
-    def digests(self, settings: T, site: Site) -> dict[str, str]:
+    def digests(self, settings: T, context: NodeContext) -> dict[str, str]:
         """Return the digests of training and development data."""
         return {
             "data": self.data_digest(settings, settings.data, settings.limit),
@@ -64,32 +64,34 @@ class TrainingKind(ModelKind[T]):
         return data.load(source, limit=limit, **languages).digest
 
     @override
-    def check(self, settings: T, site: Site) -> None:
+    def check(self, settings: T, context: NodeContext) -> None:
         """Check shapes, languages, files and models' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
-        checks.check(settings, site.store)
+        checks.check(settings, context.store)
 
     @abstractmethod
     def learner(self, settings: T) -> Any:
         """Return the class of the learner."""
 
     @override
-    def make(self, settings: T, site: Site, read: Mapping[str, StageRef], folder: Path) -> Product:
+    def make(
+        self, settings: T, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Train, or resume; what the learner has read is verified against the plan."""
         from components.training.examples.training_order import send_order  # noqa: PLC0415 - imports torch
         from components.training.loop.product import make_model, work_folder  # noqa: PLC0415 - imports torch
 
-        send_order(self.name, settings, site.store, work_folder(folder))
+        send_order(self.name, settings, context.store, work_folder(folder))
         learner = self.learner(settings)
-        make = _verify_after_reading(partial(learner, store=site.store), site)
-        return make_model(settings, folder, make, learner.score_name, site.progress)
+        make = _verify_after_reading(partial(learner, store=context.store), context)
+        return make_model(settings, folder, make, learner.score_name, context.progress)
 
 
-def _verify_after_reading(make: MakeLearner, site: Site) -> MakeLearner:
+def _verify_after_reading(make: MakeLearner, context: NodeContext) -> MakeLearner:
     def learner(config: TrainingConfig, out: Path, device: torch.device) -> Learner:
         trained = make(config, out, device)
-        site.verify()
+        context.verify()
         return trained
 
     return learner

@@ -17,10 +17,10 @@ from components.files.json_text import parse_json
 from components.nodes.facts import Carry, Facts, Items, Mode
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE, doubtful_end, measure
-from components.nodes.site import Item, NodeSettings, Site
+from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import UNDETERMINED
 
 TARGETS = "targets.jsonl"
@@ -104,7 +104,7 @@ class Targets(Kind[TargetsSettings]):
     settings = TargetsSettings
     reads = ("text", "speech")
     inputs = (1, 2)
-    gives = "table"
+    output = "table"
     mode = Mode.AGGREGATE
     items = Items(Carry.SOURCE)
 
@@ -120,21 +120,24 @@ class Targets(Kind[TargetsSettings]):
         )
 
     @override
-    def check_inputs(self, settings: TargetsSettings, site: Site) -> None:
+    def check_inputs(self, settings: TargetsSettings, context: NodeContext) -> None:
         """Check that a text comes first and any speech second, and the language of transcripts."""
-        if site.sorts[:1] != ("text",) or not set(site.sorts[1:]) <= {"speech", "data"}:
+        if context.types[:1] != ("text",) or not set(context.types[1:]) <= {"speech", "data"}:
             raise ConfigError(
                 f"expected a teacher that gives text, then the speech that its student hears, if any, found "
-                f"{', '.join(site.called)}"
+                f"{', '.join(context.display_names)}"
             )
-        if settings.write == "transcript" and site.translated:
+        if settings.write == "transcript" and context.translated:
             raise ConfigError(
-                f"expected transcripts to teach a recognizer, found that {site.called[0]} translates; set "
+                f"expected transcripts to teach a recognizer, found that "
+                f"{context.display_names[0]} translates; set "
                 "learner: speech_translation"
             )
 
     @override
-    def collect(self, settings: TargetsSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
+    def collect(
+        self, settings: TargetsSettings, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Write the data set.
 
         Raises:
@@ -145,19 +148,20 @@ class Targets(Kind[TargetsSettings]):
         rows: list[dict[str, Any]] = []
         numbers: list[float] = []
         for item in items:
-            utterance, nbest = item.utterance, item.inputs[site.of[0]]
+            utterance, nbest = item.utterance, item.inputs[context.of[0]]
             assert isinstance(nbest, NBest)
             language = utterance.target_language or UNDETERMINED
             text = TARGET_CHOICES[settings.choose](nbest, utterance.references, language)
             row = _make_row(utterance, text, settings.write)
             if row is not None:
                 rows.append(row)
-                numbers += [_number_of(item, settings.keep_by, site)] if settings.filters else []
+                numbers += [_number_of(item, settings.keep_by, context)] if settings.filters else []
         selection = settings.select(numbers) if settings.filters else [True] * len(rows)
         if not any(selection):
             left_out = f", {len(rows)} of {len(rows)} were left out by {settings.keep_by}" if rows else ""
             raise DataError(
-                f"{site.name}: expected {settings.write}s by {site.of[0]}, found none to learn from{left_out}"
+                f"{context.name}: expected {settings.write}s by {context.of[0]}, found none to "
+                f"learn from{left_out}"
             )
         with (folder / TARGETS).open("w", encoding="utf-8") as file:
             file.writelines(
@@ -166,12 +170,14 @@ class Targets(Kind[TargetsSettings]):
                 if is_kept
             )
         if not settings.filters:
-            return Product([TARGETS], items=len(rows))
+            return StageFiles([TARGETS], items=len(rows))
         write_json(folder / FILTER, {"outputs": len(rows), "kept": sum(selection)})
-        return Product([TARGETS, FILTER], items=sum(selection))
+        return StageFiles([TARGETS, FILTER], items=sum(selection))
 
     @override
-    def notes(self, settings: TargetsSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: TargetsSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say how many outputs were left out."""
         if not settings.filters:
             return []
@@ -213,7 +219,7 @@ def read_targets(folder: Path) -> dict[str, str]:
     return {row["id"]: row["references"][0] for row in rows}
 
 
-def _number_of(item: Item, by: str, site: Site) -> float:
+def _number_of(item: Item, by: str, context: NodeContext) -> float:
     """Return the number that decides on an output.
 
     Raises:
@@ -222,6 +228,6 @@ def _number_of(item: Item, by: str, site: Site) -> float:
     number = measure(by, item)
     if number is None:
         raise DataError(
-            f"{site.name}: expected a number {by} of every output, found none of {item.utterance.id}"
+            f"{context.name}: expected a number {by} of every output, found none of {item.utterance.id}"
         )
     return number

@@ -43,12 +43,12 @@ class CtcLearner:
     checkpoint. What is longer than its frames allow is left out.
 
     Args:
-        config: Settings of the trainer; ``batch_tokens`` counts frames.
-        settings: Of the head.
-        texts: For training and for development.
-        states: Id -> encoder states (T, width); may read them from disk on access.
-        device: Of the head.
-        export: Writes the head as a model folder.
+        config: settings of the trainer; ``batch_tokens`` counts frames.
+        settings: of the head.
+        texts: for training and for development.
+        states: id -> encoder states (T, width); may read them from disk on access.
+        device: of the head.
+        export: writes the head as a model folder.
 
     Raises:
         DataError: There is nothing to learn from.

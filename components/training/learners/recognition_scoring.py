@@ -16,11 +16,11 @@ def score_recognizer(
     """Recognize a data set with a Whisper folder and score it.
 
     Args:
-        model: The folder.
-        source: The data set; utterances without audio or transcript count in ``n_total`` only.
-        languages: Source and target language of the training.
-        beam_size: Of the search.
-        device: As in a recognizer's settings.
+        model: the folder.
+        source: the data set; utterances without audio or transcript count in ``n_total`` only.
+        languages: source and target language of the training.
+        beam_size: of the search.
+        device: as in a recognizer's settings.
     """
     dataset = data.load(source, source_language=languages[0], target_language=languages[1])
     spoken = [u for u in dataset.utterances if u.audio is not None and u.transcript is not None]

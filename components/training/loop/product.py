@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from components.files.files import disk_full_as_store_error
-from components.storage.stages.whole_stage import WORK, Product
+from components.storage.stages.whole_stage import WORK, StageFiles
 from components.training.config import TrainingConfig
 from components.training.learners.learner import MakeLearner
 from components.training.loop import learning_curve
@@ -25,7 +25,7 @@ def make_model(
     learner: MakeLearner,
     score: str,
     progress: Callable[[float], None] = lambda percent: None,
-) -> Product:
+) -> StageFiles:
     """Train into a stage's folder, or go on from the last checkpoint of an earlier attempt.
 
     Args:
@@ -54,7 +54,7 @@ def make_model(
             shutil.copytree(work / "kept", folder / CHECKPOINTS, dirs_exist_ok=True)
     models = [file for name in (MODEL, CHECKPOINTS) for file in (folder / name).rglob("*.*")]
     files = [str(path.relative_to(folder)) for path in models if path.is_file()]
-    return Product([METRICS, CURVE, *files], items=len(state.history), seconds=state.seconds)
+    return StageFiles([METRICS, CURVE, *files], items=len(state.history), seconds=state.seconds)
 
 
 def work_folder(folder: Path) -> Path:

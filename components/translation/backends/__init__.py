@@ -30,7 +30,7 @@ BACKENDS: Extensions[TranslatorBackend] = Extensions("antiphon.translators", "tr
 
 
 def backend_for(architecture: str, name: str = OURS) -> TranslatorBackend:
-    """The backend that is set by name, else the one that reads models of an architecture.
+    """Return the backend that is set by name, else the one that reads models of an architecture.
 
     Raises:
         ConfigError: The one that is set does not read them.
@@ -47,11 +47,11 @@ def backend_for(architecture: str, name: str = OURS) -> TranslatorBackend:
 
 
 def libraries_of(name: str) -> tuple[str, ...]:
-    """The libraries of the backend that is set by name; none where none is."""
+    """Return the libraries of the backend that is set by name; none where none is."""
     return () if name == OURS else BACKENDS[name].libraries
 
 
 def backend_elsewhere(reference: str) -> TranslatorBackend | None:
-    """The backend of a reference whose scheme it alone reads, as a served model's; None of others."""
+    """Return the backend of a reference whose scheme it alone reads, as a served model's; None of others."""
     scheme, _ = split_reference(reference)
     return next((row for row in BACKENDS.values() if scheme in row.schemes), None)

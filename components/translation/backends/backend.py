@@ -19,10 +19,10 @@ class TranslatorBackend(ABC):
     """A kind of models that translate, or a library that does.
 
     Attributes:
-        schemes: Schemes of model references that it alone reads.
-        only_by_name: Whether it has to be set, as another one reads the same models where none is set.
-        takes_drafts: Whether a smaller model of it can propose tokens to a larger one.
-        libraries: Those that decide the outputs beside the ones of every backend.
+        schemes: schemes of model references that it alone reads.
+        only_by_name: whether it has to be set, as another one reads the same models where none is set.
+        takes_drafts: whether a smaller model of it can propose tokens to a larger one.
+        libraries: those that decide the outputs beside the ones of every backend.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ()
@@ -32,7 +32,7 @@ class TranslatorBackend(ABC):
 
     @abstractmethod
     def reads(self, architecture: str) -> bool:
-        """Whether it reads models of an architecture, as config.json names it."""
+        """Return whether it reads models of an architecture, as config.json names it."""
 
     def check(self) -> None:
         """Refuse to work without an extra. ConfigError."""
@@ -48,7 +48,7 @@ class TranslatorBackend(ABC):
         """
 
     def direction_check(self, checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
-        """A function that raises DataError for a source and target language that the model lacks."""
+        """Return a function that raises DataError for a source and target language that the model lacks."""
         return direction_check(checkpoint)
 
     def digests(self, config: TranslationConfig) -> dict[str, str]:
@@ -73,10 +73,10 @@ class TranslatorBackend(ABC):
         """Return the translator of a model.
 
         Args:
-            config: Model, search, and the prompt of a causal model.
-            checkpoint: The model.
-            store: Folder or URL of the store, for a draft model.
-            seed: Of what is sampled.
+            config: model, search, and the prompt of a causal model.
+            checkpoint: the model.
+            store: folder or URL of the store, for a draft model.
+            seed: of what is sampled.
 
         Raises:
             ConfigError: The settings do not fit each other or the model.

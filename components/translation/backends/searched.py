@@ -47,7 +47,7 @@ class SearchedBackend(TranslatorBackend):
 
 
 def pack_on_cpu(device: str, dtype: str) -> tuple[Arithmetic | None, str]:
-    """How linear weights are laid out, if they are, and the type in which they are loaded.
+    """Return how linear weights are laid out, if they are, and the type in which they are loaded.
 
     On a CPU they are laid out for ``dtype``; elsewhere the model is loaded in it. ConfigError for int8 there.
     """

@@ -39,7 +39,7 @@ class _Document:
         self.turns: list[tuple[tuple[str, str | None], Turn]] = []
 
     def advance(self) -> _Position | None:
-        """The next sentence; those of a text that has failed are skipped. None at the end."""
+        """Return the next sentence; those of a text that has failed are skipped. None at the end."""
         for position in self._positions:
             if not any(isinstance(each, ModelError) for each in self._results[position.text]):
                 return position
@@ -50,11 +50,11 @@ class ContextTranslator(Translator):
     """Translates the sentences of documents in order.
 
     Args:
-        backend: The model.
-        checkpoint: Where it came from.
-        n_best: Hypotheses per text at most.
-        batch_size: Sentences decoded together.
-        context_sentences: Sentences before one that it reads at most; the oldest are left out where they do
+        backend: the model.
+        checkpoint: where it came from.
+        n_best: hypotheses per text at most.
+        batch_size: sentences decoded together.
+        context_sentences: sentences before one that it reads at most; the oldest are left out where they do
             not fit.
     """
 
@@ -115,7 +115,7 @@ def _languages_of(text: PreparedText) -> tuple[str, str | None]:
 
 
 def _group_by_document(texts: Sequence[PreparedText]) -> Iterator[list[tuple[int, PreparedText]]]:
-    """The texts with their numbers; those that follow one another in one document are together."""
+    """Return the texts with their numbers; those that follow one another in one document are together."""
 
     def document_of(numbered: tuple[int, PreparedText]) -> tuple[str | None, int]:
         number, text = numbered

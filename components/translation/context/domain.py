@@ -52,7 +52,7 @@ class Domain(Record):
     n_dev: int = Field(ge=1, description="development sentences that the limits were measured on")
 
     def is_unfamiliar(self, sentence: ScoredSentence) -> bool:
-        """Whether a sentence lies outside."""
+        """Return whether a sentence lies outside."""
         pieces, score, n_tokens = sentence
         return (
             len(pieces) > self.max_pieces
@@ -69,12 +69,12 @@ class Domain(Record):
 def measure_domain(
     description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
 ) -> Domain:
-    """The domain of a model.
+    """Return the domain of a model.
 
     Args:
-        description: What it was made for, as one would say it.
-        training: Pieces of the sources that it learned from.
-        development: Development sentences with its translations' scores.
+        description: what it was made for, as one would say it.
+        training: pieces of the sources that it learned from.
+        development: development sentences with its translations' scores.
     """
     counts = Counter(piece for sentence in training for piece in sentence)
     frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
@@ -93,7 +93,7 @@ def measure_domain(
 
 
 def read_domain(folder: Path) -> Domain | None:
-    """The domain in a model's folder; None where it has none. ModelError where it is damaged."""
+    """Return the domain in a model's folder; None where it has none. ModelError where it is damaged."""
     if not (folder / DOMAIN).is_file():
         return None
     try:
@@ -105,14 +105,14 @@ def read_domain(folder: Path) -> Domain | None:
 
 
 def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, languages: Sequence[str]) -> str:
-    """The line for a user many of whose texts are unfamiliar, with models that may do better.
+    """Return the line for a user many of whose texts are unfamiliar, with models that may do better.
 
     Args:
-        model: Reference of the model.
-        domain: What it was made for.
-        unfamiliar: Texts that are unfamiliar.
-        total: All texts.
-        languages: Source and target, as far as they are known.
+        model: reference of the model.
+        domain: what it was made for.
+        unfamiliar: texts that are unfamiliar.
+        total: all texts.
+        languages: source and target, as far as they are known.
     """
     codes = [two_letters_of(language) for language in languages]
     others = (

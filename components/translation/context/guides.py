@@ -20,7 +20,7 @@ class TermsGuide(Protocol):
         ...
 
     def guide(self, sentences: Sequence[Sentence]) -> Guidance:
-        """The guidance of a search over a batch of sentences."""
+        """Return the guidance of a search over a batch of sentences."""
         ...
 
     def mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
@@ -32,12 +32,12 @@ GUIDES: Extensions[Any] = Extensions("antiphon.translation_guides", "guide", acc
 
 
 def load_terms(path: str | None, tokenizer: Any, size: int, name: str) -> TermsGuide | None:
-    """The terms of a file for a model; None without a file. ConfigError names a line that is wrong.
+    """Return the terms of a file for a model; None without a file. ConfigError names a line that is wrong.
 
     Args:
-        path: The file.
-        tokenizer: Of the model, from transformers.
-        size: Of the model's vocabulary.
-        name: Of the model.
+        path: the file.
+        tokenizer: of the model, from transformers.
+        size: of the model's vocabulary.
+        name: of the model.
     """
     return None if path is None else GUIDES["terms"](path, tokenizer, size, name)

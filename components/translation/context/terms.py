@@ -22,10 +22,10 @@ class SourceTerms:
     """Terms that a translation should have where its source has theirs.
 
     Args:
-        terms: The list.
-        tokenizer: Of the model, from transformers.
-        size: Of the model's vocabulary.
-        name: Of the model.
+        terms: the list.
+        tokenizer: of the model, from transformers.
+        size: of the model's vocabulary.
+        name: of the model.
     """
 
     def __init__(self, terms: Sequence[Term], tokenizer: Any, size: int, name: str) -> None:
@@ -46,7 +46,7 @@ class SourceTerms:
         return tuple((number, count) for number, count in enumerate(counts) if count)
 
     def guide(self, sentences: Sequence[Sentence]) -> Guidance:
-        """The guidance of a search over a batch of sentences."""
+        """Return the guidance of a search over a batch of sentences."""
         return self._guidance.guide([dict(sentence.terms) for sentence in sentences])
 
     def mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
@@ -57,5 +57,5 @@ class SourceTerms:
 
 
 def read_source_terms(path: str, tokenizer: Any, size: int, name: str) -> SourceTerms:
-    """The terms of a file for a model. ConfigError names a line that is wrong."""
+    """Return the terms of a file for a model. ConfigError names a line that is wrong."""
     return SourceTerms(read_terms(Path(path)), tokenizer, size, name)

@@ -15,7 +15,7 @@ from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import TableOf
@@ -57,8 +57,8 @@ class TranslateSettings(TranslatorMembers):
 
     dropout_seed: int = Field(0, ge=0, description="dropout_members: number of the first one's masks")
     combine: TokenMixing = Field(TokenMixing(), description="several members: how they are mixed")
-    learned: Annotated[str | None, TableOf("mixture_weights")] = Field(
-        None, description="a node of kind mixture_weights, which learned the coefficients"
+    learned: Annotated[str | None, TableOf("fit_mixture")] = Field(
+        None, description="a node of kind fit_mixture, which learned the coefficients"
     )
 
     @property
@@ -116,13 +116,13 @@ class Translate(Kind[TranslateSettings]):
         )
 
     @override
-    def digests(self, settings: TranslateSettings, site: Site) -> dict[str, str]:
+    def digests(self, settings: TranslateSettings, context: NodeContext) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
         backend = backend_elsewhere(settings.model) if _is_asked(settings) else None
         return {} if backend is None else backend.digests(settings)
 
     @override
-    def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: TranslateSettings, context: NodeContext) -> dict[str, Any]:
         """Return everything but the models, the file of examples and the device."""
         if _is_asked(settings):
             later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
@@ -151,47 +151,49 @@ class Translate(Kind[TranslateSettings]):
         dev, learned = f"{name}-dev", f"{name}-coefficients"
         return {
             dev: {"kind": "data", "source": source, "limit": limit},
-            learned: {**settings, "kind": "mixture_weights", "of": dev},
+            learned: {**settings, "kind": "fit_mixture", "of": dev},
             name: {**values, "learned": learned},
         }
 
     @override
-    def check(self, settings: TranslateSettings, site: Site) -> None:
+    def check(self, settings: TranslateSettings, context: NodeContext) -> None:
         """Check its search, its device, its models' names, and the number of coefficients."""
         if settings.ensemble is not None:
-            ENSEMBLES["translators"].check(settings.ensemble, site.store)
+            ENSEMBLES["translators"].check(settings.ensemble, context.store)
         else:
-            checks.check(settings, site.store, served=True)
+            checks.check(settings, context.store, served=True)
 
     @override
-    def validate_models(self, settings: TranslateSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: TranslateSettings, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that a model knows the languages, and that the members can be mixed."""
-        checks.validate_model(settings, site.store, pairs)
+        checks.validate_model(settings, context.store, pairs)
         if settings.ensemble is not None:
-            ENSEMBLES["translators"].validate(settings.ensemble, site.store)
-        elif checks.needs_vocabulary_check(settings.model, settings.draft, site.store):
+            ENSEMBLES["translators"].validate(settings.ensemble, context.store)
+        elif checks.needs_vocabulary_check(settings.model, settings.draft, context.store):
             from components.translation import factory  # noqa: PLC0415 - imports torch
 
-            factory.build(settings, site.store)
+            factory.build(settings, context.store)
 
     @override
-    def build(self, settings: TranslateSettings, site: Site) -> Component:
+    def build(self, settings: TranslateSettings, context: NodeContext) -> Component:
         """Return the translator."""
         ensemble, sampling = settings.ensemble, settings.sampling
         translator: Translator
         if sampling is not None and sampling.dropout:
-            translator = ENSEMBLES["translators"].build_passes(settings, site.store, site.seed)
+            translator = ENSEMBLES["translators"].build_passes(settings, context.store, context.seed)
         elif ensemble is None:
             from components.translation import factory  # noqa: PLC0415 - imports torch
 
-            translator = factory.build(settings, site.store, site.seed)
+            translator = factory.build(settings, context.store, context.seed)
         else:
             translator = ENSEMBLES["translators"].build(
                 ensemble,
-                site.table_folder("learned") if settings.learned else None,
+                context.table_folder("learned") if settings.learned else None,
                 settings.dropout_seed,
-                site.store,
-                site.seed,
+                context.store,
+                context.seed,
             )
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
@@ -201,7 +203,7 @@ class Translate(Kind[TranslateSettings]):
 
     @override
     def notes(
-        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: TranslateSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Warn where many texts are unfamiliar to the model, and of members that lost probability."""
         from components.translation.context.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
@@ -210,7 +212,7 @@ class Translate(Kind[TranslateSettings]):
             return []
         lost = ENSEMBLES["translators"].notes(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
-        return [*lost, *domain_notes(ref, settings.model, data, site.store)]
+        return [*lost, *domain_notes(ref, settings.model, data, context.store)]
 
 
 def _is_asked(settings: TranslateSettings) -> bool:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from components.errors import ConfigError
 from components.nodes.facts import Facts, Language
-from components.nodes.site import Component, Item, LanguagePairs, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.recognition.backend_choice import stated_backend
 from components.recognition.backends import BACKENDS
 from components.recognition.config import RecognitionConfig
@@ -50,26 +50,28 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
         )
 
     @override
-    def check(self, settings: RecognitionConfig, site: Site) -> None:
+    def check(self, settings: RecognitionConfig, context: NodeContext) -> None:
         """Check its backend, its device and its model's name."""
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
-        speech.check(settings, site.store)
-        checks.check(settings, site.store)
+        speech.check(settings, context.store)
+        checks.check(settings, context.store)
 
     @override
-    def validate_models(self, settings: RecognitionConfig, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(
+        self, settings: RecognitionConfig, context: NodeContext, pairs: LanguagePairs
+    ) -> None:
         """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
 
         requests = [Request("translate", source, target) for source, target in pairs]
-        checks.validate_model(settings, site.store, requests)
+        checks.validate_model(settings, context.store, requests)
         if speech.writes_many(settings):
             return
-        speech.check_model(models.resolve(settings.model, site.store))
+        speech.check_model(models.resolve(settings.model, context.store))
         if not any(speech.can_translate_to(target) for _, target in pairs):
             targets = ", ".join(sorted(str(target) for _, target in pairs))
             raise ConfigError(
@@ -78,12 +80,12 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
             )
 
     @override
-    def build(self, settings: RecognitionConfig, site: Site) -> Component:
+    def build(self, settings: RecognitionConfig, context: NodeContext) -> Component:
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
 
         # The fallback to samples drew with seed 0 before there was a setting: stored stages stay true.
-        translator = SpeechTranslator(settings, site.store, site.seed if settings.sampling else 0)
+        translator = SpeechTranslator(settings, context.store, context.seed if settings.sampling else 0)
 
         def translate(items: Sequence[Item]) -> list[Outcome]:
             return translator.translate([item.utterance for item in items])

@@ -20,7 +20,7 @@ from components.translation.segments.language_tokens import (
 
 
 def direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], object]:
-    """A function that raises DataError for languages that a model lacks."""
+    """Return a function that raises DataError for languages that a model lacks."""
     folder = Path(checkpoint.path)
     if not (folder / "tokenizer_config.json").is_file():
         return lambda source, target: None

@@ -17,7 +17,7 @@ NO_TARGET_LANGUAGE = (
 
 
 def find_language_token(tokenizer: Any, language: str) -> str:
-    """The token by which a multilingual tokenizer (M2M, NLLB, mBART, SeamlessM4T) knows ``language``.
+    """Return the token by which a multilingual tokenizer (M2M, NLLB, mBART, SeamlessM4T) knows ``language``.
 
     A code the tokenizer itself uses is taken as it is (``zho_Hant``); of several scripts or countries the
     first in alphabetical order is taken.
@@ -38,12 +38,12 @@ def find_language_token(tokenizer: Any, language: str) -> str:
 
 
 def find_target_tags(vocabulary: Iterable[str]) -> frozenset[str]:
-    """The pieces that tell a model its target language: Marian's ``>>deu<<``, MADLAD's ``<2de>``."""
+    """Return the pieces that tell a model its target language: Marian's ``>>deu<<``, MADLAD's ``<2de>``."""
     return frozenset(piece for piece in vocabulary if _TARGET_TAG.fullmatch(piece))
 
 
 def find_target_tag(tags: Set[str], target: str | None) -> str:
-    """The piece for ``target`` among a model's ``tags``; "" for a model without any.
+    """Return the piece for ``target`` among a model's ``tags``; "" for a model without any.
 
     Raises:
         DataError: The model has none for the language.
@@ -61,7 +61,7 @@ def find_target_tag(tags: Set[str], target: str | None) -> str:
 
 
 def _codes_of(language: str) -> list[str]:
-    """How models spell a language, the narrowest first: ``pt-BR``, ``pt_BR``, ``pt``, ``por``."""
+    """Return how models spell a language, the narrowest first: ``pt-BR``, ``pt_BR``, ``pt``, ``por``."""
     codes = (language, language.replace("-", "_"), base_of(language), two_letters_of(language))
     return list(dict.fromkeys((*codes, *three_letters_of(language))))
 
@@ -70,10 +70,10 @@ def refuse_other_direction(declared: tuple[object, object], source: str, target:
     """Refuse a text for a model of one direction that declares another.
 
     Args:
-        declared: The model's source and target, as its tokenizer's settings have them; what is no two-letter
+        declared: the model's source and target, as its tokenizer's settings have them; what is no two-letter
             code is not compared.
-        source: Language of the text.
-        target: Language to translate into, where one is asked for.
+        source: language of the text.
+        target: language to translate into, where one is asked for.
 
     Raises:
         DataError: The direction is another; the message names packaged models of the direction asked for.
@@ -87,7 +87,7 @@ def refuse_other_direction(declared: tuple[object, object], source: str, target:
 
 
 def _suggest_model(source: str, target: str | None) -> str:
-    """The end of the message: the target asked for, and which model to choose."""
+    """Return the end of the message: the target asked for, and which model to choose."""
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
     packaged_models = find_packaged_translators(two_letters_of(source), two_letters_of(target))

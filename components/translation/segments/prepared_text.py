@@ -21,11 +21,11 @@ class Sentence:
     """A sentence ready to decode.
 
     Attributes:
-        tokens: Token ids that the model reads.
-        target: Language to translate into.
-        key: Tells its random samples from those of other sentences.
-        prefix: Token ids of the translations before it, after which an encoder-decoder model goes on.
-        terms: Numbers of the terms that apply to it, and how often each does.
+        tokens: token ids that the model reads.
+        target: language to translate into.
+        key: tells its random samples from those of other sentences.
+        prefix: token ids of the translations before it, after which an encoder-decoder model goes on.
+        terms: numbers of the terms that apply to it, and how often each does.
     """
 
     tokens: tuple[int, ...]
@@ -40,9 +40,9 @@ class TimedSentence:
     """A sentence of a text.
 
     Attributes:
-        text: What is written.
-        times: When it begins and ends, in seconds; None where that is not known.
-        sentence: What the model reads of it.
+        text: what is written.
+        times: when it begins and ends, in seconds; None where that is not known.
+        sentence: what the model reads of it.
     """
 
     text: str
@@ -70,10 +70,10 @@ def prepare_text(
     A sentence that is too long for the model is halved, at a pause or a clause if it has one, until it fits.
 
     Args:
-        utterance: Its ``text`` and languages are read.
-        segments: Stretches of the text with times, where these are known.
-        prepare: Tokenizes one sentence.
-        max_source: Tokens of a sentence that the model can read at most.
+        utterance: its ``text`` and languages are read.
+        segments: stretches of the text with times, where these are known.
+        prepare: tokenizes one sentence.
+        max_source: tokens of a sentence that the model can read at most.
     """
     if utterance.text is None:
         detail = "expected text to translate, found audio only: recognise it first"
@@ -117,7 +117,7 @@ def _fit(
 
 
 def key_sentences(text: PreparedText) -> PreparedText:
-    """The text whose sentences draw samples of their own, by the utterance's id and their number."""
+    """Return the text whose sentences draw samples of their own, by the utterance's id and their number."""
     keyed = []
     for number, sentence in enumerate(text.sentences):
         digest = hashlib.sha256(f"{text.utterance.id}#{number}".encode()).digest()
@@ -127,5 +127,5 @@ def key_sentences(text: PreparedText) -> PreparedText:
 
 
 def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:
-    """The record of an utterance that cannot be translated."""
+    """Return the record of an utterance that cannot be translated."""
     return Quarantined(utterance_id=utterance.id, stage=STAGE, reason=reason, detail=detail)

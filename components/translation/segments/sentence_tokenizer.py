@@ -26,14 +26,14 @@ class SentenceTokenizer:
     """What transformers' tokenizer and a model's settings say of its input.
 
     Args:
-        tokenizer: The model's.
-        config: The model's settings.
-        positions: That its decoder has at most.
-        room: Positions of the decoder that a sentence itself needs, start token included.
-        context: What is read of the sentences before one.
+        tokenizer: the model's.
+        config: the model's settings.
+        positions: that its decoder has at most.
+        room: positions of the decoder that a sentence itself needs, start token included.
+        context: what is read of the sentences before one.
 
     Attributes:
-        max_source: Tokens of a sentence that the model can read at most.
+        max_source: tokens of a sentence that the model can read at most.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class SentenceTokenizer:
         return sentence if fits else None
 
     def tokenize_target(self, text: str, target: str | None) -> tuple[int, ...]:
-        """A translation as the decoder writes it, eos last; see :meth:`count_forced`."""
+        """Return a translation as the decoder writes it, eos last; see :meth:`count_forced`."""
         written = self._tokenize_written(sanitize(text, self._control_tokens), target)
         (eos, *_) = as_tuple(self._config.eos_token_id) or (self._tokenizer.eos_token_id,)
         return (*written, int(eos))
@@ -81,7 +81,7 @@ class SentenceTokenizer:
         return 0 if self._first_token(target) is None else 1
 
     def _clean(self, text: str) -> str:
-        """A part of a text in context, which spells no separator."""
+        """Return a part of a text in context, which spells no separator."""
         separator = self._context.separator if self._context else ""
         return sanitize(text, (*self._control_tokens, *([separator] if separator else [])))
 
@@ -106,7 +106,7 @@ class SentenceTokenizer:
         return (*bos, *(int(token) for token in ids))
 
     def _first_token(self, target: str | None) -> int | None:
-        """The token of the target language that a multilingual model writes first."""
+        """Return the token of the target language that a multilingual model writes first."""
         if not self._is_multilingual or target is None:
             return None
         return int(self._vocabulary[find_language_token(self._tokenizer, target)])

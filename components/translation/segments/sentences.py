@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 def split_sentences(text: str, language: str) -> list[str]:
-    """The sentences of ``text``, stripped, none empty, in order; all its words are in one of them."""
+    """Return the sentences of ``text``, stripped, none empty, in order; all its words are in one of them."""
     return [text[span.start : span.end] for span in find_sentences(text, language)]
 
 
@@ -98,7 +98,7 @@ def combine_draws(draws: Sequence[Sequence[int]], ranks: Sequence[Sequence[float
 
 
 def find_best_combinations(ranks: Sequence[Sequence[float]], n: int) -> list[tuple[int, ...]]:
-    """The ``n`` best ways to take one candidate per sentence, best first.
+    """Return the ``n`` best ways to take one candidate per sentence, best first.
 
     ``ranks[s]`` are the ranks of the candidates of sentence s, best first; a combination is worth their sum.
     The first combination is the best of every sentence. Ties go to the earlier candidates.

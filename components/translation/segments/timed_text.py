@@ -65,7 +65,7 @@ class TimedText:
         self._ends = [anchor.end for anchor in self._anchors]
 
     def sentences(self) -> list[Span]:
-        """The sentences, stripped, none empty, in order; all words are in one of them."""
+        """Return the sentences, stripped, none empty, in order; all words are in one of them."""
         spans = find_sentences(self.text, self._language)
         if not self._anchors:
             return spans
@@ -134,7 +134,7 @@ class TimedText:
 
 
 def _find_anchors(text: str, segments: Sequence[Segment]) -> tuple[list[_Anchor], set[int]]:
-    """The anchors of a text, and the places where its segments end."""
+    """Return the anchors of a text, and the places where its segments end."""
     anchors: list[_Anchor] = []
     ends: set[int] = set()
     position = 0

@@ -99,7 +99,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
     - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
     """
     if len(runs) == 1:
-        from components.storage.runs.acceptance import find_baseline
+        from components.storage.runs.baseline_run import find_baseline
         from components.storage.store import Store
 
         opened = Store(store)
@@ -112,7 +112,7 @@ def compare(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them
 
 
 def _rank_by(metric: str | None) -> dict[str, object]:
-    """The settings by which a metric, or an external score, ranks and is tested; none without one."""
+    """Return the settings by which a metric, or an external score, ranks and is tested; none without one."""
     from components.comparison.comparison_settings import ComparisonSettings
     from components.metrics.metric_names import split_metric
     from components.metrics.table import METRICS

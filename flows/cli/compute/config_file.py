@@ -20,7 +20,7 @@ P = TypeVar("P", bound=BaseModel)
 
 
 def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
-    """The parameters in a YAML file, with their lines.
+    """Return the parameters in a YAML file, with their lines.
 
     Raises:
         ConfigError: unreadable, too large, not a mapping.
@@ -79,7 +79,7 @@ def check_gathered(model: type[P], file: Path | None, values: Mapping[str, Any],
 def gather_values(
     model: type[BaseModel], file: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> tuple[dict[str, Any], Places]:
-    """The values of file and flags before they are checked, and where each was set.
+    """Return the values of file and flags before they are checked, and where each was set.
 
     ``--set NODE.SETTING`` sets a node of the file, as ``--set nodes.NODE.SETTING`` does.
 

@@ -19,7 +19,7 @@ _SET = re.compile(r"((?:fold:[^:]*:|paragraphs:)*)(.*)", re.DOTALL)
 
 
 def resolve_file_paths(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    """The values of a pipeline file with its relative paths as they lead there from this folder.
+    """Return the values of a pipeline file with its relative paths as they lead there from this folder.
 
     Recordings and data sets are paths where there is such a file, references of models where they begin with
     ``./`` or ``../``. What is not in the file's folder and is in this one is taken from here, with a line on
@@ -54,7 +54,7 @@ def path_for_file(source: str, file: Path) -> str:
 
 
 def reference_for_file(model: str, file: Path) -> str:
-    """A model's reference that is used from this folder, as a pipeline file has to write it."""
+    """Return a model's reference that is used from this folder, as a pipeline file has to write it."""
     if not model.startswith(("./", "../")) or file.parent.resolve() == Path.cwd():
         return model
     path = os.path.relpath(model, file.parent.resolve())
@@ -68,7 +68,7 @@ class _FilePaths:
         self._file, self._folder = file, file.parent.resolve()
 
     def resolve(self, path: str, key: str) -> str:
-        """A path as it leads there from this folder; below this folder it stays relative."""
+        """Return a path as it leads there from this folder; below this folder it stays relative."""
         if Path(path).is_absolute():
             return path
         absolute = self._find(path, key)
@@ -76,7 +76,7 @@ class _FilePaths:
         return str(absolute) if relative.startswith("..") else relative
 
     def resolve_set(self, source: str, key: str) -> str:
-        """The name of a data set, with the files in it as they lead there from this folder."""
+        """Return the name of a data set, with the files in it as they lead there from this folder."""
         prefix, names = _split_set(source)
         parts = [names] if self._is_here(names) else names.split(",")
         is_named = names == "sample" or ":" in names
@@ -122,7 +122,7 @@ def _split_set(source: str) -> tuple[str, str]:
 
 
 def _exists(path: Path) -> bool:
-    """Whether there is a file or folder, or one that a pattern stands for."""
+    """Return whether there is a file or folder, or one that a pattern stands for."""
     try:
         return os.path.lexists(path) or bool(glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns too
     except (OSError, ValueError):

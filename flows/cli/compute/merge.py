@@ -45,7 +45,7 @@ def merge(
 
 
 def _data_sets(texts: list[str]) -> DataSets:
-    """The sets of ``--data SET`` and ``--data MODEL=SET``."""
+    """Return the sets of ``--data SET`` and ``--data MODEL=SET``."""
     from components.merging.config import ALL_MODELS
     from components.merging.statistics.data_sets import DataSets
 
@@ -54,7 +54,7 @@ def _data_sets(texts: list[str]) -> DataSets:
 
 
 def _count_models(recipe: Recipe) -> str:
-    """How many models are merged; a base that the others are compared with is none of them."""
+    """Return how many models are merged; a base that the others are compared with is none of them."""
     from components.merging.methods.table import METHODS
     from components.text.counted_nouns import format_count
 

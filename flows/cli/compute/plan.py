@@ -15,7 +15,7 @@ from flows.cli.help.options import Assignments, Config, FlowOrFile, Until
 from flows.parameters.base import DataParameters
 
 if TYPE_CHECKING:
-    from components.pipeline.advice.forecast import Forecast
+    from components.pipeline.advice.forecast import RunForecast
     from components.pipeline.pipeline import Pipeline
     from components.run_record import StageRef
     from flows.registry import FlowEntry
@@ -52,7 +52,7 @@ def plan(
 
 def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
-) -> list[tuple[str, Pipeline, list[Forecast], tuple[str, ...]]]:
+) -> list[tuple[str, Pipeline, list[RunForecast], tuple[str, ...]]]:
     """Every system of a run: its name ("" for the only one), graph, forecast, and metrics by models."""
     from flows.cli.compute.run_parameters import resolve_parameters
     from flows.parameters.pipeline import PipelineParameters, systems_of
@@ -62,7 +62,7 @@ def plan_systems(
     return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
 
 
-def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Forecast], tuple[str, ...]]:
+def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunForecast], tuple[str, ...]]:
     from components.data.stage import store_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.advice.forecast import forecast_nodes
@@ -99,7 +99,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[Fore
 def _print_plan(
     name: str,
     graph: Pipeline,
-    forecasts: Sequence[Forecast],
+    forecasts: Sequence[RunForecast],
     metrics: Sequence[str],
     *,
     mermaid: bool,
@@ -138,7 +138,7 @@ def _print_plan(
 
 
 def _list_license_notes(graph: Pipeline, metrics: Sequence[str]) -> list[str]:
-    """What the licences of models restrict, a line each."""
+    """Return what the licences of models restrict, a line each."""
     from components.metrics.metric_names import split_metric
     from components.models.licenses import license_notes
 
@@ -146,8 +146,8 @@ def _list_license_notes(graph: Pipeline, metrics: Sequence[str]) -> list[str]:
     return license_notes([*references, *(str(split_metric(metric)[1]) for metric in metrics)])
 
 
-def _describe_forecast(forecast: Forecast) -> str:
-    """The forecast of a node in words."""
+def _describe_forecast(forecast: RunForecast) -> str:
+    """Return the forecast of a node in words."""
     if forecast.status == "reused":
         return "reused"
     from components.analysis.formatting import format_duration

@@ -162,7 +162,7 @@ _IMPORTED_BY_RUNS = ("prefect.flow_engine", "fastapi.encoders", "sacrebleu.metri
 def _call_flow(
     entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
 ) -> RunRecord | int:
-    """The record of a flow that ran to its end; an exit code if SIGTERM ended it."""
+    """Return the record of a flow that ran to its end; an exit code if SIGTERM ended it."""
     from flows.server.ephemeral_server import (
         check_server,
         describe_lost_server,

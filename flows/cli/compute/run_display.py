@@ -117,7 +117,7 @@ class OwnLines(logging.Filter):
         self._prefect = str(Path(spec.origin).parent) if spec is not None and spec.origin else "prefect"
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is to be printed."""
+        """Return whether it is to be printed."""
         is_prefects = record.pathname.startswith(self._prefect)
         if verbosity() == Verbosity.QUIET:
             return record.levelno >= logging.ERROR and not is_prefects
@@ -130,7 +130,7 @@ class ShortLines(logging.Formatter):
     """The time and the message; a level that is not usual is named."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record as text."""
+        """Return a record as text."""
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         text = f"{time.strftime('%H:%M:%S', time.localtime(record.created))} {level}{record.getMessage()}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text

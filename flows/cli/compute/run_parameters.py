@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def is_pipeline_file(flow: str) -> bool:
-    """Whether it names a file with a pipeline, not a flow."""
+    """Return whether it names a file with a pipeline, not a flow."""
     return Path(flow).suffix in {".yaml", ".yml", ".json"}
 
 
 def resolve_parameters(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> tuple[FlowEntry, Any]:
-    """The flow (``pipeline`` for a file with a graph) and its checked parameters from file and flags.
+    """Return the flow (``pipeline`` for a file with a graph) and its checked parameters from file and flags.
 
     Raises:
         ConfigError: no such flow or file, or parameters that it does not take, each with its place.

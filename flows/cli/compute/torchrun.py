@@ -31,7 +31,7 @@ EXIT_CODE_FILE = "ANTIPHON_EXIT_CODE_FILE"
 
 
 def is_one_of_several() -> bool:
-    """Whether torchrun started this process and others."""
+    """Return whether torchrun started this process and others."""
     return STARTED_BY in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 

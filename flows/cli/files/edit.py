@@ -154,7 +154,7 @@ def system_user() -> str:
 def read_edits_of(run: RunRecord, node: NodeRecord, source: Path, by: str) -> Edits:
     """Return what a file changes in a node's texts, and print how it was read."""
     from components.editing.edited_files import Origin, read_edits
-    from components.editing.kinds.corrections import list_ids
+    from components.editing.kinds.edit_from_store import list_ids
     from components.editing.run_texts import language_of_texts, texts_of_node
     from components.files.files import utc_now
 

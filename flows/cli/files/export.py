@@ -98,7 +98,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
 
 
 def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) -> tuple[RunTexts, list[str]]:
-    """The texts of a run, and the nodes that are asked for: its outputs if none is named.
+    """Return the texts of a run, and the nodes that are asked for: its outputs if none is named.
 
     Raises:
         StoreError: no such run, or a damaged one.
@@ -109,7 +109,7 @@ def load_texts(name: str, nodes: Sequence[str] | None, store_url: str | None) ->
 
 
 def open_texts(name: str, store_url: str | None) -> RunTexts:
-    """The texts of a run.
+    """Return the texts of a run.
 
     Raises:
         StoreError: no such run, or a damaged one.

@@ -88,7 +88,7 @@ def with_rules(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def formats_of(written: str | None, out: str | None) -> list[TextFormat]:
-    """The formats that ``--format`` names, else that of the file ``--out``, else plain text.
+    """Return the formats that ``--format`` names, else that of the file ``--out``, else plain text.
 
     Raises:
         ConfigError: there is no such format, or the file's ending says another, or one that there is not; or
@@ -128,7 +128,7 @@ def _formats_of(written: str | None, out: str | None) -> list[TextFormat]:
 
 
 def settings_of(rules: Rules, *, bilingual: bool, low: float | None) -> ExportSettings:
-    """The settings of an export; rules that are None keep their defaults.
+    """Return the settings of an export; rules that are None keep their defaults.
 
     Raises:
         ConfigError: a rule is out of bounds.

@@ -118,7 +118,7 @@ def _load(data: str | None, audio: str | None, source: str | None, target: str |
 
 
 def _look_around(folder: Path) -> tuple[str | None, str | None]:
-    """The data set, or the pattern of recordings, that lies in a folder.
+    """Return the data set, or the pattern of recordings, that lies in a folder.
 
     Raises:
         ConfigError: there is none, or more than one.
@@ -136,7 +136,7 @@ def _look_around(folder: Path) -> tuple[str | None, str | None]:
 
 
 def _describe(facts: DataFacts) -> str:
-    """What the data hold, in a line."""
+    """Return what the data hold, in a line."""
     from components.analysis.formatting import format_duration
     from components.text.languages import english_name, is_undetermined
 

@@ -33,7 +33,7 @@ class InputFiles(NamedTuple):
 
 
 def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
-    """The files that arguments stand for: files, folders of recordings, patterns.
+    """Return the files that arguments stand for: files, folders of recordings, patterns.
 
     Args:
         paths: as they were given.

@@ -152,7 +152,7 @@ def _write(name: str, store: str | None, output: Output, *, headed: bool, first:
 
 
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
-    """A line about every recording whose name says another language than the one that was heard."""
+    """Yield a line about every recording whose name says another language than the one that was heard."""
     from components.data.files.subtitles import language_before_ending
     from components.text.languages import english_name, is_same_language, is_undetermined
 

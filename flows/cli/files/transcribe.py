@@ -84,10 +84,10 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
 
 def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:
-    """The node that recognizes speech, with the settings that the cascade has and times of words."""
+    """Return the node that recognizes speech, with the settings that the cascade has and times of words."""
     return {"kind": "recognize", "model": model, "word_times": True, **beam_settings(beam_size)}
 
 
 def beam_settings(beam_size: int | None) -> dict[str, Any]:
-    """The settings of a node's beam search; none where its own defaults count."""
+    """Return the settings of a node's beam search; none where its own defaults count."""
     return {} if beam_size is None else {"beam_size": beam_size, "n_best": min(beam_size, 5)}

@@ -128,7 +128,7 @@ def _by_paragraphs(text: str) -> str:
 
 
 def _source_language(inputs: InputFiles, stated: str | None, target: str) -> str:
-    """The language of the source, ``und`` where speech will tell or texts differ.
+    """Return the language of the source, ``und`` where speech will tell or texts differ.
 
     Raises:
         ConfigError: a text has none, or it is the target.
@@ -156,7 +156,7 @@ def _nodes(
     *,
     bilingual: bool,
 ) -> dict[str, dict[str, Any]]:
-    """The graph: recognition where there is speech, and translation by the model for the direction.
+    """Return the graph: recognition where there is speech, and translation by the model for the direction.
 
     Raises:
         ConfigError: no packaged model translates so, and none is named.

@@ -57,11 +57,11 @@ class MainGroup(Group):
         self._lists = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names of all commands."""
+        """Return the names of all commands."""
         return list(self.commands)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command of a name; for a list what its file says of it."""
+        """Return the command of a name; for a list what its file says of it."""
         if self._lists:
             return Command(cmd_name, short_help=read_summary(COMMANDS.target(cmd_name)))
         return self.commands.get(cmd_name)
@@ -75,7 +75,7 @@ class MainGroup(Group):
             self._lists = False
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """The commands that begin so, of which none is imported."""
+        """Return the commands that begin so, of which none is imported."""
         self._lists = True
         try:
             return super().shell_complete(ctx, incomplete)
@@ -126,7 +126,7 @@ def read_summary(target: str) -> str:
 
 
 def _is_callback(node: ast.FunctionDef, app: str) -> bool:
-    """Whether a function is what an app does without a command, whose text is the app's."""
+    """Return whether a function is what an app does without a command, whose text is the app's."""
     return any(ast.unparse(each).startswith(f"{app}.callback(") for each in node.decorator_list)
 
 

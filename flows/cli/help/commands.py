@@ -10,7 +10,7 @@ from flows.registry import FLOWS
 
 
 def _plain_help_option(option: Any) -> Any:
-    """The option ``--help`` without a type, which it has not."""
+    """Return the option ``--help`` without a type, which it has not."""
     if option is not None:
         option.metavar = ""
     return option
@@ -20,7 +20,7 @@ class Command(TyperCommand):
     """A command whose flags name no type."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """The option ``--help``."""
+        """Return the option ``--help``."""
         return _plain_help_option(super().get_help_option(ctx))
 
 
@@ -42,7 +42,7 @@ class Group(TyperGroup):
     """`antiphon`: the name of a flow is no command, but says what was meant."""
 
     def get_help_option(self, ctx: Any) -> Any:
-        """The option ``--help``."""
+        """Return the option ``--help``."""
         return _plain_help_option(super().get_help_option(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

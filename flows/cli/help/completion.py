@@ -34,7 +34,7 @@ def _quiet(complete: Callable[[Any, str], Iterable[tuple[str, str]]]) -> Callabl
 
 
 def _first_argument(ctx: Any, name: str) -> str:
-    """The argument before the options: while an option has no value yet it is not parsed."""
+    """Return the argument before the options: while an option has no value yet it is not parsed."""
     return str(ctx.params.get(name) or ctx.args[0])
 
 

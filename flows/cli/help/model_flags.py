@@ -56,7 +56,7 @@ def with_flags(
 
 
 def _is_set(value: object) -> bool:
-    """Whether a flag was given; a list that is empty and a switch that is off were not."""
+    """Return whether a flag was given; a list that is empty and a switch that is off were not."""
     return value is not None and value is not False and value != []
 
 

@@ -113,7 +113,7 @@ def _section_lines(section: str) -> list[str]:
 
 
 def _template_lines(row: ParameterRow, depth: int) -> list[str]:
-    """A parameter as a commented line, below what it is."""
+    """Return a parameter as a commented line, below what it is."""
     indent, leaf = "  " * depth, row.name.rpartition(".")[2]
     facts = f"{row.description} ({row.type})"
     comment = textwrap.wrap(facts, _COMMENT_WIDTH - 4 - len(indent))

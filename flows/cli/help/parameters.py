@@ -60,7 +60,7 @@ class ParameterRow(NamedTuple):
         name: as ``--set`` takes it.
         type: in words, with its bounds.
         choices: its possible values, where they are a closed list.
-        default: None where it is empty or must be set.
+        default: none where it is empty or must be set.
         is_required: whether it must be set.
         description: what it is.
         group: one of ``GROUPS``.
@@ -81,7 +81,7 @@ class ParameterRow(NamedTuple):
 
 
 def parameter_rows(model: type[BaseModel], prefix: str = "") -> Iterator[ParameterRow]:
-    """Every parameter of a model, stages in their places."""
+    """Yield every parameter of a model, stages in their places."""
     for name, field in model.model_fields.items():
         value = None if field.is_required() else field.get_default(call_default_factory=True)
         if isinstance(value, BaseModel):
@@ -109,19 +109,19 @@ def group_rows(rows: Sequence[ParameterRow]) -> Mapping[str, list[ParameterRow]]
 
 
 def to_plain(value: Any) -> Any:
-    """A default as plain JSON values."""
+    """Return a default as plain JSON values."""
     return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 def to_yaml(value: Any) -> str:
-    """A value as YAML on one line; empty for None."""
+    """Return a value as YAML on one line; empty for None."""
     if value is None:
         return ""
     return format_yaml([to_plain(value)], flow_style=True)[1:-2]
 
 
 def describe_type(field: FieldInfo) -> tuple[str, tuple[str, ...]]:
-    """A field's type in words, with bounds, and its choices."""
+    """Return a field's type in words, with bounds, and its choices."""
     choices = tuple(map(str, _choices_of(field.annotation)))
     for mark in field.metadata:
         choices = mark.names if isinstance(mark, ExtensionChoice) else choices

@@ -39,7 +39,7 @@ _current = Verbosity.NORMAL
 
 
 def verbosity() -> Verbosity:
-    """What the command was told."""
+    """Return what the command was told."""
     return _current
 
 

@@ -51,7 +51,7 @@ def print_analysis(run: RunRecord, kind: str) -> None:
 
 
 def run_json(run: RunRecord, folder: Path) -> str:
-    """The one line of ``--json``: run, path, status, metrics, stages."""
+    """Return the one line of ``--json``: run, path, status, metrics, stages."""
     values = run.model_dump(mode="json")
     line = {"run": run.name, "path": str(folder)} | {n: values[n] for n in ("status", "metrics", "stages")}
     return json.dumps(line, ensure_ascii=True)

@@ -165,7 +165,7 @@ def _create(
 
 
 def _read_settings(values: Mapping[str, object]) -> CampaignSettings:
-    """The settings of a campaign.
+    """Return the settings of a campaign.
 
     Raises:
         ConfigError: a line per value that is none.
@@ -183,7 +183,7 @@ def _read_settings(values: Mapping[str, object]) -> CampaignSettings:
 
 
 def _describe(written: Mapping[str, Any]) -> list[str]:
-    """What was written, and what to do with it."""
+    """Return what was written, and what to do with it."""
     folder, campaign = written["folder"], written["campaign"]
     lines = [
         f"{written['utterances']:,} of {written['of']:,} utterances, {len(written['systems'])} systems: "

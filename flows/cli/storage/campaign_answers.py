@@ -63,7 +63,7 @@ def import_answers(
 
 
 def _describe_answers(unblinded: Unblinded, out: Path) -> list[str]:
-    """What became of the answers."""
+    """Return what became of the answers."""
     from components.text.escaping import to_printable
 
     who = len({score.annotator for score in unblinded.scores})

@@ -112,7 +112,7 @@ def summarize(dataset: Dataset) -> dict[str, object]:
 
 
 def _quarantine_undecodable(dataset: Dataset) -> Dataset:
-    """The data set without the utterances whose audio cannot be decoded, which are quarantined."""
+    """Return the data set without the utterances whose audio cannot be decoded, which are quarantined."""
     from components import audio
     from components.data.dataset import STAGE, assemble
     from components.errors import DataError

@@ -97,7 +97,7 @@ def accept(
 
     `antiphon compare OTHER` compares with it, and neither delete nor prune removes it.
     """
-    from components.storage.runs.acceptance import accept_run, revoke_acceptance
+    from components.storage.runs.baseline_run import accept_run, revoke_acceptance
     from components.storage.store import Store
 
     opened = Store(store)

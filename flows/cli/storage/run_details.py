@@ -50,7 +50,7 @@ def show(
 
 
 def _as_dict(run: RunRecord, store: Store, url: str | None) -> dict[str, Any]:
-    from components.storage.runs.acceptance import read_acceptance
+    from components.storage.runs.baseline_run import read_acceptance
     from flows.repetition import list_changed_settings, repeat_command
 
     acceptance = read_acceptance(store, run.name)
@@ -76,7 +76,7 @@ def _sizes_of(run: RunRecord, store: Store) -> dict[str, int]:
 def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
     from rich.text import Text
 
-    from components.storage.runs.acceptance import read_acceptance
+    from components.storage.runs.baseline_run import read_acceptance
     from components.text.escaping import to_printable
     from flows.repetition import list_changed_settings, repeat_command
     from reports.terminal.run_printing import print_scores

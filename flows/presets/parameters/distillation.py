@@ -59,7 +59,7 @@ class DistillTeacher(TranslationConfig):
     )
 
     def node(self) -> dict[str, Any]:
-        """What is set on the node of a teacher that is a model or an ensemble."""
+        """Return what is set on the node of a teacher that is a model or an ensemble."""
         # A teacher's own beam and number of texts would contradict samples.
         left_out = OWN if self.sampling is None else {*OWN, "beam_size", "n_best"}
         search = TranslationConfig.model_validate(self.model_dump(exclude=left_out)).model_dump()
@@ -130,7 +130,7 @@ class DistillParameters(ScoredParameters):
         }
 
     def _student(self) -> Any:
-        """The field ``student``, which the preset's form adds."""
+        """Return the field ``student``, which the preset's form adds."""
         return vars(self)["student"]
 
     def _of_teacher(self, student: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class DistillParameters(ScoredParameters):
         return values | ({"init_layers_from": teacher.model} if self.teacher_layers else {})
 
     def _teacher_nodes(self, mt: dict[str, Any]) -> Nodes:
-        """The nodes that translate the training data: models, or the outputs of a finished run."""
+        """Return the nodes that translate the training data: models, or the outputs of a finished run."""
         if self.teacher.run is None:
             return {"mt": {**mt, **self.teacher.node()}}
         stages = teacher_outputs(self.teacher.run, self.store)

@@ -49,7 +49,7 @@ class EstimatedTextsParameters(DataParameters):
         return self
 
     def source_run(self) -> RunRecord:
-        """The finished run whose texts are taken.
+        """Return the finished run whose texts are taken.
 
         Raises:
             ConfigError: there is no such run, or it has no data set.
@@ -65,7 +65,7 @@ class EstimatedTextsParameters(DataParameters):
         return None if self.run is None else _data_of(self.source_run())
 
     def replace_nodes(self, nodes: Nodes) -> Nodes:
-        """The nodes with the estimator reading what is estimated."""
+        """Return the nodes with the estimator reading what is estimated."""
         if self.run is None and self.data is None and self.audio is None:
             raise ConfigError(
                 "data: expected a development set with references, such as multi30k:val or dev.jsonl, or "
@@ -86,16 +86,16 @@ def _nodes_of_run(run: RunRecord, name: str | None) -> Nodes:
     stages = {ref.stage: ref for ref in run.stages}
     node = _node_of(run, name)
     source = None if node.transcribes else find_source(run, node, stages)
-    nodes: Nodes = {} if source is None else {source.stage: {"kind": "stored", "key": source.key}}
+    nodes: Nodes = {} if source is None else {source.stage: {"kind": "reuse", "key": source.key}}
     to = {} if node.transcribes else {"to": node.language}
     of = DATA if source is None else source.stage
-    return {**nodes, node.name: {"kind": "stored", "of": of, "key": stages[node.name].key, **to}}
+    return {**nodes, node.name: {"kind": "reuse", "of": of, "key": stages[node.name].key, **to}}
 
 
 def _node_of(run: RunRecord, name: str | None) -> NodeRecord:
-    """The node of a run whose texts are estimated: the one that is named, or the last output."""
+    """Return the node of a run whose texts are estimated: the one that is named, or the last output."""
     finished = {ref.stage for ref in run.stages}
-    texts = [n for n in run.pipeline.of_data() if n.gives == "text" and n.name in finished]
+    texts = [n for n in run.pipeline.of_data() if n.output == "text" and n.name in finished]
     outputs = [run.pipeline.outputs.get(role) for role in ("translation", "transcript")]
     name = name or next((output for output in outputs if output is not None), None)
     node = next((node for node in texts if node.name == name), None)

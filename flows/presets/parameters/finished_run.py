@@ -24,9 +24,9 @@ def load_finished(name: str, store: str | None, setting: str) -> RunRecord:
 
 def stored_nodes(mt: StageRef, asr: StageRef | None) -> Nodes:
     """Return the nodes ``asr`` and ``mt`` that give finished stages."""
-    heard: Nodes = {} if asr is None else {"asr": {"kind": "stored", "key": asr.key}}
+    heard: Nodes = {} if asr is None else {"asr": {"kind": "reuse", "key": asr.key}}
     of = "data" if asr is None else "asr"
-    return {**heard, "mt": {"kind": "stored", "to": "target", "of": of, "key": mt.key}}
+    return {**heard, "mt": {"kind": "reuse", "to": "target", "of": of, "key": mt.key}}
 
 
 class DraftParameters(DataParameters):
@@ -35,7 +35,7 @@ class DraftParameters(DataParameters):
     draft: str | None = Field(None, description="a finished run whose mt stage is refined, with its data")
 
     def _draft_stages(self) -> dict[str, StageRef]:
-        """The stages of the finished run whose draft is refined, of all its data.
+        """Return the stages of the finished run whose draft is refined, of all its data.
 
         Raises:
             ConfigError: no such run, one without data or translations, or a limit beside it.
@@ -59,7 +59,7 @@ class DraftParameters(DataParameters):
         return None if self.draft is None else self._draft_stages()["data"]
 
     def replace_nodes(self, nodes: Nodes) -> Nodes:
-        """The nodes with the draft's in place of those that write one."""
+        """Return the nodes with the draft's in place of those that write one."""
         if self.draft is None:
             return nodes
         stages = self._draft_stages()

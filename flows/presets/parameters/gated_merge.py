@@ -55,7 +55,7 @@ class MergeParameters(FlowParameters):
         return self.baseline or reference_of(recipe.sources[0], recipe)
 
     def replace_nodes(self, nodes: Nodes) -> Nodes:
-        """The node ``merge`` and those that translate or recognize with its model.
+        """Return the node ``merge`` and those that translate or recognize with its model.
 
         With development data these are ``mt`` or ``asr`` and ``baseline``; with test data ``mt-test`` or
         ``asr-test``.
@@ -74,11 +74,11 @@ class MergeParameters(FlowParameters):
         return made
 
     def _recipe(self) -> str:
-        """The field ``recipe``, which the preset's form adds."""
+        """Return the field ``recipe``, which the preset's form adds."""
         return str(vars(self)["recipe"])
 
     def _find_decoder(self) -> str:
-        """The node that decodes with a model of the recipe: ``asr`` or ``mt``."""
+        """Return the node that decodes with a model of the recipe: ``asr`` or ``mt``."""
         from components.merging import preflight  # imports torch
 
         recipe = recipe_of(self._recipe())

@@ -52,7 +52,7 @@ class EnsembleSystemCombination(SystemCombinationConfig):
         return self.method == "reranking" and not self.coefficients
 
     def node(self, systems: list[Values]) -> Values:
-        """The node that combines systems."""
+        """Return the node that combines systems."""
         own = self.model_dump(exclude=set() if self.is_learned else {"dev", "dev_limit"})
         return {"kind": "combine", **own, "systems": systems}
 
@@ -103,7 +103,7 @@ class EnsembleParameters(DataParameters):
             )
 
     def _recognizers(self) -> Iterator[Values]:
-        """The recognizers that decode alone: none where they are mixed token by token."""
+        """Yield the recognizers that decode alone: none where they are mixed token by token."""
         asr = self.asr
         if asr.members and asr.combination != "output_level":
             return
@@ -115,7 +115,7 @@ class EnsembleParameters(DataParameters):
             yield {**search, "model": model, "backend": _backend_for(model, asr.backend), "device": device}
 
     def _translators(self) -> Iterator[Values]:
-        """The translators that decode alone: none where they are mixed token by token."""
+        """Yield the translators that decode alone: none where they are mixed token by token."""
         mt = self.mt
         if self.combine.method != "output_level":
             return

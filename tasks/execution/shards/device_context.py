@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from components.compute.device import seed_device, use_threads
 from components.compute.profiling import measure_card
-from components.nodes.site import Component
+from components.nodes.node_context import Component
 from tasks.execution.plan_check import check_plan
 from tasks.execution.shards.component_cache import get_component
 from tasks.execution.shards.shard_job import ShardJob
@@ -20,8 +20,8 @@ def shard_context(
 ) -> Iterator[Component]:
     """Give the component of a job, ready for shard ``number``; it is alone on its device."""
     with lock_device(job.device), use_threads(job.threads):
-        component = get_component(job.plan, (job.settings, job.site.seed), job.site.store, build, files)
-        seed_device(job.device, job.site.seed + number)
+        component = get_component(job.plan, (job.settings, job.context.seed), job.context.store, build, files)
+        seed_device(job.device, job.context.seed + number)
         yield component
 
 
@@ -31,5 +31,5 @@ def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[Non
     with lock_device(job.device, alone=True), measure_card(job.device):
         yield
     check_plan(
-        job.plan, job.site.store, files
+        job.plan, job.context.store, files
     )  # afterwards: what changed while it was read is noticed as well

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.compute.profiling import measure_card, measure_cost
 from components.nodes.kinds import KINDS
-from components.nodes.site import Component, Item
+from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import id_of
 from components.records import NodeOutcome, Quarantined
 from components.storage.stages.window_journal import keep_windows
@@ -30,12 +30,12 @@ def compute_packed(node: str, number: int, job: ShardJob, payload: str, journal:
     facts = kind.facts(settings)
     items = [Item.model_validate_json(line) for line in payload.split("\n")]
     if "torch" not in job.plan.libraries:
-        component = kind.build(settings, job.site)
-        check_plan(job.plan, job.site.store, facts.files)
+        component = kind.build(settings, job.context)
+        check_plan(job.plan, job.context.store, facts.files)
         return _compute_checked(node, component, items, filters=facts.may_drop)
     from tasks.execution.shards.device_context import shard_context  # noqa: PLC0415 - imports torch
 
-    with shard_context(job, number, lambda: kind.build(settings, job.site), facts.files) as component:
+    with shard_context(job, number, lambda: kind.build(settings, job.context), facts.files) as component:
         with keep_windows(Path(journal)) as kept:
             result = _compute_checked(node, component, items, filters=facts.may_drop, device=job.device)
         return result._replace(seconds=result.seconds + kept.recalled_seconds)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.run_record import CardMemory, Usage
 from components.storage.stages.stage_plan import StagePlan
 
@@ -44,7 +44,7 @@ class ShardJob(NamedTuple):
 
     plan: StagePlan
     settings: str
-    site: Site
+    context: NodeContext
     device: str
     threads: int
 

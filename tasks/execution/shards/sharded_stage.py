@@ -11,7 +11,7 @@ from typing import NamedTuple
 from prefect.futures import PrefectFuture
 
 from components.compute import progress
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.storage.stages.stage_writer import StageWriter
 from reports.terminal.node_progress import NodeProgress
 from tasks import task_runners

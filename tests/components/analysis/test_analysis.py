@@ -82,8 +82,8 @@ def test_it_is_computed_once_and_what_another_version_wrote_is_refused(
 def test_what_is_no_analysis_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"expected an analysis that is computed, one of blame, .*'x'"):
         analysis_named("x")
-    with pytest.raises(ConfigError, match="found 'train_route'"):
-        analysis_named("train_route")
+    with pytest.raises(ConfigError, match="found 'fit_route'"):
+        analysis_named("fit_route")
 
 
 def test_names_of_metrics_and_analyses_import_no_torch() -> None:

@@ -23,7 +23,7 @@ from components.compute.machine import (
 )
 from components.errors import ConfigError
 from components.nodes.kinds import KINDS
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.stacking.kinds.stack import StackSettings
 from components.translation.kinds.translate import TranslateSettings
 
@@ -107,9 +107,9 @@ def test_auto_arithmetic_is_half_on_a_card_and_is_said_in_the_key(
     assert dtype_for_key("auto", device, half) == ({} if auto == "float32" else {"dtype": auto})
     if half == "bfloat16":
         text = TranslateSettings.model_validate({"model": "path", "device": device})
-        assert KINDS["translate"].parameters(text, Site("mt"))["dtype"] == auto
+        assert KINDS["translate"].parameters(text, NodeContext("mt"))["dtype"] == auto
         rounds = StackSettings.model_validate({"device": device})
-        assert KINDS["stack"].parameters(rounds, Site("stack")).get("dtype", "float32") == auto
+        assert KINDS["stack"].parameters(rounds, NodeContext("stack")).get("dtype", "float32") == auto
 
 
 def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pytest.MonkeyPatch) -> None:

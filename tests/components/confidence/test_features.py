@@ -92,7 +92,7 @@ def test_further_inputs() -> None:
     others = {
         "samples": samples,
         "other": nbest(hypothesis("A tiny cat.")),
-        "forced": Route(utterance_id="u", way="scored", value=-1.25),
+        "forced": Route(utterance_id="u", branch="scored", value=-1.25),
         "broken": Quarantined(utterance_id="u", stage="broken", reason="r", detail="d"),
     }
     features = extract_features(CAT, UTTERANCE, others)
@@ -126,7 +126,7 @@ def test_an_estimate_is_no_feature_but_the_numbers_of_a_system_are() -> None:
 )
 def test_any_list_gives_finite_features_of_the_table(texts: list[str], score: float, n_tokens: int) -> None:
     rows = [Hypothesis(text=t, score=score - i, n_tokens=n_tokens, system="s") for i, t in enumerate(texts)]
-    others = {"x": nbest(*rows), "y": Route(utterance_id="u", way="w")}
+    others = {"x": nbest(*rows), "y": Route(utterance_id="u", branch="w")}
     features = extract_features(nbest(*rows), UTTERANCE, others)
     assert all(math.isfinite(value) for value in features.values())
     assert {name.replace(".x", SUFFIX).replace(".y", SUFFIX) for name in features} <= FEATURES.keys()

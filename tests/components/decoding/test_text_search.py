@@ -20,7 +20,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.searches.beam_search import beam_search
 from components.decoding.text_synchronous.ragged_group import GroupSettings, RaggedGroup
-from components.decoding.text_synchronous.text_agreement import AgreedPieces, Place
+from components.decoding.text_synchronous.text_agreement import AgreedPieces, TextPosition
 from components.decoding.text_synchronous.text_pieces import END, TextPieces, read_text
 from components.decoding.text_synchronous.text_search import TextHypothesis, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
@@ -146,7 +146,7 @@ def test_the_best_continuations_of_three_groups_are_those_of_all_tuples(count: i
                 expected.append((gain, choice, longest))
         expected.sort(key=lambda entry: -entry[0])
         found = AgreedPieces(pieces).best_continuations(
-            Place(text, positions, (2, 2, 2)), rows, weights, count
+            TextPosition(text, positions, (2, 2, 2)), rows, weights, count
         )
         assert [(c.tokens, c.text) for c in found] == [entry[1:] for entry in expected[:count]]
 

@@ -34,9 +34,9 @@ def run_with_corrections(
     """A run whose recognizer's texts were corrected twice, and whose translations stayed."""
     run = write_run(store, utterances)
     ref = store_corrections(store, "asr", corrections, None)
-    table = NodeRecord(name=ref.stage, kind="corrections", gives="table")
+    table = NodeRecord(name=ref.stage, kind="edit_from_store", output="table")
     edits = [
-        NodeRecord(name=name, kind="edit", gives="text", reads={"of0": of}, language="source")
+        NodeRecord(name=name, kind="edit_from_file", output="text", reads={"of0": of}, language="source")
         for name, of in (("asr-edited", "asr"), ("asr-edited-edited", "asr-edited"))
     ]
     graph = PipelineRecord(nodes=(*run.pipeline.nodes, table, *edits), outputs=run.pipeline.outputs)

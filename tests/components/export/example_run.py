@@ -82,9 +82,9 @@ def write_run(
     """A run of a cascade in the store."""
     values = {"data": utterances, "asr": transcripts, "mt": translations}
     refs = [write_stage(store, stage, records) for stage, records in values.items() if records]
-    asr = NodeRecord(name="asr", kind="recognize", gives="text", reads={"of0": "data"}, language="source")
+    asr = NodeRecord(name="asr", kind="recognize", output="text", reads={"of0": "data"}, language="source")
     above = "asr" if transcripts else "data"
-    mt = NodeRecord(name="mt", kind="translate", gives="text", reads={"of0": above}, language="target")
+    mt = NodeRecord(name="mt", kind="translate", output="text", reads={"of0": above}, language="target")
     nodes = (*([asr] if transcripts else []), mt)
     outputs = {"transcript": "asr"} if transcripts else {}
     bad = any(isinstance(record, Quarantined) for record in (*transcripts, *translations))

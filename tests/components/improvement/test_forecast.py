@@ -8,7 +8,7 @@ import random
 import pytest
 
 from components.improvement.forecast import (
-    Forecast,
+    GainForecast,
     choose,
     estimate_gain,
     forecast_gain,
@@ -84,8 +84,10 @@ def test_only_what_all_systems_have_is_compared() -> None:
     assert len(measured.elsewhere("").ids) == 9
 
 
-def forecast_of(gain: float, seconds: float) -> Forecast:
-    return Forecast(gain=Estimate(value=gain, interval=None), low=gain - 1, high=gain + 1, seconds=seconds)
+def forecast_of(gain: float, seconds: float) -> GainForecast:
+    return GainForecast(
+        gain=Estimate(value=gain, interval=None), low=gain - 1, high=gain + 1, seconds=seconds
+    )
 
 
 def test_the_largest_gain_that_there_is_time_for_is_chosen() -> None:

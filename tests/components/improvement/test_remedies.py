@@ -12,7 +12,7 @@ from components.files.yaml_text import parse_yaml
 from components.improvement import remedies
 from components.improvement.bounds import bound_gain
 from components.improvement.remedies import format_pipeline, propose
-from components.improvement.situation import Choices, Situation
+from components.improvement.situation import ImproveOptions, RunUnderRepair
 from components.metrics.statistics.bootstrap import Estimate
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
@@ -34,9 +34,9 @@ REFINED = {
 """A vote above the translator and a refinement below it, as in examples/rover_refine.yaml."""
 
 
-def situation_of(nodes: dict[str, Any], **choices: Any) -> Situation:
+def situation_of(nodes: dict[str, Any], **choices: Any) -> RunUnderRepair:
     pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
-    return Situation(pipeline, chain_of(pipeline, pipeline.nodes), Choices(**choices))
+    return RunUnderRepair(pipeline, chain_of(pipeline, pipeline.nodes), ImproveOptions(**choices))
 
 
 def proposed(nodes: dict[str, Any] = CASCADE, **choices: Any) -> dict[str, Pipeline | str]:

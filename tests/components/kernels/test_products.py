@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from components.compute.layers.kernels import Activation, Arithmetic, Product, require_kernels
+from components.compute.layers.kernels import Activation, Arithmetic, PackedMatmul, require_kernels
 from components.compute.layers.packed_linear import PackedLinear
 from components.kernels import onednn
 from components.kernels.llvm.product import UNITS_PER_PASS
@@ -44,7 +44,7 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> Product:
+def packed_of(backend: str, arithmetic: Arithmetic, *arguments: object) -> PackedMatmul:
     """The product, by the wanted backend, or a skip."""
     require(backend == "onednn" or supports(arithmetic), f"our own products in {arithmetic}")
     try:

@@ -29,11 +29,11 @@ from components.networks.comet import RegressionNetwork, sparsemax
 from components.neural_metrics import factory
 from components.neural_metrics.error_spans import find_error_spans, mqm_score
 from components.neural_metrics.quality_metric import bind_quality_metric
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
-from components.refining.acceptance import GATES
 from components.refining.config import RoundsConfig
-from components.refining.kinds.score import ScoreKind, ScoreSettings
+from components.refining.gates import GATES
+from components.refining.kinds.score_texts import ScoreSettings, ScoreTexts
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 from tests.components.neural_metrics.tiny import segments
 
@@ -158,7 +158,7 @@ def nbest(text: str) -> NBest:
 
 def test_a_score_node_gives_numbers_for_routes(tiny_models: dict[str, Path]) -> None:
     settings = ScoreSettings(metric=f"cometkiwi:{tiny_models['cometkiwi']}", device="cpu")
-    score = ScoreKind().build(settings, Site("qe", of=("mt",)))
+    score = ScoreTexts().build(settings, NodeContext("qe", of=("mt",)))
     source = Utterance(id="u", text=SOURCE, source_language="en", target_language="de")
     none = Utterance(id="v", text=" ", source_language="en", target_language="de")
     with_source, without = score([Item(utterance=u, inputs={"mt": nbest(TEXTS[0])}) for u in (source, none)])
@@ -175,27 +175,27 @@ def test_a_combination_by_a_model_has_it_in_its_key_and_reads_the_source(
 ) -> None:
     kind, folder = Combine(), tiny_models["comet"]
     settings = CombineSettings(method="minimum_bayes_risk", utility=f"comet:{folder}")
-    site = Site("mbr", of=("x", "y"), translates=False)
+    context = NodeContext("mbr", of=("x", "y"), translates=False)
     assert kind.facts(settings).models == {"utility": str(folder)}
-    assert kind.parameters(settings, site)["utility"] == "comet"  # the model's digest stands for it
+    assert kind.parameters(settings, context)["utility"] == "comet"  # the model's digest stands for it
     assert (
         kind.facts(settings).reads_source
         and not kind.facts(CombineSettings(method="minimum_bayes_risk")).reads_source
     )
-    assert "neural_metrics" not in kind.parameters(CombineSettings(), site)
+    assert "neural_metrics" not in kind.parameters(CombineSettings(), context)
     utterance = Utterance(id="u", text=SOURCE, source_language="en", target_language="de")
     inputs = {"x": nbest(TEXTS[0]), "y": nbest(TEXTS[2])}
-    (outcome,) = kind.build(settings, site)([Item(utterance=utterance, inputs=inputs)])
+    (outcome,) = kind.build(settings, context)([Item(utterance=utterance, inputs=inputs)])
     metric = bound("comet", folder)
     utility = pairwise_utility(UtilityMetric(metric, SOURCE), [TEXTS[0], TEXTS[2]], "de")
     assert isinstance(outcome, NBest)
     expected = outcome.best.features["expected_utility"]
     assert expected == pytest.approx(max(utility.mean(1)), abs=1e-4)
     spoken = utterance.model_copy(update={"text": " "})
-    (refused,) = kind.build(settings, site)([Item(utterance=spoken, inputs=inputs)])
+    (refused,) = kind.build(settings, context)([Item(utterance=spoken, inputs=inputs)])
     assert isinstance(refused, Quarantined) and refused.reason == "no source"
     with pytest.raises(ConfigError, match="expected one that reads no source for transcripts"):
-        kind.check(settings, Site("mbr", of=("x", "y"), transcripts=True))
+        kind.check(settings, NodeContext("mbr", of=("x", "y"), transcripts=True))
 
 
 @given(st.lists(st.floats(-3, 3, width=32), min_size=1, max_size=6))

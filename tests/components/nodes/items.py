@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from components.nodes.kind import Kind
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import Audio, Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=2.5, sample_rate=16000)
@@ -32,10 +32,10 @@ def items(*texts: str) -> list[Item]:
     return [item(f"u{n}", asr=nbest(f"u{n}", text)) for n, text in enumerate(texts)]
 
 
-def compute(kind: Kind[Any], values: dict[str, Any], read: Sequence[Item], **site: Any) -> list[Any]:
+def compute(kind: Kind[Any], values: dict[str, Any], read: Sequence[Item], **context: Any) -> list[Any]:
     """What a node of a kind, written as ``values``, makes of items."""
     settings = kind.settings.model_validate(values)
-    where = Site(**{"name": "node", "of": ("asr",), "transcripts": True, **site})
+    where = NodeContext(**{"name": "node", "of": ("asr",), "transcripts": True, **context})
     kind.check(settings, where)
     outcomes: list[NodeOutcome | None] = list(kind.build(settings, where)(read))
     return outcomes

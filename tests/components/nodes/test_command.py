@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.own_code import own_program
 from components.own_code.command import Command, CommandSettings
 from components.records import Quarantined, Route
@@ -41,11 +41,11 @@ def test_a_filter_of_lines(tmp_path: Path) -> None:
         "größe!",
         "!",
     ]
-    lengths = call(["awk", "{print length($0)}"], items("abc"), format="text", gives="table")
-    assert lengths == [Route(utterance_id="u0", way="scored", value=3.0)]
-    routed = {"run": ["cat"], "format": "text", "gives": "table", "ways": ["up", "down"]}
-    assert Command().facts(CommandSettings.model_validate(routed)).ways == ("up", "down")
-    assert compute(Command(), routed, items("up")) == [Route(utterance_id="u0", way="up")]
+    lengths = call(["awk", "{print length($0)}"], items("abc"), format="text", output="table")
+    assert lengths == [Route(utterance_id="u0", branch="scored", value=3.0)]
+    routed = {"run": ["cat"], "format": "text", "output": "table", "branches": ["up", "down"]}
+    assert Command().facts(CommandSettings.model_validate(routed)).branches == ("up", "down")
+    assert compute(Command(), routed, items("up")) == [Route(utterance_id="u0", branch="up")]
     speech, text = call(["cat"], [item("u0"), *items("a")], format="text")
     assert (speech.reason, text.best.text) == ("nothing to read", "a")
     assert [each.reason for each in call(["false"], [item("u0")], format="text")] == ["nothing to read"]
@@ -124,8 +124,8 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path: Path) -> None:
             {"run": "sed s/a/b/"},
             r"expected a list such as \[sed, s/a/b/\], as there is no shell, found 'sed s",
         ),
-        ({"format": "text", "gives": "speech"}, "expected jsonl where a program gives speech, found text"),
-        ({"ways": ["up"]}, "ways: expected gives: table, found text"),
+        ({"format": "text", "output": "speech"}, "expected jsonl where a program gives speech, found text"),
+        ({"branches": ["up"]}, "branches: expected output: table, found text"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
@@ -143,19 +143,19 @@ def test_its_program_and_files_are_in_the_key(tmp_path: Path) -> None:
     script = tmp_path / "own.sh"
     script.write_text("#!/bin/sh\nexec cat\n")
     script.chmod(0o755)
-    kind, site = Command(), Site("node")
+    kind, context = Command(), NodeContext("node")
     written = CommandSettings(run=("./own.sh",), also=("words.txt",))
     settings = kind.resolve_paths(written, tmp_path)
     assert settings.also == (str(tmp_path / "words.txt"),)
-    assert kind.parameters(settings, site)["run"] == ["own.sh"]
-    before = kind.digests(settings, site)
+    assert kind.parameters(settings, context)["run"] == ["own.sh"]
+    before = kind.digests(settings, context)
     script.write_text("#!/bin/sh\nexec sed s/a/b/\n")
-    assert kind.digests(settings, site) != before
+    assert kind.digests(settings, context) != before
     assert Path(kind.resolve_paths(written, Path()).run[0]).is_absolute()
 
     script = kind.resolve_paths(CommandSettings(run=("sh", "own.sh"), also=("own.sh",)), tmp_path)
     assert script.run[1] == str(tmp_path / "own.sh")
-    assert kind.parameters(script, site)["run"] == ["sh", "also0"]
+    assert kind.parameters(script, context)["run"] == ["sh", "also0"]
 
 
 def test_a_script_that_the_key_would_not_have_is_refused(
@@ -166,15 +166,15 @@ def test_a_script_that_the_key_would_not_have_is_refused(
     (tmp_path / "own.sh").write_text("exec cat\n")
     (tmp_path / "folder").mkdir()
     with pytest.raises(ConfigError, match=r"^also: expected own\.sh, since what stands in a file decides"):
-        Command().check(CommandSettings(run=("sh", "own.sh", "folder")), Site("node"))
+        Command().check(CommandSettings(run=("sh", "own.sh", "folder")), NodeContext("node"))
     for written in ("own.sh", "./own.sh", str(tmp_path / "own.sh")):
         settings = CommandSettings(run=("sh", written), also=("own.sh",))
-        Command().check(Command().resolve_paths(settings, tmp_path), Site("node"))
+        Command().check(Command().resolve_paths(settings, tmp_path), NodeContext("node"))
 
 
 def test_what_is_not_there_or_not_allowed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="expected a program no-such-program, found none on PATH"):
-        Command().check(CommandSettings(run=("no-such-program",)), Site("node"))
+        Command().check(CommandSettings(run=("no-such-program",)), NodeContext("node"))
     monkeypatch.delenv("ANTIPHON_ALLOW_CODE")
     with pytest.raises(ConfigError, match="ANTIPHON_ALLOW_CODE=1"):
-        Command().check(CommandSettings(run=("sed",)), Site("node"))
+        Command().check(CommandSettings(run=("sed",)), NodeContext("node"))

@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import DataError
 from components.nodes.join_segments import JoinSegments, JoinSegmentsSettings
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from tests.components.nodes.items import SOUND, nbest
@@ -38,7 +38,7 @@ def join(folder: Path, data: list[Utterance], segments: dict[str, tuple[Utteranc
         "of2": stage(folder / "segments", [utterance for utterance, _ in segments.values()]),
         "of3": stage(folder / "asr-segments", [nbest(key, text) for key, (_, text) in segments.items()]),
     }
-    JoinSegments().make(JoinSegmentsSettings(), Site("joined"), read, folder)
+    JoinSegments().make(JoinSegmentsSettings(), NodeContext("joined"), read, folder)
     lines = (folder / "outputs.jsonl").read_text("utf-8").splitlines()
     return [NBest.model_validate_json(line).best.text for line in lines]
 

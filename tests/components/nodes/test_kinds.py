@@ -16,7 +16,7 @@ from components.nodes.kinds import KINDS, _accept, find_missing_methods
 MODULE = """
 from components.nodes.facts import Mode
 from components.nodes.kind import Kind
-from components.nodes.site import NodeSettings
+from components.nodes.node_context import NodeSettings
 
 class Punctuate(Kind[NodeSettings]):
     name = "punctuate"

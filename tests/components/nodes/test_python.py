@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.own_code.python import Python, PythonSettings
 from components.records import NBest, Quarantined, Route, Utterance
 from tests.components.nodes.items import compute, item, items, nbest, texts_of
@@ -56,12 +56,14 @@ def whole(records):
     return "one text for all of them"
 
 def table(record):
-    return {"way": "up", "value": 0.5} if record["text"] == "a" else {"value": record["text"] == "b" or None}
+    if record["text"] == "a":
+        return {"branch": "up", "value": 0.5}
+    return {"value": record["text"] == "b" or None}
 
 def length(record):
     return len(record["text"])
 
-def way(record):
+def branch(record):
     return record["text"]
 
 def together(records):
@@ -84,8 +86,8 @@ def steps(tmp_path: Path) -> Path:
 
 
 def call(steps: Path, function: str, read: list[Item], **values: Any) -> list[Any]:
-    site = values.pop("site", {})
-    return compute(Python(), {"file": str(steps), "function": function, **values}, read, **site)
+    context = values.pop("context", {})
+    return compute(Python(), {"file": str(steps), "function": function, **values}, read, **context)
 
 
 def test_a_text_a_list_or_a_dictionary_is_an_answer(steps: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_record_says_what_is_known_and_no_reference(steps: Path) -> None:
         references=("gold",),
     )
     read = Item(utterance=spoken, inputs={"mt": nbest("u0", "eine Katze", "die Katze")})
-    (answer,) = call(steps, "everything", [read], site={"transcripts": False})
+    (answer,) = call(steps, "everything", [read], context={"transcripts": False})
     assert "gold" not in answer.best.text
     record = PythonRecord(answer)
     assert (record["text"], record["language"]) == ("eine Katze", "de")
@@ -118,7 +120,7 @@ def test_a_record_says_what_is_known_and_no_reference(steps: Path) -> None:
     assert [one["text"] for one in record["inputs"]["mt"]["hypotheses"]] == ["eine Katze", "die Katze"]
 
     heard = Item(utterance=spoken, inputs={"asr": nbest("u0", "a cat")})
-    (answer,) = call(steps, "everything", [heard], site={"translates": True})
+    (answer,) = call(steps, "everything", [heard], context={"translates": True})
     record = PythonRecord(answer)
     assert (record["text"], record["language"], record["target_language"]) == ("a cat", "en", "de")
 
@@ -158,13 +160,13 @@ def test_code_that_fails_for_every_record_fails_the_node_in_one_line(steps: Path
 
 
 def test_a_table_is_a_number_or_a_way(steps: Path) -> None:
-    (number,) = call(steps, "length", items("abc"), gives="table")
-    assert number == Route(utterance_id="u0", way="scored", value=3.0)
-    way, wrong = call(steps, "way", items("up", "off"), gives="table", ways=["up", "down"])
-    assert way == Route(utterance_id="u0", way="up")
-    assert "expected one of the ways up, down, found 'off'" in wrong.detail
-    both, truth, nothing = call(steps, "table", items("a", "b", "c"), gives="table", ways=["up"])
-    assert both == Route(utterance_id="u0", way="up", value=0.5)
+    (number,) = call(steps, "length", items("abc"), output="table")
+    assert number == Route(utterance_id="u0", branch="scored", value=3.0)
+    branch, wrong = call(steps, "branch", items("up", "off"), output="table", branches=["up", "down"])
+    assert branch == Route(utterance_id="u0", branch="up")
+    assert "expected one of the branches up, down, found 'off'" in wrong.detail
+    both, truth, nothing = call(steps, "table", items("a", "b", "c"), output="table", branches=["up"])
+    assert both == Route(utterance_id="u0", branch="up", value=0.5)
     assert "expected a number" in truth.detail
     assert "expected a number" in nothing.detail
 
@@ -192,7 +194,7 @@ def test_what_is_not_there_is_refused_before_anything_runs(
 ) -> None:
     settings = PythonSettings.model_validate({"file": str(steps), "function": "restore", **values})
     with pytest.raises(ConfigError) as fault:
-        Python().check(settings, Site("node"))
+        Python().check(settings, NodeContext("node"))
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
 
@@ -203,7 +205,7 @@ def test_what_is_not_there_is_refused_before_anything_runs(
         ({}, "expected file or package, one of the two"),
         ({"file": "a.py", "package": "pydantic"}, "expected file or package, one of the two"),
         ({"package": "pydantic"}, "function: expected module:name of the package, found 'restore'"),
-        ({"file": "a.py", "ways": ["up"]}, "ways: expected gives: table, found text"),
+        ({"file": "a.py", "branches": ["up"]}, "branches: expected output: table, found text"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(values: dict[str, Any], message: str) -> None:
@@ -268,12 +270,12 @@ def test_a_recording_is_an_answer_of_a_node_that_gives_speech(tmp_path: Path) ->
         "            file.writeframes(bytes(32000))\n"
         "    return name\n"
     )
-    values = {"gives": "speech", "arguments": {"folder": str(tmp_path)}}
+    values = {"output": "speech", "arguments": {"folder": str(tmp_path)}}
     spoken, missing = call(path, "speak", items("a", "b"), **values)
     assert (spoken.id, spoken.audio.seconds, Path(spoken.audio.path).name) == ("u0", 1.0, "u0.wav")
     assert "no such file" in missing.detail.lower()
     path.write_text("def speak(record):\n    return 3\n")
-    (number,) = call(path, "speak", items("a"), gives="speech")
+    (number,) = call(path, "speak", items("a"), output="speech")
     assert "found int 3" in number.detail
 
 
@@ -316,7 +318,7 @@ def test_a_deployment_runs_no_code_unless_the_environment_says_so(
     settings = PythonSettings(file=str(steps), function="restore")
     for refused in (Python().check, Python().build):
         with pytest.raises(ConfigError, match="expected ANTIPHON_ALLOW_CODE=1 in this worker's environment"):
-            refused(settings, Site("node"))
+            refused(settings, NodeContext("node"))
 
 
 def test_an_item_of_several_nodes_names_them(steps: Path) -> None:
@@ -324,6 +326,6 @@ def test_an_item_of_several_nodes_names_them(steps: Path) -> None:
     record = PythonRecord(call(steps, "everything", read)[0])
     assert record["text"] == "one"
     assert record["inputs"]["b"]["hypotheses"][0]["text"] == "two"
-    read = [item("u0", a=nbest("u0", "one"), route=Route(utterance_id="u0", way="up", value=0.5))]
+    read = [item("u0", a=nbest("u0", "one"), route=Route(utterance_id="u0", branch="up", value=0.5))]
     record = PythonRecord(call(steps, "everything", read)[0])
-    assert record["inputs"]["route"] == {"way": "up", "value": 0.5}
+    assert record["inputs"]["route"] == {"branch": "up", "value": 0.5}

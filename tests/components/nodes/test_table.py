@@ -18,8 +18,8 @@ PAGE = (ROOT / "docs" / "use" / "pipelines.md").read_text("utf-8")
 
 
 def row(kind: Kind[object]) -> str:
-    gives = "text, table or speech" if "gives" in kind.settings.model_fields else kind.gives
-    return f"| `{kind.name}` | {', '.join(kind.reads) or 'nothing'} | {gives} | {kind.summary} |"
+    output = "text, table or speech" if "output" in kind.settings.model_fields else kind.output
+    return f"| `{kind.name}` | {', '.join(kind.reads) or 'nothing'} | {output} | {kind.summary} |"
 
 
 def test_the_page_has_a_row_for_every_kind() -> None:
@@ -47,16 +47,16 @@ def test_the_graphs_of_the_page_can_be_read() -> None:
     around = {
         "asr": {"kind": "recognize"},
         "de": {"kind": "translate", "of": "asr"},
-        "ratio": {"kind": "python", "file": "f.py", "function": "f", "gives": "table", "of": "de"},
+        "ratio": {"kind": "python", "file": "f.py", "function": "f", "output": "table", "of": "de"},
     }
     for piece in (whole, *(piece for piece in pieces if "nodes" in piece)):
         read_pipeline({key: value for key, value in piece.items() if key in KEYS})
     nodes = {name: node for piece in pieces if "nodes" not in piece for name, node in piece.items()}
     takers = {
-        f"takes-{name}": {"kind": "translate", "of": "asr", "when": f"{name}.{way}", "to": "fr"}
+        f"takes-{name}": {"kind": "translate", "of": "asr", "when": f"{name}.{branch}", "to": "fr"}
         for name, node in nodes.items()
         if node["kind"] == "route"
-        for way in list(node.get("ways", ["fold-1" if "folds" in node else "keep"]))[:1]
+        for branch in list(node.get("branches", ["fold-1" if "folds" in node else "keep"]))[:1]
     }
     assert {"by_language", "better", "restored", "british"} <= nodes.keys()
     read_pipeline({"nodes": {**around, **nodes, **takers}})

@@ -59,7 +59,7 @@ def test_inputs_that_are_combined_leave_and_one_alone_is_not_combined() -> None:
 
 def test_coefficients_that_were_tuned_are_tuned_on_the_same_inputs() -> None:
     dev = {name: {**ASR, "of": "dev", "beam_size": size} for size, name in enumerate(("x", "y", "z"), 1)}
-    tune = {"kind": "tune", "method": "reranking", "of": ["x", "y", "z"]}
+    tune = {"kind": "fit_reranker", "method": "reranking", "of": ["x", "y", "z"]}
     rover = {**ROVER, "method": "reranking", "tuned": "tune"}
     models = {name: {**ASR, "beam_size": size} for size, name in enumerate("abc", 1)}
     pipeline = graph(dev={"kind": "data", "source": "sample"}, **dev, tune=tune, **models, asr=rover)

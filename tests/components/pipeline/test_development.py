@@ -25,7 +25,7 @@ def test_a_node_with_dev_is_the_graph_that_it_stands_for() -> None:
         "data--dev": {"kind": "data", "source": "sample", "limit": 2},
         "a--dev": {**ASR, "of": "data--dev"},
         "b--dev": {**other, "of": "data--dev"},
-        "best--fit": {**COMBINE, "kind": "tune", "of": ["a--dev", "b--dev"]},
+        "best--fit": {**COMBINE, "kind": "fit_reranker", "of": ["a--dev", "b--dev"]},
         "best": {**COMBINE, "tuned": "best--fit"},
     }
     short, long = (read_pipeline({"nodes": values}) for values in (nodes, written_out))
@@ -45,12 +45,12 @@ def test_copies_are_shared_and_other_sets_have_their_own() -> None:
 
 
 def test_rungs_lose_the_route_that_is_learned_and_keep_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(development, "table_from_dev", lambda _: ("fitted", "tune"))
+    monkeypatch.setattr(development, "table_from_dev", lambda _: ("fitted", "fit_reranker"))
     route = {"kind": "route", "by": "margin", "dev": "s"}
     nodes = {
-        "last": {**route, "of": "good", "rungs": ["good", "best"]},
+        "last": {**route, "of": "good", "tiers": ["good", "best"]},
         "fast": ASR,
-        "doubt": {**route, "of": "fast", "rungs": ["fast", "good"]},
+        "doubt": {**route, "of": "fast", "tiers": ["fast", "good"]},
         "good": {**ASR, "when": "doubt.escalate"},
         "best": {**ASR, "beam_size": 3, "when": "last.escalate"},
     }

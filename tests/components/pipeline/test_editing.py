@@ -33,7 +33,7 @@ def test_everyone_reads_the_corrected_texts_and_calls_them_as_before() -> None:
     assert [node for node in graph.nodes if node not in before.nodes] == ["asr-corrections", "asr-edited"]
     assert graph.nodes["asr-edited"].reads == {"of0": "asr", "corrections": "asr-corrections"}
     for name in ("sure", "own", "mt"):
-        assert (graph.nodes[name].of, graph.nodes[name].called) == (("asr-edited",), ("asr",))
+        assert (graph.nodes[name].of, graph.nodes[name].display_names) == (("asr-edited",), ("asr",))
     assert graph.outputs == {"transcript": "asr-edited", "translation": "both"}
     assert graph.language_of("asr-edited") == "source"
 

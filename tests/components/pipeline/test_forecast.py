@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.pipeline.advice.forecast import Forecast, forecast_nodes
+from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
@@ -25,7 +25,7 @@ def plan(store: Store, weights: str = "w") -> dict[str, NodePlan]:
     return plan_nodes(pipeline, named, str(store.root), 0, lambda models, _: dict.fromkeys(models, weights))
 
 
-def forecast(store: Store, weights: str = "w") -> dict[str, Forecast]:
+def forecast(store: Store, weights: str = "w") -> dict[str, RunForecast]:
     return {each.node: each for each in forecast_nodes(plan(store, weights), {DATA: REF}, store)}
 
 

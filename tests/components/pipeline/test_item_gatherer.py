@@ -131,12 +131,12 @@ def test_a_stage_that_has_not_begun_has_no_outcomes_yet(tmp_path: Path) -> None:
 
 @given(st.lists(st.sampled_from("obn"), min_size=1, max_size=30), st.integers(1, 7))
 def test_slices_read_what_one_reading_does(
-    tmp_path_factory: pytest.TempPathFactory, ways: str, size: int
+    tmp_path_factory: pytest.TempPathFactory, branches: str, size: int
 ) -> None:
     """o: ok, b: quarantined, n: not sent."""
-    known = [(f"u{n}", way) for n, way in enumerate(ways)]
+    known = [(f"u{n}", branch) for n, branch in enumerate(branches)]
     outcomes: list[NodeOutcome] = [
-        text(key, key) if way == "o" else bad(key) for key, way in known if way != "n"
+        text(key, key) if branch == "o" else bad(key) for key, branch in known if branch != "n"
     ]
     folder = stage(tmp_path_factory.mktemp("s") / "asr", outcomes)
     cursor, seen = StageCursor(folder, NBest), {}
@@ -149,15 +149,15 @@ def test_slices_read_what_one_reading_does(
 
 
 def test_the_way_decides_who_is_computed(tmp_path: Path) -> None:
-    from components.pipeline.item_gatherer import takes_way
+    from components.pipeline.item_gatherer import takes_branch
 
-    assert takes_way(Route(utterance_id="u1", way="up"), "up")
-    assert not takes_way(Route(utterance_id="u1", way="down"), "up")
-    assert not takes_way(None, "up")
-    assert not takes_way(bad("u1"), "up")
+    assert takes_branch(Route(utterance_id="u1", branch="up"), "up")
+    assert not takes_branch(Route(utterance_id="u1", branch="down"), "up")
+    assert not takes_branch(None, "up")
+    assert not takes_branch(bad("u1"), "up")
     going = text("u1", "x", decision=Decision(round=1, accepted=True))
     over = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="no_change"))
-    assert (takes_way(going, "going"), takes_way(over, "going"), takes_way(over, "stopped")) == (
+    assert (takes_branch(going, "going"), takes_branch(over, "going"), takes_branch(over, "stopped")) == (
         True,
         False,
         True,

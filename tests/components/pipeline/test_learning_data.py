@@ -59,7 +59,7 @@ def test_an_estimator_that_was_fitted_on_the_data_of_a_guarantee_is_refused(tmp_
         check(tmp_path, {**nodes, "doubt": {**GUARANTEE, "dev": fit}, **go_on}, data)
     with pytest.raises(ConfigError, match=r"found 1 of 60 that it was \(over159\)"):
         check(tmp_path, {**nodes, "doubt": {**GUARANTEE, "dev": overlapping}, **go_on}, data)
-    budget = {"kind": "route", "of": "sure", "budget": 0.3, "rungs": ["mt", "again"], "dev": fit}
+    budget = {"kind": "route", "of": "sure", "budget": 0.3, "tiers": ["mt", "again"], "dev": fit}
     check(tmp_path, {**nodes, "doubt": budget, **go_on}, data)  # promises nothing
 
 
@@ -84,7 +84,7 @@ def test_a_gates_estimator_has_not_seen_what_it_judges(kind: str, tmp_path: Path
     nodes: dict[str, Any] = {
         "dev": {"kind": "data", "source": fit},
         "mt-dev": {**MT, "of": "dev"},
-        "fit": {"kind": "train_estimate", "of": "mt-dev", "features": ["n_words", "word_ratio"]},
+        "fit": {"kind": "fit_estimator", "of": "mt-dev", "features": ["n_words", "word_ratio"]},
         "mt": {**MT, "of": "data"},
         "better": {"kind": kind, "of": "mt", "gate": "estimate", "estimator": "node:fit"},
     }
@@ -98,10 +98,10 @@ def test_a_gates_estimator_has_not_seen_what_it_judges(kind: str, tmp_path: Path
 
 def test_fewer_than_50_utterances_are_refused_before_anything_runs(tmp_path: Path) -> None:
     data, few = write(tmp_path / "data.jsonl", 0, 3), write(tmp_path / "few.jsonl", 100, 49)
-    rungs = {"rungs": ["mt", "again"], "dev": few}
+    tiers = {"tiers": ["mt", "again"], "dev": few}
     nodes: dict[str, Any] = {
         "mt": MT,
-        "doubt": {"kind": "route", "of": "mt", "budget": 0.3, **rungs},
+        "doubt": {"kind": "route", "of": "mt", "budget": 0.3, **tiers},
         "again": {**MT, "when": "doubt.escalate"},
     }
     with pytest.raises(ConfigError, match=r"doubt: expected at least 50 development utterances .* found 49"):

@@ -115,7 +115,7 @@ FAULTS = {
     ),
     "when that names no way": (
         "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, when: a}",
-        "f.yaml:3: b.when: expected NODE.WAY, found 'a'",
+        "f.yaml:3: b.when: expected NODE.BRANCH, found 'a'",
     ),
     "of that names no node": (
         "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: {x: a}}",
@@ -130,18 +130,18 @@ FAULTS = {
         "f.yaml:3: outputs.transcript: there is no node 'wrds'; did you mean words?",
     ),
     "a name that a round takes": (
-        "target_language: de\nnodes:\n  mt: {kind: translate}\n  l-1: {kind: gold, of: mt}\n"
+        "target_language: de\nnodes:\n  mt: {kind: translate}\n  l-1: {kind: oracle, of: mt}\n"
         "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: translate, of: l, to: source}}}",
         "f.yaml:5: expected one node l-1, found that and a round of its name; rename one",
     ),
     "a body's node with the loop's name": (
         "target_language: de\nnodes:\n  mt: {kind: translate}\n"
-        "  l: {kind: loop, of: mt, rounds: 1, body: {l: {kind: gold, of: mt}}}",
+        "  l: {kind: loop, of: mt, rounds: 1, body: {l: {kind: oracle, of: mt}}}",
         "f.yaml:4: l: body.l: expected another name than the loop's",
     ),
     "a body that reads no node": (
         "target_language: de\nnodes:\n  mt: {kind: translate}\n"
-        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: 3}}}",
+        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: oracle, of: 3}}}",
         "f.yaml:4: l: body.b.of: expected a node or a list of nodes, found 3",
     ),
     "of a node twice": (
@@ -160,7 +160,7 @@ FAULTS = {
     ),
     "a body that cannot change anything": (
         "target_language: de\nnodes:\n  mt: {kind: translate}\n"
-        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: gold, of: mt}}}",
+        "  l: {kind: loop, of: mt, rounds: 1, body: {b: {kind: oracle, of: mt}}}",
         "f.yaml:4: l: body: expected its last node, b, to read l (the present text)",
     ),
 }
@@ -237,7 +237,7 @@ def test_a_matrix_of_no_settings_is_one_line(nodes: object, fault: str) -> None:
         ({"kind": "refine", "of": 3}, "expected the node whose text is refined, or two"),
         ({"kind": "translate", "model": 2, "adapter": "hub:a/b"}, "model: expected text, found 2"),
         ({"kind": "estimate", "of": 3, "dev": "dev.jsonl"}, "x.of: expected a node or a list of nodes"),
-        ({"kind": "score", "of": [], "metric": "forward:m"}, "x.of: score reads 1"),
+        ({"kind": "score_texts", "of": [], "metric": "forward:m"}, "x.of: score_texts reads 1"),
         (
             {"kind": "loop", "of": "y", "rounds": 1, "body": {"b": {"kind": "refine", "of": ["x", {}]}}},
             "body.b.of: expected a node or a list of nodes",
@@ -271,9 +271,9 @@ def test_rounds_that_read_what_is_not_there_are_one_line() -> None:
     assert str(refused.value) == "r: there is no node 'yes'; known: data, mt"
 
 
-@pytest.mark.parametrize("called", [3, "x", ["a", "b"]])
-def test_what_a_node_calls_its_inputs_is_nothing_to_set(called: object) -> None:
-    nodes = {"asr": {"kind": "recognize", "called": called}}
+@pytest.mark.parametrize("display_names", [3, "x", ["a", "b"]])
+def test_what_a_node_calls_its_inputs_is_nothing_to_set(display_names: object) -> None:
+    nodes = {"asr": {"kind": "recognize", "display_names": display_names}}
     with pytest.raises(ConfigError, match=r"^asr\.called: recognize has no such setting$"):
         read_pipeline({"nodes": nodes})
 
@@ -288,7 +288,7 @@ def test_inside_a_loop_a_function_meets_nodes_by_the_names_of_the_file() -> None
     for number, present in ((1, "mt"), (2, "better-1")):
         node = pipeline.nodes[f"better-{number}-again"]
         assert node.of == (present, f"better-{number}-back")
-        assert node.called == ("better", "back")
+        assert node.display_names == ("better", "back")
 
 
 def test_inside_a_loop_models_and_ways_have_the_names_of_the_round() -> None:

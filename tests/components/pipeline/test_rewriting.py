@@ -97,7 +97,7 @@ def test_an_inserted_node_is_read_by_all_who_read_the_one_before(
 ) -> None:
     name = data.draw(st.sampled_from(list(pipeline.nodes)))
     gold = read_pipeline(
-        {"nodes": {"before": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "before"}}}
+        {"nodes": {"before": {"kind": "recognize"}, "gold": {"kind": "oracle", "of": "before"}}}
     ).nodes["gold"]
     inserted = rename_nodes(Pipeline({"gold": gold}), {"before": name}).nodes["gold"]
     changed = insert_after(pipeline, name, inserted)

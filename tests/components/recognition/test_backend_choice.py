@@ -115,8 +115,8 @@ def test_the_plan_has_what_was_found(tmp_path: Path) -> None:
     for name in "abcde":
         node = complete_node(pipeline, pipeline.nodes[name], None)
         found[name] = node.settings.backend
-        site = pipeline.site_of(node, None, 0)
-        assert node.kind.parameters(node.settings, site)["backend"] == found[name]
+        context = pipeline.context_of(node, None, 0)
+        assert node.kind.parameters(node.settings, context)["backend"] == found[name]
     assert found == {"a": "ctc", "b": "ctc", "c": "transducer", "d": "whisper", "e": "seq2seq"}
 
 

@@ -16,7 +16,7 @@ from components.decoding.searches.forced_scoring import force_decode
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
-from components.refining import acceptance, methods, self_refine, text_estimators
+from components.refining import gates, methods, self_refine, text_estimators
 from components.refining.config import RefineConfig, RoundsConfig
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
@@ -43,9 +43,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Any:
 @torch.no_grad()
 def test_fluency_is_the_mean_log_probability_of_a_text(model: Any) -> None:
     texts = ["ein Hund", "xxQ", "<eot>ein Hund"]  # the last one's control token is no text
-    values = acceptance.GATES["fluency"](RoundsConfig(gate="fluency", gate_model="tiny"), None)(
-        [ITEM] * 3, texts
-    )
+    values = gates.GATES["fluency"](RoundsConfig(gate="fluency", gate_model="tiny"), None)([ITEM] * 3, texts)
     for text, value in zip(texts[:2], values, strict=False):
         ids = TOKENIZER(text, add_special_tokens=False).input_ids
         log_probs = model(torch.tensor([[TOKENIZER.bos_token_id, *ids]])).logits[0].log_softmax(-1)
@@ -120,7 +118,7 @@ def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(text_estimators.factory, "build", lambda *_: SimpleNamespace(translate=translate))
     config = RoundsConfig(gate="round_trip", gate_model="tiny")
     unknown = ITEM.model_copy(update={"target_language": None})
-    values = acceptance.GATES["round_trip"](config, None)([ITEM, unknown], ["ein Punkt", "x"])
+    values = gates.GATES["round_trip"](config, None)([ITEM, unknown], ["ein Punkt", "x"])
     assert values == [CHRF().sentence_score("a dot", ["a dog"]).score, 0.0]
     assert [(u.text, u.source_language, u.target_language) for u in asked] == [
         ("ein Punkt", "de", "en"),
@@ -131,7 +129,7 @@ def test_a_round_trip_is_compared_with_the_source(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("model")
 def test_models_of_another_kind_are_refused() -> None:
     with pytest.raises(ConfigError, match="gate_model: expected a translation model, found lm"):
-        acceptance.GATES["forward"](RoundsConfig(gate="forward", gate_model="lm"), None)
+        gates.GATES["forward"](RoundsConfig(gate="forward", gate_model="lm"), None)
     with pytest.raises(
         ConfigError, match="model: expected a model of kind diffusion that the train flow made"
     ):

@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
-from components.refining import acceptance, methods, rounds, self_refine
+from components.refining import gates, methods, rounds, self_refine
 from components.refining.config import RefineConfig
 from components.refining.decisions import Estimates, Proposal, decide
 from components.refining.kinds.loop import LoopRoundSettings
@@ -88,9 +88,7 @@ def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch:
 
 def test_the_result_is_never_below_the_draft_under_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"a": -2.0, "b": -3.0, "c": -1.0, "d": -1.5, "e": -1.0}
-    monkeypatch.setitem(
-        acceptance.GATES, "fluency", lambda *_: lambda items, texts: [values[t] for t in texts]
-    )
+    monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [values[t] for t in texts])
     past = refined(monkeypatch, "bcde", 4, gate="fluency")
     assert [o.best.text for o in past] == ["a", "a", "c", "c", "c"]  # an equal estimate is no rise
     assert [o.hypotheses[-1].text for o in past] == ["a", "b", "c", "d", "e"]  # all that was said is kept
@@ -122,7 +120,7 @@ def test_seconds_that_were_stored_count_after_a_restart(monkeypatch: pytest.Monk
 def test_loading_the_gates_model_is_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[str] = []
     monkeypatch.setitem(methods.METHODS, "self_refine", Script)
-    monkeypatch.setitem(acceptance.GATES, "fluency", lambda config, _: loaded.append(config.gate_model))
+    monkeypatch.setitem(gates.GATES, "fluency", lambda config, _: loaded.append(config.gate_model))
     rounds.Refiner(RefineConfig(gate="fluency", gate_model="lm", stop_seconds=1.0))
     rounds.Refiner(RefineConfig(gate="off", gate_model="lm", stop_seconds=1.0))
     assert loaded == ["lm"]
@@ -139,14 +137,12 @@ def test_critic_and_order_of_rules() -> None:
 def test_a_gate_is_not_the_reported_metric() -> None:
     with pytest.raises(ConfigError, match="never fails"):
         rounds.Refiner(RefineConfig(gate="reference_chrf", reported="chrf"))
-    acceptance.check(RefineConfig(gate="reference_chrf", reported="bleu"))
-    values = acceptance.GATES["reference_chrf"](RefineConfig(), None)([ITEM, ITEM], ["ein Hund", "x"])
+    gates.check(RefineConfig(gate="reference_chrf", reported="bleu"))
+    values = gates.GATES["reference_chrf"](RefineConfig(), None)([ITEM, ITEM], ["ein Hund", "x"])
     assert values[0] == pytest.approx(100.0)
     assert values[1] < 10
     spoken = ITEM.model_copy(update={"target_language": "en", "transcript": "a dog"})
-    assert acceptance.GATES["reference_chrf"](RefineConfig(), None)([spoken], ["a dog"]) == [
-        pytest.approx(100.0)
-    ]
+    assert gates.GATES["reference_chrf"](RefineConfig(), None)([spoken], ["a dog"]) == [pytest.approx(100.0)]
 
 
 def test_another_critics_words_stand_in_the_prompt_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from components.routing.cost_quality import trace_curve
 from components.routing.cuts import find_cuts
 from components.routing.learning import DevelopmentSet, learn_route
 from components.routing.objective import Objective, Target
-from components.routing.route_fit import RouteFit, RungCosts
+from components.routing.route_fit import RouteFit, TierCosts
 from components.routing.rung_outputs import RungOutputs
 
 WER = WordErrorRate()
@@ -23,14 +23,14 @@ WER = WordErrorRate()
 
 def outputs(cheap: list[int], expensive: list[int], length: int = 10) -> RungOutputs:
     """Errors of both rungs on references of so many words."""
-    tables = [np.asarray([(errors, length) for errors in rung], np.float64) for rung in (cheap, expensive)]
+    tables = [np.asarray([(errors, length) for errors in tier], np.float64) for tier in (cheap, expensive)]
     return RungOutputs(WER, *tables)
 
 
-def development(values: list[float], rungs: RungOutputs | None = None, **fields: object) -> DevelopmentSet:
+def development(values: list[float], tiers: RungOutputs | None = None, **fields: object) -> DevelopmentSet:
     numbers = np.asarray(values, np.float64)
     given = {"by": "mean_log_prob", "doubtful": "low", "units": np.ones(len(numbers)), **fields}
-    return DevelopmentSet(values=numbers, outputs=rungs, **given)  # type: ignore[arg-type]
+    return DevelopmentSet(values=numbers, outputs=tiers, **given)  # type: ignore[arg-type]
 
 
 def escalating(fit: RouteFit, values: list[float]) -> list[bool]:
@@ -68,13 +68,13 @@ def test_a_fit_is_read_back_as_it_was_written() -> None:
 
 def test_a_target_is_reached_by_the_fewest() -> None:
     values = [float(n) for n in range(60)]
-    rungs = outputs([5] * 30 + [0] * 30, [1] * 60)  # escalating the last thirty does harm
+    tiers = outputs([5] * 30 + [0] * 30, [1] * 60)  # escalating the last thirty does harm
     for target in (20.0, 10.0, 6.0, 5.0):
-        fit = learn_route(development(values, rungs), Objective(target=Target(value=target)))
+        fit = learn_route(development(values, tiers), Objective(target=Target(value=target)))
         sizes = [n for n in range(61) if (150 - 4 * min(n, 30) + max(n - 30, 0)) / 6 <= target]
         assert fit.size == sizes[0]
     with pytest.raises(DataError) as fault:
-        learn_route(development(values, rungs), Objective(target=Target(value=3.0)))
+        learn_route(development(values, tiers), Objective(target=Target(value=3.0)))
     assert str(fault.value) == (
         "target: expected wer 3 or better, found that 60 development utterances reach 5.00 at best, with 50% "
         "escalated (25.00 with none, 10.00 with all)"
@@ -82,15 +82,15 @@ def test_a_target_is_reached_by_the_fewest() -> None:
 
 
 def test_of_fewer_than_fifty_no_target_is_learned() -> None:
-    rungs = outputs([1] * 49, [0] * 49)
+    tiers = outputs([1] * 49, [0] * 49)
     with pytest.raises(
         DataError, match=r"target: expected at least 50 development utterances with references, found 49"
     ):
-        learn_route(development([float(n) for n in range(49)], rungs), Objective(target=Target(value=1)))
+        learn_route(development([float(n) for n in range(49)], tiers), Objective(target=Target(value=1)))
 
 
 def test_seconds_are_those_of_what_escalates() -> None:
-    costs = RungCosts(cheap=2, expensive=20, units=10, unit="second of audio")
+    costs = TierCosts(cheap=2, expensive=20, units=10, unit="second of audio")
     dev = development([-3, -2, -1, 0], units=np.asarray([4.0, 1, 2, 3]), costs=costs)
     sizes = {
         budget: learn_route(dev, Objective(budget_seconds=budget)).size for budget in (0.99, 1.0, 1.2, 3)
@@ -120,10 +120,10 @@ def test_the_oracle_is_the_best_of_all_subsets_and_random_is_their_mean() -> Non
 
 
 def test_the_area_is_one_of_the_oracle_and_nothing_of_a_constant() -> None:
-    rungs = outputs([9, 0, 4, 2, 7, 1], [1, 1, 1, 1, 1, 1])
-    assert trace_curve(find_cuts(rungs.gains), rungs).area == pytest.approx(1)
-    assert trace_curve(find_cuts(np.zeros(6)), rungs).area == pytest.approx(0, abs=0.02)
-    worst = trace_curve(find_cuts(-rungs.gains), rungs)
+    tiers = outputs([9, 0, 4, 2, 7, 1], [1, 1, 1, 1, 1, 1])
+    assert trace_curve(find_cuts(tiers.gains), tiers).area == pytest.approx(1)
+    assert trace_curve(find_cuts(np.zeros(6)), tiers).area == pytest.approx(0, abs=0.02)
+    worst = trace_curve(find_cuts(-tiers.gains), tiers)
     assert worst.area == pytest.approx(-1, abs=0.05)
     assert worst.random_area is not None and worst.random_area[0] < 0 < worst.random_area[1]
-    assert trace_curve(find_cuts(rungs.gains), outputs([1] * 6, [1] * 6)).area is None
+    assert trace_curve(find_cuts(tiers.gains), outputs([1] * 6, [1] * 6)).area is None

@@ -8,7 +8,7 @@ from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.checks import check_translators
 from components.ensembling.token_level.factory import build_translator
 from components.errors import ConfigError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.records import NBest, Outcome, Utterance
 from components.translation import factory
 from components.translation.config import TranslationConfig
@@ -48,14 +48,14 @@ def test_texts_are_those_without_a_draft(models: list[str]) -> None:
 
 
 def test_a_draft_is_in_the_key_and_keys_without_one_stay() -> None:
-    kind, site = Translate(), Site("mt")
+    kind, context = Translate(), NodeContext("mt")
     plain = TranslateSettings(model="large", **GREEDY)
     drafted = TranslateSettings(model="large", draft="small", **GREEDY)
     assert kind.facts(drafted).models == {**kind.facts(plain).models, "draft": "small"}
-    assert kind.parameters(drafted, site) == kind.parameters(plain, site)
-    assert not {"draft", "draft_tokens"} & kind.parameters(plain, site).keys()
+    assert kind.parameters(drafted, context) == kind.parameters(plain, context)
+    assert not {"draft", "draft_tokens"} & kind.parameters(plain, context).keys()
     more = TranslateSettings(model="large", draft="small", draft_tokens=8, **GREEDY)
-    assert kind.parameters(more, site) == {**kind.parameters(plain, site), "draft_tokens": 8}
+    assert kind.parameters(more, context) == {**kind.parameters(plain, context), "draft_tokens": 8}
     assert kind.facts(TranslateSettings(model="a", members=("b",), draft="node:c", **GREEDY)).models == {
         "member1": "a", "member2": "b", "draft": "node:c"
     }  # fmt: skip
@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_translated(models: list
     with pytest.raises(
         ConfigError, match=rf"draft: expected the vocabulary of {models[0]} .* found {models[2]}"
     ):
-        Translate().validate_models(other, Site("mt"), [("en", "de")])
+        Translate().validate_models(other, NodeContext("mt"), [("en", "de")])
     with pytest.raises(
         ValueError, match="draft: expected greedy search, found beam_size 5: set beam_size to 1"
     ):

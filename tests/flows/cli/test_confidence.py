@@ -43,7 +43,7 @@ def make_run(folder: Path, transcript: str | None) -> None:
         seal(folder, "data", [utterance(key, transcript) for key in IDS], ids=IDS),
         seal(folder, "asr", [nbest(n) for n in range(len(IDS))], ids=IDS),
     )
-    node = NodeRecord(name="asr", kind="recognize", gives="text", reads={"of0": "data"}, language="source")
+    node = NodeRecord(name="asr", kind="recognize", output="text", reads={"of0": "data"}, language="source")
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "asr"})
     Store(str(folder)).save_run(record("mine", flow="pipeline", stages=stages, pipeline=pipeline))
 

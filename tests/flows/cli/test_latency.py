@@ -25,7 +25,7 @@ def test_the_latency_of_a_run_is_kept_beside_it(
         seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
         seal(tmp_path, "a", list(map(nbest, IDS))),
     )
-    node = NodeRecord(name="a", kind="shout", gives="text", reads={"of0": "data"}, language="source")
+    node = NodeRecord(name="a", kind="shout", output="text", reads={"of0": "data"}, language="source")
     graph = {"nodes": {"a": {"kind": "shout", "of": "data", "calls": str(tmp_path / "calls")}}}
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "a"})
     parameters = {"graph": graph, "data": "x.jsonl", "seed": 3}

@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
     ref = store_corrections(
         store, "mt", [Correction(id=key, text=text, **lineage) for key, text in texts.items()], None
     )
-    node = NodeRecord(name=ref.stage, kind=KIND, gives="table")
+    node = NodeRecord(name=ref.stage, kind=KIND, output="table")
     graph = PipelineRecord(nodes=(*run.pipeline.nodes, node), outputs=run.pipeline.outputs)
     changes = {"name": "corrected", "stages": (*run.stages, ref), "pipeline": graph}
     store.save_run(run.model_copy(update=changes))

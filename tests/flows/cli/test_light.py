@@ -17,7 +17,7 @@ HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib"}
 def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None:
     Store(str(tmp_path)).save_run(record("mine"))
     graph = tmp_path / "gold.yaml"
-    graph.write_text("data: sample\nlimit: 1\nnodes: {en: {kind: gold, of: data}}\n", encoding="utf-8")
+    graph.write_text("data: sample\nlimit: 1\nnodes: {en: {kind: oracle, of: data}}\n", encoding="utf-8")
     commands = [
         ["--help"],
         ["--version"],

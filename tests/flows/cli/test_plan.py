@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.pipeline.advice.forecast import Forecast
+from components.pipeline.advice.forecast import RunForecast
 from flows.cli.compute.plan import _describe_forecast
 from flows.cli.main import main
 
@@ -15,8 +15,8 @@ GRAPH = """
 data: sample
 limit: 2
 nodes:
-  en: {kind: gold, of: data}
-  other: {kind: gold, of: en}
+  en: {kind: oracle, of: data}
+  other: {kind: oracle, of: en}
 """
 
 
@@ -75,7 +75,7 @@ def test_a_distillation_is_planned_whose_teacher_draws_samples(
 
 
 def test_a_graph_with_a_second_data_set_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nodes = "  more: {kind: data, source: sample, limit: 1}\n  third: {kind: gold, of: more}\n"
+    nodes = "  more: {kind: data, source: sample, limit: 1}\n  third: {kind: oracle, of: more}\n"
     drawn = planned(tmp_path, GRAPH + nodes, capsys, "--mermaid")
     assert drawn.startswith("flowchart LR\n")
     assert "other" in drawn
@@ -99,7 +99,9 @@ def test_metrics_and_their_licences_are_listed(
 def test_what_is_there_is_not_computed_again() -> None:
     def described(status: str, **more: object) -> str:
         return _describe_forecast(
-            Forecast.model_validate({"node": "mt", "kind": "translate", "key": "0", "status": status, **more})
+            RunForecast.model_validate(
+                {"node": "mt", "kind": "translate", "key": "0", "status": status, **more}
+            )
         )
 
     assert described("reused") == "reused"

@@ -157,8 +157,8 @@ def test_a_run_is_shown_with_its_stages_notes_and_systems(
     data = write_data(store)
     mt = write_stage(store, "mt", data)
     nodes = (
-        NodeRecord(name="mt", kind="translate", gives="text", reads={"of0": "data"}, models={"model": "m"}),
-        NodeRecord(name="refine", kind="refine", gives="text", reads={"of0": "mt"}, status="blocked"),
+        NodeRecord(name="mt", kind="translate", output="text", reads={"of0": "data"}, models={"model": "m"}),
+        NodeRecord(name="refine", kind="refine", output="text", reads={"of0": "mt"}, status="blocked"),
     )
     changes = {"notes": ("half of it",), "systems": {"small": "old"}, "status": "failed"}
     store.save_run(record("staged", stages=(data, mt), pipeline=PipelineRecord(nodes=nodes), **changes))

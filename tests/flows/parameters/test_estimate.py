@@ -28,12 +28,12 @@ def test_texts_of_a_recognizer_or_of_a_translator() -> None:
     transcripts = graph(data="dev.jsonl", method="isotonic", targets=["word"])
     assert edges(transcripts) == {
         "asr": ("recognize", ("data",)),
-        "estimator": ("train_estimate", ("asr",)),
+        "estimator": ("fit_estimator", ("asr",)),
     }
     settings = transcripts.nodes["estimator"].settings
     assert settings.model_dump(exclude_unset=False)["method"] == "isotonic"
     translations = graph(data="dev.jsonl", of="translation", target_language="de")
-    assert edges(translations)["estimator"] == ("train_estimate", ("mt",))
+    assert edges(translations)["estimator"] == ("fit_estimator", ("mt",))
 
 
 def test_texts_of_a_finished_run_with_what_they_were_translated_from(tmp_path: Path) -> None:
@@ -42,10 +42,10 @@ def test_texts_of_a_finished_run_with_what_they_were_translated_from(tmp_path: P
     assert edges(graph(**store)) == {
         "asr": ("stored", ("data",)),
         "mt": ("stored", ("asr",)),
-        "estimator": ("train_estimate", ("mt",)),
+        "estimator": ("fit_estimator", ("mt",)),
     }
     only = graph(**store, node="asr")
-    assert edges(only) == {"asr": ("stored", ("data",)), "estimator": ("train_estimate", ("asr",))}
+    assert edges(only) == {"asr": ("stored", ("data",)), "estimator": ("fit_estimator", ("asr",))}
     assert ENTRY.parameters.model_validate(store).source_run()  # type: ignore[attr-defined] == run
     with pytest.raises(ConfigError, match=r"node: .*gives texts, of asr, mt, found msr; did you mean asr"):
         graph(**store, node="msr")

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from components.nodes.facts import Carry, Items, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, NodeSettings, Site
+from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import Outcome
 
 
@@ -30,7 +30,7 @@ class Shout(Kind[ShoutSettings]):
     stated = state(features=(), analyses=("lengths",))
 
     @override
-    def build(self, settings: ShoutSettings, site: Site) -> Component:
+    def build(self, settings: ShoutSettings, context: NodeContext) -> Component:
         def shout(items: Sequence[Item]) -> list[Outcome]:
             return [_louder(item, settings.marks) for item in items]
 

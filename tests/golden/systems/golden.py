@@ -91,7 +91,7 @@ def _describe(outcome: Any) -> Any:
     if isinstance(outcome, antiphon.NBest):
         return [[hypothesis.text, _round(hypothesis.score)] for hypothesis in outcome.hypotheses]
     if isinstance(outcome, antiphon.Route):
-        return {"way": outcome.way, "value": _round(outcome.value)}
+        return {"branch": outcome.branch, "value": _round(outcome.value)}
     if isinstance(outcome, antiphon.Quarantined):
         return {"refused": outcome.reason}
     return {"seconds": None if outcome.audio is None else _round(outcome.audio.seconds)}

@@ -86,7 +86,7 @@ def make_run(folder: Path, utterances: list[Utterance], estimated: bool) -> RunR
         seal(folder, "data", data, ids=ids),
         seal(folder, "asr", [each.model_dump_json() for each in outputs], [bad.model_dump_json()], ids=ids),
     )
-    node = NodeRecord(name="asr", kind="recognize", gives="text", reads={"of0": "data"}, language="source")
+    node = NodeRecord(name="asr", kind="recognize", output="text", reads={"of0": "data"}, language="source")
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "asr"})
     return record("mine", flow="pipeline", stages=stages, pipeline=pipeline, parameters={})
 

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
-from components.improvement.forecast import Attempt, Forecast, Improvement
+from components.improvement.forecast import GainForecast, Improvement, RemedyResult
 from components.improvement.improvement import build_rows, summarize
 from components.metrics.statistics.bootstrap import Estimate
 
 
-def attempt(remedy: str, gain: float, low: float | None = None, high: float | None = None) -> Attempt:
-    forecast = Forecast(gain=Estimate(value=gain, interval=None), low=low, high=high, seconds=9.0)
-    return Attempt(
+def attempt(remedy: str, gain: float, low: float | None = None, high: float | None = None) -> RemedyResult:
+    forecast = GainForecast(gain=Estimate(value=gain, interval=None), low=low, high=high, seconds=9.0)
+    return RemedyResult(
         remedy=remedy, summary="", mends="translation", bound=None, status="tried", forecast=forecast
     )
 
 
-def improvement(*attempts: Attempt) -> Improvement:
+def improvement(*attempts: RemedyResult) -> Improvement:
     score = Estimate(value=60.0, interval=None)
     return Improvement(
         metric="chrf", score=score, attempts=attempts, probe=12, n=24, budget=90.0, spent=100.0, signature=""

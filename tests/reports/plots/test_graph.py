@@ -54,7 +54,7 @@ def test_ways_statuses_and_outputs_are_drawn(tmp_path: Path, monkeypatch: pytest
     assert arrows["doubt", "good"] == "when"
     assert arrows["soup", "de"] == "table"
     assert ("de", "de-2") not in arrows  # it goes on with the round before
-    assert view.ways == {"doubt": {"escalate": 2, "keep": 2}, "de-1": {"accepted": 4}}
+    assert view.branches == {"doubt": {"escalate": 2, "keep": 2}, "de-1": {"accepted": 4}}
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:

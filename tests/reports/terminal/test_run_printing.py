@@ -103,7 +103,7 @@ def test_a_stage_of_ways_or_of_speech_has_columns_of_its_own(tmp_path: Path, con
         first.id: first.model_copy(update={"audio": speech}),
         second.id: second.model_copy(update={"audio": None}),
     }
-    nodes = (*view.run.pipeline.nodes, node("voice", "synthesize", "heard", gives="speech"))
+    nodes = (*view.run.pipeline.nodes, node("voice", "synthesize", "heard", output="speech"))
     run = view.run.model_copy(update={"pipeline": view.run.pipeline.model_copy(update={"nodes": nodes})})
     changed = RunView(run, view.utterances, {**view.outcomes, "voice": spoken})
     print_stage(changed, "doubt", console)

@@ -35,12 +35,12 @@ DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + 
 
 
 GRAPH = (
-    node("dev", "data", gives="data", language=None),
+    node("dev", "data", output="data", language=None),
     node("mt-1-dev", "translate", "dev"),
-    node("weights", "tune", "mt-1-dev", gives="table", whole=True, language=None),
-    node("soup", "merge", gives="model", whole=True, language=None),
+    node("weights", "tune", "mt-1-dev", output="table", whole=True, language=None),
+    node("soup", "merge", output="model", whole=True, language=None),
     node("asr", "recognize", "data", language="source"),
-    node("doubt", "route", "asr", gives="table", language=None),
+    node("doubt", "route", "asr", output="table", language=None),
     node("mt", "translate", reads={"of0": "asr", "when": "doubt", "model": "soup", "table": "weights"}),
     node("refine-1", "refine_round", "mt"),
 )
@@ -53,7 +53,7 @@ def of(
     texts = [
         utterance
         for utterance in graph
-        if utterance.gives == "text" and any(ref.stage == utterance.name for ref in refs)
+        if utterance.output == "text" and any(ref.stage == utterance.name for ref in refs)
     ]
     outputs = {
         "transcript" if utterance.transcribes else "translation": utterance.name for utterance in texts

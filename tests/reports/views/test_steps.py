@@ -16,27 +16,27 @@ def steps(folder: Path, number: int) -> dict[str, Step]:
 
 
 def test_the_way_of_an_utterance_names_what_each_node_gave(tmp_path: Path) -> None:
-    way = steps(tmp_path, 0)
-    assert list(way) == ["fast", "doubt", "good", "heard", "de", "again", "de-1", "de-2"]
-    assert (way["doubt"].result, way["doubt"].note) == ("way", "escalate (-0)")
-    assert (way["heard"].near, way["heard"].edits) == ("good", ())
-    assert way["de"].near is None  # another language
-    assert (way["good"].near, [edit.hypothesis for edit in way["good"].edits]) == (
+    branch = steps(tmp_path, 0)
+    assert list(branch) == ["fast", "doubt", "good", "heard", "de", "again", "de-1", "de-2"]
+    assert (branch["doubt"].result, branch["doubt"].note) == ("way", "escalate (-0)")
+    assert (branch["heard"].near, branch["heard"].edits) == ("good", ())
+    assert branch["de"].near is None  # another language
+    assert (branch["good"].near, [edit.hypothesis for edit in branch["good"].edits]) == (
         "fast",
         ["two", "dogs", "ran", "home"],
     )
-    assert [edit.operation for edit in way["de-1"].edits] == ["equal", "insert", "equal", "equal"]
-    assert way["de-1"].note == f"accepted; stopped: maximum; the critic: {HOSTILE}"
-    assert (way["again"].result, way["again"].note) == ("none", "the node failed")
-    assert (way["de-2"].result, way["de-2"].note) == ("none", "skipped: nothing to do")
+    assert [edit.operation for edit in branch["de-1"].edits] == ["equal", "insert", "equal", "equal"]
+    assert branch["de-1"].note == f"accepted; stopped: maximum; the critic: {HOSTILE}"
+    assert (branch["again"].result, branch["again"].note) == ("none", "the node failed")
+    assert (branch["de-2"].result, branch["de-2"].note) == ("none", "skipped: nothing to do")
 
 
 def test_where_it_ended_and_why_it_was_not_sent_are_told(tmp_path: Path) -> None:
-    way = steps(tmp_path, 1)
-    assert (way["good"].result, way["good"].note) == ("quarantined", f"too long: {HOSTILE}")
-    assert way["heard"].near == "fast"
-    way = steps(tmp_path, 2)
-    assert (way["good"].result, way["good"].note) == ("none", "not sent here: doubt said keep")
+    branch = steps(tmp_path, 1)
+    assert (branch["good"].result, branch["good"].note) == ("quarantined", f"too long: {HOSTILE}")
+    assert branch["heard"].near == "fast"
+    branch = steps(tmp_path, 2)
+    assert (branch["good"].result, branch["good"].note) == ("none", "not sent here: doubt said keep")
 
 
 @pytest.mark.parametrize(

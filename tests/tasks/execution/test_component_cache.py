@@ -15,7 +15,7 @@ from components.compute.device import use_threads
 from components.compute.model_cache import model_cache
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
@@ -55,7 +55,7 @@ def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> ShardJo
     """A node of this kind over the data, as a worker is told of it."""
     pipeline = read_pipeline({"nodes": {"mt": {"kind": kind, **config.model_dump()}}})
     plan = plan_nodes(pipeline, {"data": DATA}, None, 0, resolve_weight_digests)["mt"]
-    return ShardJob(plan.stage, config.model_dump_json(), plan.site, "cpu", 1)
+    return ShardJob(plan.stage, config.model_dump_json(), plan.context, "cpu", 1)
 
 
 def computed(job: ShardJob, utterances: list[Utterance]) -> tuple[str, ShardResult]:

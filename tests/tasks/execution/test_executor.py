@@ -161,10 +161,12 @@ def test_a_stage_that_was_computed_from_other_bytes_is_stale(bench: Bench) -> No
     with pytest.MonkeyPatch.context() as patch:
         build = FAKES["shout"].build
 
-        def louder(settings: Any, site: Any) -> Any:
-            return build(settings.model_copy(update={"mark": "!!"} if site.name == "a" else {}), site)
+        def louder(settings: Any, context: Any) -> Any:
+            return build(settings.model_copy(update={"mark": "!!"} if context.name == "a" else {}), context)
 
-        patch.setattr(type(FAKES["shout"]), "build", lambda self, settings, site: louder(settings, site))
+        patch.setattr(
+            type(FAKES["shout"]), "build", lambda self, settings, context: louder(settings, context)
+        )
         again = bench.run(nodes)
     assert again.stages["a"].key == first.stages["a"].key
     assert again.statuses == {"a": "computed", "b": "computed"}
@@ -249,7 +251,7 @@ def test_what_was_computed_before_a_person_is_asked_is_told(
 
     monkeypatch.setattr(node_run, "ask_in_prefect", answer)
     monkeypatch.setattr(reviewing, "is_attended", lambda: True)
-    executed = bench.run({"a": {"of": DATA}, "checked": {"kind": "review", "of": "a", "worst": 1}})
+    executed = bench.run({"a": {"of": DATA}, "checked": {"kind": "edit_by_reviewer", "of": "a", "worst": 1}})
     told = bench.observed[0]
     assert told.asking == {"checked-answers"}
     assert told.statuses == {"a": "computed", "checked-answers": "planned", "checked": "planned"}
@@ -369,8 +371,8 @@ def test_a_shard_that_landed_is_computed_again_where_what_it_read_has_changed(be
     with pytest.MonkeyPatch.context() as patch:
         build = FAKES["shout"].build
 
-        def louder(self: Any, settings: Any, site: Any) -> Any:
-            return build(settings.model_copy(update={"mark": "!!"} if site.name == "a" else {}), site)
+        def louder(self: Any, settings: Any, context: Any) -> Any:
+            return build(settings.model_copy(update={"mark": "!!"} if context.name == "a" else {}), context)
 
         patch.setattr(type(FAKES["shout"]), "build", louder)
         again = bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?"}})

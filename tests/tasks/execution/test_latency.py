@@ -11,7 +11,7 @@ import pytest
 from components.analysis.cost import summarize_latency
 from components.errors import DataError
 from components.nodes.kinds import KINDS
-from components.nodes.site import Component, Site
+from components.nodes.node_context import Component, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
@@ -124,9 +124,9 @@ def test_what_computes_with_torch_does_so_as_in_a_run(
     class Model(Shout):
         libraries = ("torch",)
 
-        def build(self, settings: ShoutSettings, site: Site) -> Component:
-            built.append(f"{site.name} {torch.get_num_threads()}")
-            return super().build(settings, site)
+        def build(self, settings: ShoutSettings, context: NodeContext) -> Component:
+            built.append(f"{context.name} {torch.get_num_threads()}")
+            return super().build(settings, context)
 
     monkeypatch.setitem(KINDS, "shout", Model())
     monkeypatch.setattr("components.compute.device.count_torch_threads", lambda: 3)

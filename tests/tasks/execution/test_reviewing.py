@@ -59,7 +59,7 @@ def test_an_approved_text_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_deployment_that_would_end_a_paused_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefect ends a run whose slot of a concurrency limit it took at the pause."""
-    graph = read_pipeline({"nodes": {"checked": {"kind": "review", "of": "data", "worst": 1}}})
+    graph = read_pipeline({"nodes": {"checked": {"kind": "edit_by_reviewer", "of": "data", "worst": 1}}})
     state = Running(state_details=StateDetails(deployment_concurrency_lease_id=uuid4()))
     flow_run = SimpleNamespace(deployment_id=uuid4(), state=state)
     monkeypatch.setattr(reviewing.FlowRunContext, "get", lambda: SimpleNamespace(flow_run=flow_run))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.records import NodeOutcome, Quarantined, Utterance
 from tasks.execution.shards.shard_computation import _compute_checked
 from tests.reports.example_runs import nbest

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.records import Audio, Utterance
 from reports.terminal.node_progress import NodeProgress
 from tasks import progress

@@ -34,13 +34,13 @@ class ChoiceKind(NamedTuple):
     """What searches have in common that use the same buffers; see :class:`.BeamRules`.
 
     Attributes:
-        n: Utterances that there is room for.
-        steps: Tokens of one that there is room for.
-        vocabulary: Number of tokens.
-        eos: Those that end a sequence.
-        is_biased: Whether tokens are ranked by something else than their log-probabilities.
-        dtype: Of scores.
-        device: Where they are.
+        n: utterances that there is room for.
+        steps: tokens of one that there is room for.
+        vocabulary: number of tokens.
+        eos: those that end a sequence.
+        is_biased: whether tokens are ranked by something else than their log-probabilities.
+        dtype: of scores.
+        device: where they are.
     """
 
     n: int
@@ -94,12 +94,12 @@ class ChoiceBuffers:
     """The buffers of one kind of search, with the graph that works on them.
 
     Attributes:
-        memory: What is kept of a step, in one piece.
-        values: What the best tokens of every row are ranked by (n k, W); to be written before a step.
-        tokens: These tokens, likewise; and the log-probabilities of ``choice``, where they are biased.
-        choice: What the latest step has chosen.
-        state: What it left.
-        user: The search that uses them, if any.
+        memory: what is kept of a step, in one piece.
+        values: what the best tokens of every row are ranked by (n k, W); to be written before a step.
+        tokens: these tokens, likewise; and the log-probabilities of ``choice``, where they are biased.
+        choice: what the latest step has chosen.
+        state: what it left.
+        user: the search that uses them, if any.
     """
 
     def __init__(self, kind: ChoiceKind, rules: BeamRules, recorder: StepRecorder | None) -> None:
@@ -116,11 +116,11 @@ class ChoiceBuffers:
             sums=torch.zeros_like(scores) if kind.is_biased else scores,
             is_open=self.choice.is_open,
             ranks=torch.zeros_like(scores),
-            places=torch.zeros((n, k), dtype=torch.long, device=device),
+            positions=torch.zeros((n, k), dtype=torch.long, device=device),
         )
         self._norms = torch.ones((2, kind.steps), dtype=kind.dtype, device=device)
         self._t = torch.zeros(1, dtype=torch.long, device=device)
-        self._first_places = torch.arange(k, device=device)
+        self._first_positions = torch.arange(k, device=device)
         self.tokens = torch.zeros((n * k, kind.n_tokens), dtype=torch.long, device=device)
         state, chosen = _unique(self.state), _unique(self.choice)
         inputs = {*state, id(self.choice.log_probs)}
@@ -151,8 +151,8 @@ class ChoiceBuffers:
 
     def _step(self) -> None:
         norm, final_norm = self._norms.index_select(1, self._t).unbind()
-        places = torch.add(self._first_places, self._t, alpha=self._kind.k)
-        numbers = StepNumbers(norm, final_norm, places)
+        positions = torch.add(self._first_positions, self._t, alpha=self._kind.k)
+        numbers = StepNumbers(norm, final_norm, positions)
         ranked = rank_tokens(self._rules, self.state, self.values, self.tokens, self.choice.log_probs)
         state, choice = advance(self._rules, self.state, ranked, numbers, is_last=False)
         pairs = zip((*self.choice, *self.state), (*choice, *state), strict=True)
@@ -181,7 +181,7 @@ _LOCK = threading.Lock()
 
 
 def lend(kind: ChoiceKind, rules: BeamRules, user: object) -> ChoiceBuffers:
-    """The kept buffers of a kind for as long as ``user`` lives, or, while they are in use, others."""
+    """Return the kept buffers of a kind for as long as ``user`` lives, or, while they are in use, others."""
     with _LOCK:
         buffers = _KEPT.get(kind)
         if buffers is None or buffers.is_idle:

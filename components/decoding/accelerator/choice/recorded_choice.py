@@ -25,7 +25,7 @@ class RecordedChoices:
     """The choices of one search, from its second token to the last but one.
 
     Attributes:
-        state: After the latest step, or what it began with.
+        state: after the latest step, or what it began with.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class RecordedChoices:
         """Take buffers, and begin in them.
 
         Args:
-            rules: Those of the search.
-            eos: The tokens that end a sequence.
-            state: What there is.
-            norms: Those of all steps; see :func:`.list_norms`.
-            t: Number of tokens so far.
-            like: Scores of the next token (R, V).
-            is_biased: Whether these are something else than log-probabilities.
+            rules: those of the search.
+            eos: the tokens that end a sequence.
+            state: what there is.
+            norms: those of all steps; see :func:`.list_norms`.
+            t: number of tokens so far.
+            like: scores of the next token (R, V).
+            is_biased: whether these are something else than log-probabilities.
         """
         kind = ChoiceKind(
             round_up_to_power(len(state.scores)),
@@ -71,9 +71,9 @@ class RecordedChoices:
         """Take a step.
 
         Args:
-            log_probs: Of the next token (R, V).
-            scores: What tokens are ranked by (R, V).
-            best: The best scores of every row and their tokens (R, W), where they are known.
+            log_probs: of the next token (R, V).
+            scores: what tokens are ranked by (R, V).
+            best: the best scores of every row and their tokens (R, W), where they are known.
         """
         buffers, rows = self._buffers, len(scores)
         values, tokens = buffers.values[:rows], buffers.tokens[:rows]

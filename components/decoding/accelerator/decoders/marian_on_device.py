@@ -11,14 +11,14 @@ from components.decoding.accelerator.decoders.marian_stack import architecture_o
 from components.decoding.accelerator.decoders.stacked_marian_scorers import StackedMarianScorers
 from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 
 
 class DeviceMarianScorer(Seq2SeqScorer):
     """The scorer on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
 
     Attributes:
-        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
+        mixture: see :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     mixture: FusedMixture | None = None
@@ -52,9 +52,9 @@ class DeviceMarianScorer(Seq2SeqScorer):
         self._alone, alone.mixture = alone, self.mixture
         return alone.prefill()[0]
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
-        self._alone.follow(move)
+        self._alone.prepare_step(move)
 
     @torch.inference_mode()
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
 
     @torch.inference_mode()
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (R, t, V)."""
+        """Return the same with the scores after every token, (R, t, V)."""
         return self._alone.score_tokens(beam_indices, tokens)[0]
 
     @torch.inference_mode()

@@ -36,8 +36,8 @@ class MarianStack:
     """The stacked decoders of models of one architecture, and how they run; holds no state of a search.
 
     Attributes:
-        workspaces: Buffers that searches use one after another, where steps have fixed shapes.
-        sizes: What decides them.
+        workspaces: buffers that searches use one after another, where steps have fixed shapes.
+        sizes: what decides them.
     """
 
     def __init__(self, models: Sequence[MarianMTModel]) -> None:
@@ -65,9 +65,9 @@ class MarianStack:
 
         Args:
             tokens: (R, t).
-            cache: Their self-attention.
-            cross: Of each layer keys and values (2, n, G * H, S, d / H) of the sources.
-            mask: Of the sources (n, G * H, 1, S): True where they are attended to, or
+            cache: their self-attention.
+            cross: of each layer keys and values (2, n, G * H, S, d / H) of the sources.
+            mask: of the sources (n, G * H, 1, S): True where they are attended to, or
                 what is added to scores.
 
         Returns:
@@ -166,7 +166,7 @@ class _Parts:
 
 
 def stack_models(models: Sequence[MarianMTModel]) -> MarianStack:
-    """The stack of ``models`` of one architecture, made once."""
+    """Return the stack of ``models`` of one architecture, made once."""
     stacks = _STACKS.setdefault(models[0], {})
     key: tuple[ref[nn.Module], ...] = tuple(ref(model) for model in models[1:])
     if key in stacks:
@@ -182,7 +182,7 @@ def stack_models(models: Sequence[MarianMTModel]) -> MarianStack:
 
 
 def architecture_of(model: MarianMTModel) -> tuple[Any, ...]:
-    """What two models have in common that can be stacked, their type and device among it."""
+    """Return what two models have in common that can be stacked, their type and device among it."""
     decoder: Any = model.model.decoder
     shapes = tuple((name, p.shape, p.dtype, p.device) for name, p in decoder.named_parameters())
     is_tied = model.lm_head.weight is decoder.embed_tokens.weight
@@ -197,7 +197,7 @@ def _apply(linear: _Affine, x: Tensor) -> Tensor:
 
 
 def _add(layer: _Layer, index: int, update: Tensor, x: Tensor) -> Tensor:
-    """The layer norm of the sum, with each member's own weight and bias."""
+    """Return the layer norm of the sum, with each member's own weight and bias."""
     weight, bias = layer.norms[index]
     width = x.shape[-1:]
     if len(weight) == 1:

@@ -15,7 +15,7 @@ from components.decoding.accelerator.fixed_shapes.static_steps import Start, Sta
 from components.decoding.accelerator.fixed_shapes.static_workspace import Sources
 from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import BeamCache
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import common_count
 
 
@@ -23,19 +23,19 @@ class StackedMarianState:
     """The rows of one batch in a stack of decoders, with their cache.
 
     Attributes:
-        rows: Which utterances they belong to.
+        rows: which utterances they belong to.
     """
 
     def __init__(self, stack: MarianStack, encoded: Sequence[Tensor], masks: Sequence[Tensor | None]) -> None:
         """Compute the keys and values of the sources.
 
         Args:
-            stack: The decoders.
-            encoded: Each member's encoder output (n, S, d); S may differ.
-            masks: Theirs, 0 at padding (n, S); None where there is none.
+            stack: the decoders.
+            encoded: each member's encoder output (n, S, d); S may differ.
+            masks: theirs, 0 at padding (n, S); None where there is none.
         """
         self._stack = stack
-        self.rows = Rows(len(encoded[0]), encoded[0].device)
+        self.rows = RowLayout(len(encoded[0]), encoded[0].device)
         self._cache = BeamCache(self.rows)
         longest = max(states.shape[1] for states in encoded)
         memory = torch.stack([functional.pad(s, (0, 0, 0, longest - s.shape[1])) for s in encoded])
@@ -50,7 +50,7 @@ class StackedMarianState:
             by_head = torch.stack(padded, dim=1)[:, :, None].expand(-1, -1, stack.heads, -1)
             self._mask = by_head.flatten(1, 2)[:, :, None]  # (n, G * H, 1, S)
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """Move to other rows; utterances without rows are dropped."""
         self._cache.reorder(move)
         if move.remaining is not None:
@@ -66,8 +66,8 @@ class StackedMarianState:
         self._cache.start_step(tokens.shape[1])
         return self._stack.run_layers(tokens, self._cache, self._cross, self._mask)
 
-    def to_static(self, move: Move) -> StaticSteps:
-        """The steps to come in fixed shapes, after the latest ``move``; this state is used up."""
+    def to_static(self, move: RowTransition) -> StaticSteps:
+        """Return the steps to come in fixed shapes, after the latest ``move``; this state is used up."""
         bias = None
         if self._mask is not None:
             bias = torch.zeros_like(self._mask, dtype=self._cross[0].dtype).masked_fill_(~self._mask, NEVER)
@@ -94,7 +94,7 @@ class StackedMarianScorers:
     """Several prepared members as one: a token scorer whose scores are (G, R, V), a member each.
 
     Attributes:
-        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
+        mixture: see :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     def __init__(self, stack: MarianStack, members: Sequence[_Member]) -> None:
@@ -113,7 +113,7 @@ class StackedMarianScorers:
         self._may_be_static = wants_static_steps(start.device)
         return self._run(start)[:, :, -1]
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self._state.rows.announce(move)
 
@@ -127,7 +127,7 @@ class StackedMarianScorers:
         """Reorder the caches and run the positions of ``tokens`` (R, t)."""
         move = self._state.rows.move(beam_indices)
         if self._static is None:
-            self._state.follow(move)
+            self._state.prepare_step(move)
             if not self._may_be_static:
                 return self._run(tokens, last=1)[:, :, -1]
             self._static = self._state.to_static(move)
@@ -135,12 +135,12 @@ class StackedMarianScorers:
 
     @torch.inference_mode()
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (G, R, t, V)."""
+        """Return the same with the scores after every token, (G, R, t, V)."""
         move = self._state.rows.move(beam_indices)
         if self._static is not None:
             return torch.stack(list(self._static.step_each(self._run_static, move, tokens)), dim=2)
         self._may_be_static = False  # several tokens in a pass gain more than steps of fixed shapes
-        self._state.follow(move)
+        self._state.prepare_step(move)
         return self._run(tokens)
 
     @torch.inference_mode()

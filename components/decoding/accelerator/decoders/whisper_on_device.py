@@ -24,7 +24,7 @@ from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import BeamCache
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
-from components.decoding.moves import Move, Rows
+from components.decoding.moves import RowLayout, RowTransition
 from components.decoding.scorers import common_count
 
 _WORKSPACES: WeakKeyDictionary[WhisperDecoder, Workspaces] = WeakKeyDictionary()
@@ -40,7 +40,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     needed after the search, they stay where they are, and those that are finished are attended to in vain.
 
     Attributes:
-        mixture: See :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
+        mixture: see :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
     """
 
     is_ragged = False
@@ -57,13 +57,13 @@ class DeviceWhisperScorer(WhisperTokenScorer):
     ) -> None:
         """See :class:`.whisper.WhisperTokenScorer`."""
         super().__init__(decoder, tokenizer, cross, prompts, counts, keeps_windows)
-        self.rows = Rows(len(prompts), decoder.device)
+        self.rows = RowLayout(len(prompts), decoder.device)
         self._beam_cache = BeamCache(self.rows)
         self._windows = self.rows.owners  # slot of each utterance's window
         self._static: StaticSteps | None = None
         self._may_be_static = wants_static_steps(decoder.device)
 
-    def follow(self, move: Move) -> None:
+    def prepare_step(self, move: RowTransition) -> None:
         """See :class:`components.decoding.moves.FollowsMoves`."""
         self.rows.announce(move)
 
@@ -78,7 +78,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         return self._static.step_each(self._run_static, move, tokens, self.mixture)[-1][0]
 
     def score_tokens(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """The same with the scores after every token, (R, t, V)."""
+        """Return the same with the scores after every token, (R, t, V)."""
         move = self.rows.move(beam_indices)
         if self._static is not None:
             return torch.stack(list(self._static.step_each(self._run_static, move, tokens)), dim=2)[0]
@@ -90,7 +90,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         """Forget the last ``counts`` (R,), all equal, tokens; see :meth:`.RetractableScorer.retract`."""
         (self._static or self._beam_cache).retract(common_count(counts))
 
-    def _follow(self, move: Move) -> None:
+    def _follow(self, move: RowTransition) -> None:
         self._beam_cache.reorder(move)
         if move.remaining is None:
             return
@@ -100,8 +100,8 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         self._cross = [pair[:, move.remaining] for pair in self._cross]
         self._log_counts = None if self._log_counts is None else self._log_counts[move.remaining]
 
-    def _to_static(self, move: Move) -> StaticSteps:
-        """The steps to come in fixed shapes, after the latest ``move``."""
+    def _to_static(self, move: RowTransition) -> StaticSteps:
+        """Return the steps to come in fixed shapes, after the latest ``move``."""
         decoder, counts, length = self._decoder, self._log_counts, self._cross[0].shape[3]
         is_folded = self._cross[0].shape[4] > decoder.width // decoder.heads
         is_whole = counts is None and not is_folded and length == decoder.audio_context

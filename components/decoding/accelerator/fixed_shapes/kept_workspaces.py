@@ -49,7 +49,7 @@ class Workspaces:
         self.shrink_to(KEPT_SHARE * _memory_of(device), device)
 
     def is_kept(self, bucket: Bucket) -> bool:
-        """Whether there is a workspace of this bucket."""
+        """Return whether there is a workspace of this bucket."""
         return bucket in self._kept
 
     def shrink_to(self, size: float, device: torch.device | None = None) -> None:

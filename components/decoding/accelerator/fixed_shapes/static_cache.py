@@ -30,24 +30,24 @@ class StaticBeamCache:
     """The cache of all layers of one decoder; within a step it is used as a :class:`.beam_cache.BeamCache`.
 
     Attributes:
-        n: Utterances of the grid at present: all that there is room for, or fewer after :meth:`compact`.
-        b: Rows of each.
-        steps: Taken so far.
-        capacity: Steps C of the present shapes.
-        generation: Changes with the buffers: what has noted their addresses is void then.
-        parents: For each cell the cell that it continues (n b,), to be written before a step.
-        mask: Is added to the scores of attention in the present step, (n, 1, b, P).
+        n: utterances of the grid at present: all that there is room for, or fewer after :meth:`compact`.
+        b: rows of each.
+        steps: taken so far.
+        capacity: steps C of the present shapes.
+        generation: changes with the buffers: what has noted their addresses is void then.
+        parents: for each cell the cell that it continues (n b,), to be written before a step.
+        mask: is added to the scores of attention in the present step, (n, 1, b, P).
     """
 
     def __init__(self, n: int, b: int, base: int, like: Sequence[Tensor], limit: int) -> None:
         """Take memory for ``n`` utterances.
 
         Args:
-            n: Utterances.
-            b: Rows of each.
-            base: Columns B for what is there before the first step, a multiple of :data:`COLUMN_MULTIPLE`.
-            like: Keys and values of each layer (2, ?, H, ?, d).
-            limit: Steps that the decoder has positions for.
+            n: utterances.
+            b: rows of each.
+            base: columns B for what is there before the first step, a multiple of :data:`COLUMN_MULTIPLE`.
+            like: keys and values of each layer (2, ?, H, ?, d).
+            limit: steps that the decoder has positions for.
         """
         self.room = self.n = n
         self.b, self.base = b, base
@@ -167,7 +167,7 @@ class StaticBeamCache:
         self._new_columns = self._column + self._beam
 
     def take_positions(self, table: Tensor) -> Tensor:
-        """The rows (1, d) of a table of positions (T, d) that are those of the step's tokens."""
+        """Return the rows (1, d) of a table of positions (T, d) that are those of the step's tokens."""
         return table.index_select(0, self._position)
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,7 +183,7 @@ class StaticBeamCache:
         return queries.view(self.n, self.b, *queries.shape[1:]).transpose(1, 2).squeeze(3)
 
     def to_rows(self, out: Tensor) -> Tensor:
-        """What an utterance's queries attended to, (n, b, H, d), by row: (n b, 1, H, d)."""
+        """Return what an utterance's queries attended to, (n, b, H, d), by row: (n b, 1, H, d)."""
         return out.reshape(self.n * self.b, 1, *out.shape[2:])
 
 

@@ -17,9 +17,9 @@ class StaticMixture:
     """A mixture with its buffers, all with the cells of the grid in their second dimension (?, n b, ...).
 
     Attributes:
-        source: The mixture of the search that it was made for; those of later searches are the same function.
-        inputs: As :attr:`.FusedMixture.inputs`.
-        outputs: As :meth:`.FusedMixture.mix` returns.
+        source: the mixture of the search that it was made for; those of later searches are the same function.
+        inputs: as :attr:`.FusedMixture.inputs`.
+        outputs: as :meth:`.FusedMixture.mix` returns.
     """
 
     def __init__(self, source: FusedMixture, scores: Tensor) -> None:
@@ -36,7 +36,7 @@ class StaticMixture:
         return sum(part.nbytes for part in (*self.inputs, *self.outputs))
 
     def results(self, rows: int) -> list[Tensor]:
-        """The outputs of the first ``rows`` cells."""
+        """Return the outputs of the first ``rows`` cells."""
         return [part[:, :rows] for part in self.outputs]
 
     def compute(self, scores: Tensor) -> None:

@@ -15,7 +15,7 @@ from components.decoding.accelerator.fixed_shapes.static_workspace import Bucket
 from components.decoding.accelerator.fixed_shapes.step_graph import CudaRecorder, StepRecorder
 from components.decoding.accelerator.members.fused_mixture import FusedMixture
 from components.decoding.caches.beam_cache import CacheContents
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 
 SOURCE_MULTIPLE = 64
 """Source lengths are rounded up to it."""
@@ -24,18 +24,18 @@ GRAPH_DEVICES = {"cuda"}
 
 
 def wants_static_steps(device: torch.device) -> bool:
-    """Whether searches on the device are to run in fixed shapes."""
+    """Return whether searches on the device are to run in fixed shapes."""
     mode = read_cuda_graphs()
     return mode == "eager" or (mode == "on" and device.type in GRAPH_DEVICES)
 
 
 def has_static_choice(device: torch.device) -> bool:
-    """Whether beam searches on the device are to choose in fixed shapes; never on the CPU."""
+    """Return whether beam searches on the device are to choose in fixed shapes; never on the CPU."""
     return device.type in GRAPH_DEVICES and read_cuda_graphs() != "off"
 
 
 def make_recorder(device: torch.device) -> StepRecorder | None:
-    """What records steps on the device; None: they run eagerly."""
+    """Return what records steps on the device; None: they run eagerly."""
     return CudaRecorder(device) if read_cuda_graphs() == "on" else None
 
 
@@ -43,9 +43,9 @@ class DecoderSizes(NamedTuple):
     """What of a decoder decides the buffers.
 
     Attributes:
-        members: Models G that it stands for.
-        vocabulary: Tokens V.
-        positions: Tokens of a row at most, the prompt's among them.
+        members: models G that it stands for.
+        vocabulary: tokens V.
+        positions: tokens of a row at most, the prompt's among them.
     """
 
     members: int
@@ -57,20 +57,20 @@ class Start(NamedTuple):
     """What a search is when its steps of fixed shapes begin.
 
     Attributes:
-        contents: Of its cache.
-        sources: What it attends to; their list is emptied.
-        source_positions: That the buffers are to have; None: as many as there are, rounded up.
-        move: To the rows of the first step; it has been followed.
+        contents: of its cache.
+        sources: what it attends to; their list is emptied.
+        source_positions: that the buffers are to have; None: as many as there are, rounded up.
+        move: to the rows of the first step; it has been followed.
     """
 
     contents: CacheContents
     sources: Sources
     source_positions: int | None
-    move: Move
+    move: RowTransition
 
 
 def round_up_to_power(number: int, least: int = 1) -> int:
-    """The smallest power of two that is at least ``number`` and ``least``."""
+    """Return the smallest power of two that is at least ``number`` and ``least``."""
     return max(least, 1 << max(number - 1, 0).bit_length())
 
 
@@ -86,10 +86,10 @@ class StaticSteps:
         """Take a workspace, and begin in it.
 
         Args:
-            workspaces: Those of the decoder.
-            sizes: The decoder's.
-            start: What there is.
-            compacts: Whether utterances may move.
+            workspaces: those of the decoder.
+            sizes: the decoder's.
+            start: what there is.
+            compacts: whether utterances may move.
         """
         self._workspaces, self._sizes, self._compacts = workspaces, sizes, compacts
         self._begin(start)
@@ -130,15 +130,19 @@ class StaticSteps:
         return workspace
 
     def step(
-        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: FusedMixture | None = None
+        self,
+        forward: Forward,
+        move: RowTransition | None,
+        tokens: Tensor,
+        mixture: FusedMixture | None = None,
     ) -> Tensor:
         """Append ``tokens`` (R,); returns scores (G, R, V), which hold until the next step.
 
         Args:
-            forward: The decoder.
-            move: To these rows, if it is not the one that the search began with; None: they stay.
-            tokens: Theirs.
-            mixture: Mixes the scores; what it gives holds until the next step, too.
+            forward: the decoder.
+            move: to these rows, if it is not the one that the search began with; None: they stay.
+            tokens: theirs.
+            mixture: mixes the scores; what it gives holds until the next step, too.
         """
         if move is not None and move is not self._followed:
             self._follow(move)
@@ -160,11 +164,15 @@ class StaticSteps:
         return self._read(workspace.scores, len(tokens))
 
     def _read(self, buffer: Tensor, rows: int) -> Tensor:
-        """The rows of a buffer of cells (?, n b, ...): (?, R, ...)."""
+        """Return the rows of a buffer of cells (?, n b, ...): (?, R, ...)."""
         return buffer[:, :rows] if self._cells is None else buffer.index_select(1, self._cells)
 
     def step_each(
-        self, forward: Forward, move: Move | None, tokens: Tensor, mixture: FusedMixture | None = None
+        self,
+        forward: Forward,
+        move: RowTransition | None,
+        tokens: Tensor,
+        mixture: FusedMixture | None = None,
     ) -> Sequence[Tensor]:
         """Append the columns of ``tokens`` (R, t) one after another: the scores (G, R, V) after each.
 
@@ -182,7 +190,7 @@ class StaticSteps:
         """Every row forgets its last ``count`` tokens."""
         self._workspace.cache.retract(count)
 
-    def _follow(self, move: Move) -> None:
+    def _follow(self, move: RowTransition) -> None:
         """Write for every cell which one it continues."""
         cache, before, last = self._workspace.cache, self._cells, self._followed
         is_same = move.remaining is None and move.owners is last.owners and move.cells is last.cells
@@ -204,7 +212,7 @@ class StaticSteps:
         _write(cache.parents, self._cells, parents)
         self._is_identity = is_same and move.is_identity
 
-    def _widen(self, move: Move) -> Start:
+    def _widen(self, move: RowTransition) -> Start:
         """What there is, for a grid with more rows of an utterance, which no search of ours asks for."""
         workspace, slots = self._workspace, self._slots
         contents = workspace.cache.contents(
@@ -230,7 +238,7 @@ class StaticSteps:
             cells = torch.arange(room * self._b, device=slots.device)
         return places[torch.div(cells, self._b, rounding_mode="floor")] * self._b + cells % self._b
 
-    def _find_cells(self, move: Move) -> Tensor | None:
+    def _find_cells(self, move: RowTransition) -> Tensor | None:
         if self._slots is None and move.cells is None and move.b == self._b:
             return None
         rows = torch.arange(len(move.owners), device=move.owners.device)

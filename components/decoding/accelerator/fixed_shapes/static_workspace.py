@@ -23,9 +23,9 @@ class Sources(NamedTuple):
     """What the decoder attends to beside its own tokens.
 
     Attributes:
-        pairs: Of each layer the keys and values (2, n, H, S, d).
-        bias: Is added to the scores of attention (n, 1 or H, 1, S); None: nothing.
-        count_feature: Which feature of the keys says how many positions each stands for; None: none does.
+        pairs: of each layer the keys and values (2, n, H, S, d).
+        bias: is added to the scores of attention (n, 1 or H, 1, S); None: nothing.
+        count_feature: which feature of the keys says how many positions each stands for; None: none does.
     """
 
     pairs: list[Tensor]
@@ -41,12 +41,12 @@ class Bucket(NamedTuple):
     """What searches have in common that use the same buffers.
 
     Attributes:
-        n: Utterances that there is room for.
-        b: Rows of each.
-        base: Columns for what is in the cache before the first step.
-        positions: Source positions S.
-        has_bias: Whether a bias is added to the scores of their attention.
-        count_feature: As in :class:`Sources`.
+        n: utterances that there is room for.
+        b: rows of each.
+        base: columns for what is in the cache before the first step.
+        positions: source positions S.
+        has_bias: whether a bias is added to the scores of their attention.
+        count_feature: as in :class:`Sources`.
     """
 
     n: int
@@ -61,10 +61,10 @@ class Workspace:
     """The buffers of a bucket.
 
     Attributes:
-        cache: Self-attention.
-        tokens: Of each cell the token that it takes (n b,).
-        scores: What the members say of the next one, (G, n b, V), float32.
-        mixture: What is made of the scores at the end of a step; None: nothing.
+        cache: self-attention.
+        tokens: of each cell the token that it takes (n b,).
+        scores: what the members say of the next one, (G, n b, V), float32.
+        mixture: what is made of the scores at the end of a step; None: nothing.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class Workspace:
         """Take memory.
 
         Args:
-            bucket: The sizes.
-            cache: As large.
-            like: Of each layer keys and values (2, ?, H, ?, d) of sources.
+            bucket: the sizes.
+            cache: as large.
+            like: of each layer keys and values (2, ?, H, ?, d) of sources.
             size: G members and V tokens.
-            make_recorder: Makes what records the steps on a device; None: they run eagerly.
+            make_recorder: makes what records the steps on a device; None: they run eagerly.
         """
         self.cache, self._make_recorder = cache, make_recorder
         n, positions = bucket.n, bucket.positions
@@ -126,7 +126,7 @@ class Workspace:
             self._bias[:n, :, :, :used] = 0.0 if sources.bias is None else sources.bias
 
     def sources(self) -> Sources:
-        """The sources of the utterances in the grid, as the decoder is to read them."""
+        """Return the sources of the utterances in the grid, as the decoder is to read them."""
         n = self.cache.n
         bias = None if self._bias is None else self._bias[:n]
         return Sources([pair[:, :n] for pair in self._pairs], bias, self._count_feature)

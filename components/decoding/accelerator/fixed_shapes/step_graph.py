@@ -28,7 +28,7 @@ TOLERANCE = 0.05
 
 
 def has_recording_failed() -> bool:
-    """Whether a step of this process could not be recorded: none is since then."""
+    """Return whether a step of this process could not be recorded: none is since then."""
     return _HAS_FAILED.is_set()
 
 
@@ -48,7 +48,7 @@ class CudaRecorder:
     """Records CUDA graphs that share one pool of memory, so that only one of them may run at a time.
 
     Args:
-        device: The card.
+        device: the card.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -80,7 +80,7 @@ class CudaRecorder:
 
 @cache
 def _recording_stream(device: torch.device) -> torch.cuda.Stream:
-    """One of those of high priority: of the others torch hands out the same 32 again and again to all.
+    """Return one of those of high priority: of the others torch hands out the same 32 again and again to all.
 
     What another thread puts on it meanwhile would become part of the graph.
     """
@@ -94,10 +94,10 @@ class StepGraph:
     warning says why and the step goes on eagerly.
 
     Args:
-        results: Where the step writes what is read after it.
-        snapshot: Notes what the step changes, and returns what puts it back.
-        recorder: None: eager.
-        state: What it both reads and writes.
+        results: where the step writes what is read after it.
+        snapshot: notes what the step changes, and returns what puts it back.
+        recorder: none: eager.
+        state: what it both reads and writes.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class StepGraph:
 
 
 def _is_close(result: Tensor, expected: Tensor) -> bool:
-    """Whether both are nearly equal, numbers that are not floats exactly.
+    """Return whether both are nearly equal, numbers that are not floats exactly.
 
     What was at a threshold may be forbidden (-inf) in one of them only: up to a tenth of what a row, the last
     dimension, allows, and never its best.

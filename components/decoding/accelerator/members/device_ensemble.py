@@ -19,7 +19,7 @@ from components.decoding.combiner import Combiner
 from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_processors
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.mixing.members import Members
-from components.decoding.moves import Move
+from components.decoding.moves import RowTransition
 from components.decoding.scorers import TokenScorer
 
 
@@ -27,7 +27,7 @@ class DeviceEnsembleScorer(EnsembleScorer):
     """:class:`.EnsembleScorer` with members in groups.
 
     Attributes:
-        best: The best tokens of every row of the present step, their log-probabilities first, (R, W) each;
+        best: the best tokens of every row of the present step, their log-probabilities first, (R, W) each;
             None: nobody asked for them (:meth:`find_best`).
     """
 
@@ -84,7 +84,7 @@ class DeviceEnsembleScorer(EnsembleScorer):
             self.tokens = PaddedTokens(len(log_probs), log_probs.device, self._parts.limit)
         return log_probs
 
-    def step(self, beam_indices: Tensor, tokens: Tensor, move: Move | None = None) -> Tensor:
+    def step(self, beam_indices: Tensor, tokens: Tensor, move: RowTransition | None = None) -> Tensor:
         """See :meth:`.EnsembleScorer.step`."""
         self._n_steps += 1
         return super().step(beam_indices, tokens, move)
@@ -108,6 +108,6 @@ class DeviceEnsembleScorer(EnsembleScorer):
         return [log_probs[0], *others]
 
     def _read_tokens(self) -> Tensor:
-        """What the rows have generated, as rules read it."""
+        """Return what the rows have generated, as rules read it."""
         tokens = self.tokens
         return tokens.read_padded() if isinstance(tokens, PaddedTokens) else tokens.read()

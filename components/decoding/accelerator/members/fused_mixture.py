@@ -24,12 +24,12 @@ class FusedMixture:
     ``inputs``, and it leaves the result in ``outputs``.
 
     Attributes:
-        inputs: What is read beside the scores; at the first step nothing. With a gate the state of its
+        inputs: what is read beside the scores; at the first step nothing. With a gate the state of its
             features (M, R, S) and the log-probabilities (M, R) of the tokens that the rows took; last, with
             rules that look at it, what the rows have generated (1, R, T).
-        outputs: What :meth:`mix` returns, of the latest step; None: the scorer did not mix.
-        rules: Are applied to the mixture.
-        top: How many of the best tokens of every row are found, too.
+        outputs: what :meth:`mix` returns, of the latest step; None: the scorer did not mix.
+        rules: are applied to the mixture.
+        top: how many of the best tokens of every row are found, too.
     """
 
     def __init__(self, combiner: Combiner, exact: bool = False) -> None:
@@ -58,9 +58,9 @@ class FusedMixture:
         """Mix the members' ``scores`` (R, V) each; see :meth:`.StepMixture.mix`.
 
         Args:
-            scores: Of all members.
-            inputs: As :attr:`inputs`.
-            bare: Without rules, and without looking for the best tokens.
+            scores: of all members.
+            inputs: as :attr:`inputs`.
+            bare: without rules, and without looking for the best tokens.
 
         Returns:
             Combined log-probabilities (1, R, V), by the rules, and the members' log-normalizers (M, R). With
@@ -85,7 +85,7 @@ class MixesInStep(Protocol):
     """A scorer that gives the scores of all members, and may mix them in its own steps.
 
     Attributes:
-        mixture: Set before the first step: how; None: it does not.
+        mixture: set before the first step: how; None: it does not.
     """
 
     mixture: FusedMixture | None

@@ -30,9 +30,9 @@ class MemberGroup:
     """Members that run as one.
 
     Attributes:
-        members: Their positions among the active ones.
-        lazy: Their scorer.
-        scores: Of the latest step (G, R, V), where the search is; None: they were not run.
+        members: their positions among the active ones.
+        lazy: their scorer.
+        scores: of the latest step (G, R, V), where the search is; None: they were not run.
     """
 
     def __init__(self, members: Sequence[int], lazy: LazyScorer, *, is_stacked: bool = False) -> None:
@@ -46,7 +46,7 @@ class MemberGroup:
 
 
 def group_members(scorers: Sequence[TokenScorer], *, stacks: bool) -> list[MemberGroup]:
-    """Each member alone; where ``stacks``, those of one architecture together, off the CPU."""
+    """Return each member alone; where ``stacks``, those of one architecture together, off the CPU."""
     groups, left = [], list(range(len(scorers)))
     while left:
         index, *left = left
@@ -67,8 +67,8 @@ def run_groups(groups: Sequence[MemberGroup], device: torch.device | None) -> to
     """Run the groups one after another, or side by side; their scores are where the search is afterwards.
 
     Args:
-        groups: In order. Where each computes is known after its first call, which is never on another stream.
-        device: Where the search is; None: where the first group is.
+        groups: in order. Where each computes is known after its first call, which is never on another stream.
+        device: where the search is; None: where the first group is.
 
     Returns:
         Where the search is.

@@ -26,10 +26,10 @@ class PaddedTokens(RowTokens):
         self._pending.append(lambda before: torch.cat([before[beam_indices, 1:], tokens[:, None]], dim=1))
 
     def read(self) -> Tensor:
-        """The tokens (R, t)."""
+        """Return the tokens (R, t)."""
         padded = self.read_padded()
         return padded[:, padded.shape[1] - self._count :]
 
     def read_padded(self) -> Tensor:
-        """The tokens, the latest last, with -1 before the first (R, T)."""
+        """Return the tokens, the latest last, with -1 before the first (R, T)."""
         return super().read()

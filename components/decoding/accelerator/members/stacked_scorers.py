@@ -30,7 +30,7 @@ class StackableScorer(TokenScorer, Protocol):
     """A scorer that may run together with others of its architecture, in products of all."""
 
     def is_alike(self, other: object) -> bool:
-        """Whether the other is of the same kind, architecture and start."""
+        """Return whether the other is of the same kind, architecture and start."""
         ...
 
     def stack(self, others: Sequence[object]) -> StackedScorers:

@@ -14,8 +14,8 @@ class StepProcessors:
     only. Where one of these acts, the step ends without any, and all are applied after it, in their order.
 
     Attributes:
-        rules: Those that a step ends with.
-        limit: Tokens of a search at most.
+        rules: those that a step ends with.
+        limit: tokens of a search at most.
     """
 
     def __init__(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
@@ -32,11 +32,11 @@ class StepProcessors:
         return not self._others
 
     def ends_bare(self, step: int) -> bool:
-        """Whether the step before which there are ``step`` tokens ends without rules."""
+        """Return whether the step before which there are ``step`` tokens ends without rules."""
         return any(each.acts(step, self.limit) for each in self._at_steps)
 
     def left(self, step: int) -> Sequence[LogitsProcessor]:
-        """What is to be applied after this step, in order."""
+        """Return what is to be applied after this step, in order."""
         return self._all if self.ends_bare(step) else self._others
 
 

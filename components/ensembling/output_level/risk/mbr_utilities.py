@@ -46,7 +46,7 @@ def sentence_chrf(texts: Sequence[str], references: Sequence[str], language: str
 
 
 def character_ngrams(texts: Sequence[str], order: int) -> list[list[str]]:
-    """The character n-grams of each text, without its spaces."""
+    """Return the character n-grams of each text, without its spaces."""
     rows = ["".join(text.split()) for text in texts]
     return [[row[i : i + order] for i in range(len(row) - order + 1)] for row in rows]
 
@@ -70,13 +70,13 @@ def sentence_bleu(texts: Sequence[str], references: Sequence[str], language: str
 
 
 def split_for_bleu(texts: Sequence[str], language: str) -> list[list[str]]:
-    """The words of each text, as BLEU's tokenizer of the language cuts them."""
+    """Return the words of each text, as BLEU's tokenizer of the language cuts them."""
     tokenize = BLEU(tokenize=bleu_tokenizer(language)).tokenizer
     return [tokenize(text.rstrip()).split() for text in texts]
 
 
 def word_ngrams(rows: Sequence[Sequence[str]], order: int) -> list[list[tuple[str, ...]]]:
-    """The n-grams of each row of words."""
+    """Return the n-grams of each row of words."""
     return [[tuple(row[i : i + order]) for i in range(len(row) - order + 1)] for row in rows]
 
 
@@ -167,7 +167,7 @@ def pairwise_utility(
 
 
 def agreement_of(metric: Metric, utility: Matrix) -> Matrix:
-    """A utility as an agreement of at least 0, so that it can be divided into shares.
+    """Return a utility as an agreement of at least 0, so that it can be divided into shares.
 
     That of an error rate is the percentage of words that are right.
     """

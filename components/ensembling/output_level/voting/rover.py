@@ -108,7 +108,7 @@ def _find_times(text: str, nbests: Sequence[SystemNBest], language: str) -> tupl
 def elect_word(
     column: Column, voters: Sequence[WeightedHypothesis], config: SystemCombinationConfig
 ) -> WinningWord:
-    """The word with the highest score of a column, or none.
+    """Return the word with the highest score of a column, or none.
 
     Args:
         column: one entry per voter.

@@ -66,7 +66,7 @@ def split_words(
 
 
 def split_units(text: str, language: str) -> list[str]:
-    """The words of a text, or its characters in languages written without spaces."""
+    """Return the words of a text, or its characters in languages written without spaces."""
     return [c for c in text if not c.isspace()] if without_spaces(language) else text.split()
 
 
@@ -85,7 +85,7 @@ def _attach_punctuation(units: Sequence[str], space: str) -> list[Word]:
 
 
 def _words_of_estimates(hypothesis: Hypothesis, language: str) -> list[Word]:
-    """The words of the text with their calibrated confidences; each character has that of its word."""
+    """Return the words of the text with their calibrated confidences; each character has that of its word."""
     return [
         Word(key, unit, max(confidence, MIN_CONFIDENCE))
         for word, confidence in zip(hypothesis.text.split(), hypothesis.word_confidences, strict=True)
@@ -95,7 +95,7 @@ def _words_of_estimates(hypothesis: Hypothesis, language: str) -> list[Word]:
 
 
 def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
-    """The words that the tokens spell, with their confidences; none without tokens."""
+    """Return the words that the tokens spell, with their confidences; none without tokens."""
     characters = [
         (character, number)
         for number, piece in enumerate(spell_pieces([token.piece for token in tokens]))

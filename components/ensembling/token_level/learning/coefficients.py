@@ -52,7 +52,7 @@ class LearnedCoefficients:
     gate: SoftmaxGate | None = None
 
     def to_combiner(self) -> Combiner:
-        """The combiner that a search takes."""
+        """Return the combiner that a search takes."""
         weights = self.gate or self.weights
         return LinearInterpolation(weights) if self.kind == "linear" else LogLinearInterpolation(weights)
 

@@ -45,7 +45,7 @@ def collect_reference_log_probs(
     distributions: bool,
     batch_size: int = 16,
 ) -> ReferenceLogProbs:
-    """Every member's log-probabilities of the reference translations, by forced decoding.
+    """Return every member's log-probabilities of the reference translations, by forced decoding.
 
     Args:
         backend: the ensemble.

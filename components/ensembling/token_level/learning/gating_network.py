@@ -52,7 +52,7 @@ class SoftmaxGate:
         return self.top_k is not None
 
     def fits(self, n_members: int) -> bool:
-        """Whether it was learned for this number of members."""
+        """Return whether it was learned for this number of members."""
         return len(self.bias) == n_members
 
     def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
@@ -74,13 +74,13 @@ class SoftmaxGate:
         return self._placed[device]
 
     def to_json(self) -> dict[str, Any]:
-        """The gate as JSON values."""
+        """Return the gate as JSON values."""
         tensors = {name: getattr(self, name).tolist() for name in ("matrix", "bias", "means", "scales")}
         return {**tensors, "top_k": self.top_k}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> SoftmaxGate:
-        """The gate that :meth:`to_json` gave.
+        """Return the gate that :meth:`to_json` gave.
 
         Raises:
             ConfigError: a field is missing, or the sizes do not fit together.

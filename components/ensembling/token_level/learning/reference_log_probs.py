@@ -59,7 +59,7 @@ class ReferenceLogProbs:
         return len(torch.unique(self.sentences))
 
     def select_sentences(self, sentences: Tensor) -> ReferenceLogProbs:
-        """The tokens of these sentences (LongTensor of their numbers) alone."""
+        """Return the tokens of these sentences (LongTensor of their numbers) alone."""
         tokens = torch.isin(self.sentences, sentences).nonzero()[:, 0]
         return replace(
             self,
@@ -156,12 +156,12 @@ def collect_log_probs(
 
 
 def _member_log_probs(candidate: Candidate) -> Tensor:
-    """The members' log-probabilities (M, t) of a candidate's tokens; its None stands for NaN."""
+    """Return the members' log-probabilities (M, t) of a candidate's tokens; its None stands for NaN."""
     return torch.tensor([[torch.nan if v is None else v for v in row] for row in candidate.member_log_probs])
 
 
 def concatenate(parts: Sequence[ReferenceLogProbs]) -> ReferenceLogProbs:
-    """The batches as one; the sentences of a batch are numbered after those of the batch before.
+    """Return the batches as one; the sentences of a batch are numbered after those of the batch before.
 
     Raises:
         DataError: there is no batch.

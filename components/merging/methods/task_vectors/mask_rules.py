@@ -21,7 +21,7 @@ class Measuring(Protocol):
     """Measures all flat pieces of a tensor, of whole rows, before it changes the first.
 
     Attributes:
-        passes: How many times all pieces have to be measured.
+        passes: how many times all pieces have to be measured.
     """
 
     passes: int
@@ -47,7 +47,7 @@ class MaskRule(Measuring, Protocol):
     """Selects elements of a tensor that comes in flat pieces of whole rows."""
 
     def mask(self, piece: Tensor) -> Tensor:
-        """What each element is multiplied by, in the piece's type: 0 or 1, or 1 / its probability."""
+        """Return what each element is multiplied by, in the piece's type: 0 or 1, or 1 / its probability."""
 
     def select(self, delta: Delta) -> Selection:
         """Where the mask of a piece whose difference is not stored would be 1."""
@@ -72,9 +72,9 @@ class MagnitudeOutliers:
     """Keeps the largest magnitudes but not the outliers above them (Davari & Belilovsky 2023, Breadcrumbs).
 
     Args:
-        keep: Number of elements that are kept.
-        outliers: Number of elements of still larger magnitude that are dropped.
-        dtype: Type of the pieces.
+        keep: number of elements that are kept.
+        outliers: number of elements of still larger magnitude that are dropped.
+        dtype: type of the pieces.
     """
 
     kind: SelectionKind | None = "band"
@@ -143,7 +143,7 @@ class RandomDrop(Unmeasured):
         return Selection(bits=self._bits(delta.base.numel()))
 
     def _bits(self, count: int) -> NDArray[np.uint8]:
-        """The bits of the next piece."""
+        """Return the bits of the next piece."""
         if self._next == len(self._drawn):
             self._drawn.append(pack_bits(self._draw(count)))
         self._next += 1
@@ -166,13 +166,13 @@ class DellaMagPrune(Unmeasured):
     largest.
 
     Args:
-        density: Mean probability to be kept.
-        epsilon: Half the spread of the probabilities.
-        row: Length of the ranked axis (the second), and the number of elements behind it.
-        seed: Of the random numbers.
+        density: mean probability to be kept.
+        epsilon: half the spread of the probabilities.
+        row: length of the ranked axis (the second), and the number of elements behind it.
+        seed: of the random numbers.
 
     Attributes:
-        by_probability: Whether the mask holds 1 / probability where an element is kept.
+        by_probability: whether the mask holds 1 / probability where an element is kept.
     """
 
     def __init__(self, density: float, epsilon: float, row: tuple[int, int], seed: tuple[int, ...]) -> None:
@@ -209,6 +209,6 @@ class DellaMagPrune(Unmeasured):
 
 
 def pack_bits(selected: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """One bit an element, the lowest of a byte first, and an even number of bytes."""
+    """Return one bit an element, the lowest of a byte first, and an even number of bytes."""
     packed = np.packbits(selected, bitorder="little")
     return np.pad(packed, (0, 1)) if packed.size % 2 else packed

@@ -32,21 +32,21 @@ class Sparsifier(Measuring, Protocol):
     """Sparsifies a delta that comes in flat pieces of whole rows."""
 
     def apply(self, piece: Tensor) -> Tensor:
-        """The sparsified piece, in its type."""
+        """Return the sparsified piece, in its type."""
 
     def select(self, delta: Delta) -> Selection:
-        """What :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
+        """Return what :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
 
 
 class MaskSparsifier:
     """Applies a mask rule to a delta, and a scale that makes up for what the rule drops.
 
     Args:
-        rule: Which elements are kept.
+        rule: which elements are kept.
         rescale: ``none``; ``l1``, as in mergekit: the delta keeps the sum of its magnitudes; ``probability``,
             as DARE and DELLA were published: elements are divided by their probability to be kept, so that
             the expectation stays.
-        density: Mean probability to be kept.
+        density: mean probability to be kept.
     """
 
     def __init__(self, rule: MaskRule, rescale: Rescale, density: float = 1.0) -> None:
@@ -100,12 +100,12 @@ class MaskSparsifier:
             self._scale = before / after
 
     def apply(self, piece: Tensor) -> Tensor:
-        """The sparsified piece, in its type."""
+        """Return the sparsified piece, in its type."""
         sparse = self._rule.mask(piece).mul_(piece)
         return sparse if self._scale == 1.0 else sparse.mul_(self._scale)
 
     def select(self, delta: Delta) -> Selection:
-        """What :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
+        """Return what :meth:`apply` keeps of a piece whose difference is not stored, and its scale."""
         return self._rule.select(delta)._replace(scale=self._scale)
 
 
@@ -118,11 +118,11 @@ class KeepAll(Unmeasured):
         """Nothing to do."""
 
     def apply(self, piece: Tensor) -> Tensor:
-        """The piece itself."""
+        """Return the piece itself."""
         return piece
 
     def select(self, delta: Delta) -> Selection:
-        """All of it."""
+        """Return all of it."""
         return Selection(bits=_ones(delta.base.numel()))
 
 

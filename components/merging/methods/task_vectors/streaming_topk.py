@@ -28,7 +28,7 @@ class MagnitudeTopK:
     Where several elements have the magnitude of the last that is selected, the earlier ones are.
 
     Attributes:
-        passes: How many times all pieces have to be measured.
+        passes: how many times all pieces have to be measured.
     """
 
     kind: SelectionKind | None = "largest"
@@ -72,7 +72,7 @@ class MagnitudeTopK:
         self._ties = self._remaining
 
     def mask(self, piece: Tensor) -> Tensor:
-        """A mask of the piece's type and shape: 1 where an element is selected, else 0."""
+        """Return a mask of the piece's type and shape: 1 where an element is selected, else 0."""
         if self._keep <= 0:
             return torch.zeros_like(piece)
         magnitude = piece.abs()
@@ -92,7 +92,7 @@ class MagnitudeTopK:
         return Selection(self.threshold(delta))
 
     def threshold(self, delta: Delta) -> Threshold:
-        """What :meth:`mask` selects of a piece whose difference is not stored."""
+        """Return what :meth:`mask` selects of a piece whose difference is not stored."""
         size = delta.base.numel()
         if self._keep <= 0:
             return Threshold(NOTHING, size)

@@ -38,8 +38,8 @@ class DeltaFamily(NamedTuple):
     """What tells the methods on task vectors apart.
 
     Attributes:
-        sparsification: How each delta is sparsified.
-        elects_sign: Whether only deltas that agree with an elected sign are added.
+        sparsification: how each delta is sparsified.
+        elects_sign: whether only deltas that agree with an elected sign are added.
     """
 
     sparsification: Sparsification
@@ -50,7 +50,7 @@ class GlobalStatistics(NamedTuple):
     """What TIES as published measures of whole models before it merges the first tensor.
 
     Attributes:
-        sparsifiers: By the models' numbers; each has measured its whole model.
+        sparsifiers: by the models' numbers; each has measured its whole model.
         majority_sign: -1, 0 or 1, the sign that most elements of the merged model elect.
     """
 
@@ -64,9 +64,9 @@ def task_arithmetic(
     """Merge the deltas of one tensor and add them to the base.
 
     Args:
-        family: The method.
-        task: The tensor; its base is needed.
-        statistics: For TIES as published; None where each tensor is sparsified for itself.
+        family: the method.
+        task: the tensor; its base is needed.
+        statistics: for TIES as published; None where each tensor is sparsified for itself.
 
     Yields:
         The merged tensor in flat pieces, of the arithmetic's type.
@@ -209,8 +209,8 @@ def elect_signs(voters: Sequence[Tensor], majority_sign: float | None) -> Tensor
     """Elect a sign per element: that of the sum of all deltas.
 
     Args:
-        voters: One piece of every delta.
-        majority_sign: What 0 elects; None for +1.
+        voters: one piece of every delta.
+        majority_sign: what 0 elects; None for +1.
 
     Returns:
         A tensor of -1 and 1 (of 0 too, where ``majority_sign`` is 0).

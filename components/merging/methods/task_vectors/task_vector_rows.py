@@ -21,7 +21,7 @@ OF_SPARSIFICATION = {"magnitude_outliers": {"gamma": GAMMA}, "della_magprune": {
 def _task_vector_method(
     paper: str, url: str, formula: str, notes: tuple[str, str, str], family: DeltaFamily, **defaults: bool
 ) -> Method:
-    """A row for a method on task vectors; ``notes`` are its trim, sign and denominator."""
+    """Return a row for a method on task vectors; ``notes`` are its trim, sign and denominator."""
     trim, sign, denominator = notes
     parameters = {
         "weight": WEIGHT,

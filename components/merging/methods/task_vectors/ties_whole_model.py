@@ -21,7 +21,7 @@ from components.merging.methods.task_vectors.task_arithmetic import (
 
 
 def measures_whole_models(family: DeltaFamily | None, tasks: Sequence[TensorTask]) -> bool:
-    """Whether a merge of these floating-point tensors is TIES as published."""
+    """Return whether a merge of these floating-point tensors is TIES as published."""
     semantics = {str(task.parameters.get("semantics", "mergekit")) for task in tasks}
     is_ties = family is not None and family.elects_sign and family.sparsification == "magnitude"
     return is_ties and semantics == {"paper"}
@@ -40,7 +40,7 @@ def compute_global_statistics(tasks: Sequence[TensorTask]) -> GlobalStatistics:
     Needs several passes over the weights, and memory for a few pieces.
 
     Args:
-        tasks: Every floating-point tensor of the output.
+        tasks: every floating-point tensor of the output.
 
     Raises:
         MergeError: The recipe has weights or densities that the published method does not have.
@@ -66,7 +66,7 @@ def _select(sparsifiers: Mapping[int, Sparsifier], task: TensorTask) -> list[Spa
 
 
 def _make_sparsifiers(tasks: Sequence[TensorTask]) -> dict[int, Sparsifier]:
-    """One sparsifier per model, which keeps the share ``density`` of all its elements."""
+    """Return one sparsifier per model, which keeps the share ``density`` of all its elements."""
     sizes: dict[int, int] = {}
     densities: dict[int, float] = {}
     types = {task.dtype for task in tasks}

@@ -46,10 +46,10 @@ class AudioLanguageDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over an audio language model.
 
     Args:
-        ready: The model, ready to be searched.
-        processor: Its processor.
-        row: How its architecture is asked.
-        search_config: The search.
+        ready: the model, ready to be searched.
+        processor: its processor.
+        row: how its architecture is asked.
+        search_config: the search.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class AudioLanguageDecoder(NBestDecoder):
         ]
 
     def build_prompt(self, window: Window) -> Prompt:
-        """What the model reads of a window, as a batch of one."""
+        """Return what the model reads of a window, as a batch of one."""
         request = window.request
         code = None if is_undetermined(request.source) else two_letters_of(request.source)
         if request.task == "transcribe" and self._row.request is not None:
@@ -96,7 +96,7 @@ class AudioLanguageDecoder(NBestDecoder):
         return {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
 
     def build_text(self, request: Request) -> str:
-        """The text of the user's turn."""
+        """Return the text of the user's turn."""
         language = "" if is_undetermined(request.source) else f", which is in {english_name(request.source)},"
         target = english_name(request.target) if request.target else ""
         names = {"language": language, "target": target, "open": _OPEN, "close": _CLOSE}
@@ -116,7 +116,7 @@ def check_request(row: AudioLanguageModelRow, request: Request) -> None:
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> tuple[CausalModel, Any]:
-    """The model of ``checkpoint`` on ``device``, ready to be searched, and its processor.
+    """Return the model of ``checkpoint`` on ``device``, ready to be searched, and its processor.
 
     Raises:
         ConfigError: The device cannot compute in ``dtype``, or something that the model needs is missing.
@@ -137,7 +137,7 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 def build_decoder(
     loaded: tuple[CausalModel, Any], checkpoint: Checkpoint, config: RecognitionConfig
 ) -> AudioLanguageDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     return AudioLanguageDecoder(*loaded, MODELS[checkpoint.architecture], search_config_of(config))
 
 

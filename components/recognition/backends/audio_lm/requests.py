@@ -28,14 +28,14 @@ def _ask_by_template(processor: Any, samples: Samples, text: str) -> Any:
 
 
 def _ask_by_token(processor: Any, samples: Samples, text: str) -> Any:
-    """The sound's token before the text of the user's turn, as Granite's template has it."""
+    """Return the sound's token before the text of the user's turn, as Granite's template has it."""
     messages = [{"role": "user", "content": f"{processor.audio_token}{text}"}]
     prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     return processor(text=prompt, audio=torch.from_numpy(samples.copy())[None], return_tensors="pt")
 
 
 def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
-    """The sound as a WAV file in base64, as the tokenizer of Voxtral takes it."""
+    """Return the sound as a WAV file in base64, as the tokenizer of Voxtral takes it."""
     data = io.BytesIO()
     soundfile.write(data, samples, SAMPLE_RATE, format="wav")
     parts = [
@@ -46,12 +46,12 @@ def _ask_by_file(processor: Any, samples: Samples, text: str) -> Any:
 
 
 def _request_transcript(processor: Any, samples: Samples, language: str | None) -> Any:
-    """The request that the model was trained with, by its processor."""
+    """Return the request that the model was trained with, by its processor."""
     return processor.apply_transcription_request(audio=[samples], return_tensors="pt")
 
 
 def _request_transcript_in(processor: Any, samples: Samples, language: str | None) -> Any:
-    """The same with the language, where it is declared."""
+    """Return the same with the language, where it is declared."""
     try:
         return processor.apply_transcription_request(audio=[samples], language=language, return_tensors="pt")
     except ValueError as error:
@@ -75,13 +75,13 @@ class AudioLanguageModelRow:
     """How an architecture is asked.
 
     Attributes:
-        ask: Makes the model's inputs of processor, samples and the text of the user's turn; None for a model
+        ask: makes the model's inputs of processor, samples and the text of the user's turn; None for a model
             that answers no questions.
-        request: Makes those of a transcription (with the language's two letters, if it is declared), where
+        request: makes those of a transcription (with the language's two letters, if it is declared), where
             the model was trained with a request of its own; None: it is asked in words.
-        clean: Applied to the text that it answers.
-        module: What its processor needs to be installed, as Python imports it.
-        package: The package that brings ``module``.
+        clean: applied to the text that it answers.
+        module: what its processor needs to be installed, as Python imports it.
+        package: the package that brings ``module``.
     """
 
     ask: Callable[[Any, Samples, str], Any] | None = _ask_by_template

@@ -28,10 +28,10 @@ class TransformersCtcModel:
     recording (Wav2Vec2 base) give other texts with it, and the others the same.
 
     Args:
-        model: An ``AutoModelForCTC``.
-        tokenizer: Its tokenizer.
-        extractor: Its feature extractor.
-        name: Of the model, for messages.
+        model: an ``AutoModelForCTC``.
+        tokenizer: its tokenizer.
+        extractor: its feature extractor.
+        name: of the model, for messages.
 
     Raises:
         ModelError: The model was made for another sample rate, or has no tokens.
@@ -83,7 +83,7 @@ def _vocabulary_of(config: Any, tokenizer: Any, name: str) -> CtcVocabulary:
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> CtcModel:
-    """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    """Return the model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
     if checkpoint.architecture == SPEECH_CTC:
         if config.dtype != "float32":
             raise ConfigError(f"dtype: a model of train_ctc computes in float32, found {config.dtype}")
@@ -103,5 +103,5 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 
 
 def build_decoder(loaded: CtcModel, checkpoint: Checkpoint, config: RecognitionConfig) -> CtcDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     return CtcDecoder(loaded, checkpoint.reference, config)

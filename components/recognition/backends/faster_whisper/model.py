@@ -38,7 +38,7 @@ COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat
 
 
 def find_ctranslate2_folder(checkpoint: Checkpoint) -> Path:
-    """The folder with the CTranslate2 files of ``checkpoint``. ModelError where it has none."""
+    """Return the folder with the CTranslate2 files of ``checkpoint``. ModelError where it has none."""
     path = Path(checkpoint.path)
     for folder in (path / "ct2", path):
         if (folder / "model.bin").is_file():

@@ -32,8 +32,8 @@ class OnnxAsrDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a model of onnx-asr.
 
     Args:
-        model: What ``onnx_asr.load_model`` returns.
-        word_times: Whether words get times.
+        model: what ``onnx_asr.load_model`` returns.
+        word_times: whether words get times.
     """
 
     def __init__(self, model: Any, word_times: bool) -> None:
@@ -74,7 +74,7 @@ class OnnxAsrDecoder(NBestDecoder):
 def _time_words(
     pieces: Sequence[str], log_probs: Sequence[float], times: Sequence[float]
 ) -> tuple[Word, ...]:
-    """The words of a window, from the beginnings of their tokens and the window's end."""
+    """Return the words of a window, from the beginnings of their tokens and the window's end."""
     words = []
     for begin, end in pairwise(word_boundaries(pieces)):
         text = "".join(pieces[begin:end]).strip()
@@ -92,7 +92,7 @@ def _time_words(
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    """The model of ``checkpoint``, on the processor or a CUDA device.
+    """Return the model of ``checkpoint``, on the processor or a CUDA device.
 
     Raises:
         ConfigError: onnxruntime has no such device, or models are not quantized as ``dtype`` says.
@@ -123,6 +123,6 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 
 
 def build_decoder(loaded: Any, checkpoint: Checkpoint, config: RecognitionConfig) -> OnnxAsrDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     del checkpoint
     return OnnxAsrDecoder(loaded, config.word_times)

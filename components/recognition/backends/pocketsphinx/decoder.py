@@ -54,9 +54,9 @@ class SpanResult:
     """The result of one span of audio.
 
     Attributes:
-        words: Words of the best text with their log-posteriors (nats).
-        alternatives: Other texts, likeliest first, and by how much less likely each is (nats, at most 0).
-        frames: First and last frame (10 ms) of each of the words.
+        words: words of the best text with their log-posteriors (nats).
+        alternatives: other texts, likeliest first, and by how much less likely each is (nats, at most 0).
+        frames: first and last frame (10 ms) of each of the words.
     """
 
     words: tuple[tuple[str, float], ...]
@@ -137,7 +137,7 @@ def _try_loading(reference: str, settings: dict[str, Any]) -> None:
 
 
 def _strip_pronunciation(word: str) -> str:
-    """The word without its number of pronunciation; "" for silence and noise."""
+    """Return the word without its number of pronunciation; "" for silence and noise."""
     return "" if word[:1] in "<[+" else word.partition("(")[0]
 
 
@@ -195,7 +195,7 @@ class PocketsphinxWindowDecoder(WindowDecoder[SpanResult]):
 
 
 def _time_words(span: Span, result: SpanResult) -> tuple[Word, ...]:
-    """The words of a span; the last frame of a word belongs to it."""
+    """Return the words of a span; the last frame of a word belongs to it."""
     return tuple(
         Word(
             start=min(span.start + first / FRAMES_PER_SECOND, span.end),
@@ -208,7 +208,7 @@ def _time_words(span: Span, result: SpanResult) -> tuple[Word, ...]:
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> PocketsphinxDecoder:
-    """The decoder of ``checkpoint``, on the CPU, whatever ``device`` says. ModelError."""
+    """Return the decoder of ``checkpoint``, on the CPU, whatever ``device`` says. ModelError."""
     del config, device
     return PocketsphinxDecoder(checkpoint)
 
@@ -216,5 +216,5 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 def build_decoder(
     loaded: PocketsphinxDecoder, checkpoint: Checkpoint, config: RecognitionConfig
 ) -> PocketsphinxWindowDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     return PocketsphinxWindowDecoder(loaded, Path(checkpoint.path).name[:2].lower(), config)

@@ -27,9 +27,9 @@ class SphinxParts:
     """The files of a model for pocketsphinx.
 
     Attributes:
-        acoustic: Folder of the acoustic model.
-        dictionary: Pronunciation dictionary.
-        language: Language model.
+        acoustic: folder of the acoustic model.
+        dictionary: pronunciation dictionary.
+        language: language model.
     """
 
     acoustic: Path
@@ -55,7 +55,7 @@ def find_parts(folder: Path) -> SphinxParts:
 
 
 def sphinx_model(name: str) -> Checkpoint:
-    """The checkpoint of ``sphinx:NAME``.
+    """Return the checkpoint of ``sphinx:NAME``.
 
     Args:
         name: ``en-us``, which pocketsphinx bundles, or a folder with ``*/mdef`` beside the other files of the

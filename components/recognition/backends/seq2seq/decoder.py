@@ -43,11 +43,11 @@ class SpeechSeq2SeqModel:
     """A loaded model with what its files say of languages.
 
     Attributes:
-        ready: The model, prepared for the search.
-        processor: Its feature extractor and tokenizer.
-        generation_settings: As ``generation_config.json`` has them: transformers drops those that it does
+        ready: the model, prepared for the search.
+        processor: its feature extractor and tokenizer.
+        generation_settings: as ``generation_config.json`` has them: transformers drops those that it does
             not know.
-        architecture: Key of :data:`.seq2seq_starts.STARTS`.
+        architecture: key of :data:`.seq2seq_starts.STARTS`.
     """
 
     ready: Seq2SeqModel
@@ -56,11 +56,11 @@ class SpeechSeq2SeqModel:
     architecture: str
 
     def find_start(self, request: Request) -> Start:
-        """What the decoder begins with. DataError."""
+        """Return what the decoder begins with. DataError."""
         return STARTS[self.architecture](self.processor, self.generation_settings, request)
 
     def extract_features(self, samples: Samples) -> dict[str, Tensor]:
-        """What the encoder reads of mono 16 kHz ``samples``, as a batch of one."""
+        """Return what the encoder reads of mono 16 kHz ``samples``, as a batch of one."""
         features = self.processor.feature_extractor(
             samples,
             sampling_rate=SAMPLE_RATE,
@@ -83,9 +83,9 @@ class SpeechSeq2SeqDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder`: one search over one or more models.
 
     Args:
-        models: The members, of one architecture's tokens, by name.
-        search_config: The search.
-        combiner: Mixes their distributions; None for one.
+        models: the members, of one architecture's tokens, by name.
+        search_config: the search.
+        combiner: mixes their distributions; None for one.
 
     Raises:
         ConfigError: The members have different vocabularies, or force or forbid different tokens.
@@ -127,20 +127,20 @@ class SpeechSeq2SeqDecoder(NBestDecoder):
 
 
 def start_tokens(own: tuple[int, ...], given: tuple[int, ...]) -> tuple[int, ...]:
-    """The decoder's first tokens: the model's own start token, unless those given begin with it."""
+    """Return the decoder's first tokens: the model's own start token, unless those given begin with it."""
     return given if given[: len(own)] == own else (*own, *given)
 
 
 def to_window_hypothesis(
     tokenizer: Any, candidate: Candidate, members: Sequence[str] = (), text: str | None = None
 ) -> WindowHypothesis:
-    """A candidate of the search as a text of a window.
+    """Return a candidate of the search as a text of a window.
 
     Args:
-        tokenizer: Writes the text and the tokens' pieces.
-        candidate: What the search returned.
-        members: Names of an ensemble's members, in order: tokens keep their scores and weights.
-        text: Overrides the plain detokenization.
+        tokenizer: writes the text and the tokens' pieces.
+        candidate: what the search returned.
+        members: names of an ensemble's members, in order: tokens keep their scores and weights.
+        text: overrides the plain detokenization.
     """
     ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
     if text is None:
@@ -166,7 +166,7 @@ def to_window_hypothesis(
 
 
 def search_config_of(config: RecognitionConfig) -> SearchConfig:
-    """The search's settings in a recognizer's."""
+    """Return the search's settings in a recognizer's."""
     return SearchConfig(
         beam_size=config.beam_size,
         n_best=min(config.n_best, config.beam_size),
@@ -177,7 +177,7 @@ def search_config_of(config: RecognitionConfig) -> SearchConfig:
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> SpeechSeq2SeqModel:
-    """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    """Return the model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
     model, processor = load_transformers(checkpoint, "speech", device, pick_dtype(config.dtype, device))
     rate = processor.feature_extractor.sampling_rate
     if rate != SAMPLE_RATE:
@@ -196,7 +196,7 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 def build_decoder(
     loaded: SpeechSeq2SeqModel, checkpoint: Checkpoint, config: RecognitionConfig
 ) -> SpeechSeq2SeqDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     return SpeechSeq2SeqDecoder({checkpoint.reference: loaded}, search_config_of(config))
 
 

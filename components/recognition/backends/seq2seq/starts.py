@@ -19,8 +19,8 @@ class Start:
     """What the decoder begins with.
 
     Attributes:
-        tokens: After the model's own start token.
-        forced: The first token that it writes, if that is forced.
+        tokens: after the model's own start token.
+        forced: the first token that it writes, if that is forced.
     """
 
     tokens: tuple[int, ...] = ()
@@ -28,7 +28,7 @@ class Start:
 
 
 def _one_language(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """A model of one language, which nothing in its files names."""
+    """Return a model of one language, which nothing in its files names."""
     if request.task != "transcribe":
         raise DataError(
             "expected a model that says which languages it translates into, found one that does not"

@@ -122,7 +122,7 @@ def _score_of(transcript: Transcript) -> tuple[float, int] | None:
 
 
 def _segments_of(span: Span, transcript: Transcript, language: str) -> list[Segment]:
-    """The segments of a span; one for all of it where the server gives no times."""
+    """Return the segments of a span; one for all of it where the server gives no times."""
     text = " ".join(transcript.text.split())
     rows = [row for row in transcript.segments or () if row.text.strip()]
     if not rows:
@@ -167,6 +167,6 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 def build_decoder(
     loaded: TranscriptionModel, checkpoint: Checkpoint, config: RecognitionConfig
 ) -> ServedDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     del checkpoint, config
     return ServedDecoder(loaded)

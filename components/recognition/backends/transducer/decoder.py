@@ -39,8 +39,8 @@ class EncodedRecording:
     """One recording in a Parakeet transducer: a :class:`~components.decoding.transducer.model.Transducer`.
 
     Args:
-        model: A ``ParakeetForRNNT`` or ``ParakeetForTDT``.
-        features: What the feature extractor makes of the recording, as a batch of one.
+        model: a ``ParakeetForRNNT`` or ``ParakeetForTDT``.
+        features: what the feature extractor makes of the recording, as a batch of one.
     """
 
     def __init__(self, model: Any, features: dict[str, Tensor]) -> None:
@@ -54,7 +54,7 @@ class EncodedRecording:
         self._frames = frames[: self.n_frames]
 
     def start(self) -> _State:
-        """The state after the blank, with which the prediction network begins."""
+        """Return the state after the blank, with which the prediction network begins."""
         lstm = self._model.decoder.lstm
         zeros = self._frames.new_zeros((lstm.num_layers, lstm.hidden_size))
         return self.advance([(zeros[:1], zeros, zeros)], [self.blank])[0]
@@ -85,10 +85,10 @@ class TransducerDecoder(NBestDecoder):
     """A :class:`~components.recognition.windowed.decoder.WindowDecoder` over a Parakeet transducer.
 
     Args:
-        model: A ``ParakeetForRNNT`` or ``ParakeetForTDT``.
-        processor: Its processor.
-        name: Of the model, for messages.
-        config: The search, and whether words get times.
+        model: a ``ParakeetForRNNT`` or ``ParakeetForTDT``.
+        processor: its processor.
+        name: of the model, for messages.
+        config: the search, and whether words get times.
 
     Raises:
         ModelError: The model was made for another sample rate.
@@ -146,7 +146,7 @@ class TransducerDecoder(NBestDecoder):
         )
 
     def _time_words(self, found: TransducerHypothesis, pieces: Sequence[str]) -> tuple[Word, ...]:
-        """A word lasts from its first token to the end of its last one that is no punctuation mark."""
+        """Return a word lasts from its first token to the end of its last one that is no punctuation mark."""
         words = []
         for begin, end in pairwise(word_boundaries(pieces)):
             text = "".join(pieces[begin:end]).strip()
@@ -166,12 +166,12 @@ class TransducerDecoder(NBestDecoder):
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> tuple[Any, Any]:
-    """The model of ``checkpoint`` on ``device``, and its processor. ConfigError, ModelError."""
+    """Return the model of ``checkpoint`` on ``device``, and its processor. ConfigError, ModelError."""
     return load_transformers(checkpoint, "named", device, pick_dtype(config.dtype, device))
 
 
 def build_decoder(
     loaded: tuple[Any, Any], checkpoint: Checkpoint, config: RecognitionConfig
 ) -> TransducerDecoder:
-    """The decoder of what :func:`load` loaded."""
+    """Return the decoder of what :func:`load` loaded."""
     return TransducerDecoder(*loaded, checkpoint.reference, config)

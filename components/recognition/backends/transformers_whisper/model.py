@@ -37,9 +37,9 @@ class TransformersWhisperBackend:
     """A :class:`~components.recognition.whisper.backend.WhisperBackend` over transformers' Whisper.
 
     Args:
-        model: A ``WhisperForConditionalGeneration``.
-        name: Of the model, for messages.
-        arithmetic: In which packed linear layers compute; None packs none.
+        model: a ``WhisperForConditionalGeneration``.
+        name: of the model, for messages.
+        arithmetic: in which packed linear layers compute; None packs none.
 
     Raises:
         ModelError: ``model`` is no Whisper model.
@@ -181,7 +181,7 @@ class _TransformersWhisperScorer(Seq2SeqScorer):
 def load(
     checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 ) -> TransformersWhisperBackend:
-    """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    """Return the model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
     packed, dtype = choose_arithmetic(config, device)
     model, *_ = load_transformers(checkpoint, "speech", device, dtype)
     return TransformersWhisperBackend(model, checkpoint.reference, packed)

@@ -41,8 +41,8 @@ class EncoderOutput:
     """Encoded windows.
 
     Attributes:
-        states: The encoder's states, (N, T, d).
-        counts: Logarithms (N, T) of how many positions each state stands for; None where each is one.
+        states: the encoder's states, (N, T, d).
+        counts: logarithms (N, T) of how many positions each state stands for; None where each is one.
     """
 
     states: Tensor
@@ -59,11 +59,11 @@ class OpenAIWhisperBackend:
     """openai-whisper's model with packed weights and our search.
 
     Args:
-        model: The model, on its device, in the type it computes in.
-        arithmetic: In which the packed linear layers compute.
-        window_frames: Frames (10 ms) below which windows are not padded: Whisper's own window is 3,000.
-        padding_stride: Of a whole window's padding every n-th position is encoded.
-        weights: Digest of the model; see :class:`WhisperEncoder`.
+        model: the model, on its device, in the type it computes in.
+        arithmetic: in which the packed linear layers compute.
+        window_frames: frames (10 ms) below which windows are not padded: Whisper's own window is 3,000.
+        padding_stride: of a whole window's padding every n-th position is encoded.
+        weights: digest of the model; see :class:`WhisperEncoder`.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class OpenAIWhisperBackend:
     def build_scorer(
         self, features: EncoderOutput, prompts: Tensor, keeps_windows: bool = False
     ) -> WhisperTokenScorer:
-        """The decoder over N windows with their ``prompts`` (N, P), ready to be searched.
+        """Return the decoder over N windows with their ``prompts`` (N, P), ready to be searched.
 
         With ``keeps_windows`` their texts can be aligned afterwards.
         """
@@ -145,10 +145,10 @@ class OpenAIWhisperBackend:
         """Align the best text of each window that ``scorer`` has searched and kept.
 
         Args:
-            scorer: From :meth:`build_scorer`.
-            nbests: What the search returned.
-            prompts: What it began with, (N, P).
-            frames: Frames (10 ms) of audio in each window.
+            scorer: from :meth:`build_scorer`.
+            nbests: what the search returned.
+            prompts: what it began with, (N, P).
+            frames: frames (10 ms) of audio in each window.
         """
         tokenizer, timer = self.dims.get_tokenizer(None, "transcribe"), find_word_timer()
 
@@ -182,7 +182,7 @@ class OpenAIWhisperBackend:
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> OpenAIWhisperBackend:
-    """The model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
+    """Return the model of ``checkpoint`` on ``device``. ConfigError, ModelError."""
     packed, dtype = choose_arithmetic(config, device)
     frames = 2 * round(config.window_seconds * FRAMES_PER_SECOND / 2)
     model = load_whisper(checkpoint, device, dtype)

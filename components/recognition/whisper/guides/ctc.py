@@ -22,9 +22,9 @@ class CtcGuide:
     """Adds the scores of a CTC model over the same sound; see :mod:`components.decoding.ctc.joint_scoring`.
 
     Args:
-        model: The CTC model, whose pieces are characters.
-        weight: Its weight, from 0 to 1.
-        name: Of the model, for messages.
+        model: the CTC model, whose pieces are characters.
+        weight: its weight, from 0 to 1.
+        name: of the model, for messages.
 
     Raises:
         ConfigError: A piece of the model is longer than a character.
@@ -49,7 +49,7 @@ class CtcGuide:
 
 
 def number_characters(model: CtcModel, name: str) -> dict[str, int]:
-    """The number of each character that a CTC model writes, in lower case.
+    """Return the number of each character that a CTC model writes, in lower case.
 
     Raises:
         ConfigError: A piece is longer than a character.
@@ -72,7 +72,7 @@ def _samples_of(stream: WindowStream) -> Samples:
 
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> CtcGuide:
-    """The guide by the CTC model of ``config``, which stays in memory. ConfigError, ModelError."""
+    """Return the guide by the CTC model of ``config``, which stays in memory. ConfigError, ModelError."""
     del task
     assert config.ctc is not None
     checkpoint = resolve(config.ctc.model, store)

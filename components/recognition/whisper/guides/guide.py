@@ -16,5 +16,5 @@ class Guide(Protocol):
     def build_bias(
         self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
     ) -> LogitsProcessor | None:
-        """The bias; None where there is none."""
+        """Return the bias; None where there is none."""
         ...

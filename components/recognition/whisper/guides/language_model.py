@@ -18,7 +18,7 @@ class LanguageModelGuide:
     """Adds the scores of language models; see :mod:`components.decoding.text_synchronous.text_fusion`.
 
     Args:
-        models: Them, with their weights.
+        models: them, with their weights.
     """
 
     def __init__(self, models: Sequence[WeightedTextModel]) -> None:

@@ -21,7 +21,7 @@ class TermGuide:
     """Boosts the terms of a list: sources where speech is transcribed, targets where it is translated.
 
     Args:
-        path: The term list.
+        path: the term list.
         task: ``transcribe`` or ``translate``.
     """
 
@@ -34,7 +34,7 @@ class TermGuide:
     def build_bias(
         self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
     ) -> LogitsProcessor | None:
-        """Every term, in every window."""
+        """Return every term, in every window."""
         if self._guidance is None:
 
             def tokenize(text: str) -> list[tuple[int, ...]]:
@@ -47,7 +47,7 @@ class TermGuide:
 
 
 def _texts_of_tokens(tokenizer: Tokenizer, n_vocab: int) -> list[str]:
-    """The text of every token, spaces included; "" for special tokens and timestamps."""
+    """Return the text of every token, spaces included; "" for special tokens and timestamps."""
     text_tokens = min(tokenizer.eot, n_vocab)
     texts = [
         tokenizer.encoding.decode_single_token_bytes(token).decode("utf-8", "replace")
@@ -57,6 +57,6 @@ def _texts_of_tokens(tokenizer: Tokenizer, n_vocab: int) -> list[str]:
 
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> TermGuide:
-    """The guide by the list of ``config``. ConfigError names a line that is wrong."""
+    """Return the guide by the list of ``config``. ConfigError names a line that is wrong."""
     del store
     return TermGuide(str(config.terms), task)

@@ -19,19 +19,19 @@ from components.records import Utterance
 
 
 @dataclass(frozen=True)
-class DecodedWindow:
+class DecodedWhisperWindow:
     """The result of one window.
 
     Attributes:
-        start: Seconds from the start of the utterance.
-        frames: Frames of 10 ms of audio in it.
-        candidates: Its texts, best first.
-        no_speech: The model's probability that nothing is said in it.
-        temperature: At which it was decoded.
-        is_silence: Whether it is taken for silence.
-        is_repetitive: Whether its best text repeats itself.
-        accepted: Whether its best text passes every check; otherwise it is decoded again, hotter.
-        alignment: Of its best text, where words are timed.
+        start: seconds from the start of the utterance.
+        frames: frames of 10 ms of audio in it.
+        candidates: its texts, best first.
+        no_speech: the model's probability that nothing is said in it.
+        temperature: at which it was decoded.
+        is_silence: whether it is taken for silence.
+        is_repetitive: whether its best text repeats itself.
+        accepted: whether its best text passes every check; otherwise it is decoded again, hotter.
+        alignment: of its best text, where words are timed.
     """
 
     start: float
@@ -49,7 +49,7 @@ class DecodedWindow:
 class KeptWindow:
     """What an interrupted recognition needs of a window: its result, and the language of its utterance."""
 
-    window: DecodedWindow
+    window: DecodedWhisperWindow
     language: str | None
     language_probability: float | None
 
@@ -59,13 +59,13 @@ class UtteranceState:
     """An utterance that is being recognized.
 
     Attributes:
-        index: Its place in the list that the recognizer was given.
-        utterance: The record.
-        samples: Its audio, mono, 16 kHz.
+        index: its place in the list that the recognizer was given.
+        utterance: the record.
+        samples: its audio, mono, 16 kHz.
         language: Whisper's code; None until it is detected.
-        language_probability: Of the language, 0 to 1, where it was detected.
-        open_streams: Streams of it that have windows left.
-        windows: What was decoded so far.
+        language_probability: of the language, 0 to 1, where it was detected.
+        open_streams: streams of it that have windows left.
+        windows: what was decoded so far.
     """
 
     index: int
@@ -74,7 +74,7 @@ class UtteranceState:
     language: str | None
     language_probability: float | None = None
     open_streams: int = 0
-    windows: list[DecodedWindow] = field(default_factory=list)
+    windows: list[DecodedWhisperWindow] = field(default_factory=list)
 
     @property
     def decoded_seconds(self) -> float:
@@ -88,11 +88,11 @@ class WindowStream:
     """Spans of an utterance that are decoded one after the other, window by window.
 
     Attributes:
-        state: The utterance.
-        spans: The spans that are left; the present window is in the first.
-        is_first: Whether it is the utterance's first stream, which detects the language.
-        seek: Frame (10 ms) of the present span at which the present window begins.
-        previous: Tokens of the text before, where windows are conditioned on it.
+        state: the utterance.
+        spans: the spans that are left; the present window is in the first.
+        is_first: whether it is the utterance's first stream, which detects the language.
+        seek: frame (10 ms) of the present span at which the present window begins.
+        previous: tokens of the text before, where windows are conditioned on it.
     """
 
     state: UtteranceState

@@ -43,9 +43,9 @@ def compute_log_mels(
     """:func:`compute_log_mel` of several stretches on a device, in one transform of all.
 
     Args:
-        samples: Of each stretch, mono, 16 kHz.
+        samples: of each stretch, mono, 16 kHz.
         n_mels: Mel bands, 80 or 128.
-        device: Where it is computed.
+        device: where it is computed.
 
     Returns:
         (n_mels, n // 160) of each stretch of n samples, on the device.
@@ -65,6 +65,6 @@ def compute_log_mels(
 
 
 def cut_window(mel: Tensor, start: int) -> Tensor:
-    """The 30 s of features (n_mels, 3000) that begin at frame ``start``, zeros after the end."""
+    """Return the 30 s of features (n_mels, 3000) that begin at frame ``start``, zeros after the end."""
     part = mel[:, start : start + N_FRAMES]
     return torch.nn.functional.pad(part, (0, N_FRAMES - part.shape[1]))

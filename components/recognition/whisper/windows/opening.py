@@ -29,9 +29,9 @@ class OpenedUtterance:
     """An utterance with its streams, none where it is silent; or why it is quarantined.
 
     Attributes:
-        index: Its place in the list that the recognizer was given.
-        state: The utterance, or its quarantine.
-        streams: What is decoded of it.
+        index: its place in the list that the recognizer was given.
+        state: the utterance, or its quarantine.
+        streams: what is decoded of it.
     """
 
     index: int
@@ -43,9 +43,9 @@ class UtteranceOpener:
     """Opens utterances.
 
     Args:
-        config: Segmentation.
-        backend: The model, whose languages it knows.
-        reference: Names it in messages.
+        config: segmentation.
+        backend: the model, whose languages it knows.
+        reference: names it in messages.
     """
 
     def __init__(self, config: RecognitionConfig, backend: WhisperBackend, reference: str) -> None:
@@ -55,8 +55,8 @@ class UtteranceOpener:
         """Decode the audio of an utterance and find what of it is decoded.
 
         Args:
-            index: Its place in the list that the recognizer was given.
-            utterance: The record.
+            index: its place in the list that the recognizer was given.
+            utterance: the record.
         """
         if utterance.audio is None:
             detail = "expected audio to recognise, found text only"
@@ -112,8 +112,8 @@ class StreamQueue:
     """The streams of utterances that are opened ahead, in order.
 
     Args:
-        opened: The utterances.
-        admit: Told of each of them when its turn has come; gives its streams.
+        opened: the utterances.
+        admit: told of each of them when its turn has come; gives its streams.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class StreamQueue:
         self._streams: deque[WindowStream] = deque()
 
     def pop(self) -> WindowStream | None:
-        """The next stream; None: there are no more."""
+        """Return the next stream; None: there are no more."""
         while not self._streams:
             opened = next(self._opened, None)
             if opened is None:
@@ -134,7 +134,7 @@ class StreamQueue:
         return self._streams.popleft()
 
     def peek(self, count: int) -> list[WindowStream]:
-        """The next ``count`` streams, fewer where that would be to wait."""
+        """Return the next ``count`` streams, fewer where that would be to wait."""
         while len(self._streams) < count and self._opened.is_ready:
             self._streams.extend(self._admit(next(self._opened)))
         return list(islice(self._streams, count))

@@ -38,10 +38,10 @@ class Padding:
     """What a model's encoder makes of an empty window, and where in the padding attention looks.
 
     Attributes:
-        states: Inputs of the first block, (T, d).
-        keys: Of the first block, (heads, T, d / heads).
-        values: Of the first block, (heads, T, d / heads).
-        attention: That each position receives, summed over the blocks, (T,).
+        states: inputs of the first block, (T, d).
+        keys: of the first block, (heads, T, d / heads).
+        values: of the first block, (heads, T, d / heads).
+        attention: that each position receives, summed over the blocks, (T,).
     """
 
     states: Tensor
@@ -53,8 +53,8 @@ class Padding:
         """Which positions to compute of N windows, and how many each stands for.
 
         Args:
-            n_audio: How many positions of each window are not padding.
-            stride: Of the other positions every n-th is computed.
+            n_audio: how many positions of each window are not padding.
+            stride: of the other positions every n-th is computed.
 
         Returns:
             Positions (N, L) in order, and the logarithms (N, L) of how many each stands for. Where windows
@@ -79,12 +79,12 @@ class Padding:
 
 
 def count_audio_positions(mel: Tensor) -> list[int]:
-    """How many encoder positions of each window see anything but padding.
+    """Return how many encoder positions of each window see anything but padding.
 
     Position p sees the frames 2 p - 2 to 2 p + 2 (two convolutions of three, the second with stride 2).
 
     Args:
-        mel: Log-mel (N, mels, frames), zeros where padded.
+        mel: log-mel (N, mels, frames), zeros where padded.
     """
     frames = torch.arange(1, mel.shape[2] + 1, device=mel.device)
     last = (mel.any(1) * frames).amax(1)

@@ -26,9 +26,9 @@ def recall_attention(weights: str, arithmetic: str, compute: Callable[[], Tensor
     """Return the attention (T,) that positions receive, with the bits that ``compute`` has on this machine.
 
     Args:
-        weights: The digest of the model; empty: nothing is remembered.
-        arithmetic: In which it computes.
-        compute: What finds it.
+        weights: the digest of the model; empty: nothing is remembered.
+        arithmetic: in which it computes.
+        compute: what finds it.
     """
     if not weights:
         return compute()

@@ -13,12 +13,12 @@ from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, W
 
 @torch.inference_mode()
 def compute_states(encoder: WhisperEncoder, samples: Samples, window_seconds: float) -> Tensor:
-    """The states (T, d) of mono 16 kHz ``samples``, 50 a second, in float32.
+    """Return the states (T, d) of mono 16 kHz ``samples``, 50 a second, in float32.
 
     Args:
         encoder: Whisper's.
-        samples: At most 30 s; the rest is left out.
-        window_seconds: Shorter audio is padded to this before it is encoded; longer audio is not padded.
+        samples: at most 30 s; the rest is left out.
+        window_seconds: shorter audio is padded to this before it is encoded; longer audio is not padded.
     """
     mel = compute_log_mel(samples, encoder.n_mels)[:, :WINDOW_FRAMES]
     n_states = max(1, -(-mel.shape[1] // 2))

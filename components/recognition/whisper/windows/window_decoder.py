@@ -16,7 +16,11 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
 from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
 from components.recognition.whisper.guides.guide import Guide
-from components.recognition.whisper.windows.decoding_state import DecodedWindow, UtteranceState, WindowStream
+from components.recognition.whisper.windows.decoding_state import (
+    DecodedWhisperWindow,
+    UtteranceState,
+    WindowStream,
+)
 from components.recognition.whisper.windows.features import WINDOW_FRAMES
 
 
@@ -24,11 +28,11 @@ class WhisperWindowDecoder:
     """Decodes the present windows of streams by a Whisper model in any library.
 
     Args:
-        config: Search, prompts and thresholds.
-        backend: The model.
+        config: search, prompts and thresholds.
+        backend: the model.
         task: ``transcribe``, or ``translate`` to write English.
-        seed: Of the samples of the temperature fallback.
-        guides: What guides its searches beside the model.
+        seed: of the samples of the temperature fallback.
+        guides: what guides its searches beside the model.
     """
 
     def __init__(
@@ -45,12 +49,12 @@ class WhisperWindowDecoder:
         self._temperatures = config.temperature_fallback if sampling is None else (sampling.temperature,)
 
     def tokenizer_of(self, state: UtteranceState) -> Tokenizer:
-        """The tokenizer of an utterance's language and the task."""
+        """Return the tokenizer of an utterance's language and the task."""
         return self._backend.dims.get_tokenizer(state.language, self._task)
 
     def decode(
         self, streams: list[WindowStream], features: EncodedWindows
-    ) -> list[DecodedWindow | ModelError]:
+    ) -> list[DecodedWhisperWindow | ModelError]:
         """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
 
         Samples are drawn once, at their own temperature.
@@ -59,7 +63,7 @@ class WhisperWindowDecoder:
         Raises:
             ModelError: The model gives NaN for all of them, and for silence, too.
         """
-        attempts: list[list[DecodedWindow]] = [[] for _ in streams]
+        attempts: list[list[DecodedWhisperWindow]] = [[] for _ in streams]
         failed: dict[int, ModelError] = {}
         pending = list(range(len(streams)))
         for temperature in self._temperatures:
@@ -92,12 +96,12 @@ class WhisperWindowDecoder:
 
     def _check_window(
         self, stream: WindowStream, result: DecodingResult, temperature: float
-    ) -> DecodedWindow:
+    ) -> DecodedWhisperWindow:
         best = result.candidates[0]
         mean = best.score / (len(best.tokens) + 1)
         text = self.tokenizer_of(stream.state).decode(list(best.tokens)).strip()
         silence = is_silence(self._config, result.no_speech, mean, stream.spans[0].voiced)
-        return DecodedWindow(
+        return DecodedWhisperWindow(
             start=stream.start,
             frames=stream.frames,
             candidates=result.candidates,
@@ -168,7 +172,7 @@ class WhisperWindowDecoder:
         return [tokenizer.sot_prev, *stream.previous[-room:], *sequence]
 
 
-def _plausibility_of(window: DecodedWindow) -> tuple[bool, float]:
+def _plausibility_of(window: DecodedWhisperWindow) -> tuple[bool, float]:
     """Sort key among attempts none of which was accepted: no repetition first, then the likeliest."""
     best = window.candidates[0]
     return not window.is_repetitive, best.score / (len(best.tokens) + 1)

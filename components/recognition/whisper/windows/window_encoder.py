@@ -20,7 +20,7 @@ class _Ahead(NamedTuple):
     done: torch.cuda.Event | None
 
     def holds(self, streams: Sequence[WindowStream]) -> bool:
-        """Whether these are the present windows of ``streams``."""
+        """Return whether these are the present windows of ``streams``."""
         return len(self.windows) == len(streams) and all(
             stream is other and seek == other.seek
             for (stream, seek), other in zip(self.windows, streams, strict=True)
@@ -35,7 +35,7 @@ class WindowEncoder:
     states are the same.
 
     Args:
-        backend: The model.
+        backend: the model.
     """
 
     def __init__(self, backend: WhisperBackend) -> None:
@@ -51,7 +51,7 @@ class WindowEncoder:
                 stream.mel(self._backend.dims.n_mels)
 
     def encode(self, streams: Sequence[WindowStream]) -> EncodedWindows:
-        """The encoder's output of the present window of each of ``streams``."""
+        """Return the encoder's output of the present window of each of ``streams``."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead.done is not None:
             torch.cuda.current_stream(self._device).wait_event(ahead.done)

@@ -33,12 +33,12 @@ def align(
     """Align the texts of N windows to their audio.
 
     Args:
-        read: Runs the model over whole sequences.
-        candidates: Each window's text, with the log-probabilities of its tokens.
-        prompts: What they were decoded with, (N, P).
-        frames: Frames (10 ms) of audio in each window.
-        tokenizer: Names the special tokens.
-        context: Positions of the decoder.
+        read: runs the model over whole sequences.
+        candidates: each window's text, with the log-probabilities of its tokens.
+        prompts: what they were decoded with, (N, P).
+        frames: frames (10 ms) of audio in each window.
+        tokenizer: names the special tokens.
+        context: positions of the decoder.
     """
     positions = [text_positions(c.tokens, tokenizer, n) for c, n in zip(candidates, frames, strict=True)]
     texts = [[c.tokens[i] for i in where] for c, where in zip(candidates, positions, strict=True)]
@@ -51,7 +51,7 @@ def align(
 
 
 def start_sequence(prompt: Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """The tokens of a prompt that name language and task, from start-of-transcript on."""
+    """Return the tokens of a prompt that name language and task, from start-of-transcript on."""
     sequence = list(prompt[list(prompt).index(tokenizer.sot) :])
     return [token for token in sequence if token != tokenizer.no_timestamps]
 

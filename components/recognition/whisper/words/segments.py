@@ -17,10 +17,10 @@ class TimedTokens:
     """Text tokens between two times.
 
     Attributes:
-        start: Seconds from the start of the window.
-        end: Seconds from the start of the window.
-        tokens: The tokens, without timestamps.
-        positions: Where they stand among the tokens of the window.
+        start: seconds from the start of the window.
+        end: seconds from the start of the window.
+        tokens: the tokens, without timestamps.
+        positions: where they stand among the tokens of the window.
     """
 
     start: float
@@ -32,16 +32,16 @@ class TimedTokens:
 def split_into_segments(
     tokens: Sequence[int], tokenizer: Tokenizer, frames: int
 ) -> tuple[list[TimedTokens], int]:
-    """The segments of a window, and how far to advance to the next one.
+    """Return the segments of a window, and how far to advance to the next one.
 
     A segment that the window's end cut off (two timestamps in a row were followed by text without an end)
     is left out: the next window begins where it began. Segments without length are left out, too, and those
     without a letter or digit: " . . ." is what a beam search writes for noise.
 
     Args:
-        tokens: Text and timestamps, without the end of the sequence.
-        tokenizer: The model's.
-        frames: Frames (10 ms) of audio in the window.
+        tokens: text and timestamps, without the end of the sequence.
+        tokenizer: the model's.
+        frames: frames (10 ms) of audio in the window.
 
     Returns:
         The segments in order, and the frames from this window's start to the next one's.
@@ -83,16 +83,16 @@ def _cut_piece(start: float, end: float, tokens: Sequence[int], span: range, eot
 def build_segments(
     pieces: Sequence[TimedTokens], tokenizer: Tokenizer, window: tuple[float, float], previous_end: float
 ) -> list[Segment]:
-    """The segments of a window by their timestamps.
+    """Return the segments of a window by their timestamps.
 
     Whisper's times may pass the end of the audio and what the next window says of the same second: here they
     end with the window, and begin when the segment before has ended.
 
     Args:
-        pieces: The segments' tokens and timestamps.
-        tokenizer: The model's.
-        window: When the window begins and ends, in seconds from the start of the utterance.
-        previous_end: When the segment before ended, or 0.
+        pieces: the segments' tokens and timestamps.
+        tokenizer: the model's.
+        window: when the window begins and ends, in seconds from the start of the utterance.
+        previous_end: when the segment before ended, or 0.
     """
     segments = []
     for piece in pieces:
@@ -104,5 +104,5 @@ def build_segments(
 
 
 def has_words(text: str) -> bool:
-    """Whether ``text`` has a letter or a digit."""
+    """Return whether ``text`` has a letter or a digit."""
     return any(map(str.isalnum, text))

@@ -48,7 +48,7 @@ def _median_of_seven(padded: Tensor) -> Tensor:
 
 
 def warp(cost: NDArray[np.float32]) -> NDArray[np.int64]:
-    """The columns at which the cheapest monotone path through ``cost`` (N, M) enters each row, (N,).
+    """Return the columns at which the cheapest monotone path through ``cost`` (N, M) enters each row, (N,).
 
     The path goes from the first cell to the last by steps of one row, one column, or both.
     """

@@ -36,14 +36,14 @@ def build_segments_with_words(
     window: tuple[float, float],
     previous_end: float,
 ) -> list[Segment]:
-    """The segments of a window with the times and probabilities of their words.
+    """Return the segments of a window with the times and probabilities of their words.
 
     Args:
-        pieces: The segments' tokens and timestamps.
-        alignment: Of their tokens.
-        tokenizer: The model's, of the text's language.
-        window: When the window begins and ends, in seconds from the start of the utterance.
-        previous_end: When the segment before ended, or 0.
+        pieces: the segments' tokens and timestamps.
+        alignment: of their tokens.
+        tokenizer: the model's, of the text's language.
+        window: when the window begins and ends, in seconds from the start of the utterance.
+        previous_end: when the segment before ended, or 0.
     """
     words_by_piece = _split_into_words(pieces, alignment, tokenizer)
     words = list(chain.from_iterable(words_by_piece))
@@ -105,7 +105,7 @@ def _split_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> Iterator[tuple
 
 
 def _move(timing: WordTiming, seconds: float) -> WordTiming:
-    """The same word later, its times rounded to 10 ms."""
+    """Return the same word later, its times rounded to 10 ms."""
     timing.start, timing.end = round(seconds + timing.start, 2), round(seconds + timing.end, 2)
     return timing
 

@@ -49,16 +49,16 @@ class CausalBackend:
     """A :class:`~components.translation.translator.ContextBackend` over a :class:`CausalModel`.
 
     Args:
-        model: The model, ready to be searched.
-        tokenizer: The model's.
-        search_config: The search.
+        model: the model, ready to be searched.
+        tokenizer: the model's.
+        search_config: the search.
         prompt: ``auto`` takes the chat template where the tokenizer has one.
-        examples: A JSONL file of examples for the prompt; None: those in ``prompts/``.
-        terms: Those that translations should have.
-        draft: A smaller model that proposes tokens to a greedy search.
+        examples: a JSONL file of examples for the prompt; None: those in ``prompts/``.
+        terms: those that translations should have.
+        draft: a smaller model that proposes tokens to a greedy search.
 
     Attributes:
-        context: What is read of the sentences before one, source and target where it is not set.
+        context: what is read of the sentences before one, source and target where it is not set.
 
     Raises:
         ConfigError: The settings do not fit the model, or the examples cannot be read.
@@ -99,13 +99,13 @@ class CausalBackend:
         self._eos = end_tokens(model, tokenizer, self._newlines)
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """The whole prompt as token ids."""
+        """Return the whole prompt as token ids."""
         return self._prepare(text, source, target, ())
 
     def prepare_in_context(
         self, text: str, source: str, target: str | None, turns: Sequence[Turn]
     ) -> Sentence | None:
-        """The prompt with the sentences before one and their translations as its last examples.
+        """Return the prompt with the sentences before one and their translations as its last examples.
 
         Where one of the two is not to be read, the other stands before the text. None where it is too long.
         """
@@ -186,7 +186,7 @@ class CausalBackend:
     """Tokens that may be forced at the beginning of a translation: none."""
 
     def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
-        """The model over a batch of sentences, and its constraints."""
+        """Return the model over a batch of sentences, and its constraints."""
         prompts = [sentence.tokens for sentence in sentences]
         scorer = self._model.build_scorer(prompts, eos=self._eos)
         return scorer, answer_logits_processors(self._model, prompts, self._eos)
@@ -202,7 +202,7 @@ class CausalBackend:
 
 
 def end_tokens(model: CausalModel, tokenizer: Any, newlines: Sequence[int] = ()) -> tuple[int, ...]:
-    """The tokens that end an answer: the model's own, those that end a turn, and line breaks."""
+    """Return the tokens that end an answer: the model's own, those that end a turn, and line breaks."""
     vocabulary = tokenizer.get_vocab()
     ends = [vocabulary[end] for end in _END_OF_TURN_TOKENS if end in vocabulary]
     return tuple(dict.fromkeys([*model.vocabulary.eos, *ends, *newlines]))
@@ -211,7 +211,7 @@ def end_tokens(model: CausalModel, tokenizer: Any, newlines: Sequence[int] = ())
 def answer_logits_processors(
     model: CausalModel, prompts: Sequence[Sequence[int]], eos: tuple[int, ...]
 ) -> list[LogitsProcessor]:
-    """The logits processors of the model's settings, and one that forbids an empty answer."""
+    """Return the logits processors of the model's settings, and one that forbids an empty answer."""
     return [
         token_constraints.suppress_at(0, eos),
         *logits_processors_of(model.model, eos=eos, prompts=prompts),
@@ -219,7 +219,7 @@ def answer_logits_processors(
 
 
 def find_newline_tokens(tokenizer: Any) -> tuple[int, ...]:
-    """Every token whose text holds a line break: where a line of the few-shot prompt ends."""
+    """Return every token whose text holds a line break: where a line of the few-shot prompt ends."""
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     marks = ("Ċ", "\n") if any(piece.startswith("Ġ") for piece in vocabulary) else ("\n", "<0x0A>")
     return tuple(sorted(index for piece, index in vocabulary.items() if any(mark in piece for mark in marks)))

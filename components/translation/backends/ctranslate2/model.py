@@ -56,7 +56,7 @@ def require_library() -> ModuleType:
 
 
 def convert(checkpoint: Checkpoint) -> Path:
-    """The folder of the converted model, in float32; made once per weights and version of the library.
+    """Return the folder of the converted model, in float32; made once per weights and version of the library.
 
     Raises:
         ConfigError: The extra is not installed.
@@ -107,7 +107,7 @@ def convert(checkpoint: Checkpoint) -> Path:
 
 
 def _starts_from_pad(model: Any) -> bool:
-    """Whether it is a Marian model whose decoder starts with an embedding of its own.
+    """Return whether it is a Marian model whose decoder starts with an embedding of its own.
 
     That of the Marian toolkit starts with zeros, and so does the library's conversion; models that were
     trained in transformers have weights there. They are converted as BART, of which Marian is a kind.
@@ -127,8 +127,8 @@ class ConvertedModel:
         translator: ``ctranslate2.Translator``.
         tokenizer: transformers' tokenizer of the model that was converted.
         config: transformers' settings of it.
-        generation: Its settings of generation.
-        vocabulary: The pieces that it can write.
+        generation: its settings of generation.
+        vocabulary: the pieces that it can write.
     """
 
     translator: Any
@@ -172,7 +172,7 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
 
 
 def load_resident(checkpoint: Checkpoint, device_name: str, dtype: str) -> ConvertedModel:
-    """What :func:`load` loads, once in a process for equal settings."""
+    """Return what :func:`load` loads, once in a process for equal settings."""
     device = pick_device(device_name)
     threads = torch.get_num_threads() if device.type == "cpu" else 0
     key = ("ctranslate2", *checkpoint.identity, str(device), dtype, threads)
@@ -183,9 +183,9 @@ class CTranslate2Backend(SentenceTokenizer):
     """A :class:`~components.translation.translator.ContextBackend` over CTranslate2's translator.
 
     Args:
-        model: The model.
-        search_config: Beam, n-best, limit and length penalty.
-        context: What is read of the sentences before one.
+        model: the model.
+        search_config: beam, n-best, limit and length penalty.
+        context: what is read of the sentences before one.
     """
 
     def __init__(
@@ -235,7 +235,7 @@ class CTranslate2Backend(SentenceTokenizer):
         return self._forced_bos[:1] if first is None else (first,)
 
     def _to_translation(self, pieces: list[str], scored: Any, sentence: Sentence) -> SentenceTranslation:
-        """A hypothesis without the context that it goes on after; its end counts where it ended."""
+        """Return a hypothesis without the context that it goes on after; its end counts where it ended."""
         given, limit = len(sentence.prefix), self._search.max_new_tokens
         forced = 0 if given else len(self._first_tokens(sentence))
         finished = len(pieces) - given < limit + forced

@@ -25,10 +25,10 @@ class EditDiffusionBackend(Seq2SeqBackend):
     """A :class:`~components.translation.translator.TranslationBackend`: from an empty canvas, step by step.
 
     Args:
-        model: The model, ready to be decoded.
-        tokenizer: The model's.
-        search_config: Of every step's beam search.
-        steps: Steps at most; None: all of the model's.
+        model: the model, ready to be decoded.
+        tokenizer: the model's.
+        search_config: of every step's beam search.
+        steps: steps at most; None: all of the model's.
     """
 
     def __init__(

@@ -30,12 +30,12 @@ class Seq2SeqBackend(SentenceTokenizer):
     """A :class:`~components.translation.translator.ContextBackend` over a :class:`Seq2SeqModel`.
 
     Args:
-        model: The model, ready to be searched.
-        tokenizer: The model's.
-        search_config: The search.
-        terms: Those that translations should have.
-        context: What is read of the sentences before one.
-        draft: A smaller model that proposes tokens to a greedy search.
+        model: the model, ready to be searched.
+        tokenizer: the model's.
+        search_config: the search.
+        terms: those that translations should have.
+        context: what is read of the sentences before one.
+        draft: a smaller model that proposes tokens to a greedy search.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Seq2SeqBackend(SentenceTokenizer):
     def prepare_in_context(
         self, text: str, source: str, target: str | None, turns: Sequence[Turn]
     ) -> Sentence | None:
-        """The same after the sentences before it; terms are those of the sentence alone."""
+        """Return the same after the sentences before it; terms are those of the sentence alone."""
         sentence = super().prepare_in_context(text, source, target, turns)
         return None if sentence is None else self._with_terms(sentence, text)
 
@@ -86,7 +86,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         return [self._to_translations(candidates) for candidates in nbests]
 
     def _go_on(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> list[TokenScorer]:
-        """The scorer whose decoder begins with the translations of the context."""
+        """Return the scorer whose decoder begins with the translations of the context."""
         start = torch.tensor([(*self._model.start, *sentence.prefix) for sentence in sentences])
         return [self._model.build_scorer(start=start, input_ids=ids, attention_mask=mask)]
 
@@ -97,7 +97,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         return self._terms.guide(sentences) if self._terms else UNGUIDED
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
-        """The scorers of one search over a batch of sentences."""
+        """Return the scorers of one search over a batch of sentences."""
         return self._build_scorers(*self._pad(sentences))
 
     def _pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
@@ -122,13 +122,13 @@ class Seq2SeqBackend(SentenceTokenizer):
         return sorted((languages | set(as_tuple(forced))) - {*self.vocabulary.eos, self.vocabulary.pad})
 
     def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
-        """The model alone over a batch of sentences of one target language, and its constraints."""
+        """Return the model alone over a batch of sentences of one target language, and its constraints."""
         ids, mask = self._pad(sentences)
         scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
         return scorer, self._logits_processors_for(sentences[0].target)
 
     def _build_scorers(self, ids: Tensor, mask: Tensor) -> list[TokenScorer]:
-        """One scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
+        """Return one scorer per model, over source ids (N, S) and their ``mask`` (N, S)."""
         return [self._model.build_scorer(input_ids=ids, attention_mask=mask)]
 
     def _logits_processors_for(self, target: str | None, prefix: int = 0) -> list[LogitsProcessor]:
@@ -153,7 +153,7 @@ class Seq2SeqBackend(SentenceTokenizer):
 
 
 def find_end(tokens: Sequence[int], part: Sequence[int]) -> int:
-    """The position after the last occurrence of ``part`` in ``tokens``; 0 where there is none."""
+    """Return the position after the last occurrence of ``part`` in ``tokens``; 0 where there is none."""
     size = len(part)
     ends = range(len(tokens), size - 1, -1)
     return next((end for end in ends if tuple(tokens[end - size : end]) == tuple(part)), 0)
@@ -162,13 +162,13 @@ def find_end(tokens: Sequence[int], part: Sequence[int]) -> int:
 def to_sentence_translation(
     tokenizer: Any, candidate: Candidate, text: str | None = None, members: Sequence[str] = ()
 ) -> SentenceTranslation:
-    """A candidate of the search as a translation.
+    """Return a candidate of the search as a translation.
 
     Args:
-        tokenizer: Writes the text and the tokens' pieces.
-        candidate: What the search returned.
-        text: Overrides the plain detokenization.
-        members: Names of an ensemble's members that were run, in order: tokens keep their scores and weights.
+        tokenizer: writes the text and the tokens' pieces.
+        candidate: what the search returned.
+        text: overrides the plain detokenization.
+        members: names of an ensemble's members that were run, in order: tokens keep their scores and weights.
     """
     ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
     pieces = tokenizer.convert_ids_to_tokens(ids)

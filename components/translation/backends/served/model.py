@@ -93,7 +93,7 @@ class ServedBackend:
 
 
 def _number_draws(answers: Sequence[ChatAnswer]) -> list[SentenceTranslation]:
-    """The samples of a sentence, best first, numbered as they were drawn."""
+    """Return the samples of a sentence, best first, numbered as they were drawn."""
     drawn = [replace(_to_translation(answer), draw=number) for number, answer in enumerate(answers)]
     return sorted(drawn, key=lambda translation: -translation.rank)
 
@@ -110,7 +110,7 @@ def _to_translation(answer: ChatAnswer) -> SentenceTranslation:
 
 
 def build_served(config: TranslationConfig, checkpoint: Checkpoint, seed: int = 0) -> Translator:
-    """The translator of a served model; what belongs to a search of our own does not count.
+    """Return the translator of a served model; what belongs to a search of our own does not count.
 
     Raises:
         ConfigError: The endpoint is set nowhere, or refuses the key or the model.

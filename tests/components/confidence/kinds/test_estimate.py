@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from components.confidence.estimators.config import EstimatorConfig
 from components.confidence.kinds.estimate import Estimate, EstimateSettings
-from components.confidence.kinds.train_estimate import TrainEstimate
+from components.confidence.kinds.fit_estimator import FitEstimator
 from components.errors import AntiphonError, ConfigError, DataError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Quarantined, Route, Utterance
 from components.run_record import StageRef
@@ -34,7 +34,7 @@ def items(n: int, *, transcript: bool = True, values: bool = True) -> Iterator[I
         text = nbest(f"u{k}", f"a {'bat' if is_wrong else 'cat'} {k}")
         inputs: dict[str, NBest | Route] = {"asr": text}
         if values:
-            inputs["table"] = Route(utterance_id=f"u{k}", way="scored", value=float(is_wrong))
+            inputs["table"] = Route(utterance_id=f"u{k}", branch="scored", value=float(is_wrong))
         utterance = Utterance(
             id=f"u{k}",
             audio=SOUND,
@@ -45,28 +45,28 @@ def items(n: int, *, transcript: bool = True, values: bool = True) -> Iterator[I
         yield Item(utterance=utterance, inputs=dict(inputs))
 
 
-def site_of(folder: Path, **values: Any) -> Site:
-    fields = {"of": ("asr", "table"), "called": ("asr", "table"), "sorts": ("text", "table"), **values}
-    return Site("node", str(folder), transcripts=True, **fields)
+def context_of(folder: Path, **values: Any) -> NodeContext:
+    fields = {"of": ("asr", "table"), "display_names": ("asr", "table"), "types": ("text", "table"), **values}
+    return NodeContext("node", str(folder), transcripts=True, **fields)
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, StageRef]:
     """A store with an estimator."""
     folder = tmp_path_factory.mktemp("store")
-    plan = StagePlan(stage="fit", kind="train_estimate", version="1")
-    site = site_of(folder)
+    plan = StagePlan(stage="fit", kind="fit_estimator", version="1")
+    context = context_of(folder)
 
     def work(path: Path) -> Any:
-        return TrainEstimate().collect(CONFIG, site, items(60), path)
+        return FitEstimator().collect(CONFIG, context, items(60), path)
 
     return folder, compute_once(Store(str(folder)), plan, work)
 
 
 def estimated(fitted: tuple[Path, StageRef], read: list[Item], **values: Any) -> list[Any]:
     folder, ref = fitted
-    site = replace(site_of(folder, **values), tables={"fitted": ref})
-    return list(Estimate().build(EstimateSettings(fitted="fit"), site)(read))
+    context = replace(context_of(folder, **values), tables={"fitted": ref})
+    return list(Estimate().build(EstimateSettings(fitted="fit"), context)(read))
 
 
 def test_the_text_comes_back_with_what_the_table_said(fitted: tuple[Path, StageRef]) -> None:
@@ -108,9 +108,9 @@ def test_a_feature_that_the_system_does_not_give_is_one_line(fitted: tuple[Path,
 
 def test_an_estimator_of_transcripts_is_refused_for_translations(fitted: tuple[Path, StageRef]) -> None:
     folder, ref = fitted
-    site = replace(site_of(folder), transcripts=False, tables={"fitted": ref})
+    context = replace(context_of(folder), transcripts=False, tables={"fitted": ref})
     with pytest.raises(ConfigError, match="fitted: expected an estimator of translations, as asr gives"):
-        Estimate().build(EstimateSettings(fitted="fit"), site)
+        Estimate().build(EstimateSettings(fitted="fit"), context)
 
 
 def test_a_finished_estimator_is_named_by_key_or_path(fitted: tuple[Path, StageRef], tmp_path: Path) -> None:
@@ -119,16 +119,16 @@ def test_a_finished_estimator_is_named_by_key_or_path(fitted: tuple[Path, StageR
     kind = Estimate()
     for model in (f"store:{ref.key}", f"store:{ref.key[:12]}", ref.path, f"{ref.path}/estimator.json"):
         settings = EstimateSettings(model=model)
-        kind.check(settings, site_of(folder))
-        assert list(kind.build(settings, site_of(folder))(list(items(6)))) == by_table
+        kind.check(settings, context_of(folder))
+        assert list(kind.build(settings, context_of(folder))(list(items(6)))) == by_table
         is_file = not model.startswith("store:")
         assert bool(kind.facts(settings).files) == is_file
-        assert bool(kind.digests(settings, site_of(folder))) != is_file
+        assert bool(kind.digests(settings, context_of(folder))) != is_file
     damaged = Path(ref.path) / "estimator.json"
     content = damaged.read_bytes()
     damaged.write_bytes(content + b" ")
     with pytest.raises(AntiphonError, match="changed or damaged"):
-        kind.check(EstimateSettings(model=f"store:{ref.key}"), site_of(folder))
+        kind.check(EstimateSettings(model=f"store:{ref.key}"), context_of(folder))
     damaged.write_bytes(content)
 
 
@@ -143,7 +143,7 @@ def test_a_finished_estimator_is_named_by_key_or_path(fitted: tuple[Path, StageR
 )
 def test_an_estimator_that_is_not_there_is_one_line(model: str, fault: str, tmp_path: Path) -> None:
     with pytest.raises(AntiphonError, match=fault) as caught:
-        Estimate().check(EstimateSettings(model=model), site_of(tmp_path))
+        Estimate().check(EstimateSettings(model=model), context_of(tmp_path))
     assert "\n" not in str(caught.value)
 
 
@@ -167,9 +167,9 @@ def test_settings_are_the_same_when_they_are_written_and_read() -> None:
 
 def test_nothing_to_fit_on_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"node: expected at least 50 development utterances .*found 0"):
-        TrainEstimate().collect(CONFIG, site_of(tmp_path), items(60, transcript=False), tmp_path)
+        FitEstimator().collect(CONFIG, context_of(tmp_path), items(60, transcript=False), tmp_path)
     with pytest.raises(ConfigError, match="targets: expected some of p_bad, expected_chrf for translations"):
-        TrainEstimate().check(CONFIG, replace(site_of(tmp_path), transcripts=False))
+        FitEstimator().check(CONFIG, replace(context_of(tmp_path), transcripts=False))
 
 
 def test_a_graph_says_what_it_is_learned_from_and_stays_a_transcript() -> None:
@@ -191,7 +191,7 @@ def test_a_graph_says_what_it_is_learned_from_and_stays_a_transcript() -> None:
             {
                 "nodes": {
                     "asr": {"kind": "recognize"},
-                    "score": {"kind": "score", "of": "asr", "metric": "cometkiwi:x"},
+                    "score": {"kind": "score_texts", "of": "asr", "metric": "cometkiwi:x"},
                     "sure": {"kind": "estimate", "of": ["score", "asr"], "model": "packaged:whisper-base"},
                 }
             }

@@ -48,7 +48,7 @@ def test_every_member_is_its_own_forward_pass(n_members: int) -> None:
         rows = rows[beam_indices]
         new = torch.randint(1, 58, (len(rows), 2), generator=torch.Generator().manual_seed(len(moves)))
         texts = torch.cat([texts[beam_indices], new], dim=1)
-        state.follow(state.rows.move(beam_indices))
+        state.prepare_step(state.rows.move(beam_indices))
         hidden = state.step(new)
         scores = stack.scores(hidden[:, :, -1])
         for member, model in enumerate(models):

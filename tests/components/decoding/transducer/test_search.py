@@ -49,7 +49,7 @@ def sum_over_alignments(model: Table) -> tuple[dict[Text, float], dict[Text, flo
     texts: dict[Text, float] = defaultdict(float)
     beginnings: dict[Text, float] = defaultdict(float)
 
-    def follow(frame: int, symbols: int, text: Text, probability: float) -> None:
+    def prepare_step(frame: int, symbols: int, text: Text, probability: float) -> None:
         if frame >= model.n_frames:
             texts[text] += probability
             return
@@ -59,14 +59,14 @@ def sum_over_alignments(model: Table) -> tuple[dict[Text, float], dict[Text, flo
             for step, log_prob in steps_of(model, is_blank, durations):
                 p = probability * math.exp(tokens[token] + log_prob)
                 if is_blank:
-                    follow(frame + step, 0, text, p)
+                    prepare_step(frame + step, 0, text, p)
                     continue
                 beginnings[(*text, token)] += p
                 stays = step == 0 and symbols + 1 < model.max_symbols
                 onward = frame if stays else frame + max(step, 1)
-                follow(onward, symbols + 1 if stays else 0, (*text, token), p)
+                prepare_step(onward, symbols + 1 if stays else 0, (*text, token), p)
 
-    follow(0, 0, (), 1.0)
+    prepare_step(0, 0, (), 1.0)
     return texts, beginnings
 
 

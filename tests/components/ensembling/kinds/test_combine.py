@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from components.ensembling.kinds.combine import Combine, CombineSettings
-from components.ensembling.kinds.tune import Tune
+from components.ensembling.kinds.fit_reranker import FitReranker
 from components.errors import AntiphonError, ConfigError, DataError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
@@ -34,20 +34,22 @@ def poison(key: str) -> Quarantined:
     return Quarantined(utterance_id=key, stage="asr", reason="poison", detail="-")
 
 
-def combined(settings: CombineSettings, site: Site, inputs: Mapping[str, Outcome]) -> NodeOutcome | None:
+def combined(
+    settings: CombineSettings, context: NodeContext, inputs: Mapping[str, Outcome]
+) -> NodeOutcome | None:
     utterance = Utterance(id="u", text="u", source_language="en")
-    (outcome,) = Combine().build(settings, site)([Item(utterance=utterance, inputs=dict(inputs))])
+    (outcome,) = Combine().build(settings, context)([Item(utterance=utterance, inputs=dict(inputs))])
     return outcome
 
 
 def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
-    site = Site("asr", of=("x", "y", "z"))
+    context = NodeContext("asr", of=("x", "y", "z"))
     inputs = {"x": nbest("u", "bat"), "y": nbest("u", "cat"), "z": nbest("u", "cat")}
-    voted = combined(VOTES, site, inputs)
+    voted = combined(VOTES, context, inputs)
     assert isinstance(voted, NBest)
     assert (voted.best.text, voted.best.features["systems"]) == ("cat", 3.0)
     assert set(voted.best.tokens[0].members) == {"2", "3"}  # numbers, whatever the nodes are called
-    weighted = combined(VOTES.model_copy(update={"weights": (5.0, 1.0, 1.0)}), site, inputs)
+    weighted = combined(VOTES.model_copy(update={"weights": (5.0, 1.0, 1.0)}), context, inputs)
     assert isinstance(weighted, NBest)
     assert weighted.best.text == "bat"
 
@@ -56,18 +58,18 @@ def test_the_language_model_of_a_feature_is_the_one_that_is_named(monkeypatch: p
     from components.models.loaders import language_model
 
     monkeypatch.setattr(language_model, "load_language_model", lambda *asked: asked)
-    site = Site("asr", of=("x", "y"), store="s")
+    context = NodeContext("asr", of=("x", "y"), store="s")
     named = CombineSettings(method="reranking", coefficients={}, language_model="packaged:lm")
-    assert Combine().language_model(named, site) == ("packaged:lm", "s")
-    assert Combine().language_model(RERANK, site) is None
+    assert Combine().language_model(named, context) == ("packaged:lm", "s")
+    assert Combine().language_model(RERANK, context) is None
 
 
 def test_one_that_others_lack_goes_on_and_one_that_all_lack_is_quarantined() -> None:
-    site = Site("asr", of=("x", "y"))
-    single = combined(VOTES, site, {"x": poison("u"), "y": nbest("u", "cat")})
+    context = NodeContext("asr", of=("x", "y"))
+    single = combined(VOTES, context, {"x": poison("u"), "y": nbest("u", "cat")})
     assert isinstance(single, NBest)
     assert (single.best.text, single.best.features["systems"]) == ("cat", 1.0)
-    none = combined(VOTES, site, {"x": poison("u")})
+    none = combined(VOTES, context, {"x": poison("u")})
     assert isinstance(none, Quarantined)
     assert "1: poison; 2: no output" in none.detail
 
@@ -83,7 +85,7 @@ def test_one_that_others_lack_goes_on_and_one_that_all_lack_is_quarantined() -> 
 )
 def test_what_does_not_fit_is_refused(settings: dict[str, Any], fault: str) -> None:
     with pytest.raises(AntiphonError, match=fault):
-        Combine().check(CombineSettings.model_validate(settings), Site("asr", of=("x", "y")))
+        Combine().check(CombineSettings.model_validate(settings), NodeContext("asr", of=("x", "y")))
 
 
 def pipeline(*of: str, names: Sequence[str] = "xy", **settings: Any) -> Pipeline:
@@ -104,7 +106,9 @@ def test_the_order_is_in_the_key_and_no_name_is() -> None:
 
 
 def test_a_table_is_read_where_a_table_is_expected() -> None:
-    with pytest.raises(ConfigError, match=r"mt\.tuned: expected a node of kind tune, found x \(translate\)"):
+    with pytest.raises(
+        ConfigError, match=r"mt\.tuned: expected a node of kind fit_reranker, found x \(translate\)"
+    ):
         pipeline("x", "y", method="reranking", tuned="x")
     with pytest.raises(ConfigError, match="of: expected 2 to 64 nodes, found 1"):
         pipeline("x")
@@ -122,12 +126,14 @@ def items(transcript: str | None, **of_all: Any) -> Iterator[Item]:
 
 def test_what_is_tuned_is_used(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=True)
+    context = NodeContext("weights", str(tmp_path), of=("x", "y"), transcripts=True)
     plan = StagePlan(stage="weights", version="1")
-    table = compute_once(store, plan, lambda folder: Tune().collect(RERANK, site, items("a cat"), folder))
+    table = compute_once(
+        store, plan, lambda folder: FitReranker().collect(RERANK, context, items("a cat"), folder)
+    )
     assert table.items == 6
-    assert "wer" in Tune().notes(RERANK, site, table, table)[0]
-    known = replace(site, tables={"tuned": table})
+    assert "wer" in FitReranker().notes(RERANK, context, table, table)[0]
+    known = replace(context, tables={"tuned": table})
     reranked = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
     assert isinstance(reranked, NBest)
     assert reranked.best.text == "a cat u"
@@ -136,9 +142,11 @@ def test_what_is_tuned_is_used(tmp_path: Path) -> None:
 def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
     references = {"references": ("ein Hund",), "target_language": "de"}
     for transcripts, given in ((True, items(None)), (False, items("a")), (False, items("a", **references))):
-        site = Site("weights", str(tmp_path), of=("x", "y"), transcripts=transcripts)
+        context = NodeContext("weights", str(tmp_path), of=("x", "y"), transcripts=transcripts)
         with pytest.raises(DataError, match="weights: expected development utterances with outputs and ref"):
-            Tune().collect(RERANK, site, given, tmp_path)  # there are no references in the texts' language
+            FitReranker().collect(
+                RERANK, context, given, tmp_path
+            )  # there are no references in the texts' language
 
 
 def test_the_words_that_were_elected_have_the_times_of_the_first_system_that_knows_any() -> None:
@@ -149,12 +157,12 @@ def test_the_words_that_were_elected_have_the_times_of_the_first_system_that_kno
         "y": NBest(utterance_id="u", hypotheses=(best,)),
         "z": nbest("u", "the cat sat"),
     }
-    site = Site("asr", of=("x", "y", "z"))
-    voted = combined(VOTES, site, inputs)
+    context = NodeContext("asr", of=("x", "y", "z"))
+    voted = combined(VOTES, context, inputs)
     assert isinstance(voted, NBest)
     assert voted.best.segments == (Segment(start=0, end=1, text="the cat"), timed[1])
     chosen = combined(
-        CombineSettings(method="minimum_bayes_risk", utility="wer", weights=(1, 9, 1)), site, inputs
+        CombineSettings(method="minimum_bayes_risk", utility="wer", weights=(1, 9, 1)), context, inputs
     )
     assert isinstance(chosen, NBest)
     assert chosen.best.segments == timed

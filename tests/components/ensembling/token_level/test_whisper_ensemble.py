@@ -15,7 +15,7 @@ from components.errors import ConfigError
 from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper.backend import DecodingResult
 from components.recognition.whisper.nbest import build_nbest
-from components.recognition.whisper.windows.decoding_state import DecodedWindow
+from components.recognition.whisper.windows.decoding_state import DecodedWhisperWindow
 from tests.components.recognition.tiny import mels, tiny
 
 pytestmark = pytest.mark.core
@@ -27,7 +27,7 @@ class Deaf(OpenAIWhisperBackend):
     """Fails whenever it is asked for anything but its shape and vocabulary."""
 
     def encode(self, mels: torch.Tensor) -> EncoderOutput:
-        raise AssertionError("called")
+        raise AssertionError("display_names")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_first_member_aligns_what_the_ensemble_says(engines: list[OpenAIWhis
 def test_every_token_says_who_chose_it(engines: list[OpenAIWhisperBackend]) -> None:
     ensemble = WhisperEnsemble(dict(zip("ab", engines, strict=True)), "linear", (0.3, 0.7))
     decoded = decode_windows(ensemble, 2)[1][0]
-    window = DecodedWindow(0.0, 100, decoded.candidates, 0.0, 0.0, is_silence=False)
+    window = DecodedWhisperWindow(0.0, 100, decoded.candidates, 0.0, 0.0, is_silence=False)
     tokenizer = ensemble.dims.get_tokenizer("en", "transcribe")
     for token in build_nbest([window], tokenizer, "tiny", 1, ensemble.names)[0].tokens:
         assert set(token.members) == {"a", "b"}

@@ -16,11 +16,11 @@ from components.experts.kinds.reduce_experts import MODEL, ReduceExperts, Reduce
 from components.experts.kinds.trace_experts import TraceExperts, TraceExpertsSettings
 from components.experts.reducing.trace import ExpertTrace
 from components.files.files import read_json
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import Utterance
 from tests.components.experts.sparse_models import tiny
 
-SITE = Site("node", of=("data",))
+SITE = NodeContext("node", of=("data",))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def trace(folder: Path, out: Path, *texts: str, **values: Any) -> Any:
     return TraceExperts().collect(settings, SITE, items(*texts), out)
 
 
-class TracedSite(Site):
+class TracedSite(NodeContext):
     """A site whose table is a folder."""
 
     def table_folder(self, role: str) -> Path:

@@ -9,7 +9,7 @@ import pytest
 from components.errors import ConfigError
 from components.fusing import fuser
 from components.fusing.kinds.fuse import Fuse
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Quarantined
 from tests.components.fusing.test_fuser import Oracle
@@ -52,10 +52,10 @@ def test_the_candidates_are_the_pool_beside_which_oracles_stand() -> None:
 
 
 def test_the_gates_model_counts_only_where_a_gate_reads_it() -> None:
-    kind, site = Fuse(), Site("fused", of=("mt",))
+    kind, context = Fuse(), NodeContext("fused", of=("mt",))
     settings = Fuse.settings.model_validate({"gate_model": "packaged:gemma-3-270m"})
     assert set(kind.facts(settings).models) == {"model"}
-    assert not {"model", "gate_model", "device"} & set(kind.parameters(settings, site))
+    assert not {"model", "gate_model", "device"} & set(kind.parameters(settings, context))
     assert set(kind.facts(settings.model_copy(update={"gate": "fluency"})).models) == {"model", "gate_model"}
 
 
@@ -76,7 +76,7 @@ def test_an_estimator_that_will_be_fitted_on_what_new_texts_lack_is_refused() ->
             **{"dev": {"kind": "data", "source": "dev.jsonl"}, "asr": {"kind": "recognize"}},
             **{"base": {"kind": "recognize"}, "dev-asr": {"kind": "recognize", "of": "dev"}},
             **{"dev-base": {"kind": "recognize", "of": "dev"}},
-            "fit": {"kind": "train_estimate", "of": ["dev-asr", "dev-base"], "features": features},
+            "fit": {"kind": "fit_estimator", "of": ["dev-asr", "dev-base"], "features": features},
             "new": {**gated, "gate": "estimate", "estimator": "node:fit", "estimate": "p_correct"},
         }
         read_pipeline({"nodes": nodes, "source_language": "en"})

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from components.merging.config import MergeConfig
 from components.merging.kinds.merge import Merge
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.storage.stages.whole_stage import TABLES
 from tests.components.merging import model_folders
 
@@ -30,7 +30,7 @@ def test_doubts_are_logged_and_what_was_left_is_removed(
         left.mkdir(parents=True)
         (left / "left.safetensors").touch()
     with caplog.at_level(logging.WARNING, logger="antiphon.merging"):
-        product = Merge().make(MergeConfig(recipe=recipe), Site("soup"), {}, stage)
+        product = Merge().make(MergeConfig(recipe=recipe), NodeContext("soup"), {}, stage)
     assert not (stage / ".model.partial").exists()
     assert "model/left.safetensors" not in product.files
     assert load_file(stage / "model" / "model.safetensors")["w"].tolist() == [2.0, 1.0]

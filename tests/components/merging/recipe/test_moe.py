@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.experts.kinds.upcycle import Upcycle, UpcycleSettings
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 
 RECIPE = """\
 base_model: org/b
@@ -35,8 +35,10 @@ def test_the_same_model_eight_times() -> None:
     settings = UpcycleSettings(recipe=keys)
     assert settings.models == ("org/a",) * 8
     plain = UpcycleSettings(models=settings.models, num_experts=8)
-    assert Upcycle().parameters(settings, Site("moe")) == Upcycle().parameters(plain, Site("moe"))
-    assert "dtype" not in Upcycle().parameters(plain, Site("moe"))
+    assert Upcycle().parameters(settings, NodeContext("moe")) == Upcycle().parameters(
+        plain, NodeContext("moe")
+    )
+    assert "dtype" not in Upcycle().parameters(plain, NodeContext("moe"))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from components.networks.moe.expert_choice import ExpertChoiceRouter, choose_tok
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import total_loss
 from components.networks.moe.moe_block import MoEBlock, moe_blocks, record_routing
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from tests.components.experts.test_upcycling import marian
 from tests.components.networks.moe.test_moe_block import gradients
 
@@ -100,8 +100,8 @@ def test_a_decoder_cannot_have_it_and_keys_are_as_before() -> None:
     values = {"data": "d", "dev": "v", "target_language": "de"}
     with pytest.raises(ValidationError, match="decoder_routing: expected token_choice, found expert_choice"):
         ExpertsConfig.model_validate({**values, "decoder_routing": "expert_choice"})
-    kind, site = TrainExperts(), Site("node")
+    kind, context = TrainExperts(), NodeContext("node")
     new = {"num_shared_experts", "encoder_routing", "decoder_routing"}
-    assert not new & kind.parameters(ExpertsConfig.model_validate(values), site).keys()
+    assert not new & kind.parameters(ExpertsConfig.model_validate(values), context).keys()
     settings = ExpertsConfig.model_validate({**values, "num_shared_experts": 1})
-    assert kind.parameters(settings, site)["num_shared_experts"] == 1
+    assert kind.parameters(settings, context)["num_shared_experts"] == 1

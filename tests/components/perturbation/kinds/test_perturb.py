@@ -9,7 +9,7 @@ import pytest
 
 from components import audio
 from components.errors import ConfigError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.kinds.perturb import Perturb
 from components.pipeline.reader import parse_pipeline
@@ -28,7 +28,7 @@ def spoken(name: str) -> Utterance:
 def collect(folder: Path, config: PerturbationConfig, *utterances: Utterance) -> list[str]:
     folder.mkdir()
     items = (Item(utterance=utterance) for utterance in utterances)
-    product = Perturb().collect(config, Site("worse", seed=1, sorts=("data",)), items, folder)
+    product = Perturb().collect(config, NodeContext("worse", seed=1, types=("data",)), items, folder)
     assert all((folder / name).is_file() for name in product.files)
     return (folder / OUTPUTS).read_text("utf-8").splitlines()
 
@@ -78,20 +78,22 @@ def test_texts_become_texts(tmp_path: Path) -> None:
 def test_an_amount_of_text_that_is_set_to_nothing_gives_the_text_as_it_is(tmp_path: Path) -> None:
     """The first of a matrix ``typos: [0, 0.1]`` is a system as the others."""
     none = PerturbationConfig(typos=0)
-    assert Perturb().facts(none).gives == "text"
+    assert Perturb().facts(none).output == "text"
     text = Utterance(id="t", text="Two dogs.", source_language="en")
     (line,) = collect(tmp_path / "s", none, text)
     assert NBest.model_validate_json(line).best.text == "Two dogs."
-    assert Perturb().facts(PerturbationConfig(snr_db=None)).gives == "speech"
-    assert Perturb().facts(PerturbationConfig()).gives == "speech"
+    assert Perturb().facts(PerturbationConfig(snr_db=None)).output == "speech"
+    assert Perturb().facts(PerturbationConfig()).output == "speech"
 
 
 def test_speech_is_not_made_of_a_text_and_noise_is_a_recording(tmp_path: Path) -> None:
-    site = Site("worse", sorts=("text",))
+    context = NodeContext("worse", types=("text",))
     with pytest.raises(ConfigError, match="expected speech for these settings, found a text"):
-        Perturb().check(PerturbationConfig(speed=0.9), site)
+        Perturb().check(PerturbationConfig(speed=0.9), context)
     with pytest.raises(ConfigError, match="noise_file: "):
-        Perturb().check(PerturbationConfig(snr_db=3, noise_file=str(tmp_path / "no.wav")), Site("worse"))
+        Perturb().check(
+            PerturbationConfig(snr_db=3, noise_file=str(tmp_path / "no.wav")), NodeContext("worse")
+        )
 
 
 def test_a_recognizer_hears_it_and_a_translator_reads_it() -> None:
@@ -100,5 +102,5 @@ def test_a_recognizer_hears_it_and_a_translator_reads_it() -> None:
         "  asr: {kind: recognize, of: noisy}\n  typed: {kind: perturb, of: asr, typos: 0.1}\n"
         "  mt: {kind: translate, of: typed}"
     )
-    assert [pipeline.nodes[name].gives for name in ("noisy", "typed")] == ["speech", "text"]
+    assert [pipeline.nodes[name].output for name in ("noisy", "typed")] == ["speech", "text"]
     assert pipeline.outputs["translation"] == "mt"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from components.decoding.candidates import Candidate
 from components.recognition.whisper.backend import ModelDimensions
 from components.recognition.whisper.nbest import build_nbest, piece_of
-from components.recognition.whisper.windows.decoding_state import DecodedWindow
+from components.recognition.whisper.windows.decoding_state import DecodedWhisperWindow
 
 pytestmark = pytest.mark.core
 
@@ -23,8 +23,10 @@ def candidate(text: str, rank: float, end: int = 100) -> Candidate:
     return Candidate(tokens, sum(log_probs), log_probs, (), EOT, rank)
 
 
-def window(start: float, *candidates: Candidate, silent: bool = False, frames: int = 3000) -> DecodedWindow:
-    return DecodedWindow(start, frames, list(candidates), 0.1, 0.0, silent)
+def window(
+    start: float, *candidates: Candidate, silent: bool = False, frames: int = 3000
+) -> DecodedWhisperWindow:
+    return DecodedWhisperWindow(start, frames, list(candidates), 0.1, 0.0, silent)
 
 
 def test_windows_are_joined_in_time_order_with_times_and_scores() -> None:

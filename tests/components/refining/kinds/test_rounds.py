@@ -9,7 +9,7 @@ import pytest
 
 from components import neural_metrics
 from components.errors import ConfigError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
@@ -104,7 +104,7 @@ def test_a_transcript_is_refined_in_its_own_language(tmp_path: Path) -> None:
         pipeline, pipeline.nodes["words-1"], {"asr": stage(tmp_path / "asr", [text("u1", "a dock")])}
     ).gather([spoken("u1"), written("u2", "as it is")])
     assert (item.utterance.source_language, item.utterance.target_language) == ("en", "en")
-    assert pipeline.site_of(pipeline.nodes["words-1"], None, 0).transcripts
+    assert pipeline.context_of(pipeline.nodes["words-1"], None, 0).transcripts
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_a_transcript_is_refined_in_its_own_language(tmp_path: Path) -> None:
 def test_what_needs_a_source_text_refuses_transcripts(settings: dict[str, Any], fault: str) -> None:
     checked = RefineRoundSettings.model_validate({"model": "packaged:multi30k-en-de", **settings})
     with pytest.raises(ConfigError, match=fault):
-        RefineRound().check(checked, Site("words-1", transcripts=True))
+        RefineRound().check(checked, NodeContext("words-1", transcripts=True))
 
 
 def test_another_critics_words_are_for_self_refine_and_about_the_draft(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from components.nodes.site import Item
+    from components.nodes.node_context import Item
     from components.refining import rounds
 
     asked: list[Any] = []
@@ -137,12 +137,12 @@ def test_another_critics_words_are_for_self_refine_and_about_the_draft(
 
     critic = RefineRoundSettings(model="m", method="deliberation", criticized=True)
     with pytest.raises(ConfigError, match="of: expected method self_refine to read the critic's words"):
-        RefineRound().check(critic, Site("last-1"))
+        RefineRound().check(critic, NodeContext("last-1"))
     monkeypatch.setattr(rounds, "Refiner", Refiner)
     draft, words = text("u1", "draft"), text("u1", "wrong article")
     read = Item(utterance=spoken("u1"), inputs={"mt": draft, "critic": words})
     settings = RefineRoundSettings(model="m", criticized=True, gate="off", left=1)
-    RefineRound().build(settings, Site("last-1"))([read])
+    RefineRound().build(settings, NodeContext("last-1"))([read])
     assert asked == [([read.utterance], [[draft]], 1, ["wrong article"])]
 
 
@@ -150,25 +150,25 @@ def test_a_loops_gate_is_checked_as_that_of_refine(monkeypatch: pytest.MonkeyPat
     from components.refining import checks
 
     kind, pairs = LoopRound(), frozenset({("en", "de")})
-    kind.check(LoopRoundSettings(gate="off"), Site("loop-1", transcripts=True))
+    kind.check(LoopRoundSettings(gate="off"), NodeContext("loop-1", transcripts=True))
     with pytest.raises(ConfigError, match=r"gate forward: expected a translation, .* found a transcript"):
-        kind.check(LoopRoundSettings(gate="forward"), Site("loop-1", transcripts=True))
+        kind.check(LoopRoundSettings(gate="forward"), NodeContext("loop-1", transcripts=True))
     model = Checkpoint(reference="m", path="/x", sha256="0" * 64, architecture="MarianMTModel")
     monkeypatch.setattr(checks, "resolve_text_model", lambda *_: model)
-    kind.validate_models(LoopRoundSettings(gate="off"), Site("loop-1"), pairs)
+    kind.validate_models(LoopRoundSettings(gate="off"), NodeContext("loop-1"), pairs)
     with pytest.raises(ConfigError, match="gate_model: expected a causal language model for fluency"):
-        kind.validate_models(LoopRoundSettings(gate="fluency", gate_model="m"), Site("loop-1"), pairs)
+        kind.validate_models(LoopRoundSettings(gate="fluency", gate_model="m"), NodeContext("loop-1"), pairs)
 
 
 def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
     estimated = RefineRoundSettings(gate="quality_estimation", gate_model="m")
-    parameters = RefineRound().parameters(estimated, Site("last-1"))
+    parameters = RefineRound().parameters(estimated, NodeContext("last-1"))
     assert parameters["neural_metrics"] == neural_metrics.version
-    assert "neural_metrics" not in RefineRound().parameters(RefineRoundSettings(), Site("last-1"))
+    assert "neural_metrics" not in RefineRound().parameters(RefineRoundSettings(), NodeContext("last-1"))
 
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
-    from components.nodes.site import Item
+    from components.nodes.node_context import Item
     from components.pipeline.item_gatherer import has_stopped
 
     stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))

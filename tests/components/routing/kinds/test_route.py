@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from components.data import load
 from components.errors import ConfigError
 from components.nodes.measures import measure
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Route, Utterance
 from components.routing.kinds.route import RouteKind
 from tests.components.nodes.items import compute, item, items, nbest
 
 
-def ways(values: dict[str, Any], read: list[Item]) -> list[Any]:
-    return [one.way if isinstance(one, Route) else one.detail for one in compute(RouteKind(), values, read)]
+def branches(values: dict[str, Any], read: list[Item]) -> list[Any]:
+    return [
+        one.branch if isinstance(one, Route) else one.detail for one in compute(RouteKind(), values, read)
+    ]
 
 
 def written(text: str, **fields: Any) -> Item:
@@ -31,11 +33,11 @@ def written(text: str, **fields: Any) -> Item:
 
 def test_by_language_and_domain() -> None:
     read = [written("a", source_language=code) for code in ("de", "fr", "en")]
-    values: dict[str, Any] = {"by": "language", "ways": {"german": ["de"], "romance": ["fr", "es"]}}
-    assert ways(values, read) == ["german", "romance", "otherwise"]
+    values: dict[str, Any] = {"by": "language", "branches": {"german": ["de"], "romance": ["fr", "es"]}}
+    assert branches(values, read) == ["german", "romance", "otherwise"]
     read = [written("a", domain="talks"), written("a")]
-    values = {"by": "domain", "ways": {"long": ["talks"]}, "otherwise": "short"}
-    assert ways(values, read) == ["long", "short"]
+    values = {"by": "domain", "branches": {"long": ["talks"]}, "otherwise": "short"}
+    assert branches(values, read) == ["long", "short"]
 
 
 def test_folds_are_those_of_the_data_set(tmp_path: Path) -> None:
@@ -43,9 +45,13 @@ def test_folds_are_those_of_the_data_set(tmp_path: Path) -> None:
     source = str(tmp_path / "a.en")
     whole = load(source).utterances
     sent = compute(RouteKind(), {"by": "fold", "folds": 3}, [Item(utterance=u) for u in whole])
-    assert RouteKind().facts(RouteKind.settings(by="fold", folds=3)).ways == ("fold-1", "fold-2", "fold-3")
+    assert RouteKind().facts(RouteKind.settings(by="fold", folds=3)).branches == (
+        "fold-1",
+        "fold-2",
+        "fold-3",
+    )
     for number in (1, 2, 3):
-        part = [one.utterance_id for one in sent if one.way == f"fold-{number}"]
+        part = [one.utterance_id for one in sent if one.branch == f"fold-{number}"]
         assert 10 < len(part) < 30
         assert [u.id for u in load(f"fold:{number}/3:{source}").utterances] == part
         others = {u.id for u in load(f"fold:-{number}/3:{source}").utterances}
@@ -53,27 +59,27 @@ def test_folds_are_those_of_the_data_set(tmp_path: Path) -> None:
 
 
 def test_by_length_of_text_and_of_speech() -> None:
-    assert ways({"by": "length", "above": 3}, [written("abc"), written("abcd")]) == ["keep", "escalate"]
-    (speech,) = ways({"by": "length", "above": 3}, [item("u0")])
+    assert branches({"by": "length", "above": 3}, [written("abc"), written("abcd")]) == ["keep", "escalate"]
+    (speech,) = branches({"by": "length", "above": 3}, [item("u0")])
     assert "expected a text, found speech" in speech
-    assert ways({"by": "seconds", "above": 2}, [item("u0"), written("abc")]) == ["escalate", "keep"]
+    assert branches({"by": "seconds", "above": 2}, [item("u0"), written("abc")]) == ["escalate", "keep"]
 
 
 def test_by_a_number_of_the_n_best_list() -> None:
     sure = item("u0", asr=nbest("u0", "a", "b", features={"no_speech": 0.1}))
     alone = item("u1", asr=nbest("u1", "a", features={"no_speech": 0.9}))
-    assert ways({"by": "no_speech", "above": 0.5}, [sure, alone]) == ["keep", "escalate"]
-    assert ways({"by": "mean_log_prob", "below": -0.4}, [sure, alone]) == ["escalate", "escalate"]
-    assert ways({"by": "margin", "below": 2}, [sure, alone]) == ["escalate", "keep"]
-    (fault,) = ways({"by": "no_such", "below": 2}, [sure])
+    assert branches({"by": "no_speech", "above": 0.5}, [sure, alone]) == ["keep", "escalate"]
+    assert branches({"by": "mean_log_prob", "below": -0.4}, [sure, alone]) == ["escalate", "escalate"]
+    assert branches({"by": "margin", "below": 2}, [sure, alone]) == ["escalate", "keep"]
+    (fault,) = branches({"by": "no_such", "below": 2}, [sure])
     assert fault.startswith(
         "expected a number no_such, found only length, mean_log_prob, score, n_tokens, n_best, margin, "
         "confidence, no_speech, posterior, "
     )
     # Further numbers are features of the table of features (docs/evaluation/confidence.md).
-    assert ways({"by": "n_words", "above": 0}, [sure]) == ["escalate"]
+    assert branches({"by": "n_words", "above": 0}, [sure]) == ["escalate"]
     # A text as it was written passes a recognizer: nothing about it is in doubt.
-    assert ways({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
+    assert branches({"by": "mean_log_prob", "below": -0.4}, [written("abc")]) == ["keep"]
 
 
 def test_the_confidence_is_a_probability_wherever_it_comes_from() -> None:
@@ -82,11 +88,11 @@ def test_the_confidence_is_a_probability_wherever_it_comes_from() -> None:
     assert [measure("confidence", one) for one in (sure, unsure, raw)] == pytest.approx(
         [0.9, 0.1, math.exp(-0.5)]
     )
-    assert ways({"below": 0.7}, [sure, unsure, raw]) == ["keep", "escalate", "escalate"]
-    assert ways({"below": 0.6}, [raw]) == ["keep"]
+    assert branches({"below": 0.7}, [sure, unsure, raw]) == ["keep", "escalate", "escalate"]
+    assert branches({"below": 0.6}, [raw]) == ["keep"]
     best = raw.nbest.best.model_copy(update={"n_tokens": 0, "score": 0.0})  # type: ignore[union-attr]
     unknown = item("u", asr=NBest(utterance_id="u", hypotheses=(best,), language="en"))
-    assert (measure("confidence", unknown), ways({"below": 0.7}, [unknown])) == (None, ["keep"])
+    assert (measure("confidence", unknown), branches({"below": 0.7}, [unknown])) == (None, ["keep"])
 
 
 @pytest.mark.parametrize(
@@ -131,14 +137,14 @@ def test_a_route_that_sends_all_or_none_says_so(
     sent = compute(RouteKind(), {"below": below}, read)
     (tmp_path / "outputs.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in sent))
     ref: Any = SimpleNamespace(stage="doubt", path=tmp_path)
-    assert RouteKind().notes(RouteKind.settings(below=below), Site("doubt"), ref, None) == notes
+    assert RouteKind().notes(RouteKind.settings(below=below), NodeContext("doubt"), ref, None) == notes
 
 
 def test_by_the_value_of_a_table() -> None:
     read = [
-        item("u0", table=Route(utterance_id="u0", way="scored", value=value)) for value in (0.5, 1.0, 2.0)
+        item("u0", table=Route(utterance_id="u0", branch="scored", value=value)) for value in (0.5, 1.0, 2.0)
     ]
-    assert ways({"by": "value", "below": 0.8, "above": 1.5}, read) == ["escalate", "keep", "escalate"]
+    assert branches({"by": "value", "below": 0.8, "above": 1.5}, read) == ["escalate", "keep", "escalate"]
 
 
 @settings(max_examples=20)
@@ -147,10 +153,10 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
     read = items(*texts)
     outcomes = compute(RouteKind(), {"by": "length", "below": limit}, read)
     assert [one.utterance_id for one in outcomes] == [one.utterance.id for one in read]
-    assert {one.way for one in outcomes} <= set(
-        RouteKind().facts(RouteKind.settings(by="length", below=limit)).ways
+    assert {one.branch for one in outcomes} <= set(
+        RouteKind().facts(RouteKind.settings(by="length", below=limit)).branches
     )
-    assert [one.way == "escalate" for one in outcomes] == [len(text) < limit for text in texts]
+    assert [one.branch == "escalate" for one in outcomes] == [len(text) < limit for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +164,19 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
     [
         ({"by": "language"}, "expected some such as {german: [de]} for by: language, found none"),
         ({"by": "score"}, "expected below or above for by: score, found neither"),
-        ({"by": "score", "ways": {"a": ["b"]}}, "expected below or above for the number score, found ways"),
-        ({"by": "language", "ways": {"A b": ["de"]}}, "expected names of a-z, 0-9, '-' and '_', found 'A b'"),
-        ({"by": "language", "ways": {"a": ["de"], "b": ["de"]}}, "expected one way each, found two for 'de'"),
-        ({"by": "language", "ways": {"a": ["de"]}, "above": 1}, "found a threshold"),
+        (
+            {"by": "score", "branches": {"a": ["b"]}},
+            "expected below or above for the number score, found ways",
+        ),
+        (
+            {"by": "language", "branches": {"A b": ["de"]}},
+            "expected names of a-z, 0-9, '-' and '_', found 'A b'",
+        ),
+        (
+            {"by": "language", "branches": {"a": ["de"], "b": ["de"]}},
+            "expected one way each, found two for 'de'",
+        ),
+        ({"by": "language", "branches": {"a": ["de"]}, "above": 1}, "found a threshold"),
         ({"by": "fold"}, "expected by: fold together with folds: N, found one of them"),
         ({"by": "score", "below": 1, "folds": 3}, "expected by: fold together with folds: N"),
         (
@@ -189,7 +204,7 @@ def test_a_route_that_nobody_takes_is_refused() -> None:
 TEXTS: dict[str, dict[str, Any]] = {
     "asr": {"kind": "recognize"},
     "sure": {"kind": "estimate", "of": "asr", "model": "packaged:whisper-base"},
-    "judged": {"kind": "score", "of": "mt", "metric": "fluency:packaged:multi30k-en-de"},
+    "judged": {"kind": "score_texts", "of": "mt", "metric": "fluency:packaged:multi30k-en-de"},
     "mt": {"kind": "translate", "of": "sure"},
     "rover": {"kind": "combine", "of": ["asr", "sure"]},
     "own": {"kind": "command", "of": "asr", "run": ["cat"], "format": "text"},
@@ -244,4 +259,4 @@ def test_several_numbers_and_those_of_a_budget_are_checked() -> None:
     ):
         route_by("scroe", "asr", budget=0.3)
     with pytest.raises(ConfigError, match=r"found no_spech; did you mean no_speech\?"):
-        route_by(["margin", "no_spech"], "asr", budget=0.3, rungs=["asr", "rover"], dev="sample")
+        route_by(["margin", "no_spech"], "asr", budget=0.3, tiers=["asr", "rover"], dev="sample")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking import translator
+from components.stacking.kinds.fit_fusion import FitFusion
 from components.stacking.kinds.stack import Stack, StackSettings
-from components.stacking.kinds.tune_stack import TuneStack
 from components.stacking.lists import nbest_fusion
 
 CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
@@ -33,7 +33,7 @@ FAULTS = {
     "no coefficient": (
         READ,
         {"method": "late_fusion", "model": "m", "text_model": "t"},
-        r"late_fusion needs a coefficient, or learned: NODE of kind tune_stack, found neither",
+        r"late_fusion needs a coefficient, or learned: NODE of kind fit_fusion, found neither",
     ),
 }
 
@@ -54,16 +54,16 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
             "train_stack reads speech as input 3, found asr2, which gives text",
         ),
         (
-            {"kind": "tune_stack", "of": ["data", "asr"]},
+            {"kind": "fit_fusion", "of": ["data", "asr"]},
             "expected a method with a coefficient",
         ),
         (
-            {"kind": "tune_stack", "of": ["data", "asr"], "method": "late_fusion", "model": "m"},
+            {"kind": "fit_fusion", "of": ["data", "asr"], "method": "late_fusion", "model": "m"},
             "late_fusion mixes model and text_model, found one missing",
         ),
         (
             {
-                "kind": "tune_stack",
+                "kind": "fit_fusion",
                 "of": ["data", "asr"],
                 "method": "pooled",
                 "model": "m",
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
             "pooled reads speech, transcripts, translations",
         ),
         (
-            {"kind": "tune_stack", "of": READ, "method": "late_fusion", "model": "m", "text_model": "t"},
+            {"kind": "fit_fusion", "of": READ, "method": "late_fusion", "model": "m", "text_model": "t"},
             "late_fusion reads speech, transcripts$",
         ),
         (
@@ -105,10 +105,10 @@ def test_each_method_gets_what_it_reads(method: str, monkeypatch: pytest.MonkeyP
     for part in (nbest_fusion, translator):
         monkeypatch.setattr(part, "build_translator", lambda *_: Echo())
     settings = StackSettings.model_validate({"method": method, "transcripts": 2})
-    site = Site("second", of=("data", "asr", "mt"), sorts=("data", "text", "text"))
+    context = NodeContext("second", of=("data", "asr", "mt"), types=("data", "text", "text"))
     utterance = Utterance(id="u", text="ein  hund", source_language="de", target_language="en")
     inputs = {"asr": nbest("ein hund", "hund", "und"), "mt": nbest("a dog", "dog")}
-    stack = Stack().build(settings, site)
+    stack = Stack().build(settings, context)
     (outcome,) = stack([Item(utterance=utterance, inputs=inputs)])
     assert isinstance(outcome, NBest)
     assert outcome.best.text.split("\n") == LINES[method]
@@ -128,7 +128,7 @@ def test_what_is_left_blank_decides_the_learned_coefficient() -> None:
     """Likelihoods are those of the sources that are read, so that the key of the coefficient has them."""
     both = {"method": "late_fusion", "model": "m", "text_model": "t"}
     keyed = [
-        TuneStack().parameters(StackSettings.model_validate({**both, **more}), Site("weight"))
+        FitFusion().parameters(StackSettings.model_validate({**both, **more}), NodeContext("weight"))
         for more in ({}, {"ablate": []}, {"ablate": ["sound"]}, {"beam_size": 1})
     ]
     assert keyed[0] == keyed[1] == keyed[3]

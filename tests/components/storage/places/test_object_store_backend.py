@@ -250,7 +250,7 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
 ) -> None:
     test_a_model_of_the_store_is_found_from_another_machine(on, url)
     used = stage(tmp_path, "mt", models={"model": f"store:{PLAN.key[:12]}"})
-    graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", gives="text"),))
+    graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", output="text"),))
     run = run_record("r").model_copy(update={"stages": (used,), "pipeline": graph})
     assert parameters_of(run, on("three")) == 6
 

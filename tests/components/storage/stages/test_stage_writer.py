@@ -24,7 +24,7 @@ from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, rea
 from components.storage.stages.seal import SEAL, DamagedError
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage
-from components.storage.stages.whole_stage import WORK, Product, compute_once
+from components.storage.stages.whole_stage import WORK, StageFiles, compute_once
 from components.storage.store import Store
 
 PLAN = StagePlan(stage="asr", version="test/1", shard_size=2)
@@ -360,17 +360,17 @@ def test_a_stage_of_files_is_sealed_with_their_digests(model: Store) -> None:
 
 @pytest.mark.parametrize(("read", "there"), [("1" * 64, True), ("2" * 64, False)])
 def test_what_is_made_whole_goes_on_only_of_the_same_inputs(tmp_path: Path, read: str, there: bool) -> None:
-    def broken_off(folder: Path) -> Product:
+    def broken_off(folder: Path) -> StageFiles:
         for name in ("half", f"{WORK}/half"):
             (folder / name).write_text("begun", "utf-8")
         raise RuntimeError
 
     seen = []
 
-    def work(folder: Path) -> Product:
+    def work(folder: Path) -> StageFiles:
         seen.extend((folder / name).exists() for name in ("half", f"{WORK}/half"))
         (folder / "model").write_text("made", "utf-8")
-        return Product(["model"], items=1)
+        return StageFiles(["model"], items=1)
 
     store = Store(str(tmp_path))
     with suppress(RuntimeError):

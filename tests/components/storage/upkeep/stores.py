@@ -12,7 +12,7 @@ import pytest
 from components.records import Audio, Hypothesis, NBest, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.places import lease
-from components.storage.runs import uses
+from components.storage.runs import usage_leases
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
@@ -58,7 +58,7 @@ def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: obj
             NodeRecord(
                 name=ref.stage,
                 kind=ref.kind,
-                gives="model" if ref.kind == "train" else "text",
+                output="model" if ref.kind == "train" else "text",
                 reads={"of0": "data"},
                 language="target",
                 status="computed",
@@ -99,9 +99,9 @@ def age(store: Store) -> None:
 
 def forget_own_uses() -> None:
     """Take back what this process has noted as in use, as if it had ended."""
-    for notes in uses._processes.values():
+    for notes in usage_leases._processes.values():
         notes.close()
-    uses._processes.clear()
+    usage_leases._processes.clear()
 
 
 def keys_of(store: Store) -> set[str]:

@@ -24,7 +24,7 @@ from components.files.canonical_json import add_digest, verify_digest
 from components.files.digests import sha256_of
 from components.records import Audio
 from components.storage.places import lease
-from components.storage.runs.acceptance import accept_run, list_accepted
+from components.storage.runs.baseline_run import accept_run, list_accepted
 from components.storage.stages.reader import read_utterances
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store

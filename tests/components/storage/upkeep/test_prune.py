@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.errors import StoreError
 from components.storage.places import locks
-from components.storage.runs.acceptance import accept_run
+from components.storage.runs.baseline_run import accept_run
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep import prune as pruning

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.runs import uses
-from components.storage.runs.acceptance import accept_run
+from components.storage.runs import usage_leases
+from components.storage.runs.baseline_run import accept_run
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep import prune as pruning
@@ -40,13 +40,13 @@ def fork(work: Callable[[], object]) -> int:
         return pid
     code = 1
     try:
-        uses._processes.clear()  # those of the parent stay the parent's
+        usage_leases._processes.clear()  # those of the parent stay the parent's
         work()
         code = 0
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-    for notes in uses._processes.values():
+    for notes in usage_leases._processes.values():
         notes.close()
     os._exit(code)
 

@@ -8,11 +8,11 @@ import pytest
 
 from components import audio
 from components.errors import ConfigError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import Quarantined, Utterance
 from components.storage.stages.reader import resolve_audio_path
 from components.storage.stages.record_files import ERRORS, OUTPUTS
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.kinds.synthesize import Synthesize
@@ -30,10 +30,10 @@ def written(key: str, text: str) -> Utterance:
     return Utterance(id=key, text=text, source_language="en", target_language="de", references=("x",))
 
 
-def collect(folder: Path, sort: str, *utterances: Utterance) -> tuple[Product, list[Utterance], list[str]]:
-    site = Site("speech", of=("it",), sorts=(sort,))  # type: ignore[arg-type]
+def collect(folder: Path, sort: str, *utterances: Utterance) -> tuple[StageFiles, list[Utterance], list[str]]:
+    context = NodeContext("speech", of=("it",), types=(sort,))  # type: ignore[arg-type]
     folder.mkdir(exist_ok=True)
-    product = Synthesize().collect(SETTINGS, site, (Item(utterance=u) for u in utterances), folder)
+    product = Synthesize().collect(SETTINGS, context, (Item(utterance=u) for u in utterances), folder)
     good = (folder / OUTPUTS).read_text("utf-8").splitlines()
     bad = [Quarantined.model_validate_json(line) for line in (folder / ERRORS).open("rb")]
     assert all(one.stage == "speech" for one in bad)
@@ -80,4 +80,4 @@ def test_an_engine_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.undo()
     monkeypatch.setattr(engines.shutil, "which", lambda name: None)
     with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
-        Synthesize().validate_models(SETTINGS, Site("speech"), frozenset())
+        Synthesize().validate_models(SETTINGS, NodeContext("speech"), frozenset())

@@ -11,7 +11,7 @@ import soundfile
 
 from components.distillation.distill import Distill, DistillSettings
 from components.errors import ConfigError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
@@ -151,7 +151,9 @@ def taught(folder: Path, write: str) -> Path:
         items.append(Item(utterance=utterance, inputs={"teacher": nbest(f"u{number}", text)}))
     (folder / write).mkdir()
     settings = TargetsSettings.model_validate({"write": write})
-    Targets().collect(settings, Site("t", of=("teacher",), sorts=("text",)), iter(items), folder / write)
+    Targets().collect(
+        settings, NodeContext("t", of=("teacher",), types=("text",)), iter(items), folder / write
+    )
     return folder / write
 
 
@@ -173,11 +175,11 @@ def test_a_translator_of_speech_learns_the_teachers_translations(tmp_path: Path)
 
 
 def test_new_settings_do_not_change_earlier_keys() -> None:
-    site = Site("student")
-    assert Targets().parameters(TargetsSettings(), site) == {"choose": "best"}
-    filtered = Targets().parameters(TargetsSettings(keep_share=0.5), site)
+    context = NodeContext("student")
+    assert Targets().parameters(TargetsSettings(), context) == {"choose": "best"}
+    filtered = Targets().parameters(TargetsSettings(keep_share=0.5), context)
     assert set(filtered) == {"choose", "keep_by", "keep_share", "keep_threshold"}
     stack = StackTrainingSettings(states="s", dev_states="d")
-    assert not {"targets", "states"} & TrainStack().parameters(stack, site).keys()
+    assert not {"targets", "states"} & TrainStack().parameters(stack, context).keys()
     assert TrainStack().facts(stack).tables == {"states": "s", "dev_states": "d"}
-    assert Distill().parameters(DistillSettings(), site)["kind"] == "translation"
+    assert Distill().parameters(DistillSettings(), context)["kind"] == "translation"

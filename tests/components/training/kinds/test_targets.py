@@ -11,13 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from components.errors import ConfigError, DataError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
 from components.training.kinds.targets import TARGETS, Targets, TargetsSettings
 from tests.components.nodes.items import nbest
 
-SITE = Site("lessons", of=("mt",))
+SITE = NodeContext("lessons", of=("mt",))
 
 
 def translated(text: str, translation: str) -> Item:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from components.ensembling.kinds.mixture_weights import MixtureWeights
+from components.ensembling.kinds.fit_mixture import FitMixture
 from components.errors import ConfigError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.pipeline import replace_references
 from components.pipeline.reader import read_pipeline
 from components.recognition.kinds.recognize import Recognize, RecognizeSettings
@@ -25,7 +25,7 @@ def test_one_translator_is_itself_whatever_the_mixing_would_be() -> None:
     kind, alone = Translate(), settings(combine={"method": "log_linear"})
     assert kind.facts(alone).models == {"model": "first"}
     assert kind.facts(alone).version == kind.facts(settings()).version
-    assert kind.parameters(alone, Site("mt")) == kind.parameters(settings(), Site("mt"))
+    assert kind.parameters(alone, NodeContext("mt")) == kind.parameters(settings(), NodeContext("mt"))
 
 
 def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
@@ -33,7 +33,7 @@ def test_members_are_models_by_role_and_thinned_ones_are_told_apart() -> None:
     assert list(kind.facts(several).models.values()) == ["first", "first", "second"]
     others = (settings(members=("second",), dropout_members=2, dropout_seed=1), settings(members=("second",)))
     for other in others:
-        assert kind.parameters(other, Site("mt")) != kind.parameters(several, Site("mt"))
+        assert kind.parameters(other, NodeContext("mt")) != kind.parameters(several, NodeContext("mt"))
     assert kind.facts(settings(combine=EVIDENCE)).models == {
         "member1": "first", "member2": "node:good", "member3": "bad"
     }  # fmt: skip
@@ -53,7 +53,7 @@ def test_what_is_to_be_learned_is_a_node() -> None:
     assert list(graph.nodes) == ["mt-dev", "mt-coefficients", "mt"]
     assert graph.nodes["mt"].reads == {"of0": "data", "learned": "mt-coefficients"}
     assert graph.nodes["mt-coefficients"].reads == {"of0": "mt-dev"}
-    learned = MixtureWeights().parameters(graph.nodes["mt"].settings, Site("w"))  # type: ignore[arg-type]
+    learned = FitMixture().parameters(graph.nodes["mt"].settings, NodeContext("w"))  # type: ignore[arg-type]
     assert "beam_size" not in learned
 
 
@@ -70,8 +70,8 @@ def test_one_recognizer_is_itself_and_several_are_members() -> None:
     alone, several = RecognizeSettings(model="a"), RecognizeSettings(model="a", members=("b",))
     assert kind.facts(alone).models == {"model": "a"}
     assert kind.facts(several).models == {"member1": "a", "member2": "b"}
-    assert "combination" not in kind.parameters(alone, Site("asr"))
-    assert kind.parameters(several, Site("asr"))["combination"] == "linear"
+    assert "combination" not in kind.parameters(alone, NodeContext("asr"))
+    assert kind.parameters(several, NodeContext("asr"))["combination"] == "linear"
     assert kind.facts(alone).version != kind.facts(several).version
     with pytest.raises(ConfigError, match="combination: expected backend whisper"):
-        kind.check(several.model_copy(update={"backend": "pocketsphinx"}), Site("asr"))
+        kind.check(several.model_copy(update={"backend": "pocketsphinx"}), NodeContext("asr"))

@@ -15,13 +15,13 @@ from components.records import NBest, NodeOutcome, Quarantined, Record, Route, S
 from components.run_record import StageRef
 from components.storage.store import Store
 
-Sort = Literal["data", "speech", "text", "model", "table"]
+DataType = Literal["data", "speech", "text", "model", "table"]
 """What travels along an edge; ``data`` are utterances of a data set, with speech or text."""
 LanguagePairs = frozenset[tuple[str, str | None]]
 """Pairs of source and target language among the utterances of a node."""
 
 
-class OwnData(NamedTuple):
+class ExtraData(NamedTuple):
     """A data set beside that of the pipeline, and what a node reads over it.
 
     Attributes:
@@ -86,7 +86,7 @@ def _refuse_to_ask(node: str, questions: Sequence[Question], hours: float) -> An
 
 
 @dataclass(frozen=True)
-class Site:
+class NodeContext:
     """Where a node computes: everything besides its settings that it learns from the process.
 
     Attributes:
@@ -94,8 +94,8 @@ class Site:
         store: URL of the store, for ``store:KEY`` models.
         seed: of the run.
         of: the names of the nodes that it reads, in their order.
-        sorts: what each of them gives.
-        called: what the file calls them.
+        types: what each of them gives.
+        display_names: what the file calls them.
         to: the language that it writes, if it translates and one was set.
         translates: whether it writes another language than it reads.
         translated: whether texts that it reads were translated, or it translates them.
@@ -112,8 +112,8 @@ class Site:
     store: str | None = None
     seed: int = 0
     of: tuple[str, ...] = ()
-    sorts: tuple[Sort, ...] = ()
-    called: tuple[str, ...] = ()
+    types: tuple[DataType, ...] = ()
+    display_names: tuple[str, ...] = ()
     to: str | None = None
     translates: bool = False
     translated: bool = False

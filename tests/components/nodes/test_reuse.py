@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from components.errors import StoreError
-from components.nodes.site import Site
-from components.nodes.stored import Stored, StoredSettings
+from components.nodes.node_context import NodeContext
+from components.nodes.reuse import Reuse, ReuseSettings
 from components.pipeline.reader import read_pipeline
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage
@@ -19,8 +19,8 @@ def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     plan = StagePlan(stage="mt", kind="translate", version="1", parameters={"to": "de"})
     with open_stage(Store(str(tmp_path)), plan) as writer:
         writer.finish([])
-    site = Site("draft", store=str(tmp_path))
-    store, stage = Store(str(tmp_path)), Stored().facts(StoredSettings(key=plan.key)).stage
+    context = NodeContext("draft", store=str(tmp_path))
+    store, stage = Store(str(tmp_path)), Reuse().facts(ReuseSettings(key=plan.key)).stage
     assert stage == store.load_plan(stage or "").key == plan.key
     (tmp_path / "stages" / plan.key / "outputs.jsonl").write_text("{}\n")
     with pytest.raises(StoreError, match="is damaged"):
@@ -30,10 +30,10 @@ def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     with pytest.raises(
         StoreError, match="draft: expected stage 000000000000… as it was planned, found it gone"
     ):
-        Stored().build(StoredSettings(key="0" * 64), site)
+        Reuse().build(ReuseSettings(key="0" * 64), context)
 
 
 def test_its_language_is_said_by_to() -> None:
-    stored = {"kind": "stored", "key": "0" * 64}
+    stored = {"kind": "reuse", "key": "0" * 64}
     pipeline = read_pipeline({"nodes": {"asr": stored, "mt": {**stored, "of": "asr", "to": "target"}}})
     assert [pipeline.language_of(name) for name in ("asr", "mt")] == ["source", "target"]

@@ -8,19 +8,21 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, DataError
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, Route
+from components.routing.kinds.fit_route import FitRoute
 from components.routing.kinds.route import RouteKind
-from components.routing.kinds.route_settings import TrainRouteSettings
-from components.routing.kinds.train_route import TrainRoute
+from components.routing.kinds.route_settings import FitRouteSettings
 from components.routing.route_fit import RouteFit, read_route_fit
 from components.routing.summary import describe_fit
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
 from tests.components.nodes.items import item
 
-SITE = Site("fit", of=("fast", "good"), sorts=("text", "text"), called=("fast", "good"), transcripts=True)
+SITE = NodeContext(
+    "fit", of=("fast", "good"), types=("text", "text"), display_names=("fast", "good"), transcripts=True
+)
 
 
 def text(key: str, words: str, doubt: float, **features: float) -> NBest:
@@ -40,28 +42,30 @@ def development(n: int = 60, **features: float) -> list[Item]:
     return examples
 
 
-def learn(folder: Path, values: dict[str, Any], read: list[Item], site: Site = SITE) -> RouteFit:
+def learn(folder: Path, values: dict[str, Any], read: list[Item], context: NodeContext = SITE) -> RouteFit:
     folder.mkdir(exist_ok=True)
-    settings = TrainRouteSettings.model_validate(values)
-    TrainRoute().check_inputs(settings, site)
-    TrainRoute().collect(settings, site, iter(read), folder)
+    settings = FitRouteSettings.model_validate(values)
+    FitRoute().check_inputs(settings, context)
+    FitRoute().collect(settings, context, iter(read), folder)
     return read_route_fit(folder)
 
 
 def routed(folder: Path, read: list[Item]) -> list[Route]:
-    plan = StagePlan(stage="fit", kind="train_route", version="1")
+    plan = StagePlan(stage="fit", kind="fit_route", version="1")
     empty = {"sha256": "0" * 64, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0, "reused": False}
-    ref = StageRef(stage="fit", kind="train_route", key=plan.key, path=str(folder), items=1, **empty)
+    ref = StageRef(stage="fit", kind="fit_route", key=plan.key, path=str(folder), items=1, **empty)
     settings = RouteKind.settings.model_validate({"fitted": "fit"})
-    site = Site("doubt", store=str(folder.parent), of=("fast",), sorts=("text",), tables={"fitted": ref})
+    context = NodeContext(
+        "doubt", store=str(folder.parent), of=("fast",), types=("text",), tables={"fitted": ref}
+    )
     alone = [each.model_copy(update={"inputs": {"fast": each.inputs["fast"]}}) for each in read]
-    return list(RouteKind().build(settings, site)(alone))  # type: ignore[arg-type]
+    return list(RouteKind().build(settings, context)(alone))  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "fit"
-    monkeypatch.setattr(Site, "table_folder", lambda self, role: folder)
+    monkeypatch.setattr(NodeContext, "table_folder", lambda self, role: folder)
     return folder
 
 
@@ -71,22 +75,22 @@ def test_a_budget_of_dev_is_the_share_that_escalates(folder: Path) -> None:
     outcomes = routed(folder, read)
     assert (fit.by, fit.size, fit.n) == ("mean_log_prob", 12, 60)
     doubtful = sorted(range(0, 60, 3), reverse=True)[:12]
-    assert {int(each.utterance_id[1:]) for each in outcomes if each.way == "escalate"} == set(doubtful)
+    assert {int(each.utterance_id[1:]) for each in outcomes if each.branch == "escalate"} == set(doubtful)
     assert fit.quality == pytest.approx(100 * 8 / 120)
     assert describe_fit(fit)[1].startswith("WER 6.67 (")
     assert describe_fit(fit)[1].endswith("instead of 16.67, 60% of what full escalation gains (0.00)")
 
 
 def test_a_guarantee_needs_the_cheap_rung_alone(folder: Path) -> None:
-    site = Site("fit", of=("fast",), sorts=("text",), called=("fast",), transcripts=True)
+    context = NodeContext("fit", of=("fast",), types=("text",), display_names=("fast",), transcripts=True)
     asked = {"guarantee": {"risk": 0.2, "bad": "wer >= 50%"}}
-    fit = learn(folder, asked, development(), site)
+    fit = learn(folder, asked, development(), context)
     assert fit.curve is None and fit.guarantee is not None and fit.guarantee.bad_outputs == 20
     assert fit.size == 14  # six of sixty show a share below 0.2 with 95% confidence, seven do not
-    hopeless = learn(folder, {"guarantee": {"risk": 0.01, "bad": "wer > 0"}}, development(), site)
+    hopeless = learn(folder, {"guarantee": {"risk": 0.01, "bad": "wer > 0"}}, development(), context)
     assert hopeless.escalates == "all"
     assert describe_fit(hopeless)[-1].endswith("; it takes 299 utterances at least")
-    assert {each.way for each in routed(folder, development())} == {"escalate"}
+    assert {each.branch for each in routed(folder, development())} == {"escalate"}
 
 
 def test_confidence_is_the_calibrated_probability_where_every_text_has_it(folder: Path) -> None:
@@ -102,8 +106,8 @@ def test_several_numbers_predict_the_gain(folder: Path) -> None:
     assert fit.by == "gain by mean_log_prob, n_words"
     assert fit.curve is not None and fit.curve.area is not None and fit.curve.area > 0.95
     outcomes = routed(folder, read)
-    assert {each.way for each in outcomes[::3]} == {"escalate"}
-    assert {each.way for each in outcomes[1::3]} == {"keep"}
+    assert {each.branch for each in outcomes[::3]} == {"escalate"}
+    assert {each.branch for each in outcomes[1::3]} == {"keep"}
     assert outcomes[0].value == pytest.approx(50, abs=10)  # one of two words
 
 
@@ -151,13 +155,16 @@ GUARANTEE = {"risk": 0.1, "bad": "wer > 0.2"}
         ({"budget": 30}, "expected at most 1.0, found 30"),
         ({"guarantee": {"risk": 0.1, "bad": "wer > 20"}, "dev": "sample"}, "say 20%"),
         ({"guarantee": {**GUARANTEE, "risk": 2}, "dev": "sample"}, "expected less than 1.0, found 2"),
-        ({"target": {"value": 8}, "dev": "sample"}, "target: expected rungs: [CHEAP, EXPENSIVE]"),
-        ({"by": ["margin", "score"], "budget": 0.3}, "by: several: expected rungs: [CHEAP, EXPENSIVE]"),
+        ({"target": {"value": 8}, "dev": "sample"}, "target: expected tiers: [CHEAP, EXPENSIVE]"),
+        ({"by": ["margin", "score"], "budget": 0.3}, "by: several: expected tiers: [CHEAP, EXPENSIVE]"),
         ({"by": ["margin"], "below": 3}, "by: expected one number for a threshold, found several"),
         ({"by": ["margin"], "guarantee": GUARANTEE, "dev": "sample"}, "expected one number for a guarantee"),
-        ({"by": "language", "budget": 0.3}, "ways: expected some such as {german: [de]} for by: language"),
-        ({"budget": 0.3, "rungs": ["fast", "good"]}, "rungs: expected dev: DATA SET"),
-        ({"fitted": "fast"}, "doubt.fitted: expected a node of kind train_route, found fast (recognize)"),
+        (
+            {"by": "language", "budget": 0.3},
+            "branches: expected some such as {german: [de]} for by: language",
+        ),
+        ({"budget": 0.3, "tiers": ["fast", "good"]}, "tiers: expected dev: DATA SET"),
+        ({"fitted": "fast"}, "doubt.fitted: expected a node of kind fit_route, found fast (recognize)"),
         ({"budgett": 0.3}, "doubt.budgett: route has no such setting; did you mean budget?"),
     ],
 )
@@ -182,9 +189,9 @@ def test_a_budget_without_dev_is_learned_from_what_it_routes() -> None:
 
 def test_the_key_of_a_route_with_a_threshold_is_what_it_was() -> None:
     settings = RouteKind.settings.model_validate({"by": "mean_log_prob", "below": -0.37})
-    assert RouteKind().parameters(settings, Site("doubt")) == {
+    assert RouteKind().parameters(settings, NodeContext("doubt")) == {
         "by": "mean_log_prob",
-        "ways": {},
+        "branches": {},
         "otherwise": "otherwise",
         "below": -0.37,
         "above": None,

@@ -1,4 +1,4 @@
-"""``mixture_weights``: coefficients of translators that are mixed token by token, learned on dev data."""
+"""``fit_mixture``: coefficients of translators that are mixed token by token, learned on dev data."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from components.compute.machine import resolve_dtype_name
 from components.files.files import read_json
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
 from components.storage.stages.model_labels import label_models
 from components.storage.stages.reader import languages_of, read_utterances
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.translation.ensemble_config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.translation.kinds.translate import LIBRARIES, TranslateSettings, members_by_role
 
 
-class MixtureWeights(Kind[TranslateSettings]):
+class FitMixture(Kind[TranslateSettings]):
     """Learns coefficients, a gate or a strength from references, for a ``translate`` node (``learned``)."""
 
-    name = "mixture_weights"
+    name = "fit_mixture"
     summary = "references -> coefficients of translators that are mixed"
     settings = TranslateSettings
     reads = ("data",)
-    gives = "table"
+    output = "table"
     mode = Mode.WHOLE
     version = f"{TRANSLATION_VERSION}/held-out"
     libraries = LIBRARIES
@@ -41,7 +41,7 @@ class MixtureWeights(Kind[TranslateSettings]):
         return replace(facts, models=members_by_role(settings), files=examples, tables={})
 
     @override
-    def parameters(self, settings: TranslateSettings, site: Site) -> dict[str, Any]:
+    def parameters(self, settings: TranslateSettings, context: NodeContext) -> dict[str, Any]:
         """Return the method, the prompt and the arithmetic type; the search does not matter here."""
         parameters = settings.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
         prompt = {} if settings.prompt == "auto" else {"prompt": settings.prompt}
@@ -49,16 +49,16 @@ class MixtureWeights(Kind[TranslateSettings]):
         return {**parameters, **prompt, "dtype": dtype, "thinned": settings.dropout_members}
 
     @override
-    def check(self, settings: TranslateSettings, site: Site) -> None:
+    def check(self, settings: TranslateSettings, context: NodeContext) -> None:
         """Check that there is something to learn; the node that translates checks the members."""
         from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
-        checks.check_learning(settings.ensemble, site.store)
+        checks.check_learning(settings.ensemble, context.store)
 
     @override
     def make(
-        self, settings: TranslateSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self, settings: TranslateSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+    ) -> StageFiles:
         """Learn on pairs of text and reference."""
         from components.compute.device import seed_everything  # noqa: PLC0415 - imports torch
         from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
@@ -66,22 +66,22 @@ class MixtureWeights(Kind[TranslateSettings]):
 
         assert settings.ensemble is not None  # checked
         data = read["of0"]
-        seed_everything(site.seed)
+        seed_everything(context.seed)
         texts = parallel_data.pairs_of(read_utterances(data))
         used = weights_folder.learn_into_folder(
-            settings.ensemble, texts, languages_of(data), site.store, folder
+            settings.ensemble, texts, languages_of(data), context.store, folder
         )
-        return Product([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
+        return StageFiles([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
 
     @override
     def notes(
-        self, settings: TranslateSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: TranslateSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say what was learned."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         if "strength" in values:
             return [f"{ref.stage}: strength {values['strength']:.4g}"]
         weights = zip(values["members"], values["weights"], strict=True)
-        shares = ", ".join(f"{label_models(name, site.store)} {weight:.4f}" for name, weight in weights)
+        shares = ", ".join(f"{label_models(name, context.store)} {weight:.4f}" for name, weight in weights)
         likelihoods = f"{values['learned']:.4f}, with equal weights {values['uniform']:.4f}"
         return [f"{ref.stage}: {shares}; likelihood {likelihoods}"]

@@ -15,10 +15,10 @@ from components.errors import DataError
 from components.files.files import read_json, write_json
 from components.metrics.metric_names import split_metric
 from components.nodes.facts import Mode
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import UNDETERMINED
 
 
@@ -31,31 +31,33 @@ class Example(NamedTuple):
     source: str
 
 
-class Tune(Combine):
+class FitReranker(Combine):
     """Learns coefficients from texts with references; a ``combine`` node names it as ``tuned``.
 
     Its settings are those of that node: the metric is the corpus metric that ``utility`` names.
     """
 
-    name = "tune"
+    name = "fit_reranker"
     summary = "texts with references -> coefficients of reranking"
-    gives = "table"
+    output = "table"
     mode = Mode.AGGREGATE
     learns = True
 
     @override
-    def collect(self, settings: CombineSettings, site: Site, items: Iterator[Item], folder: Path) -> Product:
+    def collect(
+        self, settings: CombineSettings, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Learn by minimum error rate training on the utterances that have references."""
         from components.ensembling.output_level import mert  # noqa: PLC0415 - imports numpy and sacrebleu
         from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric  # noqa: PLC0415 - as above
 
-        model = self.language_model(settings, site)
+        model = self.language_model(settings, context)
         sees_source = self.facts(settings).reads_source
-        candidates = (_make_example(item, settings, site, sees_source=sees_source) for item in items)
+        candidates = (_make_example(item, settings, context, sees_source=sees_source) for item in items)
         examples = [example for example in candidates if example is not None]
         if not examples:
             raise DataError(
-                f"{site.name}: expected development utterances with outputs and references, found none; "
+                f"{context.name}: expected development utterances with outputs and references, found none; "
                 "give other data"
             )
         offers = [
@@ -65,15 +67,17 @@ class Tune(Combine):
         languages = {example.language for example in examples}
         language = languages.pop() if len(languages) == 1 else UNDETERMINED
         references = [example.references for example in examples]
-        metric = self.utility_metric(settings, site)
+        metric = self.utility_metric(settings, context)
         judges = [] if metric is None else [UtilityMetric(metric, example.source) for example in examples]
-        result = mert.mert(offers, references, settings, language, site.seed, judges)
+        result = mert.mert(offers, references, settings, language, context.seed, judges)
         values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
         write_json(folder / COEFFICIENTS_FILE, values)
-        return Product([COEFFICIENTS_FILE], items=len(examples))
+        return StageFiles([COEFFICIENTS_FILE], items=len(examples))
 
     @override
-    def notes(self, settings: CombineSettings, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: CombineSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say what score was reached."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         name = split_metric(settings.utility)[0]
@@ -84,18 +88,20 @@ class Tune(Combine):
         ]
 
 
-def _make_example(item: Item, settings: CombineSettings, site: Site, *, sees_source: bool) -> Example | None:
+def _make_example(
+    item: Item, settings: CombineSettings, context: NodeContext, *, sees_source: bool
+) -> Example | None:
     """Return one example, if a system that counts gave something for it and there are references."""
     utterance = item.utterance
-    weights = settings.weights or (1.0,) * len(site.of)
-    outcomes = [item.inputs.get(name) for name in site.of]
+    weights = settings.weights or (1.0,) * len(context.of)
+    outcomes = [item.inputs.get(name) for name in context.of]
     offers = [
         SystemNBest(str(number), outcome.hypotheses, weight)
         for number, (outcome, weight) in enumerate(zip(outcomes, weights, strict=True), 1)
         if weight > 0 and isinstance(outcome, NBest)
     ]
     language = language_of_texts(utterance, sees_source=sees_source)
-    references = _references_of(utterance, language, transcripts=site.transcripts)
+    references = _references_of(utterance, language, transcripts=context.transcripts)
     source = utterance.text or ""
     is_complete = offers and references and (source.strip() or not sees_source)
     return Example(offers, references, language, source) if is_complete else None

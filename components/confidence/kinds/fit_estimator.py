@@ -1,4 +1,4 @@
-"""``train_estimate``: an estimator of how good texts are, fitted on texts with references."""
+"""``fit_estimator``: an estimator of how good texts are, fitted on texts with references."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from components.errors import ConfigError, DataError
 from components.metrics.normalizers import check_normalizer
 from components.nodes.facts import Carry, Items, Language, Mode, state
 from components.nodes.kind import Kind
-from components.nodes.site import Item, Site
+from components.nodes.node_context import Item, NodeContext
 from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 if TYPE_CHECKING:
     from components.confidence.estimators.examples import Example
@@ -29,15 +29,15 @@ LIBRARIES = (
 """Distributions whose versions decide the estimator."""
 
 
-class TrainEstimate(Kind[EstimatorConfig]):
+class FitEstimator(Kind[EstimatorConfig]):
     """Reads what an ``estimate`` node reads, over a development set; that node names it as ``fitted``."""
 
-    name = "train_estimate"
+    name = "fit_estimator"
     summary = "texts with references -> an estimator for estimate"
     settings = EstimatorConfig
     reads = ("text", "table")
     inputs = (1, 17)
-    gives = "table"
+    output = "table"
     mode = Mode.AGGREGATE
     items = Items(Carry.SOURCE)
     language = Language.OF_FIRST
@@ -46,43 +46,49 @@ class TrainEstimate(Kind[EstimatorConfig]):
     stated = state(fewest_utterances=(MIN_ITEMS, MIN_ITEMS))
 
     @override
-    def check_inputs(self, settings: EstimatorConfig, site: Site) -> None:
+    def check_inputs(self, settings: EstimatorConfig, context: NodeContext) -> None:
         """Check that the first input is a text, and with ``against_gold`` the last one too."""
-        check_first_is_text(site)
-        if settings.against_gold and (len(site.of) < 2 or site.sorts[-1] != "text"):
+        check_first_is_text(context)
+        if settings.against_gold and (len(context.of) < 2 or context.types[-1] != "text"):
             raise ConfigError(
                 "against_gold: expected a text as the last of two or more in `of`, what the same system "
-                f"gives for the reference transcript, found {', '.join(site.called)}"
+                f"gives for the reference transcript, found {', '.join(context.display_names)}"
             )
 
     @override
-    def check(self, settings: EstimatorConfig, site: Site) -> None:
+    def check(self, settings: EstimatorConfig, context: NodeContext) -> None:
         """Check that the targets are those of such texts, and the normalizer."""
         from components.confidence.estimators.targets import targets_of  # noqa: PLC0415 - when it is used
 
         check_normalizer(settings.normalizer)
-        known = targets_of("transcript" if site.transcripts else "translation")
+        known = targets_of("transcript" if context.transcripts else "translation")
         wrong = [name for name in settings.targets if name not in known]
         if wrong:
-            what = "transcripts" if site.transcripts else "translations"
+            what = "transcripts" if context.transcripts else "translations"
             raise ConfigError(f"targets: expected some of {', '.join(known)} for {what}, found {wrong[0]}")
 
     @override
-    def collect(self, settings: EstimatorConfig, site: Site, items: Iterator[Item], folder: Path) -> Product:
+    def collect(
+        self, settings: EstimatorConfig, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Fit the estimator on the utterances that have references."""
         from components.confidence.estimators.training import fit_estimator  # noqa: PLC0415 - imports numpy
 
-        examples = [example for item in items if (example := _make_example(item, settings, site)) is not None]
-        output: Output = "transcript" if site.transcripts else "translation"
+        examples = [
+            example for item in items if (example := _make_example(item, settings, context)) is not None
+        ]
+        output: Output = "transcript" if context.transcripts else "translation"
         try:
-            fitted = fit_estimator(examples, output, settings, site.seed, site.progress)
+            fitted = fit_estimator(examples, output, settings, context.seed, context.progress)
         except DataError as error:
-            raise DataError(f"{site.name}: {error}") from None
+            raise DataError(f"{context.name}: {error}") from None
         fitted.save(folder)
-        return Product([ESTIMATOR_FILE], items=len(examples))
+        return StageFiles([ESTIMATOR_FILE], items=len(examples))
 
     @override
-    def notes(self, settings: EstimatorConfig, site: Site, ref: StageRef, data: StageRef | None) -> list[str]:
+    def notes(
+        self, settings: EstimatorConfig, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
         """Say how good the estimates of held-out utterances are."""
         from components.confidence.estimators.fitted_estimator import read_estimator  # noqa: PLC0415
 
@@ -96,17 +102,17 @@ class TrainEstimate(Kind[EstimatorConfig]):
         return [*lines, f"{ref.stage}: estimator store:{ref.key}"]
 
 
-def _make_example(item: Item, settings: EstimatorConfig, site: Site) -> Example | None:
+def _make_example(item: Item, settings: EstimatorConfig, context: NodeContext) -> Example | None:
     """Return one example, if there are references in the language of the text."""
     from components.confidence.estimators.examples import Example  # noqa: PLC0415 - imports numpy
     from components.confidence.estimators.seen import fingerprint  # noqa: PLC0415 - with it
 
     utterance = item.utterance
-    references = _references_of(utterance, site)
+    references = _references_of(utterance, context)
     if not references:
         return None
-    of = site.of[:-1] if settings.against_gold else site.of
-    gold = item.inputs.get(site.of[-1]) if settings.against_gold else None
+    of = context.of[:-1] if settings.against_gold else context.of
+    gold = item.inputs.get(context.of[-1]) if settings.against_gold else None
     return Example(
         id=utterance.id,
         text=first_text(item, of).best.text,
@@ -118,12 +124,15 @@ def _make_example(item: Item, settings: EstimatorConfig, site: Site) -> Example 
     )
 
 
-def _references_of(utterance: Utterance, site: Site) -> tuple[str, ...]:
+def _references_of(utterance: Utterance, context: NodeContext) -> tuple[str, ...]:
     """Return what the text is compared with: the transcript, or translations in its language."""
-    if site.transcripts:
+    if context.transcripts:
         transcript = (utterance.transcript or "").strip()
         return (transcript,) if transcript else ()
-    if site.languages[1] not in (None, utterance.target_language):  # that of the text, as of all looking back
+    if context.languages[1] not in (
+        None,
+        utterance.target_language,
+    ):  # that of the text, as of all looking back
         return ()
     return tuple(reference for reference in utterance.references if reference.strip())
 

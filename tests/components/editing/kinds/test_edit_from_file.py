@@ -8,10 +8,15 @@ import pytest
 
 from components.editing.correction import Correction, correct
 from components.editing.corrections_stage import read_corrections_of, store_corrections
-from components.editing.kinds.edit import Edit, EditSettings, _edit, read_corrections
+from components.editing.kinds.edit_from_file import (
+    EditFromFile,
+    EditFromFileSettings,
+    _edit,
+    read_corrections,
+)
 from components.errors import ConfigError
 from components.nodes.kinds import KINDS
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.records import Segment, Utterance
 from components.storage.store import Store
 from tests.components.nodes.items import compute, item, items, nbest, texts_of
@@ -28,11 +33,11 @@ def test_what_is_corrected_changes_and_the_rest_goes_on(tmp_path: Path, name: st
     path = tmp_path / name
     path.write_text(content)
     read = items("a cat", "two dogs", "cows")
-    outcomes = compute(Edit(), {"file": str(path)}, read)
+    outcomes = compute(EditFromFile(), {"file": str(path)}, read)
     assert texts_of(outcomes) == ["a cat", 'Two "dogs"', "cows"]
     assert outcomes[0] is read[0].inputs["asr"]
     assert (outcomes[1].best.system, outcomes[1].best.tokens, outcomes[1].language) == ("node", (), "en")
-    assert list(Edit().facts(EditSettings(file=str(path))).utterance_ids()) == ["u1"]
+    assert list(EditFromFile().facts(EditFromFileSettings(file=str(path))).utterance_ids()) == ["u1"]
 
 
 def test_the_mark_before_what_looks_like_a_formula_is_no_text(tmp_path: Path) -> None:
@@ -59,7 +64,7 @@ def test_a_faulty_file_is_refused_with_its_line(tmp_path: Path, content: str | N
     if content is not None:
         path.write_text(content)
     with pytest.raises(ConfigError) as fault:
-        compute(Edit(), {"file": str(path)}, items("a"))
+        compute(EditFromFile(), {"file": str(path)}, items("a"))
     assert message in str(fault.value)
     assert "\n" not in str(fault.value)
 
@@ -78,8 +83,10 @@ def test_corrections_of_the_store_are_applied_with_their_times(tmp_path: Path) -
     second = store_corrections(store, "asr", more, first.key)
     assert [each.text for each in read_corrections_of(store, second.key)] == ["a bat", "two dogs", "a cat"]
     spoken = item("u0", asr=nbest("u0", "a rat", segments=(Segment(start=1, end=2, text="a rat"),)))
-    site = {"store": str(tmp_path), "tables": {"corrections": second}}
-    outcomes = compute(Edit(), {"corrections": "c"}, [spoken, *items("x", "too dogs", "cows")[1:]], **site)
+    context = {"store": str(tmp_path), "tables": {"corrections": second}}
+    outcomes = compute(
+        EditFromFile(), {"corrections": "c"}, [spoken, *items("x", "too dogs", "cows")[1:]], **context
+    )
     assert texts_of(outcomes) == ["a cat", "two dogs", "cows"]  # of two corrections the later counts
     assert outcomes[0].best.segments == (Segment(start=1, end=2, text="a cat"),)
     assert outcomes[1].best.segments == times
@@ -123,10 +130,10 @@ def test_an_emptied_text_has_no_times() -> None:
 
 def test_a_file_or_a_node_gives_the_corrections_not_both() -> None:
     with pytest.raises(ValueError, match="expected file or corrections, one of the two"):
-        EditSettings(file="a.tsv", corrections="c")
+        EditFromFileSettings(file="a.tsv", corrections="c")
 
 
 def test_a_node_of_corrections_is_the_stage_that_holds_them(tmp_path: Path) -> None:
     ref = store_corrections(Store(str(tmp_path)), "asr", [Correction(id="u0", text="a", **LINEAGE)], None)
-    node = KINDS["corrections"]
+    node = KINDS["edit_from_store"]
     assert node.facts(node.settings(key=ref.key)).stage == ref.key

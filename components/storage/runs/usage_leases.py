@@ -74,7 +74,7 @@ class ProcessNotes:
             self._lock.release()
 
 
-class Uses:
+class UsageLeases:
     """The notes of one store.
 
     Args:

@@ -45,7 +45,7 @@ def check(config: RoundsConfig) -> None:
 
 
 def _text_gate(name: str) -> Gate:
-    """The gate by a row of :data:`.text_estimators.TEXT_ESTIMATORS`; its errors name the setting."""
+    """Return the gate by a row of :data:`.text_estimators.TEXT_ESTIMATORS`; its errors name the setting."""
 
     def estimator(config: RoundsConfig, store: str | None) -> Estimator:
         make = TEXT_ESTIMATORS[name]
@@ -79,7 +79,7 @@ def _reference_estimator(config: RoundsConfig, store: str | None) -> Estimator:
 
 
 def references_of(item: Utterance) -> list[str]:
-    """The references of a translation; of a text in the language that was spoken, the transcript."""
+    """Return the references of a translation; of a text in the language that was spoken, the transcript."""
     if is_same_language(item.source_language, item.target_language or UNDETERMINED):
         return [item.transcript] if item.transcript else []
     return list(item.references)

@@ -11,15 +11,15 @@ from typing_extensions import override
 
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
 from components.editing.editable_text import certainty_of
-from components.editing.kinds.corrections import list_ids
+from components.editing.kinds.edit_from_store import list_ids
 from components.editing.questions import answers_as_corrections, choose_doubtful
 from components.nodes.facts import Carry, Items, Mode, state
 from components.nodes.kind import Kind
+from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.nodes.questions import Question
-from components.nodes.site import Item, NodeSettings, Site
 from components.pipeline.editing import ROLE
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 VERSION = 1
 """Version of the choice of questions and of how answers are stored."""
@@ -29,7 +29,7 @@ ANSWERS = "answers"
 Values = dict[str, Any]
 
 
-class ReviewSettings(NodeSettings):
+class EditByReviewerSettings(NodeSettings):
     """Which texts are doubtful, and how long the run waits."""
 
     below: float | None = Field(
@@ -45,18 +45,18 @@ class ReviewSettings(NodeSettings):
     )
 
     @model_validator(mode="after")
-    def _check_single_choice(self) -> ReviewSettings:
+    def _check_single_choice(self) -> EditByReviewerSettings:
         if (self.below is None) == (self.worst is None):
             raise ValueError("expected below (a confidence) or worst (a number of texts), one of the two")
         return self
 
 
-class Review(Kind[ReviewSettings]):
+class EditByReviewer(Kind[EditByReviewerSettings]):
     """Texts that a person has approved or corrected; stands for a node that asks and one that edits."""
 
-    name = "review"
+    name = "edit_by_reviewer"
     summary = "the run waits in Prefect's UI until the doubtful texts are approved or corrected"
-    settings = ReviewSettings
+    settings = EditByReviewerSettings
 
     @override
     def expand(self, name: str, values: Values) -> dict[str, Values]:
@@ -66,11 +66,11 @@ class Review(Kind[ReviewSettings]):
         settings = {key: value for key, value in values.items() if key not in ("kind", *common)}
         return {
             answers: {"kind": ReviewAnswers.name, **common, **settings},
-            name: {"kind": "edit", **common, ROLE: answers},
+            name: {"kind": "edit_from_file", **common, ROLE: answers},
         }
 
 
-class ReviewAnswersSettings(ReviewSettings):
+class ReviewAnswersSettings(EditByReviewerSettings):
     """Those of the review, and whether the texts pass without one."""
 
     passed: bool = Field(False, description="set by a run where nobody can be asked: nothing is asked")
@@ -87,7 +87,7 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
     name = "review_answers"
     summary = "asks a person; what review stands for"
     settings = ReviewAnswersSettings
-    gives = "table"
+    output = "table"
     mode = Mode.BY_HAND
     stated = state(device=None)  # waiting for a person holds none
     items = Items(Carry.SOURCE)
@@ -95,21 +95,21 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
 
     @override
     def collect(
-        self, settings: ReviewAnswersSettings, site: Site, items: Iterator[Item], folder: Path
-    ) -> Product:
+        self, settings: ReviewAnswersSettings, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Ask for the doubtful texts and store the answers."""
         most = min(settings.max, settings.worst or settings.max)
         questions = choose_doubtful(_make_questions(items), settings.below, 0 if settings.passed else most)
         corrections = []
         if questions:
-            answers = site.ask(site.name.removesuffix(f"-{ANSWERS}"), questions, settings.timeout_hours)
-            corrections = answers_as_corrections(questions, answers, site.of[0])
+            answers = context.ask(context.name.removesuffix(f"-{ANSWERS}"), questions, settings.timeout_hours)
+            corrections = answers_as_corrections(questions, answers, context.of[0])
         write_corrections(folder, corrections)
-        return Product([CORRECTIONS], items=len(corrections))
+        return StageFiles([CORRECTIONS], items=len(corrections))
 
     @override
     def notes(
-        self, settings: ReviewAnswersSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: ReviewAnswersSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say who answered, and what changed."""
         if settings.passed:

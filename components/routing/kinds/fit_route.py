@@ -1,4 +1,4 @@
-"""``train_route``: the threshold of a route, learned for a budget, a target or a guarantee."""
+"""``fit_route``: the threshold of a route, learned for a budget, a target or a guarantee."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from components.errors import ConfigError
 from components.nodes.facts import Carry, Facts, Items, Mode
 from components.nodes.kind import Kind
 from components.nodes.measures import CONFIDENCE
-from components.nodes.site import Item, Site
-from components.routing.kinds.route_settings import TrainRouteSettings, describe_number, rungs_of
+from components.nodes.node_context import Item, NodeContext
+from components.routing.kinds.route_settings import FitRouteSettings, describe_number, tiers_of
 from components.routing.objective import MIN_UTTERANCES
-from components.routing.route_fit import ROUTE_FILE, TRAIN_ROUTE, read_route_fit, write_route_fit
+from components.routing.route_fit import FIT_ROUTE, ROUTE_FILE, read_route_fit, write_route_fit
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 VERSION = "1"
 """Raised when the thresholds or curves change."""
 
 
-class TrainRoute(Kind[TrainRouteSettings]):
+class FitRoute(Kind[FitRouteSettings]):
     """Learns from ``of``: what the route reads, then the cheap and the expensive rung.
 
     What the route reads may itself be the cheap rung and is then written once. Without the expensive rung
     there is no curve; without any text of a rung, a budget can be learned alone.
     """
 
-    name = TRAIN_ROUTE
+    name = FIT_ROUTE
     summary = "what a route reads, then outputs of its rungs, with references -> the threshold of route"
-    settings = TrainRouteSettings
+    settings = FitRouteSettings
     reads = ("speech", "text", "table")
     inputs = (1, 3)
-    gives = "table"
+    output = "table"
     mode = Mode.AGGREGATE
     items = Items(Carry.INPUTS)
 
     @override
-    def facts(self, settings: TrainRouteSettings) -> Facts:
+    def facts(self, settings: FitRouteSettings) -> Facts:
         # A budget over the very utterances that are routed, without rungs, takes any number of them.
         alone = MIN_UTTERANCES if settings.guarantee else 0
         predicts = ("scikit-learn", "rapidfuzz") if settings.by_several else ()
@@ -55,39 +55,39 @@ class TrainRoute(Kind[TrainRouteSettings]):
         )
 
     @override
-    def check_inputs(self, settings: TrainRouteSettings, site: Site) -> None:
+    def check_inputs(self, settings: FitRouteSettings, context: NodeContext) -> None:
         """Check that there are the rungs that the objective needs."""
-        rungs = rungs_of(site)
+        tiers = tiers_of(context)
         needs = {"target": 2, "budget_seconds": 2, "guarantee": 1}
         what, need = settings.parts[0], needs.get(settings.parts[0], 0)
         if settings.by_several:
             what, need = "by: several", 2
-        if len(rungs) < need:
+        if len(tiers) < need:
             raise ConfigError(
-                f"{what}: expected rungs: [CHEAP, EXPENSIVE] that give text ({self.name} reads "
-                f"them by of), found {', '.join(site.called) or 'none'}"
+                f"{what}: expected tiers: [CHEAP, EXPENSIVE] that give text ({self.name} reads "
+                f"them by of), found {', '.join(context.display_names) or 'none'}"
             )
-        if settings.by == "length" and rungs and site.sorts[0] != "text":
+        if settings.by == "length" and tiers and context.types[0] != "text":
             raise ConfigError("by: expected a number of a rung's text, found length of the data; read a text")
 
     @override
     def collect(
-        self, settings: TrainRouteSettings, site: Site, items: Iterator[Item], folder: Path
-    ) -> Product:
+        self, settings: FitRouteSettings, context: NodeContext, items: Iterator[Item], folder: Path
+    ) -> StageFiles:
         """Learn the threshold, and trace the curve where there are references and both rungs."""
         from components.routing.kinds.route_examples import gather_examples  # noqa: PLC0415 - imports numpy
         from components.routing.learning import learn_route, require_enough  # noqa: PLC0415 - imports numpy
 
-        development = gather_examples(settings, site, list(items))
-        if self.facts(settings).fewest_utterances[len(site.of) > 1]:
+        development = gather_examples(settings, context, list(items))
+        if self.facts(settings).fewest_utterances[len(context.of) > 1]:
             require_enough(len(development.values), settings.parts[0])
         fit = learn_route(development, settings)
         write_route_fit(folder, fit)
-        return Product([ROUTE_FILE], items=fit.n)
+        return StageFiles([ROUTE_FILE], items=fit.n)
 
     @override
     def notes(
-        self, settings: TrainRouteSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: FitRouteSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say what was learned."""
         from components.routing.summary import describe_fit  # noqa: PLC0415 - imports numpy

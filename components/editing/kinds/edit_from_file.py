@@ -23,7 +23,7 @@ from components.errors import ConfigError, DataError
 from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, NodeSettings, Site
+from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.pipeline.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
@@ -33,7 +33,7 @@ VERSION = 5
 COLUMNS = {"id", "text"}
 
 
-class EditSettings(NodeSettings):
+class EditFromFileSettings(NodeSettings):
     """Where the corrections are."""
 
     file: FilePath | None = Field(
@@ -44,7 +44,7 @@ class EditSettings(NodeSettings):
     )
 
     @model_validator(mode="after")
-    def _check_single_source(self) -> EditSettings:
+    def _check_single_source(self) -> EditFromFileSettings:
         if (self.file is None) == (self.corrections is None):
             raise ValueError("expected file or corrections, one of the two")
         return self
@@ -54,43 +54,43 @@ def _ids_in(file: str) -> Collection[str]:
     return read_corrections(file).keys()
 
 
-class Edit(Kind[EditSettings]):
+class EditFromFile(Kind[EditFromFileSettings]):
     """Replaces the texts of some utterances."""
 
-    name = "edit"
+    name = "edit_from_file"
     summary = "corrections by hand, from a file or from antiphon edit"
-    settings = EditSettings
+    settings = EditFromFileSettings
     stated = state(features=(EDITED,))
     items = Items(Carry.INPUTS)
     version = str(VERSION)
 
     @override
-    def facts(self, settings: EditSettings) -> Facts:
+    def facts(self, settings: EditFromFileSettings) -> Facts:
         facts = super().facts(settings)
         return (
             facts if settings.file is None else replace(facts, utterance_ids=partial(_ids_in, settings.file))
         )
 
     @override
-    def check(self, settings: EditSettings, site: Site) -> None:
+    def check(self, settings: EditFromFileSettings, context: NodeContext) -> None:
         """Check that every line of the file is a correction."""
         self.facts(settings).utterance_ids()
 
     @override
-    def build(self, settings: EditSettings, site: Site) -> Component:
+    def build(self, settings: EditFromFileSettings, context: NodeContext) -> Component:
         """Return the component, with the corrections read."""
-        corrections = _read_corrections_of(settings, site)
+        corrections = _read_corrections_of(settings, context)
 
         def edit(items: Sequence[Item]) -> list[Outcome]:
-            return [_edit(item, corrections.get(item.utterance.id), site.name) for item in items]
+            return [_edit(item, corrections.get(item.utterance.id), context.name) for item in items]
 
         return edit
 
 
-def _read_corrections_of(settings: EditSettings, site: Site) -> Mapping[str, Correction]:
+def _read_corrections_of(settings: EditFromFileSettings, context: NodeContext) -> Mapping[str, Correction]:
     if settings.file is None:
-        return latest_by_id(read_stored_corrections(site.table_folder(ROLE)))
-    origin = {"node": site.of[0], "by": "the pipeline", "at": "", "file": Path(settings.file).name}
+        return latest_by_id(read_stored_corrections(context.table_folder(ROLE)))
+    origin = {"node": context.of[0], "by": "the pipeline", "at": "", "file": Path(settings.file).name}
     return {
         key: Correction(id=key, text=text, **origin) for key, text in read_corrections(settings.file).items()
     }

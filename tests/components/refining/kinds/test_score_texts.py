@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError, ModelError
-from components.nodes.site import Site
+from components.nodes.node_context import NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
-from components.refining.kinds.score import ScoreKind, ScoreSettings
+from components.refining.kinds.score_texts import ScoreSettings, ScoreTexts
 from components.refining.text_estimators import TEXT_ESTIMATORS
 from tests.components.nodes.items import compute, item, nbest
 from tests.components.pipeline.test_planning import cascade, keys
 
-QE = {"kind": "score", "of": "mt", "metric": "cometkiwi:hub:a/b"}
+QE = {"kind": "score_texts", "of": "mt", "metric": "cometkiwi:hub:a/b"}
 
 
 def test_its_key_is_the_metric_and_the_digest_of_its_model() -> None:
@@ -36,25 +36,25 @@ def test_its_device_and_model_are_those_of_its_settings() -> None:
 def test_transcripts_and_models_that_are_not_there_are_refused() -> None:
     settings = ScoreSettings(metric="cometkiwi:packaged:no-such")
     with pytest.raises(ConfigError, match=r"of: expected a translation, .*, found a transcript"):
-        ScoreKind().check(settings, Site("qe", transcripts=True))
+        ScoreTexts().check(settings, NodeContext("qe", transcripts=True))
     with pytest.raises(ModelError, match="no-such"):
-        ScoreKind().check(settings, Site("qe", transcripts=False))
+        ScoreTexts().check(settings, NodeContext("qe", transcripts=False))
     absent = ScoreSettings(metric="cometkiwi:/no/such/folder")
     with pytest.raises(ModelError, match="/no/such/folder"):
-        ScoreKind().validate_models(absent, Site("qe"), frozenset())
+        ScoreTexts().validate_models(absent, NodeContext("qe"), frozenset())
 
 
 def test_an_estimate_by_another_model_is_the_value_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TEXT_ESTIMATORS, "fluency", lambda *_: lambda items, texts: [len(t) for t in texts])
     texts = [item("a", asr=nbest("a", "a dog", "a cat")), item("b", asr=nbest("b", "horse and cart"))]
     monkeypatch.setattr("components.models.check", lambda *_, **__: None)
-    outcomes = compute(ScoreKind(), {"metric": "fluency:m"}, texts)  # of transcripts, which have no source
+    outcomes = compute(ScoreTexts(), {"metric": "fluency:m"}, texts)  # of transcripts, which have no source
     assert outcomes == [
-        Route(utterance_id="a", way="scored", value=5),
-        Route(utterance_id="b", way="scored", value=14),
+        Route(utterance_id="a", branch="scored", value=5),
+        Route(utterance_id="b", branch="scored", value=14),
     ]
     with pytest.raises(ConfigError, match=r"of: expected a translation, .*, found a transcript"):
-        compute(ScoreKind(), {"metric": "forward:m"}, texts)
+        compute(ScoreTexts(), {"metric": "forward:m"}, texts)
 
 
 def test_estimates_are_rows_of_the_table_and_need_a_model_that_can_give_them() -> None:
@@ -65,11 +65,11 @@ def test_estimates_are_rows_of_the_table_and_need_a_model_that_can_give_them() -
         ScoreSettings(metric="fluency")
     wrong = ScoreSettings(metric="fluency:packaged:multi30k-en-de")
     with pytest.raises(ConfigError, match="metric: expected a causal language model for fluency"):
-        ScoreKind().validate_models(wrong, Site("s"), frozenset({("en", "de")}))
+        ScoreTexts().validate_models(wrong, NodeContext("s"), frozenset({("en", "de")}))
 
 
 def test_an_estimate_is_in_the_key_by_its_name_and_model() -> None:
     def key(metric: str) -> str:
-        return keys({**cascade(), "qe": {"kind": "score", "of": "mt", "metric": metric}})["qe"]
+        return keys({**cascade(), "qe": {"kind": "score_texts", "of": "mt", "metric": metric}})["qe"]
 
     assert len({key("forward:hub:a/b"), key("dropout_forward:hub:a/b"), key("cometkiwi:hub:a/b")}) == 3

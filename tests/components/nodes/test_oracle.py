@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from components.attribution.gold import Gold
+from components.attribution.oracle import Oracle
 from components.errors import ConfigError
-from components.nodes.site import Item
+from components.nodes.node_context import Item
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, ReferenceSegment
 from tests.components.nodes.items import compute, items
@@ -23,8 +23,8 @@ def known(*pairs: tuple[str, str | None]) -> list[Item]:
     ]
 
 
-def give(read: list[Item], values: dict[str, Any] | None = None, **site: Any) -> list[str | None]:
-    outcomes = compute(Gold(), values or {}, read, **site)
+def give(read: list[Item], values: dict[str, Any] | None = None, **context: Any) -> list[str | None]:
+    outcomes = compute(Oracle(), values or {}, read, **context)
     return [one.best.text if isinstance(one, NBest) else None for one in outcomes]
 
 
@@ -52,7 +52,7 @@ def test_the_translation_of_a_node_that_translates() -> None:
 
 
 def test_an_unknown_error_is_refused() -> None:
-    nodes = {"asr": {"kind": "recognize"}, "gold": {"kind": "gold", "of": "asr", "errors": ["spelling"]}}
+    nodes = {"asr": {"kind": "recognize"}, "gold": {"kind": "oracle", "of": "asr", "errors": ["spelling"]}}
     with pytest.raises(ConfigError, match="errors: expected some of words, substituted content words"):
         read_pipeline({"nodes": nodes})
 
@@ -68,8 +68,8 @@ def test_gold_texts_have_the_times_of_the_reference_segments() -> None:
     )
     read = [read[0].model_copy(update={"utterance": utterance})]
     for transcripts, words in ((True, ["The cat", "sat."]), (False, ["Die Katze", "saß."])):
-        (outcome,) = compute(Gold(), {}, read, transcripts=transcripts)
+        (outcome,) = compute(Oracle(), {}, read, transcripts=transcripts)
         assert [s.text for s in outcome.best.segments] == words
         assert [s.start for s in outcome.best.segments] == [0, 2]
-    (outcome,) = compute(Gold(), {"errors": ["form"]}, read)
+    (outcome,) = compute(Oracle(), {"errors": ["form"]}, read)
     assert [s.text for s in outcome.best.segments] == ["The cat", "sad"]

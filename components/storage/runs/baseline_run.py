@@ -9,7 +9,7 @@ from components.run_record import RunRecord
 from components.storage.runs.run_records import read_record
 from components.storage.store import Store
 
-ACCEPTED = "accepted.json"
+BASELINE = "accepted.json"
 
 
 class Acceptance(Record):
@@ -146,4 +146,4 @@ def _is_like(run: RunRecord, other: RunRecord) -> bool:
 
 
 def _file_of(name: str) -> str:
-    return f"runs/{name}/{ACCEPTED}"
+    return f"runs/{name}/{BASELINE}"

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from components.editing.correction import Correction, read_stored_corrections
-from components.editing.kinds.review import ReviewAnswers, ReviewAnswersSettings
+from components.editing.kinds.edit_by_reviewer import ReviewAnswers, ReviewAnswersSettings
 from components.errors import ConfigError
+from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.nodes.site import Item, Site
 from components.pipeline.reader import parse_pipeline
 from components.records import Hypothesis, NBest
 from tests.components.nodes.items import item
 from tests.components.pipeline.test_planning import REF
 
-GRAPH = "nodes: {asr: {kind: recognize}, checked: {kind: review, of: asr"
+GRAPH = "nodes: {asr: {kind: recognize}, checked: {kind: edit_by_reviewer, of: asr"
 SCORES = {"u0": -0.4, "u1": -4.0, "u2": -2.0, "u3": -8.0}
 
 
@@ -40,8 +40,8 @@ def answer(folder: Path, texts: dict[str, str], **settings: Any) -> tuple[list[Q
         return Answers(texts, by="ann", at="2026-01-02T03:04:05Z", through="a form")
 
     values = ReviewAnswersSettings.model_validate(settings)
-    site = Site(name="checked-answers", of=("asr",), ask=ask)
-    product = ReviewAnswers().collect(values, site, iter(read()), folder)
+    context = NodeContext(name="checked-answers", of=("asr",), ask=ask)
+    product = ReviewAnswers().collect(values, context, iter(read()), folder)
     corrections = read_stored_corrections(folder)
     assert product.items == len(corrections) == len(asked)
     return asked, corrections
@@ -78,7 +78,7 @@ def test_a_review_that_asks_nobody_says_so(tmp_path: Path) -> None:
     answer(tmp_path, {}, below=0.0001)
     ref = REF.model_copy(update={"stage": "checked-answers", "path": str(tmp_path)})
     settings = ReviewAnswersSettings.model_validate({"below": 0.0001})
-    assert ReviewAnswers().notes(settings, Site(name="checked-answers"), ref, None) == [
+    assert ReviewAnswers().notes(settings, NodeContext(name="checked-answers"), ref, None) == [
         "checked-answers: no text was doubtful enough to ask"
     ]
 
@@ -91,19 +91,19 @@ def test_what_nobody_has_recognized_is_not_asked_for(tmp_path: Path) -> None:
         return Answers({}, by="ann", at="2026-01-02T03:04:05Z", through="a form")
 
     settings = ReviewAnswersSettings.model_validate({"worst": 9})
-    site = Site(name="checked-answers", of=("asr",), ask=ask)
-    ReviewAnswers().collect(settings, site, iter([item("speech"), *read()]), tmp_path)
+    context = NodeContext(name="checked-answers", of=("asr",), ask=ask)
+    ReviewAnswers().collect(settings, context, iter([item("speech"), *read()]), tmp_path)
     assert [each.utterance_id for each in asked] == ["u3", "u1", "u2", "u0"]
 
 
 def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:
     graph = parse_pipeline(
-        "nodes: {asr: {kind: recognize}, checked: {kind: review, of: asr, below: 0.4, max: 3}}"
+        "nodes: {asr: {kind: recognize}, checked: {kind: edit_by_reviewer, of: asr, below: 0.4, max: 3}}"
     )
     assert {node.name: node.kind.name for node in graph} == {
         "asr": "recognize",
         "checked-answers": "review_answers",
-        "checked": "edit",
+        "checked": "edit_from_file",
     }
     assert graph.outputs == {"transcript": "checked"}
     with pytest.raises(ConfigError, match=r"checked.*expected below \(a confidence\) or worst"):
@@ -111,15 +111,17 @@ def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:
 
 
 def test_only_what_decides_the_questions_is_in_the_key() -> None:
-    kind, site = ReviewAnswers(), Site(name="checked-answers")
+    kind, context = ReviewAnswers(), NodeContext(name="checked-answers")
     values = {"worst": 2, "timeout_hours": 1.0, "unattended": "pass"}
-    parameters = kind.parameters(ReviewAnswersSettings.model_validate(values), site)
+    parameters = kind.parameters(ReviewAnswersSettings.model_validate(values), context)
     assert parameters == {"below": None, "worst": 2, "max": 20}
     passed = ReviewAnswersSettings.model_validate({**values, "passed": True})
-    assert kind.parameters(passed, site) == {**parameters, "passed": True}
+    assert kind.parameters(passed, context) == {**parameters, "passed": True}
 
 
 def test_a_review_without_anybody_refuses(tmp_path: Path) -> None:
     settings = ReviewAnswersSettings.model_validate({"worst": 1})
     with pytest.raises(ConfigError, match="expected somebody to ask, found none"):
-        ReviewAnswers().collect(settings, Site(name="checked-answers", of=("asr",)), iter(read()), tmp_path)
+        ReviewAnswers().collect(
+            settings, NodeContext(name="checked-answers", of=("asr",)), iter(read()), tmp_path
+        )

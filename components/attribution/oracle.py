@@ -10,7 +10,7 @@ from typing_extensions import override
 from components.errors import ConfigError
 from components.nodes.facts import Carry, Items, Need, state
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, NodeSettings, Site
+from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.text.languages import UNDETERMINED
 from components.text.resegmentation import retime
@@ -19,7 +19,7 @@ VERSION = 1
 """Version of which reference is taken, and of how errors are corrected."""
 
 
-class GoldSettings(NodeSettings):
+class OracleSettings(NodeSettings):
     """Which errors are corrected."""
 
     errors: tuple[str, ...] = Field(
@@ -30,7 +30,7 @@ class GoldSettings(NodeSettings):
     only_changed: bool = Field(False, description="only the utterances whose text changes")
 
     @model_validator(mode="after")
-    def _check_errors(self) -> GoldSettings:
+    def _check_errors(self) -> OracleSettings:
         if self.errors:
             from components.attribution import oracle_repair  # noqa: PLC0415 - its package imports sacrebleu
 
@@ -41,32 +41,32 @@ class GoldSettings(NodeSettings):
         return self
 
 
-class Gold(Kind[GoldSettings]):
+class Oracle(Kind[OracleSettings]):
     """Gives what a text should have been, for the utterances that have a reference."""
 
-    name = "gold"
+    name = "oracle"
     summary = "the reference in the place of a node"
-    settings = GoldSettings
+    settings = OracleSettings
     reads = ("speech", "text")
     stated = state(features=(), is_scored=False, may_drop=True)
     items = Items(Carry.INPUTS, Need.UNLESS_PASSED)
     version = str(VERSION)
 
     @override
-    def check(self, settings: GoldSettings, site: Site) -> None:
+    def check(self, settings: OracleSettings, context: NodeContext) -> None:
         """Check that errors are named of transcripts only."""
-        if settings.errors and not site.transcripts:
+        if settings.errors and not context.transcripts:
             raise ConfigError("errors: expected transcripts to repair, found translations; leave errors out")
 
     @override
-    def build(self, settings: GoldSettings, site: Site) -> Component:
+    def build(self, settings: OracleSettings, context: NodeContext) -> Component:
         def give(items: Sequence[Item]) -> list[NBest | None]:
-            return [_take_gold(settings, item, transcripts=site.transcripts) for item in items]
+            return [_take_gold(settings, item, transcripts=context.transcripts) for item in items]
 
         return give
 
 
-def _take_gold(settings: GoldSettings, item: Item, *, transcripts: bool) -> NBest | None:
+def _take_gold(settings: OracleSettings, item: Item, *, transcripts: bool) -> NBest | None:
     utterance = item.utterance
     nbest = item.nbest
     reference = utterance.transcript if transcripts else next(iter(utterance.references), None)

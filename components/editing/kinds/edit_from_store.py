@@ -14,47 +14,51 @@ from components.editing.corrections_stage import KIND
 from components.errors import StoreError
 from components.nodes.facts import Mode
 from components.nodes.kind import Kind
-from components.nodes.site import NodeSettings, Site
+from components.nodes.node_context import NodeContext, NodeSettings
 from components.run_record import StageRef
 from components.stage_settings import StageKey
-from components.storage.stages.whole_stage import Product
+from components.storage.stages.whole_stage import StageFiles
 
 
-class CorrectionsSettings(NodeSettings):
+class EditFromStoreSettings(NodeSettings):
     """The stage."""
 
     key: StageKey = Field(pattern=r"^[0-9a-f]{64}$", description="key of a stage of corrections")
 
 
-class Corrections(Kind[CorrectionsSettings]):
+class EditFromStore(Kind[EditFromStoreSettings]):
     """Gives corrections that ``antiphon edit`` has stored."""
 
     name = KIND
     summary = "corrections by hand that are in the store"
-    settings = CorrectionsSettings
+    settings = EditFromStoreSettings
     reads = ()
     inputs = (0, 0)
-    gives = "table"
+    output = "table"
     mode = Mode.WHOLE
     version = KIND  # that of the code stands in the plan of the stored stage
 
     @override
     def make(
-        self, settings: CorrectionsSettings, site: Site, read: Mapping[str, StageRef], folder: Path
-    ) -> Product:
+        self,
+        settings: EditFromStoreSettings,
+        context: NodeContext,
+        read: Mapping[str, StageRef],
+        folder: Path,
+    ) -> StageFiles:
         """Refuse to make what a person gave.
 
         Raises:
             StoreError: always: the stage is gone or changed.
         """
         raise StoreError(
-            f"{site.name}: expected the corrections {settings.key[:12]}… in the store, found them gone or "
+            f"{context.name}: expected the corrections {settings.key[:12]}… in the store, found them gone or "
             "changed; give the edited file again"
         )
 
     @override
     def notes(
-        self, settings: CorrectionsSettings, site: Site, ref: StageRef, data: StageRef | None
+        self, settings: EditFromStoreSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say how many corrections there are, by whom and when."""
         return summarize_corrections(ref)

@@ -18,7 +18,7 @@ from components.models.references import is_elsewhere
 from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
-from components.nodes.site import Component, Item, LanguagePairs, NodeSettings, Site
+from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext, NodeSettings
 from components.records import Quarantined, Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
 from components.stage_settings import Device
@@ -56,16 +56,16 @@ def _model_of(settings: ScoreSettings) -> str:
     return str(split_metric(settings.metric)[1])
 
 
-class ScoreKind(Kind[ScoreSettings]):
+class ScoreTexts(Kind[ScoreSettings]):
     """Gives a table of numbers, which ``route`` reads as ``by: value``.
 
     A metric that needs references serves to find out what a perfect estimate would gain.
     """
 
-    name = "score"
+    name = "score_texts"
     summary = "a number for each text by a model: CometKiwi, a forced score, a round trip"
     settings = ScoreSettings
-    gives = "table"
+    output = "table"
     items = Items(Carry.SOURCE)
 
     @override
@@ -81,21 +81,21 @@ class ScoreKind(Kind[ScoreSettings]):
         )
 
     @override
-    def digests(self, settings: ScoreSettings, site: Site) -> dict[str, str]:
+    def digests(self, settings: ScoreSettings, context: NodeContext) -> dict[str, str]:
         """Return what the server of a served model says of itself."""
         return chat_fingerprints(self.facts(settings).models)
 
     @override
-    def check(self, settings: ScoreSettings, site: Site) -> None:
+    def check(self, settings: ScoreSettings, context: NodeContext) -> None:
         """Check the model's name, and that there is a source to compare with."""
         from components import models  # noqa: PLC0415 - imports torch
 
-        if site.transcripts and _estimate_of(settings) != "fluency":
+        if context.transcripts and _estimate_of(settings) != "fluency":
             raise ConfigError("of: expected a translation, whose source the metric reads, found a transcript")
-        models.check(_model_of(settings), site.store, served=_is_judge(settings))
+        models.check(_model_of(settings), context.store, served=_is_judge(settings))
 
     @override
-    def validate_models(self, settings: ScoreSettings, site: Site, pairs: LanguagePairs) -> None:
+    def validate_models(self, settings: ScoreSettings, context: NodeContext, pairs: LanguagePairs) -> None:
         """Check that the model computes this metric."""
         from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
         from components.refining.checks import validate_text_estimator  # noqa: PLC0415 - imports torch
@@ -103,22 +103,22 @@ class ScoreKind(Kind[ScoreSettings]):
         name = _estimate_of(settings)
         if name is not None:
             try:
-                validate_text_estimator(name, _model_of(settings), site.store, pairs)
+                validate_text_estimator(name, _model_of(settings), context.store, pairs)
             except ConfigError as error:
                 raise ConfigError(f"metric: {error}") from error
             return
-        bind_metric(settings.metric, site.store, settings.device)
+        bind_metric(settings.metric, context.store, settings.device)
 
     @override
-    def build(self, settings: ScoreSettings, site: Site) -> Component:
+    def build(self, settings: ScoreSettings, context: NodeContext) -> Component:
         """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
         from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch
 
         if _estimate_of(settings) is not None:
-            return _build_estimator(settings, site, _model_of(settings))
-        metric = bind_metric(settings.metric, site.store, settings.device)
+            return _build_estimator(settings, context, _model_of(settings))
+        metric = bind_metric(settings.metric, context.store, settings.device)
         assert isinstance(metric, ModelMetric)
 
         def score(items: Sequence[Item]) -> list[Route | Quarantined]:
@@ -130,7 +130,7 @@ class ScoreKind(Kind[ScoreSettings]):
                 for i, s in zip(selected.ids, scores, strict=True)
                 if not isinstance(s, ModelError)
             }
-            return [_outcome(item, values, metric, site.name) for item in items]
+            return [_outcome(item, values, metric, context.name) for item in items]
 
         return score
 
@@ -141,17 +141,17 @@ def _is_judge(settings: ScoreSettings) -> bool:
 
 
 def _estimate_of(settings: ScoreSettings) -> str | None:
-    """The name of an estimate that is no metric; None for a metric."""
+    """Return the name of an estimate that is no metric; None for a metric."""
     name = split_metric(settings.metric)[0]
     return name if name in TEXT_ESTIMATE_NAMES else None
 
 
-def _build_estimator(settings: ScoreSettings, site: Site, model: str) -> Component:
+def _build_estimator(settings: ScoreSettings, context: NodeContext, model: str) -> Component:
     from components.refining.text_estimators import TEXT_ESTIMATORS  # noqa: PLC0415 - imports torch
 
     name = str(_estimate_of(settings))
     try:
-        estimate = TEXT_ESTIMATORS[name](model, settings.device, site.store)
+        estimate = TEXT_ESTIMATORS[name](model, settings.device, context.store)
     except ConfigError as error:
         raise ConfigError(f"metric: {error}") from error
 
@@ -159,7 +159,7 @@ def _build_estimator(settings: ScoreSettings, site: Site, model: str) -> Compone
         texts = ["" if item.nbest is None else item.nbest.best.text for item in items]
         values = estimate([item.utterance for item in items], texts)
         return [
-            Route(utterance_id=item.utterance.id, way=WAY, value=value)
+            Route(utterance_id=item.utterance.id, branch=WAY, value=value)
             for item, value in zip(items, values, strict=True)
         ]
 
@@ -182,6 +182,6 @@ def segments_of(items: Sequence[Item]) -> Segments:
 def _outcome(item: Item, values: Mapping[str, float], metric: ModelMetric, node: str) -> Route | Quarantined:
     utterance_id = item.utterance.id
     if utterance_id in values:
-        return Route(utterance_id=utterance_id, way=WAY, value=values[utterance_id])
+        return Route(utterance_id=utterance_id, branch=WAY, value=values[utterance_id])
     detail = f"expected {' and '.join(sorted(metric.needs))} for {metric.name}, found less"
     return Quarantined(utterance_id=utterance_id, stage=node, reason="no score", detail=detail)
