@@ -113,9 +113,9 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
         DataError: runs of different data.
     """
     from components.comparison.analysis import COMPARISON
-    from flows.compare import compare_finished
     from flows.parameters.compare import CompareParameters
     from flows.parameters.faults import check_values
+    from flows.python_flows.compare import compare_finished
 
     stores = [run.store.backend.url for run in runs if isinstance(run, Run)]
     names = tuple(run.name if isinstance(run, Run) else run for run in runs)

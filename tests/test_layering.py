@@ -66,6 +66,7 @@ ROOMS = (
     "flows.parameters",
     "flows.presets",
     "flows",
+    "flows.python_flows",
     "flows.cli",
     "antiphon",
 )

@@ -9,7 +9,7 @@ from benchmarks.common.tables import format_difference, format_score, markdown_t
 from benchmarks.common.text_statistics import Tables, read_statistics
 from benchmarks.pages.page import Page, part
 from components.metrics.statistics.significance import Difference, compare_to_baseline
-from components.text.resegmentation import PROTOCOL
+from components.text.matching.resegmentation import PROTOCOL
 
 GOLD, SENTENCES, FRAGMENTS = "gold segments", "sentences joined", "every Whisper segment alone"
 WHOLE = "the recording"

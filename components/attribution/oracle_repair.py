@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 
-from components.text.alignment import Edit, align
 from components.text.function_words import is_content_word
 from components.text.languages import without_spaces
+from components.text.matching.alignment import Edit, align
 from components.text.normalization.text_normalization import get_normalizer
 
 FORM = "form"

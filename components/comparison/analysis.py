@@ -15,10 +15,10 @@ from components import metrics
 from components.analysis.analysis import VALUES, Analysis, Computed, Event, Numbers, read_numbers
 from components.analysis.run_outputs import check_comparable, read_latency, text_stages
 from components.analysis.table import Column, Sentence, Table
-from components.comparison import tables, verdict
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.systems import load_same_data, system_of
+from components.comparison.views import tables, verdict
 from components.files.canonical_json import digest_of
 from components.files.files import write_bytes
 from components.metrics.libraries import scoring_libraries

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from components.text.alignment import align
+from components.text.matching.alignment import align
 
 if TYPE_CHECKING:
     from components.text.normalization.text_normalization import Normalizer

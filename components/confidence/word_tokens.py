@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TypeVar
 
 from components.records import Hypothesis, Token
-from components.text.alignment import align
+from components.text.matching.alignment import align
 from components.text.token_pieces import spell_pieces
 
 T = TypeVar("T")

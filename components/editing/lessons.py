@@ -13,7 +13,7 @@ from typing import Any
 
 from components.editing.editable_text import certainty_of
 from components.records import Hypothesis, Utterance
-from components.text.alignment import Edit, align
+from components.text.matching.alignment import Edit, align
 
 Row = dict[str, Any]
 _PUNCTUATION = string.punctuation + "„“”‚‘’«»…–—¿¡。，、！？"

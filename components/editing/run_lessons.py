@@ -11,7 +11,7 @@ from components.editing.editable_text import EditableText
 from components.editing.lessons import Lesson
 from components.editing.run_texts import language_of_texts, texts_of_node
 from components.errors import ConfigError
-from components.pipeline.editing import SUFFIX
+from components.pipeline.steps.editing import SUFFIX
 from components.run_record import NodeRecord, RunRecord, StageRef
 
 

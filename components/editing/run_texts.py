@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from components.editing.editable_text import EditableText, read_editable_texts
 from components.errors import ConfigError
-from components.pipeline.editing import SUFFIX
+from components.pipeline.steps.editing import SUFFIX
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.text.suggestions import did_you_mean
 

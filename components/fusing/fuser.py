@@ -20,10 +20,10 @@ from components.fusing.refusal import find_refusal
 from components.fusing.served import make_prompted_fuser
 from components.fusing.trained import TrainedFuser
 from components.records import Decision, Hypothesis, NBest, Utterance
-from components.refining.decisions import Estimates
-from components.refining.proposal_judge import AcceptanceGate
+from components.refining.judging.decisions import Estimates
+from components.refining.judging.proposal_judge import AcceptanceGate
 from components.text.languages import UNDETERMINED
-from components.text.resegmentation import retime
+from components.text.matching.resegmentation import retime
 
 METHODS: dict[str, Callable[[FuseConfig, str | None], PromptedFuser | TrainedFuser]] = {
     "prompted": make_prompted_fuser,

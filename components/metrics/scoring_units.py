@@ -2,7 +2,7 @@
 
 A recording of an hour is one output, but no unit to score: BLEU matches n-grams within a unit, and intervals
 and tests resample units. So where a recording has reference segments, each is a unit of its own, ``talk#3``
-the third of ``talk``, and the output is cut to them by word edits (:mod:`components.text.resegmentation`),
+the third of ``talk``, and the output is cut to them by word edits (:mod:`.resegmentation`),
 whatever sentences the system made of it. A recording with several references per segment is cut to the one
 that is nearest as a whole.
 
@@ -23,7 +23,7 @@ from components.metrics.metric import Metric, Output, Segments, align_segments
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure, score_segments
 from components.records import Audio, Utterance
 from components.run_record import Score
-from components.text.resegmentation import PROTOCOL, count_edits, cut_blocks, resegment
+from components.text.matching.resegmentation import PROTOCOL, count_edits, cut_blocks, resegment
 
 BLOCK_WORDS = 50
 """Words (or characters, in languages written without spaces) of a block."""

@@ -11,9 +11,9 @@ from components.models.architectures import CAUSAL, DELIBERATION, EDIT_DIFFUSION
 from components.models.references import split_reference
 from components.models.sources.served import probe_chat
 from components.neural_metrics.quality_metric import bind_quality_metric
-from components.refining import gates
 from components.refining.config import ESTIMATE, MODEL_GATES, RefineConfig, RoundsConfig
-from components.refining.fitted_estimates import check_estimator
+from components.refining.judging import gates
+from components.refining.judging.fitted_estimates import check_estimator
 from components.refining.self_refine import read_examples
 from components.text.languages import UNDETERMINED, two_letters_of
 from components.translation.checks import LanguagePair, explain_unsupported, resolve_text_model

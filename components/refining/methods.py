@@ -15,7 +15,7 @@ from components.decoding.searches.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
-from components.refining.decisions import Proposal
+from components.refining.judging.decisions import Proposal
 from components.refining.self_refine import SelfRefiner
 from components.refining.served_self_refine import make_self_refiner
 from components.text.sanitization import find_control_tokens, sanitize

@@ -24,7 +24,7 @@ from components.metrics.translation_quality import translation
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Record
 from components.refining import curve
-from components.refining.stopping import STOP_RULES
+from components.refining.judging.stopping import STOP_RULES
 from components.run_record import Score, StageRef
 from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of

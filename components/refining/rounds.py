@@ -12,9 +12,9 @@ from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Utterance
 from components.refining.config import VERSION, RefineConfig
-from components.refining.decisions import Proposal, decide, has_stopped, leave_at_once
+from components.refining.judging.decisions import Proposal, decide, has_stopped, leave_at_once
+from components.refining.judging.proposal_judge import AcceptanceGate, annotate_drafts
 from components.refining.methods import METHODS
-from components.refining.proposal_judge import AcceptanceGate, annotate_drafts
 from components.refining.self_refine import SelfRefiner
 from components.text.languages import UNDETERMINED
 

@@ -18,7 +18,7 @@ from components.decoding.searches.search import search
 from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
-from components.refining.decisions import Proposal
+from components.refining.judging.decisions import Proposal
 from components.served_usage import add_counts
 from components.text.languages import UNDETERMINED, english_name, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize

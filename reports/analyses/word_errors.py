@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from components.analysis.table import Cell, Table, filter_by, link_to_filter
 from components.records import NBest
-from components.text.alignment import Edit
 from components.text.function_words import is_content_word
+from components.text.matching.alignment import Edit
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView, ScoredNode
 from reports.views.utterance_alignment import split_units

@@ -12,8 +12,8 @@ from components.analysis.table import Column
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
-from components.text.alignment import Edit
 from components.text.escaping import to_printable
+from components.text.matching.alignment import Edit
 from components.text.text_confidence import ESTIMATES, confidence_of
 from reports.page.audio import relative_url
 from reports.views.rows import UtteranceRow

@@ -9,8 +9,8 @@ from components.analysis.judgments import Judgment
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Outcome, Quarantined
-from components.text.alignment import Edit
 from components.text.escaping import to_printable
+from components.text.matching.alignment import Edit
 from components.text.suggestions import did_you_mean
 from components.text.text_confidence import ESTIMATES
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line

@@ -8,8 +8,8 @@ from typing import Literal
 
 from components.records import Decision, NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.run_record import NodeRecord
-from components.text.alignment import Edit, align
 from components.text.languages import without_spaces
+from components.text.matching.alignment import Edit, align
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
 from reports.views.utterance_alignment import split_units

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from components.metrics.error_rates.recognition import utterance_errors
 from components.metrics.normalizers import BY_LANGUAGE, OPEN_ASR, normalizer_for
 from components.metrics.translation_quality.translation import sentence_scores
-from components.text.alignment import Edit, align, count_operations
 from components.text.languages import UNDETERMINED, without_spaces
+from components.text.matching.alignment import Edit, align, count_operations
 from reports.views.written_words import restore_written_words
 
 # Whatever is neither space nor punctuation belongs to a word, combining marks among it, and an apostrophe

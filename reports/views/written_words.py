@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from components.text.alignment import Edit
+from components.text.matching.alignment import Edit
 
 if TYPE_CHECKING:
     from components.text.normalization.text_normalization import Normalizer

@@ -23,7 +23,7 @@ if __name__ == "__main__" and "refine" not in sys.argv:
 from components import models
 from components.recognition import factory as recognition
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
-from components.refining.decisions import Proposal
+from components.refining.judging.decisions import Proposal
 from components.translation import factory as translation
 
 CALLS = os.environ.get("FAKE_CALLS")

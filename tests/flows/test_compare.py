@@ -23,8 +23,8 @@ from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from flows.cli.look.printing import print_run
-from flows.compare import _make_system
 from flows.parameters.compare import CompareParameters, SystemConfig
+from flows.python_flows.compare import _make_system
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_deployments import call

@@ -92,7 +92,7 @@ def test_importing_a_flow_contacts_nobody() -> None:
         "import socket, sys\n"
         "def refuse(*a): raise SystemExit('a connection at import')\n"
         "socket.socket.connect = refuse\n"
-        "import flows.cli.main, flows.preset_flow, flows.compare, flows.system\n"
+        "import flows.cli.main, flows.preset_flow, flows.python_flows.compare, flows.system\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

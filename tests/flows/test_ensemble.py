@@ -20,8 +20,8 @@ from components.storage.stages.reader import read_best_texts, read_nbests, read_
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from flows.cli import main as cli
-from flows.contribution import contribution
 from flows.preset_flow import cascade, ensemble, train
+from flows.python_flows.contribution import contribution
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny
 

@@ -11,8 +11,8 @@ import pytest
 from components import models
 from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
-from flows.contribution import contribution
 from flows.preset_flow import cascade, experts
+from flows.python_flows.contribution import contribution
 from tasks.stages.expert_routing import read_layers
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]

@@ -13,7 +13,7 @@ from components.routing.route_fit import read_route_fit
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_best_texts
 from components.storage.stages.record_files import OUTPUTS
-from flows.pipeline import pipeline
+from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

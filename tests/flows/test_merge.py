@@ -19,10 +19,10 @@ from components.storage.store import Store
 from components.training.config import TrainingConfig
 from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
-from flows.blame import blame
 from flows.cli import main as cli
-from flows.pipeline import pipeline
 from flows.preset_flow import merge
+from flows.python_flows.blame import blame
+from flows.python_flows.pipeline import pipeline
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny
 from tests.limits import files_of_at_most

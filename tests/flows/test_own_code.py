@@ -18,13 +18,14 @@ from components.confidence.evaluation.analysis import CONFIDENCE
 from components.errors import ConfigError, DataError, TransientError
 from components.own_code import code_permission
 from components.recognition import factory as recognition
-from components.refining import gates, methods
+from components.refining import methods
+from components.refining.judging import gates
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.stages.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
-from flows.pipeline import pipeline
+from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
 from tests.flows import fakes
 from tests.openai_server import OpenAIServer

@@ -13,14 +13,15 @@ from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from components.recognition import factory as recognition
 from components.records import Decision, NBest, Outcome, Quarantined, Utterance
-from components.refining import gates, methods
+from components.refining import methods
 from components.refining.config import RefineConfig
+from components.refining.judging import gates
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from flows.cli import main as cli
-from flows.contribution import contribution
 from flows.preset_flow import refine
+from flows.python_flows.contribution import contribution
 from flows.registry import flow_named
 from reports.page.report_view import view_of
 from tasks.task_options import unwrap

@@ -9,8 +9,8 @@ import pytest
 
 from components.files.yaml_text import format_yaml, parse_yaml
 from flows.cli.compute.config_file import gather
+from flows.python_flows.repetition import FLAGS, list_changed_settings, repeat_command
 from flows.registry import flow_named
-from flows.repetition import FLAGS, list_changed_settings, repeat_command
 from tests.components.storage.test_store import record
 
 CASES: list[tuple[str, dict[str, Any]]] = [

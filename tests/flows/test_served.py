@@ -17,7 +17,7 @@ from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.store import Store
 from components.translation.kinds.translate import TranslateSettings
 from flows.cli import main as cli
-from flows.pipeline import pipeline
+from flows.python_flows.pipeline import pipeline
 from tasks import endpoint_blocks
 from tasks.task_options import unwrap
 from tests.openai_server import KEY, OpenAIServer, on

@@ -25,9 +25,9 @@ from components.stacking.methods import StackSource
 from components.stacking.model_folder import load_stacked
 from components.storage.stages.reader import read_nbests
 from components.synthesis import engines
-from flows.blame import blame
-from flows.contribution import contribution
 from flows.preset_flow import stack
+from flows.python_flows.blame import blame
+from flows.python_flows.contribution import contribution
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE
 

@@ -14,7 +14,7 @@ from components.decoding.constraints.phrase_constraints import DEMOTION, PhraseC
 from components.decoding.scorers import Vocabulary
 from components.decoding.searches.beam_choice import BeamChooser
 from components.decoding.searches.beam_step import Choice, RankedTokens, add_totals, fill_up
-from components.decoding.topk import topk
+from components.decoding.tokens.topk import topk
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ from components.decoding.mixing.members import Members
 from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.mixing.token_records import TokenRecords
 from components.decoding.moves import RowTransition
-from components.decoding.row_tokens import RowTokens
 from components.decoding.scorers import (
     TokenScorer,
     Vocabulary,
     require_same_vocabulary,
 )
-from components.decoding.token_statistics import token_statistics
+from components.decoding.tokens.row_tokens import RowTokens
+from components.decoding.tokens.token_statistics import token_statistics
 
 
 class EnsembleScorer:

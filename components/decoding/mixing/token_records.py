@@ -11,7 +11,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from components.decoding.candidates import MemberScores
-from components.decoding.token_statistics import N_STATISTICS
+from components.decoding.tokens.token_statistics import N_STATISTICS
 
 
 class TokenRecords(NamedTuple):

@@ -20,7 +20,7 @@ from components.decoding.searches.beam_step import (
     make_rules,
     rank_tokens,
 )
-from components.decoding.topk import topk
+from components.decoding.tokens.topk import topk
 
 
 class BeamChooser:

@@ -18,7 +18,7 @@ from components.decoding.constraints.logits_processors import History, LogitsPro
 from components.decoding.host_copy import copy_to_host, first_true
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.moves import RowTransition, check_interval, drop_rows, make_move
-from components.decoding.token_draws import choose_tokens, draw_uniform
+from components.decoding.tokens.token_draws import choose_tokens, draw_uniform
 
 
 @dataclass

@@ -17,7 +17,7 @@ from components.nodes.facts import Carry, Items, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.nodes.questions import Question
-from components.pipeline.editing import ROLE
+from components.pipeline.steps.editing import ROLE
 from components.run_record import StageRef
 from components.storage.stages.whole_stage import StageFiles
 

@@ -24,7 +24,7 @@ from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
-from components.pipeline.editing import ROLE
+from components.pipeline.steps.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
 

@@ -10,9 +10,9 @@ from components.pipeline.advice.recommended_models import (
     explain_missing,
     recommend,
 )
-from components.pipeline.auto import is_auto
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.rewriting import update_node
+from components.pipeline.steps.auto import is_auto
 from components.text.languages import UNDETERMINED, english_name
 
 

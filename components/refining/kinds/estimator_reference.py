@@ -74,7 +74,7 @@ def check_features(reference: str | None, maker: BaseModel, texts: int | None) -
     Raises:
         ConfigError: it does.
     """
-    from components.refining.fitted_estimates import refuse_features  # noqa: PLC0415 - imports numpy
+    from components.refining.judging.fitted_estimates import refuse_features  # noqa: PLC0415 - imports numpy
 
     assert isinstance(maker, EstimatorConfig)
     if maker.features or texts is not None:

@@ -14,8 +14,8 @@ from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
+from components.refining.judging.proposal_judge import ProposalJudge
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
-from components.refining.proposal_judge import ProposalJudge
 
 Values = dict[str, Any]
 _ESTIMATING = ("estimate", "python", "command")

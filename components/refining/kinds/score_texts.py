@@ -147,7 +147,7 @@ def _estimate_of(settings: ScoreSettings) -> str | None:
 
 
 def _build_estimator(settings: ScoreSettings, context: NodeContext, model: str) -> Component:
-    from components.refining.text_estimators import TEXT_ESTIMATORS  # noqa: PLC0415 - imports torch
+    from components.refining.judging.text_estimators import TEXT_ESTIMATORS  # noqa: PLC0415 - imports torch
 
     name = str(_estimate_of(settings))
     try:

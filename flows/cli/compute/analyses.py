@@ -128,8 +128,8 @@ def _rank_by(metric: str | None) -> dict[str, object]:
 def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
     """Compare finished runs and print the tables; returns the exit code."""
     from flows.cli.compute.config_file import gather
-    from flows.compare import compare_finished
     from flows.parameters.compare import CompareParameters
+    from flows.python_flows.compare import compare_finished
 
     parameters = gather(CompareParameters, None, assignments, shortcuts)
     return print_result(compare_finished(parameters), parameters.store, as_json=as_json)

@@ -121,8 +121,8 @@ def make_parameters(
 
     from components.editing.corrections_stage import store_corrections
     from components.editing.run_texts import node_to_edit
-    from components.pipeline.editing import SUFFIX, check_editable
     from components.pipeline.node_edit import NodeEdit
+    from components.pipeline.steps.editing import SUFFIX, check_editable
     from flows.registry import pipeline_of
 
     node = node_to_edit(run, node_name)

@@ -4,7 +4,7 @@ from components.analysis.group_scores import score_groups
 from components.metrics.error_rates.recognition import recognition_scores
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
-from components.text.resegmentation import PROTOCOL
+from components.text.matching.resegmentation import PROTOCOL
 
 AUDIO = Audio(path="a.wav", sha256="a" * 64, seconds=1, sample_rate=8000)
 UTTERANCES = [

@@ -12,7 +12,7 @@ from transformers import EpsilonLogitsWarper, TemperatureLogitsWarper, TopKLogit
 
 from components.decoding.config import SearchConfig
 from components.decoding.searches.search import search
-from components.decoding.token_draws import keep_likely
+from components.decoding.tokens.token_draws import keep_likely
 from tests.components.decoding.test_search import LENGTH, Table, ids
 
 

@@ -16,7 +16,7 @@ from components.decoding.constraints.token_constraints import force_at, force_la
 from components.decoding.scorers import Vocabulary, require_same_vocabulary
 from components.decoding.searches.forced_scoring import force_decode
 from components.decoding.searches.search import search
-from components.decoding.topk import topk
+from components.decoding.tokens.topk import topk
 from components.ensembling.token_level.combiners import LinearInterpolation
 from components.errors import ConfigError, ModelError
 

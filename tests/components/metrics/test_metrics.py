@@ -15,7 +15,7 @@ from components.attribution.cascade_attribution import attribute_cascade
 from components.attribution.contribution import measure_contribution, statistics_of_outputs
 from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
-from components.comparison.tables import build_score_rows, list_plots
+from components.comparison.views.tables import build_score_rows, list_plots
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.errors import ConfigError

@@ -12,7 +12,7 @@ from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, ReferenceSegment, Utterance
-from components.text.resegmentation import PROTOCOL, cut_blocks
+from components.text.matching.resegmentation import PROTOCOL, cut_blocks
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=100, sample_rate=16000, offset=5)
 SENTENCES = [f"Satz Nummer {n} ist nicht lang." for n in range(12)]

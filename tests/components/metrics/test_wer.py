@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from components.metrics.error_rates.error_rate import ErrorCounts
 from components.metrics.error_rates.recognition import recognition_scores, utterance_errors
-from components.text.alignment import align, count_operations
+from components.text.matching.alignment import align, count_operations
 
 AS_IS = "none"
 texts = st.lists(st.sampled_from(["a", "b", "cd"]), max_size=5).map(" ".join)

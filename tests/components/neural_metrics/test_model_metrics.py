@@ -32,7 +32,7 @@ from components.neural_metrics.quality_metric import bind_quality_metric
 from components.nodes.node_context import Item, NodeContext
 from components.records import Checkpoint, Hypothesis, NBest, Quarantined, Route, Utterance
 from components.refining.config import RoundsConfig
-from components.refining.gates import GATES
+from components.refining.judging.gates import GATES
 from components.refining.kinds.score_texts import ScoreSettings, ScoreTexts
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 from tests.components.neural_metrics.tiny import segments

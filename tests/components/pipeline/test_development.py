@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline import development
-from components.pipeline.development import add_development_nodes
 from components.pipeline.faults import Faults
 from components.pipeline.reader import read_pipeline
+from components.pipeline.steps import development
+from components.pipeline.steps.development import add_development_nodes
 
 ASR = {"kind": "recognize", "beam_size": 1, "n_best": 1}
 COMBINE = {"kind": "combine", "of": ["a", "b"], "method": "reranking"}

@@ -22,8 +22,8 @@ from components.fusing.prompted import Answer
 from components.records import NBest, Utterance
 from components.refining import checks, methods, rounds
 from components.refining.config import RefineConfig
+from components.refining.judging.proposal_judge import ProposalJudge
 from components.refining.kinds.loop import Loop, LoopRoundSettings
-from components.refining.proposal_judge import ProposalJudge
 from tests.components.nodes.items import nbest
 from tests.components.refining.test_rounds import Script, stopped
 

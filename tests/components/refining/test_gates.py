@@ -16,8 +16,9 @@ from components.decoding.searches.forced_scoring import force_decode
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Quarantined, Utterance
-from components.refining import gates, methods, self_refine, text_estimators
+from components.refining import methods, self_refine
 from components.refining.config import RefineConfig, RoundsConfig
+from components.refining.judging import gates, text_estimators
 from components.refining.rounds import Refiner
 from components.refining.self_refine import SelfRefiner
 from tests.components.decoding.tiny_models import llama, m2m, marian

@@ -9,13 +9,14 @@ import pytest
 
 from components.errors import ConfigError
 from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
-from components.refining import gates, methods, rounds, self_refine
+from components.refining import methods, rounds, self_refine
 from components.refining.config import RefineConfig
-from components.refining.decisions import Estimates, Proposal, decide
+from components.refining.judging import gates
+from components.refining.judging.decisions import Estimates, Proposal, decide
+from components.refining.judging.proposal_judge import ProposalJudge
+from components.refining.judging.stopping import STOP_RULES, RefinementHistory, stop_reason
 from components.refining.kinds.loop import LoopRoundSettings
-from components.refining.proposal_judge import ProposalJudge
 from components.refining.self_refine import SelfRefiner
-from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason
 
 ITEM = Utterance(id="u", text="a dog", source_language="en", target_language="de", references=("ein Hund",))
 

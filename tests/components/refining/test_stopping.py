@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from components.refining.config import RefineConfig
-from components.refining.stopping import STOP_RULES, RefinementHistory, stop_reason
+from components.refining.judging.stopping import STOP_RULES, RefinementHistory, stop_reason
 
 MADE = RefinementHistory(("a", "b"), "a", estimate=0.4, fitted=5.1, seconds=2.9, feedback="wrong article")
 APPLIES = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.text.alignment import align, count_operations
+from components.text.matching.alignment import align, count_operations
 
 short = st.lists(st.sampled_from("abc"), max_size=5)
 

@@ -8,9 +8,9 @@ import pytest
 
 from components.analysis import formatting
 from components.analysis.figures import save_figures
-from components.comparison import tables as comparison_report
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.views import tables as comparison_report
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.printing import printed
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from components.analysis.figures import save_figures
-from components.comparison import degradation_tables, verdict
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.strength_curves import read_conditions
-from components.comparison.tables import build_tables
+from components.comparison.views import degradation_tables, verdict
+from components.comparison.views.tables import build_tables
 from components.metrics.scores_file import ExternalScores
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.printing import printed

@@ -8,8 +8,8 @@ import pytest
 from components.analysis.cost import Cost
 from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
-from components.comparison.tables import describe_verdict
-from components.comparison.verdict import describe_comparison, describe_speed
+from components.comparison.views.tables import describe_verdict
+from components.comparison.views.verdict import describe_comparison, describe_speed
 from reports.analyses import verdict
 from reports.analyses.node_scores import build_node_scores
 from tests.components.analysis.test_comparison import UTTERANCES, system

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from components.analysis.table import Column, Table
-from components.comparison import tables as comparison_report
 from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.views import tables as comparison_report
 from reports.page import html_page
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import HOSTILE, cascade, routed

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.metrics.normalizers import normalizer_for
-from components.text.alignment import Edit, align, count_operations
+from components.text.matching.alignment import Edit, align, count_operations
 from reports.views.written_words import restore_written_words
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from components.decoding.combiner import Combiner
 from components.decoding.constraints.logits_processors import NO_TOKENS, TokenRule, apply_rules
 from components.decoding.mixing.step_mixture import StepMixture
-from components.decoding.topk import topk
+from components.decoding.tokens.topk import topk
 
 
 class FusedMixture:

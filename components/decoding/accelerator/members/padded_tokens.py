@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from components.decoding.row_tokens import RowTokens
+from components.decoding.tokens.row_tokens import RowTokens
 
 WIDTH_MULTIPLE = 64
 """Tokens of a row that there is room for are rounded up to it."""

@@ -27,7 +27,7 @@ from components.ensembling.output_level.weighted_hypotheses import (
 from components.metrics.normalizers import normalizer_for
 from components.records import Hypothesis, Segment, Token
 from components.text.languages import UNDETERMINED, without_spaces
-from components.text.resegmentation import retime
+from components.text.matching.resegmentation import retime
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from components.records import Hypothesis, Token
-from components.text.alignment import align
 from components.text.languages import UNDETERMINED, without_spaces
+from components.text.matching.alignment import align
 from components.text.normalization.text_normalization import Normalizer, word_key
 from components.text.token_pieces import spell_pieces
 

@@ -33,7 +33,7 @@ from components.records import (
 )
 from components.served_usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 from components.text.languages import NAMES, is_undetermined, two_letters_of, without_spaces
-from components.text.resegmentation import resegment
+from components.text.matching.resegmentation import resegment
 
 if TYPE_CHECKING:
     import torch

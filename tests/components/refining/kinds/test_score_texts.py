@@ -11,8 +11,8 @@ from components.nodes.node_context import NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
+from components.refining.judging.text_estimators import TEXT_ESTIMATORS
 from components.refining.kinds.score_texts import ScoreSettings, ScoreTexts
-from components.refining.text_estimators import TEXT_ESTIMATORS
 from tests.components.nodes.items import compute, item, nbest
 from tests.components.pipeline.test_planning import cascade, keys
 

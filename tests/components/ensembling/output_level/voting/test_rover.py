@@ -12,7 +12,7 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.voting import confusion_network
 from components.ensembling.output_level.voting.rover import combine_by_rover
 from components.errors import ConfigError, DataError
-from components.text.alignment import align, count_operations
+from components.text.matching.alignment import align, count_operations
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
 VOTES = SystemCombinationConfig(method="rover", n_best=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from components.analysis.cost import Cost
 from components.analysis.formatting import format_p_value
 from components.analysis.table import Sentence
-from components.comparison import degradation_tables
 from components.comparison.comparison import Comparison
-from components.comparison.tables import describe_verdict
+from components.comparison.views import degradation_tables
+from components.comparison.views.tables import describe_verdict
 from components.metrics.statistics.significance import Difference
 from components.metrics.table import METRICS, label_of, main_metrics
 

@@ -28,9 +28,7 @@ from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest,
 from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
 from flows import preflight
-from flows.compare import record_comparison
 from flows.definition import define_flow
-from flows.parallel_systems import run_systems
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
 from flows.parameters.tune import (
@@ -42,10 +40,12 @@ from flows.parameters.tune import (
     pipeline_with,
 )
 from flows.preflight import Need
-from flows.repetition import list_changed_settings
+from flows.python_flows.compare import record_comparison
+from flows.python_flows.parallel_systems import run_systems
+from flows.python_flows.repetition import list_changed_settings
+from flows.python_flows.tuning_data import CONFIRM, load_sets, load_tuning_data
 from flows.run import Run, final_state
 from flows.system import Hooks, System
-from flows.tuning_data import CONFIRM, load_sets, load_tuning_data
 from tasks.stages import report
 from tasks.stages.analysis import run_analysis
 from tasks.stages.sentence_scores import bind_staged

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.mixing.gate_features import distribution_features
-from components.decoding.topk import topk
+from components.decoding.tokens.topk import topk
 
 N_STATISTICS = 2
 """Entropy and margin, in this order."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from components.analysis.cost_table import COST_NOTE, build_cost_table
 from components.analysis.formatting import describe_too_few, format_estimate, format_p_value
 from components.analysis.table import Cell, Plot, Table, link_to_utterance
-from components.comparison import degradation_tables, judgement_tables
 from components.comparison.comparison import Comparison
+from components.comparison.views import degradation_tables, judgement_tables
 from components.metrics.choices import TEST_LABELS
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.significance import Difference
@@ -25,7 +25,7 @@ def list_plots(comparison: Comparison) -> tuple[Plot, ...]:
     """Return the plots of scores and costs."""
 
     def draw(name: str) -> Figure:
-        from components.comparison import plots  # noqa: PLC0415 - imports matplotlib
+        from components.comparison.views import plots  # noqa: PLC0415 - imports matplotlib
 
         return plots.FIGURES[name](comparison)
 

@@ -19,7 +19,7 @@ from components.metrics.model_metric import Sample
 from components.neural_metrics.quality_metric import bind_quality_metric
 from components.records import Utterance
 from components.refining.config import RoundsConfig
-from components.refining.text_estimators import (
+from components.refining.judging.text_estimators import (
     TEXT_ESTIMATORS,
     Estimator,
     Items,

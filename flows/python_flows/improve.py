@@ -12,8 +12,8 @@ from components.improvement.situation import ImproveOptions
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
-from flows.error_attribution import add_blame
 from flows.parameters.improve import ImproveParameters
+from flows.python_flows.error_attribution import add_blame
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
 from tasks.stages import improvement, report

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.refining.config import ESTIMATE, RoundsConfig
-from components.refining.decisions import Estimates, Proposal, decide
-from components.refining.stopping import is_good_enough
+from components.refining.judging.decisions import Estimates, Proposal, decide
+from components.refining.judging.stopping import is_good_enough
 from components.text.text_confidence import estimates_of, find_common_estimate, quality_of
 
 
@@ -21,11 +21,11 @@ class AcceptanceGate:
     def __init__(self, config: RoundsConfig, store: str | None) -> None:
         self._config, self._estimate, self._annotator = config, None, None
         if config.estimator is not None:
-            from components.refining.fitted_estimates import Annotator  # noqa: PLC0415 - imports numpy
+            from components.refining.judging.fitted_estimates import Annotator  # noqa: PLC0415 - imports numpy
 
             self._annotator = Annotator(config.estimator, config.estimate, store)
         if config.gate not in ("off", ESTIMATE):
-            from components.refining import gates  # noqa: PLC0415 - imports torch
+            from components.refining.judging import gates  # noqa: PLC0415 - imports torch
 
             gates.check(config)
             self._estimate = gates.GATES[config.gate](config, store)

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
-from flows.compare import needs as comparison_needs
-from flows.compare import run_comparison
 from flows.definition import define_flow
 from flows.parameters.compare import CompareParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.parameters.pipeline import pipeline as graph_of
 from flows.preflight import Need
+from flows.python_flows.compare import needs as comparison_needs
+from flows.python_flows.compare import run_comparison
 from flows.system import NO_HOOKS, System, run_system
 
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from components.records import Decision, Hypothesis, NBest, Segment
 from components.refining.config import ESTIMATE, RoundsConfig
-from components.refining.stopping import RefinementHistory, stop_reason
+from components.refining.judging.stopping import RefinementHistory, stop_reason
 from components.text.languages import UNDETERMINED
-from components.text.resegmentation import retime
+from components.text.matching.resegmentation import retime
 from components.text.text_confidence import estimates_of
 
 

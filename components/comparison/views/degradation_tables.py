@@ -73,7 +73,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
 
 def _plot_of(degradation: Degradation) -> Plot:
     def draw() -> Figure:
-        from components.comparison.degradation_plots import draw_degradation  # noqa: PLC0415 - matplotlib
+        from components.comparison.views.degradation_plots import draw_degradation  # noqa: PLC0415 - matplotlib
 
         return draw_degradation(degradation)
 

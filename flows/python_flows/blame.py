@@ -11,8 +11,8 @@ from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
-from flows.error_attribution import add_blame
 from flows.parameters.blame import BlameParameters
+from flows.python_flows.error_attribution import add_blame
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
 from tasks.stages import report

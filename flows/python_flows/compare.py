@@ -24,11 +24,11 @@ from components.storage.store import Store
 from components.text.suggestions import did_you_mean
 from flows import preflight
 from flows.definition import define_flow
-from flows.parallel_systems import run_systems
 from flows.parameters.base import DataParameters, FlowParameters, check_no_secret
 from flows.parameters.compare import CompareParameters, SystemConfig
 from flows.parameters.faults import describe_faults
 from flows.preflight import Need
+from flows.python_flows.parallel_systems import run_systems
 from flows.registry import flow_named
 from flows.run import Run, final_state
 from flows.system import System

@@ -1,0 +1,1 @@
+"""Tensors of tokens and their scores: draws, the best k, statistics."""

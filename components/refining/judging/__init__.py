@@ -1,0 +1,1 @@
+"""What accepts a proposed text, and what ends the rounds."""

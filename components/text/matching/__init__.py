@@ -1,0 +1,1 @@
+"""Texts that are aligned and cut as others are."""
