@@ -86,6 +86,13 @@ class ExpertsConfig(TrainingConfig):
         "token_choice", title="Routing of the decoder", description="token_choice, the only one for decoders"
     )
 
+    @property
+    def version_prefix(self) -> str:
+        """The versions of what the experts, their capacity and a single language decide."""
+        capacity = "" if self.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
+        language = f"language/{ONE_LANGUAGE_VERSION}/" if len(self.targets) == 1 else ""
+        return f"{VERSION}/{capacity}{language}"
+
     @model_validator(mode="after")
     def _possible(self) -> ExpertsConfig:
         if self.num_experts and self.top_k > self.num_experts:

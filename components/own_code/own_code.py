@@ -23,6 +23,16 @@ class OwnCodeSettings(NodeSettings):
     branches: tuple[str, ...] = Field((), description="of a table: the branches for when: NODE.BRANCH")
 
     @property
+    def own_libraries(self) -> tuple[str, ...]:
+        """Distributions whose versions decide the outputs."""
+        return ()
+
+    @property
+    def own_device(self) -> str | None:
+        """The device that it computes on; None for one that nobody knows."""
+        return None
+
+    @property
     def sees_names(self) -> bool:
         """Whether its records name the nodes that they come from."""
         return True
@@ -49,7 +59,11 @@ class OwnCode(Kind[S]):
     @override
     def facts(self, settings: S) -> Facts:
         return replace(
-            super().facts(settings), output=settings.output, branches=settings.branches, device=None
+            super().facts(settings),
+            output=settings.output,
+            branches=settings.branches,
+            libraries=settings.own_libraries,
+            device=settings.own_device,
         )
 
     @override

@@ -10,7 +10,6 @@ and the node ``{kind: python, file: steps.py, function: restore, of: asr}``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.facts import Facts
 from components.nodes.node_context import Component, NodeContext
 from components.own_code import code_permission, own_function
 from components.own_code.own_code import OwnCode, OwnCodeSettings
@@ -48,6 +46,16 @@ class PythonSettings(OwnCodeSettings):
     )
     device: Device = Field("auto", description="where it computes, if its libraries name torch")
 
+    @property
+    def own_libraries(self) -> tuple[str, ...]:
+        """The package, and what is said of others."""
+        return (*(() if self.package is None else (self.package,)), *self.libraries)
+
+    @property
+    def own_device(self) -> str | None:
+        """The device of torch, where that decides the outputs."""
+        return self.device if "torch" in self.libraries else None
+
     @model_validator(mode="after")
     def _check_source(self) -> PythonSettings:
         if (self.file is None) == (self.package is None):
@@ -64,15 +72,6 @@ class Python(OwnCode[PythonSettings]):
     summary = "a function of your own"
     settings = PythonSettings
     version = str(VERSION)
-
-    @override
-    def facts(self, settings: PythonSettings) -> Facts:
-        package = () if settings.package is None else (settings.package,)
-        return replace(
-            super().facts(settings),
-            libraries=(*package, *settings.libraries),
-            device=settings.device if "torch" in settings.libraries else None,
-        )
 
     @override
     def check(self, settings: PythonSettings, context: NodeContext) -> None:

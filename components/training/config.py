@@ -227,6 +227,11 @@ class TrainingConfig(StageSettings):
     )
 
     @property
+    def version_prefix(self) -> str:
+        """The versions, each with a slash, of what decides the outputs beside the training loop."""
+        return ""
+
+    @property
     def extra_libraries(self) -> tuple[str, ...]:
         """Distributions that decide the outputs beside those of every training."""
         return ()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from typing_extensions import override
 
-from components.experts.config import CAPACITY_VERSION, ONE_LANGUAGE_VERSION, VERSION, ExpertsConfig
-from components.nodes.facts import Facts
+from components.experts.config import ExpertsConfig
 from components.nodes.node_context import NodeContext
 from components.training.kinds.model_kind import TrainingKind
 
@@ -19,13 +17,6 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
     name = "train_experts"
     summary = "parallel text of several languages -> one translator with experts"
     settings = ExpertsConfig
-
-    @override
-    def facts(self, settings: ExpertsConfig) -> Facts:
-        facts = super().facts(settings)
-        capacity = "" if settings.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
-        language = f"language/{ONE_LANGUAGE_VERSION}/" if len(settings.targets) == 1 else ""
-        return replace(facts, version=f"{VERSION}/{capacity}{language}{facts.version}")
 
     @override
     def digests(self, settings: ExpertsConfig, context: NodeContext) -> dict[str, str]:

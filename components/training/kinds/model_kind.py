@@ -44,9 +44,10 @@ class TrainingKind(ModelKind[T]):
     @override
     def facts(self, settings: T) -> Facts:
         facts = super().facts(settings)
-        facts = replace(facts, libraries=(*facts.libraries, *settings.extra_libraries))
         has_dropout = settings.init_from is not None and settings.kind != "recognition"
-        return replace(facts, version=f"{VERSION}/from/{INITIAL_MODEL_VERSION}") if has_dropout else facts
+        version = f"{VERSION}/from/{INITIAL_MODEL_VERSION}" if has_dropout else facts.version
+        libraries = (*facts.libraries, *settings.extra_libraries)
+        return replace(facts, version=settings.version_prefix + version, libraries=libraries)
 
     @override
     def digests(self, settings: T, context: NodeContext) -> dict[str, str]:
