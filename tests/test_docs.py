@@ -1,4 +1,4 @@
-"""What the pages say of the code holds: rooms, paths, links, commands; the reference has every module."""
+"""What the pages say of the code holds: paths, links, commands; the reference has every module."""
 
 from __future__ import annotations
 
@@ -40,13 +40,6 @@ def pages() -> Iterator[tuple[str, str]]:
         name = path.relative_to(ROOT)
         if not skipped & set(name.parts) and not name.parts[0].startswith("."):
             yield name.as_posix(), path.read_text(encoding="utf-8")
-
-
-def test_the_list_of_rooms_is_that_of_the_docstrings() -> None:
-    script = build()
-    page = script.PAGE.read_text(encoding="utf-8")
-    assert page == script.with_rooms(page), "run `make docs`"
-    assert all(sentence.endswith(".") for _, sentence in script.rooms())
 
 
 def test_paths_in_pages_are_there() -> None:
