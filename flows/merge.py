@@ -65,7 +65,7 @@ def _passes_gate(run: Run, parameters: MergeParameters, loaded: StageRef) -> boo
         metric = "wer" if merged.stage == "asr" else "bleu"
     systems = (merged, run.stages["baseline"], parameters.baseline_model)
     request = GateRequest(loaded, *systems, metric, parameters.margin)
-    verdict = GATE.read(run.add(run_analysis(GATE.kind, request, run.store_url)))
+    verdict = GATE.read(run.add(run_analysis(GATE.kind, request, run.store)))
     run.notes.append(str(verdict))
     return verdict.accepted
 
@@ -84,5 +84,5 @@ def _score(run: Run, parameters: MergeParameters) -> None:
         if name in run.stages
     ]
     if scored:
-        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store_url))
+        ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store))
         run.metrics = metrics.read_scores(ref)

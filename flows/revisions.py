@@ -38,7 +38,7 @@ def _score_change(run: Run, pipeline: Pipeline) -> None:
 
 
 def _score(run: Run, request: RoundsRequest) -> Mapping[str, Score]:
-    return ROUNDS.scores(ROUNDS.read(run.add(run_analysis(ROUNDS.kind, request, run.store_url))))
+    return ROUNDS.scores(ROUNDS.read(run.add(run_analysis(ROUNDS.kind, request, run.store))))
 
 
 REFINE = Hooks(after=_score_rounds)

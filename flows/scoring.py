@@ -26,7 +26,7 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         by_models = score_by_models(run, scored, target)
         task = label_task(metrics.score_texts, run.label)
         terms = find_terms(pipeline)
-        ref = run.add(task(scored, target, run.store_url, normalizer, by_models, terms))
+        ref = run.add(task(scored, target, run.store, normalizer, by_models, terms))
         run.metrics = metrics.read_scores(ref)
         if not run.metrics:
             run.notes.append(NOTHING_SCORED)
@@ -39,7 +39,7 @@ def analyze(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None
         request = analysis.request_of(run.record, pipeline, run.store, normalizer)
         if request is not None:
             show_phase(f"analyzing {kind}")
-            ref = run.add(run_analysis(kind, request, run.store_url, run.label))
+            ref = run.add(run_analysis(kind, request, run.store, run.label))
             run.metrics |= analysis.scores(analysis.read(ref))
 
 
@@ -54,7 +54,7 @@ def score_by_models(
                 continue
             show_phase(f"scoring by {metric}")
             task = label_task(sentence_scores.score_sentences, run.label)
-            stage = unwrap(task(entry, metric, target, run.store_url))
+            stage = unwrap(task(entry, metric, target, run.store))
             if stage is None:
                 run.notes.append(
                     f"{metric}: nothing has all that it reads (docs/evaluation/metrics.md); not scored"

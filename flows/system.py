@@ -96,7 +96,7 @@ class System:
                 hooks.after(run, executed.pipeline)
         show_phase("writing the report")
         try:
-            report.publish_run_report(run.record, run.store_url, run.label)
+            report.publish_run_report(run.record, run.store, run.label)
         except AntiphonError:
             executed.raise_first_error()  # the same disk was full before
             raise
@@ -132,7 +132,7 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
     if data_set is None:
         return {}
     show_phase("reading the data")
-    return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store_url))}
+    return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store))}
 
 
 def execute_pipeline(run: Run, checks: Preflight, sets: Mapping[str, StageRef]) -> None:
@@ -180,4 +180,4 @@ def load_data_node(run: Run, languages: tuple[str | None, str | None], node: Nod
     settings = node.settings
     assert isinstance(settings, DataSettings)
     source = (settings.source, None, *languages, settings.limit)
-    return run.add(data_sets.load_data(*source, run.store_url), node.name)
+    return run.add(data_sets.load_data(*source, run.store), node.name)

@@ -19,7 +19,7 @@ def _score_model(run: Run, pipeline: Pipeline) -> None:
     """Score the model on the development data and on the test data."""
     parameters, settings = run.parameters, _settings_of(pipeline)
     arguments = (settings, run.stages[TRAINING], parameters.test, parameters.beam_size)  # type: ignore[attr-defined]
-    run.metrics = model_scores.read_scores(run.add(model_scores.score_model(*arguments, run.store_url)))
+    run.metrics = model_scores.read_scores(run.add(model_scores.score_model(*arguments, run.store)))
 
 
 def _score_experts(run: Run, pipeline: Pipeline) -> None:
@@ -32,10 +32,10 @@ def _score_experts(run: Run, pipeline: Pipeline) -> None:
     config, model = _settings_of(pipeline), run.stages[TRAINING]
     source, limit = parameters.test or config.dev, parameters.test_limit
     if config.num_experts:
-        routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store_url))
+        routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store))
         run.notes += warn_of_collapse(expert_routing.read_layers(routing))
     mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
-    scores = model_scores.score_languages(config, model, mt, source, limit, run.store_url)
+    scores = model_scores.score_languages(config, model, mt, source, limit, run.store)
     run.metrics = model_scores.read_scores(run.add(scores))
 
 

@@ -49,6 +49,7 @@ def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     from components.pipeline.reader import read_pipeline
     from components.storage.stages.reader import read_utterances
     from components.storage.stages.stage_writer import StageWriter
+    from components.storage.store import Store
     from flows.server import settings  # noqa: F401 - before Prefect is imported
     from tasks import task_runners
     from tasks.execution.executor import execute
@@ -67,7 +68,7 @@ def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
     @flow(name="scaling", task_runner=task_runners.make_runner(), persist_result=False)
     def scaling() -> dict[str, Any]:
         store = str(folder / "store")
-        loaded = unwrap(data.load_data(str(manifest), None, None, None, None, store))
+        loaded = unwrap(data.load_data(str(manifest), None, None, None, None, Store(store)))
         nodes = {
             "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1},
             "mt": {"kind": "translate", "of": "asr"},

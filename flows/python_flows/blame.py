@@ -28,5 +28,5 @@ def blame(parameters: BlameParameters) -> RunRecord | State[RunRecord]:
             raise ConfigError(f"run {record.name}: expected a run over a data set, found none")
         human_scores = {str(name): score for name, score in parameters.human_scores.items()}
         add_blame(run, pipeline, parameters.segments, human_scores)
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store)
     return final_state(run.record)

@@ -76,9 +76,9 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
         if len(records) < 2 or (parameters.baseline or names[0]) not in records:
             raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
         request = ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
-        run.add(run_analysis("comparison", request, run.store_url))
+        run.add(run_analysis("comparison", request, run.store))
         record_comparison(run, records)
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store)
     return final_state(run.record)
 
 

@@ -28,12 +28,12 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
         if DATA in stages:
             scoring = Scoring(parameters.metric, run.normalizer)
             ref = contribution_stage.compute_contributions(
-                pipeline, stages, run.parameters.seed, run.store_url, scoring
+                pipeline, stages, run.parameters.seed, run.store, scoring
             )
         else:
             ref = contribution_stage.compute_expert_contributions(
-                pipeline, stages, parameters.limit, run.store_url
+                pipeline, stages, parameters.limit, run.store
             )
         run.add(ref)
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store)
     return final_state(run.record)

@@ -23,7 +23,7 @@ def add_blame(
             pipeline,
             run.stages,
             run.parameters.seed,
-            run.store_url,
+            run.store,
             segments,
             human_scores=human_scores,
             normalizer=run.normalizer,

@@ -26,7 +26,7 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
     record, run = reopen_run(parameters.run, "improve", parameters)
     with run:
         pipeline = pipeline_of(record)
-        finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store_url)
+        finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store)
         if BLAME.kind not in run.stages:
             check_references(run.stages[DATA])
             add_blame(run, pipeline)
@@ -41,5 +41,5 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
         )
         limits = Limits(parameters.budget, parameters.probe, parameters.metric)
         run.add(improvement.improve_run(finished, blames[parameters.metric], choices, limits))
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store)
     return final_state(run.record)

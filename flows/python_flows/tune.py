@@ -23,7 +23,6 @@ from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import RunRecord, StageRef
 from components.storage.runs.run_listing import list_runs
 from components.storage.stages.stage_plan import content_of
-from components.storage.store import Store
 from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest, SearchSettings, result_files
 from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
@@ -93,7 +92,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
         earlier = _earlier_confirmations(run, loaded.confirm)
         request = ConfirmationRequest(study_ref, searched, confirmed, loaded.confirm, earlier)  # type: ignore[arg-type]
         run.add(CONFIRMATION.run(request, run.store))
-        report.publish_run_report(run.record, run.store_url)
+        report.publish_run_report(run.record, run.store)
     return final_state(run.record)
 
 
@@ -122,9 +121,7 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
     """Return what all tries share; the data are cut into a block for each rung."""
     total = data.items - data.quarantined
     cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
-    blocks = (
-        [store_part(data, positions, Store(run.store_url)) for positions in cut] if len(cut) > 1 else [data]
-    )
+    blocks = [store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data]
 
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
         pipeline = pipeline_with(parameters, checked.space, settings)
@@ -146,8 +143,8 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
         objectives=checked.objectives,
         blocks=blocks,
         make_pipeline=make_pipeline,
-        load_sets=partial(load_sets, store=run.store_url),
-        store=run.store_url,
+        load_sets=partial(load_sets, store=run.store),
+        store=run.store,
         seed=parameters.seed,
         reduction_factor=parameters.reduction_factor,
         price_per_hour=parameters.price_per_hour,
@@ -207,14 +204,14 @@ def _confirm(
     ranked_first = settings.model_copy(
         update={"baseline": WRITTEN, "ranking": split_metric(metric)[0], "metrics": (metric, *usual)}
     )
-    run.add(run_analysis("comparison", ComparisonRequest(records, ranked_first, bind_staged), run.store_url))
+    run.add(run_analysis("comparison", ComparisonRequest(records, ranked_first, bind_staged), run.store))
     record_comparison(run, records)
 
 
 def _earlier_confirmations(run: Run, confirm: StageRef) -> list[str]:
     """Finished runs of searches whose winner was confirmed on the same data."""
     found = []
-    for entry in list_runs(Store(run.store_url)):
+    for entry in list_runs(run.store):
         record = entry.record
         if record is None or record.flow != "tune" or record.name == run.name:
             continue

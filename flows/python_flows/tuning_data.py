@@ -41,11 +41,11 @@ def load_tuning_data(
     """Load the data to search and to confirm on; they are refused where they overlap or lack references."""
     data = load_data(run)[DATA]
     share = parameters.confirm_share
-    store = Store(run.store_url)
+    store = run.store
     if share is None:
         languages = parameters.source_language, parameters.target_language
         task = data_sets.load_data
-        confirm = run.add(task(parameters.confirm, None, *languages, None, run.store_url), CONFIRM)
+        confirm = run.add(task(parameters.confirm, None, *languages, None, run.store), CONFIRM)
     else:
         total = data.items - data.quarantined
         searched, aside = set_aside(list(read_utterances(data)), round(share * total), parameters.seed)
@@ -61,7 +61,7 @@ def load_tuning_data(
     loaded = TuningData(data, confirm)
     seen = {"data": list(read_utterances(data))}
     for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
-        for name, ref in load_sets(pipeline, data, run.store_url).items():
+        for name, ref in load_sets(pipeline, data, run.store).items():
             if name not in seen:
                 seen[name] = list(read_utterances(ref))
                 preflight.admit_data(all_needs, ref, name)
@@ -93,13 +93,11 @@ def _require_references(objective: Objective, name: str, utterances: Sequence[Ut
         )
 
 
-def load_sets(pipeline: Pipeline, block: StageRef, store: str | None) -> Sets:
+def load_sets(pipeline: Pipeline, block: StageRef, store: Store) -> Sets:
     """Return the data sets that a pipeline's nodes read, with a block of the search data as ``data``."""
     loaded = {DATA: block}
     for node in pipeline.data_nodes():
         settings = node.settings
         assert isinstance(settings, DataSettings)
-        loaded[node.name] = store_data(
-            settings.source, None, pipeline.languages, settings.limit, Store(store)
-        )
+        loaded[node.name] = store_data(settings.source, None, pipeline.languages, settings.limit, store)
     return loaded

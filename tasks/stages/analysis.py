@@ -18,25 +18,25 @@ from tasks.artifacts import publish_result
 from tasks.task_options import NOT_STORED, as_prefect_state, unwrap
 
 
-def run_analysis(kind: str, request: Any, store_url: str | None, label: str = "") -> StageRef:
+def run_analysis(kind: str, request: Any, store: Store, label: str = "") -> StageRef:
     """Compute an analysis as a task, or return the stage that has it.
 
     Args:
         kind: of the analysis.
         request: what is analyzed.
-        store_url: URL of the store.
+        store: where it is kept.
         label: the name of the system in a comparison.
     """
     named = compute_analysis.with_options(name=kind, task_run_name=f"{label}--{kind}" if label else kind)
-    ref: StageRef = unwrap(named(kind, request, store_url))
+    ref: StageRef = unwrap(named(kind, request, store))
     return ref
 
 
 @task(name="analysis", **NOT_STORED)
-def compute_analysis(kind: str, request: Any, store_url: str | None) -> StageRef | State[StageRef]:
+def compute_analysis(kind: str, request: Any, store: Store) -> StageRef | State[StageRef]:
     """Compute the analysis of a kind; publishes its tables, its plots and its events."""
     analysis = analysis_named(kind)
-    ref = analysis.run(request, Store(store_url), hold_device)
+    ref = analysis.run(request, store, hold_device)
     publish_analysis(analysis, ref)
     return as_prefect_state(ref)
 

@@ -9,6 +9,7 @@ from components.attribution.substitution import SEGMENTS, chain_of, list_attribu
 from components.metrics.normalizers import BY_LANGUAGE
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.run_record import StageRef
+from components.storage.store import Store
 from tasks.execution.joint_execution import execute_together
 from tasks.stages import data as loading
 from tasks.stages.analysis import run_analysis
@@ -19,7 +20,7 @@ def attribute_errors(
     pipeline: Pipeline,
     stages: Mapping[str, StageRef],
     seed: int,
-    store: str | None,
+    store: Store,
     segments: str | None = None,
     *,
     human_scores: Mapping[str, float] | None = None,
@@ -33,7 +34,7 @@ def attribute_errors(
         pipeline: that of the run.
         stages: of the run, by node.
         seed: of the run.
-        store: URL of the store.
+        store: where everything is kept.
         segments: a manifest of the same recordings cut by hand, to attribute errors of segmentation as well.
         human_scores: metric -> what a human scores against the same references.
         normalizer: of the run, for the WER of utterances.
@@ -48,7 +49,7 @@ def attribute_errors(
     finished = dict(stages)
     if segments is not None:
         finished[SEGMENTS] = unwrap(loading.load_data(segments, None, *pipeline.languages, None, store))
-    executed = execute_together(systems, dict.fromkeys(systems, finished), store, seed)
+    executed = execute_together(systems, dict.fromkeys(systems, finished), store.backend.url, seed)
     outputs = {}
     for name, variant in {"": systems[""], **variants}.items():
         part = executed[_node_prefix(name)]

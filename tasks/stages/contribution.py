@@ -11,13 +11,14 @@ from components.experts.config import ExpertsConfig
 from components.experts.contribution_analysis import ExpertsRequest
 from components.pipeline.pipeline import DATA, Pipeline
 from components.run_record import StageRef
+from components.storage.store import Store
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 from tasks.stages.analysis import run_analysis
 
 
 def compute_contributions(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: str | None, scoring: Scoring
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: Store, scoring: Scoring
 ) -> StageRef:
     """Compute what each part of a finished system adds; it runs with fewer parts, finished stages are reused.
 
@@ -25,7 +26,7 @@ def compute_contributions(
         pipeline: that of the run.
         stages: of the run, by node.
         seed: of the run.
-        store: URL of the store.
+        store: where everything is kept.
         scoring: as of the run.
 
     Raises:
@@ -42,7 +43,7 @@ def compute_contributions(
         for number, ablation in enumerate(ablations, 1)
         for subset, fewer in enumerate(ablation.pipelines.values())
     }
-    executed = execute_together(systems, dict.fromkeys(systems, stages), store, seed)
+    executed = execute_together(systems, dict.fromkeys(systems, stages), store.backend.url, seed)
     outputs = iter(executed.values())
     parts = [
         AblatedOutputs(ablation, {coalition: _output_of(next(outputs)) for coalition in ablation.pipelines})
@@ -61,7 +62,7 @@ def _output_of(executed: PipelineResult) -> StageRef:
 
 
 def compute_expert_contributions(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: str | None
+    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: Store
 ) -> StageRef:
     """Compute what each expert of a pipeline's model adds, on its development references.
 

@@ -24,10 +24,10 @@ def load_data(
     source_language: str | None,
     target_language: str | None,
     limit: int | None,
-    store_url: str | None,
+    store: Store,
 ) -> StageRef | State[StageRef]:
     """Read and check a data set (or recordings) and keep its utterances; see :func:`store_data`."""
-    ref = store_data(source, audio, (source_language, target_language), limit, Store(store_url))
+    ref = store_data(source, audio, (source_language, target_language), limit, store)
     records = f"{ref.items:,} record{'s' * (ref.items != 1)}"
     name = source or _name_recordings(str(audio).splitlines())
     get_run_logger().info("data: %s from %s, %d quarantined", records, name, ref.quarantined)

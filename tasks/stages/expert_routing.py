@@ -7,11 +7,12 @@ from components.experts.contribution_analysis import ExpertsRequest
 from components.experts.routing_analysis import EXPERT_ROUTING
 from components.experts.routing_stats import LayerRoutingStats
 from components.run_record import StageRef
+from components.storage.store import Store
 from tasks.stages.analysis import run_analysis
 
 
 def record_routing(
-    config: ExpertsConfig, trained: StageRef, source: str, limit: int | None, store_url: str | None
+    config: ExpertsConfig, trained: StageRef, source: str, limit: int | None, store: Store
 ) -> StageRef:
     """Force a data set's references through the model and record its routing, per utterance and layer."""
     request = ExpertsRequest(
@@ -22,7 +23,7 @@ def record_routing(
         limit=limit,
         device=config.device,
     )
-    return run_analysis("routing", request, store_url)
+    return run_analysis("routing", request, store)
 
 
 def read_layers(ref: StageRef) -> dict[str, LayerRoutingStats]:

@@ -77,7 +77,7 @@ def read_scores(ref: StageRef) -> dict[str, Score]:
 def score_texts(
     texts: Sequence[TextsToScore],
     target_language: str | None,
-    store_url: str | None,
+    store: Store,
     normalizer: str = BY_LANGUAGE,
     by_models: Sequence[ModelScores] = (),
     terms: Sequence[Term] = (),
@@ -87,7 +87,7 @@ def score_texts(
     Args:
         texts: the stages.
         target_language: of the run.
-        store_url: URL of the store.
+        store: where it is kept.
         normalizer: that transcripts are counted under.
         by_models: finished sentence scores, of metrics that models compute.
         terms: of the lists of its nodes; every stage is scored by them, those without a list, too.
@@ -119,11 +119,11 @@ def score_texts(
             by_name = _score(entry, target_language, normalizer, terms)
             for scored in by_models:
                 if scored.number == number:
-                    by_name |= _score_by_model(entry, target_language, scored, Store(store_url))
+                    by_name |= _score_by_model(entry, target_language, scored, store)
             scores += [
                 score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in by_name.items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
         return StageFiles([SCORES], items=texts[0].data.items)
 
-    return as_prefect_state(compute_once(Store(store_url), plan, work))
+    return as_prefect_state(compute_once(store, plan, work))

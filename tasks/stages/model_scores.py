@@ -36,7 +36,7 @@ SCORES = "scores.json"
 
 @task(name="scores", **NOT_STORED)
 def score_model(
-    config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store_url: str | None
+    config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store: Store
 ) -> StageRef | State[StageRef]:
     """Score the model on the development set (``dev_bleu``) and on a test set (``bleu``), if any."""
     languages = (config.source_language, config.target_language)
@@ -51,7 +51,7 @@ def score_model(
     )
 
     def work(folder: Path) -> StageFiles:
-        model = Path(models.resolve(f"store:{trained.key}", str(Store(store_url).root)).path)
+        model = Path(models.resolve(f"store:{trained.key}", str(store.root)).path)
         with lock_device(config.device, alone=True), measure_card(config.device):
             scores = [
                 score.model_copy(update={"name": prefix + score.name})
@@ -60,7 +60,7 @@ def score_model(
             ]
         return _write_scores(folder, scores)
 
-    return as_prefect_state(compute_once(Store(store_url), plan, work))
+    return as_prefect_state(compute_once(store, plan, work))
 
 
 def _data_digest(config: TrainingConfig, source: str, languages: tuple[str, str]) -> str:
@@ -87,7 +87,7 @@ def score_languages(
     mt: TranslationConfig,
     source: str,
     limit: int | None,
-    store_url: str | None,
+    store: Store,
 ) -> StageRef | State[StageRef]:
     """Score every target language (``bleu_de``, ...) by BLEU, chrF and TER, translated by our decoder."""
     sets = {
@@ -107,7 +107,7 @@ def score_languages(
     def work(folder: Path) -> StageFiles:
         with lock_device(mt.device, alone=True), measure_card(mt.device):
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
-            translator = factory.build(setting, str(Store(store_url).root))
+            translator = factory.build(setting, str(store.root))
             scores = [
                 score
                 for target, dataset in sets.items()
@@ -115,7 +115,7 @@ def score_languages(
             ]
         return _write_scores(folder, scores)
 
-    return as_prefect_state(compute_once(Store(store_url), plan, work))
+    return as_prefect_state(compute_once(store, plan, work))
 
 
 def _score_language(translator: Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:

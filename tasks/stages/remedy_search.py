@@ -42,12 +42,12 @@ _BASE = ""
 
 
 class FinishedRun(NamedTuple):
-    """A run to be improved: its pipeline, its stages by node, its seed, the URL of its store."""
+    """A run to be improved: its pipeline, its stages by node, its seed, its store."""
 
     pipeline: Pipeline
     stages: Mapping[str, StageRef]
     seed: int
-    store: str | None
+    store: Store
 
 
 class Limits(NamedTuple):
@@ -170,7 +170,7 @@ class RemedySearch:
         self._probe_ids = frozenset(random.Random(self._finished.seed).sample(scored, count))  # noqa: S311
         self._n_others = len(self._measure(self.outputs).elsewhere(_BASE).ids)
         drawn = [at for at, utterance in enumerate(self._utterances) if utterance.id in self._probe_ids]
-        return store_part(self._finished.stages[DATA], drawn, Store(self._finished.store))
+        return store_part(self._finished.stages[DATA], drawn, self._finished.store)
 
     def _probe(self, remedy: str, data: StageRef) -> GainForecast:
         executed = self._execute(remedy, data)
@@ -190,7 +190,9 @@ class RemedySearch:
         prefix = make_prefixes([remedy])[remedy]
         stages = {prefix: {**self._finished.stages, DATA: data}}
         systems = {prefix: self._pipelines[remedy]}
-        done = execute_together(systems, stages, self._finished.store, self._finished.seed)[prefix]
+        done = execute_together(systems, stages, self._finished.store.backend.url, self._finished.seed)[
+            prefix
+        ]
         done.raise_first_error()
         return done
 
@@ -202,8 +204,8 @@ class RemedySearch:
         """Return for every node of a pipeline over all utterances whether it is there already."""
         stages, store, seed = self._finished.stages, self._finished.store, self._finished.seed
         sets = {name: stages[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
-        plans = plan_nodes(pipeline, sets, store, seed, resolve_weight_digests)
-        return forecast_nodes(plans, sets, Store(store))
+        plans = plan_nodes(pipeline, sets, store.backend.url, seed, resolve_weight_digests)
+        return forecast_nodes(plans, sets, store)
 
     def _forecast_seconds(self, pipeline: Pipeline) -> float | None:
         try:

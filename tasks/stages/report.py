@@ -59,17 +59,17 @@ def render_again(name: str, store: Store) -> Path:
     return page
 
 
-def publish_run_report(run: RunRecord, store_url: str | None, label: str = "") -> None:
+def publish_run_report(run: RunRecord, store: Store, label: str = "") -> None:
     """Write the report of a run; publish its plots, what was done, and how the report is opened.
 
     Args:
         run: its record.
-        store_url: URL of the store.
+        store: where it is kept.
         label: the name of the system in a comparison.
     """
-    page: Path = unwrap(label_task(write_report, label)(run, store_url))
+    page: Path = unwrap(label_task(write_report, label)(run, store))
     publish_run(run)
-    publish_report(page, Store(store_url).backend.url)
+    publish_report(page, store.backend.url)
 
 
 def write_store_index(store: Store) -> Path:
@@ -83,8 +83,8 @@ def write_store_index(store: Store) -> Path:
 
 
 @task(name="report", task_run_name="report", **NOT_STORED)
-def write_report(run: RunRecord, store_url: str | None) -> Path:
+def write_report(run: RunRecord, store: Store) -> Path:
     """Write the report of a run and publish its plots."""
-    page, images = render(run, Store(store_url))
+    page, images = render(run, store)
     publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)
     return page

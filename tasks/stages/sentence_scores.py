@@ -41,7 +41,7 @@ LIBRARIES = ("torch", "transformers")
 
 @task(name="sentence scores", task_run_name="scores of {metric}", **NOT_STORED)
 def score_sentences(
-    texts: TextsToScore, metric: str, target_language: str | None, store_url: str | None
+    texts: TextsToScore, metric: str, target_language: str | None, store: Store
 ) -> StageRef | State[StageRef] | None:
     """Score a stage's texts, sentence by sentence; None where nothing has all that the metric needs."""
     row = get_model_metric(metric)
@@ -49,7 +49,7 @@ def score_sentences(
     if aligned is None or row.output != aligned.output:
         return None
     samples = row.samples(row.select(aligned.segments))
-    return as_prefect_state(score_samples(metric, samples, Store(store_url))) if samples else None
+    return as_prefect_state(score_samples(metric, samples, store)) if samples else None
 
 
 def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> StageRef:

@@ -12,7 +12,6 @@ from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.run_record import StageRef
-from components.storage.store import Store
 from components.tuning.analyses import STUDY, SearchSettings, StudyRequest
 from components.tuning.study import AS_WRITTEN, Try
 from components.tuning.tables import describe_try
@@ -56,14 +55,14 @@ def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[
         evaluate,
         watch,
     )
-    return STUDY.run(request, Store(context.store))
+    return STUDY.run(request, context.store)
 
 
 def _digest_keys(context: TryContext, pipeline: Pipeline) -> str:
     """Digest of the keys of a pipeline's stages; of its fault where it cannot be planned."""
     try:
         sets = context.load_sets(pipeline, context.blocks[0])
-        plans = plan_nodes(pipeline, sets, context.store, context.seed, resolve_weight_digests)
+        plans = plan_nodes(pipeline, sets, context.store.backend.url, context.seed, resolve_weight_digests)
     except AntiphonError as error:
         return digest_of(str(error))
     return digest_of({name: plan.stage.key for name, plan in plans.items()})

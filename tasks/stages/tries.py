@@ -40,7 +40,7 @@ class TryContext:
         blocks: the data of each rung beyond that of the rung before.
         make_pipeline: settings of the variables -> the checked pipeline; raises AntiphonError.
         load_sets: a pipeline and a block -> the data sets that its nodes read.
-        store: URL of the store.
+        store: where everything is kept.
         seed: of the run.
         reduction_factor: of successive halving.
         price_per_hour: of the machine.
@@ -51,7 +51,7 @@ class TryContext:
     blocks: Sequence[StageRef]
     make_pipeline: Callable[[Mapping[str, object]], Pipeline]
     load_sets: Callable[[Pipeline, StageRef], Sets]
-    store: str | None
+    store: Store
     seed: int
     reduction_factor: int
     price_per_hour: float | None = None
@@ -108,9 +108,7 @@ class ComputedTry:
         Raises:
             DataError: there is nothing to score.
         """
-        metric = under_normalizer(
-            bind_staged(objective.metric, Store(self.context.store)), self.context.normalizer
-        )
+        metric = under_normalizer(bind_staged(objective.metric, self.context.store), self.context.normalizer)
         parts = [text_of(objective, result, self.blocks[n]) for n, result in enumerate(self.results)]
         aligned = align_parts(
             parts,
@@ -252,7 +250,10 @@ def _compute_block(context: TryContext, running: Sequence[ComputedTry], rung: in
     try:
         sets = {name: context.load_sets(each.pipeline, block) for name, each in systems.items()}
         results = execute_together(
-            {name: each.pipeline for name, each in systems.items()}, sets, context.store, context.seed
+            {name: each.pipeline for name, each in systems.items()},
+            sets,
+            context.store.backend.url,
+            context.seed,
         )
     except TransientError:
         raise

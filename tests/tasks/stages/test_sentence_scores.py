@@ -85,14 +85,13 @@ def test_a_models_score_of_a_translation_joins_those_of_the_other_metrics(
     one = Utterance(id="u", text="A dog", source_language="en", **german)
     data, texts = seal(store, "data", one.model_dump_json()), nbest("u", ["Ein Hund"], "mt")
     entry = TextsToScore("", data, seal(store, "mt", texts.model_dump_json()), "target")
-    url = store.backend.url
     transcripts = entry._replace(language=None)
-    assert score_sentences.fn(transcripts, metric, "de", url) is None
-    stage = score_sentences.fn(entry, metric, "de", url)
+    assert score_sentences.fn(transcripts, metric, "de", store) is None
+    stage = score_sentences.fn(entry, metric, "de", store)
     assert isinstance(stage, StageRef)
     (sentence,) = index_scores(Path(stage.path)).values()
     by_models = [ModelScores(0, metric, stage), ModelScores(1, metric, stage)]  # the second is of no entry
-    ref = score_texts.fn([entry], "de", url, BY_LANGUAGE, by_models)
+    ref = score_texts.fn([entry], "de", store, BY_LANGUAGE, by_models)
     assert isinstance(ref, StageRef)
     scores = read_scores(ref)
     assert scores["cometkiwi"].value == pytest.approx(100 * sentence.value)

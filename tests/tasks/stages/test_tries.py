@@ -40,12 +40,13 @@ def compute_try(
     monkeypatch.setattr(tries, "text_of", lambda *_: None)
     monkeypatch.setattr(tries, "align_parts", lambda *_, **__: AlignedTexts("transcript", segments, units))
     block: Any = SimpleNamespace(items=1)
+    store: Any = None  # nothing is kept
     context = tries.TryContext(
         objectives=[Objective("wer", "wer")],
         blocks=[block],
         make_pipeline=lambda _: pytest.fail("the pipeline is there"),
         load_sets=lambda *_: {},
-        store=None,
+        store=store,
         seed=0,
         reduction_factor=2,
         normalizer=normalizer,
