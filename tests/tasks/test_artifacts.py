@@ -92,7 +92,7 @@ def test_a_route_shows_how_many_went_each_way(tmp_path: Path, published: dict[st
     publish_node(
         GRAPH, GRAPH.nodes["doubt"], of(tmp_path, "doubt", *routes), {"data": stage(tmp_path, "data")}, None
     )
-    assert published["doubt-ways"] == [
+    assert published["doubt-branches"] == [
         {"branch": "escalate", "utterances": 1},
         {"branch": "keep", "utterances": 2},
     ]

@@ -133,7 +133,7 @@ def test_utterances_leave_when_half_of_them_have_ended(
     assert powers == sorted(set(powers), reverse=True)
 
 
-@pytest.mark.parametrize("part", ["scores", "is_open", "places", "_t"])
+@pytest.mark.parametrize("part", ["scores", "is_open", "positions", "_t"])
 def test_a_replay_that_leaves_a_part_of_the_state_as_it_was_is_found_out(
     part: str, graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -31,7 +31,7 @@ def planned(folder: Path, text: str, capsys: pytest.CaptureFixture[str], *more: 
 
 def test_a_row_per_node_and_what_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in planned(tmp_path, GRAPH, capsys).splitlines()]
-    assert ["en", "gold", "data", "run"] in rows
+    assert ["en", "oracle", "data", "run"] in rows
     assert ["scored:", "transcript", "other"] in rows
     part = planned(tmp_path, GRAPH, capsys, "--until", "en")
     assert "other" not in part

@@ -40,12 +40,12 @@ def test_texts_of_a_finished_run_with_what_they_were_translated_from(tmp_path: P
     run = write_run(new_store(tmp_path))
     store = {"store": str(tmp_path / "store"), "run": run.name}
     assert edges(graph(**store)) == {
-        "asr": ("stored", ("data",)),
-        "mt": ("stored", ("asr",)),
+        "asr": ("reuse", ("data",)),
+        "mt": ("reuse", ("asr",)),
         "estimator": ("fit_estimator", ("mt",)),
     }
     only = graph(**store, node="asr")
-    assert edges(only) == {"asr": ("stored", ("data",)), "estimator": ("fit_estimator", ("asr",))}
+    assert edges(only) == {"asr": ("reuse", ("data",)), "estimator": ("fit_estimator", ("asr",))}
     assert ENTRY.parameters.model_validate(store).source_run()  # type: ignore[attr-defined] == run
     with pytest.raises(ConfigError, match=r"node: .*gives texts, of asr, mt, found msr; did you mean asr"):
         graph(**store, node="msr")

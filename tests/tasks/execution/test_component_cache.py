@@ -183,6 +183,8 @@ BY_NAME = {
     "components/storage/stages/stage_plan.py:_version_of": "a library, which a process loads once",
     "components/models/sources/hub.py:ask_hub": "whether the hub answers, no stage's content",
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
+    "flows/preset_flow.py:preset_flow": "the name of a preset, whose file is part of the code",
+    "flows/presets/preset.py:read_preset": "the same",
 }
 
 
