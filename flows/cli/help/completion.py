@@ -130,5 +130,6 @@ COMPLETIONS: dict[str, Callable[..., Completions]] = {
     "runs": complete_runs,
     "baseline": complete_runs,
     "model_metrics": complete_model_metrics,
+    "normalizer": complete_choices("components.metrics.normalizers", "NormalizerName"),
 }
 """Field of a parameters model -> what completes its flag or argument."""
