@@ -28,9 +28,8 @@ class Extensions(MutableMapping[str, T], Generic[T]):
     Args:
         group: of the entry points.
         what: what one of them is, in a word, for messages.
-        accept: makes of the name, the entry's value and what was imported the extension itself.
-
-    Raises of ``accept``: ConfigError, that begins with what was expected.
+        accept: makes the extension, given its name, the entry's value and what was imported; it raises
+            ConfigError, whose text begins with what was expected.
     """
 
     def __init__(self, group: str, what: str, accept: Callable[[str, str, Any], T]) -> None:
