@@ -171,7 +171,12 @@ MIXTURES: dict[str, Callable[[], list[Combiner]]] = {
 STRENGTHS: list[tuple[float, Filter]] = [(0.3, "before"), (0.9, "after")]
 
 
-@pytest.mark.parametrize(("name", "kind"), [*((name, "beam") for name in MIXTURES), ("gate", "samples")])
+KINDS = {"gate of one": "greedy"}  # in a beam two of its hypotheses are equal but for the last bits
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, KINDS.get(name, "beam")) for name in MIXTURES), ("gate", "samples")]
+)
 def test_a_mixture_is_recorded_with_the_members(
     name: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
