@@ -61,7 +61,9 @@ def test_every_entrypoint_of_the_deployments_is_a_flow() -> None:
     assert {one["name"] for one in file["deployments"]} >= {*FLOWS, "nightly-evaluation"}
     entrypoints = {one["entrypoint"] for one in file["deployments"]}
     presets = set(list_presets())
-    expected = {f"flows/{'preset_flow' if name in presets else name}.py:{name}" for name in FLOWS}
+    expected = {
+        f"flows/{'preset_flow' if name in presets else f'python_flows/{name}'}.py:{name}" for name in FLOWS
+    }
     assert expected <= entrypoints
     for one in file["deployments"]:
         assert one["tags"] == ["antiphon"]
