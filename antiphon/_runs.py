@@ -52,15 +52,15 @@ def run_flow(flow: str, /, **parameters: Any) -> Run:
         AntiphonError: what stopped the run. What was finished is kept.
     """
     from components.own_code.code_permission import allow_own_code
+    from flows.checks import run_checks
     from flows.parameters.faults import check_values
-    from flows.preflight import check_needs
     from flows.registry import flow_named
     from tasks.task_options import unwrap
 
     entry = flow_named(flow)
     checked = check_values(entry.parameters, parameters)
     allow_own_code()  # whoever calls this runs code of his own in this process already
-    check_needs(entry.needs(checked))
+    run_checks(entry.checks(checked))
     record = unwrap(entry.call(**{field: getattr(checked, field) for field in type(checked).model_fields}))
     return Run(record, Store(checked.store))
 

@@ -13,7 +13,8 @@ from components.errors import DataError
 from components.merging.quality_gate import GATE, GateRequest
 from components.pipeline.pipeline import DATA, TARGET
 from components.run_record import RunRecord, StageRef
-from flows.preflight import Need, Preflight, need_of_test_data
+from flows.checks import Check, check_of_test_data
+from flows.preflight import Preflight
 from flows.presets.parameters.gated_merge import MergeParameters
 from flows.registry import flow_named
 from flows.run import Run, final_state
@@ -25,14 +26,14 @@ from tasks.stages.analysis import run_analysis
 
 def _checks_of(parameters: MergeParameters) -> Preflight:
     pipeline = flow_named("merge").pipeline(parameters)
-    return Preflight(pipeline, parameters.store, parameters.seed, _needs_of_data(parameters))
+    return Preflight(pipeline, parameters.store, parameters.seed, _checks_of_data(parameters))
 
 
-def _needs_of_data(parameters: MergeParameters) -> list[Need]:
-    return [need_of_test_data(parameters.dev, parameters.source_language, parameters.target_language)]
+def _checks_of_data(parameters: MergeParameters) -> list[Check]:
+    return [check_of_test_data(parameters.dev, parameters.source_language, parameters.target_language)]
 
 
-HOOKS = Hooks(needs=_needs_of_data)
+HOOKS = Hooks(checks=_checks_of_data)
 
 
 def run_merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:

@@ -15,8 +15,8 @@ from flows.presets.files import FOLDER, list_presets, load
 
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
+    from flows.checks import Check
     from flows.parameters.base import FlowParameters
-    from flows.preflight import Need
     from flows.presets.preset import Preset
 
 
@@ -74,13 +74,13 @@ class PresetFlow:
         """What it adds to a run of its graph, as :class:`~flows.system.Hooks`; imports Prefect."""
         return load(self.preset.hooks)
 
-    def needs(self, parameters: Any) -> Sequence[Need]:
+    def checks(self, parameters: Any) -> Sequence[Check]:
         """Return the checks that come before anything is computed."""
         system = load("flows.system:System")
-        needs: Sequence[Need] = system(
+        checks: Sequence[Check] = system(
             self.name, parameters, self.pipeline(parameters), self.hooks
-        ).preflight.needs
-        return needs
+        ).preflight.checks
+        return checks
 
     def require_intent(self, parameters: Any) -> None:
         """Refuse a long training on which nothing was set.

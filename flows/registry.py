@@ -13,8 +13,8 @@ from flows.presets.files import list_presets, load
 if TYPE_CHECKING:
     from components.pipeline.pipeline import Pipeline
     from components.run_record import RunRecord
+    from flows.checks import Check
     from flows.parameters.base import FlowParameters
-    from flows.preflight import Need
 
 
 class PythonFlow(NamedTuple):
@@ -27,7 +27,7 @@ class PythonFlow(NamedTuple):
     summary: str
     flow: str
     parameters_model: str
-    needs_of: str | None = None
+    checks_of: str | None = None
     pipeline_of: str | None = None
     hooks_of: str | None = None
     adds: str | None = None
@@ -59,15 +59,15 @@ class PythonFlow(NamedTuple):
     def require_intent(self, parameters: Any) -> None:
         """Refuse nothing: it trains nothing by mere defaults."""
 
-    def needs(self, parameters: Any) -> Sequence[Need]:
+    def checks(self, parameters: Any) -> Sequence[Check]:
         """Return the checks that come before anything is computed."""
-        needs: Sequence[Need] = ()
-        if self.needs_of is not None:
-            needs = load(self.needs_of)(parameters)
+        checks: Sequence[Check] = ()
+        if self.checks_of is not None:
+            checks = load(self.checks_of)(parameters)
         elif self.pipeline_of is not None:
             system = load("flows.system:System")
-            needs = system("", parameters, self.pipeline(parameters), self.hooks).preflight.needs
-        return needs
+            checks = system("", parameters, self.pipeline(parameters), self.hooks).preflight.checks
+        return checks
 
 
 FlowEntry = PythonFlow | PresetFlow
@@ -77,20 +77,20 @@ FLOWS: dict[str, FlowEntry] = {
         "any graph of models, from a file: antiphon run FILE.yaml",
         "flows.python_flows.pipeline:pipeline",
         "flows.parameters.pipeline:PipelineParameters",
-        "flows.python_flows.pipeline:needs",
+        "flows.python_flows.pipeline:checks",
         "flows.parameters.pipeline:pipeline",
     ),
     "compare": PythonFlow(
         "several systems on one data set: who is better, by how much, at what cost",
         "flows.python_flows.compare:compare",
         "flows.parameters.compare:CompareParameters",
-        "flows.python_flows.compare:needs",
+        "flows.python_flows.compare:checks",
     ),
     "tune": PythonFlow(
         "search over any settings of a pipeline, the winner confirmed on data that it never saw",
         "flows.python_flows.tune:tune",
         "flows.parameters.tune:TuneParameters",
-        "flows.python_flows.tune:needs",
+        "flows.python_flows.tune:checks",
         "flows.parameters.tune:pipeline",
     ),
     "blame": PythonFlow(

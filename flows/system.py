@@ -13,9 +13,9 @@ from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import with_models
 from components.run_record import RunRecord, StageRef
-from flows import preflight
+from flows.checks import Check, check_of_data, checks_of_metrics, checks_of_reviews
 from flows.parameters.base import DataParameters, FlowParameters
-from flows.preflight import Need, Preflight
+from flows.preflight import Preflight
 from flows.registry import flow_named
 from flows.run import Run, final_state
 from flows.scoring import analyze, score
@@ -31,13 +31,13 @@ class Hooks(NamedTuple):
 
     Attributes:
         data: the finished data set that is read, if it is not the parameters'.
-        needs: further checks that come before anything is computed.
+        checks: further ones that come before anything is computed.
         before: comes when the data set is loaded, before any node is computed.
         after: comes when all nodes are finished and scored.
     """
 
     data: Callable[[Any], StageRef | None] = lambda parameters: parameters.finished_data
-    needs: Callable[[Any], list[Need]] = lambda parameters: []
+    checks: Callable[[Any], list[Check]] = lambda parameters: []
     before: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
     after: Callable[[Run, Pipeline], None] = lambda run, pipeline: None
 
@@ -53,7 +53,7 @@ class System:
         self.parameters = parameters
         self.hooks = hooks
         self._data = hooks.data(parameters)
-        further = [*self._own_needs(pipeline), *hooks.needs(parameters)]
+        further = [*self._own_checks(pipeline), *hooks.checks(parameters)]
         self.preflight = Preflight(pipeline, parameters.store, parameters.seed, further)
 
     @property
@@ -61,17 +61,17 @@ class System:
         """The graph, once the data are loaded with the models for them."""
         return self.preflight.pipeline
 
-    def _own_needs(self, pipeline: Pipeline) -> list[Need]:
+    def _own_checks(self, pipeline: Pipeline) -> list[Check]:
         """Return the checks of a run over a data set beside those of its nodes."""
         parameters = self.parameters
         if not isinstance(parameters, DataParameters):
             return []
-        needs = [] if self._data is not None else [preflight.need_of_data(parameters.data_set)]
+        checks = [] if self._data is not None else [check_of_data(parameters.data_set)]
         if not parameters.edits:  # what is edited was reviewed before
-            needs += preflight.needs_of_reviews(pipeline)
+            checks += checks_of_reviews(pipeline)
         return [
-            *needs,
-            *preflight.needs_of_metrics(parameters.model_metrics, parameters.store, "model_metrics"),
+            *checks,
+            *checks_of_metrics(parameters.model_metrics, parameters.store, "model_metrics"),
         ]
 
     def load(self, run: Run) -> dict[str, StageRef]:

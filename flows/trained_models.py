@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from components.pipeline.pipeline import Pipeline
-from flows import preflight
-from flows.preflight import Need
+from flows.checks import Check, check_of_test_data
 from flows.run import Run
 from flows.system import Hooks
 from tasks.stages import model_scores
@@ -43,20 +42,20 @@ def _settings_of(pipeline: Pipeline) -> Any:
     return pipeline.nodes[TRAINING].settings
 
 
-def _needs_of_test(parameters: Any) -> list[Need]:
+def _checks_of_test(parameters: Any) -> list[Check]:
     languages = parameters.source_language, parameters.target_language
-    return [preflight.need_of_test_data(parameters.test, *languages)]
+    return [check_of_test_data(parameters.test, *languages)]
 
 
-def _needs_of_student(parameters: Any) -> list[Need]:
-    return [preflight.need_of_test_data(parameters.test, *parameters.languages.values())]
+def _checks_of_student(parameters: Any) -> list[Check]:
+    return [check_of_test_data(parameters.test, *parameters.languages.values())]
 
 
-def _needs_of_languages(parameters: Any) -> list[Need]:
+def _checks_of_languages(parameters: Any) -> list[Check]:
     source = parameters.source_language
-    return [preflight.need_of_test_data(parameters.test, source, target) for target in parameters.targets]
+    return [check_of_test_data(parameters.test, source, target) for target in parameters.targets]
 
 
-SCORED = Hooks(needs=_needs_of_test, after=_score_model)
-DISTILLED = Hooks(needs=_needs_of_student, after=_score_model)
-EXPERTS = Hooks(needs=_needs_of_languages, after=_score_experts)
+SCORED = Hooks(checks=_checks_of_test, after=_score_model)
+DISTILLED = Hooks(checks=_checks_of_student, after=_score_model)
+EXPERTS = Hooks(checks=_checks_of_languages, after=_score_experts)

@@ -78,42 +78,42 @@ class Result(ABC, Generic[R]):
     remedy: ClassVar[str] = "run it again"
 
     @abstractmethod
-    def tables(self, found: R) -> list[Table]:
+    def tables(self, findings: R) -> list[Table]:
         """Return what was found out as tables."""
 
-    def summary(self, found: R) -> list[str]:
+    def summary(self, findings: R) -> list[str]:
         """Return what was found out as lines, without a full stop."""
-        del found
+        del findings
         return []
 
-    def verdict(self, found: R) -> list[Sentence]:
+    def verdict(self, findings: R) -> list[Sentence]:
         """Return the sentences that stand first on the page of a run."""
-        del found
+        del findings
         return []
 
-    def scores(self, found: R) -> Mapping[str, Score]:
+    def scores(self, findings: R) -> Mapping[str, Score]:
         """Return the scores that join those of the run, by name."""
-        del found
+        del findings
         return {}
 
-    def numbers(self, ref: StageRef, found: R) -> Numbers:
+    def numbers(self, ref: StageRef, findings: R) -> Numbers:
         """Return what is known of each utterance."""
-        del ref, found
+        del ref, findings
         return Numbers()
 
-    def warnings(self, found: R) -> list[str]:
+    def warnings(self, findings: R) -> list[str]:
         """Return what was left out, for the log."""
-        del found
+        del findings
         return []
 
-    def events(self, found: R) -> list[Event]:
+    def events(self, findings: R) -> list[Event]:
         """Return what Prefect's automations may wait for."""
-        del found
+        del findings
         return []
 
-    def baseline(self, found: R) -> str | None:
+    def baseline(self, findings: R) -> str | None:
         """Return the system that other systems are compared with; None where it compares none."""
-        del found
+        del findings
         return None
 
     def read(self, ref: StageRef) -> R:
@@ -136,12 +136,12 @@ class Computed(NamedTuple, Generic[R]):
     """What an analysis has computed.
 
     Attributes:
-        found: what was found out.
+        findings: what was found out.
         items: how many utterances or models it stands for.
         files: further ones that it left in the folder of its stage.
     """
 
-    found: R
+    findings: R
     items: int
     files: Sequence[str] = ()
 
@@ -194,8 +194,8 @@ class Analysis(Result[R], Generic[Q, R]):
             device = self.device(request)
             with nullcontext() if device is None else hold(device):
                 computed = self.compute(request, store, folder)
-            write_json(folder / self.file, computed.found.model_dump(mode="json"))
-            tables = [table.to_json() for table in self.tables(computed.found)]
+            write_json(folder / self.file, computed.findings.model_dump(mode="json"))
+            tables = [table.to_json() for table in self.tables(computed.findings)]
             write_json(folder / TABLES, {"tables": tables})
             return StageFiles([self.file, TABLES, *computed.files], items=computed.items)
 

@@ -128,32 +128,33 @@ class Blame(Analysis[BlameRequest, AttributionReport]):
         return Computed(report, request.data.items, [VALUES])
 
     @override
-    def summary(self, found: AttributionReport) -> list[str]:
-        return [summarize(attribution) for attribution in found.blames]
+    def summary(self, findings: AttributionReport) -> list[str]:
+        return [summarize(attribution) for attribution in findings.blames]
 
     @override
-    def verdict(self, found: AttributionReport) -> list[Sentence]:
-        return [Sentence(f"{line}.") for line in self.summary(found)]
+    def verdict(self, findings: AttributionReport) -> list[Sentence]:
+        return [Sentence(f"{line}.") for line in self.summary(findings)]
 
     @override
-    def tables(self, found: AttributionReport) -> list[Table]:
+    def tables(self, findings: AttributionReport) -> list[Table]:
         notes = []
-        both = found.wer_and_loss
+        both = findings.wer_and_loss
         if both.pearson and both.spearman:
             pearson, spearman = (format_estimate(n, sign=False) for n in (both.pearson, both.spearman))
             notes.append(
                 f"WER and the chrF that is lost to it go together by {pearson} (Pearson), {spearman} "
                 "(Spearman)."
             )
-        if found.kinds:
+        if findings.kinds:
             notes.append(
-                f"The intervals of the {len(found.kinds)} kinds of errors are not corrected for their number."
+                f"The intervals of the {len(findings.kinds)} kinds of errors are not corrected for "
+                "their number."
             )
-        signatures = dict.fromkeys(attribution.signature for attribution in found.blames)
-        return [Table("Blame", " ".join(notes), tuple(build_rows(found)), protocol="; ".join(signatures))]
+        signatures = dict.fromkeys(attribution.signature for attribution in findings.blames)
+        return [Table("Blame", " ".join(notes), tuple(build_rows(findings)), protocol="; ".join(signatures))]
 
     @override
-    def numbers(self, ref: StageRef, found: AttributionReport) -> Numbers:
+    def numbers(self, ref: StageRef, findings: AttributionReport) -> Numbers:
         return Numbers(_COLUMNS, read_numbers(ref))
 
 

@@ -112,26 +112,26 @@ class ContributionAnalysis(Analysis[ContributionRequest, Contributions]):
         return Computed(Contributions(systems=tuple(measured)), request.data.items)
 
     @override
-    def summary(self, found: Contributions) -> list[str]:
+    def summary(self, findings: Contributions) -> list[str]:
         lines = []
-        for contribution in found.systems:
+        for contribution in findings.systems:
             parts = describe_parts(contribution)
             lines += [f"{contribution.title}: {parts}"] if parts else []
         return lines
 
     @override
-    def verdict(self, found: Contributions) -> list[Sentence]:
-        return list(_describe_most_and_least(found.systems))
+    def verdict(self, findings: Contributions) -> list[Sentence]:
+        return list(_describe_most_and_least(findings.systems))
 
     @override
-    def tables(self, found: Contributions) -> list[Table]:
+    def tables(self, findings: Contributions) -> list[Table]:
         return [
             Table(
                 f"Contribution: {contribution.title}",
                 f"{summarize(contribution)}. {contribution.signature}",
                 tuple(build_rows(contribution)),
             )
-            for contribution in found.systems
+            for contribution in findings.systems
         ]
 
 

@@ -132,30 +132,30 @@ class ComparisonAnalysis(Analysis[ComparisonRequest, Comparison]):
         return Computed(comparison, len(utterances), [VALUES])
 
     @override
-    def tables(self, found: Comparison) -> list[Table]:
-        return tables.build_tables(found)
+    def tables(self, findings: Comparison) -> list[Table]:
+        return tables.build_tables(findings)
 
     @override
-    def verdict(self, found: Comparison) -> list[Sentence]:
-        return verdict.describe_comparison(found)
+    def verdict(self, findings: Comparison) -> list[Sentence]:
+        return verdict.describe_comparison(findings)
 
     @override
-    def numbers(self, ref: StageRef, found: Comparison) -> Numbers:
-        return _count_changes(ref, found.baseline, [row.system for row in found.rows])
+    def numbers(self, ref: StageRef, findings: Comparison) -> Numbers:
+        return _count_changes(ref, findings.baseline, [row.system for row in findings.rows])
 
     @override
-    def warnings(self, found: Comparison) -> list[str]:
-        return list(found.notes)
+    def warnings(self, findings: Comparison) -> list[str]:
+        return list(findings.notes)
 
     @override
-    def baseline(self, found: Comparison) -> str:
-        return found.baseline
+    def baseline(self, findings: Comparison) -> str:
+        return findings.baseline
 
     @override
-    def events(self, found: Comparison) -> list[Event]:
+    def events(self, findings: Comparison) -> list[Event]:
         return [
             Event(QUALITY_DROPPED, f"system.{each.system}", each.system, each.model_dump(mode="json"))
-            for each in find_significant_drops(found)
+            for each in find_significant_drops(findings)
         ]
 
 

@@ -39,10 +39,10 @@ def describe_kernels() -> str:
         ConfigError: the environment asks for others.
     """
     try:
-        chosen = kernels()
+        cpu_kernels = kernels()
     except ValueError as fault:
         raise ConfigError(str(fault)) from None
-    return PLAIN if chosen is None else chosen.describe()
+    return PLAIN if cpu_kernels is None else cpu_kernels.describe()
 
 
 def count_threads() -> int:

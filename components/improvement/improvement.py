@@ -117,13 +117,13 @@ class ImprovementAnalysis(Analysis[ImprovementRequest, Improvement]):
         return Computed(request.improvement, request.data.items, files)
 
     @override
-    def summary(self, found: Improvement) -> list[str]:
-        return [summarize(found)]
+    def summary(self, findings: Improvement) -> list[str]:
+        return [summarize(findings)]
 
     @override
-    def tables(self, found: Improvement) -> list[Table]:
-        probe = f"tried on {found.probe} of {found.n} utterances; " if found.probe else ""
-        return [Table("Remedies", f"{probe}{found.signature}", tuple(build_rows(found)))]
+    def tables(self, findings: Improvement) -> list[Table]:
+        probe = f"tried on {findings.probe} of {findings.n} utterances; " if findings.probe else ""
+        return [Table("Remedies", f"{probe}{findings.signature}", tuple(build_rows(findings)))]
 
 
 IMPROVEMENT = ImprovementAnalysis()

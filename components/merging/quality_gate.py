@@ -89,11 +89,11 @@ class QualityGate(Analysis[GateRequest, Verdict]):
         return Computed(verdict, verdict.difference.n)
 
     @override
-    def summary(self, found: Verdict) -> list[str]:
-        return [str(found)]
+    def summary(self, findings: Verdict) -> list[str]:
+        return [str(findings)]
 
     @override
-    def tables(self, found: Verdict) -> list[Table]:
+    def tables(self, findings: Verdict) -> list[Table]:
         return []
 
 

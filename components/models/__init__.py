@@ -123,9 +123,9 @@ def pin_references(references: Mapping[str, str], store: str | None) -> dict[str
     pinned = {}
     for reference in (part for whole in references.values() for part in parts_of(whole)):
         scheme, name = split_reference(reference)
-        kept = SOURCES[scheme].pin(name, store) if scheme in SOURCES else name
-        if kept != name:
-            pinned[reference] = f"{scheme}:{kept}"
+        pinned_name = SOURCES[scheme].pin(name, store) if scheme in SOURCES else name
+        if pinned_name != name:
+            pinned[reference] = f"{scheme}:{pinned_name}"
     return pinned
 
 

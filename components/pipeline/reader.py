@@ -16,6 +16,7 @@ from components.nodes.facts import Language
 from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
 from components.pipeline import checks
+from components.pipeline.defaults import apply_defaults
 from components.pipeline.faults import Faults
 from components.pipeline.graph_steps import DEV_KEYS, GRAPH_STEPS
 from components.pipeline.pipeline import (
@@ -73,7 +74,7 @@ def read_pipeline(
             faults.add((key,), f"{key}: no such part of a pipeline{suggest(key, KEYS)}")
     faults.raise_if_any()
     nodes = split_systems(values.get("nodes"), faults)
-    written = _apply_defaults(nodes, values.get("defaults") or {}, faults)
+    written = apply_defaults(nodes, values.get("defaults") or {}, faults)
     faults.raise_if_any()
     learning = GRAPH_STEPS["development"](written, faults) if _has_own_data(written) else written
     expanded, aliases = _expand(learning, faults)
@@ -91,41 +92,6 @@ def read_pipeline(
     checks.check_graph(pipeline, faults.add)
     faults.raise_if_any()
     return pipeline
-
-
-def _apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
-    """Return the written nodes with the settings that they share."""
-    if not isinstance(nodes, Mapping) or not nodes:
-        faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
-        return {}
-    if not isinstance(defaults, Mapping):
-        faults.add(("defaults",), f"defaults: expected settings, found {type(defaults).__name__}")
-        return {}
-    for key in KINDS.keys() & defaults.keys():
-        if not isinstance(defaults[key] or {}, Mapping):
-            faults.add(
-                ("defaults", key), f"defaults.{key}: expected settings of {key}, found {defaults[key]!r}"
-            )
-            return {}
-    written, used = {}, set()
-    for name, values in nodes.items():
-        if not isinstance(values, Mapping):
-            faults.add(
-                ("nodes", name), f"{name}: expected a node such as {{kind: recognize}}, found {values!r}"
-            )
-            continue
-        kind = KINDS.get(str(values.get("kind")))
-        shared = dict(defaults.get(kind.name) or {}) if kind else {}
-        used |= {kind.name} if kind else set()
-        for key, value in defaults.items():
-            if kind is not None and key not in KINDS and key in kind.settings.model_fields:
-                shared.setdefault(key, value)
-                used.add(key)
-        written[str(name)] = {**shared, **values}
-    for key in defaults:
-        if key not in used and key not in KINDS:
-            faults.add(("defaults", key), f"defaults.{key}: no node has such a setting")
-    return written
 
 
 def _has_own_data(written: Mapping[str, Mapping[str, Any]]) -> bool:

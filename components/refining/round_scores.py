@@ -157,26 +157,26 @@ class RoundsAnalysis(Analysis[RoundsRequest, Rounds]):
 
     @override
     def compute(self, request: RoundsRequest, store: Store, folder: Path) -> Computed[Rounds]:
-        found = _compare_rounds(request.data, request.rounds, request.target, request.reported)
-        of_rounds = [score for score in found.scores if score.name != "harm_rate"]
+        findings = _compare_rounds(request.data, request.rounds, request.target, request.reported)
+        of_rounds = [score for score in findings.scores if score.name != "harm_rate"]
         curve.plot_refinement_curve(of_rounds, folder / CURVE)
-        return Computed(found, request.data.items, [CURVE])
+        return Computed(findings, request.data.items, [CURVE])
 
     @override
-    def scores(self, found: Rounds) -> Mapping[str, Score]:
-        return {score.name: score for score in found.scores}
+    def scores(self, findings: Rounds) -> Mapping[str, Score]:
+        return {score.name: score for score in findings.scores}
 
     @override
-    def tables(self, found: Rounds) -> list[Table]:
+    def tables(self, findings: Rounds) -> list[Table]:
         changes: list[dict[str, Cell]] = [
-            {**row, "utterance": link_to_utterance(row["utterance"])} for row in found.changes
+            {**row, "utterance": link_to_utterance(row["utterance"])} for row in findings.changes
         ]
         metric = next((name for row in changes for name in row if name.startswith("change of ")), "")
         return [
             Table(
                 "Rounds",
                 "ended: by that round, by each rule; seconds: wall",
-                found.rounds,
+                findings.rounds,
                 columns=("round", "stage", "score", "accepted", "ended", "seconds"),
             ),
             Table(

@@ -29,17 +29,17 @@ class LearnedRoute(Result[RouteFit]):
     noun, remedy = "a learned route", "learn it again"
 
     @override
-    def tables(self, found: RouteFit) -> list[Table]:
-        note = f"{'. '.join(describe_fit(found))}."
-        if found.curve is None:
+    def tables(self, findings: RouteFit) -> list[Table]:
+        note = f"{'. '.join(describe_fit(findings))}."
+        if findings.curve is None:
             return [Table("Learned route", note)]
         note += (
             " Random: mean and 95% of random orders of the utterances. Oracle: those that gain most go "
             "first. The threshold was chosen on these same utterances."
         )
-        title = f"{label_of(found.curve.metric)} by share escalated"
-        plot = Plot("cost_quality", title, partial(_draw, found))
-        return [Table("Learned route", note, tuple(build_rows(found, found.curve)), (plot,))]
+        title = f"{label_of(findings.curve.metric)} by share escalated"
+        plot = Plot("cost_quality", title, partial(_draw, findings))
+        return [Table("Learned route", note, tuple(build_rows(findings, findings.curve)), (plot,))]
 
 
 LEARNED_ROUTE = LearnedRoute()

@@ -155,12 +155,12 @@ class StudyAnalysis(Analysis[StudyRequest, Study]):
         return Computed(study, len(study.tries), [TRIES, JOURNAL])
 
     @override
-    def summary(self, found: Study) -> list[str]:
-        return [f"search: {summarize(found)}"]
+    def summary(self, findings: Study) -> list[str]:
+        return [f"search: {summarize(findings)}"]
 
     @override
-    def tables(self, found: Study) -> list[Table]:
-        return study_tables(found)
+    def tables(self, findings: Study) -> list[Table]:
+        return study_tables(findings)
 
 
 class ConfirmationRequest(NamedTuple):
@@ -208,8 +208,8 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
         return Computed(named, request.data.items)
 
     @override
-    def tables(self, found: Confirmation) -> list[Table]:
-        return [confirmation_table(found)]
+    def tables(self, findings: Confirmation) -> list[Table]:
+        return [confirmation_table(findings)]
 
 
 STUDY, CONFIRMATION = StudyAnalysis(), ConfirmationAnalysis()

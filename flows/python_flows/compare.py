@@ -22,12 +22,11 @@ from components.metrics.table import METRICS, sort_metrics
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.text.suggestions import did_you_mean
-from flows import preflight
+from flows.checks import Check, checks_of_metrics, run_checks
 from flows.definition import define_flow
 from flows.parameters.base import DataParameters, FlowParameters, check_no_secret
 from flows.parameters.compare import CompareParameters, SystemConfig
 from flows.parameters.faults import describe_faults
-from flows.preflight import Need
 from flows.python_flows.parallel_systems import run_systems
 from flows.registry import flow_named
 from flows.run import Run, final_state
@@ -66,7 +65,7 @@ def compare(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
 
 def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord]:
     """Run and compare the systems; to be called inside a flow."""
-    preflight.check_needs(needs(parameters))
+    run_checks(checks(parameters))
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
@@ -114,18 +113,18 @@ def _raise(error: ConfigError) -> None:
     raise error
 
 
-def needs(parameters: CompareParameters) -> list[Need]:
+def checks(parameters: CompareParameters) -> list[Check]:
     """Return the checks of all systems, and that the finished runs exist."""
     store = Store(parameters.store)
-    run_needs = [Need("runs", partial(store.load_run, name)) for name in parameters.runs]
-    name_need = Need("systems", lambda: system_names(parameters))
-    score_need = Need("scores", lambda: _check_scores(parameters))
+    run_checks_ = [Check("runs", partial(store.load_run, name)) for name in parameters.runs]
+    name_check = Check("systems", lambda: system_names(parameters))
+    score_check = Check("scores", lambda: _check_scores(parameters))
     return [
-        name_need,
-        *preflight.needs_of_metrics([m for m in parameters.metrics if ":" in m], parameters.store, "metrics"),
-        score_need,
-        *(need for system in parameters.systems for need in _needs_of(system, parameters)),
-        *run_needs,
+        name_check,
+        *checks_of_metrics([m for m in parameters.metrics if ":" in m], parameters.store, "metrics"),
+        score_check,
+        *(check for system in parameters.systems for check in _checks_of(system, parameters)),
+        *run_checks_,
     ]
 
 
@@ -150,14 +149,14 @@ def _check_scores(parameters: CompareParameters) -> None:
             raise ConfigError(f"{where}: expected one of {', '.join(known)}, found {name!r}{hint}")
 
 
-def _needs_of(system: SystemConfig, parameters: CompareParameters) -> list[Need]:
+def _checks_of(system: SystemConfig, parameters: CompareParameters) -> list[Check]:
     """Return the checks of one system's nodes, under its name."""
     try:
-        system_needs = _make_system(system, parameters).preflight.needs
+        system_checks = _make_system(system, parameters).preflight.checks
     except AntiphonError as error:
         faults_of = [ConfigError(f"{system.name}: {line}") for line in str(error).splitlines()]
-        return [Need("systems", partial(_raise, fault)) for fault in faults_of]
-    return [replace(need, stage=f"{system.name}: {need.stage}") for need in system_needs]
+        return [Check("systems", partial(_raise, fault)) for fault in faults_of]
+    return [replace(check, stage=f"{system.name}: {check.stage}") for check in system_checks]
 
 
 def _make_system(system: SystemConfig, parameters: CompareParameters, run: str | None = None) -> System:

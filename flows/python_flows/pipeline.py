@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from prefect.client.schemas.objects import State
 
 from components.run_record import RunRecord
+from flows.checks import Check
 from flows.definition import define_flow
 from flows.parameters.compare import CompareParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.parameters.pipeline import pipeline as graph_of
-from flows.preflight import Need
-from flows.python_flows.compare import needs as comparison_needs
+from flows.python_flows.compare import checks as comparison_checks
 from flows.python_flows.compare import run_comparison
 from flows.system import NO_HOOKS, System, run_system
 
@@ -30,13 +30,13 @@ def pipeline(parameters: PipelineParameters) -> RunRecord | State[RunRecord]:
     return run_system("pipeline", parameters, graph_of(only))
 
 
-def needs(parameters: PipelineParameters) -> list[Need]:
+def checks(parameters: PipelineParameters) -> list[Check]:
     """Return the checks of its nodes, or of those of every system of a matrix."""
     systems = systems_of(parameters)
     if len(systems) > 1:
-        return comparison_needs(_as_comparison(parameters, systems))
+        return comparison_checks(_as_comparison(parameters, systems))
     (only,) = systems.values()
-    return System("pipeline", parameters, graph_of(only), NO_HOOKS).preflight.needs
+    return System("pipeline", parameters, graph_of(only), NO_HOOKS).preflight.checks
 
 
 def _as_comparison(

@@ -27,6 +27,14 @@ from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest,
 from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
 from flows import preflight
+from flows.checks import (
+    Check,
+    check_of_data,
+    checks_of_metrics,
+    checks_of_pipeline,
+    checks_of_reviews,
+    run_checks,
+)
 from flows.definition import define_flow
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
@@ -38,7 +46,6 @@ from flows.parameters.tune import (
     parameters_with,
     pipeline_with,
 )
-from flows.preflight import Need
 from flows.python_flows.compare import record_comparison
 from flows.python_flows.parallel_systems import run_systems
 from flows.python_flows.repetition import list_changed_settings
@@ -59,11 +66,11 @@ WINNER_FILE = "winner.yaml"
 def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
     """Try settings of a pipeline, keep every try, and confirm the best on data that the search never saw."""
     checked = check_search(parameters)
-    all_needs = _needs(parameters, checked)
-    preflight.check_needs(all_needs)
+    all_checks = _checks(parameters, checked)
+    run_checks(all_checks)
     run = Run("tune", parameters)
     with run:
-        loaded = load_tuning_data(run, parameters, checked, all_needs)
+        loaded = load_tuning_data(run, parameters, checked, all_checks)
         context = _make_context(run, parameters, checked, loaded.search)
         settings = SearchSettings(
             space=checked.space,
@@ -96,25 +103,23 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
     return final_state(run.record)
 
 
-def needs(parameters: TuneParameters) -> list[Need]:
+def checks(parameters: TuneParameters) -> list[Check]:
     """Return the checks of the pipeline as written, of every value of its variables, and of the data."""
-    return _needs(parameters, check_search(parameters))
+    return _checks(parameters, check_search(parameters))
 
 
-def _needs(parameters: TuneParameters, checked: CheckedSearch) -> list[Need]:
-    of_nodes = preflight.needs_of_pipeline(checked.pipeline, parameters.store, parameters.seed)
+def _checks(parameters: TuneParameters, checked: CheckedSearch) -> list[Check]:
+    of_nodes = checks_of_pipeline(checked.pipeline, parameters.store, parameters.seed)
     of_values = []
     for probe in checked.probes:
         changed = {probe.pipeline.user_name_of(name) for name in changed_nodes(probe, checked.pipeline)}
-        for need in preflight.needs_of_pipeline(probe.pipeline, parameters.store, parameters.seed):
-            if need.stage in changed:
-                of_values.append(replace(need, stage=f"search.{probe.key}={probe.value}: {need.stage}"))
+        for check in checks_of_pipeline(probe.pipeline, parameters.store, parameters.seed):
+            if check.stage in changed:
+                of_values.append(replace(check, stage=f"search.{probe.key}={probe.value}: {check.stage}"))
     models = [objective.metric for objective in checked.objectives if ":" in objective.metric]
-    of_metrics = preflight.needs_of_metrics(
-        [*models, *parameters.model_metrics], parameters.store, "objectives"
-    )
-    reviews = preflight.needs_of_reviews(checked.pipeline)
-    return [preflight.need_of_data(parameters.data_set), *of_nodes, *reviews, *of_values, *of_metrics]
+    of_metrics = checks_of_metrics([*models, *parameters.model_metrics], parameters.store, "objectives")
+    reviews = checks_of_reviews(checked.pipeline)
+    return [check_of_data(parameters.data_set), *of_nodes, *reviews, *of_values, *of_metrics]
 
 
 def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:
@@ -125,7 +130,7 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
 
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
         pipeline = pipeline_with(parameters, checked.space, settings)
-        preflight.check_needs(preflight.needs_of_pipeline(pipeline, parameters.store, parameters.seed))
+        run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
         return preflight.choose_models(pipeline, data)[0]
 
     if len(blocks) > 1:

@@ -15,9 +15,8 @@ from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from components.tuning.confirmation import refuse_overlap, set_aside
 from components.tuning.objectives import Objective
-from flows import preflight
+from flows.checks import Check, check_against_data
 from flows.parameters.tune import CheckedSearch, TuneParameters
-from flows.preflight import Need
 from flows.run import Run
 from flows.system import load_data
 from tasks.progress import show_phase
@@ -36,7 +35,7 @@ class TuningData(NamedTuple):
 
 
 def load_tuning_data(
-    run: Run, parameters: TuneParameters, checked: CheckedSearch, all_needs: Sequence[Need]
+    run: Run, parameters: TuneParameters, checked: CheckedSearch, all_checks: Sequence[Check]
 ) -> TuningData:
     """Load the data to search and to confirm on; they are refused where they overlap or lack references."""
     data = load_data(run)[DATA]
@@ -64,15 +63,15 @@ def load_tuning_data(
         for name, ref in load_sets(pipeline, data, run.store).items():
             if name not in seen:
                 seen[name] = list(read_utterances(ref))
-                preflight.admit_data(all_needs, ref, name)
+                check_against_data(all_checks, ref, name)
     unseen = list(read_utterances(confirm))
     refuse_overlap(unseen, seen)
     for objective in checked.objectives:
         for name, utterances in (("data", seen["data"]), (CONFIRM, unseen)):
             _require_references(objective, name, utterances)
     show_phase("loading the models")
-    preflight.admit_data(all_needs, data)
-    preflight.admit_data(all_needs, confirm)
+    check_against_data(all_checks, data)
+    check_against_data(all_checks, confirm)
     return loaded
 
 

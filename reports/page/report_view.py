@@ -36,12 +36,12 @@ MAX_QUARANTINED_PER_STAGE = 20
 def view_of(run: RunRecord, store: Store) -> RunView:
     """Return the view of a run; records are read from the store when they are asked for."""
     results = [Shown(ref, result, result.read(ref)) for ref, result in results_of(run.stages)]
-    baselines = (shown.result.baseline(shown.found) for shown in results)
+    baselines = (shown.result.baseline(shown.findings) for shown in results)
     baseline = next((name for name in baselines if name is not None), None)
     if baseline is not None:
         return _view_of_systems(run, baseline, results, store)
     stages = {ref.stage: ref for ref in run.stages}
-    numbers = [shown.result.numbers(shown.ref, shown.found) for shown in results]
+    numbers = [shown.result.numbers(shown.ref, shown.findings) for shown in results]
     return RunView(
         run,
         StoredUtterances(stages[DATA]) if DATA in stages else (),
@@ -65,7 +65,7 @@ class Shown(NamedTuple):
 
     ref: StageRef
     result: Result[Any]
-    found: Any
+    findings: Any
 
 
 def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], store: Store) -> RunView:
@@ -75,8 +75,8 @@ def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], st
     united = unite(systems)
     refs = {stage.stage: stage for stage in united.stages}
     outputs = dict.fromkeys(name for of in united.outputs.values() for name in of.values() if name in refs)
-    numbers = [shown.result.numbers(shown.ref, shown.found) for shown in results]
-    compared = [shown.ref for shown in results if shown.result.baseline(shown.found) is not None]
+    numbers = [shown.result.numbers(shown.ref, shown.findings) for shown in results]
+    compared = [shown.ref for shown in results if shown.result.baseline(shown.findings) is not None]
     update = {"stages": (*united.stages, *compared), "pipeline": united.pipeline, "metrics": {}}
     return RunView(
         run.model_copy(update=update),
@@ -94,7 +94,7 @@ def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], st
 def _sections(run: RunRecord, results: Sequence[Shown], settings: Sequence[Table] = ()) -> list[Table]:
     """The tables of analyses, and those that other stages keep; systems beside each other come first."""
     shown_by = {shown.ref.stage: shown for shown in results}
-    first = [shown for shown in results if shown.result.baseline(shown.found) is not None]
+    first = [shown for shown in results if shown.result.baseline(shown.findings) is not None]
     rest = [ref for ref in run.stages if ref.stage not in {shown.ref.stage for shown in first}]
     sections = [*(table for shown in first for table in _tables_of(shown)), *settings]
     for ref in rest:
@@ -105,7 +105,7 @@ def _sections(run: RunRecord, results: Sequence[Shown], settings: Sequence[Table
 
 def _tables_of(shown: Shown) -> list[Table]:
     """Return the tables of an analysis, with what it says in a line before the note of the first."""
-    tables, lines = shown.result.tables(shown.found), shown.result.summary(shown.found)
+    tables, lines = shown.result.tables(shown.findings), shown.result.summary(shown.findings)
     if shown.ref.stage != shown.ref.kind and shown.ref.kind in KINDS:  # one of several nodes
         tables = [replace(table, title=f"{table.title}: {shown.ref.stage}") for table in tables]
     if not tables:
@@ -115,7 +115,7 @@ def _tables_of(shown: Shown) -> list[Table]:
 
 
 def _verdicts(results: Sequence[Shown]) -> list[Sentence]:
-    return [sentence for shown in results for sentence in shown.result.verdict(shown.found)]
+    return [sentence for shown in results for sentence in shown.result.verdict(shown.findings)]
 
 
 def _join_values(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:

@@ -20,10 +20,10 @@ MAX_ROWS = 30
 def print_results(stages: Sequence[StageRef], console: Console) -> None:
     """Print what the analyses of some stages found out."""
     for ref, result in results_of(stages):
-        found = result.read(ref)
-        for line in result.summary(found):
+        findings = result.read(ref)
+        for line in result.summary(findings):
             console.print(Text(to_printable(line), "bold"), soft_wrap=True)
-        print_tables(result.tables(found), console)
+        print_tables(result.tables(findings), console)
 
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:

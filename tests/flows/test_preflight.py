@@ -20,10 +20,10 @@ from components.recognition import checks as recognition
 from components.storage.store import Store
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
+from flows.checks import Check, check_against_data, checks_of_pipeline, run_checks
 from flows.cli import main as cli
 from flows.cli.compute import run
 from flows.cli.compute.config_file import gather
-from flows.preflight import Need, admit_data, check_needs, needs_of_pipeline
 from flows.registry import flow_named
 from tests.components.storage.test_store import record
 
@@ -139,7 +139,7 @@ def test_every_stage_of_every_flow_is_looked_at(
     entry = flow_named(flow)
     parameters = gather(entry.parameters, None, assignments, {"store": str(tmp_path / "store")})
     with pytest.raises(ConfigError, match=fault):
-        check_needs(entry.needs(parameters))
+        run_checks(entry.checks(parameters))
 
 
 def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +147,7 @@ def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = flow_named("cascade")
     parameters = gather(entry.parameters, None, ["asr.backend=faster-whisper"], {})
     with pytest.raises(ConfigError, match=r"asr: backend: .*pip install 'antiphon\[fast\]'"):
-        check_needs(entry.needs(parameters))
+        run_checks(entry.checks(parameters))
 
 
 def test_the_n_best_follows_the_beam() -> None:
@@ -178,15 +178,16 @@ def test_a_pair_of_languages_that_the_model_has_not() -> None:
 def test_a_model_of_another_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = flow_named("cascade")
     shipped = "packaged:multi30k-en-de"
-    needs = {
-        need.stage: need for need in entry.needs(gather(entry.parameters, None, [f"asr.model={shipped}"], {}))
+    checks = {
+        check.stage: check
+        for check in entry.checks(gather(entry.parameters, None, [f"asr.model={shipped}"], {}))
     }
     with pytest.raises(ConfigError, match=r"expected a Whisper model, found .*\(MarianMTModel\)"):
-        needs["asr"].admit(frozenset())
+        checks["asr"].admit(frozenset())
     result = models.resolve(shipped).model_copy(update={"architecture": "WhisperForConditionalGeneration"})
     monkeypatch.setattr(models, "resolve", lambda *_: result)
     with pytest.raises(ConfigError, match="expected a model that translates text, found Whisper"):
-        needs["mt"].admit(frozenset())
+        checks["mt"].admit(frozenset())
 
 
 @pytest.mark.parametrize("flow", ["cascade", "ensemble", "refine", "stack", "compare"])
@@ -298,10 +299,10 @@ def test_a_normalizer_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_translation_into_a_language_that_the_data_do_not_ask_for(tmp_path: Path) -> None:
     nodes = {"mt": {"kind": "translate", "of": "data", "to": "fr", "model": "packaged:qwen2.5-coder-0.5b"}}
     graph = read_pipeline({"nodes": nodes, "outputs": {"translation": "mt"}})
-    needs = {need.stage: need for need in needs_of_pipeline(graph, str(tmp_path), 0)}
-    needs["target_language"].admit(frozenset({("en", "fr-CA")}))
+    checks = {check.stage: check for check in checks_of_pipeline(graph, str(tmp_path), 0)}
+    checks["target_language"].admit(frozenset({("en", "fr-CA")}))
     with pytest.raises(ConfigError, match="expected de, which nothing gives: the translation is mt, into fr"):
-        needs["target_language"].admit(frozenset({("en", "de")}))
+        checks["target_language"].admit(frozenset({("en", "de")}))
 
 
 def test_a_draft_without_translations_is_refused(tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_a_draft_without_translations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match="draft old: expected a run with the stages data and mt, found none; "
     ):
-        check_needs(entry.needs(parameters))
+        run_checks(entry.checks(parameters))
 
 
 def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
@@ -319,28 +320,28 @@ def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
         raise TransientError("the hub: expected an answer, found none")
 
     with pytest.raises(TransientError, match="the hub"):
-        check_needs([Need("mt", fail)])
+        run_checks([Check("mt", fail)])
 
 
 def test_nodes_are_refused_that_have_nothing_to_do_with_data_of_speech_or_of_texts(tmp_path: Path) -> None:
-    def needs(**nodes: object) -> list[Need]:
+    def checks(**nodes: object) -> list[Check]:
         pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
         # no model is looked for: what nodes read is the question
-        return [replace(need, admit=lambda pairs: None) for need in needs_of_pipeline(pipeline, None, 0)]
+        return [replace(check, admit=lambda pairs: None) for check in checks_of_pipeline(pipeline, None, 0)]
 
     speech = store_data(None, TALK, (None, "de"), None, Store(str(tmp_path)))
     (tmp_path / "letter.en").write_text("One line.\n")
     letter = store_data(str(tmp_path / "letter.en"), None, (None, "de"), None, Store(str(tmp_path)))
     mt = {"kind": "translate", "of": "data", "model": "packaged:multi30k-en-de"}
     with pytest.raises(ConfigError, match=r"^mt: expected written texts in the data"):
-        admit_data(needs(mt=mt, again={"kind": "refine", "of": "mt"}), speech)
-    admit_data(needs(mt=mt), letter)
+        check_against_data(checks(mt=mt, again={"kind": "refine", "of": "mt"}), speech)
+    check_against_data(checks(mt=mt), letter)
     asr = {"kind": "recognize"}
-    admit_data(needs(asr=asr, mt=mt), speech)  # data may hold both, and these have speech
+    check_against_data(checks(asr=asr, mt=mt), speech)  # data may hold both, and these have speech
     with pytest.raises(ConfigError, match=r"^asr: expected speech in the data.*\nb: expected speech"):
-        admit_data(needs(asr=asr, b=asr), letter)
-    admit_data(needs(asr=asr, mt={**mt, "of": "asr"}), letter)  # the translator reads the texts
-    admit_data(needs(asr=asr, mt=mt), letter)
+        check_against_data(checks(asr=asr, b=asr), letter)
+    check_against_data(checks(asr=asr, mt={**mt, "of": "asr"}), letter)  # the translator reads the texts
+    check_against_data(checks(asr=asr, mt=mt), letter)
 
 
 def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ def cross_attention_kernel(width: int, dtype: torch.dtype) -> CrossAttention:
 
     It has no gradient, and the last two dimensions of queries, keys and values must be contiguous.
     """
-    chosen = kernels()
-    return (chosen and chosen.attention(width, dtype)) or attend
+    cpu_kernels = kernels()
+    return (cpu_kernels and cpu_kernels.attention(width, dtype)) or attend
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:

@@ -117,7 +117,7 @@ def kernels() -> Kernels | None:
 
 def require_kernels() -> Kernels:
     """Return the same, or a RuntimeError where torch's operators are chosen."""
-    chosen = kernels()
-    if chosen is None:
+    cpu_kernels = kernels()
+    if cpu_kernels is None:
         raise RuntimeError(f"expected kernels that pack weights, found none: see {VARIABLE}")
-    return chosen
+    return cpu_kernels

@@ -210,8 +210,8 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
         return Computed(Signals(signals=signals), len(signals))
 
     @override
-    def tables(self, found: Signals) -> list[Table]:
-        return build_tables(found.signals)
+    def tables(self, findings: Signals) -> list[Table]:
+        return build_tables(findings.signals)
 
 
 CONFIDENCE = ConfidenceAnalysis()

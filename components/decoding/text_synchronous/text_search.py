@@ -162,8 +162,8 @@ class _UtteranceSearch:
 
     def _continue(self, hypothesis: TextHypothesis) -> list[Continuation]:
         rows = [group.log_probs[hypothesis.row] for group in self._groups]
-        place = TextPosition(hypothesis.text, hypothesis.positions, hypothesis.stages)
-        return self._pieces.best_continuations(place, rows, self._weights, self._n_continuations)
+        position = TextPosition(hypothesis.text, hypothesis.positions, hypothesis.stages)
+        return self._pieces.best_continuations(position, rows, self._weights, self._n_continuations)
 
     def _extend(
         self, score: np.float32, hypothesis: TextHypothesis, continuation: Continuation

@@ -168,17 +168,21 @@ class PoolsAnalysis(Analysis[PoolsRequest, Pools]):
                 ]
             rows += own.rows
             chosen_by |= dict.fromkeys([own.chosen_by] if own.rows else [])
-        found = Pools(scores=tuple(scores), rows=tuple(rows), chosen_by=tuple(chosen_by))
-        return Computed(found, request.pools[0].entry.data.items)
+        findings = Pools(scores=tuple(scores), rows=tuple(rows), chosen_by=tuple(chosen_by))
+        return Computed(findings, request.pools[0].entry.data.items)
 
     @override
-    def tables(self, found: Pools) -> list[Table]:
-        note = NOTE.format(metric=" or ".join(found.chosen_by))
-        return [Table("Pools", note, found.rows, columns=_order_columns(found.rows))] if found.rows else []
+    def tables(self, findings: Pools) -> list[Table]:
+        note = NOTE.format(metric=" or ".join(findings.chosen_by))
+        return (
+            [Table("Pools", note, findings.rows, columns=_order_columns(findings.rows))]
+            if findings.rows
+            else []
+        )
 
     @override
-    def scores(self, found: Pools) -> Mapping[str, Score]:
-        return {score.name: score for score in found.scores}
+    def scores(self, findings: Pools) -> Mapping[str, Score]:
+        return {score.name: score for score in findings.scores}
 
 
 POOLS = PoolsAnalysis()

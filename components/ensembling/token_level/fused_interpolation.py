@@ -34,8 +34,8 @@ def _blocks(scores: Tensor) -> Iterator[slice]:
 def _exp_and_sums(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
     """exp(scores) in ``buffer``, and its sums (rows, 1)."""
     values = buffer[: len(scores)]
-    chosen = kernels()
-    sums = None if chosen is None else chosen.exponentiate(scores, values)
+    cpu_kernels = kernels()
+    sums = None if cpu_kernels is None else cpu_kernels.exponentiate(scores, values)
     if sums is not None:
         return values, sums
     torch.mul(scores, _LOG2E, out=values).exp2_()

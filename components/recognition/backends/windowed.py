@@ -10,6 +10,8 @@ from typing_extensions import override
 from components.recognition.backends.backend import Backend
 
 if TYPE_CHECKING:
+    import torch
+
     from components.recognition.config import RecognitionConfig
     from components.recognition.recognizer import Recognizer
     from components.recognition.windowed.decoder import WindowDecoder
@@ -32,3 +34,22 @@ class WindowedBackend(Backend):
         from components.recognition.windowed.recognizer import WindowRecognizer  # noqa: PLC0415 - imports numpy
 
         return WindowRecognizer(config, self.build_decoder(config, loaded, checkpoint), checkpoint, task)
+
+
+class ModuleBackend(WindowedBackend):
+    """A windowed backend whose functions stand in a module of their own, which imports its libraries."""
+
+    @abstractmethod
+    def functions(self) -> Any:
+        """Return the module with the functions ``load`` and ``build_decoder``, imported."""
+
+    @override
+    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
+        return self.functions().load(checkpoint, config, device)
+
+    @override
+    def build_decoder(
+        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
+    ) -> WindowDecoder[Any]:
+        decoder: WindowDecoder[Any] = self.functions().build_decoder(loaded, checkpoint, config)
+        return decoder

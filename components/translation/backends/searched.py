@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import override
 
@@ -46,14 +46,21 @@ class SearchedBackend(TranslatorBackend):
         return factory.join(config, backend, checkpoint, getattr(model.model, "config", None))
 
 
-def pack_on_cpu(device: str, dtype: str) -> tuple[Arithmetic | None, str]:
-    """Return how linear weights are laid out, if they are, and the type in which they are loaded.
+def load_packed(
+    checkpoint: Checkpoint, device: str, dtype: str, kind: Literal["causal", "seq2seq"], model_class: Any
+) -> tuple[Any, Any]:
+    """Return a model of transformers as our search decodes it, and its tokenizer.
 
-    On a CPU they are laid out for ``dtype``; elsewhere the model is loaded in it. ConfigError for int8 there.
+    On a CPU its linear weights are laid out for ``dtype``; elsewhere it is loaded in it. ConfigError for int8
+    there.
     """
+    from components.decoding.scorers import digest_of  # noqa: PLC0415 - imports torch
+    from components.models.loaders.loading import load_transformers  # noqa: PLC0415 - imports torch
+
     on_cpu = device == "cpu"
     if dtype == "int8" and not on_cpu:
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
     arithmetic = packed.get(dtype) if on_cpu else None
-    return arithmetic, "float32" if arithmetic else dtype
+    model, tokenizer = load_transformers(checkpoint, kind, device, "float32" if arithmetic else dtype)
+    return model_class(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer

@@ -69,14 +69,15 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunF
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
-    from flows.preflight import Preflight, need_of_data, needs_of_metrics
+    from flows.checks import check_of_data, checks_of_metrics
+    from flows.preflight import Preflight
 
     graph = entry.pipeline(parameters)
     metrics = tuple(getattr(parameters, "model_metrics", ()))
     finished, data_set = parameters.finished_data, parameters.data_set
-    further = needs_of_metrics(metrics, parameters.store, "model_metrics")
+    further = checks_of_metrics(metrics, parameters.store, "model_metrics")
     if finished is None and data_set is not None:
-        further = [need_of_data(data_set), *further]
+        further = [check_of_data(data_set), *further]
     checks = Preflight(graph, parameters.store, parameters.seed, further)
     checks.check()
     store, sets = Store(parameters.store), {}

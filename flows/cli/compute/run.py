@@ -173,10 +173,10 @@ def _call_flow(
     check_size(parameters)
     start_server(server)  # meanwhile what follows is imported and checked
     from flows import signals
-    from flows.preflight import check_needs
+    from flows.checks import run_checks
     from tasks.task_options import unwrap
 
-    check_needs(entry.needs(parameters))
+    run_checks(entry.checks(parameters))
     call = entry.call
     display.attach()
     for name in _IMPORTED_BY_RUNS:

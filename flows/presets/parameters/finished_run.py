@@ -24,9 +24,9 @@ def load_finished(name: str, store: str | None, setting: str) -> RunRecord:
 
 def stored_nodes(mt: StageRef, asr: StageRef | None) -> Nodes:
     """Return the nodes ``asr`` and ``mt`` that give finished stages."""
-    heard: Nodes = {} if asr is None else {"asr": {"kind": "reuse", "key": asr.key}}
+    transcripts: Nodes = {} if asr is None else {"asr": {"kind": "reuse", "key": asr.key}}
     of = "data" if asr is None else "asr"
-    return {**heard, "mt": {"kind": "reuse", "to": "target", "of": of, "key": mt.key}}
+    return {**transcripts, "mt": {"kind": "reuse", "to": "target", "of": of, "key": mt.key}}
 
 
 class DraftParameters(DataParameters):

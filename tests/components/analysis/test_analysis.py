@@ -41,12 +41,12 @@ class LengthAnalysis(Analysis[tuple[str, ...], Lengths]):
         return Computed(Lengths(mean=sum(map(len, request)) / len(request)), len(request))
 
     @override
-    def summary(self, found: Lengths) -> list[str]:
-        return [f"{found.mean:.1f} characters"]
+    def summary(self, findings: Lengths) -> list[str]:
+        return [f"{findings.mean:.1f} characters"]
 
     @override
-    def tables(self, found: Lengths) -> list[Table]:
-        rows = ({"text": "all", "mean": f"{found.mean:.1f}"},)
+    def tables(self, findings: Lengths) -> list[Table]:
+        rows = ({"text": "all", "mean": f"{findings.mean:.1f}"},)
         return [Table("Lengths", "Means.", rows, columns=("text", "mean"))]
 
 

@@ -42,8 +42,8 @@ class LengthAnalysis(Analysis[StageRef, Lengths]):
         return Computed(Lengths(mean=sum(map(len, texts.values())) / len(texts)), items=len(texts))
 
     @override
-    def tables(self, found: Lengths) -> list[Table]:
-        return [Table("Lengths of what was shouted", rows=({"characters": f"{found.mean:.1f}"},))]
+    def tables(self, findings: Lengths) -> list[Table]:
+        return [Table("Lengths of what was shouted", rows=({"characters": f"{findings.mean:.1f}"},))]
 
 
 LENGTHS = LengthAnalysis()

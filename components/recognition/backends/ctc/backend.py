@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from components.models.architectures import SPEECH_CTC
-from components.recognition.backends.windowed import WindowedBackend
+from components.recognition.backends.windowed import ModuleBackend
 
 if TYPE_CHECKING:
-    import torch
-
-    from components.recognition.config import RecognitionConfig
-    from components.recognition.windowed.decoder import WindowDecoder
-    from components.records import Checkpoint
+    pass
 
 ARCHITECTURES = (
     *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),
@@ -23,7 +19,7 @@ ARCHITECTURES = (
 )
 
 
-class Ctc(WindowedBackend):
+class Ctc(ModuleBackend):
     """Models that label the frames of speech."""
 
     reads = "a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)"
@@ -32,15 +28,7 @@ class Ctc(WindowedBackend):
     half = "float32"
 
     @override
-    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-        from components.recognition.backends.ctc.model import load  # noqa: PLC0415 - imports torch
+    def functions(self) -> Any:
+        from components.recognition.backends.ctc import model  # noqa: PLC0415 - imports torch
 
-        return load(checkpoint, config, device)
-
-    @override
-    def build_decoder(
-        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
-    ) -> WindowDecoder[Any]:
-        from components.recognition.backends.ctc.model import build_decoder  # noqa: PLC0415 - imports torch
-
-        return build_decoder(loaded, checkpoint, config)
+        return model

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from components.recognition.backends.windowed import WindowedBackend
+from components.recognition.backends.windowed import ModuleBackend
 
 if TYPE_CHECKING:
-    import torch
-
-    from components.recognition.config import RecognitionConfig
-    from components.recognition.windowed.decoder import WindowDecoder
     from components.recognition.windowed.request import Request
     from components.records import Checkpoint
 
@@ -25,7 +21,7 @@ ARCHITECTURES = (
 )
 
 
-class SpeechSeq2Seq(WindowedBackend):
+class SpeechSeq2Seq(ModuleBackend):
     """Encoder-decoders of speech beside Whisper."""
 
     reads = "an encoder-decoder of speech (Moonshine, Speech2Text, SeamlessM4T, Canary, Cohere ASR)"
@@ -36,21 +32,11 @@ class SpeechSeq2Seq(WindowedBackend):
     times_words = False
 
     @override
-    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-        from components.recognition.backends.seq2seq.decoder import load  # noqa: PLC0415 - imports torch
+    def functions(self) -> Any:
+        from components.recognition.backends.seq2seq import decoder  # noqa: PLC0415 - imports torch
 
-        return load(checkpoint, config, device)
-
-    @override
-    def build_decoder(
-        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
-    ) -> WindowDecoder[Any]:
-        from components.recognition.backends.seq2seq.decoder import build_decoder  # noqa: PLC0415 - imports torch
-
-        return build_decoder(loaded, checkpoint, config)
+        return decoder
 
     @override
     def check_requests(self, checkpoint: Checkpoint, requests: Sequence[Request]) -> None:
-        from components.recognition.backends.seq2seq.decoder import check_requests  # noqa: PLC0415 - imports torch
-
-        check_requests(checkpoint, requests)
+        self.functions().check_requests(checkpoint, requests)

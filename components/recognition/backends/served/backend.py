@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from components.models.references import split_reference
-from components.recognition.backends.windowed import WindowedBackend
+from components.recognition.backends.windowed import ModuleBackend
 
 if TYPE_CHECKING:
-    import torch
-
-    from components.recognition.config import RecognitionConfig
-    from components.recognition.windowed.decoder import WindowDecoder
     from components.records import Checkpoint
 
 
-class Served(WindowedBackend):
+class Served(ModuleBackend):
     """Recognizers behind an OpenAI-compatible transcription endpoint."""
 
     reads = "a model such as served:whisper-large-v3"
@@ -34,15 +30,7 @@ class Served(WindowedBackend):
         open_transcription(split_reference(checkpoint.reference)[1]).probe()
 
     @override
-    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-        from components.recognition.backends.served.decoder import load  # noqa: PLC0415 - an extra
+    def functions(self) -> Any:
+        from components.recognition.backends.served import decoder  # noqa: PLC0415 - an extra
 
-        return load(checkpoint, config, device)
-
-    @override
-    def build_decoder(
-        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
-    ) -> WindowDecoder[Any]:
-        from components.recognition.backends.served.decoder import build_decoder  # noqa: PLC0415 - an extra
-
-        return build_decoder(loaded, checkpoint, config)
+        return decoder

@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from components.recognition.backends.windowed import WindowedBackend
+from components.recognition.backends.windowed import ModuleBackend
 
 if TYPE_CHECKING:
-    import torch
-
-    from components.recognition.config import RecognitionConfig
-    from components.recognition.windowed.decoder import WindowDecoder
-    from components.records import Checkpoint
+    pass
 
 ARCHITECTURES = ("ParakeetForRNNT", "ParakeetForTDT")
 
 
-class Transducer(WindowedBackend):
+class Transducer(ModuleBackend):
     """Models that write tokens while they walk over the frames of speech."""
 
     reads = "a transducer (Parakeet RNN-T or TDT)"
@@ -27,15 +23,7 @@ class Transducer(WindowedBackend):
     half = "bfloat16"
 
     @override
-    def load(self, checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-        from components.recognition.backends.transducer.decoder import load  # noqa: PLC0415 - imports torch
+    def functions(self) -> Any:
+        from components.recognition.backends.transducer import decoder  # noqa: PLC0415 - imports torch
 
-        return load(checkpoint, config, device)
-
-    @override
-    def build_decoder(
-        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint
-    ) -> WindowDecoder[Any]:
-        from components.recognition.backends.transducer.decoder import build_decoder  # noqa: PLC0415 - imports torch
-
-        return build_decoder(loaded, checkpoint, config)
+        return decoder

@@ -10,7 +10,7 @@ from typing_extensions import override
 from components.errors import ConfigError
 from components.models.architectures import CAUSAL
 from components.translation.backends.refusals import refuse_prompt
-from components.translation.backends.searched import SearchedBackend, pack_on_cpu
+from components.translation.backends.searched import SearchedBackend, load_packed
 from components.translation.segments.directions import refuse_no_target
 
 if TYPE_CHECKING:
@@ -48,13 +48,8 @@ class Causal(SearchedBackend):
     @override
     def load(self, checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
         from components.decoding.models.causal import CausalModel
-        from components.decoding.scorers import digest_of
-        from components.models.loaders.loading import load_transformers
 
-        arithmetic, loaded = pack_on_cpu(device, dtype)
-        model, tokenizer = load_transformers(checkpoint, "causal", device, loaded)
-        digest = digest_of(tokenizer.get_vocab())
-        return CausalModel(model, digest, checkpoint.reference, arithmetic), tokenizer
+        return load_packed(checkpoint, device, dtype, "causal", CausalModel)
 
     @override
     def build_sentences(

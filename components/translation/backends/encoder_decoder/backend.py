@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from components.translation.backends.refusals import refuse_cut_context, refuse_prompt
-from components.translation.backends.searched import SearchedBackend, pack_on_cpu
+from components.translation.backends.searched import SearchedBackend, load_packed
 
 if TYPE_CHECKING:
     from components.decoding.config import SearchConfig
@@ -36,13 +36,8 @@ class EncoderDecoder(SearchedBackend):
     @override
     def load(self, checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
         from components.decoding.models.seq2seq import Seq2SeqModel
-        from components.decoding.scorers import digest_of
-        from components.models.loaders.loading import load_transformers
 
-        arithmetic, loaded = pack_on_cpu(device, dtype)
-        model, tokenizer = load_transformers(checkpoint, "seq2seq", device, loaded)
-        digest = digest_of(tokenizer.get_vocab())
-        return Seq2SeqModel(model, digest, checkpoint.reference, arithmetic), tokenizer
+        return load_packed(checkpoint, device, dtype, "seq2seq", Seq2SeqModel)
 
     @override
     def build_sentences(
