@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from components.data.dataset import Dataset, assemble
+from components.data.dataset import Dataset
 from components.errors import ConfigError, DataError
 from components.folds import LARGEST, fold_of
 
@@ -31,11 +31,10 @@ class Fold(NamedTuple):
         Raises:
             DataError: No utterance is in it.
         """
-        utterances = [u for u in dataset.utterances if self.has(u.id)]
-        if not utterances:
+        part = Dataset(name, tuple(row for row in dataset.rows if self.has(row.id)), dataset.notes)
+        if not part.utterances:
             raise DataError(f"{name}: expected utterances, found none of {len(dataset.utterances)} in it")
-        quarantined = [bad for bad in dataset.quarantined if self.has(bad.utterance_id)]
-        return assemble(name, utterances, quarantined, dataset.notes)
+        return part
 
 
 def parse_fold(source: str) -> Fold | None:

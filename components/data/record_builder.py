@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from components import audio
-from components.data.dataset import STAGE, Dataset, assemble
+from components.data.cutting import UNKNOWN_SECONDS, Cut, make_cut
+from components.data.dataset import STAGE, Dataset, Row, split_records
 from components.data.files.documents import count_pieces
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError
@@ -41,8 +42,7 @@ class RecordBuilder:
         folder: from which relative paths of audio start.
         source_language: of records that state none; records that state another are left out.
         target_language: replaces what records ask for, and chooses among their references.
-        utterances: the good records so far.
-        quarantined: the faulty ones.
+        rows: the outcomes so far.
         skipped: how many records were left out, by their language.
         used_ids: ids that have an outcome.
     """
@@ -51,15 +51,14 @@ class RecordBuilder:
     folder: Path
     source_language: str | None = None
     target_language: str | None = None
-    utterances: list[Utterance] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     used_ids: set[str] = field(default_factory=set)
 
     @property
     def n_records(self) -> int:
         """Records with an outcome."""
-        return len(self.utterances) + len(self.quarantined)
+        return len(self.rows)
 
     def add(self, draft: Draft, where: str, fallback: str) -> None:
         """Give one record its outcome.
@@ -78,12 +77,14 @@ class RecordBuilder:
             name = self._choose_id(draft, fallback)
             utterance = self._build_utterance(draft, name)
         except RecordError as error:
-            self.quarantine(error, where, name)
+            self.quarantine(error, where, name, draft)
             return
         self.used_ids.add(utterance.id)
-        self.utterances.append(utterance)
+        self.rows.append(Row(utterance, _cut_of(draft, utterance.id)))
 
-    def quarantine(self, error: RecordError, where: str, name: str | None = None) -> None:
+    def quarantine(
+        self, error: RecordError, where: str, name: str | None = None, draft: Draft | None = None
+    ) -> None:
         """Quarantine one record under its id, or under its file:line when it has no usable one."""
         name = name or where
         while name in self.used_ids:
@@ -92,7 +93,7 @@ class RecordBuilder:
         bad = Quarantined(
             utterance_id=name[:512], stage=STAGE, reason=error.reason, detail=f"{where}: {error}"
         )
-        self.quarantined.append(bad)
+        self.rows.append(Row(bad, _cut_of(draft or Draft(), bad.utterance_id)))
 
     def usable_id(self, name: object) -> str | None:
         """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
@@ -108,10 +109,10 @@ class RecordBuilder:
         cut = (
             f"document {ascii(name)[:80]} in {n} pieces, each of which counts as a document: put its records "
             "one after another"
-            for name, n in count_pieces(self.utterances).items()
+            for name, n in count_pieces(split_records(self.rows)[0]).items()
             if n > 1
         )
-        return assemble(self.name, self.utterances, self.quarantined, (*notes, *more, *cut))
+        return Dataset(self.name, tuple(self.rows), (*notes, *more, *cut))
 
     def _choose_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
@@ -200,6 +201,13 @@ class RecordBuilder:
 def is_valid_id(name: str) -> bool:
     """Return whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
     return 0 < len(name) <= 512 and bool(name.strip()) and name.isprintable()
+
+
+def _cut_of(draft: Draft, name: str) -> Cut:
+    """Return what of a record decides where shards end, from what its manifest says alone."""
+    text = draft.text or "".join(segment.text for segment in draft.text_segments)
+    seconds = None if draft.audio is None else draft.duration or UNKNOWN_SECONDS
+    return make_cut(name, text, draft.transcript, seconds=seconds, document=draft.document or None)
 
 
 def _only_language(draft: Draft) -> str | None:
