@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from components.audio.container import open_regular_file
 from components.errors import DataError
 from components.files.json_text import parse_json
+from components.files.locations.opening import open_regular_file
 
 MAX_MANIFEST_BYTES = 2**30
 MAX_LINE_BYTES = 2**20
