@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.errors import DataError
 from components.files.digests import cache_folder
@@ -108,9 +108,9 @@ class AudioMemory:
         row = self._select([location]).get(location)
         return row[1] if row is not None and row[2] == sha256 else None
 
-    def _select(self, locations: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    def _select(self, locations: Iterable[str]) -> dict[str, tuple[Any, ...]]:
         names = [name for name in locations if name.isprintable()]
-        rows = dict[str, tuple[str, ...]]()
+        rows = dict[str, tuple[Any, ...]]()
         with self._use() as database:
             for begin in range(0, 0 if database is None else len(names), _AT_ONCE):
                 part = names[begin : begin + _AT_ONCE]

@@ -75,7 +75,7 @@ def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
 
 
 class Stretch(NamedTuple):
-    """A stretch of an audio file: its location, the seconds where it begins, and how many; None: to the end."""
+    """A stretch of an audio file: where it begins, and its length (None: to the end), in seconds."""
 
     location: FilePath
     offset: float = 0.0

@@ -140,6 +140,6 @@ def _read_origin(entry: str) -> tuple[str, str, int]:
 
 def _entry_error(entry: str) -> ConfigError:
     return ConfigError(
-        f"{VARIABLE}: expected hosts such as media.example.org or media.example.org:8443, and networks such as "
-        f"10.0.0.0/8, divided by commas, found {ascii(entry)[:80]}"
+        f"{VARIABLE}: expected hosts such as media.example.org or media.example.org:8443, and networks such "
+        f"as 10.0.0.0/8, divided by commas, found {ascii(entry)[:80]}"
     )

@@ -1,6 +1,6 @@
 """Copies of files behind URLs, and of sounds out of Parquet files: made once, bounded in all.
 
-They lie in ``ANTIPHON_CACHE/fetched``. The folder may be removed at any time: what is needed is fetched again.
+They lie in ``ANTIPHON_CACHE/fetched``, which may be removed at any time: what is needed is fetched again.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ _LEFTOVER_SECONDS = 86_400.0
 class Client(Protocol):
     """What looks up and fetches files behind URLs of some schemes."""
 
-    def look_up(self, url: str) -> RemoteFile: ...
-    def download(self, url: str, target: IO[bytes], limit: int) -> RemoteFile: ...
+    def look_up(self, url: str) -> RemoteFile:
+        """Return the size and version of a file without its content."""
+
+    def download(self, url: str, target: IO[bytes], limit: int) -> RemoteFile:
+        """Write a file's content into ``target``; its size and version."""
 
 
 _known: dict[str, tuple[float, RemoteFile]] = {}
@@ -150,7 +153,7 @@ def _note(url: str, facts: RemoteFile) -> None:
 
 
 def _download(url: str, facts: RemoteFile, limit: int) -> Path:
-    """Fetch a file; of the threads and processes of this machine that want it one does, and the others wait."""
+    """Fetch a file; of the threads and processes here that want it one does, and the others wait."""
     lock = _path(digest_name(url, facts.version or ""), ".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
@@ -200,7 +203,7 @@ _written = 0
 
 
 def _keep_within_limit(size: int) -> None:
-    """Remove what was not used for longest until the limit holds; looked at each time a 50th of it is written."""
+    """Remove what was not used for longest until the limit holds; asked when a 50th of it was written."""
     global _written  # noqa: PLW0603 - a count of this process
     limit = read_limit()
     _written += size

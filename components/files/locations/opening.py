@@ -1,4 +1,4 @@
-"""Opening what a location names: within limits, never a pipe or device, fetched once where it is behind a URL."""
+"""Opening what a location names: within limits, never a pipe or device; behind a URL fetched once."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _read_index(tar: str, archive: str, *_version: int) -> TarIndex:
 
 
 def _stamp(where: Location, archive: Path) -> str:
-    """Return what tells this version of an archive from others; copies of this machine are touched when used."""
+    """Return what tells this version of an archive from others; the times of copies here say nothing."""
     if where.is_remote:
         return archive.name
     status = archive.stat()

@@ -41,7 +41,7 @@ def download(url: str, target: IO[bytes], limit: int) -> RemoteFile:
     """Write an object's content into ``target``; its size and version.
 
     Raises:
-        LocationError: there is none, it may not be read, has more than ``limit`` bytes, or was replaced meanwhile.
+        LocationError: there is none, it may not be read, has more than ``limit`` bytes, or was replaced.
     """
     import obstore  # noqa: PLC0415 - as above
 

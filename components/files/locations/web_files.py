@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def download(url: str, target: IO[bytes], limit: int) -> RemoteFile:
     """Write a file's content into ``target``; its size and version.
 
     Raises:
-        LocationError: there is none, it may not be fetched, has more than ``limit`` bytes, or comes too slowly.
+        LocationError: there is none, it may not be fetched, is larger than ``limit``, or comes too slowly.
     """
     began = time.monotonic()
     with _request("GET", url) as answer:
@@ -176,7 +177,7 @@ def _client(netloc: str) -> httpx.Client:
 
 
 @lru_cache(maxsize=1)
-def _context() -> object:
+def _context() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
