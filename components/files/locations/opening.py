@@ -141,6 +141,19 @@ def open_location(location: FilePath, version: str | None = None) -> io.Buffered
     raise AssertionError  # the second attempt returns or raises
 
 
+def open_archive(location: str) -> Path:
+    """Return the local file of a tar or table, which is fetched if it is behind a URL. LocationError."""
+    return _archive(Location(location, None), None)
+
+
+def is_file(path: FilePath) -> bool:
+    """Return whether there is a local regular file; False of what cannot be a path at all."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def is_here(location: FilePath) -> bool:
     """Return whether opening a location fetches nothing; no server is asked."""
     file = parse_location(location).file
@@ -199,7 +212,10 @@ def _irregular(path: FilePath, kind: int) -> LocationError:
 
 def _archive(where: Location, version: str | None) -> Path:
     """Return the local file of the archive that a member lies in."""
-    return fetch(where.file, MAX_ARCHIVE_BYTES, version) if where.is_remote else Path(where.file)
+    if where.is_remote:
+        return fetch(where.file, MAX_ARCHIVE_BYTES, version)
+    open_regular_file(where.file).close()
+    return Path(where.file)
 
 
 def _find_member(where: Location, archive: Path) -> TarMember:

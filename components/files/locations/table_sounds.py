@@ -92,8 +92,8 @@ def arrow_errors(table: str) -> Iterator[None]:
         raise LocationError(table, what, "copy it again", reason=UNREADABLE) from error
 
 
-def read_schema(table: str, path: Path) -> tuple[Schema, int | None]:
-    """Return the columns of a file, and how many rows it has where that stands in front.
+def read_schema(table: str, path: Path) -> Schema:
+    """Return the columns of a file.
 
     Raises:
         LocationError: it is damaged.
@@ -104,13 +104,13 @@ def read_schema(table: str, path: Path) -> tuple[Schema, int | None]:
 
         if table.endswith(".parquet"):
             with parquet.ParquetFile(path) as file:
-                return file.schema_arrow, file.metadata.num_rows
+                return file.schema_arrow
         with pa.memory_map(os.fspath(path)) as source, pa.ipc.open_stream(source) as reader:
-            return reader.schema, None
+            return reader.schema
 
 
 def read_batches(
-    table: str, path: Path, columns: list[str], first: int = 0
+    table: str, path: Path, columns: list[str], first: int = 0, rows: int = BATCH_ROWS
 ) -> Iterator[tuple[int, RecordBatch]]:
     """Yield some columns of a file in small batches, each with the number of its first row.
 
@@ -119,12 +119,13 @@ def read_batches(
         path: of the file on this machine.
         columns: that are read; no other is.
         first: a row; batches that lie wholly before it are left out.
+        rows: of a batch, at most, of a Parquet file.
 
     Raises:
         LocationError: it is damaged, or has no such column.
     """
     batches = (
-        _parquet_batches(path, columns, first)
+        _parquet_batches(path, columns, first, rows)
         if table.endswith(".parquet")
         else _arrow_batches(path, columns)
     )
@@ -137,7 +138,9 @@ def read_batches(
             yield item
 
 
-def _parquet_batches(path: Path, columns: list[str], first: int) -> Iterator[tuple[int, RecordBatch]]:
+def _parquet_batches(
+    path: Path, columns: list[str], first: int, rows: int
+) -> Iterator[tuple[int, RecordBatch]]:
     from pyarrow import parquet  # noqa: PLC0415 - an extra
 
     with parquet.ParquetFile(path, memory_map=False, pre_buffer=False) as file:
@@ -146,9 +149,7 @@ def _parquet_batches(path: Path, columns: list[str], first: int) -> Iterator[tup
             size = file.metadata.row_group(group).num_rows
             if row + size > first:
                 at = row
-                for batch in file.iter_batches(
-                    BATCH_ROWS, row_groups=[group], columns=columns, use_threads=False
-                ):
+                for batch in file.iter_batches(rows, row_groups=[group], columns=columns, use_threads=False):
                     yield at, batch.select(columns)
                     at += len(batch)
             row += size
