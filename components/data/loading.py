@@ -20,6 +20,7 @@ from components.data.files.named_sets import (
     load_parallel,
     split_file_list,
 )
+from components.data.files.sources import Source, find_source
 from components.data.folds import parse_fold
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import find_recordings, path_exists
@@ -65,13 +66,15 @@ def load(
         return load_multi30k(source, source_language, target_language, limit)
     if source.startswith(PARAGRAPHS):
         source, format = source.removeprefix(PARAGRAPHS), "paragraphs"  # noqa: A001
+    named = find_source(source)
     path = SAMPLES if source == "sample" else Path(source)
-    if source != "sample" and not path_exists(path):
+    if named is None and source != "sample" and not path_exists(path):
         files = _require_parallel_files(source)
         return load_parallel(files, source=source_language, target=target_language, limit=limit)
-    name = source if source == "sample" else path.stem
+    if named is None:
+        named = Source(source if source == "sample" else path.stem, (str(path),))
     return load_manifest(
-        RecordBuilder(name, path.parent, source_language, target_language), path, format, limit
+        RecordBuilder(named.name, "", source_language, target_language), named, format, limit
     )
 
 
@@ -97,7 +100,7 @@ def from_audio(
     _check_limit(limit)
     files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    builder = RecordBuilder(Path(names[files[0]]).stem, Path(), source_language, target_language)
+    builder = RecordBuilder(Path(names[files[0]]).stem, "", source_language, target_language)
     for file, name in islice(names.items(), limit):
         builder.add(Draft(audio=file), name, name)
     return builder.build_dataset(iter(()))
@@ -110,6 +113,9 @@ def check(source: str, source_language: str | None = None, target_language: str 
         return
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
+        return
+    if named := find_source(source.removeprefix(PARAGRAPHS)):
+        named.check()
         return
     path = SAMPLES if source == "sample" else Path(source.removeprefix(PARAGRAPHS))
     if not path_exists(path):

@@ -25,6 +25,16 @@ from components.data.files.reference_segments import (
     select_references,
 )
 from components.errors import DataError
+from components.files.locations.location import (
+    FilePath,
+    LocationError,
+    absolute_location,
+    is_remote,
+    join_location,
+    name_of,
+    parse_location,
+    show_location,
+)
 from components.records import Audio, Quarantined, Utterance
 from components.text.counted_nouns import format_count
 from components.text.languages import UNDETERMINED, is_code, is_same_language
@@ -39,7 +49,7 @@ class RecordBuilder:
 
     Attributes:
         name: of the data set.
-        folder: from which relative paths of audio start.
+        folder: its location; relative paths of audio start there.
         source_language: of records that state none; records that state another are left out.
         target_language: replaces what records ask for, and chooses among their references.
         rows: the outcomes so far.
@@ -48,7 +58,7 @@ class RecordBuilder:
     """
 
     name: str
-    folder: Path
+    folder: FilePath
     source_language: str | None = None
     target_language: str | None = None
     rows: list[Row] = field(default_factory=list)
@@ -116,7 +126,7 @@ class RecordBuilder:
 
     def _choose_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
-            stem = Path(draft.audio).stem if draft.audio else fallback
+            stem = Path(name_of(draft.audio)).stem if draft.audio else fallback
             derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
             name = unicodedata.normalize("NFC", derived)
             return (
@@ -172,28 +182,34 @@ class RecordBuilder:
             raise RecordError("bad field", f"{field_path}: {first['msg']}") from error
 
     def _describe_audio(self, draft: Draft) -> Audio:
-        path = self._find_audio(draft.audio or "")
-        name = str(path.absolute())
+        location = self._find_audio(draft.audio or "")
+        name = absolute_location(location)
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise RecordError(
                 "bad field", f"expected a path in UTF-8, found {os.fsencode(name)!r}; rename it"
             )
         try:
-            sound = audio.describe(path, draft.offset, draft.duration)
+            sound = audio.describe(location, draft.offset, draft.duration)
         except DataError as error:
-            reason = "unreadable audio" if path.exists() else "missing audio"
+            reason = error.reason if isinstance(error, LocationError) else "unreadable audio"
             raise RecordError(reason, str(error)) from error
         if draft.sha256 and draft.sha256.lower() != sound.sha256:
             difference = f"expected sha256 {draft.sha256[:12]}, found {sound.sha256[:12]}"
-            raise RecordError("changed audio", f"{path}: {difference}; restore the file")
+            raise RecordError("changed audio", f"{show_location(location)}: {difference}; restore the file")
         return sound
 
-    def _find_audio(self, name: str) -> Path:
+    def _find_audio(self, name: str) -> str:
+        """Return where audio lies; of a local folder also what lies in its folder ``clips``."""
         if not name or "\0" in name or len(name) > 4096:
             raise RecordError("bad field", f"expected the path of an audio file, found {ascii(name)[:40]}")
-        candidates = [self.folder / clips / name for clips in AUDIO_FOLDERS]
         try:
-            return next((path for path in candidates if path.exists()), candidates[0])
+            if is_remote(name) or is_remote(self.folder):
+                return join_location(self.folder, name)
+            candidates = [str(Path(self.folder) / clips / name) for clips in AUDIO_FOLDERS]
+            files = ((path, parse_location(path).file) for path in candidates)
+            return next((path for path, file in files if Path(file).exists()), candidates[0])
+        except LocationError as error:
+            raise RecordError(error.reason, str(error)) from error
         except OSError as error:
             raise RecordError("missing audio", f"{ascii(name)[:80]}: {error.strerror}") from error
 
