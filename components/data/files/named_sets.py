@@ -11,6 +11,7 @@ from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError, read_lines
 from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
+from components.files.locations.opening import open_location
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "manifest.jsonl"
 MULTI30K_VARIABLE = "ANTIPHON_MULTI30K"
@@ -142,5 +143,5 @@ def _read_all_lines(file: Path) -> Iterator[str | RecordError]:
 
 
 def _count_lines(file: Path) -> int:
-    with file.open("rb") as handle:
+    with open_location(str(file)) as handle:
         return sum(1 for _ in handle)
