@@ -51,22 +51,28 @@ def load_manifest(builder: RecordBuilder, source: Source, name: str | None, limi
         DataError: A file cannot be read, or none has a record.
     """
     notes = list[str]()
+    ignored = Counter[str]()
     stated = builder.source_language, builder.target_language
     for number in range(len(source.files)):
         if limit is not None and builder.n_records >= limit:
             break
         builder.source_language, builder.target_language = stated
-        notes += _add_records(builder, source, number, name or source.format, limit)
+        form, more = _add_records(builder, source, number, name or source.format, limit, ignored)
+        notes += more
     if not builder.n_records and not builder.skipped:
-        form = FORMATS[name or source.format or _detect_format(source.files[0])]
         raise DataError(f"{show_location(source.files[0])}: expected records, found none; {form.summary}")
-    return builder.build_dataset(iter(notes))
+    return builder.build_dataset(iter([*notes, *_note_ignored_fields(ignored, form)]))
 
 
 def _add_records(
-    builder: RecordBuilder, source: Source, number: int, name: str | None, limit: int | None
-) -> list[str]:
-    """Give the records of one file their outcomes; lines for the user."""
+    builder: RecordBuilder,
+    source: Source,
+    number: int,
+    name: str | None,
+    limit: int | None,
+    ignored: Counter[str],
+) -> tuple[Format, list[str]]:
+    """Give the records of one file their outcomes and count ignored fields; its format, and notes."""
     path = source.files[number]
     file_name = Path(name_of(path))
     manifest_format = FORMATS[name or _detect_format(path)]
@@ -82,7 +88,6 @@ def _add_records(
             raise DataError(
                 f"{show_location(path)}: expected the source language of plain text, found none; state it"
             )
-    ignored: Counter[str] = Counter()
     notes = list[str]()
     rows = (
         read_subtitle_rows(path, builder.source_language, notes)
@@ -103,7 +108,7 @@ def _add_records(
             builder.quarantine(error, where, builder.usable_id(row.content.get("id")))
         else:
             builder.add(draft, where, where)
-    return [*notes, *_note_ignored_fields(ignored, manifest_format)]
+    return manifest_format, notes
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
