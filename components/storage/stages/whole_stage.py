@@ -9,6 +9,7 @@ from pathlib import Path
 
 from components.compute.profiling import measure_cost
 from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.records import NodeOutcome
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import StageWriter, open_stage
@@ -28,8 +29,8 @@ class StageFiles:
     files: Iterable[str]
     items: int
     quarantined: int = 0
-    records: Sequence[str] | None = None
-    """Lines of outcomes in the order of its data set, of a node that gives texts or speech."""
+    records: Sequence[NodeOutcome] | None = None
+    """Outcomes in the order of its data set, of a node that gives texts or speech."""
     seconds: float | None = None
     """Wall time of computing, where that began in an earlier attempt."""
 
