@@ -1,4 +1,4 @@
-"""Tallies: counts and sums over the records of a shard or a stage, which answer questions without reading any.
+"""Tallies: counts and sums over the records of a shard or a stage: they answer questions without reading any.
 
 They stand in the header of a shard and, summed, in the seal of its stage.
 """

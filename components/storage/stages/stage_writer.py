@@ -52,6 +52,7 @@ class StageWriter:
         items: int,
         quarantined: int = 0,
         records: Sequence[NodeOutcome] | None = None,
+        shards: Sequence[ShardHeader] = (),
     ) -> StageRef:
         """Write ``stage.json`` over files of the folder, the last act of a stage made in one piece.
 
@@ -61,12 +62,13 @@ class StageWriter:
             items: how many items they stand for.
             quarantined: how many of these could not be processed.
             records: its outcomes, where it gives some; they become one shard.
+            shards: further ones that it is made of, which are stored.
         """
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
             sync_file(self.path / name)
-        shards = () if records is None else (self._store_records(records),)
-        contents = _Contents(digests, shards, items, quarantined)
+        headers = shards if records is None else (self._store_records(records), *shards)
+        contents = _Contents(digests, headers, items, quarantined)
         self.ref = _finish(self._store, self.plan, contents, self.read_digests, cost)
         return self.ref
 
