@@ -48,7 +48,8 @@ class NodePlan:
     @cached_property
     def shard_keys(self) -> tuple[str, ...]:
         """The keys of its shards, in the order of those of its data set."""
-        return tuple(shard_key(self.stage.fingerprint, read) for read in self.shards)
+        fingerprint = self.stage.fingerprint
+        return tuple(shard_key(fingerprint, read) for read in self.shards)
 
 
 class _Identities:
@@ -117,7 +118,8 @@ def plan_nodes(
         if stage is None:
             stage = make_stage_plan(node, context, read, weights, is_idle=node.name in idle)
             if shards:
-                stage = stage.with_shards(shard_key(stage.fingerprint, shard) for shard in shards)
+                fingerprint = stage.fingerprint
+                stage = stage.with_shards(shard_key(fingerprint, shard) for shard in shards)
         plans[node.name] = NodePlan(node, context, stage, own, shards)
         identities.add(plans[node.name])
     return plans

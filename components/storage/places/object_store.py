@@ -69,6 +69,10 @@ class ObjectStore:
 
         return self._retry(attempt, name)
 
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object of that name."""
+        return self._retry(lambda: bool(self._fs.exists(self._path(name))), name)
+
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whether or not there is one."""
         self._retry(lambda: self._fs.pipe_file(self._path(name), content), name)

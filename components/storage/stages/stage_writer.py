@@ -69,6 +69,7 @@ class StageWriter:
         return self.ref
 
     def _store_records(self, lines: Sequence[str]) -> ShardEntry:
+        self._store.backend.uses.note(self.plan.fingerprint)  # before the shard is looked for
         header, content = encode_shard(
             lines,
             key=digest_of([self.plan.key, "records"]),
