@@ -1,4 +1,4 @@
-"""A store of objects below an fsspec URL, worked on in a local mirror."""
+"""A store of objects below a URL, worked on in a local mirror."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from components.storage.store_files import ObjectFiles
 
 
 class ObjectStoreBackend(LocalBackend):
-    """A store of objects below an fsspec URL.
+    """A store of objects below a URL.
 
     Work is done in the folder of the local mirror, under the lock there and a lease among machines.
     """
@@ -88,7 +88,7 @@ class ObjectStoreBackend(LocalBackend):
             shutil.rmtree(folder)
 
     def read_shard(self, key: str) -> bytes | None:
-        """Return the bytes of a shard, from the copy here if it is whole; what was removed is stored again."""
+        """Return the bytes of a shard, from the copy here if that is whole; it is stored again if need be."""
         content = self._mirror.read_shard(key)
         if content is not None and not self._objects.exists(name_of(key)):
             self._objects.create(name_of(key), content)

@@ -9,7 +9,7 @@ from components.data.dataset import content_digest
 from components.files.canonical_json import digest_of
 from components.records import NodeOutcome, Quarantined, Utterance
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader, encode_outcome, encode_shard, shard_key
+from components.storage.shards.shard import ShardHeader, encode_outcome, encode_outcomes, shard_key
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.store import Store
@@ -61,23 +61,22 @@ def encoded(
     if keys:
         pieces = [outcomes, *([] for _ in keys[1:])]
     shards = [
-        encode_outcomes(plan, piece, key, **header)
+        encode_piece(plan, piece, key, **header)
         for piece, key in zip(pieces, keys or [""] * len(pieces), strict=True)
     ]
     return plan if keys else plan.with_shards(each.key for each, _ in shards), shards
 
 
-def encode_outcomes(
+def encode_piece(
     plan: StagePlan, outcomes: Sequence[NodeOutcome], key: str = "", **header: Any
 ) -> tuple[ShardHeader, bytes]:
     """Return the header and the bytes of a shard; its key follows from its outcomes unless it is given."""
-    lines = [encode_outcome(outcome) for outcome in outcomes]
-    key = key or shard_key(plan.fingerprint, {"records": digest_of(lines)})
+    key = key or shard_key(plan.fingerprint, {"records": digest_of(list(map(encode_outcome, outcomes)))})
     good = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
     bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
     if good and not plan.kind:
         header = {"content": content_digest(good, bad), **header}
     values = {"seconds": 1.0, "peak_memory_bytes": 7, **header}
-    return encode_shard(
-        lines, key=key, stage=plan.stage, kind=plan.kind, fingerprint=plan.fingerprint, **values
+    return encode_outcomes(
+        outcomes, key=key, stage=plan.stage, kind=plan.kind, fingerprint=plan.fingerprint, **values
     )

@@ -141,7 +141,7 @@ def test_one_that_lost_its_lease_finishes_nothing(on: Callable[[str], Store], ur
     slow = on("one")
     with open_stage(slow, NODE) as writer:
         other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
-        ObjectStore(url).write(f"locks/{NODE.key}/000002.json", json.dumps(other).encode())
+        ObjectStore(url).write(f"locks/{NODE.key}.json", json.dumps(other).encode())
         lease = slow.backend._leases[NODE.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
         with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):

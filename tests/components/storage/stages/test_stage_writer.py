@@ -29,7 +29,7 @@ from components.storage.stages.stage_writer import finish_stage, open_stage
 from components.storage.stages.whole_stage import WORK, StageFiles, compute_once
 from components.storage.store import Store
 from tests.components.storage.test_store import refusal
-from tests.components.storage.written import encode_outcomes, encoded, written
+from tests.components.storage.written import encode_piece, encoded, written
 
 NODE = StagePlan(stage="asr", version="test/1")
 """The plan of a model, and of records but for their shards."""
@@ -253,7 +253,7 @@ def test_records_of_a_node_that_is_made_whole_are_a_shard_beside_its_files(tmp_p
 
     def work(folder: Path) -> StageFiles:
         (folder / "spoken.flac").write_bytes(b"sound")
-        return StageFiles(["spoken.flac"], 1, 0, [nbest("a").model_dump_json(exclude_defaults=True)])
+        return StageFiles(["spoken.flac"], 1, 0, [nbest("a")])
 
     first = compute_once(store, NODE, work, {"of0": "1" * 64})
     (shard,) = read_shards(first)
@@ -295,7 +295,7 @@ def test_what_headers_say_of_cost_is_in_the_seal(tmp_path: Path) -> None:
     noted += [{"batch_size": 4}, {"usage": {"served:x": {"input_tokens": 2.0, "output_tokens": 1.0}}}]
     store = Store(str(tmp_path))
     headers = [
-        store.add_shard(*encode_outcomes(NODE, OUTCOMES[2 * number : 2 * number + 2], **values))
+        store.add_shard(*encode_piece(NODE, OUTCOMES[2 * number : 2 * number + 2], **values))
         for number, values in enumerate(noted)
     ]
     ref = finish_stage(store, PLAN, headers, {})

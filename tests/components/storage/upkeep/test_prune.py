@@ -26,7 +26,7 @@ from tests.components.storage.upkeep.stores import (
     write_data,
     write_stage,
 )
-from tests.components.storage.written import encode_outcomes
+from tests.components.storage.written import encode_piece
 
 NOW = PruneOptions(grace=0.0)
 
@@ -83,7 +83,7 @@ def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_compl
         finished = write_stage(store, "asr")
         begun = StagePlan(stage="mt", kind="translate", version="unfinished/1")
         store.backend.uses.note(begun.fingerprint)
-        header = store.add_shard(*encode_outcomes(begun, [refusal("a")]))
+        header = store.add_shard(*encode_piece(begun, [refusal("a")]))
     kept = shards_of(store)
     assert header.key in kept
     assert pruned(store)[:3] == ((), (), ())
