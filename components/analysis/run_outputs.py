@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -18,8 +18,7 @@ from components.models.references import is_elsewhere
 from components.pipeline.pipeline import DATA, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.stages.reader import read_utterances
-from components.storage.stages.seal import PLAN
+from components.storage.stages.reader import read_plan, read_utterances
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
@@ -153,14 +152,6 @@ def load_utterances(run: RunRecord) -> list[Utterance]:
         if ref.stage == DATA:
             return list(read_utterances(ref))
     raise DataError(f"run {run.name}: expected a data stage, found none; it cannot be compared")
-
-
-def read_plan(ref: StageRef) -> dict[str, Any]:
-    """Read the plan of a stage; empty where the file is gone."""
-    try:
-        return read_json(Path(ref.path) / PLAN)
-    except StoreError:
-        return {}
 
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:

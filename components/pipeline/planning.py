@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,70 @@ from components.nodes.node_context import NodeContext
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
+from components.storage.shards.shard import shard_key
+from components.storage.stages.reader import read_shards
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
-
-MIN_SHARD_SIZE = 32
-MAX_SHARDS = 200
-"""Shards of a node at most, so that a run has a few hundred task runs."""
 
 WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
 """Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
-def shard_size(total: int) -> int:
-    """Return the items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
-    return max(MIN_SHARD_SIZE, -(-total // MAX_SHARDS))
-
-
 @dataclass(frozen=True)
 class NodePlan:
-    """A node, its site, and the plan of its stage."""
+    """A node, its site, and the plan of its stage.
+
+    Attributes:
+        node: the node.
+        context: where it computes.
+        stage: the plan.
+        own: the data set whose utterances it computes; None of a node that reads whole stages alone.
+        shards: for each shard of that what is read, role -> identity; empty of what is made whole.
+    """
 
     node: Node
     context: NodeContext
     stage: StagePlan
+    own: str | None = None
+    shards: tuple[Mapping[str, str], ...] = ()
+
+    @cached_property
+    def shard_keys(self) -> tuple[str, ...]:
+        """The keys of its shards, in the order of those of its data set."""
+        return tuple(shard_key(self.stage.fingerprint, read) for read in self.shards)
+
+
+class _Identities:
+    """What stands for nodes and data sets in the keys of those that read them."""
+
+    def __init__(self, data: Mapping[str, StageRef]) -> None:
+        self.whole = {name: ref.content or ref.key for name, ref in data.items()}
+        self.by_shard = {
+            name: tuple(shard.identity for shard in read_shards(ref)) for name, ref in data.items()
+        }
+
+    def add(self, planned: NodePlan) -> None:
+        """Add a planned node."""
+        self.whole[planned.node.name] = planned.stage.key
+        if planned.shards:
+            self.by_shard[planned.node.name] = planned.shard_keys
+
+    def of_shards(self, pipeline: Pipeline, node: Node) -> tuple[dict[str, str], ...]:
+        """Return for each shard of a node's data set what the node reads of it, role -> identity.
+
+        What is made in one piece stands in every shard.
+        """
+        own = self.by_shard[pipeline.data_of(node.name)]
+        followed = {DATA: own}
+        for role, name in node.reads.items():
+            if role not in node.tables:
+                # A node over another data set is read whole.
+                aligned = pipeline.data_of(name) == pipeline.data_of(node.name)
+                followed[role] = self.by_shard.get(name, ()) if aligned else ()
+                followed[role] = followed[role] or (self.whole[name],) * len(own)
+        return tuple(
+            {role: shards[number] for role, shards in followed.items()} for number in range(len(own))
+        )
 
 
 def plan_nodes(
@@ -57,22 +99,27 @@ def plan_nodes(
     Raises:
         AntiphonError: a model or a file is missing; the message names the node.
     """
-    keys = {name: ref.content or ref.key for name, ref in data.items()}
+    identities = _Identities(data)
     idle = find_idle_nodes(pipeline, data)
-    totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
     written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
     for node in (with_pinned_models(node, store) for node in written):
         context = pipeline.context_of(node, store, seed)
-        read = {role: keys[name] for role, name in node.reads.items()}
-        own = pipeline.data_of(node.name)
-        if node.kind.mode.reads_items:
-            read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = _find_stored_plan(node, store) or make_stage_plan(
-            node, context, read, totals.get(own, 0), weights, is_idle=node.name in idle
-        )
-        plans[node.name] = NodePlan(node, context, stage)
-        keys[node.name] = stage.key
+        own = pipeline.data_of(node.name) if node.kind.mode.reads_items else None
+        by_shard = own is not None and not node.kind.mode.is_whole and node.facts.stage is None
+        shards = identities.of_shards(pipeline, node) if by_shard else ()
+        read = {role: identities.whole[name] for role, name in node.reads.items()}
+        if own is not None:
+            read[DATA] = identities.whole[own]  # its utterances, whatever it reads
+        if shards:
+            read = {role: read[role] for role in node.tables}
+        stage = _find_stored_plan(node, store)
+        if stage is None:
+            stage = make_stage_plan(node, context, read, weights, is_idle=node.name in idle)
+            if shards:
+                stage = stage.with_shards(shard_key(stage.fingerprint, shard) for shard in shards)
+        plans[node.name] = NodePlan(node, context, stage, own, shards)
+        identities.add(plans[node.name])
     return plans
 
 
@@ -80,7 +127,6 @@ def make_stage_plan(
     node: Node,
     context: NodeContext,
     upstream: Mapping[str, str],
-    total: int,
     weights: WeightDigests,
     *,
     is_idle: bool = False,
@@ -90,8 +136,7 @@ def make_stage_plan(
     Args:
         node: the node.
         context: where it computes.
-        upstream: role -> key of what it reads.
-        total: items of its data set.
+        upstream: role -> key of what it reads whole.
         weights: computes the digests of models.
         is_idle: whether it computes nothing, so that no model decides anything.
     """
@@ -111,7 +156,6 @@ def make_stage_plan(
         inputs=inputs if is_idle else inputs | kind.digests(settings, context),
         weights={} if is_idle else weights(elsewhere, context.store),
         seed=context.seed if facts.seed is None else facts.seed,
-        shard_size=0 if kind.mode.is_whole else shard_size(total),
         libraries=library_versions(facts.libraries),
         models={**node.models, **elsewhere, **made_here},
     )

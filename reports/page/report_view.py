@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from components.analysis.analysis import Numbers, Result, results_of
 from components.analysis.formatting import flatten_parameters
-from components.analysis.run_outputs import cost_of, read_plan, text_stages
+from components.analysis.run_outputs import cost_of, text_stages
 from components.analysis.table import Cell, Sentence, Table, link_to_utterance, load_pictures
 from components.export.beside_report import RULES
 from components.files.files import read_json
@@ -20,7 +20,13 @@ from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.runs.report_files import TEXTS
-from components.storage.stages.reader import StoredOutcomes, StoredRecords, StoredUtterances, read_quarantined
+from components.storage.stages.reader import (
+    StoredOutcomes,
+    StoredRecords,
+    StoredUtterances,
+    read_plan,
+    read_quarantined,
+)
 from components.storage.stages.seal import SEAL, read_seal
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store

@@ -7,9 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
-from typing import cast
 
 from filelock import FileLock
 
@@ -22,8 +20,9 @@ from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
+from components.storage.shards.shard import FOLDER, name_of
 from components.storage.stages.reader import find_audio, read_utterances
-from components.storage.stages.seal import PLAN, SEAL, Seal
+from components.storage.stages.seal import SEAL, Seal
 from components.storage.store_files import ObjectFiles
 
 
@@ -88,29 +87,42 @@ class ObjectStoreBackend(LocalBackend):
         if (folder / SEAL).exists():
             shutil.rmtree(folder)
 
-    def read_shards(self, key: str) -> Iterator[bytes] | None:
-        """Yield the shard objects up to the first that is missing."""
-        count = len(self._objects.list_names(f"stages/{key}/shards"))
-        shards = (self._objects.read(_shard_name(key, number)) for number in range(count))
-        return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, shards))
+    def read_shard(self, key: str) -> bytes | None:
+        """Return the bytes of a shard, from the copy here if it is whole."""
+        return self._mirror.read_shard(key)
 
-    def save_shard(self, key: str, number: int, shard: bytes) -> None:
-        """Upload a shard, so that any machine can go on after it."""
-        self._leases[key].check()
-        self._objects.write(_shard_name(key, number), shard)
+    def find_shards(self, keys: Iterable[str]) -> set[str]:
+        """Return those of shards that are stored, by one look at all names."""
+        stored = set(self._objects.list_names(FOLDER))
+        return {key for key in keys if name_of(key) in stored}
+
+    def create_shard(self, key: str, content: bytes) -> bool:
+        """Store a shard that no machine has stored; of several writers at once one succeeds."""
+        is_new = self._objects.create(name_of(key), content)
+        if is_new:
+            super().replace_shard(key, content)
+        return is_new
+
+    def replace_shard(self, key: str, content: bytes) -> None:
+        """Store a shard in the place of another, here as well."""
+        self._objects.write(name_of(key), content)
+        super().replace_shard(key, content)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
-        """Upload every file, then the seal, which one writer alone can create; then remove the shards."""
+        """Upload every file, then the seal. One of files is created by one writer alone."""
         folder = self.root / "stages" / key
-        for name in (*files, PLAN):
+        for name in files:
             self._leases[key].check()
             self._objects.upload(folder / name, f"stages/{key}/{name}")
-        self._leases[key].check()
+        if key in self._leases:
+            self._leases[key].check()
         name = f"stages/{key}/{SEAL}"
-        if not self._objects.create(name, seal) and self._objects.read(name) != seal:
+        if self._objects.create(name, seal):
+            return
+        present = self._objects.read(name)
+        if present != seal and any(files):
             raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
-        for name in self._objects.list_names(f"stages/{key}/shards"):
-            self._objects.remove(name)
+        self._objects.write(name, seal)  # of shards, which are stored already
 
     def has_run(self, name: str) -> bool:
         """Return whether any machine has begun or recorded a run of that name."""
@@ -170,7 +182,3 @@ class ObjectStoreBackend(LocalBackend):
             if not path.exists():
                 write_bytes(path, json.dumps({"id": uuid.uuid4().hex, "url": self.url}).encode())
         return str(read_json(path)["id"])
-
-
-def _shard_name(key: str, number: int) -> str:
-    return f"stages/{key}/shards/{number:04d}.jsonl"

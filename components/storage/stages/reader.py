@@ -5,36 +5,86 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from components.errors import DataError
-from components.files.files import read_lines
 from components.files.json_text import parse_json
-from components.records import NBest, Quarantined, Record, Utterance
+from components.records import NBest, Quarantined, Record, Route, Utterance
 from components.run_record import StageRef
-from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
+from components.storage.shards.shard import (
+    DamagedError,
+    ShardEntry,
+    decode_shard,
+    name_of,
+    parse_refused,
+    split_lines,
+)
+from components.storage.stages.seal import SEAL, read_seal
+
+
+def read_shards(ref: StageRef) -> tuple[ShardEntry, ...]:
+    """Return the shards of a finished stage, in order; none of a stage that gives no records."""
+    path = Path(ref.path) / SEAL
+    return read_seal(path.read_bytes(), str(path), ref.key).shards
+
+
+def read_plan(ref: StageRef) -> dict[str, Any]:
+    """Return the plan of a finished stage, as it is stored; empty where it is gone."""
+    path = Path(ref.path) / SEAL
+    try:
+        return read_seal(path.read_bytes(), str(path), ref.key).plan
+    except (OSError, DamagedError):
+        return {}
+
+
+def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
+    """Yield the lines of a shard, verified, and before each whether its input could be processed.
+
+    Args:
+        store: folder of the store, or of its copy here.
+        key: of the shard.
+
+    Raises:
+        DamagedError: it is not what was sealed.
+        OSError: it is not there.
+    """
+    path = store / name_of(key)
+    return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
+
+
+def store_of(ref: StageRef) -> Path:
+    """Return the folder of the store that has a stage, or of its copy here."""
+    return Path(ref.path).parents[1]
+
+
+def read_lines_of(ref: StageRef) -> Iterator[bytes]:
+    """Yield the outcomes of a stage as they are stored, in the order of its inputs."""
+    return (line for shard in read_shards(ref) for ok, line in read_shard(store_of(ref), shard.key) if ok)
 
 
 def read_utterances(data: StageRef) -> Iterator[Utterance]:
-    """Yield the utterances of a ``data`` stage, in order."""
-    return (_parse_utterance(line, Path(data.path)) for line in read_lines(Path(data.path) / OUTPUTS))
+    """Yield the utterances of a stage, in order."""
+    return (_parse_utterance(line, Path(data.path)) for line in read_lines_of(data))
 
 
 def _parse_utterance(line: bytes, folder: Path) -> Utterance:
-    return resolve_audio_path(Utterance.model_validate_json(line), folder)
+    return resolve_audio_path(Utterance.model_validate_json(line), folder, folder.parents[1])
 
 
-def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
+def resolve_audio_path(utterance: Utterance, folder: Path, store: Path) -> Utterance:
     """Resolve the path of an utterance's audio.
 
-    A relative one lies in the stage's ``folder``. An absolute one that is not on this machine is that of a
-    run which was imported with its recordings (:func:`find_audio`).
+    Args:
+        utterance: the utterance.
+        folder: of its stage, in which a relative path begins.
+        store: folder of the store, which has recordings that an absolute path of another machine names, where
+            they were imported with their run (:func:`find_audio`).
     """
     if utterance.audio is None:
         return utterance
     path = folder / utterance.audio.path
     if Path(utterance.audio.path).is_absolute() and not path.exists():
-        imported = find_audio(folder.parents[1], utterance.audio.sha256, path.suffix)
+        imported = find_audio(store, utterance.audio.sha256, path.suffix)
         path = imported if imported.exists() else path
     if str(path) == utterance.audio.path:
         return utterance
@@ -50,18 +100,21 @@ def find_audio(store: Path, sha256: str, suffix: str) -> Path:
 
 def read_nbests(ref: StageRef) -> Iterator[NBest]:
     """Yield the n-best lists of a stage, in the order of its inputs."""
-    return map(NBest.model_validate_json, read_lines(Path(ref.path) / OUTPUTS))
+    return map(NBest.model_validate_json, read_lines_of(ref))
+
+
+def read_routes(ref: StageRef) -> Iterator[Route]:
+    """Yield the ways on which a stage sent utterances, in the order of its inputs."""
+    return map(Route.model_validate_json, read_lines_of(ref))
 
 
 def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
     """Yield the records that a stage could not process, in the order of its inputs."""
-    return map(Quarantined.model_validate_json, read_lines(Path(ref.path) / ERRORS))
-
-
-def count_journal_shards(folder: Path) -> int:
-    """Return how many complete shards an earlier attempt left in a stage's folder."""
-    journal = folder / JOURNAL
-    return sum(1 for _ in read_journal(journal.read_bytes())) if journal.exists() else 0
+    for shard in read_shards(ref):
+        if shard.quarantined:
+            for ok, line in read_shard(store_of(ref), shard.key):
+                if not ok:
+                    yield parse_refused(line)
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
@@ -86,29 +139,47 @@ def read_best_texts(ref: StageRef) -> dict[str, str]:
     return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
 
 
-def _index_lines(path: Path) -> dict[str, int]:
-    """Return the byte offset of each record's line by utterance id."""
-    offsets: dict[str, int] = {}
-    position = 0
-    with path.open("rb") as file:
-        for line in file:
-            record = parse_json(line)
-            offsets[record.get("utterance_id") or record["id"]] = position
-            position += len(line)
-    return offsets
+class _Place(NamedTuple):
+    """Where a record is: the position of its shard among those of its stage, and the bytes of its line."""
+
+    shard: int
+    start: int
+    end: int
+    ok: bool
 
 
-def _read_line(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.readline()
+class _IndexedStage:
+    """The lines of a stage by id, each read from its shard on access."""
+
+    def __init__(self, ref: StageRef) -> None:
+        self.folder = Path(ref.path)
+        self._paths = [store_of(ref) / name_of(shard.key) for shard in read_shards(ref)]
+        self.places: dict[str, _Place] = {}
+        for number, path in enumerate(self._paths):
+            with path.open("rb") as file:
+                start = len(file.readline())
+                for ok, line in split_lines(file.read()):
+                    end = start + len(line)
+                    self.places[_id_in(ok, line)] = _Place(number, start, end, ok)
+                    start = end + 1
+
+    def read(self, place: _Place) -> bytes:
+        """Return a line."""
+        with self._paths[place.shard].open("rb") as file:
+            file.seek(place.start)
+            return file.read(place.end - place.start)
+
+
+def _id_in(ok: bool, line: bytes) -> str:
+    record = parse_json(line) if ok else parse_json(line)["quarantined"]
+    return str(record.get("utterance_id") or record["id"])
 
 
 R = TypeVar("R", bound=Record)
 
 
 class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
-    """The records of a stage by utterance id, each read from its file on access.
+    """The records of a stage by utterance id, each read on access.
 
     Args:
         ref: the stage.
@@ -117,29 +188,22 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
 
     def __init__(self, ref: StageRef, record: type[R]) -> None:
         """``record``: what the stage gives where it gives something."""
-        self._folder = Path(ref.path)
         self._record: type[R] = record
-        self._where: dict[str, tuple[str, int]] = {}
-        for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (name, offset) for key, offset in _index_lines(self._folder / name).items()}
+        self._stage = _IndexedStage(ref)
 
     def __getitem__(self, utterance_id: str) -> R | Quarantined:
-        name, offset = self._where[utterance_id]
-        line = _read_line(self._folder / name, offset)
-        return (
-            Quarantined.model_validate_json(line)
-            if name == ERRORS
-            else self._record.model_validate_json(line)
-        )
+        place = self._stage.places[utterance_id]
+        line = self._stage.read(place)
+        return self._record.model_validate_json(line) if place.ok else parse_refused(line)
 
     def __contains__(self, utterance_id: object) -> bool:
-        return utterance_id in self._where  # without reading the record, as Mapping would
+        return utterance_id in self._stage.places  # without reading the record, as Mapping would
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._where)
+        return iter(self._stage.places)
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._stage.places)
 
 
 class StoredOutcomes(StoredRecords[NBest]):
@@ -150,11 +214,11 @@ class StoredOutcomes(StoredRecords[NBest]):
 
 
 class StoredUtterances(Sequence[Utterance]):
-    """The utterances of a ``data`` stage by position, each read from its file on access."""
+    """The utterances of a ``data`` stage by position, each read on access."""
 
     def __init__(self, data: StageRef) -> None:
-        self._path = Path(data.path) / OUTPUTS
-        self._offsets = list(_index_lines(self._path).values())
+        self._stage = _IndexedStage(data)
+        self._places = [place for place in self._stage.places.values() if place.ok]
 
     @overload
     def __getitem__(self, index: int) -> Utterance: ...
@@ -164,10 +228,10 @@ class StoredUtterances(Sequence[Utterance]):
         """One utterance, or a list for a slice."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
-        return _parse_utterance(_read_line(self._path, self._offsets[index]), self._path.parent)
+        return _parse_utterance(self._stage.read(self._places[index]), self._stage.folder)
 
     def __iter__(self) -> Iterator[Utterance]:
-        return (_parse_utterance(line, self._path.parent) for line in read_lines(self._path))
+        return (self[number] for number in range(len(self)))
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return len(self._places)

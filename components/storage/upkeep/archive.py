@@ -30,13 +30,14 @@ from components.storage.layout import LAYOUT, VERSION
 from components.storage.runs.baseline_run import BASELINE
 from components.storage.runs.report_files import DIGESTS, REPORT
 from components.storage.runs.run_records import CLAIMED
+from components.storage.shards.shard import name_of
 from components.storage.stages.reader import find_audio, read_utterances
-from components.storage.stages.seal import PLAN, SEAL
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
 
 MANIFEST = "archive.json"
-MAX_JSON = 8 << 20
+MAX_JSON = 32 << 20
 """Bytes of ``archive.json``, and of each other file of an archive that is parsed whole."""
 RUN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(json|yaml|tsv)")
 """Names of a run's records and tables, in its folder itself."""
@@ -136,8 +137,10 @@ def is_carried(name: str) -> bool:
 def _gather_stage(store: Store, key: str) -> dict[str, Content]:
     """Return the sealed files of a stage; nothing of one that is not finished."""
     seal, folder = store.backend.download(key), store.stage_folder(key)
-    names = [] if seal is None else [*seal.files, PLAN, SEAL]
-    return {f"{STAGES}/{key}/{name}": folder / name for name in names}
+    if seal is None:
+        return {}
+    contents: dict[str, Content] = {f"{STAGES}/{key}/{name}": folder / name for name in (*seal.files, SEAL)}
+    return contents | {name_of(shard.key): store.root / name_of(shard.key) for shard in seal.shards}
 
 
 def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -114,24 +115,20 @@ def summarize(dataset: Dataset) -> dict[str, object]:
 def _quarantine_undecodable(dataset: Dataset) -> Dataset:
     """Return the data set without the utterances whose audio cannot be decoded, which are quarantined."""
     from components import audio
-    from components.data.dataset import STAGE, assemble
+    from components.data.dataset import STAGE
     from components.errors import DataError
-    from components.records import Quarantined
+    from components.records import Quarantined, Utterance
 
-    good, bad = [], list(dataset.quarantined)
-    for utterance in dataset.utterances:
+    rows = []
+    for row in dataset.rows:
         try:
-            if utterance.audio:
-                audio.decode(utterance.audio)
+            if isinstance(row.record, Utterance) and row.record.audio:
+                audio.decode(row.record.audio)
+            rows.append(row)
         except DataError as error:
-            bad.append(
-                Quarantined(
-                    utterance_id=utterance.id, stage=STAGE, reason="unreadable audio", detail=str(error)
-                )
-            )
-        else:
-            good.append(utterance)
-    return assemble(dataset.name, good, bad, dataset.notes)
+            bad = Quarantined(utterance_id=row.id, stage=STAGE, reason="unreadable audio", detail=str(error))
+            rows.append(row._replace(record=bad))
+    return replace(dataset, rows=tuple(rows))
 
 
 def _print_summary(summary: dict[str, object]) -> None:

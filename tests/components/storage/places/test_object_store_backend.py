@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components.analysis.run_outputs import parameters_of
 from components.errors import ConfigError, StoreError
@@ -24,7 +25,6 @@ from components.storage.places import lease as leases
 from components.storage.places import locks
 from components.storage.places.object_store import ObjectStore
 from components.storage.runs.run_listing import list_runs
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 from components.storage.stages.seal import Seal
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
