@@ -10,6 +10,7 @@ from components.compute.profiling import Cost, measure_cost
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
 from components.data.loading import open_audio, open_set
+from components.data.remembered_sets import RememberedSet
 from components.data.row_building import build_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
@@ -39,22 +40,35 @@ def store_data(
     if (source is None) == (audio is None):
         raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
     options = {"source_language": languages[0], "target_language": languages[1]}
+    remembered = None if source is None else RememberedSet(source, {**options, "limit": limit}, store)
+    if remembered is not None and (known := remembered.recall()) is not None:
+        return known
     if audio is not None:
         opened = open_audio(audio, limit=limit, **options)
     else:
         opened = open_set(str(source), limit=limit, **options)
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
+    spoken = False
     with measure_cost() as cost:
-        headers = list(_build_shards(cut_shards(opened.rows), store))
+        headers = list[ShardHeader]()
+        for header, has_audio in _build_shards(cut_shards(opened.rows), store):
+            headers.append(header)
+            spoken = spoken or has_audio
     if not headers:
         why = "".join(f"; {note}" for note in opened.reader.notes)
         raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
-    return _finish(store, headers, cost)
+    ref = _finish(store, headers, cost)
+    if remembered is not None and not spoken:
+        remembered.remember(ref)
+    return ref
 
 
-def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[ShardHeader]:
-    """Open and store the shards of a data set in threads, a few ahead of the first that is not done."""
-    pending: deque[Future[ShardHeader]] = deque()
+def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[tuple[ShardHeader, bool]]:
+    """Open and store the shards of a data set in threads, a few ahead of the first that is not done.
+
+    Each comes with whether any of its rows names audio.
+    """
+    pending: deque[Future[tuple[ShardHeader, bool]]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:
         try:
             for shard in shards:
@@ -68,8 +82,9 @@ def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[
                 future.cancel()
 
 
-def _build_shard(rows: Sequence[DraftedRow], store: Store) -> ShardHeader:
-    return _store_shard(build_rows(rows), store)
+def _build_shard(rows: Sequence[DraftedRow], store: Store) -> tuple[ShardHeader, bool]:
+    has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
+    return _store_shard(build_rows(rows), store), has_audio
 
 
 def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:

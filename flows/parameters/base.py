@@ -57,8 +57,8 @@ def check_name(name: str | None) -> str | None:
         raise ValueError(str(error)) from None
 
 
-class FlowParameters(BaseModel):
-    """Parameters of every flow."""
+class StoreParameters(BaseModel):
+    """Parameters of everything that reads or writes a store."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,6 +66,21 @@ class FlowParameters(BaseModel):
         None,
         description="folder or URL (s3://, gs://, az://); ANTIPHON_STORE or ./antiphon-store if empty",
     )
+
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                local_root(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class FlowParameters(StoreParameters):
+    """Parameters of every flow."""
+
     name: str | None = Field(
         None,
         title="Name in the store",
@@ -115,16 +130,6 @@ class FlowParameters(BaseModel):
     def run_title(self) -> str | None:
         """What an unnamed run is called after the time; None for the flow."""
         return None
-
-    @field_validator("store")
-    @classmethod
-    def _check_store(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                local_root(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return value
 
 
 Nodes = dict[str, dict[str, Any]]
