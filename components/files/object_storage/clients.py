@@ -58,7 +58,7 @@ def open_client(url: str) -> Client:
         raise
     except Exception as error:
         raise ConfigError(
-            f"store: {url}: expected its settings in the environment, found: {explain_client_error(error)}; "
+            f"{url}: expected its settings in the environment, found: {explain_client_error(error)}; "
             f"set {CREDENTIALS.get(scheme, 'them')}"
         ) from error
     raise ConfigError(f"store: expected a path, {URLS}, found {url!r}")
@@ -94,7 +94,7 @@ def _boto3_credentials() -> Boto3CredentialProvider | None:
         if not profile:
             return None
         raise ConfigError(
-            f"store: AWS_PROFILE={profile} needs boto3, which is not installed; pip install boto3, or set "
+            f"AWS_PROFILE={profile} needs boto3, which is not installed; pip install boto3, or set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from None
     return Boto3CredentialProvider()
