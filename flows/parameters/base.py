@@ -21,6 +21,7 @@ from components.metrics.normalizers import (
     NormalizerName,
     check_normalizer,
 )
+from components.pipeline.equivalent_reuse import Reuse
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
@@ -183,6 +184,11 @@ class DataParameters(FlowParameters):
     runner: Literal["threads", "dask", "ray"] | None = Field(
         None,
         description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
+    )
+    reuse: Reuse = Field(
+        "exact",
+        description="what counts as computed already: what is the same to the last bit, or also what another "
+        "processor, card or number of threads has computed (equivalent)",
     )
     data: str | None = Field("sample", description=DATA_DESCRIPTION)
     audio: str | None = Field(
