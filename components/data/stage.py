@@ -16,7 +16,7 @@ from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.files.canonical_json import digest_of
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader, encode_outcome, encode_shard, shard_key
+from components.storage.shards.shard import ShardHeader, encode_outcome, encode_outcomes, shard_key
 from components.storage.stages.reader import read_utterances
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
@@ -122,10 +122,10 @@ def _store_shard(rows: Sequence[Row], store: Store) -> ShardHeader:
     """
     utterances, quarantined = split_records(rows)
     content = content_digest(utterances, quarantined)
-    lines = [encode_outcome(row.record) for row in rows]
-    read = {"content": content, "records": digest_of(lines)}
+    records = [row.record for row in rows]
+    read = {"content": content, "records": digest_of(list(map(encode_outcome, records)))}
     key = shard_key(_PLAN.fingerprint, read)
-    header, encoded = encode_shard(
-        lines, key=key, stage=STAGE, fingerprint=_PLAN.fingerprint, content=content
+    header, encoded = encode_outcomes(
+        records, key=key, stage=STAGE, fingerprint=_PLAN.fingerprint, content=content
     )
     return store.find_shard(key) or store.add_shard(header, encoded)

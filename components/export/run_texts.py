@@ -12,7 +12,8 @@ from components.export.recording_text import RecordingText, TextPart, make_part
 from components.files.file_names import unique_names
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.stages.reader import StoredOutcomes, read_quarantined, read_utterances
+from components.storage.stages.reader import read_quarantined, read_utterances
+from components.storage.stages.stored_records import StoredOutcomes
 from components.text.languages import UNDETERMINED
 from components.text.suggestions import did_you_mean
 
