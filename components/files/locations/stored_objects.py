@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
-from components.errors import to_one_line
+from components.errors import ConfigError, to_one_line
 from components.files.locations.location import MISSING, REFUSED, UNREACHABLE, UNREADABLE, LocationError
 from components.files.locations.remote_file import RemoteFile, too_large
 from components.files.redaction import redact
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from components.files.object_storage.clients import Client
 
 PIECE_BYTES = 8 << 20
-PIECE_SECONDS = 30
-"""How long one piece may take, its retries included."""
 
 
 def look_up(url: str) -> RemoteFile:
@@ -84,7 +81,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{bucket}", name
 
 
-def _connect(bucket: str) -> ObjectStore:
+def _connect(bucket: str) -> Client:
     settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith(_PREFIXES)))
     return _connect_as(bucket, settings)
 
@@ -93,23 +90,14 @@ _PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 
 
 @lru_cache(maxsize=64)
-def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
+def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> Client:
     """Return the client of a bucket for what the environment says."""
-    from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415 - as above
+    from components.files.object_storage.clients import open_client  # noqa: PLC0415 - as above
 
-    scheme, _, name = bucket.partition("://")
-    endpoint = dict(settings).get("AWS_ENDPOINT_URL", "")
-    options: Any = {
-        "timeout": timedelta(seconds=PIECE_SECONDS),
-        "connect_timeout": timedelta(seconds=10),
-        "allow_http": scheme == "s3" and endpoint.startswith("http://"),
-    }
-    retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=PIECE_SECONDS)}
-    store: Any = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[scheme]
     try:
-        return store(name, client_options=options, retry_config=retries)  # type: ignore[no-any-return]
-    except Exception as error:
-        raise _translate(bucket, error) from error
+        return open_client(bucket)
+    except ConfigError as error:
+        raise LocationError(bucket, str(error), "correct them", reason=REFUSED) from error
 
 
 _REPLACED = ("expected the object as it was, found another", "load it again")

@@ -6,6 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +21,13 @@ from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
-from components.storage.shards.shard import FOLDER, name_of
+from components.storage.shards.shard import name_of
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL, Seal
 from components.storage.store_files import ObjectFiles
+
+_LISTINGS = 16
+"""Folders of shards whose names are listed at a time."""
 
 
 class ObjectStoreBackend(LocalBackend):
@@ -48,7 +52,10 @@ class ObjectStoreBackend(LocalBackend):
             lease = Lease(self._objects, name, what, self._cache_id())
             with lease.hold(waiting):
                 self._leases[name] = lease
-                yield
+                try:
+                    yield
+                finally:
+                    del self._leases[name]
 
     def is_locked(self, name: str) -> bool:
         """Return whether a process of any machine holds the lease ``name``, or may hold it."""
@@ -95,9 +102,12 @@ class ObjectStoreBackend(LocalBackend):
         return content
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
-        """Return those of shards that are stored, by one look at all names."""
-        stored = set(self._objects.list_names(FOLDER))
-        return {key for key in keys if name_of(key) in stored}
+        """Return those of shards that are stored, by a look at the names of their folders, many at a time."""
+        names = {name_of(key): key for key in keys}
+        folders = {name.rpartition("/")[0] for name in names}
+        with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+            stored = {name for listing in pool.map(self._objects.list_names, folders) for name in listing}
+        return {key for name, key in names.items() if name in stored}
 
     def create_shard(self, key: str, content: bytes) -> bool:
         """Store a shard that no machine has stored; of several writers at once one succeeds."""
