@@ -10,6 +10,8 @@ from typing import Generic, TypeVar, overload
 from components.errors import DataError
 from components.files.files import read_lines
 from components.files.json_text import parse_json
+from components.files.locations.location import is_remote, name_of, parse_location
+from components.files.locations.opening import is_file
 from components.records import NBest, Quarantined, Record, Utterance
 from components.run_record import StageRef
 from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
@@ -32,13 +34,14 @@ def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
     """
     if utterance.audio is None:
         return utterance
-    path = folder / utterance.audio.path
-    if Path(utterance.audio.path).is_absolute() and not path.exists():
-        imported = find_audio(folder.parents[1], utterance.audio.sha256, path.suffix)
-        path = imported if imported.exists() else path
-    if str(path) == utterance.audio.path:
+    location = utterance.audio.path
+    path = location if is_remote(location) else str(folder / location)
+    if is_remote(location) or (Path(location).is_absolute() and not is_file(parse_location(path).file)):
+        imported = find_audio(folder.parents[1], utterance.audio.sha256, Path(name_of(path)).suffix)
+        path = str(imported) if imported.exists() else path
+    if path == location:
         return utterance
-    here = utterance.audio.model_copy(update={"path": str(path)})
+    here = utterance.audio.model_copy(update={"path": path})
     return utterance.model_copy(update={"audio": here})
 
 

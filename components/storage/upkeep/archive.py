@@ -24,6 +24,8 @@ from components.errors import ConfigError, DataError
 from components.files.canonical_json import add_digest
 from components.files.digests import file_digest, sha256_of
 from components.files.files import encode_json, open_atomically, staging_folder, sync_file
+from components.files.locations.location import name_of
+from components.files.locations.opening import open_local
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
 from components.storage.layout import LAYOUT, VERSION
@@ -152,7 +154,8 @@ def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:
 def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
     if utterance.audio is None:
         return None
-    path, sha256 = Path(utterance.audio.path), utterance.audio.sha256
+    sha256 = utterance.audio.sha256
+    path = open_local(utterance.audio.path)
     try:
         actual = sha256_of(path)
     except OSError as error:
@@ -161,7 +164,8 @@ def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
         ) from error
     if actual != sha256:
         raise DataError(f"{path}: expected sha256 {sha256[:12]}… of {utterance.id}, found {actual[:12]}…")
-    return find_audio(Path(), sha256, path.suffix).as_posix(), path
+    suffix = Path(name_of(utterance.audio.path)).suffix
+    return find_audio(Path(), sha256, suffix).as_posix(), path
 
 
 def _describe(content: Content) -> ArchivedFile:
