@@ -37,9 +37,9 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AudioMemory:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was opened."""
     names: list[str] = []
-    look_at = probing._look_at
+    look_at = probing._read_headers
     monkeypatch.setattr(
-        probing, "_look_at", lambda name, limits: names.append(Path(name).name) or look_at(name, limits)
+        probing, "_read_headers", lambda name, limits: names.append(Path(name).name) or look_at(name, limits)
     )
     return names
 
