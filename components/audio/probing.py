@@ -186,7 +186,7 @@ def _measure(stretch: Stretch, facts: AudioFacts | DataError, size: int, limits:
         check_length(path, seconds, facts.sample_rate, facts.channels, limits)
     except DataError as error:
         return error
-    return min(seconds, rest)
+    return float(min(seconds, rest))
 
 
 def _read_declared_length(path: FilePath, container: InputContainer, stream: AudioStream) -> float:
