@@ -162,8 +162,6 @@ def server(prefect_url: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def s3_environment() -> Iterator[dict[str, str]]:
     """The variables that lead to an S3 server that lives as long as the tests."""
-    s3fs = pytest.importorskip("s3fs", reason="needs the extra s3")
-    s3fs.S3FileSystem.clear_instance_cache()  # clients that were made before the variables are set
     pytest.importorskip("moto", reason="needs moto's S3 server")
     with s3_server() as values:
         yield values

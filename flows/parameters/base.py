@@ -64,7 +64,7 @@ class FlowParameters(BaseModel):
 
     store: str | None = Field(
         None,
-        description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
+        description="folder or URL (s3://, gs://, az://); ANTIPHON_STORE or ./antiphon-store if empty",
     )
     name: str | None = Field(
         None,
