@@ -1,4 +1,4 @@
-"""Audio files -> 16 kHz mono float32 samples: probed first, within limits, local regular files only.
+"""Audio files -> 16 kHz mono float32 samples: probed first and within limits, wherever they lie.
 
 FFmpeg's libraries (through PyAV) read the containers and resample. A file is opened by us and handed to
 FFmpeg as a stream with a short list of allowed formats, so neither a name such as ``http://...`` or
@@ -13,6 +13,18 @@ from __future__ import annotations
 
 from components.audio.container import FORMATS, LIMITS, Limits
 from components.audio.decoding import SAMPLE_RATE, Samples, decode
-from components.audio.probing import Probe, describe, probe
+from components.audio.probing import Probe, Stretch, describe, describe_all, probe
 
-__all__ = ["FORMATS", "LIMITS", "SAMPLE_RATE", "Limits", "Probe", "Samples", "decode", "describe", "probe"]
+__all__ = [
+    "FORMATS",
+    "LIMITS",
+    "SAMPLE_RATE",
+    "Limits",
+    "Probe",
+    "Samples",
+    "Stretch",
+    "decode",
+    "describe",
+    "describe_all",
+    "probe",
+]

@@ -1,10 +1,9 @@
-"""Opening an audio file for FFmpeg: local, regular, within limits, read as a stream without a name."""
+"""Opening an audio file for FFmpeg: regular, within limits, read as a stream without a name."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from components.audio.headers import find_data_chunk, find_flac_end, is_wave
 from components.errors import DataError
+from components.files.locations.location import FilePath, show_location
+from components.files.locations.opening import MAX_FILE_BYTES, open_location
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
-
-FilePath = str | os.PathLike[str]
 
 FORMATS = "wav,flac,mp3,ogg,mov,aac,matroska"
 """FFmpeg's names of the containers that are read (mov is MP4, M4A and MOV; matroska is MKV and WebM)."""
@@ -43,7 +42,7 @@ class Limits:
 
     seconds: float = 3 * 3600.0
     samples: int = 2**31
-    file_bytes: int = 8 * 2**30
+    file_bytes: int = MAX_FILE_BYTES
     lowest_rate: int = 4_000
     highest_rate: int = 384_000
     channels: int = 64
@@ -54,15 +53,15 @@ LIMITS = Limits()
 
 @contextmanager
 def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """Yield a local regular file as FFmpeg's container and its first audio stream; closed afterwards.
+    """Yield what a location names as FFmpeg's container and its first audio stream; closed afterwards.
 
     Raises:
         DataError: The file is no such audio or beyond ``limits``; errors of FFmpeg become this one, too.
     """
     import av  # noqa: PLC0415 - 34 MB of FFmpeg, which only whoever opens a file needs
 
-    with open_regular_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
+    with open_location(path) as file:
+        size = file.seek(0, os.SEEK_END)
         if size == 0:
             raise audio_error(path, "expected audio, found an empty file")
         if size > limits.file_bytes:
@@ -81,7 +80,7 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
                 stream.codec_context.thread_count = 1
                 if stream.codec_context.name == "flac":  # else damaged frames are decoded as noise
                     stream.codec_context.options = {"err_detect": "crccheck+explode"}
-                check_stream(path, stream, limits)
+                check_bounds(path, size, stream.rate or 0, stream.channels or 0, limits)
                 yield container, stream
         except (av.FFmpegError, ValueError, EOFError) as error:
             raise audio_error(
@@ -132,40 +131,23 @@ def _explain_failure(file: BufferedReader, error: Exception) -> str:
     return f"something FFmpeg cannot read ({cause}); convert it"
 
 
-def open_regular_file(path: FilePath) -> BufferedReader:
-    """Open a regular file for reading; never waits on a pipe and never reads a device."""
-    try:
-        kind = os.stat(path).st_mode  # noqa: PTH116 - one call for str and PathLike
-        if stat.S_ISDIR(kind):
-            raise audio_error(path, "expected a file, found a directory")
-        if stat.S_ISREG(kind):
-            # Opened without blocking, then asked again: the name may have been exchanged in between.
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-            if stat.S_ISREG(os.fstat(handle).st_mode):
-                return os.fdopen(handle, "rb")
-            os.close(handle)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise audio_error(path, f"expected a local file, found none ({reason})", "check the path") from error
-    raise audio_error(path, "expected a regular file, found a pipe, socket or device")
-
-
 def read_regular_file(path: FilePath, limit: int) -> bytes:
     """Read a file that is used whole.
 
     Raises:
         DataError: it is none, no regular one, or has more than ``limit`` bytes.
     """
-    with open_regular_file(path) as file:
+    with open_location(path) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
         raise audio_error(path, f"expected at most {limit} bytes, found more", "split it")
     return content
 
 
-def check_stream(path: FilePath, stream: AudioStream, limits: Limits) -> None:
-    """Refuse a rate or a number of channels that only a damaged header has."""
-    rate, channels = stream.rate or 0, stream.channels or 0
+def check_bounds(path: FilePath, size: int, rate: int, channels: int, limits: Limits) -> None:
+    """Refuse a file of too many bytes, and a rate or a number of channels that only a damaged header has."""
+    if size > limits.file_bytes:
+        raise audio_error(path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file")
     if not limits.lowest_rate <= rate <= limits.highest_rate:
         bounds = f"{limits.lowest_rate} to {limits.highest_rate} Hz"
         raise audio_error(path, f"expected a sample rate of {bounds}, found {rate} Hz", "repair the header")
@@ -197,20 +179,10 @@ def missing_samples_allowed(stream: AudioStream) -> int:
     return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
 
 
-def file_identity(path: FilePath) -> tuple[str, int, int, int, int]:
-    """Path, inode, size, time of modification and time of change: keys of what is computed from a file.
-
-    A program can set the first of the times back (``cp -p``, ``touch -r``), the second not.
-    """
-    with open_regular_file(path) as file:
-        status = os.fstat(file.fileno())
-    return (os.fspath(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-
 @lru_cache(maxsize=65_536)
 def look_up_sha256(path: str, *_version: int) -> str:
-    """SHA-256 (hex) of a file; the further values of :func:`file_identity` make the cache notice changes."""
-    with open_regular_file(path) as file:
+    """SHA-256 (hex) of a file; the further values of :func:`identity_of` make the cache notice changes."""
+    with open_location(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -226,4 +198,4 @@ def truncation_error(path: FilePath, declared: float, present: float | None) -> 
 
 def audio_error(path: FilePath, what: str, remedy: str | None = None) -> DataError:
     """Return the error of one file in one line: what was expected and found, and what to do."""
-    return DataError(f"{os.fspath(path)}: {what}" + (f"; {remedy}" if remedy else ""))
+    return DataError(f"{show_location(path)}: {what}" + (f"; {remedy}" if remedy else ""))

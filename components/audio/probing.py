@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field
 
 from components.audio.container import (
     LIMITS,
     SLACK_SECONDS,
-    FilePath,
     Limits,
     audio_error,
+    check_bounds,
     check_length,
-    file_identity,
     look_up_sha256,
     missing_samples_allowed,
     open_container,
-    open_regular_file,
     truncation_error,
 )
 from components.audio.decoding import decode_stretch
+from components.audio.memory import AUDIO_MEMORY, AudioFacts
 from components.audio.truncation import check_not_truncated
+from components.errors import DataError
+from components.files.locations.location import FilePath, absolute_location, parse_location
+from components.files.locations.opening import FileFacts, facts_of_all, identity_of, open_location
 from components.records import Audio, Record
 
 if TYPE_CHECKING:
@@ -63,13 +65,21 @@ def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
         if round(seconds * rate) < 1:
             raise audio_error(path, "expected audio, found no samples", "record it again or drop the record")
         return Probe(
-            path=str(Path(path).absolute()),
+            path=absolute_location(path),
             container=container.format.name.split(",")[0],
             codec=stream.codec_context.name,
             sample_rate=rate,
             channels=stream.channels,
             seconds=seconds,
         )
+
+
+class Stretch(NamedTuple):
+    """A stretch of an audio file: where it begins, and its length (None: to the end), in seconds."""
+
+    location: FilePath
+    offset: float = 0.0
+    duration: float | None = None
 
 
 def describe(
@@ -81,7 +91,7 @@ def describe(
     """Return the record of a stretch of an audio file.
 
     Args:
-        path: a local regular file.
+        path: location of the file.
         offset: seconds at which the stretch begins.
         duration: its seconds; None: to the end. It may pass the end by up to 0.25 s (rounding in manifests)
             and is then cut to it.
@@ -90,23 +100,84 @@ def describe(
     Raises:
         DataError: The file cannot be used, or the stretch is not inside it.
     """
-    headers = _probe_once(*file_identity(path), limits)
-    rest = headers.seconds - offset
-    if offset < 0 or round(rest * headers.sample_rate) < 1:
-        raise audio_error(
-            path, f"expected an offset inside the file's {headers.seconds:.2f} s, found {offset:g}"
+    [outcome] = describe_all([Stretch(path, offset, duration)], limits)
+    if isinstance(outcome, DataError):
+        raise outcome
+    return outcome
+
+
+def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[Audio | DataError]:
+    """Return :func:`describe` of many stretches, in order, with its error where there is one.
+
+    A file that is remembered and has not changed is not opened; servers are asked several at once.
+    """
+    locations = {stretch: absolute_location(stretch.location) for stretch in stretches}
+    versions = facts_of_all(dict.fromkeys(locations.values()))
+    known: dict[str, AudioFacts | DataError] = {**AUDIO_MEMORY.recall(versions)}
+    fresh: list[tuple[str, FileFacts, AudioFacts]] = []
+    outcomes: list[Audio | DataError] = []
+    for stretch in stretches:
+        location = locations[stretch]
+        if location not in known:
+            known[location] = facts = _look_at(stretch.location, limits)
+            before = versions[location]
+            if isinstance(facts, AudioFacts) and isinstance(before, FileFacts):
+                fresh.append((location, before, facts))
+        outcomes.append(_cut(stretch, location, known[location], versions[location], limits))
+    AUDIO_MEMORY.remember(fresh)
+    return outcomes
+
+
+def _look_at(location: FilePath, limits: Limits) -> AudioFacts | DataError:
+    """Open, check and digest a file."""
+    try:
+        headers = _probe_once(*identity_of(location), limits)
+        return AudioFacts(
+            look_up_sha256(*identity_of(location)),
+            headers.container,
+            headers.codec,
+            headers.sample_rate,
+            headers.channels,
+            headers.seconds,
         )
-    seconds = rest if duration is None else duration
-    if seconds <= 0 or seconds > rest + SLACK_SECONDS:
-        raise audio_error(
-            path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}"
+    except DataError as error:
+        return error
+
+
+def _cut(
+    stretch: Stretch,
+    location: str,
+    facts: AudioFacts | DataError,
+    version: FileFacts | DataError,
+    limits: Limits,
+) -> Audio | DataError:
+    """Return the record of a stretch of a file of which the facts are known."""
+    if isinstance(facts, DataError):
+        return facts
+    path, offset = stretch.location, stretch.offset
+    try:
+        size = (
+            version.size if isinstance(version, FileFacts) and parse_location(location).member is None else 0
         )
-    check_length(path, seconds, headers.sample_rate, headers.channels, limits)
+        check_bounds(path, size or 0, facts.sample_rate, facts.channels, limits)
+        rest = facts.seconds - offset
+        if offset < 0 or round(rest * facts.sample_rate) < 1:
+            raise audio_error(
+                path, f"expected an offset inside the file's {facts.seconds:.2f} s, found {offset:g}"
+            )
+        seconds = rest if stretch.duration is None else stretch.duration
+        if seconds <= 0 or seconds > rest + SLACK_SECONDS:
+            raise audio_error(
+                path, f"expected a duration of at most {rest:.2f} s from {offset:g} s, found {seconds:g}"
+            )
+        check_length(path, seconds, facts.sample_rate, facts.channels, limits)
+    except DataError as error:
+        return error
     return Audio(
-        path=headers.path,
-        sha256=look_up_sha256(*file_identity(path)),
+        path=location,
+        sha256=facts.sha256,
         seconds=min(seconds, rest),
-        sample_rate=headers.sample_rate,
+        sample_rate=facts.sample_rate,
         offset=offset,
     )
 
@@ -162,7 +233,7 @@ def _count_matroska_packets(path: FilePath, container: InputContainer, stream: A
 
 def _has_frame_count(path: FilePath) -> bool:
     """Return whether an MP3 begins with a Xing, Info or VBRI frame, which says how many frames follow."""
-    with open_regular_file(path) as file:
+    with open_location(path) as file:
         head = file.read(10)
         if head[:3] == b"ID3" and len(head) == 10:
             file.seek(10 + sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)))

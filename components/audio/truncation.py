@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO
 
-from components.audio.container import FilePath, audio_error, open_regular_file
+from components.audio.container import audio_error
 from components.audio.headers import find_data_chunk
+from components.files.locations.location import FilePath
+from components.files.locations.opening import open_location
 
 
 def check_not_truncated(path: FilePath, container: str) -> None:
@@ -14,7 +16,7 @@ def check_not_truncated(path: FilePath, container: str) -> None:
     check = CHECKS.get(container)
     if check is None:
         return
-    with open_regular_file(path) as file:
+    with open_location(path) as file:
         size = file.seek(0, 2)
         file.seek(0)
         missing = check(file, size)

@@ -7,6 +7,7 @@ is the same as a field that is absent.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from components.data.files.drafts import DraftSegment, References
 from components.data.files.parsing import Fields, RecordError
@@ -36,6 +37,11 @@ def read_required(fields: Fields, name: str) -> str:
     if not value:
         raise RecordError("bad field", f"expected a field {name!r}, found none; add it")
     return value
+
+
+def read_first(fields: Fields, names: Sequence[str]) -> str | None:
+    """Return the first of some fields that holds a text; None where none does."""
+    return next((text for name in names if (text := read_string(fields, name))), None)
 
 
 def read_seconds(fields: Fields, name: str) -> float | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from components.data.files.archives import lhotse_cuts, tables, webdataset
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import (
     read_references,
@@ -24,6 +24,7 @@ from components.data.files.parsing import (
     read_tsv_rows,
 )
 from components.data.files.subtitles import read_subtitle_rows
+from components.files.locations.location import FilePath
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Format:
         summary: for the command line.
         identifying_fields: a record with one of them is of this format.
         known_fields: fields that are read or knowingly ignored; a user is told of others.
-        read: file -> rows.
+        read: location of a file -> rows.
         convert: fields of a row -> draft.
     """
 
     summary: str
     identifying_fields: tuple[str, ...]
     known_fields: tuple[str, ...]
-    read: Callable[[Path], Iterator[Row]]
+    read: Callable[[FilePath], Iterator[Row]]
     convert: Callable[[Fields], Draft]
 
 
@@ -132,7 +133,7 @@ FORMATS: dict[str, Format] = {
         identifying_fields=("audio_filepath",),
         known_fields=(
             *("id", "audio_filepath", "duration", "offset", "text", "lang", "source_lang", "target_lang"),
-            *("answer", "pnc", "taskname", "speaker"),
+            *("answer", "pnc", "taskname", "speaker", "shard_id"),
         ),
         read=read_json_rows,
         convert=_convert_nemo,
@@ -146,6 +147,16 @@ FORMATS: dict[str, Format] = {
         ),
         read=read_json_rows,
         convert=_convert_files,
+    ),
+    "cuts": Format(
+        summary="Lhotse's cuts: a Shar folder, or cuts.jsonl.gz of MonoCuts",
+        identifying_fields=("supervisions", "recording"),
+        known_fields=(
+            *("id", "start", "duration", "channel", "supervisions", "recording", "type", "custom"),
+            *("features", "audio_location"),
+        ),
+        read=lhotse_cuts.read_cut_rows,
+        convert=lhotse_cuts.convert_cut,
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
@@ -171,6 +182,20 @@ FORMATS: dict[str, Format] = {
         known_fields=_COMMON_VOICE_FIELDS,
         read=read_csv_rows,
         convert=_convert_common_voice,
+    ),
+    "webdataset": Format(
+        summary="tars whose members NAME.flac, NAME.json and NAME.txt are one record",
+        identifying_fields=("key",),
+        known_fields=webdataset.KNOWN_FIELDS,
+        read=webdataset.read_webdataset_rows,
+        convert=webdataset.convert_webdataset,
+    ),
+    "parquet": Format(
+        summary="Parquet and Arrow files, and folders of Hugging Face's datasets: audio, text, language",
+        identifying_fields=("audio", "text"),
+        known_fields=tables.KNOWN_FIELDS,
+        read=tables.read_table_rows,
+        convert=tables.convert_table_row,
     ),
     "text": Format(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",

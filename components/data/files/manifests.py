@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from components.data.dataset import Dataset
 from components.data.files.formats import FORMATS, Format
 from components.data.files.parsing import (
     RecordError,
@@ -18,10 +17,12 @@ from components.data.files.parsing import (
     read_paragraph_rows,
     read_text_rows,
 )
+from components.data.files.sources import Source
 from components.data.files.subtitles import SUBTITLES, language_before_ending, read_subtitle_rows
-from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS
+from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
+from components.files.locations.location import folder_of, name_of, show_location
 from components.text.counted_nouns import format_count
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
@@ -36,53 +37,73 @@ _SYNONYMS = (
 """What formats call the same thing, which no spelling tells."""
 
 
-def load_manifest(builder: RecordBuilder, path: Path, name: str | None, limit: int | None) -> Dataset:
-    """Load the records of a file.
+def read_manifest(
+    reader: RowReader, source: Source, name: str | None, limit: int | None
+) -> Iterator[DraftedRow]:
+    """Yield the rows of the files of a data set.
 
     Args:
-        builder: collects them.
-        path: the file.
+        reader: makes them.
+        source: the files.
         name: a key of ``FORMATS``; None: what content and extension say.
         limit: takes the first records only.
 
     Raises:
-        DataError: The file cannot be read, or has none.
+        DataError: A file cannot be read, or none has a record.
     """
-    name = name or _detect_format(path)
-    manifest_format = FORMATS[name]
-    if match := COVOST.match(path.name):
-        builder.source_language = builder.source_language or match[1]
-        builder.target_language = builder.target_language or match[2]
+    stated = reader.source_language, reader.target_language
+    for number in range(len(source.files)):
+        if limit is not None and reader.count >= limit:
+            break
+        reader.source_language, reader.target_language = stated
+        yield from _read_file(reader, source, number, name or source.format, limit)
+    if not reader.count and not reader.skipped:
+        form = FORMATS[name or source.format or _detect_format(source.files[0])]
+        raise DataError(f"{show_location(source.files[0])}: expected records, found none; {form.summary}")
+    reader.note_skipped()
+
+
+def _read_file(
+    reader: RowReader, source: Source, number: int, name: str | None, limit: int | None
+) -> Iterator[DraftedRow]:
+    """Yield the rows of one file, and add lines for the user to the reader's notes."""
+    path = source.files[number]
+    file_name = Path(name_of(path))
+    manifest_format = FORMATS[name or _detect_format(path)]
+    reader.folder = folder_of(path)
+    if match := COVOST.match(file_name.name):
+        reader.source_language = reader.source_language or match[1]
+        reader.target_language = reader.target_language or match[2]
     is_subtitles = manifest_format.read is read_subtitle_rows
     if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
-        named = language_before_ending(path) if is_subtitles else _extension_language(path)
-        builder.source_language = builder.source_language or named
-        if builder.source_language is None:
-            raise DataError(f"{path}: expected the source language of plain text, found none; state it")
+        named = language_before_ending(file_name) if is_subtitles else _extension_language(file_name)
+        reader.source_language = reader.source_language or named
+        if reader.source_language is None:
+            raise DataError(
+                f"{show_location(path)}: expected the source language of plain text, found none; state it"
+            )
     ignored: Counter[str] = Counter()
     notes = list[str]()
     rows = (
-        read_subtitle_rows(path, builder.source_language, notes)
+        read_subtitle_rows(path, reader.source_language, notes)
         if is_subtitles
-        else manifest_format.read(path)
+        else source.read_rows(number, manifest_format)
     )
     for row in rows:
-        if limit is not None and builder.n_records >= limit:
+        if limit is not None and reader.count >= limit:
             break
-        where = f"{path.name}:{row.line}"
+        where = f"{file_name.name}:{row.line}"
         if isinstance(row.content, RecordError):
-            builder.quarantine(row.content, where)
+            yield from reader.refuse(row.content, where)
             continue
         ignored.update(field for field in row.content if field not in manifest_format.known_fields)
         try:
             draft = manifest_format.convert(row.content)
         except RecordError as error:
-            builder.quarantine(error, where, builder.usable_id(row.content.get("id")))
+            yield from reader.refuse(error, where, reader.usable_id(row.content.get("id")))
         else:
-            builder.add(draft, where, where)
-    if not builder.n_records and not builder.skipped:
-        raise DataError(f"{path}: expected records, found none; {manifest_format.summary}")
-    return builder.build_dataset(iter([*notes, *_note_ignored_fields(ignored, manifest_format)]))
+            yield from reader.read(draft, where, where)
+    reader.notes += [*notes, *_note_ignored_fields(ignored, manifest_format)]
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
@@ -94,20 +115,20 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
         yield f"field {ascii(name)[:80]} ignored in {format_count(count, 'record')}{hint}"
 
 
-def _detect_format(path: Path) -> str:
+def _detect_format(path: str) -> str:
     """Return the format's name by extension, or by the first lines."""
-    suffix = path.suffix.lower()
+    shown, suffix = show_location(path), Path(name_of(path).removesuffix(".gz")).suffix.lower()
     if suffix in RECORDING_EXTENSIONS:
-        raise DataError(f"{path}: expected a manifest, found an audio file; give it as audio (--audio)")
+        raise DataError(f"{shown}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in SUBTITLES:
         return "subtitles"
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])
-    if _extension_language(path):
+    if _extension_language(Path(name_of(path))):
         return "text"
     first = next((line for _, line in read_lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):
-        raise DataError(f"{path}: expected one JSON object per line, found a JSON array; write JSONL")
+        raise DataError(f"{shown}: expected one JSON object per line, found a JSON array; write JSONL")
     if suffix in (".jsonl", ".ndjson", ".json", ".manifest") or first.lstrip().startswith("{"):
         return _detect_json_format(path)
     if "\t" in first:
@@ -115,7 +136,7 @@ def _detect_format(path: Path) -> str:
     if suffix == ".txt":
         return "text"
     raise DataError(
-        f"{path}: expected one of {', '.join(FORMATS)}, found something else; name plain text NAME.txt or "
+        f"{shown}: expected one of {', '.join(FORMATS)}, found something else; name plain text NAME.txt or "
         "NAME.LANGUAGE"
     )
 
@@ -126,7 +147,7 @@ def _extension_language(path: Path) -> str | None:
     return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
 
 
-def _detect_json_format(path: Path) -> str:
+def _detect_json_format(path: str) -> str:
     for row in islice(read_json_rows(path), LOOK_AHEAD):
         if isinstance(row.content, dict):
             for name, form in FORMATS.items():
@@ -137,7 +158,7 @@ def _detect_json_format(path: Path) -> str:
     return "antiphon"
 
 
-def _check_columns(path: Path, name: str) -> str:
+def _check_columns(path: str, name: str) -> str:
     """``name``, after a look at the header line."""
     separator = "\t" if name == "tsv" else ","
     header = next((line for _, line in read_lines(path)), "")
@@ -145,5 +166,7 @@ def _check_columns(path: Path, name: str) -> str:
         columns = [cell.strip().strip('"') for cell in header.split(separator)]
         if not set(FORMATS[name].identifying_fields) & set(columns):
             expected = " or ".join(FORMATS[name].identifying_fields)
-            raise DataError(f"{path}:1: expected a header with {expected}, found {ascii(columns)[:120]}")
+            raise DataError(
+                f"{show_location(path)}:1: expected a header with {expected}, found {ascii(columns)[:120]}"
+            )
     return name

@@ -6,15 +6,17 @@ A line ends at ``\n`` only: U+2028 and the like belong to the text that holds th
 from __future__ import annotations
 
 import csv
+import gzip
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
-from components.audio.container import open_regular_file
 from components.errors import DataError
 from components.files.json_text import parse_json
+from components.files.locations.location import FilePath, name_of, show_location
+from components.files.locations.opening import open_location
 
 MAX_MANIFEST_BYTES = 2**30
 MAX_LINE_BYTES = 2**20
@@ -22,7 +24,7 @@ BOM = b"\xef\xbb\xbf"
 SIGNATURES = {
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
-    b"\x1f\x8b": "a gzip file; unpack it",
+    b"\x1f\x8b": "a gzip file; name it NAME.gz or unpack it",
     b"PK\x03\x04": "a zip file or spreadsheet; export it as TSV or JSONL",
     b"RIFF": "an audio file; give it as audio (--audio)",
     b"fLaC": "an audio file; give it as audio (--audio)",
@@ -50,32 +52,53 @@ class Row:
     content: Fields | RecordError
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str | RecordError]]:
+def read_lines(path: FilePath) -> Iterator[tuple[int, str | RecordError]]:
     """Numbered lines without their ends (LF or CRLF); blank ones are left out.
 
     Raises:
         DataError: The file is missing, not a regular file, too large or plainly not text.
     """
-    with open_regular_file(path) as file:
-        head = file.read(4)
-        for signature, what in SIGNATURES.items():
+    shown = show_location(path)
+    with open_location(path) as stored:
+        head = stored.read(4)
+        packed = name_of(path).endswith(".gz")
+        for signature, what in {} if packed else SIGNATURES.items():
             if head.startswith(signature):
-                raise DataError(f"{path}: expected a UTF-8 manifest, found {what}")
-        if file.seek(0, 2) > MAX_MANIFEST_BYTES:
-            raise DataError(f"{path}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
-        file.seek(len(BOM) if head.startswith(BOM) else 0)
-        number = 0
-        while line := file.readline(MAX_LINE_BYTES):
-            number += 1
-            if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
-                while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-                expected = (
-                    f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
-                )
-                yield number, RecordError("unreadable record", expected)
-            elif line.strip():
-                yield number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
+                raise DataError(f"{shown}: expected a UTF-8 manifest, found {what}")
+        if stored.seek(0, 2) > MAX_MANIFEST_BYTES:
+            raise DataError(f"{shown}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
+        stored.seek(0)
+        file: IO[bytes] = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]
+        try:
+            yield from _read_numbered(shown, file)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            what = f"expected a whole gzip file, found it damaged or truncated ({error}); copy it again"
+            yield 0, RecordError("unreadable record", f"{shown}: {what}")
+
+
+def _read_numbered(shown: str, file: IO[bytes]) -> Iterator[tuple[int, str | RecordError]]:
+    number = size = 0
+    while line := file.readline(MAX_LINE_BYTES):
+        number, size = number + 1, size + len(line)
+        is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
+        line = line.removeprefix(BOM) if number == 1 else line
+        if is_cut:
+            while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
+                size += len(rest)
+                _check_unpacked(shown, size)
+            expected = f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
+            yield number, RecordError("unreadable record", expected)
+        elif line.strip():
+            yield number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
+        _check_unpacked(shown, size)
+
+
+def _check_unpacked(shown: str, size: int) -> None:
+    """Refuse a packed manifest that unpacks to more than a manifest may have. DataError."""
+    if size > MAX_MANIFEST_BYTES:
+        raise DataError(
+            f"{shown}: expected at most {MAX_MANIFEST_BYTES} bytes unpacked, found more; split it"
+        )
 
 
 def _decode_line(line: bytes) -> str | RecordError:
@@ -86,7 +109,7 @@ def _decode_line(line: bytes) -> str | RecordError:
         return RecordError("unreadable record", f"expected UTF-8, {fault}; save the file as UTF-8")
 
 
-def read_text_rows(path: Path) -> Iterator[Row]:
+def read_text_rows(path: FilePath) -> Iterator[Row]:
     """Rows of plain text: one sentence a line, and how many blank ones are before it."""
     last = 0
     for number, line in read_lines(path):
@@ -95,7 +118,7 @@ def read_text_rows(path: Path) -> Iterator[Row]:
         last = number
 
 
-def read_paragraph_rows(path: Path) -> Iterator[Row]:
+def read_paragraph_rows(path: FilePath) -> Iterator[Row]:
     """Rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
     first, last, parts, blank = 0, 0, list[str](), dict[str, int]()
     for number, line in read_lines(path):
@@ -112,13 +135,14 @@ def read_paragraph_rows(path: Path) -> Iterator[Row]:
         yield Row(first, {"text": " ".join(parts), **blank})
 
 
-def read_json_rows(path: Path) -> Iterator[Row]:
+def read_json_rows(path: FilePath) -> Iterator[Row]:
     """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
     for number, line in read_lines(path):
-        yield Row(number, line if isinstance(line, RecordError) else _parse_object(line))
+        yield Row(number, line if isinstance(line, RecordError) else parse_object(line))
 
 
-def _parse_object(line: str) -> Fields | RecordError:
+def parse_object(line: str) -> Fields | RecordError:
+    """Return the object of a JSON text: strict, no key twice."""
     try:
         value = parse_json(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     except ValueError as error:
@@ -146,12 +170,12 @@ def _name_json_type(value: object) -> str:
     )
 
 
-def read_tsv_rows(path: Path) -> Iterator[Row]:
+def read_tsv_rows(path: FilePath) -> Iterator[Row]:
     """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
     return _read_table(path, lambda line: [_unquote(cell) for cell in line.split("\t")])
 
 
-def read_csv_rows(path: Path) -> Iterator[Row]:
+def read_csv_rows(path: FilePath) -> Iterator[Row]:
     """Rows of a comma-separated file with a header line; a quoted cell must end on its line."""
     return _read_table(path, _split_csv)
 
@@ -175,7 +199,7 @@ def _split_csv(line: str) -> list[str]:
         ) from error
 
 
-def _read_table(path: Path, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
+def _read_table(path: FilePath, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
     numbered = read_lines(path)
     _, header = next(numbered, (0, ""))
     if isinstance(header, RecordError):

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from components.audio.container import read_regular_file
 from components.data.files.parsing import Row
 from components.errors import DataError, to_one_line
+from components.files.locations.location import FilePath, name_of, show_location
 from components.records import Segment
 from components.text.languages import ENDS_SENTENCE, NAMES
 from components.text.text_encoding import decode_text
@@ -160,7 +161,7 @@ def _make_cue(name: str, start: int, end: int, text: str, line: int, speaker: st
 
 
 def read_subtitle_rows(
-    path: Path, language: str | None = None, notes: list[str] | None = None
+    path: FilePath, language: str | None = None, notes: list[str] | None = None
 ) -> Iterator[Row]:
     """The rows of a file of subtitles: cues that make up sentences, as ``segments`` that do not overlap.
 
@@ -169,11 +170,12 @@ def read_subtitle_rows(
         language: that is written, if it is known: old files of other alphabets do not say their encoding.
         notes: gets a line about the encoding, where that is not UTF-8.
     """
-    text, encoding = decode_text(read_regular_file(path, MAX_SUBTITLE_BYTES), str(path), language)
+    name = name_of(path)
+    text, encoding = decode_text(read_regular_file(path, MAX_SUBTITLE_BYTES), show_location(path), language)
     if encoding is not None and notes is not None:
-        notes.append(f"{path.name}: read as {encoding}, since it is not UTF-8")
-    form = SUBTITLES.get(path.suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
-    cues = parse_vtt(path.name, text) if form == "vtt" else parse_srt(path.name, text)
+        notes.append(f"{name}: read as {encoding}, since it is not UTF-8")
+    form = SUBTITLES.get(Path(name).suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
+    cues = parse_vtt(name, text) if form == "vtt" else parse_srt(name, text)
     for block in _divide(_follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])):
         segments = tuple(
             Segment(start=cue.start, end=cue.end, text=cue.text, speaker=cue.speaker) for cue in block

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 
 from components import audio
-from components.audio.container import file_identity, look_up_sha256, open_regular_file
+from components.audio.container import look_up_sha256
 from components.errors import DataError
+from components.files.locations.opening import identity_of, open_regular_file
 from tests.malformed import AUDIO_FAULTS, RATE, tone, write_tone
 
 
@@ -70,14 +71,14 @@ def test_many_channels_at_a_high_rate_are_refused_by_their_headers(tmp_path):
 
 def test_digest_notices_that_a_file_changed(tmp_path):
     path = write_tone(tmp_path / "a.wav", 1.0)
-    before = look_up_sha256(*file_identity(path))
+    before = look_up_sha256(*identity_of(path))
     write_tone(path, 1.5)
-    longer = look_up_sha256(*file_identity(path))
+    longer = look_up_sha256(*identity_of(path))
     assert longer != before
     times = path.stat()
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a copy that keeps the times does
-    assert look_up_sha256(*file_identity(path)) != longer
+    assert look_up_sha256(*identity_of(path)) != longer
 
 
 def test_regular_gives_the_bytes(tmp_path):

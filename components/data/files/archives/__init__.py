@@ -1,0 +1,1 @@
+"""Data sets that keep their recordings in tar, Parquet or Arrow files."""

@@ -1,0 +1,137 @@
+"""Parquet and Arrow files: a row is a record; sounds that lie in them are left where they are.
+
+Hugging Face's ``datasets`` keeps a sound as a structure of ``bytes`` and ``path`` (its ``Audio`` feature).
+Only columns of texts are read here; a sound is opened by its row, ``part-0.parquet#audio/12``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from components.data.files.archives.webdataset import (
+    LANGUAGES,
+    REFERENCES,
+    SPEAKERS,
+    TARGET_LANGUAGES,
+    TRANSCRIPTS,
+)
+from components.data.files.drafts import Draft
+from components.data.files.field_readers import read_first, read_references, read_string
+from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row
+from components.errors import DataError
+from components.files.locations.location import FilePath, name_of
+from components.files.locations.opening import open_archive
+from components.files.locations.table_sounds import read_batches, read_schema
+
+if TYPE_CHECKING:
+    from pyarrow import DataType, Schema
+
+SOUNDS = ("audio", "speech", "wav", "flac", "mp3", "recording", "sound")
+PATHS = ("audio_filepath", "audio", "path", "file", "audio_path", "wav")
+"""Columns with the location of a recording, where no sound lies in the file."""
+TEXTS = (*TRANSCRIPTS, *LANGUAGES, *TARGET_LANGUAGES, "domain", "sha256")
+NAMES = ("id", *SPEAKERS)
+"""Columns that may hold numbers for names."""
+KNOWN_FIELDS = (*TEXTS, *NAMES, *REFERENCES, *PATHS, *SOUNDS, "duration", "audio_location", "row")
+ROWS_AT_ONCE = 512
+
+
+class _Columns(NamedTuple):
+    """The columns of a table that are read: that of the sound, that of its path, texts; and all others."""
+
+    sound: str | None
+    path: str | None
+    texts: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def read_table_rows(table: FilePath) -> Iterator[Row]:
+    """Rows of a Parquet or Arrow file in order, some hundreds in memory at a time.
+
+    Raises:
+        DataError: It is damaged, or has neither sounds nor texts.
+        ConfigError: pyarrow is not installed.
+    """
+    location = str(table)
+    path = open_archive(location)
+    columns = _choose_columns(location, read_schema(location, path))
+    read = [name for name in (columns.path, *columns.texts) if name is not None]
+    for first, batch in read_batches(location, path, read, rows=ROWS_AT_ONCE):
+        for at in range(len(batch)):
+            fields = dict.fromkeys(columns.others) if first + at == 0 else {}
+            fields["row"] = f"{Path(name_of(location)).stem}-{first + at}"
+            values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
+            if columns.sound is not None:
+                values["audio_location"] = f"{location}#{columns.sound}/{first + at}"
+            elif columns.path is not None:
+                values["audio_location"] = values[columns.path]
+            yield Row(first + at + 1, _check_size(fields | values))
+
+
+def _as_field(name: str, value: Any) -> Any:
+    """Return a cell as JSON has it."""
+    return str(value) if name in NAMES and isinstance(value, int) else value
+
+
+def _check_size(fields: Fields) -> Fields | RecordError:
+    size = sum(len(value) for value in fields.values() if isinstance(value, str))
+    if size <= MAX_LINE_BYTES:
+        return fields
+    return RecordError(
+        "unreadable record", f"expected at most {MAX_LINE_BYTES} letters, found {size}; shorten it"
+    )
+
+
+def _choose_columns(table: str, schema: Schema) -> _Columns:
+    """Return what is read of a table."""
+    types = {field.name: field.type for field in schema}
+    texts = (
+        *(name for name in TEXTS if name in types and _is_text(types[name])),
+        *(name for name in NAMES if name in types and (_is_text(types[name]) or "int" in str(types[name]))),
+        *(name for name in REFERENCES if name in types and "binary" not in str(types[name])),
+    )
+    sounds = [name for name, kind in types.items() if _holds_sound(kind)]
+    sound = next((name for name in (*SOUNDS, *sounds) if name in sounds), None)
+    path = None if sound else next((name for name in PATHS if name in types and _is_text(types[name])), None)
+    if sound is None and path is None and not any(name in texts for name in TRANSCRIPTS):
+        names = ", ".join(map(ascii, list(types)[:12]))
+        raise DataError(
+            f"{table}: expected a column of sounds ({', '.join(SOUNDS[:3])} with bytes) or of texts "
+            f"({', '.join(TRANSCRIPTS[:4])}), found {names[:200]}; rename one"
+        )
+    others = tuple(name for name in types if name not in {sound, path, *texts, *KNOWN_FIELDS})
+    return _Columns(sound, path, texts, others)
+
+
+def _is_text(kind: DataType) -> bool:
+    name = str(kind)
+    return name in ("string", "large_string", "string_view") or name.startswith("dictionary<values=string")
+
+
+def _holds_sound(kind: DataType) -> bool:
+    """Whether cells hold the bytes of a file, alone or as Hugging Face's ``Audio``."""
+    if str(kind) in ("binary", "large_binary"):
+        return True
+    names = [kind.field(at).name for at in range(kind.num_fields)] if str(kind).startswith("struct<") else []
+    return "bytes" in names and "binary" in str(kind.field(names.index("bytes")).type)
+
+
+def convert_table_row(fields: Fields) -> Draft:
+    """Return the draft of a row: a text is a transcript where there is a sound, else the source."""
+    audio = read_string(fields, "audio_location")
+    text = read_first(fields, TRANSCRIPTS)
+    references = next((read_references(fields, name) for name in REFERENCES if fields.get(name)), {})
+    return Draft(
+        id=read_first(fields, ("id",)) or fields["row"],
+        audio=audio,
+        sha256=read_first(fields, ("sha256",)),
+        text=None if audio else text,
+        transcript=text if audio else None,
+        source_language=read_first(fields, LANGUAGES),
+        target_language=read_first(fields, TARGET_LANGUAGES),
+        references=references,
+        domain=read_first(fields, ("domain",)),
+        speaker=read_first(fields, SPEAKERS),
+    )

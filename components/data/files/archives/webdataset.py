@@ -1,0 +1,134 @@
+"""WebDataset: a tar whose members with one stem (``a.flac``, ``a.json``, ``a.txt``) are one record.
+
+The convention is that of https://github.com/webdataset/webdataset: a name is divided at the first dot of its
+last part, and the members of a record follow one another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from components.data.files.drafts import Draft
+from components.data.files.field_readers import read_first, read_references
+from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row, parse_object
+from components.files.locations.location import FilePath
+from components.files.locations.opening import open_location
+from components.files.locations.tar_members import AUDIO_ENDINGS, TarMember, TruncatedTarError, read_members
+
+_KEY = re.compile(r"((?:.*/)?[^/.]*)\.([^/]*)", re.DOTALL)
+TRANSCRIPTS = ("transcript", "text", "transcription", "sentence", "normalized_text", "raw_transcription")
+LANGUAGES = ("source_language", "language", "lang", "source_lang", "locale")
+TARGET_LANGUAGES = ("target_language", "target_lang")
+SPEAKERS = ("speaker", "speaker_id", "client_id")
+REFERENCES = ("references", "translation", "answer")
+KNOWN_FIELDS = (
+    *("key", "audio", "audio_filepath", "id", "txt", "cls", "domain", "duration", "sha256"),
+    *TRANSCRIPTS,
+    *LANGUAGES,
+    *TARGET_LANGUAGES,
+    *SPEAKERS,
+    *REFERENCES,
+)
+
+
+def read_webdataset_rows(tar: FilePath) -> Iterator[Row]:
+    """Rows of a tar, in order; a tar that is damaged gives what stands before the damage, and then a fault.
+
+    Raises:
+        LocationError: It is no tar, or cannot be opened.
+    """
+    with open_location(tar) as file:
+        number, sample = 1, list[TarMember]()
+        try:
+            for member in read_members(str(tar), file):
+                if sample and _key(member) != _key(sample[0]):
+                    yield Row(number, _read_sample(str(tar), file, sample))
+                    number, sample = number + 1, []
+                sample.append(member)
+        except TruncatedTarError as error:
+            yield Row(number, RecordError("unreadable record", str(error)))
+            return
+        if sample:
+            yield Row(number, _read_sample(str(tar), file, sample))
+
+
+def _key(member: TarMember) -> str:
+    match = _KEY.fullmatch(member.name)
+    return match[1] if match else member.name
+
+
+def _ending(member: TarMember) -> str:
+    match = _KEY.fullmatch(member.name)
+    return match[2].lower() if match else ""
+
+
+def _read_sample(tar: str, file: BinaryIO, members: list[TarMember]) -> Fields | RecordError:
+    """Return the fields of one record: those of its JSON, its texts, and where its audio lies."""
+    key, fields, sounds = _key(members[0]), Fields(), list[str]()
+    for member in members:
+        name, ending = ascii(member.name)[:80], _ending(member)
+        if member.fault is not None:
+            return RecordError(
+                "unreadable record",
+                f"expected a regular file in the tar, found {member.fault}: {name}; drop it",
+            )
+        if ending.rpartition(".")[2] in AUDIO_ENDINGS:
+            sounds.append(member.name)
+        elif ending not in ("json", "txt", "cls"):
+            fields.setdefault(ending or member.name, None)
+        elif member.size > MAX_LINE_BYTES:
+            what = f"expected at most {MAX_LINE_BYTES} bytes in {name}, found {member.size}"
+            return RecordError("unreadable record", f"{what}; shorten it")
+        elif fault := _add_text(fields, ending, _read_text(file, member)):
+            return fault
+    if len(sounds) != 1:
+        found = "none" if not sounds else f"{len(sounds)}: {', '.join(map(ascii, sounds[:3]))[:160]}"
+        reason = "unreadable audio" if sounds else "missing audio"
+        return RecordError(
+            reason, f"expected one audio file for {ascii(key)[:80]}, found {found}; correct the tar"
+        )
+    return fields | {"key": key, "audio": f"{tar}#{sounds[0]}"}
+
+
+def _read_text(file: BinaryIO, member: TarMember) -> str | RecordError:
+    position = file.tell()
+    try:
+        file.seek(member.offset)
+        return file.read(member.size).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        what = f"expected UTF-8 in {ascii(member.name)[:80]}, found other bytes; convert it"
+        return RecordError("unreadable record", what)
+    finally:
+        file.seek(position)
+
+
+def _add_text(fields: Fields, ending: str, text: str | RecordError) -> RecordError | None:
+    """Put a text member into the fields; its fault, if it has one."""
+    if isinstance(text, RecordError):
+        return text
+    if ending != "json":
+        fields[ending] = text.strip()
+        return None
+    parsed = parse_object(text)
+    if isinstance(parsed, RecordError):
+        return parsed
+    fields |= {name: value for name, value in parsed.items() if name not in fields}
+    return None
+
+
+def convert_webdataset(fields: Fields) -> Draft:
+    """Return the draft of a record: its key is its id, its text the transcript."""
+    references = next((read_references(fields, name) for name in REFERENCES if fields.get(name)), {})
+    return Draft(
+        id=fields["key"],
+        audio=fields["audio"],
+        sha256=read_first(fields, ("sha256",)),
+        transcript=read_first(fields, ("txt", *TRANSCRIPTS)),
+        source_language=read_first(fields, LANGUAGES),
+        target_language=read_first(fields, TARGET_LANGUAGES),
+        references=references,
+        domain=read_first(fields, ("cls", "domain")),
+        speaker=read_first(fields, SPEAKERS),
+    )

@@ -1,0 +1,290 @@
+"""Opening what a location names: within limits, never a pipe or device; behind a URL fetched once."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import IO, NamedTuple
+
+from components.errors import DataError
+from components.files.locations.fetched_files import (
+    digest_name,
+    fetch,
+    fill,
+    find,
+    find_fetched,
+    look_up,
+)
+from components.files.locations.location import (
+    MISSING,
+    UNREADABLE,
+    FilePath,
+    Location,
+    LocationError,
+    is_remote,
+    parse_location,
+)
+from components.files.locations.table_sounds import extract_sound
+from components.files.locations.tar_members import TarIndex, TarMember
+
+MAX_FILE_BYTES = 8 * 2**30
+"""Of one file, and of one member of an archive."""
+MAX_ARCHIVE_BYTES = 64 * 2**30
+"""Of a tar or table behind a URL, which is fetched whole."""
+LOOK_UPS_AT_ONCE = 16
+
+
+class FileFacts(NamedTuple):
+    """What tells a version of a file from another without reading it.
+
+    Attributes:
+        size: bytes; None where a server does not say.
+        version: times of modification and change, or ETag; None where a server states none.
+        changed_ns: when it last changed, in nanoseconds since 1970; 0 where only the server knows.
+    """
+
+    size: int | None
+    version: str | None
+    changed_ns: int = 0
+
+
+def facts(location: FilePath) -> FileFacts:
+    """Return the version of the file that a location names or lies in; neither opens nor fetches it.
+
+    Raises:
+        LocationError: there is none, it is no regular file, or may not be fetched.
+    """
+    file = parse_location(location).file
+    if is_remote(file):
+        remote = look_up(file)
+        return FileFacts(remote.size, remote.version)
+    try:
+        status = os.stat(file)  # noqa: PTH116 - as below
+    except (OSError, ValueError) as error:
+        raise _no_local_file(file, error) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise _irregular(file, status.st_mode)
+    version = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+    return FileFacts(status.st_size, version, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+def facts_of_all(locations: Iterable[str]) -> dict[str, FileFacts | DataError]:
+    """Return :func:`facts` of many locations; servers are asked several at once, each file once."""
+    files = {location: parse_location(location).file for location in locations}
+    distinct = list(dict.fromkeys(files.values()))
+    remote = [file for file in distinct if is_remote(file)]
+    known = {file: _facts_or_error(file) for file in distinct if not is_remote(file)}
+    if remote:
+        with ThreadPoolExecutor(LOOK_UPS_AT_ONCE, thread_name_prefix="look-up") as threads:
+            known |= zip(remote, threads.map(_facts_or_error, remote), strict=True)
+    return {location: known[file] for location, file in files.items()}
+
+
+def _facts_or_error(file: str) -> FileFacts | DataError:
+    try:
+        return facts(file)
+    except DataError as error:
+        return error
+
+
+def open_local(location: FilePath, version: str | None = None) -> Path:
+    """Return a local file with what a location names; a path stays what it is, all else is copied here.
+
+    Args:
+        location: of a file.
+        version: that is wanted, where it is known (:attr:`FileFacts.version`): its copy is taken unasked.
+
+    Raises:
+        LocationError: it cannot be had.
+    """
+    where = parse_location(location)
+    if where.member is None:
+        return fetch(where.file, MAX_FILE_BYTES, version) if where.is_remote else Path(where.file)
+    archive = _archive(where, version)
+    if where.is_table:
+        return extract_sound(where.file, archive, where.member, MAX_FILE_BYTES, _stamp(where, archive))
+    member, key = _find_member(where, archive), digest_name(_stamp(where, archive), where.member)
+    suffix = Path(member.name).suffix.lower()
+    if (copy := find(key, suffix if suffix[1:].isalnum() else "")) is not None:
+        return copy
+    with _open_member(archive, member) as content:
+        return fill(
+            key, suffix if suffix[1:].isalnum() else "", lambda file: shutil.copyfileobj(content, file)
+        )
+
+
+def open_location(location: FilePath, version: str | None = None) -> io.BufferedReader:
+    """Open what a location names for reading; never waits on a pipe and never reads a device.
+
+    A member of a tar is read where it lies in the tar. Arguments and errors as of :func:`open_local`.
+    """
+    where = parse_location(location)
+    if where.member is None and not where.is_remote:
+        return open_regular_file(where.file)
+    for attempt in (1, 2):
+        try:
+            if where.member is not None and not where.is_table:
+                archive = _archive(where, version)
+                return _open_member(archive, _find_member(where, archive))
+            return open_local(location, version).open("rb")
+        except (FileNotFoundError, LocationError) as error:
+            removed = isinstance(error.__cause__ or error, FileNotFoundError)  # a copy, to make room
+            if attempt == 2 or not removed:
+                raise
+    raise AssertionError  # the second attempt returns or raises
+
+
+def open_archive(location: str) -> Path:
+    """Return the local file of a tar or table, which is fetched if it is behind a URL. LocationError."""
+    return _archive(Location(location, None), None)
+
+
+def is_file(path: FilePath) -> bool:
+    """Return whether there is a local regular file; False of what cannot be a path at all."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_here(location: FilePath) -> bool:
+    """Return whether opening a location fetches nothing; no server is asked."""
+    file = parse_location(location).file
+    return find_fetched(file) is not None if is_remote(file) else True
+
+
+def identity_of(location: FilePath) -> tuple[str, int, int, int, int]:
+    """Return the location, inode, size, times of modification and change: keys of what is computed from it.
+
+    A program can set the first of the times back (``cp -p``, ``touch -r``), the second not.
+
+    Raises:
+        LocationError: it cannot be opened.
+    """
+    where = parse_location(location)
+    if where.is_remote:
+        path = _archive(where, None) if where.member else fetch(where.file, MAX_FILE_BYTES)
+        return (os.fspath(location), 0, path.stat().st_size, hash(path), 0)  # a copy is never changed
+    with open_regular_file(where.file) as file:
+        status = os.fstat(file.fileno())
+    return (os.fspath(location), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def open_regular_file(path: FilePath) -> io.BufferedReader:
+    """Open a local regular file for reading; never waits on a pipe and never reads a device.
+
+    Raises:
+        LocationError: it is none.
+    """
+    try:
+        kind = os.stat(path).st_mode  # noqa: PTH116 - one call for str and PathLike
+        if stat.S_ISREG(kind):
+            # Opened without blocking, then asked again: the name may have been exchanged in between.
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                return os.fdopen(handle, "rb")
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        raise _no_local_file(path, error) from error
+    raise _irregular(path, kind)
+
+
+def _no_local_file(path: FilePath, error: Exception) -> LocationError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return LocationError(
+        path, f"expected a local file, found none ({reason})", "check the path", reason=MISSING
+    )
+
+
+def _irregular(path: FilePath, kind: int) -> LocationError:
+    if stat.S_ISDIR(kind):
+        return LocationError(path, "expected a file, found a directory", reason=UNREADABLE)
+    what = "expected a regular file, found a pipe, socket or device"
+    return LocationError(path, what, reason=UNREADABLE)
+
+
+def _archive(where: Location, version: str | None) -> Path:
+    """Return the local file of the archive that a member lies in."""
+    if where.is_remote:
+        return fetch(where.file, MAX_ARCHIVE_BYTES, version)
+    open_regular_file(where.file).close()
+    return Path(where.file)
+
+
+def _find_member(where: Location, archive: Path) -> TarMember:
+    member = _index(where, archive).find(where.member or "")
+    if member.size > MAX_FILE_BYTES:
+        what = f"expected at most {MAX_FILE_BYTES} bytes, found {member.size}"
+        raise LocationError(f"{where.file}#{where.member}", what, "split the file", reason=UNREADABLE)
+    return member
+
+
+_reading = Lock()
+
+
+def _index(where: Location, archive: Path) -> TarIndex:
+    """Return the members of a tar, read once while it does not change."""
+    with open_regular_file(archive) as file:
+        status = os.fstat(file.fileno())
+    stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    with _reading:
+        return _read_index(where.file, os.fspath(archive), *((0, 0, 0, 0) if where.is_remote else stamp))
+
+
+@lru_cache(maxsize=16)
+def _read_index(tar: str, archive: str, *_version: int) -> TarIndex:
+    with open_regular_file(archive) as file:
+        return TarIndex.read(tar, file)
+
+
+def _stamp(where: Location, archive: Path) -> str:
+    """Return what tells this version of an archive from others; the times of copies here say nothing."""
+    if where.is_remote:
+        return archive.name
+    status = archive.stat()
+    return f"{archive.absolute()} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def _open_member(archive: Path, member: TarMember) -> io.BufferedReader:
+    return io.BufferedReader(_FileSlice(open_regular_file(archive), member.offset, member.size))
+
+
+class _FileSlice(io.RawIOBase):
+    """Some bytes of a file, as a file."""
+
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file, self._start, self._size, self._position = file, start, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise OSError(22, "negative position")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = max(0, min(len(buffer), self._size - self._position))
+        content = os.pread(self._file.fileno(), wanted, self._start + self._position)
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
