@@ -56,7 +56,7 @@ class Node:
     display_names: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = None
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
 
     @cached_property
     def facts(self) -> Facts:

@@ -184,7 +184,7 @@ def _read_resources(name: str, values: Mapping[str, Any], kind: Kind[Any], fault
         return Resources()
     where = ("nodes", name, "resources")
     if kind.mode.is_whole and "resources" in values:
-        faults.add(where, f"{name}.resources: {kind.name} is computed in one piece, where the run is; leave it out")
+        faults.add(where, f"{name}.resources: {kind.name} is computed in one piece, where the run is")
         return Resources()
     try:
         return Resources.model_validate(written)

@@ -1,4 +1,4 @@
-"""What a node's workers need of a cluster: ``resources: {gpus: 0.25, cpus: 4, replicas: auto}``; in no key."""
+"""What a node's workers need of a cluster: ``resources: {gpus: 0.25, cpus: 4}``. It stands in no key."""
 
 from __future__ import annotations
 

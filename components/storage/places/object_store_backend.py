@@ -91,6 +91,11 @@ class ObjectStoreBackend(LocalBackend):
         """Return the bytes of a shard, from the copy here if it is whole."""
         return self._mirror.read_shard(key)
 
+    def bring_shards(self, keys: Iterable[str]) -> None:
+        """Copy shards to the mirror."""
+        for key in keys:
+            self._mirror.read_shard(key)
+
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, by one look at all names."""
         stored = set(self._objects.list_names(FOLDER))
