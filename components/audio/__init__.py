@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from components.audio.container import FORMATS, LIMITS, Limits
 from components.audio.decoding import SAMPLE_RATE, Samples, decode
-from components.audio.probing import Probe, Stretch, describe, describe_all, probe
+from components.audio.probing import Probe, Stretch, describe, describe_all, probe, recall_all
 
 __all__ = [
     "FORMATS",
@@ -27,4 +27,5 @@ __all__ = [
     "describe",
     "describe_all",
     "probe",
+    "recall_all",
 ]
