@@ -25,6 +25,7 @@ from components.data.folds import parse_fold
 from components.data.record_builder import RecordBuilder
 from components.data.recordings import find_recordings, path_exists
 from components.errors import ConfigError, DataError
+from components.files.locations.location import name_of
 from components.text.suggestions import did_you_mean
 
 
@@ -100,7 +101,7 @@ def from_audio(
     _check_limit(limit)
     files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    builder = RecordBuilder(Path(names[files[0]]).stem, "", source_language, target_language)
+    builder = RecordBuilder(Path(name_of(names[files[0]])).stem, "", source_language, target_language)
     for file, name in islice(names.items(), limit):
         builder.add(Draft(audio=file), name, name)
     return builder.build_dataset(iter(()))

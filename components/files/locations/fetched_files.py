@@ -181,6 +181,7 @@ def _download(url: str, facts: RemoteFile, limit: int) -> Path:
         target = _path(digest_name(url, version), _suffix(url))
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
+    lock.unlink(missing_ok=True)  # whoever waits for it finds the copy
     return target
 
 

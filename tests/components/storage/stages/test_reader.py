@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataError
-from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import (
     StoredOutcomes,
     StoredUtterances,
+    find_audio,
     languages_of,
     read_best_texts,
     read_nbests,
     read_quarantined,
     read_utterances,
+    resolve_audio_path,
 )
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage
@@ -82,3 +84,29 @@ def test_data_without_a_target_language_says_what_to_set(tmp_path: Path) -> None
         ref = written(Store(str(tmp_path / str(number))), "data", good, [], ["a"][: len(good)])
         with pytest.raises(DataError, match="with a target language, found none: set target_language"):
             languages_of(ref)
+
+
+def test_locations_of_recordings_are_not_taken_for_paths(tmp_path: Path) -> None:
+    """A copy that came with an imported run stands for a recording that is behind a URL or not here."""
+    folder = tmp_path / "store" / "stages" / "k"
+    here = tmp_path / "t.tar"
+    here.touch()
+    for path, kept in (
+        ("https://host/a.wav", "https://host/a.wav"),
+        (f"{here}#a.wav", f"{here}#a.wav"),
+        ("/none/t.tar#a.wav", "/none/t.tar#a.wav"),
+        ("audio/a.wav", f"{folder}/audio/a.wav"),
+    ):
+        sound = Audio(path=path, sha256="0" * 64, seconds=1, sample_rate=8000)
+        utterance = Utterance(id="a", source_language="en", audio=sound)
+        found = resolve_audio_path(utterance, folder).audio
+        assert found is not None
+        assert found.path == kept
+    imported = find_audio(tmp_path / "store", "0" * 64, ".wav")
+    imported.parent.mkdir(parents=True)
+    imported.touch()
+    for path in ("https://host/a.wav?x=1", "/none/t.tar#a.wav"):
+        sound = Audio(path=path, sha256="0" * 64, seconds=1, sample_rate=8000)
+        found = resolve_audio_path(Utterance(id="a", source_language="en", audio=sound), folder).audio
+        assert found is not None
+        assert found.path == str(imported)
