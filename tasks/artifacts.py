@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,12 +16,9 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 
 from components.analysis.formatting import format_memory
 from components.analysis.table import Table
-from components.files.files import read_json, read_lines
-from components.records import Route
+from components.files.files import read_json
 from components.run_record import StageRef
-from components.storage.stages.reader import read_quarantined
-from components.storage.stages.record_files import OUTPUTS
-from components.storage.stages.seal import PLAN
+from components.storage.stages.reader import count_branches, read_plan, read_quarantined
 from components.storage.stages.whole_stage import TABLES
 from components.text.counted_nouns import format_count
 
@@ -40,7 +36,7 @@ def escape_markdown(text: str) -> str:
 
 def models_of(ref: StageRef) -> list[str]:
     """References of the models that a stage was computed with."""
-    return list(dict.fromkeys(read_json(Path(ref.path) / PLAN).get("models", {}).values()))
+    return list(dict.fromkeys(read_plan(ref).get("models", {}).values()))
 
 
 def _artifact_key(stage: str, what: str) -> str:
@@ -50,7 +46,7 @@ def _artifact_key(stage: str, what: str) -> str:
 
 def _describe_stage(ref: StageRef) -> str:
     """Describe how a stage came about: computed or reused, how fast, by which models."""
-    weights = read_json(Path(ref.path) / PLAN)["weights"]
+    weights = read_plan(ref).get("weights", {})
     rate = f"{ref.items / ref.seconds:.2f} a second, " if ref.seconds else ""
     lines = [
         f"**{'reused' if ref.reused else 'computed'}**: {format_count(ref.items, 'record')}, "
@@ -99,12 +95,8 @@ def publish_examples(ref: StageRef, examples: Sequence[Example]) -> None:
 def publish_ways(ref: StageRef) -> None:
     """Publish how many utterances a route sent each way, how it came about, and its quarantine."""
     publish_stage(ref)
-    branches = Counter(
-        Route.model_validate_json(line).branch for line in read_lines(Path(ref.path) / OUTPUTS)
-    )
-    rows = [
-        {"branch": escape_markdown(branch), "utterances": count} for branch, count in sorted(branches.items())
-    ]
+    branches = sorted(count_branches(ref).items())
+    rows = [{"branch": escape_markdown(branch), "utterances": count} for branch, count in branches]
     if rows:
         text = f"which way {ref.stage} sent {format_count(ref.items - ref.quarantined, 'utterance')}"
         create_table_artifact(table=rows, key=_artifact_key(ref.stage, "branches"), description=text)

@@ -122,11 +122,6 @@ class Progress:
         self._last_log = time.monotonic()
         self._bar = ProgressBar(counts.node, format_count(round(counts.total), "item"))
 
-    def skip(self, items: int) -> None:
-        """Count ``items`` that an earlier attempt finished."""
-        self._counts.done += items
-        self._counts.resumed += items
-
     def show_share(self, number: int, size: ShardSize, share: float) -> None:
         """Count a share of shard ``number``, which is being computed; what was shown is not taken back."""
         done = ShardSize(*(share * part for part in size))

@@ -14,9 +14,8 @@ from pathlib import Path
 from prefect.artifacts import create_markdown_artifact
 
 from components.analysis.formatting import format_memory
-from components.files.files import read_json
 from components.run_record import RunRecord, StageRef
-from components.storage.stages.seal import PLAN
+from components.storage.stages.reader import read_plan
 from components.storage.stages.stage_plan import content_of
 from tasks.artifacts import escape_markdown, models_of
 
@@ -79,7 +78,7 @@ def _inputs_of(run: RunRecord, ref: StageRef) -> list[str]:
     """Return the names of the stages that a stage reads: of a node, or by the plan of what is none."""
     node = run.pipeline.node(ref.stage)
     if node is None:
-        read = read_json(Path(ref.path) / PLAN).get("upstream", {}).values()
+        read = read_plan(ref).get("upstream", {}).values()
         return [other.stage for other in run.stages if content_of(other) in read]
     stages = {ref.stage for ref in run.stages}
     return list(

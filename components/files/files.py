@@ -23,6 +23,7 @@ from components.errors import NotWritableError, StoreError
 from components.files.json_text import parse_json
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -109,6 +110,33 @@ def open_atomically(path: Path) -> Iterator[IO[bytes]]:
         rename_durably(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def create_durably(path: Path, content: bytes) -> bool:
+    """Make a file that is not there yet, whole or not at all; return False where it is.
+
+    Of several writers at once, one gets True.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            _sync(file)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if path.exists():
+                return False
+            temporary.replace(path)  # a file system without links: the last of several writers counts
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return True
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@
 ``packaged:NAME``            a row of :mod:`components.models.packages.packaged_models`
 ``sphinx:NAME``              a model of pocketsphinx: en-us, which it bundles, or a folder
 ``onnx:FOLDER``              a model of onnx-asr
-``store:KEY``                a checkpoint that a stage of the store holds, verified against its DONE.json
+``store:KEY``                a checkpoint that a stage of the store holds, verified against its seal
 ``store:RUN``                the one that a run made, by the run's name; ``store:RUN/NODE`` of several
 ``served:NAME``              one behind an OpenAI-compatible endpoint (docs/families/served.md)
 ``node:NAME``                one that another node of the pipeline makes: it becomes ``store:KEY``

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing_extensions import override
 
 from components.errors import DataError
-from components.files.files import write_bytes
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import NodeContext, NodeSettings
 from components.records import Hypothesis, NBest
 from components.run_record import StageRef
 from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import without_spaces
 
@@ -47,10 +45,7 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
         """
         transcripts, data, pieces, recognized = (read[f"of{number}"] for number in range(4))
         joined = list(_join(data, transcripts, pieces, read_best_texts(recognized)))
-        lines = [nbest.model_dump_json(exclude_defaults=True) + "\n" for nbest in joined]
-        write_bytes(folder / OUTPUTS, "".join(lines).encode())
-        write_bytes(folder / ERRORS, b"")
-        return StageFiles([OUTPUTS, ERRORS], items=len(joined))
+        return StageFiles([], items=len(joined), records=joined)
 
 
 def _join(

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
 from components.nodes.node_context import Component, DataType, ExtraData, Item, LanguagePairs, NodeContext
+from components.records import Quarantined
 from components.run_record import StageRef
 from components.stage_settings import key_values, marked, resolve_files
 from components.storage.stages.whole_stage import StageFiles
@@ -126,8 +127,12 @@ class Kind(ABC, Generic[S]):
         """Build the component, its models loaded."""
         raise NotImplementedError
 
-    def check_outcomes(self, settings: S, folder: Path) -> None:
-        """Refuse what all its shards have given, before its stage is finished.
+    def check_failed(self, settings: S, first: Quarantined) -> None:
+        """Refuse a stage of which no record could be processed, before it is finished.
+
+        Args:
+            settings: the node's.
+            first: why the first one could not.
 
         Raises:
             DataError: every record failed by one fault of the settings.

@@ -1,24 +1,16 @@
-"""The items of a node: for each utterance the outcomes of the nodes that it reads, slice by slice.
-
-Stages hold their records in the order of the data set, so a node reads each of its inputs once, front to
-back, as far as they are written: memory does not grow with the data set, and a node can follow one that is
-still at work.
-"""
+"""The items of a node: for each utterance the outcomes of the nodes that it reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
-from typing import NamedTuple
 
 from components.nodes.facts import Carry, Need
-from components.nodes.node_context import Item
+from components.nodes.node_context import DataType, Item
 from components.pipeline.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
-from components.storage.stages.reader import resolve_audio_path
-from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.shards.tallies import UtteranceProfile, profile_of
 from components.text.languages import UNDETERMINED
 
 RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
@@ -54,81 +46,37 @@ def id_of(outcome: NodeOutcome) -> str:
     return outcome.id if isinstance(outcome, Utterance) else outcome.utterance_id
 
 
-class StageCursor:
-    """A forward reader of the outcomes of one stage."""
-
-    def __init__(self, folder: Path, record: type[NBest] | type[Route] | type[Utterance]) -> None:
-        self._folder = folder
-        self._sides = [_FileCursor(folder / OUTPUTS, record), _FileCursor(folder / ERRORS, Quarantined)]
-
-    def take(self, ids: Sequence[str]) -> dict[str, NodeOutcome]:
-        """Return the outcomes of the next utterances ``ids`` by id; some may have none."""
-        remaining = set(ids)
-        outcomes = {id_of(outcome): outcome for side in self._sides for outcome in side.take(remaining)}
-        return {
-            key: resolve_audio_path(outcome, self._folder) if isinstance(outcome, Utterance) else outcome
-            for key, outcome in outcomes.items()
-        }
-
-
-class _FileCursor:
-    """A forward reader of one file of a stage, which is opened anew for every slice.
-
-    What follows a slice may be of an earlier attempt, and be written again before its turn: nothing of it is
-    kept.
-    """
-
-    def __init__(self, path: Path, record: type[NBest] | type[Route] | type[Utterance] | type[Quarantined]):
-        self._path = path
-        self._record = record
-        self._end = 0
-
-    def take(self, ids: set[str]) -> Iterator[NodeOutcome]:
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._end)
-            for line in file:
-                if not line.endswith(b"\n"):  # a shard that is being written
-                    return
-                outcome = self._record.model_validate_json(line)
-                if id_of(outcome) not in ids:
-                    return
-                self._end += len(line)
-                yield outcome
-
-
-class Slice(NamedTuple):
-    """A slice of the data set, of so many utterances: its number, and what a node computes of it."""
-
-    number: int
-    utterances: int
-    items: list[Item]
-
-
 class ItemGatherer:
-    """Gathers the items of one node, one slice of the data set after the other.
+    """Makes the items of one node from what it reads of some utterances.
 
     Args:
         pipeline: the node's.
         node: whose items.
-        folders: of the stages that it reads; a node without a folder gave nothing.
     """
 
-    def __init__(self, pipeline: Pipeline, node: Node, folders: Mapping[str, Path]) -> None:
-        """``folders``: of the stages that the node reads; one without a folder gave nothing."""
+    def __init__(self, pipeline: Pipeline, node: Node) -> None:
         self._pipeline = pipeline
         self._node = node
-        self._cursors = {
-            name: StageCursor(folders[name], RECORDS[pipeline.nodes[name].output])
-            for role, name in node.reads.items()
-            if name in folders and not pipeline.is_data(name) and role not in node.tables
-        }
 
-    def gather(self, utterances: Sequence[Utterance]) -> list[Item]:
-        """Return the items that the node computes of the next ``utterances`` of the data set."""
-        ids = [utterance.id for utterance in utterances]
-        outcomes = {name: cursor.take(ids) for name, cursor in self._cursors.items()}
+    @property
+    def followed(self) -> list[str]:
+        """The nodes whose outcomes it reads."""
+        read = {name for role, name in self._node.reads.items() if role not in self._node.tables}
+        return sorted(name for name in read if not self._pipeline.is_data(name))
+
+    def output_of(self, name: str) -> DataType:
+        """Return what a node that it reads gives."""
+        return self._pipeline.type_of(name)
+
+    def gather(
+        self, utterances: Sequence[Utterance], outcomes: Mapping[str, Mapping[str, NodeOutcome]]
+    ) -> list[Item]:
+        """Return the items that the node computes of utterances.
+
+        Args:
+            utterances: some of the data set.
+            outcomes: node that it reads -> id of an utterance -> outcome.
+        """
         items = []
         for utterance in utterances:
             of_utterance = {
@@ -144,10 +92,10 @@ class ItemGatherer:
         if node.when is not None and not takes_branch(outcomes.get(node.when[0]), node.when[1]):
             return None
         base = self._with_speech(utterance, outcomes)
-        if base is None or not applies(node, base):
+        if base is None or not applies(node, profile := profile_of(base)):
             return None
         inputs = {name: outcomes[name] for name in node.of if name in outcomes}
-        states = {name: self._state_of(name, inputs.get(name), base) for name in node.of}
+        states = {name: self._state_of(name, inputs.get(name), profile) for name in node.of}
         if not IS_COMPUTED[node.kind.items.need](set(states.values())):
             return None
         texts = (name for name in node.of if self._is_text(name))
@@ -161,10 +109,10 @@ class ItemGatherer:
         only_text = node.kind.items.carry is Carry.TEXT
         return Item(utterance=base, segments=segments, inputs={} if only_text else carried)
 
-    def _state_of(self, name: str, outcome: NodeOutcome | None, base: Utterance) -> State:
+    def _state_of(self, name: str, outcome: NodeOutcome | None, profile: UtteranceProfile) -> State:
         if outcome is not None:
             return State.REFUSED if isinstance(outcome, Quarantined) else State.GIVEN
-        if passes_text(self._pipeline, self._node, name, base):
+        if passes_text(self._pipeline, self._node, name, profile):
             return State.PASSED
         hears_data = self._pipeline.is_data(name) and "speech" in self._node.kind.reads
         return State.GIVEN if hears_data else State.ABSENT

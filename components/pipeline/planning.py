@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +14,103 @@ from components.models import pin_references
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.nodes.node_context import NodeContext
+from components.pipeline.equivalent_reuse import (
+    EquivalentStages,
+    alike_shard,
+    alike_stage,
+    takes_equivalents,
+)
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
+from components.storage.shards.shard import shard_key
+from components.storage.stages.reader import read_shards
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
-
-MIN_SHARD_SIZE = 32
-MAX_SHARDS = 200
-"""Shards of a node at most, so that a run has a few hundred task runs."""
 
 WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
 """Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
-def shard_size(total: int) -> int:
-    """Return the items per shard for ``total`` items: 32, more only if that made more than 200 shards."""
-    return max(MIN_SHARD_SIZE, -(-total // MAX_SHARDS))
-
-
 @dataclass(frozen=True)
 class NodePlan:
-    """A node, its site, and the plan of its stage."""
+    """A node, its site, and the plan of its stage.
+
+    Attributes:
+        node: the node.
+        context: where it computes.
+        stage: the plan.
+        own: the data set whose utterances it computes; None of a node that reads whole stages alone.
+        shards: for each shard of that what is read, role -> identity; empty of what is made whole.
+        shard_keys: the keys of its shards, in the order of those of its data set.
+        alike: what each shares with those that differ by numerics alone.
+        equivalents: numerics of others that are reused -> how many shards, or stages.
+    """
 
     node: Node
     context: NodeContext
     stage: StagePlan
+    own: str | None = None
+    shards: tuple[Mapping[str, str], ...] = ()
+    shard_keys: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    equivalents: Mapping[str, int] = field(default_factory=dict)
+
+    def work_of(self, number: int) -> tuple[str, str | None, Mapping[str, str]]:
+        """Return key of a shard, what it shares with those alike, and what it reads, role -> identity."""
+        if not self.shards:
+            return "", None, {}
+        return self.shard_keys[number], self.alike[number], self.shards[number]
+
+    def is_exact(self, number: int) -> bool:
+        """Return whether a shard is the one that this machine would compute, not an equivalent one."""
+        key = self.shard_keys[number] if self.shards else ""
+        return not self.shards or key == shard_key(self.stage.fingerprint, self.shards[number])
+
+
+class _Identities:
+    """What stands for nodes and data sets in the keys of those that read them.
+
+    Attributes:
+        whole: name -> what stands for all of it.
+        by_shard: name -> what stands for each of its shards.
+    """
+
+    def __init__(self, data: Mapping[str, StageRef]) -> None:
+        self.whole = {name: ref.content or ref.key for name, ref in data.items()}
+        self.by_shard = {
+            name: tuple(shard.identity for shard in read_shards(ref)) for name, ref in data.items()
+        }
+
+    def add(self, name: str, whole: str, by_shard: tuple[str, ...]) -> None:
+        """Add a planned node."""
+        self.whole[name] = whole
+        if by_shard:
+            self.by_shard[name] = by_shard
+
+    def of_whole(self, node: Node, own: str | None, *, shards: bool) -> dict[str, str]:
+        """Return what a node reads whole, role -> identity; of one that computes shards, its tables alone."""
+        if shards:
+            return {role: self.whole[name] for role, name in node.tables.items()}
+        read = {role: self.whole[name] for role, name in node.reads.items()}
+        return read if own is None else {**read, DATA: self.whole[own]}  # whose utterances it computes
+
+    def of_shards(self, pipeline: Pipeline, node: Node) -> tuple[dict[str, str], ...]:
+        """Return for each shard of a node's data set what the node reads of it, role -> identity.
+
+        What is made in one piece stands in every shard.
+        """
+        own = self.by_shard[pipeline.data_of(node.name)]
+        followed = {DATA: own}
+        for role, name in node.reads.items():
+            if role not in node.tables:
+                # A node over another data set is read whole.
+                aligned = pipeline.data_of(name) == pipeline.data_of(node.name)
+                followed[role] = self.by_shard.get(name, ()) if aligned else ()
+                followed[role] = followed[role] or (self.whole[name],) * len(own)
+        return tuple(
+            {role: shards[number] for role, shards in followed.items()} for number in range(len(own))
+        )
 
 
 def plan_nodes(
@@ -57,30 +128,62 @@ def plan_nodes(
     Raises:
         AntiphonError: a model or a file is missing; the message names the node.
     """
-    keys = {name: ref.content or ref.key for name, ref in data.items()}
+    identities, alike = _Identities(data), _Identities(data)
+    equivalent = EquivalentStages(Store(store)) if takes_equivalents() else None
     idle = find_idle_nodes(pipeline, data)
-    totals = {name: ref.items - ref.quarantined for name, ref in data.items()}
     plans: dict[str, NodePlan] = {}
     written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
     for node in (with_pinned_models(node, store) for node in written):
         context = pipeline.context_of(node, store, seed)
-        read = {role: keys[name] for role, name in node.reads.items()}
-        own = pipeline.data_of(node.name)
-        if node.kind.mode.reads_items:
-            read[DATA] = keys[own]  # its utterances are the data's, whatever it reads
-        stage = _find_stored_plan(node, store) or make_stage_plan(
-            node, context, read, totals.get(own, 0), weights, is_idle=node.name in idle
-        )
-        plans[node.name] = NodePlan(node, context, stage)
-        keys[node.name] = stage.key
+        own = pipeline.data_of(node.name) if node.kind.mode.reads_items else None
+        by_shard = own is not None and not node.kind.mode.is_whole and node.facts.stage is None
+        stage = _find_stored_plan(node, store)
+        if stage is None:
+            read = identities.of_whole(node, own, shards=by_shard)
+            stage = make_stage_plan(node, context, read, weights, is_idle=node.name in idle)
+            shared = alike_stage(stage, alike.of_whole(node, own, shards=by_shard))
+            stage = stage.model_copy(update={"alike": shared})
+        planned = NodePlan(node, context, stage, own)
+        if by_shard:
+            planned = _plan_shards(planned, pipeline, identities, alike, equivalent)
+        elif equivalent is not None and (found := equivalent.find_stage(stage)) is not None:
+            stage = Store(store).load_plan(found.key)
+            planned = replace(planned, stage=stage, equivalents={found.describe(): 1})
+        plans[node.name] = planned
+        identities.add(node.name, planned.stage.key, planned.shard_keys)
+        alike.add(node.name, planned.stage.alike or planned.stage.key, planned.alike)
     return plans
+
+
+def _plan_shards(
+    planned: NodePlan,
+    pipeline: Pipeline,
+    identities: _Identities,
+    alike: _Identities,
+    equivalent: EquivalentStages | None,
+) -> NodePlan:
+    """Return a plan with the shards of its node: the exact ones, or equivalent ones that are stored."""
+    stage = planned.stage
+    shards = identities.of_shards(pipeline, planned.node)
+    keys = [shard_key(stage.fingerprint, read) for read in shards]
+    shared = [alike_shard(str(stage.alike), read) for read in alike.of_shards(pipeline, planned.node)]
+    equivalents: Mapping[str, int] = {}
+    if equivalent is not None:
+        keys, equivalents = equivalent.choose_shards(keys, shared)
+    return replace(
+        planned,
+        stage=stage.with_shards(keys),
+        shards=shards,
+        shard_keys=tuple(keys),
+        alike=tuple(shared),
+        equivalents=equivalents,
+    )
 
 
 def make_stage_plan(
     node: Node,
     context: NodeContext,
     upstream: Mapping[str, str],
-    total: int,
     weights: WeightDigests,
     *,
     is_idle: bool = False,
@@ -90,8 +193,7 @@ def make_stage_plan(
     Args:
         node: the node.
         context: where it computes.
-        upstream: role -> key of what it reads.
-        total: items of its data set.
+        upstream: role -> key of what it reads whole.
         weights: computes the digests of models.
         is_idle: whether it computes nothing, so that no model decides anything.
     """
@@ -111,7 +213,6 @@ def make_stage_plan(
         inputs=inputs if is_idle else inputs | kind.digests(settings, context),
         weights={} if is_idle else weights(elsewhere, context.store),
         seed=context.seed if facts.seed is None else facts.seed,
-        shard_size=0 if kind.mode.is_whole else shard_size(total),
         libraries=library_versions(facts.libraries),
         models={**node.models, **elsewhere, **made_here},
     )

@@ -7,7 +7,7 @@ from components.files.files import encode_json
 from components.files.json_text import parse_json
 from components.storage.store_files import StoreFiles
 
-LAYOUT, VERSION = "layout.json", 3
+LAYOUT, VERSION = "layout.json", 4
 _current: set[str] = set()  # URLs of stores that are known to have the present version
 
 
@@ -23,7 +23,7 @@ def check_layout(url: str, files: StoreFiles) -> None:
     if content is not None:
         _check_version(url, content)
         _current.add(url)
-    elif files.list_folders("runs") or files.list_folders("stages"):
+    elif files.list_folders("runs") or files.list_folders("stages") or files.list_folders("shards"):
         raise StoreError(
             f"{url}: expected a store of layout {VERSION}, found one without {LAYOUT}, of an older Antiphon; "
             "use another store (--store)"

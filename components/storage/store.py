@@ -1,6 +1,7 @@
-"""The content-addressed store: finished stages by key, runs by name.
+"""The content-addressed store: shards and finished stages by key, runs by name.
 
-``STORE/stages/<key>/``  plan.json, outputs.jsonl, errors.jsonl, DONE.json (last)
+``STORE/shards/<ab>/``   ``<key>.jsonl``, one object per shard: what it is, then an outcome a line
+``STORE/stages/<key>/``  files of what is made in one piece, and ``stage.json`` (last; stages/seal.py)
 ``STORE/runs/<name>/``   run.json, metrics.json, report.html, plots/
 ``STORE/locks/``         one lock per stage or run at work, freed by the system when its process dies
 ``STORE/uses/``          the stages that a process reads or writes (uses.py)
@@ -11,7 +12,6 @@ On object storage the same names are objects (backends.py); ``root`` is then the
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -20,18 +20,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import ConfigError, StoreError, UnknownRunError
-from components.files.digests import file_digest
-from components.files.files import disk_full_as_store_error, write_bytes
+from components.files.files import disk_full_as_store_error
 from components.run_record import RUN_NAME, RunRecord, StageRef
 from components.storage.layout import check_layout, mark_layout
 from components.storage.places import locks
 from components.storage.places.backends import open_backend
 from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.stages.seal import PLAN, SEAL, DamagedError, read_seal, stage_ref
-from components.storage.stages.stage_plan import StagePlan, encode_plan
+from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, name_of
+from components.storage.stages.seal import Seal, stage_ref
+from components.storage.stages.stage_plan import StagePlan
 from components.text.suggestions import did_you_mean
 
 log = logging.getLogger("antiphon.store")
+
+
+WINDOWS = "windows"
+"""Folder for the windows of recordings of shards at work (stages/window_journal.py)."""
 
 
 def check_run_name(name: str) -> str:
@@ -57,6 +61,7 @@ class Store:
         self.root = self.backend.root
         self.stages = self.root / "stages"
         self.runs = self.root / "runs"
+        self.windows = self.root / WINDOWS
 
     # Stages
 
@@ -65,10 +70,10 @@ class Store:
         return self.stages / key
 
     def find_stage(self, plan: StagePlan, read_digests: Mapping[str, str] | None = None) -> StageRef | None:
-        """Return the finished stage of a plan with its files verified, or None.
+        """Return the finished stage of a plan with its files and shards verified, or None.
 
-        A finished stage whose files do not match its seal is logged as a warning and not returned: whoever
-        opens it for writing sets it aside and computes it again.
+        A finished stage that does not match its seal is logged as a warning and not returned: whoever opens
+        it for writing computes again what is damaged.
 
         Args:
             plan: the stage's.
@@ -78,8 +83,6 @@ class Store:
         try:
             seal = self.backend.download(plan.key)
         except DamagedError as error:
-            if self._restore_plan(plan):
-                return self.find_stage(plan, read_digests)
             log.warning("stage %s is damaged and will be computed again: %s", plan.stage, error)
             return None
         if seal is None:
@@ -94,33 +97,29 @@ class Store:
         ref = stage_ref(seal, self.stage_folder(plan.key), reused=True)
         return ref.model_copy(update={"stage": plan.stage, "kind": plan.kind})
 
-    def _restore_plan(self, plan: StagePlan) -> bool:
-        """Rewrite the ``plan.json`` of a finished stage where only it is damaged; return whether it was."""
-        folder, content = self.stage_folder(plan.key), encode_plan(plan)
-        stated = hashlib.sha256(content).hexdigest()
-        try:
-            seal = read_seal((folder / SEAL).read_bytes(), str(folder), plan.key)
-            if seal.plan != stated or ((folder / PLAN).exists() and file_digest(folder / PLAN) == stated):
-                return False
-        except (OSError, DamagedError):
-            return False
-        write_bytes(folder / PLAN, content)
-        return True
-
     def load_plan(self, key: str) -> StagePlan:
         """Return the plan of a finished stage, verified.
 
         Raises:
             StoreError: there is no such stage, or it is damaged.
         """
+        return StagePlan.model_validate(self.load_seal(key).plan)
+
+    def load_seal(self, key: str) -> Seal:
+        """Return the seal of a finished stage, all that it names verified.
+
+        Raises:
+            StoreError: there is no such stage, or it is damaged.
+        """
         try:
-            if self.backend.download(key) is not None:
-                return StagePlan.model_validate_json((self.stage_folder(key) / PLAN).read_bytes())
+            seal = self.backend.download(key)
         except DamagedError as error:
             raise StoreError(
                 f"stage {key[:12]}… is damaged: {error}; repeat the run that computed it"
             ) from error
-        raise StoreError(f"expected a finished stage {key[:12]}… in {self.backend.url}, found none")
+        if seal is None:
+            raise StoreError(f"expected a finished stage {key[:12]}… in {self.backend.url}, found none")
+        return seal
 
     def localize(self, ref: StageRef) -> StageRef:
         """Return a finished stage, which another machine may have named, as it can be read here.
@@ -129,6 +128,42 @@ class Store:
             StoreError: it is gone, damaged, or no longer what the reference says.
         """
         return self.backend.localize(ref)
+
+    # Shards
+
+    def find_shard(self, key: str, read: Mapping[str, tuple[str, str]] | None = None) -> ShardHeader | None:
+        """Return the header of a shard that is stored and whole, or None.
+
+        Args:
+            key: its address.
+            read: what it would be computed from now; one that was made from others is stale and not returned.
+        """
+        content = self.backend.read_shard(key)
+        if content is None:
+            return None
+        try:
+            header, _ = decode_shard(content, name_of(key), key)
+        except DamagedError as error:
+            log.warning("a shard is damaged and will be computed again: %s", error)
+            return None
+        if read is not None and dict(read) != header.read:
+            log.warning("a shard of %s is stale and will be computed again", header.stage)
+            return None
+        return header
+
+    def add_shard(self, header: ShardHeader, content: bytes) -> ShardHeader:
+        """Store a shard; where another process has stored it meanwhile, that one counts.
+
+        Returns:
+            The header of the shard that counts.
+        """
+        self.mark_layout()
+        if self.backend.create_shard(header.key, content):
+            return header
+        present = self.find_shard(header.key, header.read)
+        if present is None:  # it is damaged, or made from what has changed since
+            self.backend.replace_shard(header.key, content)
+        return present or header
 
     # Runs
 

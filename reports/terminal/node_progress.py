@@ -53,6 +53,11 @@ class NodeProgress:
         self.seen += utterances
         self.left_out += utterances - items
 
+    def skip(self, items: int) -> None:
+        """Count items that an earlier attempt, or another run, has finished."""
+        self.done += items
+        self.resumed += items
+
     @property
     def expected(self) -> float | None:
         """Utterances that it gets; None while it has not got all so far, and more may follow."""

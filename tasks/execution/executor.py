@@ -178,7 +178,6 @@ def _start_nodes(
         An event for each thread, set at its end. (In Python 3.11 ``Thread.join`` takes the thread for ended
         when the exception of a signal's handler interrupts it.)
     """
-    keys = {name: planned.stage.key for name, planned in plans.items()}
     ids: dict[str, UUID] = {name: uuid4() for name in plans}
     threads, ended = [], []
     for name, planned in plans.items():
@@ -188,7 +187,7 @@ def _start_nodes(
         read: set[RunInput] = {TaskRunResult(id=ids[node]) for node in first.values()}
         for node in planned.node.reads.values():
             read |= collect_task_run_inputs_sync(data.get(node))
-        run = NodeRun(pipeline, planned, data, coordinator, keys)
+        run = NodeRun(pipeline, planned, data, coordinator, plans)
         arguments: dict[str, Any] = {
             "task": compute_node,
             "task_run_id": ids[name],

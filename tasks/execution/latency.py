@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from components.analysis.cost import Latency, summarize_latency
@@ -20,13 +19,14 @@ from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, plan_nodes, with_models, with_tables
+from components.pipeline.planning import NodePlan, plan_nodes, with_models, with_tables
+from components.pipeline.shard_items import read_outcomes
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
+from tasks.engines.node_job import NodeJob
 from tasks.execution.plan_check import check_plan
-from tasks.execution.shards.shard_job import ShardJob
 
 
 class MeasuredLatency(NamedTuple):
@@ -59,12 +59,13 @@ def measure_latency(
     plans = plan_nodes(pipeline, sets, store_url, seed, resolve_weight_digests)
     utterances = list(read_utterances(refs[DATA]))
     n = min(limit, len(utterances))
-    requests = {utterances[number * len(utterances) // n].id for number in range(n)}
+    requests = [utterances[number * len(utterances) // n] for number in range(n)]
     seconds: dict[str, dict[str, float]] = {}
     for name, planned in plans.items():
         if _answers_requests(pipeline, planned.node) and name in refs:
-            items = _gather_items(pipeline, planned.node, refs, utterances)
-            times = _measure_node(planned, refs, [item for item in items if item.utterance.id in requests])
+            times = _measure_node(
+                pipeline, planned, refs, _gather_items(pipeline, planned.node, refs, requests)
+            )
             seconds |= {name: times} if times else {}
     if not seconds:
         raise DataError("expected nodes that compute single utterances, found none to measure")
@@ -79,19 +80,24 @@ def _answers_requests(pipeline: Pipeline, node: Node) -> bool:
 
 def _gather_items(
     pipeline: Pipeline, node: Node, refs: Mapping[str, StageRef], utterances: Sequence[Utterance]
-) -> Iterator[Item]:
-    folders = {name: Path(refs[name].path) for name in node.reads.values() if name in refs}
-    gatherer = ItemGatherer(pipeline, node, folders)
-    for start in range(0, len(utterances), MIN_SHARD_SIZE):
-        yield from gatherer.gather(utterances[start : start + MIN_SHARD_SIZE])
+) -> list[Item]:
+    gatherer = ItemGatherer(pipeline, node)
+    outcomes = {
+        name: read_outcomes(refs[name], gatherer.output_of(name), utterances)
+        for name in gatherer.followed
+        if name in refs
+    }
+    return gatherer.gather(utterances, outcomes)
 
 
-def _measure_node(planned: NodePlan, refs: Mapping[str, StageRef], items: Sequence[Item]) -> dict[str, float]:
+def _measure_node(
+    pipeline: Pipeline, planned: NodePlan, refs: Mapping[str, StageRef], items: Sequence[Item]
+) -> dict[str, float]:
     """Return the seconds of every item by utterance id; {} where there is nothing to compute."""
     if not items:
         return {}
     seconds = {}
-    with _open_component(planned, refs) as component:
+    with _open_component(pipeline, planned, refs) as component:
         component(items[:1])
         for item in items:
             start = time.perf_counter()
@@ -101,7 +107,9 @@ def _measure_node(planned: NodePlan, refs: Mapping[str, StageRef], items: Sequen
 
 
 @contextmanager
-def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator[Component]:
+def _open_component(
+    pipeline: Pipeline, planned: NodePlan, refs: Mapping[str, StageRef]
+) -> Iterator[Component]:
     """Give the component of a node, built as a shard's is."""
     node, plan = planned.node, planned.stage
     kind = node.kind
@@ -114,10 +122,13 @@ def _open_component(planned: NodePlan, refs: Mapping[str, StageRef]) -> Iterator
         yield component
         return
     from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
-    from tasks.execution.shards.device_context import shard_context  # noqa: PLC0415 - imports torch
+    from tasks.engines.device_context import shard_context  # noqa: PLC0415 - imports torch
 
-    job = ShardJob(plan, settings.model_dump_json(), context, facts.device or "cpu", count_torch_threads())
-    with shard_context(job, 0, lambda: kind.build(settings, context), facts.files) as component:
+    site = (context, facts.device or "cpu", count_torch_threads())
+    job = NodeJob(plan, settings.model_dump_json(), *site, ItemGatherer(pipeline, node))
+    with shard_context(
+        job, plan.fingerprint, lambda: kind.build(settings, context), facts.files
+    ) as component:
         yield component
 
 

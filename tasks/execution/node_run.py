@@ -1,34 +1,40 @@
-"""One node of a run as a Prefect task: its shards follow those that it reads, in order, through its lane."""
+"""One node of a run as a Prefect task: its shards follow those that it reads, through its lane."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from functools import cached_property
 from pathlib import Path
 
+from components.compute import progress
 from components.compute.machine import resolve_device_name
-from components.data.files.documents import cut_slices
-from components.errors import StoreError
+from components.errors import StoreError, TransientError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.pipeline.item_gatherer import ItemGatherer, Slice, has_stopped
+from components.pipeline.item_gatherer import ItemGatherer, has_stopped
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import MIN_SHARD_SIZE, NodePlan, make_stage_plan, with_models, with_tables
+from components.pipeline.planning import NodePlan, make_stage_plan, with_models, with_tables
+from components.pipeline.shard_items import ShardSource, read_items
 from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
-from components.storage.stages.stage_writer import open_stage
+from components.storage.shards.shard import ShardEntry, ShardHeader, parse_refused
+from components.storage.stages.reader import read_shard, read_shards
+from components.storage.stages.stage_writer import finish_stage
 from components.storage.stages.whole_stage import StageFiles, compute_once, discard_work
 from components.storage.store import Store
 from reports.terminal.node_progress import NodeProgress
-from tasks import task_runners
+from tasks.engines.node_job import NodeJob, ShardWork
+from tasks.engines.shard_computation import compute_shard
 from tasks.execution.reviewing import ask_in_prefect
 from tasks.execution.run_coordinator import RunCoordinator
-from tasks.execution.shards.shard_job import ShardJob
-from tasks.execution.shards.sharded_stage import ShardedStage, ShardWork, rank
-from tasks.progress import WholeProgress
+from tasks.progress import Progress, ShardSize, WholeProgress
+
+_RETRY_SECONDS = (1.0, 5.0)
+"""Seconds before a shard is computed again after an error that may pass."""
+_log = logging.getLogger("antiphon.tasks")
 
 
 class NodeRun:
@@ -39,7 +45,7 @@ class NodeRun:
         planned: the node and its plan.
         data: the data sets by name.
         coordinator: of the nodes of the run.
-        keys: of the stages of all nodes, by name.
+        plans: of all nodes, by name.
     """
 
     def __init__(
@@ -48,20 +54,22 @@ class NodeRun:
         planned: NodePlan,
         data: Mapping[str, StageRef],
         coordinator: RunCoordinator,
-        keys: Mapping[str, str],
+        plans: Mapping[str, NodePlan],
     ) -> None:
-        """``data``: the data sets, ``keys``: those of the stages of all nodes, by name."""
+        """``data``: the data sets, ``plans``: those of all nodes, by name."""
         self.pipeline = pipeline
         self.planned = planned
         self.node = planned.node
         self.data_sets = data
         self.coordinator = coordinator
-        self.keys = keys
+        self.plans = plans
         self.store = Store(planned.context.store)
         self.all_idle = False
         """Whether nothing is to be done for any of its items, though there are some."""
         self.progress: NodeProgress | None = None
         """What it has computed, from when it begins to."""
+        self._gatherer = ItemGatherer(pipeline, self.node)
+        self._entries: dict[str, tuple[ShardEntry, ...]] = {}
         self._depth = pipeline.depth_of(self.node.name)
 
     @property
@@ -72,23 +80,25 @@ class NodeRun:
     def compute(self) -> StageRef | None:
         """Return the finished stage; None where no utterance had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
-        read: dict[str, str] | None = None
-        if kind.mode is not Mode.PER_ITEM or self.store.find_stage(plan) is not None:
-            read = self._wait_for_all()
+        stored = self.node.facts.stage is not None
+        if stored or kind.mode is not Mode.PER_ITEM or self.store.find_stage(plan) is not None:
+            read = {} if stored else self._wait_for_all()
             finished = self.store.find_stage(plan, read)
             if finished is not None:
                 discard_work(Path(finished.path))
                 return finished
             if kind.mode.is_whole:
                 return self._compute_whole(read)
+            if stored:
+                kind.build(self.node.settings, self.planned.context)  # says what is missing
             if not self._has_work():
                 return None
-        return self._compute_shards(read)
+        return self._compute_shards()
 
     def _has_work(self) -> bool:
         """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
-        for part in self._read_slices():
-            for item in part.items:
+        for items in self._read_shards():
+            for item in items:
                 if self.node.kind.mode is not Mode.ROUND or not has_stopped(item):
                     self.all_idle = False
                     return True
@@ -106,79 +116,134 @@ class NodeRun:
     def _wait_for_ref(self, name: str) -> StageRef | None:
         return self.data_sets[name] if name in self.data_sets else self.coordinator.wait_for(name)
 
-    def _folder_of(self, name: str) -> Path | None:
-        """Return where the outcomes of a node are, or are being written; None where there are none."""
-        if self.coordinator.is_finished(name):
-            ref = self.coordinator.ref(name)
-            return None if ref is None else Path(self.store.localize(ref).path)
-        return self.store.stage_folder(self.keys[name])
+    def _wait_for_shard(self, number: int) -> ShardWork:
+        """Wait for all that a shard of the node reads, and return what computes it."""
+        sources, digests = dict[str, ShardSource](), dict[str, str]()
+        for name in self._gatherer.followed:
+            found = self._wait_for_source(name, number)
+            if found is not None:
+                sources[name], digests[name] = found
+        key, alike, identities = self.planned.work_of(number)
+        read = {
+            role: (identity, digests.get(self.node.reads.get(role, ""), ""))
+            for role, identity in identities.items()
+        }
+        known = read if self.planned.is_exact(number) else None
+        return ShardWork(number, key, self._shards_of(self.data)[number].key, sources, known, alike)
 
-    def _read_slices(self) -> Iterator[Slice]:
-        """Yield the items of every slice of the data set, each as soon as what it reads is there."""
-        size = self.planned.stage.shard_size or MIN_SHARD_SIZE
-        followed = {name for role, name in self.node.reads.items() if role not in self.node.tables}
-        read = sorted(followed - self.data_sets.keys())
-        gatherer: ItemGatherer | None = None
-        for number, batch in enumerate(cut_slices(read_utterances(self.data), size)):
-            for name in read:
-                self.coordinator.wait_for_shard(name, number)
-            if gatherer is None:
-                folders = {name: self._folder_of(name) for name in read}
-                existing = {name: folder for name, folder in folders.items() if folder is not None}
-                gatherer = ItemGatherer(self.pipeline, self.node, existing)
-            yield Slice(number, len(batch), gatherer.gather(batch))
+    def _wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
+        """Return where a node's outcomes for a shard of the data are, and their digest; None of none."""
+        header = self.coordinator.wait_for_shard(name, number)
+        if header is not None:
+            return ShardSource(header.key), header.sha256
+        ref = self.coordinator.ref(name)
+        if ref is None:
+            return None
+        if self.plans[name].shards:
+            shard = self._shards_of(ref)[number]
+            return ShardSource(shard.key), shard.sha256
+        return ShardSource(stage=self.store.localize(ref)), ref.sha256
+
+    def _shards_of(self, ref: StageRef) -> tuple[ShardEntry, ...]:
+        if ref.key not in self._entries:
+            self._entries[ref.key] = read_shards(self.store.localize(ref))
+        return self._entries[ref.key]
+
+    def _read_shards(self) -> Iterator[list[Item]]:
+        """Yield the items of every shard of the data set, each as soon as what it reads is there."""
+        for number, shard in enumerate(self._shards_of(self.data)):
+            work = self._wait_for_shard(number)
+            yield read_items(self.store.root, self._gatherer, shard.key, work.sources)
 
     # Shards
 
-    def _compute_shards(self, read: dict[str, str] | None) -> StageRef | None:
-        """Compute shard after shard; nothing is opened before there is something to do.
-
-        Args:
-            read: digests of what it reads, where that is finished and an earlier stage may be stale.
-        """
-        slices = self._read_slices()
-        first: list[Slice] = []
-        for part in slices:
-            first.append(part)
-            if part.items:
-                break
-        else:
+    def _compute_shards(self) -> StageRef | None:
+        """Compute every shard that is missing, as soon as what it reads is there."""
+        self.store.backend.uses.note(self.planned.stage.fingerprint)  # before a shard is looked for
+        data = self._shards_of(self.data)
+        counts = self.progress = NodeProgress(self.node.name, sum(shard.ok for shard in data))
+        shown: Progress | None = None
+        headers: list[ShardHeader] = []
+        for number, shard in enumerate(data):
+            work = self._wait_for_shard(number)
+            header = self.store.find_shard(work.key, work.read)
+            items = 0 if header is None else header.ok + header.quarantined
+            if header is not None:
+                counts.gather(shard.ok, items)
+                counts.skip(items)
+            else:
+                self.coordinator.check_halted()
+                shown = shown or Progress(counts)
+                header = self._compute_shard(work, shard.ok, shown)
+            headers.append(header)
+            self.coordinator.advance(self.node.name, number, header)
+        if not any(header.ok + header.quarantined for header in headers):
             return None
+        self._check_outcomes(headers)
+        return finish_stage(self.store, self.planned.stage, headers, self._wait_for_all())
 
-        with open_stage(self.store, self.planned.stage, read_digests=read) as writer:
-            if writer.ref is not None:  # another run has finished it meanwhile
-                return writer.ref
-            progress = self.progress = NodeProgress(self.node.name, self.data.items - self.data.quarantined)
+    def _compute_shard(self, work: ShardWork, utterances: int, shown: Progress) -> ShardHeader:
+        """Compute one shard in the lane of the node, again after errors that may pass."""
+        job, size = self._job, ShardSize(0)
 
-            def counted() -> Iterator[tuple[int, list[Item]]]:
-                for number, utterances, items in chain(first, slices):
-                    progress.gather(utterances, len(items))
-                    yield number, items
+        def begin(items: Sequence[Item]) -> None:
+            nonlocal size
+            if not size.items and self.progress is not None:  # not when it is tried again
+                self.progress.gather(utterances, len(items))
+            size = _size_of(items, speech=job.reads_speech)
 
-            ShardedStage(writer, self._make_shard_work(), self.coordinator, progress).run(counted())
-            writer.read_digests = self._wait_for_all()
-            self.node.kind.check_outcomes(self.node.settings, writer.path)
-            ids = None if self.node.facts.may_drop else self._read_ids()
-            return writer.finish(ids)
+        def show(share: float) -> None:
+            shown.show_share(work.number, size, share)
 
-    def _read_ids(self) -> Iterator[str]:
-        return (item.utterance.id for part in self._read_slices() for item in part.items)
+        lane = self.lane_name()
+        self.coordinator.open_lane(lane, 1)
+        with self.coordinator.hold_lane(lane, rank(self._depth, work.number)), progress.listen(show):
+            for seconds in (*_RETRY_SECONDS, None):
+                try:
+                    header = compute_shard(self.store, job, work, begin)
+                    break
+                except TransientError as error:
+                    if seconds is None:
+                        raise
+                    _log.warning("%s: %s; trying again in %g s", self.node.name, error, seconds)
+                    self.coordinator.wait_seconds(seconds)
+        shown.advance(work.number, size)
+        return header
 
-    def _make_shard_work(self) -> ShardWork:
-        reads_speech = "speech" in self.node.kind.reads
-        return ShardWork(self.node.name, self.lane_name(), self._depth, self.make_job, reads_speech)
+    def _check_outcomes(self, headers: Sequence[ShardHeader]) -> None:
+        """Let the kind refuse a stage in which nothing could be processed."""
+        if any(header.ok for header in headers):
+            return
+        refused = (
+            parse_refused(line) for header in headers for _, line in read_shard(self.store.root, header.key)
+        )
+        if (first := next(refused, None)) is not None:
+            self.node.kind.check_failed(self.node.settings, first)
 
-    def make_job(self) -> ShardJob:
+    @cached_property
+    def _job(self) -> NodeJob:
+        return self.make_job()
+
+    def make_job(self) -> NodeJob:
         """Return what a process needs to know to compute shards."""
         context = with_tables(self.planned.context, self.node, self._find_tables())
-        settings = with_models(self.node.settings, self.node, self.keys)
+        keys = {name: planned.stage.key for name, planned in self.plans.items()}
+        settings = with_models(self.node.settings, self.node, keys)
         device = self.node.kind.facts(settings).device or "cpu"
         threads = 1
         if "torch" in self.planned.stage.libraries:
             from components.compute.device import count_torch_threads  # noqa: PLC0415 - imports torch
 
             threads = count_torch_threads()
-        return ShardJob(self.planned.stage, settings.model_dump_json(), context, device, threads)
+        return NodeJob(
+            self.planned.stage,
+            settings.model_dump_json(),
+            context,
+            device,
+            threads,
+            self._gatherer,
+            reads_speech="speech" in self.node.kind.reads,
+        )
 
     def _find_tables(self) -> dict[str, StageRef]:
         refs = {name: self._wait_for_ref(name) for name in self.node.tables.values()}
@@ -216,15 +281,13 @@ class NodeRun:
             return kind.make(settings, context, stages, folder)
 
         def work_with_torch(folder: Path) -> StageFiles:
-            from tasks.execution.shards.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
+            from tasks.engines.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
 
             with whole_stage_context(job, kind.facts(settings).files):
                 return work(folder)
 
         compute = work_with_torch if "torch" in self.planned.stage.libraries else work
-
-        # On a cluster shards are computed elsewhere, more than one at a time; this is computed here.
-        lane = self.lane_name() if task_runners.runner_name() == "threads" else f"here:{self.lane_name()}"
+        lane = self.lane_name()
         self.coordinator.open_lane(lane, 1)
         with self.coordinator.hold_lane(lane, rank(self._depth, 0)):
             return compute_once(self.store, self.planned.stage, compute, read)
@@ -234,11 +297,11 @@ class NodeRun:
         self.progress = NodeProgress(self.node.name, 100, is_percentage=True)
         bar = WholeProgress(self.progress, self.node.kind.summary)
 
-        def progress(percent: float) -> None:
+        def show(percent: float) -> None:
             self.coordinator.check_halted()
             bar.show(percent)
 
-        return replace(context, progress=progress, verify=self._verify_plan, ask=self._ask)
+        return replace(context, progress=show, verify=self._verify_plan, ask=self._ask)
 
     def _ask(self, name: str, questions: Sequence[Question], hours: float) -> Answers:
         with self.coordinator.ask(self.node.name):
@@ -258,14 +321,25 @@ class NodeRun:
     def _verify_plan(self) -> None:
         """Raise StoreError where what the node reads has changed since it was planned."""
         planned = self.planned.stage
-        here = make_stage_plan(self.node, self.planned.context, planned.upstream, 0, resolve_weight_digests)
-        if here.key != planned.key:
+        here = make_stage_plan(self.node, self.planned.context, planned.upstream, resolve_weight_digests)
+        if here.fingerprint != planned.fingerprint:
             raise StoreError(
                 f"{self.node.name}: expected data and models as planned, found others; run it again"
             )
 
     def _read_items(self) -> Iterator[Item]:
         """Yield its items one by one, until the run is to stop."""
-        for part in self._read_slices():
+        for items in self._read_shards():
             self.coordinator.check_halted()
-            yield from part.items
+            yield from items
+
+
+def _size_of(items: Sequence[Item], *, speech: bool) -> ShardSize:
+    """Return the size of a shard; seconds of speech where they measure its speed."""
+    recordings = [item.utterance.audio for item in items] if speech else []
+    return ShardSize(len(items), sum(audio.seconds for audio in recordings if audio is not None))
+
+
+def rank(depth: int, number: int) -> tuple[int, int]:
+    """Return the order in a lane: what is farthest downstream goes first, then what comes first."""
+    return -depth, number

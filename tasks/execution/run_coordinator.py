@@ -12,6 +12,7 @@ from typing import Literal
 
 from components.errors import AntiphonError
 from components.run_record import StageRef
+from components.storage.shards.shard import ShardHeader
 
 Status = Literal["planned", "computed", "reused", "skipped", "failed", "blocked"]
 _POLL_SECONDS = 0.5
@@ -34,10 +35,10 @@ class RunCoordinator:
     """
 
     def __init__(self, duplicates: Mapping[str, str] | None = None) -> None:
-        """``twins``: nodes whose stage is another node's as well."""
+        """``duplicates``: nodes whose stage is another node's as well."""
         self._duplicates = dict(duplicates or {})
         self._changed = Condition()
-        self._shards: defaultdict[str, int] = defaultdict(int)
+        self._shards: defaultdict[str, dict[int, ShardHeader]] = defaultdict(dict)
         self._refs: dict[str, StageRef | None] = {}
         self.status: dict[str, Status] = {}
         self.errors: dict[str, BaseException] = {}
@@ -50,10 +51,10 @@ class RunCoordinator:
 
     # How far nodes are
 
-    def advance(self, node: str, shards: int) -> None:
-        """Note that so many shards of a node are in the store."""
+    def advance(self, node: str, number: int, header: ShardHeader) -> None:
+        """Note that a shard of a node is in the store."""
         with self._changed:
-            self._shards[node] = shards
+            self._shards[node][number] = header
             self._changed.notify_all()
 
     def finish(self, node: str, ref: StageRef | None, status: Status) -> None:
@@ -101,15 +102,17 @@ class RunCoordinator:
     def _original_of(self, node: str) -> str:
         return self._duplicates.get(node, node)
 
-    def wait_for_shard(self, node: str, number: int) -> None:
-        """Wait until shard ``number`` of a node can be read.
+    def wait_for_shard(self, node: str, number: int) -> ShardHeader | None:
+        """Wait until shard ``number`` of a node can be read; None of a node that ended without any.
 
         Raises:
             BlockedError: the node failed.
             HaltedError: the run is to stop.
         """
         node = self._original_of(node)
-        self._wait_for(node, lambda: self._shards[node] > number or node in self._refs)
+        shards = self._shards[node]
+        self._wait_for(node, lambda: number in shards or node in self._refs)
+        return shards.get(number)
 
     def wait_for(self, node: str) -> StageRef | None:
         """Wait until a node is finished and return its stage; None if it gave nothing.
@@ -141,6 +144,11 @@ class RunCoordinator:
                 self._raise_if_halted()
                 self._changed.wait(_POLL_SECONDS)
             self._raise_if_halted()
+
+    def wait_seconds(self, seconds: float) -> None:
+        """Wait so long; HaltedError where the run is to stop."""
+        until = time.monotonic() + seconds
+        self.wait(lambda: time.monotonic() >= until)
 
     # Stopping
 

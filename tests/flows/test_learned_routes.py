@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from components.storage.stages.record_files import OUTPUTS
 
 from components.own_code import code_permission
 from components.routing.route_fit import read_route_fit
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_best_texts
-from components.storage.stages.record_files import OUTPUTS
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
 

@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from components.storage.stages.record_files import OUTPUTS
 
 from antiphon import run_pipeline
 from components import models
@@ -22,7 +23,6 @@ from components.refining import methods
 from components.refining.judging import gates
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
-from components.storage.stages.record_files import OUTPUTS
 from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.python_flows.pipeline import pipeline

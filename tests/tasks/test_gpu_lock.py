@@ -13,10 +13,10 @@ import pytest
 import torch
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from tasks.execution.shards import device_context
 
 from components.storage.stages.stage_plan import StagePlan
 from tasks import gpu_lock
-from tasks.execution.shards import device_context
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 

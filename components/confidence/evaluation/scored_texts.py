@@ -13,13 +13,11 @@ from components.confidence.estimators.sources import locate_estimator
 from components.confidence.evaluation.outcomes import ESTIMATES
 from components.confidence.evaluation.trial_tables import ScoredText
 from components.errors import AntiphonError
-from components.files.files import read_lines
 from components.metrics.metric import Output
 from components.pipeline.pipeline import DATA
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.stages.reader import read_nbests, read_utterances
-from components.storage.stages.record_files import OUTPUTS
+from components.storage.stages.reader import read_lines_of, read_nbests, read_utterances
 
 
 class NodeTexts(NamedTuple):
@@ -51,7 +49,7 @@ class _Reader(NamedTuple):
 def is_annotated(ref: StageRef) -> bool:
     """Return whether any text of a stage has an estimate; found without parsing the records."""
     marks = [f'"{name}":'.encode() for name in ESTIMATES]
-    return any(mark in line for line in read_lines(Path(ref.path) / OUTPUTS) for mark in marks)
+    return any(mark in line for line in read_lines_of(ref) for mark in marks)
 
 
 def read_node_texts(

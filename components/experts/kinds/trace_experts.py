@@ -20,7 +20,6 @@ from components.nodes.node_context import Item, LanguagePairs, NodeContext, Node
 from components.records import Quarantined, Utterance
 from components.run_record import StageRef
 from components.stage_settings import Device, ModelRef, key_values
-from components.storage.stages.record_files import ERRORS
 from components.storage.stages.whole_stage import TABLES, StageFiles
 
 if TYPE_CHECKING:
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raised when the same settings give other numbers."""
 TEXT, REFERENCE = "{text}", "{reference}"
+
+
+REFUSED = "refused.jsonl"
+"""File of a stage with the samples that could not be traced."""
 
 
 class TraceExpertsSettings(NodeSettings):
@@ -124,10 +127,10 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         )
         result.write(folder)
         _write_lines(folder / trace.ROUTING, records)
-        _write_lines(folder / ERRORS, refused)
+        _write_lines(folder / REFUSED, refused)
         write_json(folder / TABLES, {"tables": trace.report_tables(result)})
         plot_routing({layer.name: layer.routing for layer in result.layers}, folder / trace.PLOT)
-        files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, ERRORS]
+        files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, REFUSED]
         return StageFiles(files, items=len(samples) + len(refused), quarantined=len(refused))
 
     @override

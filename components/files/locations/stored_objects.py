@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
-from components.errors import AntiphonError, TransientError
+from components.errors import AntiphonError, ConfigError, TransientError
 from components.files.locations.location import MISSING, REFUSED, UNREACHABLE, UNREADABLE, LocationError
 from components.files.locations.remote_file import RemoteFile, too_large
 from components.files.object_storage.interruptible import call_interruptibly
@@ -101,7 +101,10 @@ def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> Client:
     del settings  # another environment is another client
     from components.files.object_storage.clients import open_client  # noqa: PLC0415 - loads obstore
 
-    return open_client(bucket)
+    try:
+        return open_client(bucket)
+    except ConfigError as error:
+        raise LocationError(bucket, str(error), "correct them", reason=REFUSED) from error
 
 
 _REPLACED = ("expected the object as it was, found another", "load it again")

@@ -20,7 +20,7 @@ STEP = re.compile(r"[0-9]{1,9}")
 
 
 def stage_model(key: str, store: str | None) -> Checkpoint:
-    """Return the checkpoint of ``store:KEY``, verified against the digests in the stage's DONE.json.
+    """Return the checkpoint of ``store:KEY``, verified against the digests in the stage's ``stage.json``.
 
     The model is the stage's folder itself or the only folder in it with a ``config.json``.
 
@@ -141,14 +141,11 @@ def verify_stage_file(path: Path, name: str, stated: dict[str, str], reference: 
     if path.is_dir() or path.name == SEAL:
         return
     if name not in stated:
-        if (
-            path.suffix in {".json", ".safetensors", ".spm", ".model", ".txt", ".jinja"}
-            and name != "plan.json"
-        ):
-            raise StoreError(f"{reference}: {path} is not in DONE.json; it does not belong to the stage")
+        if path.suffix in {".json", ".safetensors", ".spm", ".model", ".txt", ".jinja"}:
+            raise StoreError(f"{reference}: {path} is not in {SEAL}; it does not belong to the stage")
         return
     if (digest := sha256_of(path)) != stated[name]:
         raise StoreError(
-            f"{reference}: {path} has sha256 {digest[:12]}, DONE.json says {stated[name][:12]}; it was "
+            f"{reference}: {path} has sha256 {digest[:12]}, {SEAL} says {stated[name][:12]}; it was "
             "changed or damaged: compute the stage again"
         )

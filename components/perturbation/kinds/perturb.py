@@ -9,13 +9,13 @@ from pathlib import Path
 from typing_extensions import override
 
 from components.errors import ConfigError, DataError
-from components.files.files import open_atomically, write_bytes
+from components.files.files import open_atomically
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import VERSION, PerturbationConfig
 from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
-from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.shards.shard import count_refused
 from components.storage.stages.whole_stage import StageFiles
 
 AUDIO = "audio"
@@ -58,13 +58,8 @@ class Perturb(Kind[PerturbationConfig]):
         """Write the perturbed utterances, with audio in the stage's own folder, or the perturbed texts."""
         perturb = _perturb_texts if settings.is_of_text else _perturb_sounds
         outcomes = list(perturb(settings, context, items, folder))
-        bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
-        good = [outcome for outcome in outcomes if not isinstance(outcome, Quarantined)]
-        for name, records in ((OUTPUTS, good), (ERRORS, bad)):
-            lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
-            write_bytes(folder / name, "".join(lines).encode())
-        files = sorted(item.audio.path for item in good if isinstance(item, Utterance) and item.audio)
-        return StageFiles([OUTPUTS, ERRORS, *files], len(outcomes), len(bad))
+        files = sorted(item.audio.path for item in outcomes if isinstance(item, Utterance) and item.audio)
+        return StageFiles(files, len(outcomes), count_refused(outcomes), outcomes)
 
 
 def _perturb_texts(

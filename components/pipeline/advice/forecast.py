@@ -8,12 +8,10 @@ from statistics import median
 from typing import Any, Literal
 
 from components.files.json_text import parse_json
-from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan
 from components.records import Record
 from components.run_record import StageRef
-from components.storage.stages.reader import count_journal_shards
-from components.storage.stages.seal import PLAN, SEAL
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 
 _MAX_PAST_STAGES = 200
@@ -44,6 +42,7 @@ def forecast_nodes(
     """
     finished: dict[str, str] = {name: ref.sha256 for name, ref in data.items() if ref.content is None}
     past = _PastTimes(store)
+    largest = max((ref.items - ref.quarantined for ref in data.values()), default=0)
     forecasts = []
     for name, planned in plans.items():
         edges = planned.node.reads
@@ -52,33 +51,23 @@ def forecast_nodes(
         ref = store.find_stage(planned.stage, read)
         if ref is not None:
             finished[name] = ref.sha256
-        items = _count_items(planned, data)
+        items = largest if planned.own is None else data[planned.own].items - data[planned.own].quarantined
         forecasts.append(_forecast_node(planned, ref, items, past, store))
     return forecasts
-
-
-def _count_items(planned: NodePlan, data: Mapping[str, StageRef]) -> int:
-    """Return how many utterances a node's data set has; for a node that reads none, the largest one."""
-    own = planned.stage.upstream.get(DATA)
-    refs = [ref for ref in data.values() if (ref.content or ref.key) == own] or data.values()
-    return max((ref.items - ref.quarantined for ref in refs), default=0)
 
 
 def _forecast_node(
     planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
 ) -> RunForecast:
-    stage, size = planned.stage, planned.stage.shard_size
+    stage, shards = planned.stage, len(planned.shards)
     values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
-    shards = -(-items // size) if size else 0
     if ref is not None:
         return RunForecast.model_validate(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
-    folder = store.stage_folder(stage.key)
-    begun = size and not (folder / SEAL).exists()  # a finished one that is damaged or stale begins anew
-    shards_done = count_journal_shards(folder) if begun else 0
+    shards_done = len(store.backend.find_shards(planned.shard_keys))
     seconds = past.seconds_per_item(planned)
-    left = max(0, items - shards_done * size) if size else 1
+    left = items * (1 - shards_done / shards) if shards else 1
     return RunForecast.model_validate(
         {
             **values,
@@ -96,8 +85,9 @@ class _PastTimes:
     def __init__(self, store: Store) -> None:
         self._by_models: dict[tuple[str, tuple[str, ...]], list[float]] = {}
         self._by_kind: dict[str, list[float]] = {}
-        for plan, seal in _read_latest(store.stages):
-            items = seal["items"] if plan.get("shard_size") else 1
+        for seal in _read_latest(store.stages):
+            plan = seal["plan"]
+            items = seal["items"] if plan.get("shards") else 1
             if plan.get("kind") and items:
                 seconds = seal["seconds"] / items
                 models = tuple(sorted(plan.get("weights", {}).values()))
@@ -112,10 +102,10 @@ class _PastTimes:
         return median(values) if values else None
 
 
-def _read_latest(stages: Path) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+def _read_latest(stages: Path) -> Iterable[dict[str, Any]]:
     folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
     for seal in folders[:_MAX_PAST_STAGES]:
         try:
-            yield parse_json((seal.parent / PLAN).read_bytes()), parse_json(seal.read_bytes())
+            yield parse_json(seal.read_bytes())
         except (OSError, ValueError):
             continue

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
 from components.errors import ConfigError, DataError
-from components.files.files import read_lines
 from components.folds import fold_of
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
@@ -22,7 +20,7 @@ from components.routing.kinds.route_settings import ESCALATE, FOLD, KEEP, RouteS
 from components.routing.objective import OBJECTIVES
 from components.routing.route_fit import FIT_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
-from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.stages.reader import count_branches
 
 VERSION = 1
 """Version of the choice of a way."""
@@ -113,14 +111,9 @@ class RouteKind(Kind[RouteSettings]):
         return route
 
     @override
-    def check_outcomes(self, settings: RouteSettings, folder: Path) -> None:
+    def check_failed(self, settings: RouteSettings, first: Quarantined) -> None:
         """Refuse a number that no text has: its name is wrong, not the texts."""
-        if next(read_lines(folder / OUTPUTS), None) is not None:
-            return
-        first = next(read_lines(folder / ERRORS), None)
-        if first is not None:
-            fault = Quarantined.model_validate_json(first)
-            raise DataError(f"{fault.stage}.by: in every utterance: {fault.detail}")
+        raise DataError(f"{first.stage}.by: in every utterance: {first.detail}")
 
     @override
     def notes(
@@ -129,7 +122,7 @@ class RouteKind(Kind[RouteSettings]):
         """Say how many escalate where that was learned, and where a threshold sends all or none."""
         if settings.fitted is None and not settings.limits:
             return []
-        n_escalated, n = _count_escalated(Path(ref.path))
+        n_escalated, n = _count_escalated(ref)
         if settings.fitted is None:
             is_split = n < MANY or 0 < n_escalated < n
             went = f"{ref.stage}: {n_escalated} of {n} went to {ESCALATE} ({_describe(settings)})"
@@ -197,7 +190,7 @@ def _is_beyond(settings: RouteSettings) -> Callable[[float], bool]:
     return lambda value: (low is not None and value < low) or (high is not None and value > high)
 
 
-def _count_escalated(folder: Path) -> tuple[int, int]:
+def _count_escalated(ref: StageRef) -> tuple[int, int]:
     """Return how many utterances escalate, and how many have a way."""
-    branches = [Route.model_validate_json(line).branch for line in read_lines(folder / OUTPUTS)]
-    return branches.count(ESCALATE), len(branches)
+    branches = count_branches(ref)
+    return branches.get(ESCALATE, 0), sum(branches.values())

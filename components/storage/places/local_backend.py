@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import StoreError
+from components.files.files import create_durably, disk_full_as_store_error, write_bytes
 from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import RECORD
 from components.storage.runs.usage_leases import PRUNE, UsageLeases
-from components.storage.stages.seal import SEAL, DamagedError, Seal, read_seal, verify_files
+from components.storage.shards.shard import DamagedError, check_shard, name_of
+from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
 
 
@@ -77,6 +79,8 @@ class LocalBackend:
             return None
         seal = read_seal(content, str(folder / SEAL), key)
         verify_files(folder, seal)
+        for shard in seal.shards:
+            check_shard(shard, self.read_shard(shard.key), str(self.root / name_of(shard.key)))
         return seal
 
     def localize(self, ref: StageRef) -> StageRef:
@@ -108,12 +112,28 @@ class LocalBackend:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
             folder.rename(folder.with_name(f"{key}.damaged-{stamp}"))
 
-    def read_shards(self, key: str) -> Iterator[bytes] | None:
-        """Yield complete shards that are stored elsewhere, in order; None: the folder's own files count."""
-        return None
+    # Shards
 
-    def save_shard(self, key: str, number: int, shard: bytes) -> None:
-        """Store a complete shard: its journal line, its outputs, its errors."""
+    def read_shard(self, key: str) -> bytes | None:
+        """Return the bytes of a shard, unverified; None where there is none."""
+        try:
+            return (self.root / name_of(key)).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def find_shards(self, keys: Iterable[str]) -> set[str]:
+        """Return those of shards that are stored, which are not verified."""
+        return {key for key in keys if (self.root / name_of(key)).exists()}
+
+    def create_shard(self, key: str, content: bytes) -> bool:
+        """Store a shard that is not there; return False where another process has stored it."""
+        path = self.root / name_of(key)
+        with disk_full_as_store_error(f"shard {key[:12]}…", path.parent):
+            return create_durably(path, content)
+
+    def replace_shard(self, key: str, content: bytes) -> None:
+        """Store a shard in the place of one that is damaged, or made from what has changed."""
+        write_bytes(self.root / name_of(key), content)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Publish a stage whose files are all complete; its seal is written to the folder afterwards."""

@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
 
 from components.files.digests import cache_folder
+from components.files.files import write_bytes
 from components.storage.places.object_store import ObjectStore
-from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal, read_seal, verify_files
+from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, name_of
+from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
+
+_DOWNLOADS = 8
+"""Shards that are fetched at a time."""
 
 
 class Mirror:
@@ -39,6 +46,7 @@ class Mirror:
         if content is None:
             return None
         seal = read_seal(content, f"{self.objects.url}/stages/{key}/{SEAL}", key)
+        self._copy_shards(seal.shards)
         folder = self.root / "stages" / key
         if _is_intact(folder, seal, content):
             return seal
@@ -48,13 +56,40 @@ class Mirror:
                 self._copy(seal, content, folder)
         return seal
 
+    def read_shard(self, key: str) -> bytes | None:
+        """Return the bytes of a shard, which are kept here; None where it is not in the object store."""
+        path = self.root / name_of(key)
+        try:
+            content = path.read_bytes()
+            decode_shard(content, str(path), key)
+            return content
+        except (OSError, DamagedError):
+            stored = self.objects.read(name_of(key))
+        if stored is not None:
+            write_bytes(path, stored)
+        return stored
+
+    def _copy_shards(self, shards: Iterable[ShardEntry]) -> None:
+        """Copy the shards of a stage here, several at a time.
+
+        Raises:
+            DamagedError: one is missing, or is not what the stage was made from.
+        """
+        with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="download") as pool:
+            for _ in pool.map(self._copy_shard, shards):
+                pass
+
+    def _copy_shard(self, shard: ShardEntry) -> None:
+        check_shard(shard, self.read_shard(shard.key), f"{self.objects.url}/{name_of(shard.key)}")
+
     def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied
             shutil.rmtree(left, ignore_errors=True)
         fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
         try:
             stage = f"stages/{folder.name}"
-            for name in (*seal.files, PLAN):
+            fresh.mkdir(parents=True, exist_ok=True)
+            for name in seal.files:
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not self.objects.download(f"{stage}/{name}", path):

@@ -6,16 +6,15 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import takewhile
 from pathlib import Path
-from typing import cast
 
 from filelock import FileLock
 
 from components.errors import StoreError
 from components.files.files import read_json, write_bytes
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.files.locations.opening import is_file
 from components.run_record import StageRef
 from components.storage.places.lease import Lease, is_leased
@@ -24,9 +23,13 @@ from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
+from components.storage.shards.shard import name_of
 from components.storage.stages.reader import find_audio, read_utterances
-from components.storage.stages.seal import PLAN, SEAL, Seal
+from components.storage.stages.seal import SEAL, Seal
 from components.storage.store_files import ObjectFiles
+
+_LISTINGS = 16
+"""Folders of shards whose names are listed at a time."""
 
 
 class ObjectStoreBackend(LocalBackend):
@@ -51,7 +54,10 @@ class ObjectStoreBackend(LocalBackend):
             lease = Lease(self._objects, name, what, self._cache_id())
             with lease.hold(waiting):
                 self._leases[name] = lease
-                yield
+                try:
+                    yield
+                finally:
+                    del self._leases[name]
 
     def is_locked(self, name: str) -> bool:
         """Return whether a process of any machine holds the lease ``name``, or may hold it."""
@@ -74,7 +80,7 @@ class ObjectStoreBackend(LocalBackend):
         stored = set(self._objects.list_names("audio"))
         for utterance in read_utterances(data) if stored else ():
             if utterance.audio is not None and not is_file(utterance.audio.path):
-                suffix = Path(name_of(utterance.audio.path)).suffix
+                suffix = Path(file_name_of(utterance.audio.path)).suffix
                 path = find_audio(self.root, utterance.audio.sha256, suffix)
                 name = path.relative_to(self.root).as_posix()
                 if name in stored:
@@ -91,29 +97,45 @@ class ObjectStoreBackend(LocalBackend):
         if (folder / SEAL).exists():
             shutil.rmtree(folder)
 
-    def read_shards(self, key: str) -> Iterator[bytes] | None:
-        """Yield the shard objects up to the first that is missing."""
-        count = len(self._objects.list_names(f"stages/{key}/shards"))
-        shards = (self._objects.read(_shard_name(key, number)) for number in range(count))
-        return cast("Iterator[bytes]", takewhile(lambda shard: shard is not None, shards))
+    def read_shard(self, key: str) -> bytes | None:
+        """Return the bytes of a shard, from the copy here if it is whole."""
+        return self._mirror.read_shard(key)
 
-    def save_shard(self, key: str, number: int, shard: bytes) -> None:
-        """Upload a shard, so that any machine can go on after it."""
-        self._leases[key].check()
-        self._objects.write(_shard_name(key, number), shard)
+    def find_shards(self, keys: Iterable[str]) -> set[str]:
+        """Return those of shards that are stored, by a look at the names of their folders, many at a time."""
+        names = {name_of(key): key for key in keys}
+        folders = {name.rpartition("/")[0] for name in names}
+        with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+            stored = {name for listing in pool.map(self._objects.list_names, folders) for name in listing}
+        return {key for name, key in names.items() if name in stored}
+
+    def create_shard(self, key: str, content: bytes) -> bool:
+        """Store a shard that no machine has stored; of several writers at once one succeeds."""
+        is_new = self._objects.create(name_of(key), content)
+        if is_new:
+            super().replace_shard(key, content)
+        return is_new
+
+    def replace_shard(self, key: str, content: bytes) -> None:
+        """Store a shard in the place of another, here as well."""
+        self._objects.write(name_of(key), content)
+        super().replace_shard(key, content)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
-        """Upload every file, then the seal, which one writer alone can create; then remove the shards."""
+        """Upload every file, then the seal. One of files is created by one writer alone."""
         folder = self.root / "stages" / key
-        for name in (*files, PLAN):
+        for name in files:
             self._leases[key].check()
             self._objects.upload(folder / name, f"stages/{key}/{name}")
-        self._leases[key].check()
+        if key in self._leases:
+            self._leases[key].check()
         name = f"stages/{key}/{SEAL}"
-        if not self._objects.create(name, seal) and self._objects.read(name) != seal:
+        if self._objects.create(name, seal):
+            return
+        present = self._objects.read(name)
+        if present != seal and any(files):
             raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
-        for name in self._objects.list_names(f"stages/{key}/shards"):
-            self._objects.remove(name)
+        self._objects.write(name, seal)  # of shards, which are stored already
 
     def has_run(self, name: str) -> bool:
         """Return whether any machine has begun or recorded a run of that name."""
@@ -173,7 +195,3 @@ class ObjectStoreBackend(LocalBackend):
             if not path.exists():
                 write_bytes(path, json.dumps({"id": uuid.uuid4().hex, "url": self.url}).encode())
         return str(read_json(path)["id"])
-
-
-def _shard_name(key: str, number: int) -> str:
-    return f"stages/{key}/shards/{number:04d}.jsonl"

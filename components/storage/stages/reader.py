@@ -1,43 +1,137 @@
-"""Reading finished stages record by record, so that memory does not grow with the data set."""
+"""Streaming the records of finished stages, so that memory does not grow with the data set."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar, overload
+from typing import Any
 
 from components.errors import DataError
-from components.files.files import read_lines
-from components.files.json_text import parse_json
-from components.files.locations.location import is_remote, name_of, parse_location
+from components.files.locations.location import file_name_of, is_remote, parse_location
 from components.files.locations.opening import is_file
-from components.records import NBest, Quarantined, Record, Utterance
+from components.records import NBest, Quarantined, Utterance
 from components.run_record import StageRef
-from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
+from components.storage.shards.shard import (
+    DamagedError,
+    ShardEntry,
+    decode_shard,
+    name_of,
+    parse_refused,
+    split_lines,
+)
+from components.storage.shards.tallies import (
+    AUDIO_SECONDS,
+    BRANCHES,
+    TOTALS,
+    Tallies,
+    UtteranceProfile,
+    profiles_in,
+)
+from components.storage.stages.seal import SEAL, Seal, read_seal
+
+
+def read_shards(ref: StageRef) -> tuple[ShardEntry, ...]:
+    """Return the shards of a finished stage, in order; none of a stage that gives no records."""
+    return read_entries(Path(ref.path), ref.key)
+
+
+def read_entries(folder: Path, key: str) -> tuple[ShardEntry, ...]:
+    """Return the shards of the finished stage in a folder, in order."""
+    return _read_seal(folder, key).shards
+
+
+def read_tallies(ref: StageRef) -> Tallies:
+    """Return what is counted over the records of a finished stage."""
+    return _read_seal(Path(ref.path), ref.key).tallies
+
+
+def profiles_of(data: StageRef) -> dict[UtteranceProfile, int]:
+    """Return how many utterances of a data set there are of each profile."""
+    return profiles_in(read_tallies(data))
+
+
+def audio_seconds_of(data: StageRef) -> float:
+    """Return the length of all audio of a data set together, in seconds."""
+    return read_tallies(data).get(TOTALS, {}).get(AUDIO_SECONDS, 0.0)
+
+
+def count_branches(ref: StageRef) -> dict[str, int]:
+    """Return how many utterances a stage sent which way."""
+    return {branch: int(n) for branch, n in read_tallies(ref).get(BRANCHES, {}).items()}
+
+
+def read_plan(ref: StageRef) -> dict[str, Any]:
+    """Return the plan of a finished stage, as it is stored; empty where it is gone."""
+    try:
+        return _read_seal(Path(ref.path), ref.key).plan
+    except (OSError, DamagedError):
+        return {}
+
+
+def _read_seal(folder: Path, key: str) -> Seal:
+    path = folder / SEAL
+    status = path.stat()
+    return _read_unchanged_seal(path, key, (status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _read_unchanged_seal(path: Path, key: str, stamp: tuple[int, ...]) -> Seal:
+    del stamp
+    return read_seal(path.read_bytes(), str(path), key)
+
+
+def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
+    """Yield the lines of a shard, verified, and before each whether its input could be processed.
+
+    Args:
+        store: folder of the store, or of its copy here.
+        key: of the shard.
+
+    Raises:
+        DamagedError: it is not what was sealed.
+        OSError: it is not there.
+    """
+    path = store / name_of(key)
+    return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
+
+
+def store_of(ref: StageRef) -> Path:
+    """Return the folder of the store that has a stage, or of its copy here."""
+    return Path(ref.path).parents[1]
+
+
+def read_lines_of(ref: StageRef) -> Iterator[bytes]:
+    """Yield the outcomes of a stage as they are stored, in the order of its inputs."""
+    return (line for shard in read_shards(ref) for ok, line in read_shard(store_of(ref), shard.key) if ok)
 
 
 def read_utterances(data: StageRef) -> Iterator[Utterance]:
-    """Yield the utterances of a ``data`` stage, in order."""
-    return (_parse_utterance(line, Path(data.path)) for line in read_lines(Path(data.path) / OUTPUTS))
+    """Yield the utterances of a stage, in order."""
+    return (parse_utterance(line, Path(data.path)) for line in read_lines_of(data))
 
 
-def _parse_utterance(line: bytes, folder: Path) -> Utterance:
-    return resolve_audio_path(Utterance.model_validate_json(line), folder)
+def parse_utterance(line: bytes, folder: Path) -> Utterance:
+    """Return the utterance of a line of a stage in a folder."""
+    return resolve_audio_path(Utterance.model_validate_json(line), folder, folder.parents[1])
 
 
-def resolve_audio_path(utterance: Utterance, folder: Path) -> Utterance:
+def resolve_audio_path(utterance: Utterance, folder: Path, store: Path) -> Utterance:
     """Resolve the path of an utterance's audio.
 
-    A relative one lies in the stage's ``folder``. An absolute one that is not on this machine is that of a
-    run which was imported with its recordings (:func:`find_audio`).
+    Args:
+        utterance: the utterance.
+        folder: of its stage, in which a relative path begins.
+        store: folder of the store, which has recordings that an absolute path of another machine names, where
+            they were imported with their run (:func:`find_audio`).
     """
     if utterance.audio is None:
         return utterance
     location = utterance.audio.path
     path = location if is_remote(location) else str(folder / location)
     if is_remote(location) or (Path(location).is_absolute() and not is_file(parse_location(path).file)):
-        imported = find_audio(folder.parents[1], utterance.audio.sha256, Path(name_of(path)).suffix)
+        imported = find_audio(store, utterance.audio.sha256, Path(file_name_of(path)).suffix)
         path = str(imported) if imported.exists() else path
     if path == location:
         return utterance
@@ -53,18 +147,16 @@ def find_audio(store: Path, sha256: str, suffix: str) -> Path:
 
 def read_nbests(ref: StageRef) -> Iterator[NBest]:
     """Yield the n-best lists of a stage, in the order of its inputs."""
-    return map(NBest.model_validate_json, read_lines(Path(ref.path) / OUTPUTS))
+    return map(NBest.model_validate_json, read_lines_of(ref))
 
 
 def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
     """Yield the records that a stage could not process, in the order of its inputs."""
-    return map(Quarantined.model_validate_json, read_lines(Path(ref.path) / ERRORS))
-
-
-def count_journal_shards(folder: Path) -> int:
-    """Return how many complete shards an earlier attempt left in a stage's folder."""
-    journal = folder / JOURNAL
-    return sum(1 for _ in read_journal(journal.read_bytes())) if journal.exists() else 0
+    for shard in read_shards(ref):
+        if shard.quarantined:
+            for ok, line in read_shard(store_of(ref), shard.key):
+                if not ok:
+                    yield parse_refused(line)
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:
@@ -87,90 +179,3 @@ def read_nbests_by_id(ref: StageRef | None) -> dict[str, NBest]:
 def read_best_texts(ref: StageRef) -> dict[str, str]:
     """Return the text of the best hypothesis by utterance id."""
     return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
-
-
-def _index_lines(path: Path) -> dict[str, int]:
-    """Return the byte offset of each record's line by utterance id."""
-    offsets: dict[str, int] = {}
-    position = 0
-    with path.open("rb") as file:
-        for line in file:
-            record = parse_json(line)
-            offsets[record.get("utterance_id") or record["id"]] = position
-            position += len(line)
-    return offsets
-
-
-def _read_line(path: Path, offset: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.readline()
-
-
-R = TypeVar("R", bound=Record)
-
-
-class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
-    """The records of a stage by utterance id, each read from its file on access.
-
-    Args:
-        ref: the stage.
-        record: the type of its outputs; what it could not process is :class:`Quarantined`.
-    """
-
-    def __init__(self, ref: StageRef, record: type[R]) -> None:
-        """``record``: what the stage gives where it gives something."""
-        self._folder = Path(ref.path)
-        self._record: type[R] = record
-        self._where: dict[str, tuple[str, int]] = {}
-        for name in (OUTPUTS, ERRORS):
-            self._where |= {key: (name, offset) for key, offset in _index_lines(self._folder / name).items()}
-
-    def __getitem__(self, utterance_id: str) -> R | Quarantined:
-        name, offset = self._where[utterance_id]
-        line = _read_line(self._folder / name, offset)
-        return (
-            Quarantined.model_validate_json(line)
-            if name == ERRORS
-            else self._record.model_validate_json(line)
-        )
-
-    def __contains__(self, utterance_id: object) -> bool:
-        return utterance_id in self._where  # without reading the record, as Mapping would
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._where)
-
-    def __len__(self) -> int:
-        return len(self._where)
-
-
-class StoredOutcomes(StoredRecords[NBest]):
-    """The outcomes of a stage that gives text."""
-
-    def __init__(self, ref: StageRef) -> None:
-        super().__init__(ref, NBest)
-
-
-class StoredUtterances(Sequence[Utterance]):
-    """The utterances of a ``data`` stage by position, each read from its file on access."""
-
-    def __init__(self, data: StageRef) -> None:
-        self._path = Path(data.path) / OUTPUTS
-        self._offsets = list(_index_lines(self._path).values())
-
-    @overload
-    def __getitem__(self, index: int) -> Utterance: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Utterance]: ...
-    def __getitem__(self, index: int | slice) -> Utterance | list[Utterance]:
-        """One utterance, or a list for a slice."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        return _parse_utterance(_read_line(self._path, self._offsets[index]), self._path.parent)
-
-    def __iter__(self) -> Iterator[Utterance]:
-        return (_parse_utterance(line, self._path.parent) for line in read_lines(self._path))
-
-    def __len__(self) -> int:
-        return len(self._offsets)

@@ -1,41 +1,50 @@
-"""The seal of a finished stage, ``DONE.json``: digests of all its files, and of the seal itself."""
+"""``stage.json``, which makes a stage finished: its plan, its shards in order, digests of its files."""
 
 from __future__ import annotations
 
 import json
 import operator
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from components.errors import StoreError
 from components.files.canonical_json import add_digest, digest_of, verify_digest
 from components.files.digests import file_digest
 from components.records import Record, Sha256
 from components.run_record import CardMemory, StageRef, Usage
+from components.storage.shards.shard import DamagedError, ShardEntry
+from components.storage.shards.tallies import Tallies
+from components.storage.stages.stage_plan import digest_plan
 
-SEAL, PLAN = "DONE.json", "plan.json"
-FORMAT: Final = 2
+SEAL = "stage.json"
+FORMAT: Final = 3
 """Version of the format."""
 
 
-class DamagedError(StoreError):
-    """The files of a finished stage do not match its seal."""
-
-
 class Seal(Record):
-    """The content of ``DONE.json``. ``sha256`` is the digest of ``files``, ``plan`` that of plan.json."""
+    """The content of ``stage.json``.
 
-    format: Literal[2] = FORMAT
+    Attributes:
+        plan: everything that decides what the stage holds.
+        files: digests of its files, for what is made in one piece.
+        shards: of its records, in order.
+        sha256: digest of both.
+        read: role -> digest of the stage read.
+        tallies: counts and sums over its records.
+    """
+
+    format: Literal[3] = FORMAT
     stage: str
     kind: str = ""
     key: Sha256
-    plan: Sha256
-    files: dict[str, Sha256]
+    plan: dict[str, Any]
+    files: dict[str, Sha256] = Field(default_factory=dict)
+    shards: tuple[ShardEntry, ...] = ()
     sha256: Sha256
     content: Sha256 | None = None
-    read: dict[str, Sha256] = Field(default_factory=dict, description="role -> digest of the stage read")
+    read: dict[str, Sha256] = Field(default_factory=dict)
     items: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     seconds: float = Field(ge=0)
@@ -43,6 +52,7 @@ class Seal(Record):
     batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
     card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
+    tallies: Tallies = Field(default_factory=dict, exclude_if=operator.not_)
     finished: str = Field(description="ISO 8601, UTC")
 
     @field_validator("files")
@@ -55,13 +65,13 @@ class Seal(Record):
         return files
 
     def encode(self) -> bytes:
-        """Return the bytes of ``DONE.json``."""
+        """Return the bytes of ``stage.json``."""
         values = add_digest(self.model_dump(mode="json"))
         return json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
 def read_seal(content: bytes, where: str, key: str) -> Seal:
-    """Read and check the bytes of a ``DONE.json``.
+    """Read and check the bytes of a ``stage.json``.
 
     Args:
         content: the bytes.
@@ -80,13 +90,21 @@ def read_seal(content: bytes, where: str, key: str) -> Seal:
         raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
     except ValueError as error:
         raise DamagedError(f"{where}: {error}") from error
-    if digest_of(seal.files) != seal.sha256 or seal.key != key:
+    if digest_contents(seal.files, seal.shards) != seal.sha256 or digest_plan(seal.plan) != key:
         raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
+    stated = seal.plan.get("shards")
+    if stated is not None and stated != digest_of([shard.key for shard in seal.shards]):
+        raise DamagedError(f"{where}: expected the shards that its plan states, found others")
     return seal
 
 
+def digest_contents(files: Mapping[str, str], shards: Iterable[ShardEntry]) -> Sha256:
+    """Return the digest of all that a stage holds, from the digests of its files and shards."""
+    return digest_of([dict(files), [shard.sha256 for shard in shards]])
+
+
 def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
-    """Check every file of a stage against its seal.
+    """Check every file in the folder of a stage against its seal.
 
     Args:
         folder: the stage's.
@@ -96,7 +114,7 @@ def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
     Raises:
         DamagedError: names the first file that differs.
     """
-    for name, expected in {**seal.files, PLAN: seal.plan}.items():
+    for name, expected in seal.files.items():
         try:
             actual = file_digest(folder / name)
         except OSError as error:

@@ -7,7 +7,7 @@ outputs (a beam size, a weight file, a library version) gives another key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -15,7 +15,6 @@ from pydantic import Field
 
 from components.compute.machine import describe_numerics
 from components.files.canonical_json import digest_of
-from components.files.files import encode_json
 from components.records import Record, Sha256
 from components.run_record import StageRef
 
@@ -64,15 +63,18 @@ class StagePlan(Record):
         kind: the kind of node; "" for a stage that is none.
         version: the version of the code that computes, such as ``recognition/3``.
         parameters: settings that decide the outputs.
-        upstream: for each stage that is read, its name -> its key and the digest of its outputs.
+        upstream: for each stage that is read whole, its role -> its key and the digest of its outputs. What
+            is read shard by shard stands in the keys of the shards.
         inputs: digests of anything else that is read, by role.
         weights: digests of every model and tokenizer, by role.
         seed: of the random numbers.
-        shard_size: items per shard; batches decide the last bits.
+        shards: digest of the keys of its shards, in order; None of what is made in one piece.
         libraries: versions of distributions.
         numerics: what of this machine and process decides the last bits.
         models: the references by which the run names its models, by role. They are shown, and not part of the
             key: a model may have several names.
+        alike: what it shares with stages that differ by numerics alone
+            (:mod:`components.pipeline.equivalent_reuse`); no part of the key.
     """
 
     stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")
@@ -83,26 +85,31 @@ class StagePlan(Record):
     inputs: dict[str, str] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)
     seed: int = 0
-    shard_size: int = Field(default=0, ge=0, description="items per shard; batches decide the last bits")
+    shards: Sha256 | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
     numerics: dict[str, str] = Field(default_factory=_default_numerics)
     models: dict[str, str] = Field(default_factory=dict)
+    alike: Sha256 | None = None
 
     @property
     def key(self) -> Sha256:
         """The address of the stage in the store."""
         return digest_plan(self.model_dump(mode="json"))
 
+    @cached_property
+    def fingerprint(self) -> Sha256:
+        """The digest of everything that decides the outcomes of its shards, beside what they read."""
+        return digest_plan(self.model_dump(mode="json", exclude={"shards"}))
+
+    def with_shards(self, keys: Iterable[str]) -> StagePlan:
+        """Return the plan of a stage of records, whose shards have these keys."""
+        return self.model_copy(update={"shards": digest_of(list(keys))})
+
 
 def digest_plan(values: Mapping[str, Any]) -> Sha256:
-    """Return the key of a plan from its fields, whichever version of Antiphon wrote them."""
-    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    """Return the key of a plan from its fields, or the fingerprint of one without those of its shards."""
+    unkeyed = {"models", "alike", "stage"} if values.get("kind") else {"models", "alike"}
     return digest_of({name: value for name, value in values.items() if name not in unkeyed})
-
-
-def encode_plan(plan: StagePlan) -> bytes:
-    """Encode a plan as the bytes of ``plan.json``."""
-    return encode_json(plan.model_dump(mode="json"))
 
 
 def content_of(ref: StageRef) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.compute.profiling import measure_cost
 from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.records import NodeOutcome
 from components.run_record import StageRef
-from components.storage.stages.seal import PLAN
+from components.storage.shards.shard import ShardHeader
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
@@ -29,6 +30,10 @@ class StageFiles:
     files: Iterable[str]
     items: int
     quarantined: int = 0
+    records: Sequence[NodeOutcome] | None = None
+    """Outcomes in the order of its data set, of a node that gives texts or speech."""
+    shards: Sequence[ShardHeader] = ()
+    """Of stored shards that it was made of, which stay as long as it does."""
     seconds: float | None = None
     """Wall time of computing, where that began in an earlier attempt."""
 
@@ -47,7 +52,7 @@ def compute_once(
         work: makes the files in the stage's folder, where an earlier attempt may have left some.
         read_digests: see :func:`~components.storage.stages.stage_writer.open_stage`.
     """
-    with open_stage(store, plan, records=False, read_digests=read_digests) as writer:
+    with open_stage(store, plan, read_digests=read_digests) as writer:
         ref = writer.ref or _make_and_seal(writer, work)
     discard_work(writer.path)
     return ref
@@ -57,10 +62,15 @@ def _make_and_seal(writer: StageWriter, work: Callable[[Path], StageFiles]) -> S
     _clear_stale_work(writer)
     with measure_cost() as cost:
         product = work(writer.path)
-    writer.seconds = cost.seconds if product.seconds is None else product.seconds
-    writer.peak_memory_bytes = cost.peak_memory_bytes
-    writer.batch_size, writer.usage, writer.card_memory = cost.batch_size, cost.usage, cost.card_memory
-    return writer.seal(product.files, items=product.items, quarantined=product.quarantined)
+    cost.seconds = cost.seconds if product.seconds is None else product.seconds
+    return writer.seal(
+        product.files,
+        cost,
+        items=product.items,
+        quarantined=product.quarantined,
+        records=product.records,
+        shards=product.shards,
+    )
 
 
 def _clear_stale_work(writer: StageWriter) -> None:
@@ -70,7 +80,7 @@ def _clear_stale_work(writer: StageWriter) -> None:
         for path in writer.path.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            elif path.name != PLAN:
+            else:
                 path.unlink()
     with disk_full_as_store_error(f"stage {writer.plan.stage}", writer.path):
         noted.parent.mkdir(exist_ok=True)

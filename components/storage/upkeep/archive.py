@@ -24,7 +24,7 @@ from components.errors import ConfigError, DataError
 from components.files.canonical_json import add_digest
 from components.files.digests import file_digest, sha256_of
 from components.files.files import encode_json, open_atomically, staging_folder, sync_file
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.files.locations.opening import open_local
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
@@ -32,13 +32,14 @@ from components.storage.layout import LAYOUT, VERSION
 from components.storage.runs.baseline_run import BASELINE
 from components.storage.runs.report_files import DIGESTS, REPORT
 from components.storage.runs.run_records import CLAIMED
+from components.storage.shards.shard import name_of
 from components.storage.stages.reader import find_audio, read_utterances
-from components.storage.stages.seal import PLAN, SEAL
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
 
 MANIFEST = "archive.json"
-MAX_JSON = 8 << 20
+MAX_JSON = 32 << 20
 """Bytes of ``archive.json``, and of each other file of an archive that is parsed whole."""
 RUN_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.(json|yaml|tsv)")
 """Names of a run's records and tables, in its folder itself."""
@@ -138,8 +139,10 @@ def is_carried(name: str) -> bool:
 def _gather_stage(store: Store, key: str) -> dict[str, Content]:
     """Return the sealed files of a stage; nothing of one that is not finished."""
     seal, folder = store.backend.download(key), store.stage_folder(key)
-    names = [] if seal is None else [*seal.files, PLAN, SEAL]
-    return {f"{STAGES}/{key}/{name}": folder / name for name in names}
+    if seal is None:
+        return {}
+    contents: dict[str, Content] = {f"{STAGES}/{key}/{name}": folder / name for name in (*seal.files, SEAL)}
+    return contents | {name_of(shard.key): store.root / name_of(shard.key) for shard in seal.shards}
 
 
 def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:
@@ -164,7 +167,7 @@ def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
         ) from error
     if actual != sha256:
         raise DataError(f"{path}: expected sha256 {sha256[:12]}… of {utterance.id}, found {actual[:12]}…")
-    suffix = Path(name_of(utterance.audio.path)).suffix
+    suffix = Path(file_name_of(utterance.audio.path)).suffix
     return find_audio(Path(), sha256, suffix).as_posix(), path
 
 

@@ -14,7 +14,8 @@ from components.files.canonical_json import add_digest
 from components.files.files import encode_json, sync_folder, write_bytes
 from components.storage.places.locks import LockWait, lock_seconds
 from components.storage.runs.run_records import FAILED, RECORD, check_record, read_record
-from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal
+from components.storage.shards.shard import DamagedError, ShardEntry, name_of
+from components.storage.stages.seal import SEAL, Seal
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.archive import is_carried
 from components.storage.upkeep.archive_reader import unpack
@@ -98,7 +99,7 @@ def _verify_stage(archive: Store, key: str) -> Seal:
     seal = verify_stage_files(archive.backend.files, key)
     if seal is None:
         raise StoreError(f"stages/{key}: expected a finished stage, found one without {SEAL}")
-    sealed = {f"{STAGES}/{key}/{name}" for name in (*seal.files, SEAL, PLAN)}
+    sealed = {f"{STAGES}/{key}/{name}" for name in (*seal.files, SEAL)}
     if extra := sorted(archive.backend.files.list_facts(f"{STAGES}/{key}").keys() - sealed):
         raise StoreError(f"{extra[0]}: expected the files that {SEAL} names, found another")
     return seal
@@ -168,9 +169,24 @@ def _place_stage(store: Store, archive: Store, key: str, seal: Seal) -> bool:
         folder.parent.mkdir(parents=True, exist_ok=True)
         source.rename(folder)
         sync_folder(folder.parent)
+        for shard in seal.shards:
+            _place_shard(store, archive, shard)
         backend.publish_stage(key, seal.files, content)
         write_bytes(folder / SEAL, content)
     return True
+
+
+def _place_shard(store: Store, archive: Store, shard: ShardEntry) -> None:
+    """Put a verified shard into the store, in place of one that is not as the archive's."""
+    content = (archive.root / name_of(shard.key)).read_bytes()
+    present = store.find_shard(shard.key)
+    if present is None and not store.backend.create_shard(shard.key, content):
+        store.backend.replace_shard(shard.key, content)
+    elif present is not None and present.sha256 != shard.sha256:
+        raise StoreError(
+            f"shard {shard.key[:12]}…: expected the outcomes of the archive, found others in "
+            f"{store.backend.url}; import the run into another store"
+        )
 
 
 def _place_audio(store: Store, staging: Path) -> None:

@@ -19,7 +19,7 @@ from components.errors import StoreError, to_one_line
 from components.files.canonical_json import verify_digest
 from components.files.files import disk_full_as_store_error, sync_file
 from components.storage.layout import LAYOUT
-from components.storage.stages.seal import PLAN, SEAL
+from components.storage.stages.seal import SEAL
 from components.storage.upkeep.archive import MANIFEST, MAX_JSON, RUN_FILE, ArchivedFile, Manifest
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import RUNS
@@ -30,6 +30,7 @@ MAX_RATIO, FREE_BYTES = 200, 1 << 30
 """A compressed archive may become so many times larger, or this many bytes in any case."""
 _NAME = re.compile(
     r"layout\.json|audio/[0-9a-f]{64}(\.[A-Za-z0-9]{1,8})?"
+    r"|shards/[0-9a-f]{2}/[0-9a-f]{64}\.jsonl"
     r"|stages/[0-9a-f]{64}(/[^/\\\x00-\x1f]{1,200}){1,8}"
     rf"|runs/[A-Za-z0-9][A-Za-z0-9._-]{{0,99}}/{RUN_FILE.pattern}"
 )
@@ -179,7 +180,7 @@ def _parse_manifest(content: bytes) -> Manifest:
 
 def _is_parsed(name: str) -> bool:
     """Return whether a file of an archive is parsed whole."""
-    return name.startswith(f"{RUNS}/") or PurePosixPath(name).name in {LAYOUT, PLAN, SEAL}
+    return name.startswith(f"{RUNS}/") or PurePosixPath(name).name in {LAYOUT, SEAL}
 
 
 def _check_size(manifest: Manifest, source: Path, target: Path) -> None:

@@ -7,11 +7,14 @@ from collections import defaultdict
 from fnmatch import fnmatch
 
 from components.storage.runs.usage_leases import USES
+from components.storage.shards.shard import FOLDER as SHARDS
+from components.storage.store import WINDOWS
 from components.storage.store_files import TRASH, FileFacts, StoreFiles
 from components.storage.upkeep.references import KEY, RUNS, STAGES
 
 IMPORTS, AUDIO = "imports", "audio"
 """Folders of a store for archives that are being imported, and for audio that came with one."""
+_SHARD = re.compile(rf"{SHARDS}/[0-9a-f]{{2}}/([0-9a-f]{{64}})\.jsonl")
 _DAMAGED = re.compile(r"[0-9a-f]{64}\.damaged-.*")
 _PARTIAL = (".*.tmp", ".report-data.*", ".*.partial-*")
 
@@ -22,6 +25,7 @@ class Inventory:
     Attributes:
         facts: of every file, by name.
         keys: the stages, finished or not, sorted.
+        shards: facts of every shard, by key.
         runs: the names of the runs, sorted.
     """
 
@@ -29,6 +33,9 @@ class Inventory:
         self.facts = files.list_facts()
         self.keys = [name for name in files.list_folders(STAGES) if KEY.fullmatch(name)]
         self.runs = files.list_folders(RUNS)
+        self.shards = {
+            match[1]: facts for name, facts in self.facts.items() if (match := _SHARD.fullmatch(name))
+        }
         folders: defaultdict[str, list[FileFacts]] = defaultdict(list)
         for name, facts in self.facts.items():
             folders["/".join(name.split("/")[:2])].append(facts)
@@ -51,8 +58,8 @@ class Inventory:
         return self._folders.get(f"{RUNS}/{name}", FileFacts(0, 0.0))
 
     def bytes_of(self, keys: set[str]) -> int:
-        """Return the bytes of several stages together."""
-        return sum(self.of_stage(key).bytes for key in keys)
+        """Return the bytes of several stages and shards together."""
+        return sum((self.shards.get(key) or self.of_stage(key)).bytes for key in keys)
 
     def leftovers(self) -> dict[str, FileFacts]:
         """Return what killed processes and repairs left: files half written, set aside, or in the trash."""
@@ -64,11 +71,11 @@ class Inventory:
 
 
 def _is_leftover(parts: list[str]) -> bool:
-    if parts[0] in {TRASH, IMPORTS}:
+    if parts[0] in {TRASH, IMPORTS, WINDOWS}:
         return True
     if parts[0] == STAGES and _DAMAGED.fullmatch(parts[1]):
         return True
-    return parts[0] in {STAGES, RUNS, AUDIO} and any(
+    return parts[0] in {STAGES, SHARDS, RUNS, AUDIO} and any(
         fnmatch(part, pattern) for part in parts[1:] for pattern in _PARTIAL
     )
 

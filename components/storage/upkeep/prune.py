@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 from components.errors import StoreError
 from components.files.files import disk_full_as_store_error
+from components.files.json_text import parse_json
 from components.storage.places import locks
+from components.storage.shards.shard import name_of
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
 from components.storage.upkeep.old_runs import select_old_runs
@@ -45,6 +47,7 @@ class Pruned(NamedTuple):
     Attributes:
         runs: names.
         stages: keys.
+        shards: keys of shards that are part of no stage that stays.
         files: names of leftovers.
         bytes: of all of it.
         recent: keys of stages that nobody refers to, younger than the grace time.
@@ -53,6 +56,7 @@ class Pruned(NamedTuple):
 
     runs: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
+    shards: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     bytes: int = 0
     recent: tuple[str, ...] = ()
@@ -70,20 +74,25 @@ def plan_prune(store: Store, options: PruneOptions) -> Pruned:
 
 def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
     runs = select_old_runs(store, options.keep_runs, options.older_than)
-    used = _keys_in_use(store, set(inventory.runs) - set(runs))
-    free = [key for key in inventory.keys if key not in used]
+    used = _find_used(store, set(inventory.runs) - set(runs))
+    free = [key for key in inventory.keys if key not in used.stages]
     old = [key for key in free if _is_old(inventory.of_stage(key).modified, options.grace)]
+    staying = References(store.backend.files, inventory.keys).shards_of(set(inventory.keys) - set(old))
+    shards = [
+        key
+        for key, facts in inventory.shards.items()
+        if key not in staying and _is_old(facts.modified, options.grace) and not used.has_shard(key)
+    ]
     leftovers = [
         name
         for name, facts in inventory.leftovers().items()
         if _is_old(facts.modified, options.grace) and name.split("/")[1] not in old
     ]
     unlocked = [name for name in leftovers if not _is_at_work(store, name)]
-    size = inventory.bytes_of(set(old)) + sum(inventory.of_run(name).bytes for name in runs)
+    size = inventory.bytes_of({*old, *shards}) + sum(inventory.of_run(name).bytes for name in runs)
     size += sum(inventory.facts[name].bytes for name in unlocked)
-    return Pruned(
-        tuple(runs), tuple(old), tuple(unlocked), size, tuple(key for key in free if key not in old)
-    )
+    recent = tuple(key for key in free if key not in old)
+    return Pruned(tuple(runs), tuple(old), tuple(shards), tuple(unlocked), size, recent)
 
 
 def prune(store: Store, options: PruneOptions) -> Pruned:
@@ -103,7 +112,7 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
         planned = _plan(store, inventory, options)
         for name in planned.runs:
             delete_run(store, name)
-        removed = _remove_stages(store, planned.stages)
+        removed, shards = _remove(store, planned.stages, planned.shards)
         for folder in {folder for name in planned.files if (folder := folder_of_leftover(name))}:
             backend.files.discard(folder)
         for name in planned.files:
@@ -111,27 +120,57 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
         backend.files.empty_trash()
         backend.tidy()
     in_use = set(planned.stages) - set(removed)
-    size = planned.bytes - inventory.bytes_of(in_use)
-    return planned._replace(stages=removed, bytes=size, in_use=tuple(sorted(in_use)))
+    size = planned.bytes - inventory.bytes_of(in_use | (set(planned.shards) - set(shards)))
+    return planned._replace(stages=removed, shards=shards, bytes=size, in_use=tuple(sorted(in_use)))
 
 
-def _remove_stages(store: Store, keys: Iterable[str]) -> tuple[str, ...]:
-    """Remove those of the stages that nobody refers to or uses once they are condemned."""
-    backend, removed = store.backend, []
-    backend.uses.condemn(keys)
+def _remove(
+    store: Store, stages: Iterable[str], shards: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remove those of stages and shards that nobody refers to or uses once they are condemned."""
+    backend = store.backend
+    removed, removed_shards = list[str](), list[str]()
+    fingerprints = {key: read_fingerprint(store, key) for key in shards}
+    backend.uses.condemn([*stages, *filter(None, fingerprints.values())])
     try:
-        used = _keys_in_use(store)
-        for key in sorted(set(keys) - used):
+        used = _find_used(store)
+        for key in sorted(set(stages) - used.stages):
             if not backend.is_locked(key):
                 backend.files.discard(f"{STAGES}/{key}")
                 removed.append(key)
+        staying = References(backend.files, list_keys(backend.files)).shards_of(list_keys(backend.files))
+        for key, fingerprint in sorted(fingerprints.items()):
+            if key not in staying and fingerprint not in used.noted:
+                backend.files.remove(name_of(key))
+                removed_shards.append(key)
     finally:
         backend.uses.pardon()
-    return tuple(removed)
+    return tuple(removed), tuple(removed_shards)
 
 
-def _keys_in_use(store: Store, runs: Iterable[str] | None = None) -> set[str]:
-    """Return the stages that are noted as in use, that runs refer to, and all that these read.
+class _Used(NamedTuple):
+    """What may not go: stages that runs refer to and all that these read, and what is noted as in use."""
+
+    store: Store
+    stages: set[str]
+    noted: set[str]
+
+    def has_shard(self, key: str) -> bool:
+        """Return whether a run at work, or one that was interrupted, computes shards like this one."""
+        return bool(self.noted) and read_fingerprint(self.store, key) in self.noted
+
+
+def read_fingerprint(store: Store, key: str) -> str:
+    """Return the fingerprint of the node that a shard is of; empty of a damaged one."""
+    content = store.backend.files.read(name_of(key)) or b""
+    try:
+        return str(parse_json(content.partition(b"\n")[0])["fingerprint"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _find_used(store: Store, runs: Iterable[str] | None = None) -> _Used:
+    """Return what is noted as in use, what runs refer to, and all that these read.
 
     Args:
         store: where.
@@ -140,15 +179,15 @@ def _keys_in_use(store: Store, runs: Iterable[str] | None = None) -> set[str]:
     files = store.backend.files
     # Notes before records: a run writes its record, then clears its notes.
     noted = store.backend.uses.read_notes(runs)
-    references = References(files, list_keys(files))
+    references, named = References(files, list_keys(files)), set(noted)
     for name in store.backend.list_run_names() if runs is None else runs:
         try:
-            noted |= references.of_run(name)
+            named |= references.of_run(name)
         except StoreError as error:
             raise StoreError(
                 f"{error}; what it refers to is not known, so nothing was pruned: delete that run first"
             ) from error
-    return references.close(noted)
+    return _Used(store, references.close(named), noted)
 
 
 def _is_old(modified: float, grace: float) -> bool:
@@ -159,4 +198,4 @@ def _is_at_work(store: Store, name: str) -> bool:
     """Return whether a process holds the lock of the folder that a leftover lies in."""
     folder, _, rest = name.partition("/")
     prefix = locks.RUN_PREFIX if folder == "runs" else ""
-    return store.backend.is_locked(prefix + rest.split("/")[0])
+    return store.backend.is_locked(prefix + rest.split("/")[0].removesuffix(".jsonl"))

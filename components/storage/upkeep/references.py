@@ -14,7 +14,7 @@ from functools import cache
 
 from components.files.json_text import parse_json
 from components.storage.runs.run_records import FAILED, RECORD, check_record
-from components.storage.stages.seal import PLAN
+from components.storage.stages.seal import SEAL
 from components.storage.store_files import StoreFiles
 
 STAGES, RUNS = "stages", "runs"
@@ -78,9 +78,23 @@ class References:
                 pending += self.read_by(key)
         return reached
 
+    def shards_of(self, keys: Iterable[str]) -> set[str]:
+        """Return the shards of stages."""
+        return {shard for key in keys for shard in _read_shard_keys(self._seal_of(key))}
+
     def _read_by(self, key: str) -> set[str]:
-        content = self._files.read(f"{STAGES}/{key}/{PLAN}")
-        return keys_in(content or b"", self._keys) - {key}
+        return keys_in(self._seal_of(key), self._keys) - {key}
+
+    def _seal_of(self, key: str) -> bytes:
+        return self._files.read(f"{STAGES}/{key}/{SEAL}") or b""
+
+
+def _read_shard_keys(seal: bytes) -> list[str]:
+    """Return the keys of the shards that a seal names; none of one that is damaged or not there."""
+    try:
+        return [str(shard[0]) for shard in parse_json(seal)["shards"]]
+    except (ValueError, KeyError, TypeError, IndexError):
+        return []
 
 
 def read_systems(content: bytes) -> dict[str, str]:

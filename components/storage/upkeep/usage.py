@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from components.errors import StoreError
 from components.files.json_text import parse_json
-from components.storage.stages.seal import PLAN
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO, Inventory
@@ -15,7 +15,7 @@ from components.storage.upkeep.references import STAGES, References
 
 
 class RunUsage(NamedTuple):
-    """Bytes of a run: its own files, stages that no other run refers to, and stages that it shares."""
+    """Bytes of a run: its own files, those that no other run refers to in the store, and what it shares."""
 
     name: str
     files: int
@@ -36,10 +36,10 @@ class Usage(NamedTuple):
 
     Attributes:
         bytes: of all files.
-        stages: of all stages.
+        stages: of all stages and their shards.
         runs: of each run, the largest first.
         kinds: of each kind of stage, the largest first.
-        unreferenced: of stages that no run refers to, and their number.
+        unreferenced: of stages and shards that no run refers to, and their number.
         leftovers: of what killed processes and repairs left.
         locks: of locks, leases and notes.
         audio: of recordings that came with an imported run.
@@ -65,17 +65,19 @@ def measure_usage(store: Store) -> Usage:
     of_runs, unknown = {}, []
     for name in inventory.runs:
         try:
-            of_runs[name] = references.close(references.of_run(name))
+            stages = references.close(references.of_run(name))
+            of_runs[name] = stages | (references.shards_of(stages) & inventory.shards.keys())
         except StoreError:
             unknown.append(name)
     owners = Counter(key for keys in of_runs.values() for key in keys)
     runs = [_measure_run(inventory, name, keys, owners) for name, keys in of_runs.items()]
-    free = {key for key in inventory.keys if key not in owners}
+    everything = {*inventory.keys, *inventory.shards}
+    free = {key for key in everything if key not in owners}
     return Usage(
         bytes=inventory.bytes,
-        stages=inventory.bytes_of(set(inventory.keys)),
+        stages=inventory.bytes_of(everything),
         runs=tuple(sorted(runs, key=lambda run: (-run.own - run.files, run.name))),
-        kinds=_measure_kinds(files, inventory),
+        kinds=_measure_kinds(files, inventory, references),
         unreferenced=(inventory.bytes_of(free), len(free)),
         leftovers=sum(facts.bytes for facts in inventory.leftovers().values()),
         locks=sum(facts.bytes for facts in inventory.locks().values()),
@@ -91,20 +93,23 @@ def _measure_run(inventory: Inventory, name: str, keys: set[str], owners: Counte
     )
 
 
-def _measure_kinds(files: StoreFiles, inventory: Inventory) -> tuple[KindUsage, ...]:
+def _measure_kinds(files: StoreFiles, inventory: Inventory, references: References) -> tuple[KindUsage, ...]:
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
+    counted: set[str] = set()
     for key in inventory.keys:
-        kind = _kind_of(files.read(f"{STAGES}/{key}/{PLAN}"))
+        kind = _kind_of(files.read(f"{STAGES}/{key}/{SEAL}"))
+        shards = (references.shards_of([key]) & inventory.shards.keys()) - counted
+        counted |= shards
         counts[kind] += 1
-        sizes[kind] += inventory.of_stage(key).bytes
+        sizes[kind] += inventory.bytes_of({key, *shards})
     return tuple(KindUsage(kind, counts[kind], size) for kind, size in sizes.most_common())
 
 
-def _kind_of(plan: bytes | None) -> str:
-    """Return the kind of a stage, else its name, from its plan."""
+def _kind_of(seal: bytes | None) -> str:
+    """Return the kind of a stage, else its name."""
     try:
-        values = parse_json(plan or b"{}")
+        values = parse_json(seal or b"{}")
         return str(values.get("kind") or values.get("stage") or "unknown")
     except (ValueError, AttributeError):
         return "unknown"

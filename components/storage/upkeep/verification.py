@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from components.errors import StoreError, to_one_line
+from components.errors import StoreError
 from components.files.json_text import parse_json
 from components.storage.places.locks import LockWait
 from components.storage.runs.report_files import find_report_faults
 from components.storage.runs.run_records import METRICS, RECORD, check_record
-from components.storage.stages.seal import PLAN, SEAL, DamagedError, Seal, read_seal
-from components.storage.stages.stage_plan import digest_plan
+from components.storage.shards.shard import DamagedError, check_shard, name_of
+from components.storage.stages.seal import SEAL, Seal, read_seal
 from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
@@ -89,7 +89,7 @@ def set_stage_aside(store: Store, key: str) -> None:
 
 
 def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
-    """Read every file of a stage again and compare it with the seal, and the key with the plan.
+    """Read every file and shard of a stage again and compare it with the seal.
 
     Args:
         files: where.
@@ -106,26 +106,15 @@ def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
     if content is None:
         return None
     seal = read_seal(content, f"{folder}/{SEAL}", key)
-    for name, expected in {**seal.files, PLAN: seal.plan}.items():
+    for name, expected in seal.files.items():
         actual = files.digest(f"{folder}/{name}")
         if actual is None:
             raise DamagedError(f"{folder}/{name}: expected a file, found none")
         if actual != expected:
             raise DamagedError(f"{folder}/{name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
-    try:
-        planned = key_of_plan(files.read(f"{folder}/{PLAN}") or b"")
-    except (ValueError, AttributeError) as error:
-        raise DamagedError(f"{folder}/{PLAN}: expected a plan, found: {to_one_line(error)}") from error
-    if planned != key:
-        raise DamagedError(
-            f"{folder}/{PLAN}: expected the plan of {key[:12]}…, found that of {planned[:12]}…"
-        )
+    for shard in seal.shards:
+        check_shard(shard, files.read(name_of(shard.key)), name_of(shard.key))
     return seal
-
-
-def key_of_plan(plan: bytes) -> str:
-    """Return the key of the stage whose ``plan.json`` this is, whichever version wrote it."""
-    return digest_plan(parse_json(plan))
 
 
 def _closure_of(references: References, name: str) -> Iterable[str]:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from components.files.files import write_bytes
 from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, LanguagePairs, NodeContext
 from components.records import Quarantined, Utterance
-from components.storage.stages.record_files import ERRORS, OUTPUTS
+from components.storage.shards.shard import count_refused
 from components.storage.stages.whole_stage import StageFiles
 from components.synthesis.config import VERSION, SynthesisConfig
 
@@ -59,25 +58,20 @@ class Synthesize(Kind[SynthesisConfig]):
 
         speaker = synthesizer.build(settings)
         replaces = context.types[0] == "text"
-        spoken: list[Utterance] = []
-        refused: list[Quarantined] = []
+        outcomes: list[Utterance | Quarantined] = []
         while batch := list(islice(items, _BATCH)):
             written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
             for outcome in speaker.synthesize(written, folder / AUDIO):
                 if isinstance(outcome, Quarantined):
-                    refused.append(outcome.model_copy(update={"stage": context.name}))
+                    outcomes.append(outcome.model_copy(update={"stage": context.name}))
                 else:
-                    spoken.append(_with_relative_path(folder, outcome))
-        _write(folder / OUTPUTS, spoken)
-        _write(folder / ERRORS, refused)
-        files = sorted(
-            {
-                utterance.audio.path
-                for utterance in spoken
-                if utterance.audio and utterance.audio.path.startswith(AUDIO)
-            }
-        )
-        return StageFiles([OUTPUTS, ERRORS, *files], len(spoken) + len(refused), len(refused))
+                    outcomes.append(_with_relative_path(folder, outcome))
+        files = {
+            outcome.audio.path
+            for outcome in outcomes
+            if isinstance(outcome, Utterance) and outcome.audio and outcome.audio.path.startswith(AUDIO)
+        }
+        return StageFiles(sorted(files), len(outcomes), count_refused(outcomes), outcomes)
 
 
 def _without_audio(utterance: Utterance) -> Utterance:
@@ -92,8 +86,3 @@ def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:
         return utterance
     path = Path(sound.path).relative_to(folder).as_posix()
     return utterance.model_copy(update={"audio": sound.model_copy(update={"path": path})})
-
-
-def _write(path: Path, records: list[Utterance] | list[Quarantined]) -> None:
-    lines = (record.model_dump_json(exclude_defaults=True) + "\n" for record in records)
-    write_bytes(path, "".join(lines).encode("utf-8"))

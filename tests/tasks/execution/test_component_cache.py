@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tasks.execution.shards import component_cache
+from tasks.execution.shards.shard_computation import compute_packed
+from tasks.execution.shards.shard_job import ShardJob, ShardResult, pack_items
 
 from components.compute.device import use_threads
 from components.compute.model_cache import model_cache
@@ -23,9 +26,6 @@ from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.translation.config import TranslationConfig
-from tasks.execution.shards import component_cache
-from tasks.execution.shards.shard_computation import compute_packed
-from tasks.execution.shards.shard_job import ShardJob, ShardResult, pack_items
 from tests.components.decoding.tiny_models import llama
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters

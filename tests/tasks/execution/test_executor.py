@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Failed, Suspended
+from tasks.execution.shards import sharded_stage
 
 from components.files.files import utc_now
 from components.nodes.kinds import KINDS
@@ -37,7 +38,6 @@ from tasks.execution import executor, node_run, reviewing
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
-from tasks.execution.shards import sharded_stage
 from tests.tasks.kinds import FAKES
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]

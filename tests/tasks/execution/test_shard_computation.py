@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from tasks.execution.shards.shard_computation import _compute_checked
 
 from components.nodes.node_context import Item
 from components.records import NodeOutcome, Quarantined, Utterance
-from tasks.execution.shards.shard_computation import _compute_checked
 from tests.reports.example_runs import nbest
 
 ITEMS = [Item(utterance=Utterance(id=key, text=key, source_language="en")) for key in ("u0", "u1")]

@@ -6,14 +6,14 @@ from threading import Event
 from typing import Any
 
 import pytest
+from tasks.execution.shards.shard_job import ShardResult, pack_items
+from tasks.execution.shards.sharded_stage import InFlight, ShardedStage, ShardWork
 
 from components.nodes.node_context import Item
 from components.records import Audio, Utterance
 from reports.terminal.node_progress import NodeProgress
 from tasks import progress
 from tasks.execution.run_coordinator import HaltedError, RunCoordinator
-from tasks.execution.shards.shard_job import ShardResult, pack_items
-from tasks.execution.shards.sharded_stage import InFlight, ShardedStage, ShardWork
 from tasks.progress import ShardSize
 
 

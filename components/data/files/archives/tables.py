@@ -21,7 +21,7 @@ from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references, read_string
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row
 from components.errors import DataError
-from components.files.locations.location import FilePath, name_of
+from components.files.locations.location import FilePath, file_name_of
 from components.files.locations.opening import open_archive
 from components.files.locations.table_sounds import read_batches, read_schema
 
@@ -63,7 +63,7 @@ def read_table_rows(table: FilePath) -> Iterator[Row]:
     for first, batch in read_batches(location, path, [*read, *mapped], rows=ROWS_AT_ONCE):
         for at in range(len(batch)):
             fields: Fields = dict.fromkeys(columns.others)
-            fields["row"] = f"{Path(name_of(location)).stem}-{first + at}"
+            fields["row"] = f"{Path(file_name_of(location)).stem}-{first + at}"
             values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
             if columns.sound is not None:
                 stored = f"{location}#{columns.sound}/{first + at}"

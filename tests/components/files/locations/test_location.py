@@ -9,9 +9,9 @@ import pytest
 from components.files.locations.location import (
     LocationError,
     absolute_location,
+    file_name_of,
     folder_of,
     join_location,
-    name_of,
     parse_location,
     relative_location,
     show_location,
@@ -52,7 +52,7 @@ def test_a_file_whose_name_looks_like_a_members_is_that_file(tmp_path: Path) -> 
     ],
 )
 def test_name_and_folder(text: str, name: str, folder: str) -> None:
-    assert name_of(text) == name
+    assert file_name_of(text) == name
     assert folder_of(parse_location(text).file) == folder
 
 

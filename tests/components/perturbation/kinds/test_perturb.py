@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components import audio
 from components.errors import ConfigError
@@ -15,7 +16,6 @@ from components.perturbation.kinds.perturb import Perturb
 from components.pipeline.reader import parse_pipeline
 from components.records import NBest, ReferenceSegment, Utterance
 from components.storage.stages.reader import resolve_audio_path
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 SAMPLES = Path(__file__).parents[4] / "components/samples"
 

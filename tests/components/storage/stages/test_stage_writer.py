@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from components.files.digests import file_digest
 from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.stages import seal
-from components.storage.stages.record_files import ERRORS, JOURNAL, OUTPUTS, read_journal
 from components.storage.stages.seal import SEAL, DamagedError
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components import audio
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.records import Quarantined, Utterance
 from components.storage.stages.reader import resolve_audio_path
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 from components.storage.stages.whole_stage import StageFiles
 from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig

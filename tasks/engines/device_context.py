@@ -8,25 +8,28 @@ from contextlib import contextmanager
 from components.compute.device import seed_device, use_threads
 from components.compute.profiling import measure_card
 from components.nodes.node_context import Component
+from tasks.engines.component_cache import get_component
+from tasks.engines.node_job import NodeJob
 from tasks.execution.plan_check import check_plan
-from tasks.execution.shards.component_cache import get_component
-from tasks.execution.shards.shard_job import ShardJob
 from tasks.gpu_lock import lock_device
 
 
 @contextmanager
 def shard_context(
-    job: ShardJob, number: int, build: Callable[[], Component], files: Mapping[str, str]
+    job: NodeJob, key: str, build: Callable[[], Component], files: Mapping[str, str]
 ) -> Iterator[Component]:
-    """Give the component of a job, ready for shard ``number``; it is alone on its device."""
+    """Give the component of a job, ready for the shard of that key; it is alone on its device.
+
+    Random numbers follow from the run's seed and the shard's key, wherever in a data set the shard is.
+    """
     with lock_device(job.device), use_threads(job.threads):
         component = get_component(job.plan, (job.settings, job.context.seed), job.context.store, build, files)
-        seed_device(job.device, job.context.seed + number)
+        seed_device(job.device, (job.context.seed + int(key[:8], 16)) % 2**32)
         yield component
 
 
 @contextmanager
-def whole_stage_context(job: ShardJob, files: Mapping[str, str]) -> Iterator[None]:
+def whole_stage_context(job: NodeJob, files: Mapping[str, str]) -> Iterator[None]:
     """Hold device and process for a stage that is made whole, and check its models and files afterwards."""
     with lock_device(job.device, alone=True), measure_card(job.device):
         yield

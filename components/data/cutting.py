@@ -1,0 +1,112 @@
+"""Content-defined cuts: where a stream of rows is cut into shards, decided by the rows near the cut alone.
+
+A row may end a shard where its digest is small: a *candidate*. It does end one where no candidate lies within
+:data:`LEAST` before it. So a cut depends on the rows that precede it by no more than that, two cuts are at
+least that far apart, and a row that is added, removed or changed anywhere touches the shard that it is in
+and at most one neighbour (content-defined chunking, Muthitacharoen et al. 2001, with a least size that needs
+no state). A cut is decided before audio is opened: by a row's id and texts, never by its path, and by the
+length that its manifest states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import NamedTuple, Protocol, TypeVar
+
+SECONDS, CHARACTERS = 600.0, 20_000
+"""Of speech, and of written text: a shard has about so much of it."""
+UNKNOWN_SECONDS = 10.0
+"""Of a recording whose length the manifest does not state."""
+LEAST = 1 / 2.7
+"""Least length of a shard that is not the last, and that no long recording follows; 1 is the usual length."""
+GREATEST = 4.0
+"""Length after which a shard ends in any case, as soon as its document does."""
+_CANDIDATES = 1 / LEAST
+"""Per length of 1: most shards a stream of rows, of e * LEAST on average."""
+
+
+class Cut(NamedTuple):
+    """What of a row decides where shards end.
+
+    Attributes:
+        digest: of its id and texts, from 0 to 1.
+        length: share of a usual shard.
+        document: that it is a part of, which no cut divides.
+    """
+
+    digest: float
+    length: float
+    document: str | None = None
+
+
+class HasCut(Protocol):
+    """A row of a data set."""
+
+    @property
+    def cut(self) -> Cut:
+        """What of it decides where shards end."""
+
+
+R = TypeVar("R", bound=HasCut)
+
+
+def make_cut(
+    name: str,
+    text: str | None,
+    transcript: str | None,
+    *,
+    seconds: float | None,
+    document: str | None = None,
+) -> Cut:
+    """Return what of a row decides where shards end.
+
+    Args:
+        name: its id.
+        text: that is written.
+        transcript: of its speech.
+        seconds: of its speech, as its manifest states it; None of a row that is only written.
+        document: that it is a part of.
+    """
+    content = "\0".join((name, text or "", transcript or "")).encode("utf-8", "surrogatepass")
+    digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
+    length = len(text or "") / CHARACTERS if seconds is None else seconds / SECONDS
+    return Cut(digest, length, document)
+
+
+def cut_shards(rows: Iterable[R]) -> Iterator[list[R]]:
+    """Cut rows into shards, in order; what has the length of a usual shard by itself is one."""
+    batch: list[R] = []
+    length = since_candidate = together = 0.0
+    for row, following in _with_next(rows):
+        batch.append(row)
+        together += row.cut.length
+        if following is not None and _are_together(row.cut, following.cut):
+            continue
+        length += together
+        since_candidate += together
+        is_candidate = row.cut.digest < together * _CANDIDATES
+        ends = is_candidate and since_candidate > LEAST
+        if is_candidate:
+            since_candidate = 0.0
+        is_long = together >= 1 or (following is not None and following.cut.length >= 1)
+        if ends or is_long or length >= GREATEST:
+            yield batch
+            batch, length = [], 0.0
+        together = 0.0
+    if batch:
+        yield batch
+
+
+def _with_next(rows: Iterable[R]) -> Iterator[tuple[R, R | None]]:
+    previous: R | None = None
+    for row in rows:
+        if previous is not None:
+            yield previous, row
+        previous = row
+    if previous is not None:
+        yield previous, None
+
+
+def _are_together(first: Cut, second: Cut) -> bool:
+    return first.document is not None and first.document == second.document

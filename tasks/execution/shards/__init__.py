@@ -1,1 +1,0 @@
-"""Shards: their jobs, computation, tasks and components."""
