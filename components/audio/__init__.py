@@ -14,7 +14,7 @@ from __future__ import annotations
 from components.audio.container import FORMATS, LIMITS, Limits
 from components.audio.decoding import SAMPLE_RATE, Samples, decode
 from components.audio.local_files import find_local_file, local_file
-from components.audio.probing import Probe, Stretch, describe, describe_all, probe
+from components.audio.probing import Probe, Stretch, describe, describe_all, probe, recall_all
 
 __all__ = [
     "FORMATS",
@@ -30,4 +30,5 @@ __all__ = [
     "find_local_file",
     "local_file",
     "probe",
+    "recall_all",
 ]

@@ -81,7 +81,9 @@ class AudioMemory:
         rows = [
             (location, before.version, *audio)
             for location, before, audio in found
-            if before.version is not None and now - before.changed_ns >= RECENT_NANOSECONDS
+            if before.version is not None
+            and now - before.changed_ns >= RECENT_NANOSECONDS
+            and location.isprintable()  # what is no Unicode text cannot be stored
         ]
         with self._use() as database:
             if rows and database is not None:
@@ -102,6 +104,19 @@ class AudioMemory:
             and (is_remote(location) or getattr(local[location], "version", None) == known[location][1])
             for location in absolute
         ]
+
+    def recall_last(self, locations: Sequence[str]) -> dict[str, AudioFacts]:
+        """Return what is remembered of files that have not changed, as far as it shows without a server."""
+        absolute = {location: absolute_location(location) for location in locations}
+        seen = self.looked_at(locations)
+        known = self._select(
+            absolute[location] for location, is_known in zip(locations, seen, strict=True) if is_known
+        )
+        return {
+            location: AudioFacts(*row[2:])
+            for location in locations
+            if (row := known.get(absolute[location])) is not None
+        }
 
     def find_version(self, location: str, sha256: str) -> str | None:
         """Return the version of a file that had this digest, as far as it is remembered."""

@@ -145,6 +145,31 @@ def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[
     return outcomes
 
 
+def recall_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[Audio | DataError | None]:
+    """Return :func:`describe` of stretches as far as their files are remembered, without opening any.
+
+    Of a file that was not looked at yet, or has changed, it is None. No server is asked.
+    """
+    known = AUDIO_MEMORY.recall_last([str(stretch.location) for stretch in stretches])
+    outcomes: list[Audio | DataError | None] = []
+    for stretch in stretches:
+        facts = known.get(str(stretch.location))
+        seconds = None if facts is None else _measure(stretch, facts, 0, limits)
+        if facts is None or not isinstance(seconds, float):
+            outcomes.append(seconds if isinstance(seconds, DataError) else None)
+            continue
+        outcomes.append(
+            Audio(
+                path=absolute_location(stretch.location),
+                sha256=facts.sha256,
+                seconds=seconds,
+                sample_rate=facts.sample_rate,
+                offset=stretch.offset,
+            )
+        )
+    return outcomes
+
+
 def _read_headers(location: FilePath, limits: Limits) -> AudioFacts | DataError:
     """Open and check a file; it is digested only once a stretch of it turns out to be usable."""
     try:

@@ -23,7 +23,7 @@ from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL, Seal
 from components.storage.store_files import ObjectFiles
@@ -98,12 +98,15 @@ class ObjectStoreBackend(LocalBackend):
             shutil.rmtree(folder)
 
     def read_shard(self, key: str) -> bytes | None:
-        """Return the bytes of a shard, from the copy here if it is whole."""
-        return self._mirror.read_shard(key)
+        """Return the bytes of a shard, from the copy here if that is whole; it is stored again if need be."""
+        content = self._mirror.read_shard(key)
+        if content is not None and not self._objects.exists(shard_name(key)):
+            self._objects.create(shard_name(key), content)
+        return content
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, by a look at the names of their folders, many at a time."""
-        names = {name_of(key): key for key in keys}
+        names = {shard_name(key): key for key in keys}
         folders = {name.rpartition("/")[0] for name in names}
         with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
             stored = {name for listing in pool.map(self._objects.list_names, folders) for name in listing}
@@ -111,15 +114,20 @@ class ObjectStoreBackend(LocalBackend):
 
     def create_shard(self, key: str, content: bytes) -> bool:
         """Store a shard that no machine has stored; of several writers at once one succeeds."""
-        is_new = self._objects.create(name_of(key), content)
+        is_new = self._objects.create(shard_name(key), content)
         if is_new:
             super().replace_shard(key, content)
         return is_new
 
     def replace_shard(self, key: str, content: bytes) -> None:
-        """Store a shard in the place of another, here as well."""
-        self._objects.write(name_of(key), content)
+        """Store a shard in the place of another, here as well; one that is replaced meanwhile is left."""
+        self._swap(shard_name(key), content)
         super().replace_shard(key, content)
+
+    def _swap(self, name: str, content: bytes) -> None:
+        """Write an object in the place of the one that is there now, unless another process does so first."""
+        present = self._objects.read_object(name)
+        self._objects.update(name, content, None if present is None else present.version)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Upload every file, then the seal. One of files is created by one writer alone."""
@@ -132,10 +140,9 @@ class ObjectStoreBackend(LocalBackend):
         name = f"stages/{key}/{SEAL}"
         if self._objects.create(name, seal):
             return
-        present = self._objects.read(name)
-        if present != seal and any(files):
+        if any(files) and self._objects.read(name) != seal:
             raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
-        self._objects.write(name, seal)  # of shards, which are stored already
+        self._swap(name, seal)  # of shards, which are stored already
 
     def has_run(self, name: str) -> bool:
         """Return whether any machine has begun or recorded a run of that name."""

@@ -17,8 +17,8 @@ from components.storage.shards.shard import (
     DamagedError,
     ShardEntry,
     decode_shard,
-    name_of,
     parse_refused,
+    shard_name,
     split_lines,
 )
 from components.storage.shards.tallies import (
@@ -93,7 +93,7 @@ def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
         DamagedError: it is not what was sealed.
         OSError: it is not there.
     """
-    path = store / name_of(key)
+    path = store / shard_name(key)
     return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
 
 

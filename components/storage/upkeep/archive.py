@@ -32,7 +32,7 @@ from components.storage.layout import LAYOUT, VERSION
 from components.storage.runs.baseline_run import BASELINE
 from components.storage.runs.report_files import DIGESTS, REPORT
 from components.storage.runs.run_records import CLAIMED
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
@@ -142,7 +142,7 @@ def _gather_stage(store: Store, key: str) -> dict[str, Content]:
     if seal is None:
         return {}
     contents: dict[str, Content] = {f"{STAGES}/{key}/{name}": folder / name for name in (*seal.files, SEAL)}
-    return contents | {name_of(shard.key): store.root / name_of(shard.key) for shard in seal.shards}
+    return contents | {shard_name(shard.key): store.root / shard_name(shard.key) for shard in seal.shards}
 
 
 def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:

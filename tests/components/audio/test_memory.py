@@ -77,6 +77,14 @@ def test_an_unchanged_file_is_not_opened_again(
         audio.describe(path, limits=audio.Limits(channels=0))
 
 
+def test_a_name_that_is_no_text_is_looked_at_each_time(tmp_path: Path, opened: list[str]) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.wav")
+    old(write_tone(tmp_path / "a.wav").rename(path))
+    assert audio.describe_all([audio.Stretch(path), audio.Stretch(path)])[0]
+    audio.describe_all([audio.Stretch(tmp_path / "none.wav")])
+    assert len(opened) == 2
+
+
 def test_a_changed_file_is_opened_again(tmp_path: Path, opened: list[str], memory: AudioMemory) -> None:
     path = old(write_tone(tmp_path / "a.wav", 1.3))
     before, times = audio.describe(path), path.stat()

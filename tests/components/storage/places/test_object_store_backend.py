@@ -24,7 +24,7 @@ from components.storage.places import lease as leases
 from components.storage.places import locks
 from components.storage.places.object_store import ObjectStore
 from components.storage.runs.run_listing import list_runs
-from components.storage.shards.shard import encode_shard, name_of, shard_key
+from components.storage.shards.shard import encode_shard, shard_key, shard_name
 from components.storage.stages.seal import SEAL, Seal, digest_contents
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import StageWriter, finish_stage, open_stage
@@ -95,7 +95,7 @@ def run(store: Store) -> StageRef:
 def content(ref: StageRef) -> dict[str, bytes]:
     """The shards of a stage as they lie on the machine that it was read on."""
     root = Path(ref.path).parents[1]
-    return {key: (root / name_of(key)).read_bytes() for key in SHARDS}
+    return {key: (root / shard_name(key)).read_bytes() for key in SHARDS}
 
 
 def write_table(writer: StageWriter, text: str) -> StageRef:
@@ -114,8 +114,8 @@ def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str, loc
     assert (ref.key, ref.reused, ref.items) == (PLAN.key, False, 10)
     objects = ObjectStore(url)
     assert objects.list_names("stages") == [DONE]
-    assert objects.list_names("shards") == sorted(map(name_of, SHARDS))
-    assert {key: objects.read(name_of(key)) for key in SHARDS} == local
+    assert objects.list_names("shards") == sorted(map(shard_name, SHARDS))
+    assert {key: objects.read(shard_name(key)) for key in SHARDS} == local
     again = run(on("two"))
     assert again.reused
     assert Path(again.path) != Path(ref.path)
@@ -138,7 +138,7 @@ def test_of_two_that_compute_a_shard_the_first_counts(on: Callable[[str], Store]
     first = on("one").add_shard(*encode_shard(["{}"], seconds=1.0, **facts))
     second = on("two").add_shard(*encode_shard(["{}"], seconds=2.0, **facts))
     assert first == second
-    assert ObjectStore(url).read(name_of(key)) == encode_shard(["{}"], seconds=1.0, **facts)[1]
+    assert ObjectStore(url).read(shard_name(key)) == encode_shard(["{}"], seconds=1.0, **facts)[1]
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"{", b"other"])
@@ -146,7 +146,7 @@ def test_a_damaged_or_missing_shard_is_computed_again(
     on: Callable[[str], Store], url: str, local: dict[str, bytes], damage: bytes | None
 ) -> None:
     first = run(on("one"))
-    name = name_of(list(SHARDS)[1])
+    name = shard_name(list(SHARDS)[1])
     if damage is None:
         ObjectStore(url).remove(name)
     else:
@@ -161,7 +161,7 @@ def test_a_damaged_or_missing_shard_is_computed_again(
 
 def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], local: dict[str, bytes]) -> None:
     ref = run(on("one"))
-    (Path(ref.path).parents[1] / name_of(list(SHARDS)[1])).write_bytes(b"other")
+    (Path(ref.path).parents[1] / shard_name(list(SHARDS)[1])).write_bytes(b"other")
     (Path(ref.path) / SEAL).write_bytes(b"other")
     again = run(on("one"))
     assert again.reused
