@@ -21,7 +21,7 @@ from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references, read_string
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row
 from components.errors import DataError
-from components.files.locations.location import FilePath, file_name_of
+from components.files.locations.location import FilePath, absolute_location, file_name_of
 from components.files.locations.opening import open_archive
 from components.files.locations.table_sounds import read_batches, read_schema
 
@@ -66,7 +66,7 @@ def read_table_rows(table: FilePath) -> Iterator[Row]:
             fields["row"] = f"{Path(file_name_of(location)).stem}-{first + at}"
             values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
             if columns.sound is not None:
-                stored = f"{location}#{columns.sound}/{first + at}"
+                stored = f"{absolute_location(location)}#{columns.sound}/{first + at}"
                 values["audio_location"] = (
                     _path_of(batch.column(mapped[0])[at]) if mapped else None
                 ) or stored

@@ -392,3 +392,30 @@ def test_a_damaged_table_raises_nothing_else(data: st.DataObject, tmp_path: Path
         load(str(path), source_language="en")
     except AntiphonError as error:
         assert "\n" not in str(error)
+
+
+def test_a_relative_name_of_an_archive_is_seen_from_here(
+    tmp_path: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for name in ("t.tar", "audio_0.tar", "recording.tar"):
+        (folder / name).write_bytes(pack([("a.flac", tone)]))
+    row = {"audio_filepath": "a.flac", "duration": 1.3, "text": "ah", "shard_id": 0}
+    (folder / "manifest.json").write_text(json.dumps(row) + "\n")
+    write_cuts(folder / "cuts.jsonl.gz", cut("a", "Ah."))
+    write_tables(folder, tone)
+    sources = (
+        "x/t.tar",
+        "x/manifest.json",
+        "x/manifest.json,x/audio_{0,0}.tar",
+        "x/cuts.jsonl.gz",
+        "x/hub",
+        "x/saved",
+    )
+    for source in sources:
+        good, bad = outcomes(source)
+        assert good, source
+        assert not bad, source
