@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from components.errors import StoreError
 from components.files.files import read_json, write_bytes
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.files.locations.opening import is_file
 from components.run_record import StageRef
 from components.storage.places.lease import Lease, is_leased
@@ -80,7 +80,7 @@ class ObjectStoreBackend(LocalBackend):
         stored = set(self._objects.list_names("audio"))
         for utterance in read_utterances(data) if stored else ():
             if utterance.audio is not None and not is_file(utterance.audio.path):
-                suffix = Path(name_of(utterance.audio.path)).suffix
+                suffix = Path(file_name_of(utterance.audio.path)).suffix
                 path = find_audio(self.root, utterance.audio.sha256, suffix)
                 name = path.relative_to(self.root).as_posix()
                 if name in stored:
