@@ -171,7 +171,8 @@ def _digest_of(name: str) -> bytes:
 def _cut_of(draft: Draft, name: str) -> Cut:
     """Return what of a record decides where shards end, from what its manifest says alone."""
     text = draft.text or "".join(segment.text for segment in draft.text_segments)
-    seconds = None if draft.audio is None else draft.duration or UNKNOWN_SECONDS
+    stated = draft.duration or draft.likely_seconds or UNKNOWN_SECONDS
+    seconds = None if draft.audio is None else stated
     return make_cut(name, text, draft.transcript, seconds=seconds, document=draft.document or None)
 
 
