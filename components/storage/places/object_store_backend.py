@@ -104,6 +104,11 @@ class ObjectStoreBackend(LocalBackend):
             self._objects.create(shard_name(key), content)
         return content
 
+    def bring_shards(self, keys: Iterable[str]) -> None:
+        """Copy shards to the mirror."""
+        for key in keys:
+            self._mirror.read_shard(key)
+
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, by a look at the names of their folders, many at a time."""
         names = {shard_name(key): key for key in keys}
