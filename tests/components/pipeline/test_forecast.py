@@ -10,7 +10,7 @@ from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from tests.components.nodes.items import nbest
@@ -65,7 +65,7 @@ def test_the_past_of_the_same_models_counts_before_that_of_the_kind(tmp_path: Pa
 def test_a_stage_that_lacks_a_shard_is_resumed(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     finish(store, "w", 6.0, 3)
-    store.backend.files.remove(name_of(plan(store)["asr"].shard_keys[1]))
+    store.backend.files.remove(shard_name(plan(store)["asr"].shard_keys[1]))
     asr = forecast(store)["asr"]
     assert (asr.status, asr.shards_done, asr.seconds) == ("resumed", 1, pytest.approx(2.0 * ITEMS / 2))
 
