@@ -118,28 +118,32 @@ def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[
     outcomes: list[Audio | DataError] = []
     for stretch in stretches:
         location = locations[stretch]
-        if location not in known:
-            known[location] = facts = _look_at(stretch.location, limits)
-            before = versions[location]
-            if isinstance(facts, AudioFacts) and isinstance(before, FileFacts):
+        facts = known.get(location) or _read_headers(stretch.location, limits)
+        outcome = _cut(stretch, location, facts, versions[location], limits)
+        if location not in known and isinstance(outcome, Audio) and isinstance(facts, AudioFacts):
+            known[location] = facts = _digest(stretch.location, facts)
+            if isinstance(before := versions[location], FileFacts) and isinstance(facts, AudioFacts):
                 fresh.append((location, before, facts))
-        outcomes.append(_cut(stretch, location, known[location], versions[location], limits))
+            outcome = _cut(stretch, location, facts, versions[location], limits)
+        outcomes.append(outcome)
     AUDIO_MEMORY.remember(fresh)
     return outcomes
 
 
-def _look_at(location: FilePath, limits: Limits) -> AudioFacts | DataError:
-    """Open, check and digest a file."""
+def _read_headers(location: FilePath, limits: Limits) -> AudioFacts | DataError:
+    """Open and check a file; its digest, for which all of it is read, is still missing."""
     try:
         headers = _probe_once(*identity_of(location), limits)
-        return AudioFacts(
-            look_up_sha256(*identity_of(location)),
-            headers.container,
-            headers.codec,
-            headers.sample_rate,
-            headers.channels,
-            headers.seconds,
-        )
+    except DataError as error:
+        return error
+    form = (headers.container, headers.codec, headers.sample_rate, headers.channels)
+    return AudioFacts("0" * 64, *form, headers.seconds)
+
+
+def _digest(location: FilePath, facts: AudioFacts) -> AudioFacts | DataError:
+    """Add the digest of a file to its facts."""
+    try:
+        return facts._replace(sha256=look_up_sha256(*identity_of(location)))
     except DataError as error:
         return error
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from components.data.dataset import Dataset
+from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.folds import LARGEST, fold_of
 
@@ -25,16 +26,20 @@ class Fold(NamedTuple):
         """Return whether an utterance is in it."""
         return (fold_of(utterance_id, self.folds) == self.number) != self.without
 
-    def take(self, dataset: Dataset, name: str) -> Dataset:
-        """This part of a data set, called ``name``.
+    def take(self, rows: Iterator[DraftedRow], name: str) -> Iterator[DraftedRow]:
+        """Yield the rows of this part of a data set, called ``name``.
 
         Raises:
-            DataError: No utterance is in it.
+            DataError: No row is in it.
         """
-        part = Dataset(name, tuple(row for row in dataset.rows if self.has(row.id)), dataset.notes)
-        if not part.utterances:
-            raise DataError(f"{name}: expected utterances, found none of {len(dataset.utterances)} in it")
-        return part
+        count = taken = 0
+        for row in rows:
+            count += 1
+            if self.has(row.id):
+                taken += 1
+                yield row
+        if not taken:
+            raise DataError(f"{name}: expected utterances, found none of {count} in it")
 
 
 def parse_fold(source: str) -> Fold | None:

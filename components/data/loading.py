@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from components.data.dataset import Dataset
 from components.data.files.drafts import Draft
 from components.data.files.formats import FORMATS
-from components.data.files.manifests import load_manifest
+from components.data.files.manifests import read_manifest
 from components.data.files.named_sets import (
     NAMED,
     PARAGRAPHS,
     SAMPLES,
     find_multi30k_files,
-    load_multi30k,
-    load_parallel,
+    open_multi30k,
+    open_parallel,
     split_file_list,
 )
 from components.data.files.sources import Source, find_source
 from components.data.folds import parse_fold
-from components.data.record_builder import RecordBuilder
 from components.data.recordings import find_recordings, path_exists
+from components.data.row_building import build_rows
+from components.data.row_reader import DraftedRow, RowReader, count_pieces
 from components.errors import ConfigError, DataError
 from components.text.suggestions import did_you_mean
+
+
+class OpenedSet(NamedTuple):
+    """A data set that is open: what makes its rows, these, and the name that it goes by.
+
+    ``reader.notes`` has lines for the user once all rows are read.
+    """
+
+    reader: RowReader
+    rows: Iterator[DraftedRow]
+    name: str
 
 
 def load(
@@ -36,7 +50,7 @@ def load(
     limit: int | None = None,
     format: str | None = None,  # noqa: A002 - the word users know
 ) -> Dataset:
-    """Load a data set.
+    """Load a data set whole.
 
     Args:
         source: path of a manifest, a named set (see ``NAMED``) or parallel text ``path.en,path.de``.
@@ -49,33 +63,60 @@ def load(
         DataError: Nothing can be read.
         ConfigError: An argument is wrong.
     """
+    opened = open_set(
+        source, source_language=source_language, target_language=target_language, limit=limit, format=format
+    )
+    return _load_whole(opened)
+
+
+def _load_whole(opened: OpenedSet) -> Dataset:
+    pieces: Counter[str] = Counter()
+    rows = build_rows(list(count_pieces(opened.rows, pieces)))
+    cut = (
+        f"document {ascii(name)[:80]} in {n} pieces, each of which counts as a document: put its records "
+        "one after another"
+        for name, n in pieces.items()
+        if n > 1
+    )
+    return Dataset(opened.name, tuple(rows), (*opened.reader.notes, *cut))
+
+
+def open_set(
+    source: str,
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    limit: int | None = None,
+    format: str | None = None,  # noqa: A002 - the word users know
+) -> OpenedSet:
+    """Open a data set, whose rows are read as they are asked for; see :func:`load`."""
     if format is not None and format not in FORMATS:
         hint = did_you_mean(format, FORMATS)
         raise ConfigError(f"format: expected one of {', '.join(FORMATS)}, found {format!r}{hint}")
     _check_limit(limit)
     if fold := parse_fold(source):
-        whole = load(
+        whole = open_set(
             fold.source,
             source_language=source_language,
             target_language=target_language,
             limit=limit,
             format=format,
         )
-        return fold.take(whole, source)
+        return OpenedSet(whole.reader, fold.take(whole.rows, source), source)
     if source.startswith("multi30k:"):
-        return load_multi30k(source, source_language, target_language, limit)
+        return OpenedSet(*open_multi30k(source, source_language, target_language, limit), source)
     if source.startswith(PARAGRAPHS):
         source, format = source.removeprefix(PARAGRAPHS), "paragraphs"  # noqa: A001
     named = find_source(source)
     path = SAMPLES if source == "sample" else Path(source)
     if named is None and source != "sample" and not path_exists(path):
         files = _require_parallel_files(source)
-        return load_parallel(files, source=source_language, target=target_language, limit=limit)
+        reader, rows = open_parallel(files, source=source_language, target=target_language, limit=limit)
+        return OpenedSet(reader, rows, reader.name)
     if named is None:
         named = Source(source if source == "sample" else path.stem, (str(path),))
-    return load_manifest(
-        RecordBuilder(named.name, "", source_language, target_language), named, format, limit
-    )
+    reader = RowReader(named.name, "", source_language, target_language)
+    return OpenedSet(reader, read_manifest(reader, named, format, limit), named.name)
 
 
 def from_audio(
@@ -85,7 +126,7 @@ def from_audio(
     target_language: str | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """A data set of recordings, one utterance per audio file; files that cannot be read are quarantined.
+    """Load recordings, one utterance per audio file; files that cannot be read are quarantined.
 
     Args:
         paths: files, folders, or patterns such as ``talks/*.wav``; in one text, a line each.
@@ -97,13 +138,29 @@ def from_audio(
         DataError: A path names no file.
         ConfigError: ``limit`` is below 1.
     """
+    return _load_whole(
+        open_audio(paths, source_language=source_language, target_language=target_language, limit=limit)
+    )
+
+
+def open_audio(
+    paths: str | Sequence[str],
+    *,
+    source_language: str | None = None,
+    target_language: str | None = None,
+    limit: int | None = None,
+) -> OpenedSet:
+    """Open recordings as a data set; see :func:`from_audio`."""
     _check_limit(limit)
     files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    builder = RecordBuilder(Path(names[files[0]]).stem, "", source_language, target_language)
-    for file, name in islice(names.items(), limit):
-        builder.add(Draft(audio=file), name, name)
-    return builder.build_dataset(iter(()))
+    reader = RowReader(Path(names[files[0]]).stem, "", source_language, target_language)
+
+    def read() -> Iterator[DraftedRow]:
+        for file, name in islice(names.items(), limit):
+            yield from reader.read(Draft(audio=file), name, name)
+
+    return OpenedSet(reader, read(), reader.name)
 
 
 def check(source: str, source_language: str | None = None, target_language: str | None = None) -> None:
@@ -125,7 +182,8 @@ def check(source: str, source_language: str | None = None, target_language: str 
         return
     if path.is_dir():
         raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {path}")
-    load(source, source_language=source_language, target_language=target_language, limit=1)
+    opened = open_set(source, source_language=source_language, target_language=target_language, limit=1)
+    next(opened.rows, None)
 
 
 def check_audio(paths: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
-from components.compute.profiling import measure_cost
+from components.compute.profiling import Cost, measure_cost
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
-from components.data.loading import from_audio, load
+from components.data.loading import open_audio, open_set
+from components.data.remembered_sets import RememberedSet
+from components.data.row_building import build_rows
+from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.files.canonical_json import digest_of
 from components.run_record import StageRef
@@ -17,6 +22,8 @@ from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.store import Store
 
+_THREADS = 8
+"""That open audio, which waits for disks and servers more than it computes."""
 _PLAN = StagePlan(stage=STAGE, version="data/3")
 Languages = tuple[str | None, str | None]
 
@@ -33,14 +40,51 @@ def store_data(
     if (source is None) == (audio is None):
         raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
     options = {"source_language": languages[0], "target_language": languages[1]}
+    remembered = None if source is None else RememberedSet(source, {**options, "limit": limit}, store)
+    if remembered is not None and (known := remembered.recall()) is not None:
+        return known
     if audio is not None:
-        dataset = from_audio(audio, limit=limit, **options)
+        opened = open_audio(audio, limit=limit, **options)
     else:
-        dataset = load(str(source), limit=limit, **options)
-    if not dataset.rows:
-        why = "".join(f"; {note}" for note in dataset.notes)
+        opened = open_set(str(source), limit=limit, **options)
+    store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
+    spoken = False
+    with measure_cost() as cost:
+        headers = list[ShardHeader]()
+        for header, has_audio in _build_shards(cut_shards(opened.rows), store):
+            headers.append(header)
+            spoken = spoken or has_audio
+    if not headers:
+        why = "".join(f"; {note}" for note in opened.reader.notes)
         raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
-    return _store(dataset.rows, store)
+    ref = _finish(store, headers, cost)
+    if remembered is not None and not spoken:
+        remembered.remember(ref)
+    return ref
+
+
+def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[tuple[ShardHeader, bool]]:
+    """Open and store the shards of a data set in threads, a few ahead of the first that is not done.
+
+    Each comes with whether any of its rows names audio.
+    """
+    pending: deque[Future[tuple[ShardHeader, bool]]] = deque()
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:
+        try:
+            for shard in shards:
+                pending.append(pool.submit(_build_shard, shard, store))
+                if len(pending) > 2 * _THREADS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _build_shard(rows: Sequence[DraftedRow], store: Store) -> tuple[ShardHeader, bool]:
+    has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
+    return _store_shard(build_rows(rows), store), has_audio
 
 
 def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:
@@ -60,6 +104,10 @@ def _store(rows: Iterable[Row], store: Store) -> StageRef:
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
     with measure_cost() as cost:
         headers = [_store_shard(shard, store) for shard in cut_shards(rows)]
+    return _finish(store, headers, cost)
+
+
+def _finish(store: Store, headers: Sequence[ShardHeader], cost: Cost) -> StageRef:
     plan = _PLAN.with_shards(header.key for header in headers)
     spent = {"seconds": cost.seconds, "peak_memory_bytes": cost.peak_memory_bytes}
     first = headers[0].model_copy(update=spent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from components.compute.profiling import Cost, measure_card, measure_cost
+from components.errors import StoreError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import id_of
@@ -36,6 +37,11 @@ def compute_shard(
         found = store.find_shard(work.key, work.read)
         if found is not None:  # another run has computed it meanwhile
             return found
+        if work.read is None:
+            raise StoreError(
+                f"{what}: expected an equivalent shard {work.key[:12]}… that was stored when the run was "
+                "planned, found it gone or damaged; run it again"
+            )
         items = read_items(store.root, job.gatherer, work.data, work.sources)
         begin(items)
         outcomes, cost = _compute_items(store, job, work, items) if items else ([], Cost())
@@ -46,7 +52,8 @@ def compute_shard(
             stage=job.context.name,
             kind=job.plan.kind,
             fingerprint=job.plan.fingerprint,
-            read=dict(work.read),
+            read=dict(work.read or {}),
+            alike=work.alike,
             seconds=round(cost.seconds, 6),
             peak_memory_bytes=cost.peak_memory_bytes,
             batch_size=cost.batch_size,

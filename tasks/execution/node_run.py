@@ -123,14 +123,13 @@ class NodeRun:
             found = self._wait_for_source(name, number)
             if found is not None:
                 sources[name], digests[name] = found
-        planned = self.planned
-        identities = planned.shards[number] if planned.shards else {}
+        key, alike, identities = self.planned.work_of(number)
         read = {
             role: (identity, digests.get(self.node.reads.get(role, ""), ""))
             for role, identity in identities.items()
         }
-        key = planned.shard_keys[number] if planned.shards else ""
-        return ShardWork(number, key, self._shards_of(self.data)[number].key, sources, read)
+        known = read if self.planned.is_exact(number) else None
+        return ShardWork(number, key, self._shards_of(self.data)[number].key, sources, known, alike)
 
     def _wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
         """Return where a node's outcomes for a shard of the data are, and their digest; None of none."""

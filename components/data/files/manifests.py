@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from components.data.dataset import Dataset
 from components.data.files.formats import FORMATS, Format
 from components.data.files.parsing import (
     RecordError,
@@ -20,8 +19,8 @@ from components.data.files.parsing import (
 )
 from components.data.files.sources import Source
 from components.data.files.subtitles import SUBTITLES, language_before_ending, read_subtitle_rows
-from components.data.record_builder import RecordBuilder
 from components.data.recordings import RECORDING_EXTENSIONS
+from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
 from components.files.locations.location import folder_of, name_of, show_location
 from components.text.counted_nouns import format_count
@@ -38,11 +37,13 @@ _SYNONYMS = (
 """What formats call the same thing, which no spelling tells."""
 
 
-def load_manifest(builder: RecordBuilder, source: Source, name: str | None, limit: int | None) -> Dataset:
-    """Load the records of the files of a data set.
+def read_manifest(
+    reader: RowReader, source: Source, name: str | None, limit: int | None
+) -> Iterator[DraftedRow]:
+    """Yield the rows of the files of a data set.
 
     Args:
-        builder: collects them.
+        reader: makes them.
         source: the files.
         name: a key of ``FORMATS``; None: what content and extension say.
         limit: takes the first records only.
@@ -50,60 +51,67 @@ def load_manifest(builder: RecordBuilder, source: Source, name: str | None, limi
     Raises:
         DataError: A file cannot be read, or none has a record.
     """
-    notes = list[str]()
-    stated = builder.source_language, builder.target_language
+    ignored = Counter[str]()
+    stated = reader.source_language, reader.target_language
+    form = None
     for number in range(len(source.files)):
-        if limit is not None and builder.n_records >= limit:
+        if limit is not None and reader.count >= limit:
             break
-        builder.source_language, builder.target_language = stated
-        notes += _add_records(builder, source, number, name or source.format, limit)
-    if not builder.n_records and not builder.skipped:
-        form = FORMATS[name or source.format or _detect_format(source.files[0])]
-        raise DataError(f"{show_location(source.files[0])}: expected records, found none; {form.summary}")
-    return builder.build_dataset(iter(notes))
+        reader.source_language, reader.target_language = stated
+        form = FORMATS[name or source.format or _detect_format(source.files[number])]
+        yield from _read_file(reader, source, number, form, limit, ignored)
+    if not reader.count and not reader.skipped:
+        summary = "" if form is None else f"; {form.summary}"
+        raise DataError(f"{show_location(source.files[0])}: expected records, found none{summary}")
+    if form is not None:
+        reader.notes += _note_ignored_fields(ignored, form)
+    reader.note_skipped()
 
 
-def _add_records(
-    builder: RecordBuilder, source: Source, number: int, name: str | None, limit: int | None
-) -> list[str]:
-    """Give the records of one file their outcomes; lines for the user."""
+def _read_file(
+    reader: RowReader,
+    source: Source,
+    number: int,
+    manifest_format: Format,
+    limit: int | None,
+    ignored: Counter[str],
+) -> Iterator[DraftedRow]:
+    """Yield the rows of one file; count fields that are ignored."""
     path = source.files[number]
     file_name = Path(name_of(path))
-    manifest_format = FORMATS[name or _detect_format(path)]
-    builder.folder = folder_of(path)
+    reader.folder = folder_of(path)
     if match := COVOST.match(file_name.name):
-        builder.source_language = builder.source_language or match[1]
-        builder.target_language = builder.target_language or match[2]
+        reader.source_language = reader.source_language or match[1]
+        reader.target_language = reader.target_language or match[2]
     is_subtitles = manifest_format.read is read_subtitle_rows
     if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
         named = language_before_ending(file_name) if is_subtitles else _extension_language(file_name)
-        builder.source_language = builder.source_language or named
-        if builder.source_language is None:
+        reader.source_language = reader.source_language or named
+        if reader.source_language is None:
             raise DataError(
                 f"{show_location(path)}: expected the source language of plain text, found none; state it"
             )
-    ignored: Counter[str] = Counter()
     notes = list[str]()
     rows = (
-        read_subtitle_rows(path, builder.source_language, notes)
+        read_subtitle_rows(path, reader.source_language, notes)
         if is_subtitles
         else source.read_rows(number, manifest_format)
     )
     for row in rows:
-        if limit is not None and builder.n_records >= limit:
+        if limit is not None and reader.count >= limit:
             break
         where = f"{file_name.name}:{row.line}"
         if isinstance(row.content, RecordError):
-            builder.quarantine(row.content, where)
+            yield from reader.refuse(row.content, where)
             continue
         ignored.update(field for field in row.content if field not in manifest_format.known_fields)
         try:
             draft = manifest_format.convert(row.content)
         except RecordError as error:
-            builder.quarantine(error, where, builder.usable_id(row.content.get("id")))
+            yield from reader.refuse(error, where, reader.usable_id(row.content.get("id")))
         else:
-            builder.add(draft, where, where)
-    return [*notes, *_note_ignored_fields(ignored, manifest_format)]
+            yield from reader.read(draft, where, where)
+    reader.notes += notes
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:

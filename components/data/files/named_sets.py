@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from itertools import zip_longest
+from collections.abc import Iterator
+from itertools import islice, repeat
 from pathlib import Path
 
-from components.data.dataset import Dataset
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError, read_lines
-from components.data.record_builder import RecordBuilder
+from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
+from components.files.locations.opening import open_location
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "manifest.jsonl"
 MULTI30K_VARIABLE = "ANTIPHON_MULTI30K"
@@ -24,12 +25,14 @@ NAMED = {
 }
 
 
-def load_multi30k(name: str, source: str | None, target: str | None, limit: int | None) -> Dataset:
+def open_multi30k(
+    name: str, source: str | None, target: str | None, limit: int | None
+) -> tuple[RowReader, Iterator[DraftedRow]]:
     """``multi30k:[FOLDER:]SPLIT``: image captions, English to German unless other languages are asked for.
 
     Elliott et al. 2016 and 2017. The files are ``SPLIT.LANGUAGE``, one caption a line.
     """
-    return load_parallel(find_multi30k_files(name, source, target), name=name, limit=limit)
+    return open_parallel(find_multi30k_files(name, source, target), name=name, limit=limit)
 
 
 def find_multi30k_files(name: str, source: str | None, target: str | None) -> list[Path]:
@@ -70,15 +73,15 @@ def split_file_list(source: str) -> list[Path] | None:
     return parts if len(parts) > 1 and all(part.suffix and part.name for part in parts) else None
 
 
-def load_parallel(
+def open_parallel(
     files: list[Path],
     *,
     name: str | None = None,
     source: str | None = None,
     target: str | None = None,
     limit: int | None = None,
-) -> Dataset:
-    """Load line-aligned text.
+) -> tuple[RowReader, Iterator[DraftedRow]]:
+    """Open line-aligned text: what makes its rows, and these.
 
     Args:
         files: the source, and one or more files of references.
@@ -91,46 +94,54 @@ def load_parallel(
         DataError: The numbers of lines differ, so that nothing can be aligned.
     """
     first, *others = files
-    builder = RecordBuilder(name or first.stem, first.parent, None, target or _extension_language(others[0]))
-    columns = [_read_all_lines(file) for file in files]
-    counts = [len(column) for column in columns]
+    target = target or _extension_language(others[0])
+    reader = RowReader(name or first.stem, str(first.parent), None, target)
+    counts = [_count_lines(file) for file in files]
     if len(set(counts)) > 1 or not counts[0]:
         sizes = ", ".join(f"{file} {count}" for file, count in zip(files, counts, strict=True))
         raise DataError(
             f"expected the same number of lines (at least one) in each file, found {sizes}; align them"
         )
-    for number, (text, *references) in enumerate(zip_longest(*columns), 1):
-        if limit is not None and builder.n_records >= limit:
+    return reader, _read_parallel(reader, files, source or _extension_language(first), limit)
+
+
+def _read_parallel(
+    reader: RowReader, files: list[Path], source: str, limit: int | None
+) -> Iterator[DraftedRow]:
+    first = files[0]
+    total = _count_lines(first)
+    columns = [islice(_read_all_lines(file), total) for file in files]
+    for number, (text, *references) in enumerate(zip(*columns, strict=True), 1):
+        if limit is not None and reader.count >= limit:
             break
-        where = f"{first}:{number}"
-        fallback = f"{first.stem}-{number:06d}"
+        where, fallback = f"{first}:{number}", f"{first.stem}-{number:06d}"
         error = next((item for item in (text, *references) if isinstance(item, RecordError)), None)
         if error is not None:
-            builder.quarantine(error, where, fallback)
+            yield from reader.refuse(error, where, fallback)
             continue
-        source_text = text if isinstance(text, str) else ""
-        nonempty = [item for item in references if isinstance(item, str) and item.strip()]
         draft = Draft(
             id=fallback,
-            text=source_text,
-            source_language=source or _extension_language(first),
-            references={None: nonempty},
+            text=text if isinstance(text, str) else "",
+            source_language=source,
+            references={None: [item for item in references if isinstance(item, str) and item.strip()]},
         )
-        builder.add(draft, where, fallback)
-    return builder.build_dataset(iter(()))
+        yield from reader.read(draft, where, fallback)
 
 
 def _extension_language(file: Path) -> str:
     return file.suffix.removeprefix(".")
 
 
-def _read_all_lines(file: Path) -> list[str | RecordError]:
-    """Return every line, blank ones included, so that alignment is kept."""
-    by_number = dict(read_lines(file))
-    last = max(by_number, default=0)
-    return [by_number.get(number, "") for number in range(1, max(last, _count_lines(file)) + 1)]
+def _read_all_lines(file: Path) -> Iterator[str | RecordError]:
+    """Yield every line, blank ones included, so that alignment is kept; blank ones without end follow."""
+    last = 0
+    for number, line in read_lines(file):
+        yield from repeat("", number - last - 1)
+        yield line
+        last = number
+    yield from repeat("")
 
 
 def _count_lines(file: Path) -> int:
-    with file.open("rb") as handle:
+    with open_location(str(file)) as handle:
         return sum(1 for _ in handle)

@@ -84,6 +84,11 @@ def use_copy(url: str, version: str) -> None:
         _note(url, RemoteFile(path.stat().st_size, version))
 
 
+def forget() -> None:
+    """Ask servers again for what this process has learned of URLs."""
+    _known.clear()
+
+
 def find_fetched(url: str) -> Path | None:
     """Return the copy of a file that this process has looked up and fetched; asks nobody."""
     known = _known.get(url)

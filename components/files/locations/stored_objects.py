@@ -56,7 +56,12 @@ def download(url: str, target: IO[bytes], limit: int) -> RemoteFile:
         if tag.startswith(('"', "W/")):
             options["if_match"] = tag
         try:
-            target.write(obstore.get(store, name, options=options).bytes())
+            piece = obstore.get(store, name, options=options).bytes()
+            if len(piece) != options["range"][1] - begin:
+                raise LocationError(url, *_REPLACED, reason=UNREADABLE)
+            target.write(piece)
+        except LocationError:
+            raise
         except OSError as error:
             if error.errno is not None:  # of the disk
                 raise
@@ -107,12 +112,13 @@ def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> ObjectSto
         raise _translate(bucket, error) from error
 
 
+_REPLACED = ("expected the object as it was, found another", "load it again")
 _REASONS = {
     "NotFoundError": (MISSING, "expected an object, found none", "check its name"),
     "FileNotFoundError": (MISSING, "expected an object, found none", "check its name"),
     "PermissionDeniedError": (REFUSED, "expected credentials that may read it, found none", "check them"),
     "UnauthenticatedError": (REFUSED, "expected credentials that may read it, found none", "check them"),
-    "PreconditionError": (UNREADABLE, "expected the object as it was, found another", "load it again"),
+    "PreconditionError": (UNREADABLE, *_REPLACED),
 }
 """Class of an error -> reason, what is said and what to do."""
 

@@ -1,4 +1,4 @@
-"""A store of objects below an fsspec URL, worked on in a local mirror."""
+"""A store of objects below a URL, worked on in a local mirror."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from components.storage.store_files import ObjectFiles
 
 
 class ObjectStoreBackend(LocalBackend):
-    """A store of objects below an fsspec URL.
+    """A store of objects below a URL.
 
     Work is done in the folder of the local mirror, under the lock there and a lease among machines.
     """

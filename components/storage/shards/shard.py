@@ -38,6 +38,7 @@ class ShardEntry(NamedTuple):
         ok: number of outcomes.
         quarantined: number of inputs that could not be processed.
         content: of utterances, digest of what decides results; where their audio lies is not part of it.
+        alike: what it shares with shards that differ by numerics alone.
     """
 
     key: str
@@ -45,6 +46,7 @@ class ShardEntry(NamedTuple):
     ok: int
     quarantined: int
     content: str | None = None
+    alike: str | None = None
 
     @property
     def identity(self) -> str:
@@ -76,6 +78,7 @@ class ShardHeader(Record):
     fingerprint: Sha256
     read: dict[str, tuple[str, str]] = Field(default_factory=dict)
     content: Sha256 | None = Field(default=None, exclude_if=operator.not_)
+    alike: Sha256 | None = Field(default=None, exclude_if=operator.not_)
     ok: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     sha256: Sha256
@@ -89,7 +92,7 @@ class ShardHeader(Record):
     @property
     def entry(self) -> ShardEntry:
         """It, as stages name it."""
-        return ShardEntry(self.key, self.sha256, self.ok, self.quarantined, self.content)
+        return ShardEntry(self.key, self.sha256, self.ok, self.quarantined, self.content, self.alike)
 
 
 def shard_key(fingerprint: str, read: Mapping[str, str]) -> Sha256:

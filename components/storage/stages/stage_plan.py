@@ -73,6 +73,8 @@ class StagePlan(Record):
         numerics: what of this machine and process decides the last bits.
         models: the references by which the run names its models, by role. They are shown, and not part of the
             key: a model may have several names.
+        alike: what it shares with stages that differ by numerics alone
+            (:mod:`components.pipeline.equivalent_reuse`); no part of the key.
     """
 
     stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")
@@ -87,6 +89,7 @@ class StagePlan(Record):
     libraries: dict[str, str] = Field(default_factory=dict)
     numerics: dict[str, str] = Field(default_factory=_default_numerics)
     models: dict[str, str] = Field(default_factory=dict)
+    alike: Sha256 | None = None
 
     @property
     def key(self) -> Sha256:
@@ -105,7 +108,7 @@ class StagePlan(Record):
 
 def digest_plan(values: Mapping[str, Any]) -> Sha256:
     """Return the key of a plan from its fields, or the fingerprint of one without those of its shards."""
-    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    unkeyed = {"models", "alike", "stage"} if values.get("kind") else {"models", "alike"}
     return digest_of({name: value for name, value in values.items() if name not in unkeyed})
 
 

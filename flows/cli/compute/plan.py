@@ -66,6 +66,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunF
     from components.data.stage import store_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.advice.forecast import forecast_nodes
+    from components.pipeline.equivalent_reuse import use_reuse
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
@@ -93,7 +94,8 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunF
 
     admitted = checks.admit(sets, load)
     graph = checks.pipeline
-    plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
+    with use_reuse(getattr(parameters, "reuse", "exact")):
+        plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
     return graph, forecast_nodes(plans, admitted, store), metrics
 
 

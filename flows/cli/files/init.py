@@ -23,7 +23,6 @@ EXTRAS = {
     "speech": "piper",
     "dask": "prefect_dask",
     "ray": "prefect_ray",
-    "s3": "s3fs",
     "pandas": "pandas",
     "parquet": "pyarrow",
     "word": "docx",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from components.data.dataset import assemble
+from components.data.dataset import content_digest
 from components.records import Audio, Quarantined, Utterance
 
 
@@ -10,13 +10,13 @@ def utterance(path="/a/x.wav", **changes):
 
 
 def test_paths_are_no_part_of_the_digest():
-    assert assemble("a", [utterance()], []).digest == assemble("b", [utterance("/b/y.wav")], []).digest
+    assert content_digest([utterance()], []) == content_digest([utterance("/b/y.wav")], [])
 
 
 def test_everything_else_is():
     bad = Quarantined(utterance_id="v", stage="data", reason="r", detail="d")
     sets = [
-        assemble("a", items, faults).digest
+        content_digest(items, faults)
         for items, faults in [
             ([utterance()], []),
             ([utterance(id="w")], []),

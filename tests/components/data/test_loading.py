@@ -223,7 +223,7 @@ def test_a_recording_whose_name_is_no_utf8_is_quarantined(tmp_path):
     assert dataset.name == "caf\\xe9"
     assert [item.id for item in dataset.utterances] == ["good"]
     assert "expected a path in UTF-8" in dataset.quarantined[0].detail
-    assert dataset.model_dump_json()
+    assert dataset.quarantined[0].model_dump_json()
 
 
 @pytest.mark.parametrize(("name", "language"), [("talk.it", None), ("talk.txt", "it"), ("talk.de", "it")])

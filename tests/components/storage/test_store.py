@@ -227,8 +227,8 @@ def test_stores_that_cannot_be_are_refused_in_one_line(tmp_path: Path) -> None:
     for url, fault in {
         str(tmp_path / "file"): "expected a folder, found a file",
         f"file://{tmp_path}/file": "expected a folder, found a file",
-        "reference://x": "expected a path or an fsspec URL whose client is installed",
-        "nonsense://x": "expected a path or an fsspec URL whose client is installed",
+        "reference://x": "expected a path, s3://bucket/folder",
+        "nonsense://x": "expected a path, s3://bucket/folder",
         "simplecache::memory://x": "expected one URL",
     }.items():
         with pytest.raises(ConfigError, match=f"^store: {fault}"):

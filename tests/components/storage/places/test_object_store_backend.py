@@ -131,7 +131,7 @@ def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store],
     slow = on("one")
     with open_stage(slow, PLAN) as writer:
         other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
-        ObjectStore(url).write(f"locks/{PLAN.key}/000002.json", json.dumps(other).encode())
+        ObjectStore(url).write(f"locks/{PLAN.key}.json", json.dumps(other).encode())
         lease = slow.backend._leases[PLAN.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
         with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 
 import pytest
 
+from components.data.dataset import Dataset, content_digest
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError
-from components.data.record_builder import RecordBuilder, is_valid_id
+from components.data.row_building import build_rows
+from components.data.row_reader import RowReader, count_pieces, is_valid_id
 
 
 def build(*drafts, **options):
-    builder = RecordBuilder("set", Path(), **options)
-    for number, draft in enumerate(drafts):
-        builder.add(draft, f"set:{number}", f"set:{number}")
-    return builder.build_dataset(iter(()))
+    reader = RowReader("set", **options)
+    rows = [
+        row
+        for number, draft in enumerate(drafts)
+        for row in reader.read(draft, f"set:{number}", f"set:{number}")
+    ]
+    return Dataset("set", tuple(build_rows(rows)))
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\u2028b", "a\0", "\ud800", "x" * 513])
@@ -29,10 +34,9 @@ def test_a_faulty_record_never_takes_the_id_of_a_good_one():
     )
     assert [item.id for item in dataset.utterances] == ["set:1"]
     assert [item.utterance_id for item in dataset.quarantined] == ["a", "set:2"]
-    builder = RecordBuilder("set", Path())
-    builder.quarantine(RecordError("r", "m"), "set:1")
-    builder.quarantine(RecordError("r", "m"), "set:1")
-    assert [item.utterance_id for item in builder.quarantined] == ["set:1", "set:1'"]
+    reader = RowReader("set")
+    refused = [row.id for _ in range(2) for row in reader.refuse(RecordError("r", "m"), "set:1")]
+    assert refused == ["set:1", "set:1'"]
 
 
 def test_the_id_of_a_faulty_record_is_taken():
@@ -51,10 +55,10 @@ def test_languages_are_codes(language, fine):
 
 
 def test_free_names():
-    builder = RecordBuilder("set", Path())
-    builder.quarantine(RecordError("r", "m"), "set:1", builder.usable_id("a"))
-    assert builder.usable_id("cafe\u0301") == "caf\u00e9"
-    assert [builder.usable_id(name) for name in ("a", "", 3, None, "\ud800")] == [None] * 5
+    reader = RowReader("set")
+    list(reader.refuse(RecordError("r", "m"), "set:1", reader.usable_id("a")))
+    assert reader.usable_id("cafe\u0301") == "caf\u00e9"
+    assert [reader.usable_id(name) for name in ("a", "", 3, None, "\ud800")] == [None] * 5
 
 
 @pytest.mark.parametrize(
@@ -72,3 +76,19 @@ def test_a_code_or_a_path_that_is_too_long_is_named(draft: Draft, reason: str, d
     (bad,) = build(draft).quarantined
     assert bad.reason == reason
     assert detail in bad.detail
+
+
+def test_pieces_of_documents_are_counted():
+    labels = (None if label == "." else label for label in "aab.ac")
+    drafts = (Draft(text="x", source_language="en", document=label) for label in labels)
+    reader, pieces = RowReader("set"), Counter()
+    rows = (row for n, draft in enumerate(drafts) for row in reader.read(draft, f"{n}", f"{n}"))
+    assert [row.id for row in count_pieces(rows, pieces)] == list("012345")
+    assert pieces == {"a": 2, "b": 1, "c": 1}
+
+
+def test_a_data_set_without_documents_keeps_its_digest():
+    (plain,) = build(Draft(id="a", text="x", source_language="en")).utterances
+    (part,) = build(Draft(id="a", text="x", source_language="en", document="d")).utterances
+    assert "document" not in plain.model_dump()
+    assert content_digest([plain], []) != content_digest([part], [])
