@@ -73,6 +73,10 @@ class ObjectStore:
 
         return self._find(name, get)
 
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object of that name."""
+        return self._find(name, lambda: obstore.head(self._client, name)) is not None
+
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whether or not there is one."""
         self._ask(name, lambda: obstore.put(self._client, name, content, mode="overwrite"))
@@ -103,7 +107,7 @@ class ObjectStore:
                 return _version_of(self._ask(name, put))
             except (AlreadyExistsError, PreconditionError) as error:
                 # S3 refuses a create beside a removal that is under way as it does one that came second.
-                if version is not None or self._exists(name):
+                if version is not None or self.exists(name):
                     return None
                 if wait is None:
                     raise TransientError(f"{self.url}/{name}: another write of it is under way") from error
@@ -162,9 +166,6 @@ class ObjectStore:
             return [meta for batch in obstore.list(self._client, folder or None) for meta in batch]
 
         return self._ask(folder, collect)
-
-    def _exists(self, name: str) -> bool:
-        return self._find(name, lambda: obstore.head(self._client, name)) is not None
 
     def _find(self, name: str, call: Callable[[], T]) -> T | None:
         """Return the client's answer about an object; None where there is no such object."""

@@ -88,8 +88,11 @@ class ObjectStoreBackend(LocalBackend):
             shutil.rmtree(folder)
 
     def read_shard(self, key: str) -> bytes | None:
-        """Return the bytes of a shard, from the copy here if it is whole."""
-        return self._mirror.read_shard(key)
+        """Return the bytes of a shard, from the copy here if that is whole; it is stored again if need be."""
+        content = self._mirror.read_shard(key)
+        if content is not None and not self._objects.exists(name_of(key)):
+            self._objects.create(name_of(key), content)
+        return content
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, by one look at all names."""

@@ -7,7 +7,7 @@ outputs (a beam size, a weight file, a library version) gives another key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -96,7 +96,7 @@ class StagePlan(Record):
         """The address of the stage in the store."""
         return digest_plan(self.model_dump(mode="json"))
 
-    @cached_property
+    @property
     def fingerprint(self) -> Sha256:
         """The digest of everything that decides the outcomes of its shards, beside what they read."""
         return digest_plan(self.model_dump(mode="json", exclude={"shards"}))

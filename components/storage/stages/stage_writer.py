@@ -73,6 +73,7 @@ class StageWriter:
         return self.ref
 
     def _store_records(self, outcomes: Sequence[NodeOutcome]) -> ShardHeader:
+        self._store.backend.uses.note(self.plan.fingerprint)  # before the shard is looked for
         header, content = encode_outcomes(
             outcomes,
             key=digest_of([self.plan.key, "records"]),

@@ -24,6 +24,8 @@ from components.storage.upkeep.run_changes import delete_run
 
 GRACE_SECONDS = 3600.0
 """Age at which what nobody refers to may go: time for what another machine wrote to be seen here."""
+_WRITING_SECONDS = 60.0
+"""Age of a temporary file whose writer is taken for dead, whatever the grace time."""
 
 
 class PruneOptions(NamedTuple):
@@ -86,7 +88,7 @@ def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
     leftovers = [
         name
         for name, facts in inventory.leftovers().items()
-        if _is_old(facts.modified, options.grace) and name.split("/")[1] not in old
+        if _is_old(facts.modified, _grace_of(name, options.grace)) and name.split("/")[1] not in old
     ]
     unlocked = [name for name in leftovers if not _is_at_work(store, name)]
     size = inventory.bytes_of({*old, *shards}) + sum(inventory.of_run(name).bytes for name in runs)
@@ -192,6 +194,10 @@ def _find_used(store: Store, runs: Iterable[str] | None = None) -> _Used:
 
 def _is_old(modified: float, grace: float) -> bool:
     return time.time() - modified >= grace
+
+
+def _grace_of(leftover: str, grace: float) -> float:
+    return max(grace, _WRITING_SECONDS) if leftover.endswith(".tmp") else grace
 
 
 def _is_at_work(store: Store, name: str) -> bool:

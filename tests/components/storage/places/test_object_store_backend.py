@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components.analysis.run_outputs import parameters_of
+from components.compute.profiling import Cost
 from components.errors import ConfigError, StoreError
 from components.files.canonical_json import digest_of
 from components.files.digests import sha256_of
@@ -25,15 +25,17 @@ from components.storage.places import lease as leases
 from components.storage.places import locks
 from components.storage.places.object_store import ObjectStore
 from components.storage.runs.run_listing import list_runs
-from components.storage.stages.seal import Seal
-from components.storage.stages.stage_writer import open_stage
+from components.storage.shards.shard import name_of
+from components.storage.stages.seal import SEAL, Seal
+from components.storage.stages.stage_writer import finish_stage, open_stage
 from components.storage.store import Store
-from tests.components.storage.stages.test_stage_writer import IDS, PLAN, SHARDS, content, record, run
+from tests.components.storage.stages.test_stage_writer import BYTES, NODE, PLAN, SHARDS, content, make, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
 from tests.reports.page.test_report_view import stage
 
-DONE = f"stages/{PLAN.key}/DONE.json"
+DONE = f"stages/{PLAN.key}/{SEAL}"
+SHARD = name_of(SHARDS[1][0].key)
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -56,159 +58,187 @@ def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Callable[[s
     return seen
 
 
-@pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    ref = run(Store(str(tmp_path_factory.mktemp("local"))))
-    assert ref is not None
-    return Path(ref.path)
-
-
-def killed(store: Store, shards: int) -> None:
-    """Keep some shards and die: no lease is released, no lock is told."""
-    with pytest.raises(KeyboardInterrupt), open_stage(store, PLAN) as writer:
-        for good, bad in SHARDS[writer.shards_done : shards]:
-            writer.append([record(x) for x in good], [record(x) for x in bad], seconds=1.0, peak=7)
-        writer._backend._leases[PLAN.key]._lost = "its process was killed"  # type: ignore[attr-defined]
+def forget_lease(store: Store) -> None:
+    """Die in a stage that is made whole: no lease is released, no lock is told."""
+    with pytest.raises(KeyboardInterrupt), open_stage(store, NODE) as writer:
+        (writer.path / "half").write_text("begun")
+        store.backend._leases[NODE.key]._lost = "its process was killed"  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
 
-def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str, local: Path) -> None:
+def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str) -> None:
     ref = run(on("one"))
-    assert ref is not None
     assert (ref.key, ref.reused) == (PLAN.key, False)
     objects = ObjectStore(url)
-    names = [name.rpartition("/")[2] for name in objects.list_names(f"stages/{PLAN.key}")]
-    assert names == ["DONE.json", ERRORS, OUTPUTS, "plan.json"]  # the shards have served
-    for name, expected in {**content(local), "plan.json": (local / "plan.json").read_bytes()}.items():
-        assert objects.read(f"stages/{PLAN.key}/{name}") == expected
+    assert objects.list_names("stages") == [DONE]
+    assert objects.list_names("shards") == sorted(name_of(header.key) for header, _ in SHARDS)
+    assert [objects.read(name_of(header.key)) for header, _ in SHARDS] == BYTES
     again = run(on("two"))
-    assert again is not None
     assert again.reused
     assert Path(again.path) != Path(ref.path)
-    assert content(Path(again.path)) == content(local)
+    assert content(again) == BYTES
 
 
-def test_another_machine_goes_on_after_the_last_complete_shard(
-    on: Callable[[str], Store], local: Path
-) -> None:
-    killed(on("one"), 2)
-    with open_stage(on("two"), PLAN) as writer:
-        assert (writer.shards_done, writer.seconds) == (2, 2.0)
-    ref = run(on("two"))
-    assert ref is not None
-    assert content(Path(ref.path)) == content(local)
+def test_another_machine_finds_the_shards_that_are_complete(on: Callable[[str], Store]) -> None:
+    """Of two machines that compute one, that of the first counts, and both are told its header."""
+    one, two = on("one"), on("two")
+    header, stored = SHARDS[0]
+    assert one.add_shard(header, stored) == header
+    other = header.model_copy(update={"seconds": 9.0})
+    assert two.add_shard(other, b"of another") == header
+    assert two.find_shard(header.key) == one.find_shard(header.key) == header
+    keys = [each.key for each, _ in SHARDS]
+    assert two.backend.find_shards(keys) == {header.key}
 
 
 def test_the_same_machine_need_not_wait_for_the_lease(
     on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(leases.VARIABLE, "3600")
-    killed(on("one"), 3)
-    with open_stage(on("one"), PLAN) as writer:
-        assert writer.shards_done == 3
+    forget_lease(on("one"))
+    with open_stage(on("one"), NODE) as writer:
+        assert (writer.path / "half").exists()
 
 
-def test_a_torn_shard_is_computed_again(on: Callable[[str], Store], url: str, local: Path) -> None:
-    killed(on("one"), 3)
-    name = f"stages/{PLAN.key}/shards/0001.jsonl"
-    ObjectStore(url).write(name, (ObjectStore(url).read(name) or b"")[:-4])
-    with open_stage(on("two"), PLAN) as writer:
-        assert writer.shards_done == 1
-    ref = run(on("two"))
-    assert ref is not None
-    assert content(Path(ref.path)) == content(local)
+def test_a_shard_that_was_removed_there_is_stored_again_from_the_copy_here(
+    on: Callable[[str], Store], url: str
+) -> None:
+    """As by a prune of another machine: a stage that this one finishes is to be whole for all."""
+    run(on("one"))
+    ObjectStore(url).remove(SHARD)
+    assert on("one").find_shard(SHARDS[1][0].key) == SHARDS[1][0]
+    assert ObjectStore(url).read(SHARD) == BYTES[1]
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-4], lambda content: b"{", lambda content: None])
+def test_a_shard_that_is_torn_or_gone_is_computed_again(
+    on: Callable[[str], Store],
+    url: str,
+    damage: Callable[[bytes], bytes | None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run(on("one"))
+    left = damage(BYTES[1])
+    ObjectStore(url).remove(SHARD) if left is None else ObjectStore(url).write(SHARD, left)
+    first = run(on("two"))
+    assert not first.reused
+    assert "is damaged and will be computed again" in caplog.text
+    assert ObjectStore(url).read(SHARD) == BYTES[1]
+    again = run(on("three"))
+    assert again.reused
+    assert content(again) == BYTES
 
 
 def test_the_second_machine_is_refused_and_told_who_writes(on: Callable[[str], Store]) -> None:
     with (
-        open_stage(on("one"), PLAN),
+        open_stage(on("one"), NODE),
         pytest.raises(StoreError, match=r"stage asr .* is being written by process \d+ on .* since 20"),
     ):
-        run(on("two"))
+        make(on("two"))
 
 
-def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store], url: str) -> None:
+def test_one_that_lost_its_lease_finishes_nothing(on: Callable[[str], Store], url: str) -> None:
     slow = on("one")
-    with open_stage(slow, PLAN) as writer:
+    with open_stage(slow, NODE) as writer:
         other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
-        ObjectStore(url).write(f"locks/{PLAN.key}.json", json.dumps(other).encode())
-        lease = slow.backend._leases[PLAN.key]  # type: ignore[attr-defined]
+        ObjectStore(url).write(f"locks/{NODE.key}.json", json.dumps(other).encode())
+        lease = slow.backend._leases[NODE.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
         with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):
-            writer.append([record("a")], [], seconds=1.0, peak=7)
-    assert ObjectStore(url).list_names(f"stages/{PLAN.key}/shards") == []
+            writer.seal([], Cost(), items=1)
+    assert ObjectStore(url).list_names("stages") == []
 
 
 def test_a_lease_that_cannot_be_renewed_is_lost(
     on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with open_stage(on("one"), PLAN) as writer:
-        lease = writer._backend._leases[PLAN.key]  # type: ignore[attr-defined]
+    store = on("one")
+    with open_stage(store, NODE):
+        lease = store.backend._leases[NODE.key]  # type: ignore[attr-defined]
         monkeypatch.setattr(lease, "_renewed", lease._renewed - 10)
         with pytest.raises(StoreError, match="it could not be renewed for 1 s"):
             lease.check()
         lease._lost = None
 
 
-def test_a_damaged_object_is_computed_again(
-    on: Callable[[str], Store], url: str, local: Path, caplog: pytest.LogCaptureFixture
+def test_a_damaged_object_is_made_again(
+    on: Callable[[str], Store], url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run(on("one"))
-    ObjectStore(url).write(f"stages/{PLAN.key}/{OUTPUTS}", b"other")
-    ref = run(on("two"))
-    assert ref is not None
-    assert not ref.reused
-    assert "outputs.jsonl: expected sha256" in caplog.text
-    again = run(on("three"))
-    assert again is not None
-    assert again.reused
-    assert content(Path(again.path)) == content(local)
+    first = make(on("one"))
+    ObjectStore(url).write(f"stages/{NODE.key}/model.safetensors", b"other")
+    assert not make(on("two")).reused
+    assert "model.safetensors: expected sha256" in caplog.text
+    again = make(on("three"))
+    assert (again.reused, again.sha256) == (True, first.sha256)
 
 
-def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], local: Path) -> None:
-    ref = run(on("one"))
-    assert ref is not None
-    (Path(ref.path) / OUTPUTS).write_bytes(b"other")
-    again = run(on("one"))
-    assert again is not None
-    assert again.reused
-    assert content(Path(again.path)) == content(local)
+@pytest.mark.parametrize("of_model", [False, True])
+def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], of_model: bool) -> None:
+    ref = make(on("one")) if of_model else run(on("one"))
+    store = on("one")
+    file = Path(ref.path) / "model.safetensors" if of_model else store.root / SHARD
+    before = file.read_bytes()
+    file.write_bytes(b"other")
+    assert (make(store) if of_model else run(store)).reused
+    assert file.read_bytes() == before
 
 
 def test_a_stage_that_was_removed_there_is_computed_again(on: Callable[[str], Store], url: str) -> None:
     run(on("one"))
     for name in ObjectStore(url).list_names("stages"):
         ObjectStore(url).remove(name)
-    again = run(on("one"))
-    assert again is not None
-    assert not again.reused
+    assert not run(on("one")).reused
     assert ObjectStore(url).read(DONE) is not None
 
 
-@pytest.mark.parametrize("missing", [OUTPUTS, "plan.json"])
+@pytest.mark.parametrize("missing", [f"stages/{NODE.key}/model.safetensors", SHARD])
 def test_a_missing_object_of_a_finished_stage_is_computed_again(
-    on: Callable[[str], Store], url: str, local: Path, missing: str, caplog: pytest.LogCaptureFixture
+    on: Callable[[str], Store], url: str, missing: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = run(on("one"))
-    assert first is not None
-    ObjectStore(url).remove(f"stages/{PLAN.key}/{missing}")
-    with pytest.raises(StoreError, match=rf"^stage asr .* is damaged: {url}.*{missing}: expected a file"):
+    finish = run if missing == SHARD else make
+    first = finish(on("one"))
+    ObjectStore(url).remove(missing)
+    with pytest.raises(StoreError, match=rf"^stage asr .* is damaged: {url}/{missing}: expected a"):
         on("two").localize(first)
-    ref = run(on("two"))
-    assert ref is not None
-    assert not ref.reused
-    assert f"{missing}: expected a file, found none" in caplog.text
+    assert not finish(on("two")).reused
+    assert f"{missing}: expected a" in caplog.text
     assert on("three").localize(first).sha256 == first.sha256
 
 
-def test_a_shard_that_is_no_shard_is_computed_again(
-    on: Callable[[str], Store], url: str, local: Path
+def test_two_machines_that_finish_a_stage_of_shards_at_once_agree(
+    on: Callable[[str], Store], url: str
 ) -> None:
-    killed(on("one"), 3)
-    ObjectStore(url).write(f"stages/{PLAN.key}/shards/0001.jsonl", b"{")
-    ref = run(on("two"))
-    assert ref is not None
-    assert content(Path(ref.path)) == content(local)
+    """The later one writes its seal over the other's: it says the same of what the stage holds."""
+    one, two = on("one"), on("two")
+    headers = [one.add_shard(*shard) for shard in SHARDS]
+    refs = [finish_stage(store, PLAN, headers, {}) for store in (one, two)]
+    assert refs[0].sha256 == refs[1].sha256
+    assert run(on("three")).reused
+
+
+def test_a_model_that_another_sealed_is_refused(on: Callable[[str], Store], url: str) -> None:
+    store = on("one")
+    with (
+        pytest.raises(StoreError, match=r"was sealed by another process; run the same command again"),
+        open_stage(store, NODE) as writer,
+    ):
+        (writer.path / "model").write_bytes(b"weights")
+        ObjectStore(url).write(f"stages/{NODE.key}/{SEAL}", b"{}")
+        writer.seal(["model"], Cost(), items=1)
+    assert ObjectStore(url).read(f"stages/{NODE.key}/{SEAL}") == b"{}"
+
+
+def test_what_a_killed_copy_left_is_removed(on: Callable[[str], Store]) -> None:
+    first = run(on("one"))
+    two = on("two")
+    left = two.root / "stages" / f".{PLAN.key}.123.new"
+    left.mkdir(parents=True)
+    (left / "model").write_bytes(b"half")
+    folder = two.stage_folder(PLAN.key)
+    folder.mkdir()
+    (folder / SEAL).write_bytes(b"of another store")
+    assert content(two.localize(first)) == BYTES
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/etc/escaped", "a/../../b", ""])
@@ -217,8 +247,8 @@ def test_a_seal_that_names_files_outside_is_refused(
 ) -> None:
     files = {name: "0" * 64}
     whole = Seal.model_construct(
-        stage="asr", key=PLAN.key, plan="0" * 64, files=files, sha256=digest_of(files), items=0,
-        quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
+        stage="asr", key=PLAN.key, plan=PLAN.model_dump(mode="json"), files=files,
+        sha256=digest_of([files, []]), items=0, quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
     )  # fmt: skip
     store = on("one")
     store.mark_layout()
@@ -229,16 +259,16 @@ def test_a_seal_that_names_files_outside_is_refused(
 
 def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], Store], url: str) -> None:
     store = on("one")
-    with open_stage(store, PLAN, records=False) as writer:
+    with open_stage(store, NODE) as writer:
         model = writer.path / "model"
         model.mkdir()
         (model / "config.json").write_text('{"architectures": ["Tiny"]}')
         header = b'{"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}'
         weights = len(header).to_bytes(8, "little") + header + bytes(24)
         (model / "model.safetensors").write_bytes(weights)
-        writer.seal(["model/config.json", "model/model.safetensors"], items=1)
+        writer.seal(["model/config.json", "model/model.safetensors"], Cost(), items=1)
     on("two")
-    result = resolve(f"store:{PLAN.key[:12]}", url)
+    result = resolve(f"store:{NODE.key[:12]}", url)
     assert "two" in result.path
     assert sha256_of(Path(result.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
     with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
@@ -249,7 +279,7 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
     on: Callable[[str], Store], url: str, tmp_path: Path
 ) -> None:
     test_a_model_of_the_store_is_found_from_another_machine(on, url)
-    used = stage(tmp_path, "mt", models={"model": f"store:{PLAN.key[:12]}"})
+    used = stage(tmp_path, "mt", models={"model": f"store:{NODE.key[:12]}"})
     graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", output="text"),))
     run = run_record("r").model_copy(update={"stages": (used,), "pipeline": graph})
     assert parameters_of(run, on("three")) == 6
@@ -258,7 +288,6 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:
     store = on("one")
     ref = run(store)
-    assert ref is not None
     with store.claim_run("cascade", "mine") as folder:
         (folder / "plots").mkdir()
         (folder / "plots" / "a.svg").write_text("<svg/>")
@@ -270,7 +299,7 @@ def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url
     ]
     loaded = on("two").load_run("mine")
     assert loaded.metrics == run_record("mine").metrics
-    assert content(Path(loaded.stages[0].path)) == content(Path(ref.path))
+    assert content(loaded.stages[0]) == BYTES
     assert "two" in loaded.stages[0].path
     with pytest.raises(StoreError, match=f"no run 'yours' in {url}/runs; the latest are: mine"):
         on("two").load_run("yours")
@@ -316,42 +345,6 @@ def test_the_lease_time_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert leases.lease_seconds() == 60.0
 
 
-def test_ids(on: Callable[[str], Store]) -> None:
-    """The partition is checked before anything is sealed."""
-    killed(on("one"), 4)
-    with open_stage(on("one"), PLAN) as writer, pytest.raises(StoreError, match="asr"):
-        writer.finish(IDS + "h")
-    assert on("two").find_stage(PLAN) is None
-
-
-def test_a_stage_that_another_sealed_with_other_outputs_is_refused(
-    on: Callable[[str], Store], url: str
-) -> None:
-    with (
-        pytest.raises(StoreError, match=r"was sealed by another process; run the same command again"),
-        open_stage(on("one"), PLAN) as writer,
-    ):
-        for good, bad in SHARDS:
-            writer.append([record(x) for x in good], [record(x) for x in bad], seconds=1.0, peak=7)
-        ObjectStore(url).write(DONE, b"{}")
-        writer.finish(IDS)
-    assert ObjectStore(url).read(DONE) == b"{}"
-
-
-def test_what_a_killed_copy_left_is_removed(on: Callable[[str], Store], local: Path) -> None:
-    first = run(on("one"))
-    assert first is not None
-    two = on("two")
-    left = two.root / "stages" / f".{PLAN.key}.123.new"
-    left.mkdir(parents=True)
-    (left / OUTPUTS).write_bytes(b"half")
-    folder = two.stage_folder(PLAN.key)
-    folder.mkdir()
-    (folder / "DONE.json").write_bytes(b"of another store")
-    assert content(Path(two.localize(first).path)) == content(local)
-    assert not left.exists()
-
-
 def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -> None:
     claim(on("one"), "begun")
     (entry,) = list_runs(on("two"))
@@ -361,11 +354,11 @@ def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -
 def test_a_stale_model_is_made_from_nothing_that_is_left_of_it(on: Callable[[str], Store]) -> None:
     """What is made whole uses the files that it finds: those of other inputs are none of them."""
     for digest in "12":
-        with open_stage(on("one"), PLAN, records=False, read_digests={"of": digest * 64}) as writer:
+        with open_stage(on("one"), NODE, read_digests={"of": digest * 64}) as writer:
             assert writer.ref is None
-            assert [path.name for path in writer.path.iterdir()] == ["plan.json"]
+            assert list(writer.path.iterdir()) == []
             (writer.path / "spoken.flac").write_text(digest)
-            writer.seal(["spoken.flac"], items=1)
+            writer.seal(["spoken.flac"], Cost(), items=1)
 
 
 class _KilledError(BaseException):
