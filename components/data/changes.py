@@ -1,10 +1,10 @@
-"""Whether a data set has changed since it was last looked at, by names, sizes and times of its files."""
+"""The files of a data set: whether they have changed since the last look, and whether they are here."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from components.data.files.named_sets import split_file_list
+from components.data.files.named_sets import PARAGRAPHS, SAMPLES, find_multi30k_files, split_file_list
 from components.data.files.sources import find_source
 from components.data.folds import parse_fold
 from components.data.recordings import find_recordings
@@ -12,7 +12,7 @@ from components.errors import DataError
 from components.files.canonical_json import digest_of
 from components.files.digests import cache_folder
 from components.files.files import read_json, write_json
-from components.files.locations.opening import facts_of_all
+from components.files.locations.opening import facts_of_all, is_here
 
 
 def note_changes(source: str | None, audio: str | None) -> bool:
@@ -23,7 +23,7 @@ def note_changes(source: str | None, audio: str | None) -> bool:
     Raises:
         DataError: there is no such file, or a server does not say.
     """
-    versions = facts_of_all(_list_files(source, audio))
+    versions = facts_of_all(list_files(source, audio))
     for version in versions.values():
         if isinstance(version, DataError):
             raise version
@@ -35,14 +35,26 @@ def note_changes(source: str | None, audio: str | None) -> bool:
     return True
 
 
-def _list_files(source: str | None, audio: str | None) -> list[str]:
+def are_here(source: str | None, audio: str | None) -> bool:
+    """Return whether the files of a data set can be read without fetching any of them."""
+    return all(map(is_here, list_files(source, audio)))
+
+
+def list_files(source: str | None, audio: str | None) -> list[str]:
+    """Return the locations of the files of a data set, or of recordings.
+
+    Raises:
+        DataError: a pattern or a folder has none.
+    """
     if source is None:
         return find_recordings(audio or "")
     if fold := parse_fold(source):
-        return _list_files(fold.source, None)
-    named = find_source(source)
+        return list_files(fold.source, None)
+    named = find_source(source.removeprefix(PARAGRAPHS))
     if named is not None:
         return [*named.files, *named.tars]
-    if Path(source).is_file():
-        return [source]
-    return [str(file) for file in split_file_list(source) or [Path(source)]]
+    if source.startswith("multi30k:"):
+        return [str(file) for file in find_multi30k_files(source, None, None)]
+    path = SAMPLES if source == "sample" else Path(source)
+    several = None if path.is_file() else split_file_list(source)
+    return [str(file) for file in several or [path]]

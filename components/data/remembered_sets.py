@@ -77,7 +77,7 @@ def _files_of(source: str, options: Mapping[str, Any]) -> list[Path]:
     if fold := parse_fold(source):
         return _files_of(fold.source, options)
     if source.startswith("multi30k:"):
-        return find_multi30k_files(source, options.get("source_language"), options.get("target_language"))
+        return find_multi30k_files(source, *options["languages"])
     if find_source(source) is not None:
         return []
     return [Path(source)] if Path(source).is_file() else split_file_list(source) or []

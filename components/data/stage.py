@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from components.compute.profiling import Cost, measure_cost
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
-from components.data.loading import open_audio, open_set
+from components.data.loading import OpenedSet, open_audio, open_set
 from components.data.remembered_sets import RememberedSet
-from components.data.row_building import build_rows
+from components.data.row_building import build_rows, foresee_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.files.canonical_json import digest_of
@@ -37,16 +37,12 @@ def store_data(
         ConfigError: both or neither of ``source`` and ``audio`` were given.
         DataError: nothing usable in it.
     """
-    if (source is None) == (audio is None):
-        raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
-    options = {"source_language": languages[0], "target_language": languages[1]}
-    remembered = None if source is None else RememberedSet(source, {**options, "limit": limit}, store)
-    if remembered is not None and (known := remembered.recall()) is not None:
-        return known
-    if audio is not None:
-        opened = open_audio(audio, limit=limit, **options)
-    else:
-        opened = open_set(str(source), limit=limit, **options)
+    opened = _open(source, audio, languages, limit)
+    remembered = None
+    if source is not None:
+        remembered = RememberedSet(source, {"languages": languages, "limit": limit}, store)
+        if (known := remembered.recall()) is not None:
+            return known
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
     spoken = False
     with measure_cost() as cost:
@@ -61,6 +57,42 @@ def store_data(
     if remembered is not None and not spoken:
         remembered.remember(ref)
     return ref
+
+
+def foresee_data(
+    source: str | None, audio: str | None, languages: Languages, limit: int | None, store: Store
+) -> tuple[StageRef, int]:
+    """Return the stage of a data set as far as it is known without opening audio, and the rows that are not.
+
+    It opens, fetches and asks nothing. Shards of rows that were all looked at are those of a run.
+
+    Args:
+        source: the data set, or None for recordings.
+        audio: the recordings.
+        languages: source and target language, where they are set.
+        limit: takes the first records only.
+        store: one for this alone, to be thrown away.
+
+    Raises:
+        DataError: nothing usable in it.
+    """
+    headers, unseen = list[ShardHeader](), 0
+    for shard in cut_shards(_open(source, audio, languages, limit).rows):
+        rows, count = foresee_rows(shard)
+        headers.append(_store_shard(rows, store))
+        unseen += count
+    if not headers:
+        raise DataError(f"{source or audio}: expected at least one utterance, found none")
+    return _finish(store, headers, Cost()), unseen
+
+
+def _open(source: str | None, audio: str | None, languages: Languages, limit: int | None) -> OpenedSet:
+    if (source is None) == (audio is None):
+        raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
+    options = {"source_language": languages[0], "target_language": languages[1]}
+    if audio is not None:
+        return open_audio(audio, limit=limit, **options)
+    return open_set(str(source), limit=limit, **options)
 
 
 def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[tuple[ShardHeader, bool]]:

@@ -26,7 +26,7 @@ from components.storage.layout import check_layout, mark_layout
 from components.storage.places import locks
 from components.storage.places.backends import open_backend
 from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, name_of, split_lines
+from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, shard_name, split_lines
 from components.storage.stages.seal import Seal, stage_ref
 from components.storage.stages.stage_plan import StagePlan
 from components.text.suggestions import did_you_mean
@@ -142,7 +142,7 @@ class Store:
         if content is None:
             return None
         try:
-            header, _ = decode_shard(content, name_of(key), key)
+            header, _ = decode_shard(content, shard_name(key), key)
         except DamagedError as error:
             log.warning("a shard is damaged and will be computed again: %s", error)
             return None
@@ -159,8 +159,8 @@ class Store:
         """
         content = self.backend.read_shard(key)
         if content is None:
-            raise DamagedError(f"{self.backend.url}/{name_of(key)}: expected a shard, found none")
-        return split_lines(decode_shard(content, name_of(key), key)[1])
+            raise DamagedError(f"{self.backend.url}/{shard_name(key)}: expected a shard, found none")
+        return split_lines(decode_shard(content, shard_name(key), key)[1])
 
     def add_shard(self, header: ShardHeader, content: bytes) -> ShardHeader:
         """Store a shard; where another process has stored it meanwhile, that one counts.

@@ -200,4 +200,4 @@ class RemedySearch:
         stages, store, seed = self._finished.stages, self._finished.store, self._finished.seed
         sets = {name: stages[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
         plans = plan_nodes(pipeline, sets, store.backend.url, seed, resolve_weight_digests)
-        return forecast_nodes(plans, sets, store)
+        return forecast_nodes(pipeline, plans, sets, store)

@@ -16,9 +16,9 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
 from components.errors import TransientError
-from components.storage.places.interruptible import call_interruptibly
-from components.storage.places.object_clients import open_client
-from components.storage.places.object_errors import is_missing_bucket, to_store_error
+from components.files.object_storage.client_errors import is_missing_bucket, to_store_error
+from components.files.object_storage.clients import open_client
+from components.files.object_storage.interruptible import call_interruptibly
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutResult, UpdateVersion

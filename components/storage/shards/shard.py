@@ -105,7 +105,7 @@ def shard_key(fingerprint: str, read: Mapping[str, str]) -> Sha256:
     return digest_of([fingerprint, dict(read)])
 
 
-def name_of(key: str) -> str:
+def shard_name(key: str) -> str:
     """Return the name of a shard's object in its store."""
     return f"{FOLDER}/{key[:2]}/{key}.jsonl"
 

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError
+from components.files.locations import location as locations
+from components.files.locations.opening import is_file
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import (
     DamagedError,
     ShardEntry,
     decode_shard,
-    name_of,
     parse_refused,
+    shard_name,
     split_lines,
 )
 from components.storage.shards.tallies import (
@@ -91,7 +93,7 @@ def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
         DamagedError: it is not what was sealed.
         OSError: it is not there.
     """
-    path = store / name_of(key)
+    path = store / shard_name(key)
     return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
 
 
@@ -126,13 +128,15 @@ def resolve_audio_path(utterance: Utterance, folder: Path, store: Path) -> Utter
     """
     if utterance.audio is None:
         return utterance
-    path = folder / utterance.audio.path
-    if Path(utterance.audio.path).is_absolute() and not path.exists():
-        imported = find_audio(store, utterance.audio.sha256, path.suffix)
-        path = imported if imported.exists() else path
-    if str(path) == utterance.audio.path:
+    location = utterance.audio.path
+    is_elsewhere = locations.is_remote(location)
+    path = location if is_elsewhere else str(folder / location)
+    if is_elsewhere or (Path(location).is_absolute() and not is_file(locations.parse_location(path).file)):
+        imported = find_audio(store, utterance.audio.sha256, Path(locations.name_of(path)).suffix)
+        path = str(imported) if imported.exists() else path
+    if path == location:
         return utterance
-    here = utterance.audio.model_copy(update={"path": str(path)})
+    here = utterance.audio.model_copy(update={"path": path})
     return utterance.model_copy(update={"audio": here})
 
 

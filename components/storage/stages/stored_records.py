@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, TypeVar, overload
 from components.records import NBest, Quarantined, Record, Utterance
 from components.run_record import StageRef
 from components.storage.shards.line_ids import id_of_line
-from components.storage.shards.shard import ShardEntry, decode_shard, name_of, parse_refused, split_lines
+from components.storage.shards.shard import ShardEntry, decode_shard, parse_refused, shard_name, split_lines
 from components.storage.stages.id_index import index_of
 from components.storage.stages.reader import parse_utterance, read_shard, read_shards, store_of
 
@@ -78,13 +78,13 @@ class _OpenShards:
 
     def read(self, number: int, place: _Place) -> bytes:
         """Return a line."""
-        with (self._store / name_of(self.entries[number].key)).open("rb") as file:
+        with (self._store / shard_name(self.entries[number].key)).open("rb") as file:
             file.seek(place.start)
             return file.read(place.end - place.start)
 
 
 def _find_places(store: Path, entry: ShardEntry) -> dict[str, _Place]:
-    path = store / name_of(entry.key)
+    path = store / shard_name(entry.key)
     content = path.read_bytes()
     _, body = decode_shard(content, str(path), entry.key)
     places, start = {}, len(content) - len(body)

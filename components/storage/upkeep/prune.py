@@ -15,7 +15,7 @@ from components.errors import StoreError
 from components.files.files import disk_full_as_store_error
 from components.files.json_text import parse_json
 from components.storage.places import locks
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
 from components.storage.upkeep.old_runs import select_old_runs
@@ -143,7 +143,7 @@ def _remove(
         staying = References(backend.files, list_keys(backend.files)).shards_of(list_keys(backend.files))
         for key, fingerprint in sorted(fingerprints.items()):
             if key not in staying and fingerprint not in used.noted:
-                backend.files.remove(name_of(key))
+                backend.files.remove(shard_name(key))
                 removed_shards.append(key)
     finally:
         backend.uses.pardon()
@@ -164,7 +164,7 @@ class _Used(NamedTuple):
 
 def read_fingerprint(store: Store, key: str) -> str:
     """Return the fingerprint of the node that a shard is of; empty of a damaged one."""
-    content = store.backend.files.read(name_of(key)) or b""
+    content = store.backend.files.read(shard_name(key)) or b""
     try:
         return str(parse_json(content.partition(b"\n")[0])["fingerprint"])
     except (ValueError, KeyError, TypeError):

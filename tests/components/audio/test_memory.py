@@ -110,7 +110,7 @@ def test_what_is_behind_a_url_is_known_by_its_version(
 def test_decoding_takes_the_copy_of_the_record_unasked(
     web: WebServer, tmp_path: Path, memory: AudioMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audio.decoding, "AUDIO_MEMORY", memory)
+    monkeypatch.setattr("components.audio.local_files.AUDIO_MEMORY", memory)
     web.files["/a.wav"] = write_tone(tmp_path / "a.wav", 1.3).read_bytes()
     sound = audio.describe(f"{web.url}/a.wav")
     web.files.clear()

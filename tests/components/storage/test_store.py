@@ -14,7 +14,7 @@ from components.files.canonical_json import add_digest, verify_digest
 from components.records import Quarantined
 from components.run_record import RunRecord, Score
 from components.storage.places.location import local_root
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards
 from components.storage.store import Store
 from tests.components.storage.written import written
@@ -95,7 +95,7 @@ def test_a_damaged_stage_is_one_line_for_whoever_reads_the_run(tmp_path: Path) -
     ref = written(store, "mt", [refusal("a")])
     store.save_run(record("mine", stages=(ref,)))
     (shard,) = read_shards(ref)
-    (store.root / name_of(shard.key)).write_text("x")
+    (store.root / shard_name(shard.key)).write_text("x")
     with pytest.raises(StoreError, match=r"^stage mt .* is damaged: .*repeat the run that computed it$"):
         store.load_run("mine")
 

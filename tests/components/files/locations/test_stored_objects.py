@@ -11,6 +11,7 @@ import pytest
 from components.files.locations import fetched_files, stored_objects
 from components.files.locations.location import MISSING, REFUSED, LocationError
 from components.files.locations.opening import facts, open_local, open_location
+from components.files.object_storage import clients
 from tests.s3 import BUCKET
 
 
@@ -76,8 +77,8 @@ def test_an_object_over_the_limit_is_refused(put, tmp_path: Path) -> None:
 
 def test_a_store_that_does_not_answer(put, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(stored_objects, "PIECE_SECONDS", 1)
-    with pytest.raises(LocationError) as caught:
+    monkeypatch.setitem(clients.RETRIES, "max_retries", 1)
+    with pytest.raises(LocationError, match="the store does not answer") as caught:
         open_local("s3://x/a.wav")
     assert caught.value.reason == "unreachable audio"
     assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from components.errors import StoreError, TransientError
 from components.storage.places import object_store
 from components.storage.places.object_store import ObjectStore
-from tests.components.storage.places.scripted_server import Answer, scripted_server
+from tests.components.files.object_storage.scripted_server import Answer, scripted_server
 
 
 @pytest.fixture(params=["memory", "s3"])

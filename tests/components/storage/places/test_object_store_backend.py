@@ -17,25 +17,30 @@ import pytest
 from components.analysis.run_outputs import parameters_of
 from components.compute.profiling import Cost
 from components.errors import ConfigError, StoreError
-from components.files.canonical_json import digest_of
 from components.files.digests import sha256_of
 from components.models import resolve
-from components.run_record import NodeRecord, PipelineRecord
+from components.run_record import NodeRecord, PipelineRecord, StageRef
 from components.storage.places import lease as leases
 from components.storage.places import locks
 from components.storage.places.object_store import ObjectStore
 from components.storage.runs.run_listing import list_runs
-from components.storage.shards.shard import name_of
-from components.storage.stages.seal import SEAL, Seal
-from components.storage.stages.stage_writer import finish_stage, open_stage
+from components.storage.shards.shard import encode_shard, shard_key, shard_name
+from components.storage.stages.seal import SEAL, Seal, digest_contents
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import StageWriter, finish_stage, open_stage
 from components.storage.store import Store
-from tests.components.storage.stages.test_stage_writer import BYTES, NODE, PLAN, SHARDS, content, make, run
 from tests.components.storage.test_store import claim
 from tests.components.storage.test_store import record as run_record
-from tests.reports.page.test_report_view import stage
 
+NODE = StagePlan(stage="asr", kind="recognize", version="test/1")
+SHARDS = {
+    shard_key(NODE.fingerprint, {"data": str(n)}): [f'{{"utterance_id":"{n}.{m}"}}' for m in range(n)]
+    for n in range(1, 5)
+}
+PLAN = NODE.with_shards(SHARDS)
+TABLE = StagePlan(stage="table", kind="table", version="test/1")
+MODEL = StagePlan(stage="train", kind="train", version="test/1")
 DONE = f"stages/{PLAN.key}/{SEAL}"
-SHARD = name_of(SHARDS[1][0].key)
 
 
 @pytest.fixture(params=["memory", "s3"])
@@ -58,94 +63,148 @@ def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> Callable[[s
     return seen
 
 
-def forget_lease(store: Store) -> None:
-    """Die in a stage that is made whole: no lease is released, no lock is told."""
-    with pytest.raises(KeyboardInterrupt), open_stage(store, NODE) as writer:
-        (writer.path / "half").write_text("begun")
-        store.backend._leases[NODE.key]._lost = "its process was killed"  # type: ignore[attr-defined]
-        raise KeyboardInterrupt
+def store_shards(store: Store, until: int | None = None) -> int:
+    """Store the shards that are not there, of the first ``until``; return how many that were."""
+    computed = 0
+    for number, (key, lines) in enumerate(list(SHARDS.items())[:until], start=1):
+        read = {"data": (str(number), str(number))}
+        if store.find_shard(key, read) is None:
+            header, content = encode_shard(
+                lines,
+                key=key,
+                stage="asr",
+                kind="recognize",
+                fingerprint=NODE.fingerprint,
+                read=read,
+                seconds=1.0,
+            )
+            store.add_shard(header, content)
+            computed += 1
+    return computed
 
 
-def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str) -> None:
+def run(store: Store) -> StageRef:
+    """Compute the stage, or reuse it."""
+    if (ref := store.find_stage(PLAN)) is not None:
+        return ref
+    store_shards(store)
+    headers = [header for key in SHARDS if (header := store.find_shard(key)) is not None]
+    return finish_stage(store, PLAN, headers, {})
+
+
+def content(ref: StageRef) -> dict[str, bytes]:
+    """The shards of a stage as they lie on the machine that it was read on."""
+    root = Path(ref.path).parents[1]
+    return {key: (root / shard_name(key)).read_bytes() for key in SHARDS}
+
+
+def write_table(writer: StageWriter, text: str) -> StageRef:
+    """Make the stage of one file."""
+    (writer.path / "table.tsv").write_text(text)
+    return writer.seal(["table.tsv"], Cost(), items=1)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return content(run(Store(str(tmp_path_factory.mktemp("local")))))
+
+
+def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str, local: dict[str, bytes]) -> None:
     ref = run(on("one"))
-    assert (ref.key, ref.reused) == (PLAN.key, False)
+    assert (ref.key, ref.reused, ref.items) == (PLAN.key, False, 10)
     objects = ObjectStore(url)
     assert objects.list_names("stages") == [DONE]
-    assert objects.list_names("shards") == sorted(name_of(header.key) for header, _ in SHARDS)
-    assert [objects.read(name_of(header.key)) for header, _ in SHARDS] == BYTES
+    assert objects.list_names("shards") == sorted(map(shard_name, SHARDS))
+    assert {key: objects.read(shard_name(key)) for key in SHARDS} == local
     again = run(on("two"))
     assert again.reused
     assert Path(again.path) != Path(ref.path)
-    assert content(again) == BYTES
+    assert content(again) == local
 
 
-def test_another_machine_finds_the_shards_that_are_complete(on: Callable[[str], Store]) -> None:
-    """Of two machines that compute one, that of the first counts, and both are told its header."""
-    one, two = on("one"), on("two")
-    header, stored = SHARDS[0]
-    assert one.add_shard(header, stored) == header
-    other = header.model_copy(update={"seconds": 9.0})
-    assert two.add_shard(other, b"of another") == header
-    assert two.find_shard(header.key) == one.find_shard(header.key) == header
-    keys = [each.key for each, _ in SHARDS]
-    assert two.backend.find_shards(keys) == {header.key}
-
-
-def test_the_same_machine_need_not_wait_for_the_lease(
-    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+def test_another_machine_computes_the_shards_that_are_not_stored(
+    on: Callable[[str], Store], local: dict[str, bytes]
 ) -> None:
-    monkeypatch.setenv(leases.VARIABLE, "3600")
-    forget_lease(on("one"))
-    with open_stage(on("one"), NODE) as writer:
-        assert (writer.path / "half").exists()
+    assert store_shards(on("one"), 2) == 2
+    two = on("two")
+    assert two.backend.find_shards(SHARDS) == set(list(SHARDS)[:2])
+    assert store_shards(two) == 2
+    assert content(run(two)) == local
 
 
-def test_a_shard_that_was_removed_there_is_stored_again_from_the_copy_here(
-    on: Callable[[str], Store], url: str
+def test_of_two_that_compute_a_shard_the_first_counts(on: Callable[[str], Store], url: str) -> None:
+    (key, *_) = SHARDS
+    facts: dict[str, Any] = {"key": key, "stage": "asr", "fingerprint": NODE.fingerprint}
+    first = on("one").add_shard(*encode_shard(["{}"], seconds=1.0, **facts))
+    second = on("two").add_shard(*encode_shard(["{}"], seconds=2.0, **facts))
+    assert first == second
+    assert ObjectStore(url).read(shard_name(key)) == encode_shard(["{}"], seconds=1.0, **facts)[1]
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"{", b"other"])
+def test_a_damaged_or_missing_shard_is_computed_again(
+    on: Callable[[str], Store], url: str, local: dict[str, bytes], damage: bytes | None
 ) -> None:
-    """As by a prune of another machine: a stage that this one finishes is to be whole for all."""
-    run(on("one"))
-    ObjectStore(url).remove(SHARD)
-    assert on("one").find_shard(SHARDS[1][0].key) == SHARDS[1][0]
-    assert ObjectStore(url).read(SHARD) == BYTES[1]
+    first = run(on("one"))
+    name = shard_name(list(SHARDS)[1])
+    if damage is None:
+        ObjectStore(url).remove(name)
+    else:
+        ObjectStore(url).write(name, damage)
+    with pytest.raises(StoreError, match=rf"^stage asr .* is damaged: {url}/{name}: "):
+        on("two").localize(first)
+    again = run(on("two"))
+    assert not again.reused
+    assert content(again) == local
+    assert on("three").localize(first).sha256 == first.sha256
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-4], lambda content: b"{", lambda content: None])
-def test_a_shard_that_is_torn_or_gone_is_computed_again(
-    on: Callable[[str], Store],
-    url: str,
-    damage: Callable[[bytes], bytes | None],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    run(on("one"))
-    left = damage(BYTES[1])
-    ObjectStore(url).remove(SHARD) if left is None else ObjectStore(url).write(SHARD, left)
-    first = run(on("two"))
-    assert not first.reused
-    assert "is damaged and will be computed again" in caplog.text
-    assert ObjectStore(url).read(SHARD) == BYTES[1]
-    again = run(on("three"))
+def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], local: dict[str, bytes]) -> None:
+    ref = run(on("one"))
+    (Path(ref.path).parents[1] / shard_name(list(SHARDS)[1])).write_bytes(b"other")
+    (Path(ref.path) / SEAL).write_bytes(b"other")
+    again = run(on("one"))
     assert again.reused
-    assert content(again) == BYTES
+    assert content(again) == local
+
+
+def test_a_stage_that_was_removed_there_is_finished_again(on: Callable[[str], Store], url: str) -> None:
+    run(on("one"))
+    ObjectStore(url).remove(*ObjectStore(url).list_names("stages"))
+    assert not run(on("one")).reused
+    assert ObjectStore(url).read(DONE) is not None
 
 
 def test_the_second_machine_is_refused_and_told_who_writes(on: Callable[[str], Store]) -> None:
     with (
-        open_stage(on("one"), NODE),
-        pytest.raises(StoreError, match=r"stage asr .* is being written by process \d+ on .* since 20"),
+        open_stage(on("one"), TABLE),
+        pytest.raises(StoreError, match=r"stage table .* is being written by process \d+ on .* since 20"),
+        open_stage(on("two"), TABLE),
     ):
-        make(on("two"))
+        raise AssertionError
 
 
-def test_one_that_lost_its_lease_finishes_nothing(on: Callable[[str], Store], url: str) -> None:
+def test_the_same_machine_need_not_wait_for_the_lease_of_a_dead_process(
+    on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(leases.VARIABLE, "3600")
+    store = on("one")
+    with pytest.raises(KeyboardInterrupt), open_stage(store, TABLE):
+        store.backend._leases[TABLE.key]._lost = "its process was killed"  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+    with open_stage(on("one"), TABLE) as writer:
+        assert not write_table(writer, "text").reused
+
+
+def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store], url: str) -> None:
     slow = on("one")
-    with open_stage(slow, NODE) as writer:
+    with open_stage(slow, TABLE) as writer:
         other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
-        ObjectStore(url).write(f"locks/{NODE.key}.json", json.dumps(other).encode())
-        lease = slow.backend._leases[NODE.key]  # type: ignore[attr-defined]
+        ObjectStore(url).write(f"locks/{TABLE.key}.json", json.dumps(other).encode())
+        lease = slow.backend._leases[TABLE.key]  # type: ignore[attr-defined]
         lease._over.wait(1.0)  # a renewal is due every third of a second
         with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):
-            writer.seal([], Cost(), items=1)
+            write_table(writer, "text")
     assert ObjectStore(url).list_names("stages") == []
 
 
@@ -153,92 +212,54 @@ def test_a_lease_that_cannot_be_renewed_is_lost(
     on: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = on("one")
-    with open_stage(store, NODE):
-        lease = store.backend._leases[NODE.key]  # type: ignore[attr-defined]
+    with open_stage(store, TABLE):
+        lease = store.backend._leases[TABLE.key]  # type: ignore[attr-defined]
         monkeypatch.setattr(lease, "_renewed", lease._renewed - 10)
         with pytest.raises(StoreError, match="it could not be renewed for 1 s"):
             lease.check()
         lease._lost = None
 
 
-def test_a_damaged_object_is_made_again(
+def test_one_that_was_frozen_before_the_seal_does_not_seal(
+    on: Callable[[str], Store], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has checked its lease, and another machine makes the stage before it writes."""
+    frozen, create = on("one"), ObjectStore.create
+
+    def wake_up_late(objects: ObjectStore, name: str, seal: bytes) -> bool:
+        if name.endswith(SEAL):
+            monkeypatch.setattr(ObjectStore, "create", create)
+            frozen.backend._leases[TABLE.key]._over.set()  # type: ignore[attr-defined]
+            with open_stage(on("two"), TABLE) as other:
+                write_table(other, "other text")
+        return create(objects, name, seal)
+
+    monkeypatch.setattr(ObjectStore, "create", wake_up_late)
+    with (
+        pytest.raises(StoreError, match="was sealed by another process; run the same command again"),
+        open_stage(frozen, TABLE) as writer,
+    ):
+        write_table(writer, "text")
+    found = on("three").find_stage(TABLE)
+    assert found is not None
+    assert (Path(found.path) / "table.tsv").read_text() == "other text"
+
+
+def test_a_file_that_is_damaged_or_missing_is_made_again(
     on: Callable[[str], Store], url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = make(on("one"))
-    ObjectStore(url).write(f"stages/{NODE.key}/model.safetensors", b"other")
-    assert not make(on("two")).reused
-    assert "model.safetensors: expected sha256" in caplog.text
-    again = make(on("three"))
-    assert (again.reused, again.sha256) == (True, first.sha256)
-
-
-@pytest.mark.parametrize("of_model", [False, True])
-def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], of_model: bool) -> None:
-    ref = make(on("one")) if of_model else run(on("one"))
-    store = on("one")
-    file = Path(ref.path) / "model.safetensors" if of_model else store.root / SHARD
-    before = file.read_bytes()
-    file.write_bytes(b"other")
-    assert (make(store) if of_model else run(store)).reused
-    assert file.read_bytes() == before
-
-
-def test_a_stage_that_was_removed_there_is_computed_again(on: Callable[[str], Store], url: str) -> None:
-    run(on("one"))
-    for name in ObjectStore(url).list_names("stages"):
-        ObjectStore(url).remove(name)
-    assert not run(on("one")).reused
-    assert ObjectStore(url).read(DONE) is not None
-
-
-@pytest.mark.parametrize("missing", [f"stages/{NODE.key}/model.safetensors", SHARD])
-def test_a_missing_object_of_a_finished_stage_is_computed_again(
-    on: Callable[[str], Store], url: str, missing: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    finish = run if missing == SHARD else make
-    first = finish(on("one"))
-    ObjectStore(url).remove(missing)
-    with pytest.raises(StoreError, match=rf"^stage asr .* is damaged: {url}/{missing}: expected a"):
-        on("two").localize(first)
-    assert not finish(on("two")).reused
-    assert f"{missing}: expected a" in caplog.text
-    assert on("three").localize(first).sha256 == first.sha256
-
-
-def test_two_machines_that_finish_a_stage_of_shards_at_once_agree(
-    on: Callable[[str], Store], url: str
-) -> None:
-    """The later one writes its seal over the other's: it says the same of what the stage holds."""
-    one, two = on("one"), on("two")
-    headers = [one.add_shard(*shard) for shard in SHARDS]
-    refs = [finish_stage(store, PLAN, headers, {}) for store in (one, two)]
-    assert refs[0].sha256 == refs[1].sha256
-    assert run(on("three")).reused
-
-
-def test_a_model_that_another_sealed_is_refused(on: Callable[[str], Store], url: str) -> None:
-    store = on("one")
-    with (
-        pytest.raises(StoreError, match=r"was sealed by another process; run the same command again"),
-        open_stage(store, NODE) as writer,
-    ):
-        (writer.path / "model").write_bytes(b"weights")
-        ObjectStore(url).write(f"stages/{NODE.key}/{SEAL}", b"{}")
-        writer.seal(["model"], Cost(), items=1)
-    assert ObjectStore(url).read(f"stages/{NODE.key}/{SEAL}") == b"{}"
-
-
-def test_what_a_killed_copy_left_is_removed(on: Callable[[str], Store]) -> None:
-    first = run(on("one"))
-    two = on("two")
-    left = two.root / "stages" / f".{PLAN.key}.123.new"
-    left.mkdir(parents=True)
-    (left / "model").write_bytes(b"half")
-    folder = two.stage_folder(PLAN.key)
-    folder.mkdir()
-    (folder / SEAL).write_bytes(b"of another store")
-    assert content(two.localize(first)) == BYTES
-    assert not left.exists()
+    with open_stage(on("one"), TABLE) as writer:
+        write_table(writer, "text")
+    for machine, damage in (("two", b"other"), ("three", None)):
+        if damage is None:
+            ObjectStore(url).remove(f"stages/{TABLE.key}/table.tsv")
+        else:
+            ObjectStore(url).write(f"stages/{TABLE.key}/table.tsv", damage)
+        with open_stage(on(machine), TABLE) as writer:
+            assert writer.ref is None
+            write_table(writer, "text")
+    assert "table.tsv: expected sha256" in caplog.text
+    assert "table.tsv: expected a file, found none" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["../../escaped", "/etc/escaped", "a/../../b", ""])
@@ -247,8 +268,9 @@ def test_a_seal_that_names_files_outside_is_refused(
 ) -> None:
     files = {name: "0" * 64}
     whole = Seal.model_construct(
-        stage="asr", key=PLAN.key, plan=PLAN.model_dump(mode="json"), files=files,
-        sha256=digest_of([files, []]), items=0, quarantined=0, seconds=0.0, peak_memory_bytes=0, finished="",
+        stage="asr", kind="recognize", key=PLAN.key, plan=PLAN.model_dump(mode="json"), files=files,
+        sha256=digest_contents(files, ()), items=0, quarantined=0, seconds=0.0, peak_memory_bytes=0,
+        finished="",
     )  # fmt: skip
     store = on("one")
     store.mark_layout()
@@ -259,7 +281,7 @@ def test_a_seal_that_names_files_outside_is_refused(
 
 def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], Store], url: str) -> None:
     store = on("one")
-    with open_stage(store, NODE) as writer:
+    with open_stage(store, MODEL) as writer:
         model = writer.path / "model"
         model.mkdir()
         (model / "config.json").write_text('{"architectures": ["Tiny"]}')
@@ -268,7 +290,7 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
         (model / "model.safetensors").write_bytes(weights)
         writer.seal(["model/config.json", "model/model.safetensors"], Cost(), items=1)
     on("two")
-    result = resolve(f"store:{NODE.key[:12]}", url)
+    result = resolve(f"store:{MODEL.key[:12]}", url)
     assert "two" in result.path
     assert sha256_of(Path(result.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
     with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
@@ -276,10 +298,12 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
 
 
 def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
-    on: Callable[[str], Store], url: str, tmp_path: Path
+    on: Callable[[str], Store], url: str
 ) -> None:
     test_a_model_of_the_store_is_found_from_another_machine(on, url)
-    used = stage(tmp_path, "mt", models={"model": f"store:{NODE.key[:12]}"})
+    facts = {"weights": {"model": "0" * 64}, "models": {"model": f"store:{MODEL.key[:12]}"}}
+    with open_stage(on("one"), StagePlan(stage="mt", version="test/1", **facts)) as writer:
+        used = write_table(writer, "text")
     graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", output="text"),))
     run = run_record("r").model_copy(update={"stages": (used,), "pipeline": graph})
     assert parameters_of(run, on("three")) == 6
@@ -299,7 +323,7 @@ def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url
     ]
     loaded = on("two").load_run("mine")
     assert loaded.metrics == run_record("mine").metrics
-    assert content(loaded.stages[0]) == BYTES
+    assert content(loaded.stages[0]) == content(ref)
     assert "two" in loaded.stages[0].path
     with pytest.raises(StoreError, match=f"no run 'yours' in {url}/runs; the latest are: mine"):
         on("two").load_run("yours")
@@ -345,6 +369,19 @@ def test_the_lease_time_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert leases.lease_seconds() == 60.0
 
 
+def test_what_a_killed_copy_left_is_removed(on: Callable[[str], Store], local: dict[str, bytes]) -> None:
+    first = run(on("one"))
+    two = on("two")
+    left = two.root / "stages" / f".{PLAN.key}.123.new"
+    left.mkdir(parents=True)
+    (left / "table.tsv").write_bytes(b"half")
+    folder = two.stage_folder(PLAN.key)
+    folder.mkdir()
+    (folder / SEAL).write_bytes(b"of another store")
+    assert content(two.localize(first)) == local
+    assert not left.exists()
+
+
 def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -> None:
     claim(on("one"), "begun")
     (entry,) = list_runs(on("two"))
@@ -354,11 +391,10 @@ def test_a_run_of_another_machine_has_no_time_here(on: Callable[[str], Store]) -
 def test_a_stale_model_is_made_from_nothing_that_is_left_of_it(on: Callable[[str], Store]) -> None:
     """What is made whole uses the files that it finds: those of other inputs are none of them."""
     for digest in "12":
-        with open_stage(on("one"), NODE, read_digests={"of": digest * 64}) as writer:
+        with open_stage(on("one"), TABLE, read_digests={"of": digest * 64}) as writer:
             assert writer.ref is None
             assert list(writer.path.iterdir()) == []
-            (writer.path / "spoken.flac").write_text(digest)
-            writer.seal(["spoken.flac"], Cost(), items=1)
+            write_table(writer, digest)
 
 
 class _KilledError(BaseException):

@@ -20,7 +20,7 @@ from components.files.digests import file_digest
 from components.records import Hypothesis, NBest, NodeOutcome
 from components.run_record import StageRef
 from components.storage.places import locks
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages import seal
 from components.storage.stages.reader import read_nbests, read_shards
 from components.storage.stages.seal import SEAL, DamagedError
@@ -51,7 +51,7 @@ def run(store: Store) -> StageRef:
 
 def content(ref: StageRef) -> list[bytes]:
     """The shards of a stage, as they are stored where it is."""
-    return [(Path(ref.path).parents[1] / name_of(shard.key)).read_bytes() for shard in read_shards(ref)]
+    return [(Path(ref.path).parents[1] / shard_name(shard.key)).read_bytes() for shard in read_shards(ref)]
 
 
 BYTES = [content for _, content in SHARDS]
@@ -88,7 +88,7 @@ def test_a_flipped_bit_in_a_finished_stage_is_noticed(
 ) -> None:
     store = Store(str(tmp_path))
     run(store)
-    flip_a_bit(tmp_path / name_of(SHARDS[1][0].key), -20)
+    flip_a_bit(tmp_path / shard_name(SHARDS[1][0].key), -20)
     again = run(store)
     assert not again.reused
     assert content(again) == BYTES
@@ -175,7 +175,7 @@ def test_what_is_read_by_reference_is_verified(tmp_path: Path) -> None:
     assert store.localize(first) == first
     with pytest.raises(StoreError, match="it was computed anew since; repeat the run"):
         store.localize(first.model_copy(update={"sha256": "0" * 64}))
-    shard = tmp_path / name_of(SHARDS[0][0].key)
+    shard = tmp_path / shard_name(SHARDS[0][0].key)
     shard.write_bytes(BYTES[0].replace(b"text of a", b"text of b"))
     with pytest.raises(StoreError, match=r"stage asr .* is damaged: .*\.jsonl: its outcomes are not those"):
         store.localize(first)
@@ -259,7 +259,7 @@ def test_records_of_a_node_that_is_made_whole_are_a_shard_beside_its_files(tmp_p
     (shard,) = read_shards(first)
     assert list(read_nbests(first)) == [nbest("a")]
     assert compute_once(store, NODE, work, {"of0": "1" * 64}).reused
-    flip_a_bit(tmp_path / name_of(shard.key), -5)
+    flip_a_bit(tmp_path / shard_name(shard.key), -5)
     for read in "12":
         again = compute_once(store, NODE, work, {"of0": read * 64})
         assert (again.reused, again.sha256) == (False, first.sha256)

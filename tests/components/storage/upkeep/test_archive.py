@@ -25,7 +25,7 @@ from components.files.digests import sha256_of
 from components.records import Audio
 from components.storage.places import lease
 from components.storage.runs.baseline_run import accept_run, list_accepted
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards, read_utterances
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
@@ -75,7 +75,7 @@ def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) ->
     assert [ref.key for ref in other.load_run("mine").stages] == [ref.key for ref in run.stages]
     assert other.load_run("mine").metrics == run.metrics
     for ref in run.stages:
-        names = [f"stages/{ref.key}/{SEAL}", *(name_of(shard.key) for shard in read_shards(ref))]
+        names = [f"stages/{ref.key}/{SEAL}", *(shard_name(shard.key) for shard in read_shards(ref))]
         for name in names:
             assert (other.root / name).read_bytes() == (store.root / name).read_bytes()
     assert not (other.run_folder("mine") / "report.html").exists()
@@ -234,9 +234,9 @@ def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, t
     shutil.copytree(store.stage_folder(mt.key), other.stage_folder(mt.key))
     for number, ref in enumerate((data, mt)):
         (shard,) = read_shards(ref)
-        path = other.root / name_of(shard.key)
+        path = other.root / shard_name(shard.key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("x") if number else shutil.copy(store.root / name_of(shard.key), path)
+        path.write_text("x") if number else shutil.copy(store.root / shard_name(shard.key), path)
     shutil.copytree(store.stage_folder(data.key), other.stage_folder(data.key))
     (other.stage_folder(data.key) / SEAL).unlink()
     assert import_run(other, tmp_path / "a.tar").new == 3
@@ -259,7 +259,7 @@ def test_a_finished_stage_of_these_outputs_is_not_written_again(
 ) -> None:
     export_run(store, "mine", tmp_path / "a.tar")
     (shard,) = read_shards(write_data(other))
-    path = other.root / name_of(shard.key)
+    path = other.root / shard_name(shard.key)
     before = path.stat()
     imported = import_run(other, tmp_path / "a.tar")
     assert (imported.new, imported.present) == (2, 1)

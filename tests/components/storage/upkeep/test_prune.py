@@ -10,7 +10,7 @@ from components.errors import StoreError
 from components.storage.places import locks
 from components.storage.runs.baseline_run import accept_run
 from components.storage.runs.usage_leases import UsageLeases
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards
 from components.storage.stages.seal import SEAL
 from components.storage.stages.stage_plan import StagePlan
@@ -120,7 +120,7 @@ def test_what_comes_into_use_meanwhile_stays_and_does_not_count(
     answers = iter([set[str](), {refs[0].key}])  # the first is planned with, the second decides
     monkeypatch.setattr(UsageLeases, "read_notes", lambda *arguments: read(*arguments) | next(answers))
     (shard,) = read_shards(refs[1])
-    names = (f"stages/{refs[1].key}/{SEAL}", name_of(shard.key))
+    names = (f"stages/{refs[1].key}/{SEAL}", shard_name(shard.key))
     size = sum((local.root / name).stat().st_size for name in names)
     result = prune(local, NOW)
     assert (result.stages, result.in_use, result.bytes) == ((refs[1].key,), (refs[0].key,), size)

@@ -12,7 +12,7 @@ from components.errors import StoreError
 from components.files.canonical_json import add_digest, verify_digest
 from components.run_record import StageRef
 from components.storage.runs.report_files import seal_report
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards
 from components.storage.stages.seal import SEAL
 from components.storage.stages.stage_writer import open_stage
@@ -46,7 +46,7 @@ def test_every_changed_file_is_found_and_repaired(store: Store, file: str) -> No
     ref = write_stage(store, "mt")
     save_run(store, "mine", [ref])
     (shard,) = read_shards(store.localize(ref))
-    name = name_of(shard.key) if file == "shards" else f"stages/{ref.key}/{SEAL}"
+    name = shard_name(shard.key) if file == "shards" else f"stages/{ref.key}/{SEAL}"
     content = store.backend.files.read(name) or b""
     store.backend.files.write(name, content[:-3] + b"x" + content[-2:] if content else b"x")
     (fault,) = verify_store(store).faults
@@ -61,7 +61,7 @@ def test_a_lost_file_and_a_lost_stage(store: Store) -> None:
     ref, gone = write_stage(store, "mt"), write_stage(store, "asr", seed=1)
     save_run(store, "mine", [ref, gone])
     (shard,) = read_shards(store.localize(ref))
-    store.backend.files.remove(name_of(shard.key))
+    store.backend.files.remove(shard_name(shard.key))
     store.backend.files.discard(f"stages/{gone.key}")
     faults = {fault.what: fault.detail for fault in verify_store(store).faults}
     assert ".jsonl: expected a shard of a finished stage, found none" in faults[f"stage {ref.key[:12]}…"]
@@ -149,7 +149,7 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
 
     def size(ref: StageRef) -> int:
         paths = [*store.stage_folder(ref.key).iterdir()]
-        paths += [store.root / name_of(shard.key) for shard in read_shards(ref)]
+        paths += [store.root / shard_name(shard.key) for shard in read_shards(ref)]
         return sum(path.stat().st_size for path in paths)
 
     usage = measure_usage(store)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
 from components.errors import ConfigError
-from components.storage.places.object_errors import CREDENTIALS, explain_client_error
+from components.files.object_storage.client_errors import CREDENTIALS, explain_client_error
 
 if TYPE_CHECKING:
     from obstore.auth.boto3 import Boto3CredentialProvider
@@ -24,7 +24,7 @@ URLS: Final = "s3://bucket/folder, gs://bucket/folder, az://container/folder or 
 RETRIES: RetryConfig = {
     "max_retries": 10,
     "retry_timeout": timedelta(seconds=30),
-    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
+    "backoff": {"init_backoff": timedelta(seconds=0.5), "max_backoff": timedelta(seconds=5), "base": 2},
 }
 """When a request is sent again; a store that does not answer is given up within a minute."""
 
@@ -58,7 +58,7 @@ def open_client(url: str) -> Client:
         raise
     except Exception as error:
         raise ConfigError(
-            f"store: {url}: expected its settings in the environment, found: {explain_client_error(error)}; "
+            f"{url}: expected its settings in the environment, found: {explain_client_error(error)}; "
             f"set {CREDENTIALS.get(scheme, 'them')}"
         ) from error
     raise ConfigError(f"store: expected a path, {URLS}, found {url!r}")
@@ -94,7 +94,7 @@ def _boto3_credentials() -> Boto3CredentialProvider | None:
         if not profile:
             return None
         raise ConfigError(
-            f"store: AWS_PROFILE={profile} needs boto3, which is not installed; pip install boto3, or set "
+            f"AWS_PROFILE={profile} needs boto3, which is not installed; pip install boto3, or set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from None
     return Boto3CredentialProvider()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, StoreError, TransientError
-from components.storage.places import object_clients
+from components.files.object_storage import clients
 from components.storage.places.location import local_root
 from components.storage.places.object_store import ObjectStore
-from tests.components.storage.places.scripted_server import Answer, scripted_server
+from tests.components.files.object_storage.scripted_server import Answer, scripted_server
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_credentials_that_are_missing(monkeypatch: pytest.MonkeyPatch, no_keys: 
 def test_what_a_service_says_is_one_line(
     monkeypatch: pytest.MonkeyPatch, answer: Answer, error: type[Exception], told: str
 ) -> None:
-    monkeypatch.setitem(object_clients.RETRIES, "max_retries", 1)
+    monkeypatch.setitem(clients.RETRIES, "max_retries", 1)
     with scripted_server(monkeypatch, answer), pytest.raises(error, match=told) as raised:
         ObjectStore("s3://b/f").read("a")
     assert "\n" not in str(raised.value)
@@ -141,7 +141,7 @@ def test_what_a_service_says_is_one_line(
 
 
 def test_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(object_clients.RETRIES, "retry_timeout", timedelta(seconds=0.2))
+    monkeypatch.setitem(clients.RETRIES, "retry_timeout", timedelta(seconds=0.2))
     with scripted_server(monkeypatch, Answer(200)):
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         store = ObjectStore("s3://b/f")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from components.storage.places.interruptible import call_interruptibly
+from components.files.object_storage.interruptible import call_interruptibly
 
 
 def test_what_it_returns_or_raises_is_handed_on() -> None:

@@ -6,10 +6,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+
+from components.files.object_storage.clients import RETRIES
+
+if TYPE_CHECKING:
+    from obstore.store import BackoffConfig
+
+_SHORT: BackoffConfig = {
+    "init_backoff": timedelta(seconds=0.01),
+    "max_backoff": timedelta(seconds=0.02),
+    "base": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ def scripted_server(monkeypatch: pytest.MonkeyPatch, *answers: Answer) -> Iterat
     script.url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     with monkeypatch.context() as patch:
+        patch.setitem(RETRIES, "backoff", _SHORT)
         patch.setenv("AWS_ENDPOINT_URL", script.url)
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
