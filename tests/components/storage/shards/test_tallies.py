@@ -32,7 +32,7 @@ RECORDS: list[NodeOutcome] = [
                     n_tokens=1,
                     system="s",
                     features={"share": number / 4, "systems": float(number)},
-                    decision=Decision(accepted=number > 1, stopped="gate" if number == 3 else None),
+                    decision=Decision(round=1, accepted=number > 1, stopped="gate" if number == 3 else None),
                 ),
             ),
         )

@@ -4,17 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from components.records import NBest, Utterance
+from components.records import Hypothesis, NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages import id_index, stored_records
 from components.storage.stages.id_index import find_missing, index_of
 from components.storage.stages.stored_records import StoredOutcomes, StoredUtterances, find_utterance
 from components.storage.store import Store
-from tests.components.storage.stages.test_reader import nbest
 from tests.components.storage.test_store import refusal
 from tests.components.storage.written import written
 
 N = 60
+
+
+def nbest(name: str) -> NBest:
+    best = Hypothesis(text=f"heard {name}\u2028", score=-1, n_tokens=1, system="s")
+    return NBest(utterance_id=name, hypotheses=(best,))
 
 
 @pytest.fixture
