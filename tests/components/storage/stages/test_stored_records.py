@@ -8,10 +8,12 @@ from components.records import Hypothesis, NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages import id_index, stored_records
 from components.storage.stages.id_index import find_missing, index_of
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import finish_stage
 from components.storage.stages.stored_records import StoredOutcomes, StoredUtterances, find_utterance
 from components.storage.store import Store
 from tests.components.storage.test_store import refusal
-from tests.components.storage.written import written
+from tests.components.storage.written import encode_piece, written
 
 N = 60
 
@@ -23,14 +25,17 @@ def nbest(name: str) -> NBest:
 
 @pytest.fixture
 def stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StageRef, StageRef]:
-    """A data set in 20 shards, and texts of every other utterance in as many."""
+    """A data set in 21 shards, and texts of every third utterance in as many."""
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
     id_index._find_index.cache_clear()
     store = Store(str(tmp_path / "store"))
     utterances = [Utterance(id=f"u{n}", text=str(n), source_language="en") for n in range(N)]
     data = written(store, "data", utterances, [refusal("bad")], size=3)
-    texts = [nbest(f"u{n}") for n in range(0, N, 3)]
-    return data, written(store, "mt", texts, [refusal("u1")], size=1)
+    plan = StagePlan(stage="mt", kind="translate", version="1")
+    pieces = [[nbest(f"u{n}"), *([refusal("u1")] if n == 0 else [])] for n in range(0, N, 3)]
+    shards = [encode_piece(plan, piece) for piece in [*pieces, []]]
+    plan = plan.with_shards(header.key for header, _ in shards)
+    return data, finish_stage(store, plan, [store.add_shard(*shard) for shard in shards], {})
 
 
 def test_a_record_is_read_by_id_and_position_with_few_shards_open(
@@ -50,7 +55,7 @@ def test_a_record_is_read_by_id_and_position_with_few_shards_open(
     outcomes = StoredOutcomes(texts, data)
     assert "u1" in outcomes and "u2" not in outcomes
     assert outcomes["u1"] == refusal("u1") and isinstance(outcomes["u57"], NBest)
-    assert list(outcomes) == [*(f"u{n}" for n in range(0, N, 3)), "u1"] and len(outcomes) == 21
+    assert list(outcomes) == ["u0", "u1", *(f"u{n}" for n in range(3, N, 3))] and len(outcomes) == 21
 
 
 def test_all_are_read_in_order_without_an_index(
