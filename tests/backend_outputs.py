@@ -16,18 +16,24 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from components.compute.torch_facts import describe_kernels
+from components.data import load
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level import factory as ensembling
 from components.experts.upcycling import load_dense_models, save_upcycled, upcycle
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.models import resolve
+from components.recognition import factory as recognition
+from components.recognition.config import RecognitionConfig
+from components.records import NBest, Outcome, Utterance
 from components.training.config import TrainingConfig
 from components.training.loop.trainer import train
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
-from tests.cascade_outputs import MODEL, Scored, recognize_and_translate, scored, spoken_and_written
 
+Scored = list[tuple[str, float]]
+"""Texts with their scores."""
+MODEL = "packaged:multi30k-en-de"
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
@@ -55,6 +61,28 @@ def compute(folder: Path) -> dict[str, Scored]:
     }
     others = {name: scored(each) for name, each in outcomes.items()}
     return {**recognize_and_translate(), **others, "training": learn(folder)}
+
+
+def recognize_and_translate() -> dict[str, Scored]:
+    """What a recognizer and a translator give."""
+    spoken, written = spoken_and_written()
+    recognizer = recognition.build(RecognitionConfig(model="packaged:whisper-tiny.en"))
+    translator = translation.build(TranslationConfig(model=MODEL))
+    return {
+        "recognition": scored(recognizer.recognize(spoken)),
+        "translation": scored(translator.translate(written)),
+    }
+
+
+def spoken_and_written() -> tuple[list[Utterance], list[Utterance]]:
+    """Two utterances of the samples, and their transcripts."""
+    spoken = list(load("sample", limit=2).utterances)
+    return spoken, [each.model_copy(update={"text": each.transcript}) for each in spoken]
+
+
+def scored(outcomes: list[Outcome]) -> Scored:
+    """The best text of each utterance."""
+    return [(each.best.text, each.best.score) for each in outcomes if isinstance(each, NBest)]
 
 
 def write_neighbor(model: Path, folder: Path) -> None:
