@@ -6,11 +6,9 @@ One process is one choice of kernels, which torch and oneDNN read from the envir
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -30,11 +28,11 @@ from components.training.config import TrainingConfig
 from components.training.loop.trainer import train
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 Scored = list[tuple[str, float]]
 """Texts with their scores."""
 MODEL = "packaged:multi30k-en-de"
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
 def compute(folder: Path) -> dict[str, Scored]:
@@ -97,14 +95,9 @@ def write_neighbor(model: Path, folder: Path) -> None:
 
 def learn(folder: Path) -> Scored:
     """Train a tiny model to copy for a few steps; its losses."""
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) + "\n" for _ in range(120)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("".join(lines), encoding="utf-8")
-    toy: dict[str, Any] = dict.fromkeys(("data", "dev"), f"{folder}/toy.en,{folder}/toy.de")
-    size: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 32, "ffn_dim": 64, "num_heads": 2}
-    steps: dict[str, Any] = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "batch_tokens": 200}
-    config = TrainingConfig(**toy, **size, **steps, dropout=0.0, device="cpu", dtype="float32")
+    toy = dict.fromkeys(("data", "dev"), write_copies(folder, draw_lines(120)))
+    steps = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "dropout": 0.0}
+    config = TrainingConfig.model_validate({**TINY, **toy, **steps, "d_model": 32, "ffn_dim": 64})
     return [("loss", one["dev_loss"]) for one in train(config, folder / "trained").history]
 
 
