@@ -18,7 +18,7 @@ from components.files.json_text import parse_json
 from components.files.locations.location import FilePath, file_name_of, show_location
 from components.files.locations.opening import open_location
 
-MAX_MANIFEST_BYTES = 2**30
+MAX_MANIFEST_BYTES = 2**36
 MAX_LINE_BYTES = 2**20
 BOM = b"\xef\xbb\xbf"
 SIGNATURES = {
