@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from antiphon._rows import Per, Row, describe_utterance, format_run_as_html, list_rows_of_node
+from components.audio.local_files import find_local_file, local_file
 from components.errors import ConfigError, DataError
+from components.files.locations.location import is_remote
 from components.records import NodeOutcome, Utterance
 from components.run_record import RunRecord, Score
 from components.storage.store import Store
@@ -91,10 +93,12 @@ class Run:
             )
         if utterance.audio is None:
             return None
-        path = Path(utterance.audio.path)
-        if not path.exists():
+        path, where = find_local_file(utterance.audio), utterance.audio.path
+        if path is None and is_remote(where):
+            return local_file(utterance.audio)
+        if path is None:
             raise DataError(
-                f"{utterance_id}: expected its recording at {path}, found none; it was moved or removed"
+                f"{utterance_id}: expected its recording at {where}, found none; it was moved or removed"
             )
         return path
 

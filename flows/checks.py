@@ -14,9 +14,10 @@ from components.pipeline.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
 from components.pipeline.steps.auto import is_auto
-from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
+from components.storage.shards.tallies import UtteranceProfile
+from components.storage.stages.id_index import find_missing
+from components.storage.stages.reader import profiles_of
 from components.text.languages import is_same_language
 from components.translation.checks import LanguagePair
 from flows.parameters.base import DataSet
@@ -37,7 +38,7 @@ class Check:
     stage: str
     run: Callable[[], object]
     admit: Callable[[Pairs], object] = lambda pairs: None
-    concerns: Callable[[Utterance], bool] = lambda utterance: True
+    concerns: Callable[[UtteranceProfile], bool] = lambda profile: True
     data: str = DATA
     utterance_ids: Callable[[], Collection[str]] = tuple
     reads: tuple[str, ...] = ()
@@ -167,29 +168,27 @@ def check_against_data(checks: Sequence[Check], loaded: StageRef, name: str = DA
     Raises:
         ConfigError: every fault of every stage, a line each.
     """
-    pairs = set[LanguagePair]()
-    pending, needed = [check for check in checks if check.data == name], []
-    missing = {check.stage: set(check.utterance_ids()) for check in pending}
-    readers, has_texts, has_speech = [check for check in pending if check.reads], False, False
-    for utterance in read_utterances(loaded):
-        for ids in missing.values():
-            ids.discard(utterance.id)
-        pairs.add((utterance.source_language, utterance.target_language))
-        has_texts = has_texts or utterance.text is not None
-        has_speech = has_speech or utterance.audio is not None
-        concerned = [check for check in pending if check.concerns(utterance)]
-        pending = [check for check in pending if check not in concerned]
-        needed += concerned
-    needed.sort(key=checks.index)
+    profiles = profiles_of(loaded)
+    pairs = language_pairs(profiles)
+    of_data = [check for check in checks if check.data == name]
+    needed = [check for check in of_data if any(map(check.concerns, profiles))]
+    readers = [check for check in of_data if check.reads]
+    has_texts = any(profile.has_text for profile in profiles)
+    has_speech = any(profile.has_audio for profile in profiles)
     faults: list[tuple[str, Callable[[], None]]] = []
-    for stage, ids in missing.items():
-        if ids:
-            faults.append((stage, partial(_refuse_unknown_ids, ids)))
+    for check in of_data:
+        if ids := find_missing(loaded, check.utterance_ids()):
+            faults.append((check.stage, partial(_refuse_unknown_ids, ids)))
     if pairs and not has_texts and all(check.reads == ("text",) for check in readers):
         faults += [(check.stage, _refuse_speech) for check in readers]  # they would have nothing to do
     if pairs and not has_speech and all(check.reads == ("speech",) and check.is_last for check in readers):
         faults += [(check.stage, _refuse_texts) for check in readers]  # what reads others reads texts instead
-    _collect_faults([*faults, *((check.stage, partial(check.admit, frozenset(pairs))) for check in needed)])
+    _collect_faults([*faults, *((check.stage, partial(check.admit, pairs)) for check in needed)])
+
+
+def language_pairs(profiles: Iterable[UtteranceProfile]) -> Pairs:
+    """Return the pairs of source and target language of utterances."""
+    return frozenset((profile.source_language, profile.target_language) for profile in profiles)
 
 
 def check_against_learning_data(pipeline: Pipeline, sets: Mapping[str, StageRef], store: str | None) -> None:

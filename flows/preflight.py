@@ -12,12 +12,13 @@ from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.steps.auto import is_auto
 from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
+from components.storage.stages.reader import profiles_of
 from flows.checks import (
     Check,
     check_against_data,
     check_against_learning_data,
     checks_of_pipeline,
+    language_pairs,
     run_checks,
 )
 
@@ -90,6 +91,6 @@ def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[
     """
     if not any(map(is_auto, pipeline.definitions.values())):
         return pipeline, []
-    pairs = {(u.source_language, u.target_language) for u in read_utterances(loaded)}
-    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, frozenset(pairs))
+    pairs = language_pairs(profiles_of(loaded))
+    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, pairs)
     return chosen

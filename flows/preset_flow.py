@@ -27,7 +27,7 @@ class PresetFlow:
         name: that of its file.
     """
 
-    adds = None
+    adds = ()
     """It adds nothing to a finished run; it makes one."""
 
     def __init__(self, name: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class PythonFlow(NamedTuple):
     """A flow in Python as entry points, each "module:name".
 
-    ``adds``: the kind of the stage that it adds to a copy of a finished run; the command line prints that
+    ``adds``: the kinds of the stages that it adds to a copy of a finished run; the command line prints those
     alone.
     """
 
@@ -30,7 +30,7 @@ class PythonFlow(NamedTuple):
     checks_of: str | None = None
     pipeline_of: str | None = None
     hooks_of: str | None = None
-    adds: str | None = None
+    adds: tuple[str, ...] = ()
 
     @property
     def call(self) -> Callable[..., Any]:
@@ -98,19 +98,19 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.python_flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
         hooks_of="flows.python_flows.error_attribution:HOOKS",
-        adds="blame",
+        adds=("blame",),
     ),
     "contribution": PythonFlow(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.python_flows.contribution:contribution",
         "flows.parameters.contribution:ContributionParameters",
-        adds="contribution",
+        adds=("contribution",),
     ),
     "improve": PythonFlow(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.python_flows.improve:improve",
         "flows.parameters.improve:ImproveParameters",
-        adds="improvement",
+        adds=("study", "confirmation"),
     ),
 }
 

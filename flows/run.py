@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from components.errors import AntiphonError, ConfigError
 from components.files.files import utc_now
 from components.metrics.normalizers import BY_LANGUAGE
+from components.pipeline.equivalent_reuse import use_reuse
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.stages.stage_plan import library_versions
@@ -124,6 +125,7 @@ class Run:
         with self._resources as resources:  # released where the engine is refused
             resources.enter_context(signals.limit_time_after_sigterm())
             resources.enter_context(use_engine(getattr(self.parameters, "engine", None)))
+            resources.enter_context(use_reuse(getattr(self.parameters, "reuse", "exact")))
             self._resources = resources.pop_all()
         return self
 

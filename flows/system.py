@@ -161,6 +161,10 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
         data = run.stages.get(executed.pipeline.data_of(name))
         settings = with_models(plan.node.settings, plan.node, keys)
         run.notes += plan.node.kind.notes(settings, plan.context, ref, data)
+        run.notes += [
+            f"{name}: {count} of {max(len(plan.shards), 1)} shards reused from other numerics ({numerics})"
+            for numerics, count in plan.equivalents.items()
+        ]
         if ref.batch_size:
             run.notes.append(
                 f"{name}: memory ran out; {ref.batch_size} at once were gone on with: set batch_size to that"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,7 +18,7 @@ from components.analysis.formatting import format_memory
 from components.analysis.table import Table
 from components.files.files import read_json
 from components.run_record import StageRef
-from components.storage.stages.reader import read_plan, read_quarantined, read_routes
+from components.storage.stages.reader import count_branches, read_plan, read_quarantined
 from components.storage.stages.whole_stage import TABLES
 from components.text.counted_nouns import format_count
 
@@ -96,10 +95,8 @@ def publish_examples(ref: StageRef, examples: Sequence[Example]) -> None:
 def publish_ways(ref: StageRef) -> None:
     """Publish how many utterances a route sent each way, how it came about, and its quarantine."""
     publish_stage(ref)
-    branches = Counter(route.branch for route in read_routes(ref))
-    rows = [
-        {"branch": escape_markdown(branch), "utterances": count} for branch, count in sorted(branches.items())
-    ]
+    branches = sorted(count_branches(ref).items())
+    rows = [{"branch": escape_markdown(branch), "utterances": count} for branch, count in branches]
     if rows:
         text = f"which way {ref.stage} sent {format_count(ref.items - ref.quarantined, 'utterance')}"
         create_table_artifact(table=rows, key=_artifact_key(ref.stage, "branches"), description=text)

@@ -14,6 +14,7 @@ from tests import processor
 from tests.openai_server import KEY, OpenAIServer, openai_server
 from tests.s3 import BUCKET, s3_server
 from tests.serving import prefect_server
+from tests.web import WebServer, web_server
 
 # Tests expect a CPU's bytes, also on a machine with a card; processes that they start inherit this.
 os.environ["ANTIPHON_DEVICE"] = "cpu"
@@ -161,8 +162,6 @@ def server(prefect_url: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def s3_environment() -> Iterator[dict[str, str]]:
     """The variables that lead to an S3 server that lives as long as the tests."""
-    s3fs = pytest.importorskip("s3fs", reason="needs the extra s3")
-    s3fs.S3FileSystem.clear_instance_cache()  # clients that were made before the variables are set
     pytest.importorskip("moto", reason="needs moto's S3 server")
     with s3_server() as values:
         yield values
@@ -176,6 +175,18 @@ def s3_url(
     for name, value in s3_environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://{BUCKET}/{request.node.name[:40]}"
+
+
+@pytest.fixture
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """A web server from which files may be fetched, and an empty cache."""
+    from components.files.locations import fetched_files
+
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    fetched_files.forget()
+    with web_server() as server:
+        monkeypatch.setenv("ANTIPHON_AUDIO_HOSTS", server.url)
+        yield server
 
 
 @pytest.fixture

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
 
 from components.records import Utterance
 from components.text.languages import without_spaces
 from components.text.normalization.text_normalization import get_normalizer
+
+_LENGTHS = (7, 12, 20)
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,35 @@ class UtteranceGroup:
     by: str
     label: str
     ids: tuple[str, ...]
+
+
+class Properties(NamedTuple):
+    """What groups an utterance with others, whatever else there is in its data set.
+
+    Attributes:
+        language: source and target.
+        domain: as the data set has it.
+        speaker: as the data set has it.
+        length: label of how many words it has.
+    """
+
+    language: tuple[str, str | None]
+    domain: str | None
+    speaker: str | None
+    length: str
+
+
+def properties_of(utterance: Utterance) -> Properties:
+    """Return the properties of an utterance."""
+    return Properties(**{name: value_of(utterance) for name, value_of in _PROPERTIES.items()})
+
+
+def label_property(by: str, value: Sequence[str | None] | str | None) -> str:
+    """Return how a value of a property is written in tables."""
+    if by == "language":
+        source, target = value or ("", None)
+        return f"{source} to {target or 'any'}"
+    return str(value or "none stated")
 
 
 def group_utterances(
@@ -31,10 +64,7 @@ def group_utterances(
     rates = error_rates or {}
     counts = Counter(word for utterance in utterances for word in set(_words(utterance)))
     labels: dict[str, Callable[[Utterance], str]] = {
-        "length": lambda utterance: _length_label(len(_words(utterance)), _LENGTHS, "words"),
-        "language": lambda utterance: f"{utterance.source_language} to {utterance.target_language or 'any'}",
-        "domain": lambda utterance: utterance.domain or "none stated",
-        "speaker": lambda utterance: utterance.speaker or "none stated",
+        **{by: partial(_label_of, by) for by in ("length", "language", "domain", "speaker")},
         "words seen once": lambda utterance: _rarity_label(
             sum(counts[w] == 1 for w in set(_words(utterance)))
         ),
@@ -47,12 +77,22 @@ def group_utterances(
             members.setdefault(label(utterance), []).append(utterance.id)
         if len(members) > 1:
             groups += [
-                UtteranceGroup(by, name, tuple(members[name])) for name in sorted(members, key=_label_order)
+                UtteranceGroup(by, name, tuple(members[name])) for name in sorted(members, key=label_order)
             ]
     return tuple(groups)
 
 
-_LENGTHS = (7, 12, 20)
+def _label_of(by: str, utterance: Utterance) -> str:
+    return label_property(by, _PROPERTIES[by](utterance))
+
+
+_PROPERTIES: dict[str, Callable[[Utterance], Any]] = {
+    "language": lambda utterance: (utterance.source_language, utterance.target_language),
+    "domain": lambda utterance: utterance.domain or None,
+    "speaker": lambda utterance: utterance.speaker or None,
+    "length": lambda utterance: _length_label(len(_words(utterance)), _LENGTHS, "words"),
+}
+
 _RATES = (0.0, 10.0, 30.0)
 _LABELS = (
     *("1 to 7 words", "8 to 12 words", "13 to 20 words", "21 words and more"),
@@ -61,7 +101,8 @@ _LABELS = (
 )
 
 
-def _label_order(label: str) -> tuple[int, str]:
+def label_order(label: str) -> tuple[int, str]:
+    """Return what groups of a property are sorted by."""
     return (_LABELS.index(label) if label in _LABELS else len(_LABELS), label)
 
 

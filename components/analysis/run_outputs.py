@@ -18,7 +18,8 @@ from components.models.references import is_elsewhere
 from components.pipeline.pipeline import DATA, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.stages.reader import read_plan, read_utterances
+from components.storage.shards.tallies import AUDIO_SECONDS, CHARACTERS, TOTALS, WRITTEN
+from components.storage.stages.reader import read_plan, read_tallies, read_utterances
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
@@ -109,9 +110,10 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
     used = _stages_in_use(run)
     texts = [ref for ref in text_stages(run) if ref in used]
     seconds = sum(ref.seconds for ref in used)
-    utterances = load_utterances(run)
-    audio = sum(utterance.audio.seconds for utterance in utterances if utterance.audio)
-    written = [u.text for u in utterances if u.text is not None and u.audio is None]
+    data = data_of(run)
+    totals = read_tallies(data).get(TOTALS, {})
+    audio = totals.get(AUDIO_SECONDS, 0.0)
+    all_written = totals.get(WRITTEN, 0) == data.items - data.quarantined
     stated = run.parameters.get("price_per_hour")
     return Cost(
         seconds=seconds,
@@ -120,7 +122,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         card_memory=largest_card_memory(ref.card_memory for ref in used),
         parameters=parameters_of(run, store),
         calls=sum(ref.items for ref in texts),
-        characters=sum(map(len, written)) if len(written) == len(utterances) else None,
+        characters=int(totals.get(CHARACTERS, 0)) if all_written else None,
         price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
         latency=read_latency(run, store),
         served_price=price_of_served(used),
@@ -148,9 +150,18 @@ def load_utterances(run: RunRecord) -> list[Utterance]:
     Raises:
         DataError: the run has no ``data`` stage.
     """
+    return list(read_utterances(data_of(run)))
+
+
+def data_of(run: RunRecord) -> StageRef:
+    """Return the data set of a run.
+
+    Raises:
+        DataError: the run has none.
+    """
     for ref in run.stages:
         if ref.stage == DATA:
-            return list(read_utterances(ref))
+            return ref
     raise DataError(f"run {run.name}: expected a data stage, found none; it cannot be compared")
 
 

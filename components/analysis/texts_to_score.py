@@ -11,7 +11,7 @@ from components.metrics.error_rates.turns import output_turns
 from components.metrics.metric import Output, Segments
 from components.metrics.scoring_units import ScoringUnits
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
-from components.records import Utterance
+from components.records import Hypothesis, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests, read_utterances
 from components.text.languages import UNDETERMINED
@@ -93,19 +93,64 @@ def align_parts(
         with_references: as of :func:`align_texts`.
         absent: ids of utterances that count as if their text was empty, instead of being left out.
     """
-    language = entries[0].language
-    output: Output = "transcript" if language is None else "translation"
     utterances = [utterance for entry in entries for utterance in read_utterances(entry.data)]
+    best = {nbest.utterance_id: nbest.best for entry in entries for nbest in read_nbests(entry.texts)}
+    return align_records(
+        utterances,
+        best,
+        Languages(entries[0].language, target_language),
+        sum(entry.data.items for entry in entries),
+        with_references=with_references,
+        absent=absent,
+    )
+
+
+class Languages(NamedTuple):
+    """The languages in which texts are scored.
+
+    Attributes:
+        texts: none for transcripts, ``target`` for the language of the references, or a code.
+        target: of the run.
+    """
+
+    texts: str | None
+    target: str | None
+
+    @property
+    def output(self) -> Output:
+        """Which texts they are."""
+        return "transcript" if self.texts is None else "translation"
+
+
+def align_records(
+    utterances: Sequence[Utterance],
+    best: Mapping[str, Hypothesis],
+    languages: Languages,
+    n_total: int,
+    *,
+    with_references: bool = True,
+    absent: Collection[str] = (),
+) -> AlignedTexts | None:
+    """Return texts beside the references of utterances; None where none has one.
+
+    Args:
+        utterances: all of a data set, or of a part of it.
+        best: utterance id -> best hypothesis.
+        languages: of the texts and of the run.
+        n_total: records of the data set, or of the part, those that could not be read among them.
+        with_references: as of :func:`align_texts`.
+        absent: as of :func:`align_parts`.
+    """
+    language, output = languages.texts, languages.output
     if output == "transcript":
         units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
     else:
-        languages = {u.id: _target_language_of(u, target_language) for u in utterances}
-        scored = [u for u in utterances if language in (TARGET, languages[u.id])]
-        units = ScoringUnits(scored, output, languages, with_references=with_references)
-    best = {nbest.utterance_id: nbest.best for entry in entries for nbest in read_nbests(entry.texts)}
+        targets = {u.id: _target_language_of(u, languages.target) for u in utterances}
+        scored = [u for u in utterances if language in (TARGET, targets[u.id])]
+        units = ScoringUnits(scored, output, targets, with_references=with_references)
     texts = dict.fromkeys(absent, "") | {key: hypothesis.text for key, hypothesis in best.items()}
     turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
-    segments = units.align(texts, sum(entry.data.items for entry in entries), turns)
+    segments = units.align(texts, n_total, turns)
     return None if segments is None else AlignedTexts(output, segments, units)
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from components.audio.container import FORMATS, LIMITS, Limits
 from components.audio.decoding import SAMPLE_RATE, Samples, decode
-from components.audio.probing import Probe, Stretch, describe, describe_all, probe
+from components.audio.local_files import find_local_file, local_file
+from components.audio.probing import Probe, Stretch, describe, describe_all, probe, recall_all
 
 __all__ = [
     "FORMATS",
@@ -26,5 +27,8 @@ __all__ = [
     "decode",
     "describe",
     "describe_all",
+    "find_local_file",
+    "local_file",
     "probe",
+    "recall_all",
 ]

@@ -17,9 +17,8 @@ from components.audio.container import (
     missing_samples_allowed,
     open_container,
 )
-from components.audio.memory import AUDIO_MEMORY
-from components.files.locations.fetched_files import use_copy
-from components.files.locations.location import FilePath, is_remote, parse_location
+from components.audio.local_files import prefer_copy
+from components.files.locations.location import FilePath
 from components.files.locations.opening import identity_of
 from components.records import Audio
 
@@ -48,8 +47,7 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
             :data:`MAX_MAGNITUDE`.
     """
     path = audio.path
-    if is_remote(path):
-        _fetch_known(audio)
+    prefer_copy(audio)
     if look_up_sha256(*identity_of(path)) != audio.sha256:
         raise audio_error(
             path, "expected the file that the manifest was read with, found another", "load it again"
@@ -69,13 +67,6 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
             raise audio_error(path, f"{what}: damaged", "copy it again")
     _check_range(path, samples)
     return samples
-
-
-def _fetch_known(audio: Audio) -> None:
-    """Take the copy with the record's digest, if there is one; else the file is fetched when it is opened."""
-    version = AUDIO_MEMORY.find_version(audio.path, audio.sha256)
-    if version is not None:
-        use_copy(parse_location(audio.path).file, version)
 
 
 def _check_range(path: FilePath, samples: Samples) -> None:

@@ -103,6 +103,19 @@ class AudioMemory:
             for location in absolute
         ]
 
+    def recall_last(self, locations: Sequence[str]) -> dict[str, AudioFacts]:
+        """Return what is remembered of files that have not changed, as far as it shows without a server."""
+        absolute = {location: absolute_location(location) for location in locations}
+        seen = self.looked_at(locations)
+        known = self._select(
+            absolute[location] for location, is_known in zip(locations, seen, strict=True) if is_known
+        )
+        return {
+            location: AudioFacts(*row[2:])
+            for location in locations
+            if (row := known.get(absolute[location])) is not None
+        }
+
     def find_version(self, location: str, sha256: str) -> str | None:
         """Return the version of a file that had this digest, as far as it is remembered."""
         row = self._select([location]).get(location)

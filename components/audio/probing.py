@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pydantic import Field
 
@@ -111,55 +111,93 @@ def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[
 
     A file that is remembered and has not changed is not opened; servers are asked several at once.
     """
-    locations = {stretch: absolute_location(stretch.location) for stretch in stretches}
-    versions = facts_of_all(dict.fromkeys(locations.values()))
+    locations = [absolute_location(stretch.location) for stretch in stretches]
+    versions = facts_of_all(dict.fromkeys(locations))
     known: dict[str, AudioFacts | DataError] = {**AUDIO_MEMORY.recall(versions)}
-    fresh: list[tuple[str, FileFacts, AudioFacts]] = []
+    fresh: dict[str, tuple[FileFacts, AudioFacts]] = {}
     outcomes: list[Audio | DataError] = []
-    for stretch in stretches:
-        location = locations[stretch]
-        if location not in known:
-            known[location] = facts = _look_at(stretch.location, limits)
-            before = versions[location]
-            if isinstance(facts, AudioFacts) and isinstance(before, FileFacts):
-                fresh.append((location, before, facts))
-        outcomes.append(_cut(stretch, location, known[location], versions[location], limits))
-    AUDIO_MEMORY.remember(fresh)
+    for stretch, location in zip(stretches, locations, strict=True):
+        version, facts = versions[location], known.get(location)
+        if facts is None:
+            facts = known[location] = _read_headers(stretch.location, limits)
+        seconds = _measure(stretch, facts, _size_of(location, version), limits)
+        if isinstance(facts, AudioFacts) and isinstance(seconds, float) and not facts.sha256:
+            facts = known[location] = _digest(stretch.location, facts)
+            if isinstance(facts, AudioFacts) and isinstance(version, FileFacts):
+                fresh[location] = (version, facts)
+        if isinstance(facts, DataError) or isinstance(seconds, DataError):
+            outcomes.append(facts if isinstance(facts, DataError) else cast("DataError", seconds))
+            continue
+        outcomes.append(
+            Audio(
+                path=location,
+                sha256=facts.sha256,
+                seconds=seconds,
+                sample_rate=facts.sample_rate,
+                offset=stretch.offset,
+            )
+        )
+    AUDIO_MEMORY.remember((location, *found) for location, found in fresh.items())
     return outcomes
 
 
-def _look_at(location: FilePath, limits: Limits) -> AudioFacts | DataError:
-    """Open, check and digest a file."""
+def recall_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[Audio | DataError | None]:
+    """Return :func:`describe` of stretches as far as their files are remembered, without opening any.
+
+    Of a file that was not looked at yet, or has changed, it is None. No server is asked.
+    """
+    known = AUDIO_MEMORY.recall_last([str(stretch.location) for stretch in stretches])
+    outcomes: list[Audio | DataError | None] = []
+    for stretch in stretches:
+        facts = known.get(str(stretch.location))
+        seconds = None if facts is None else _measure(stretch, facts, 0, limits)
+        if facts is None or not isinstance(seconds, float):
+            outcomes.append(seconds if isinstance(seconds, DataError) else None)
+            continue
+        outcomes.append(
+            Audio(
+                path=absolute_location(stretch.location),
+                sha256=facts.sha256,
+                seconds=seconds,
+                sample_rate=facts.sample_rate,
+                offset=stretch.offset,
+            )
+        )
+    return outcomes
+
+
+def _read_headers(location: FilePath, limits: Limits) -> AudioFacts | DataError:
+    """Open and check a file; it is digested only once a stretch of it turns out to be usable."""
     try:
         headers = _probe_once(*identity_of(location), limits)
-        return AudioFacts(
-            look_up_sha256(*identity_of(location)),
-            headers.container,
-            headers.codec,
-            headers.sample_rate,
-            headers.channels,
-            headers.seconds,
-        )
+    except DataError as error:
+        return error
+    return AudioFacts(
+        "", headers.container, headers.codec, headers.sample_rate, headers.channels, headers.seconds
+    )
+
+
+def _digest(location: FilePath, facts: AudioFacts) -> AudioFacts | DataError:
+    try:
+        return facts._replace(sha256=look_up_sha256(*identity_of(location)))
     except DataError as error:
         return error
 
 
-def _cut(
-    stretch: Stretch,
-    location: str,
-    facts: AudioFacts | DataError,
-    version: FileFacts | DataError,
-    limits: Limits,
-) -> Audio | DataError:
-    """Return the record of a stretch of a file of which the facts are known."""
+def _size_of(location: str, version: FileFacts | DataError) -> int:
+    """Return the bytes of a file as far as they are known unopened; of a member of an archive 0."""
+    if isinstance(version, DataError) or parse_location(location).member is not None:
+        return 0
+    return version.size or 0
+
+
+def _measure(stretch: Stretch, facts: AudioFacts | DataError, size: int, limits: Limits) -> float | DataError:
+    """Return the seconds of a stretch of a file of which the facts are known, if it may be used."""
     if isinstance(facts, DataError):
         return facts
     path, offset = stretch.location, stretch.offset
     try:
-        size = (
-            version.size if isinstance(version, FileFacts) and parse_location(location).member is None else 0
-        )
-        check_bounds(path, size or 0, facts.sample_rate, facts.channels, limits)
+        check_bounds(path, size, facts.sample_rate, facts.channels, limits)
         rest = facts.seconds - offset
         if offset < 0 or round(rest * facts.sample_rate) < 1:
             raise audio_error(
@@ -173,13 +211,7 @@ def _cut(
         check_length(path, seconds, facts.sample_rate, facts.channels, limits)
     except DataError as error:
         return error
-    return Audio(
-        path=location,
-        sha256=facts.sha256,
-        seconds=min(seconds, rest),
-        sample_rate=facts.sample_rate,
-        offset=offset,
-    )
+    return float(min(seconds, rest))
 
 
 def _read_declared_length(path: FilePath, container: InputContainer, stream: AudioStream) -> float:

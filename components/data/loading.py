@@ -24,7 +24,7 @@ from components.data.files.named_sets import (
 )
 from components.data.files.sources import Source, find_source
 from components.data.folds import parse_fold
-from components.data.recordings import find_recordings, path_exists
+from components.data.recordings import find_recordings, guess_seconds, path_exists
 from components.data.row_building import build_rows
 from components.data.row_reader import DraftedRow, RowReader, count_pieces
 from components.errors import ConfigError, DataError
@@ -158,7 +158,7 @@ def open_audio(
 
     def read() -> Iterator[DraftedRow]:
         for file, name in islice(names.items(), limit):
-            yield from reader.read(Draft(audio=file), name, name)
+            yield from reader.read(Draft(audio=file, likely_seconds=guess_seconds(file)), name, name)
 
     return OpenedSet(reader, read(), reader.name)
 

@@ -109,11 +109,10 @@ class RowReader:
             self.skipped[stated] += 1
             return
         try:
-            name = self._choose_id(draft, fallback)
+            name = self._take_id(draft, fallback)
         except RecordError as error:
             yield from self.refuse(error, where, draft=draft)
             return
-        self._used.add(name)
         self.count += 1
         target = self.target_language or draft.target_language or _only_language(draft)
         languages = (draft.source_language or self.source_language, target)
@@ -140,22 +139,22 @@ class RowReader:
         for language, count in sorted(self.skipped.items()):
             self.notes.append(f"{format_count(count, 'record')} in {language} left out")
 
-    def _choose_id(self, draft: Draft, fallback: str) -> str:
+    def _take_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
             stem = Path(name_of(draft.audio)).stem if draft.audio else fallback
             derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
             name = unicodedata.normalize("NFC", derived)
-            if is_valid_id(name) and name not in self._used:
+            if is_valid_id(name) and self._used.add(name):
                 return name
             name = unicodedata.normalize("NFC", fallback)
-            while name in self._used:
+            while not self._used.add(name):
                 name += "'"
             return name
         name = unicodedata.normalize("NFC", draft.id)
         if not is_valid_id(name):
             expected = f"an id of 1 to {_MAX_ID} printable characters"
             raise RecordError("bad field", f"expected {expected}, found {ascii(name)[:60]}; rename it")
-        if name in self._used:
+        if not self._used.add(name):
             raise RecordError("duplicate id", f"expected a new id, found {name!r} again (in NFC); rename one")
         return name
 
@@ -172,7 +171,8 @@ def _digest_of(name: str) -> bytes:
 def _cut_of(draft: Draft, name: str) -> Cut:
     """Return what of a record decides where shards end, from what its manifest says alone."""
     text = draft.text or "".join(segment.text for segment in draft.text_segments)
-    seconds = None if draft.audio is None else draft.duration or UNKNOWN_SECONDS
+    stated = draft.duration or draft.likely_seconds or UNKNOWN_SECONDS
+    seconds = None if draft.audio is None else stated
     return make_cut(name, text, draft.transcript, seconds=seconds, document=draft.document or None)
 
 

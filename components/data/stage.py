@@ -9,13 +9,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from components.compute.profiling import Cost, measure_cost
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
-from components.data.loading import open_audio, open_set
-from components.data.row_building import build_rows
+from components.data.loading import OpenedSet, open_audio, open_set
+from components.data.remembered_sets import RememberedSet
+from components.data.row_building import build_rows, foresee_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.files.canonical_json import digest_of
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader, encode_outcome, encode_shard, shard_key
+from components.storage.shards.shard import ShardHeader, encode_outcome, encode_outcomes, shard_key
 from components.storage.stages.reader import read_utterances
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
@@ -36,25 +37,70 @@ def store_data(
         ConfigError: both or neither of ``source`` and ``audio`` were given.
         DataError: nothing usable in it.
     """
+    opened = _open(source, audio, languages, limit)
+    remembered = None
+    if source is not None:
+        remembered = RememberedSet(source, {"languages": languages, "limit": limit}, store)
+        if (known := remembered.recall()) is not None:
+            return known
+    store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
+    spoken = False
+    with measure_cost() as cost:
+        headers = list[ShardHeader]()
+        for header, has_audio in _build_shards(cut_shards(opened.rows), store):
+            headers.append(header)
+            spoken = spoken or has_audio
+    if not headers:
+        why = "".join(f"; {note}" for note in opened.reader.notes)
+        raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
+    ref = _finish(store, headers, cost)
+    if remembered is not None and not spoken:
+        remembered.remember(ref)
+    return ref
+
+
+def foresee_data(
+    source: str | None, audio: str | None, languages: Languages, limit: int | None, store: Store
+) -> tuple[StageRef, int]:
+    """Return the stage of a data set as far as it is known without opening audio, and the rows that are not.
+
+    It opens, fetches and asks nothing. Shards of rows that were all looked at are those of a run.
+
+    Args:
+        source: the data set, or None for recordings.
+        audio: the recordings.
+        languages: source and target language, where they are set.
+        limit: takes the first records only.
+        store: one for this alone, to be thrown away.
+
+    Raises:
+        DataError: nothing usable in it.
+    """
+    headers, unseen = list[ShardHeader](), 0
+    for shard in cut_shards(_open(source, audio, languages, limit).rows):
+        rows, count = foresee_rows(shard)
+        headers.append(_store_shard(rows, store))
+        unseen += count
+    if not headers:
+        raise DataError(f"{source or audio}: expected at least one utterance, found none")
+    return _finish(store, headers, Cost()), unseen
+
+
+def _open(source: str | None, audio: str | None, languages: Languages, limit: int | None) -> OpenedSet:
     if (source is None) == (audio is None):
         raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
     options = {"source_language": languages[0], "target_language": languages[1]}
     if audio is not None:
-        opened = open_audio(audio, limit=limit, **options)
-    else:
-        opened = open_set(str(source), limit=limit, **options)
-    store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
-    with measure_cost() as cost:
-        headers = list(_build_shards(cut_shards(opened.rows), store))
-    if not headers:
-        why = "".join(f"; {note}" for note in opened.reader.notes)
-        raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
-    return _finish(store, headers, cost)
+        return open_audio(audio, limit=limit, **options)
+    return open_set(str(source), limit=limit, **options)
 
 
-def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[ShardHeader]:
-    """Open and store the shards of a data set in threads, a few ahead of the first that is not done."""
-    pending: deque[Future[ShardHeader]] = deque()
+def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[tuple[ShardHeader, bool]]:
+    """Open and store the shards of a data set in threads, a few ahead of the first that is not done.
+
+    Each comes with whether any of its rows names audio.
+    """
+    pending: deque[Future[tuple[ShardHeader, bool]]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:
         try:
             for shard in shards:
@@ -68,8 +114,9 @@ def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[
                 future.cancel()
 
 
-def _build_shard(rows: Sequence[DraftedRow], store: Store) -> ShardHeader:
-    return _store_shard(build_rows(rows), store)
+def _build_shard(rows: Sequence[DraftedRow], store: Store) -> tuple[ShardHeader, bool]:
+    has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
+    return _store_shard(build_rows(rows), store), has_audio
 
 
 def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:
@@ -107,10 +154,10 @@ def _store_shard(rows: Sequence[Row], store: Store) -> ShardHeader:
     """
     utterances, quarantined = split_records(rows)
     content = content_digest(utterances, quarantined)
-    lines = [encode_outcome(row.record) for row in rows]
-    read = {"content": content, "records": digest_of(lines)}
+    records = [row.record for row in rows]
+    read = {"content": content, "records": digest_of(list(map(encode_outcome, records)))}
     key = shard_key(_PLAN.fingerprint, read)
-    header, encoded = encode_shard(
-        lines, key=key, stage=STAGE, fingerprint=_PLAN.fingerprint, content=content
+    header, encoded = encode_outcomes(
+        records, key=key, stage=STAGE, fingerprint=_PLAN.fingerprint, content=content
     )
     return store.find_shard(key) or store.add_shard(header, encoded)

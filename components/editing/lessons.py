@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import string
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.editing.editable_text import certainty_of
+from components.files.locations.location import relative_location
 from components.records import Hypothesis, Utterance
 from components.text.matching.alignment import Edit, align
 
@@ -76,7 +76,7 @@ def make_transcripts(lessons: Sequence[Lesson], folder: Path) -> list[Row]:
     for key, transcript in _transcripts_by_id(lessons).items():
         audio = utterances[key].audio
         if audio is not None:
-            row: Row = {"id": key, "audio": os.path.relpath(audio.path, folder), "sha256": audio.sha256}
+            row: Row = {"id": key, "audio": relative_location(audio.path, folder), "sha256": audio.sha256}
             row |= {"offset": audio.offset, "duration": audio.seconds}
             row |= {"transcript": transcript, "source_language": utterances[key].source_language}
             if key in translations:

@@ -19,7 +19,7 @@ from components.files.json_text import parse_json
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
-_RECENT_NANOSECONDS = 2_000_000_000
+RECENT_NANOSECONDS = 2_000_000_000
 """A file that changed this recently may change again without a change of its time stamps."""
 
 
@@ -90,7 +90,7 @@ def file_digest(path: Path) -> str:
     """
     status = path.stat()
     stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _RECENT_NANOSECONDS:
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < RECENT_NANOSECONDS:
         return _hash_file(path, stamp)
     return _hash_file_cached(path, stamp)
 

@@ -35,14 +35,12 @@ class Remedy(NamedTuple):
     Attributes:
         mends: what it works on.
         kind: of the node that it changes; None: it works on the output.
-        summary: one line for people.
         apply: gives the pipeline with a written node changed; raises ConfigError where it cannot be done, and
             says what it needs.
     """
 
     mends: Mended
     kind: str | None
-    summary: str
     apply: Callable[[RunUnderRepair, str], Values]
 
 
@@ -52,7 +50,6 @@ class Proposal(NamedTuple):
     Attributes:
         remedy: its name, with that of the node where the run has several to choose from.
         mends: what it works on.
-        summary: one line for people.
         node: the written node that it changes; None: it works on the output.
         pipeline: none where it cannot be had.
         missing: why it cannot be had.
@@ -60,7 +57,6 @@ class Proposal(NamedTuple):
 
     remedy: str
     mends: Mended
-    summary: str
     node: str | None
     pipeline: Pipeline | None
     missing: str = ""
@@ -92,7 +88,7 @@ def _propose_for_nodes(name: str, remedy: Remedy, situation: RunUnderRepair) -> 
     if not nodes:
         above = f" at or above {' or '.join(texts)}" if texts else ""
         missing = f"expected a node of kind {remedy.kind}{above}, found none"
-        return [Proposal(name, remedy.mends, remedy.summary, None, None, missing)]
+        return [Proposal(name, remedy.mends, None, None, missing)]
     proposals = [_propose(name, remedy, node, situation) for node in nodes]
     if len({proposal.missing for proposal in proposals}) == 1 and proposals[0].missing:
         return proposals[:1]  # one reason, such as a file that nobody named
@@ -106,8 +102,8 @@ def _propose(name: str, remedy: Remedy, node: str | None, situation: RunUnderRep
         values = remedy.apply(situation, node or situation.chain.output)
         pipeline = read_pipeline(values, folder=situation.pipeline.folder)
     except AntiphonError as error:
-        return Proposal(name, remedy.mends, remedy.summary, node, None, str(error))
-    return Proposal(name, remedy.mends, remedy.summary, node, pipeline)
+        return Proposal(name, remedy.mends, node, None, str(error))
+    return Proposal(name, remedy.mends, node, pipeline)
 
 
 def _larger_than(model: str, choices: ImproveOptions) -> str:
@@ -130,10 +126,12 @@ def _model_of(situation: RunUnderRepair, name: str) -> str:
 
 
 def _take_larger_recognizer(situation: RunUnderRepair, name: str) -> Values:
+    """Take the next larger recognizer of its family for everything."""
     return situation.change(name, model=_larger_than(_model_of(situation, name), situation.choices))
 
 
 def _search_wider(situation: RunUnderRepair, name: str) -> Values:
+    """Search with a wider beam."""
     settings: Any = situation.pipeline.nodes[situation.pipeline.aliases.get(name, name)].settings
     beam = settings.beam_size
     if beam >= BEAM:
@@ -142,6 +140,7 @@ def _search_wider(situation: RunUnderRepair, name: str) -> Values:
 
 
 def _recognize_doubtful_again(situation: RunUnderRepair, name: str) -> Values:
+    """Take the larger recognizer for the utterances of which the present one is least sure."""
     larger = _larger_than(_model_of(situation, name), situation.choices)
     values = values_of(situation.pipeline)
     route, second, select = f"{name}-doubt", f"{name}-again", f"{name}-chosen"
@@ -155,12 +154,14 @@ def _recognize_doubtful_again(situation: RunUnderRepair, name: str) -> Values:
 
 
 def _add_terms(situation: RunUnderRepair, name: str) -> Values:
+    """Give the recognizer a list of names and words to expect."""
     if situation.choices.terms is None:
         raise ConfigError("expected terms: FILE, the names and words that these data are about, found none")
     return situation.change(name, terms=situation.choices.terms)
 
 
 def _refine_translation(situation: RunUnderRepair, _name: str) -> Values:
+    """Add a round of revision by a language model, kept where its gate says that it is better."""
     values = values_of(situation.pipeline)
     output = values["outputs"]["translation"]
     models = {"model": situation.choices.refiner, "gate_model": situation.choices.gate_model}
@@ -174,6 +175,7 @@ def _refine_translation(situation: RunUnderRepair, _name: str) -> Values:
 
 
 def _average_translators(situation: RunUnderRepair, name: str) -> Values:
+    """Take the mean of several fine-tunings as the translator."""
     if not situation.choices.soup:
         raise ConfigError("expected soup: [MODEL, ...], fine-tunings of the translator's start, found none")
     recipe = {
@@ -209,35 +211,12 @@ def _move_readers(values: Values, name: str, other: str) -> None:
 
 
 REMEDIES: dict[str, Remedy] = {
-    "larger recognizer": Remedy(
-        "transcript",
-        "recognize",
-        "the next larger recognizer of its family for everything",
-        _take_larger_recognizer,
-    ),
-    "route": Remedy(
-        "transcript",
-        "recognize",
-        "the larger recognizer for the utterances of which the present one is least sure",
-        _recognize_doubtful_again,
-    ),
-    "wider search of transcripts": Remedy(
-        "transcript", "recognize", f"a beam of {BEAM} in recognition", _search_wider
-    ),
-    "terms": Remedy(
-        "transcript", "recognize", "a list of names and words that the recognizer expects", _add_terms
-    ),
-    "wider search of translations": Remedy(
-        "translation", "translate", f"a beam of {BEAM} in translation", _search_wider
-    ),
-    "refinement": Remedy(
-        "translation",
-        None,
-        "a round of revision by a language model, kept where its gate says that it is better",
-        _refine_translation,
-    ),
-    "soup": Remedy(
-        "translation", "translate", "the mean of several fine-tunings as the translator", _average_translators
-    ),
+    "larger recognizer": Remedy("transcript", "recognize", _take_larger_recognizer),
+    "route": Remedy("transcript", "recognize", _recognize_doubtful_again),
+    "wider search of transcripts": Remedy("transcript", "recognize", _search_wider),
+    "terms": Remedy("transcript", "recognize", _add_terms),
+    "wider search of translations": Remedy("translation", "translate", _search_wider),
+    "refinement": Remedy("translation", None, _refine_translation),
+    "soup": Remedy("translation", "translate", _average_translators),
 }
 """Every remedy by name, in the order of tables."""

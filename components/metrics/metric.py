@@ -63,6 +63,28 @@ class Segments:
         )
 
 
+Scope = frozenset[tuple[str, int]]
+"""Languages and numbers of references that there are together in some utterance."""
+
+
+def scope_of(segments: Segments) -> Scope:
+    """Return the languages and numbers of references of segments."""
+    return frozenset(
+        (code, len(texts)) for code, texts in zip(segments.languages, segments.references, strict=True)
+    )
+
+
+def example_segments(scope: Scope) -> Segments:
+    """Return an utterance without words of each language and number of references."""
+    pairs = sorted(scope)
+    return Segments(
+        ids=tuple(str(number) for number in range(len(pairs))),
+        hypotheses=("",) * len(pairs),
+        languages=tuple(code for code, _ in pairs),
+        references=tuple(("",) * count for _, count in pairs),
+    )
+
+
 def align_segments(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, str],
@@ -154,7 +176,11 @@ class Metric(CorpusScore):
 
     @abstractmethod
     def signature(self, segments: Segments) -> str:
-        """The protocol in a line: how text becomes counts, with versions of the libraries that count."""
+        """The protocol in a line: how text becomes counts, with versions of the libraries that count.
+
+        Of the segments it may depend on which languages and numbers of references there are, on nothing else:
+        a corpus that is scored in parts is signed by :func:`scope_of`.
+        """
 
     def select(self, segments: Segments) -> Segments:
         """Return the utterances that can be scored: those that have all that the metric needs."""
@@ -172,15 +198,21 @@ class Metric(CorpusScore):
         del terms, output, normalizer
         return None
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+    def count_apart(self, segments: Segments) -> int:
+        """Return how many utterances are left out of the score and counted in its protocol."""
+        del segments
+        return 0
+
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
         """Return the protocol of a reported score with its interval.
 
         Args:
-            segments: all utterances, those that :meth:`select` leaves out among them.
-            rows: statistics (n, k) of the selected ones.
+            scope: an utterance of each language and number of references that was scored (:func:`scope_of`).
+            sums: of the statistics (k,) of all that was scored.
+            apart: what :meth:`count_apart` counted.
         """
-        del rows
-        return f"{self.signature(self.select(segments))}|{PROTOCOL}"
+        del sums, apart
+        return f"{self.signature(scope)}|{PROTOCOL}"
 
     def _has_needs(self, segments: Segments, position: int) -> bool:
         present: dict[Need, bool] = {

@@ -27,6 +27,8 @@ from components.text.matching.resegmentation import PROTOCOL, count_edits, cut_b
 
 BLOCK_WORDS = 50
 """Words (or characters, in languages written without spaces) of a block."""
+UNIT_NAMES = ("segment", f"block{BLOCK_WORDS}")
+"""Units that are no utterances, in the order of signatures."""
 LONG_SECONDS = 60.0
 """A recording that is longer is cut into blocks, if it has words for two."""
 
@@ -43,6 +45,8 @@ class ScoringUnits:
 
     Attributes:
         utterances: the units, as utterances with their own references.
+        added: how many units there are more than utterances.
+        unit_names: what the units are beside utterances, as signatures name it.
         languages: unit id -> language of the output.
         references: unit id -> reference texts.
     """
@@ -65,8 +69,8 @@ class ScoringUnits:
         }
         self._segments = segments | cut
         self._block_ids = {unit.id for units in cut.values() for unit in units}
-        self._units = [*(["segment"] if segments else []), *([f"block{BLOCK_WORDS}"] if cut else [])]
-        self._n_added = sum(len(units) - 1 for units in self._segments.values())
+        self.unit_names = [name for name, used in zip(UNIT_NAMES, (segments, cut), strict=True) if used]
+        self.added = sum(len(units) - 1 for units in self._segments.values())
         self.utterances = [unit for u in utterances for unit in self._segments.get(u.id, [u])]
         self.languages = {
             unit.id: code
@@ -74,6 +78,7 @@ class ScoringUnits:
             for unit in self._segments.get(utterance.id, [utterance])
         }
         texts = {unit.id: _references(unit, output) for unit in self.utterances}
+        self._whole = {unit.id: key for key, units in self._segments.items() for unit in units}
         self.references = {
             key: stated or () for key, stated in texts.items() if stated is not None or not with_references
         }
@@ -181,11 +186,21 @@ class ScoringUnits:
 
     def count(self, n_utterances: int) -> int:
         """Return the number of units of a data set of so many utterances."""
-        return n_utterances + self._n_added
+        return n_utterances + self.added
 
     def sign(self, signature: str) -> str:
         """Return the protocol of a score over these units."""
-        return f"{signature}|unit:{'+'.join(self._units)}|{PROTOCOL}" if self._units else signature
+        return sign_units(signature, self.unit_names)
+
+    def utterance_of(self, unit_id: str) -> str:
+        """Return the id of the utterance that a unit is, or is a part of."""
+        return self._whole.get(unit_id, unit_id)
+
+
+def sign_units(signature: str, unit_names: Iterable[str]) -> str:
+    """Return the protocol of a score over units that are not all utterances."""
+    names = [name for name in UNIT_NAMES if name in set(unit_names)]
+    return f"{signature}|unit:{'+'.join(names)}|{PROTOCOL}" if names else signature
 
 
 def _split(utterance: Utterance, output: Output) -> list[Utterance]:

@@ -45,8 +45,7 @@ class JoinSegments(Kind[JoinSegmentsSettings]):
         """
         transcripts, data, pieces, recognized = (read[f"of{number}"] for number in range(4))
         joined = list(_join(data, transcripts, pieces, read_best_texts(recognized)))
-        lines = [nbest.model_dump_json(exclude_defaults=True) for nbest in joined]
-        return StageFiles([], items=len(joined), records=lines)
+        return StageFiles([], items=len(joined), records=joined)
 
 
 def _join(

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from components.audio.local_files import local_file
 from components.errors import DataError
 from components.nodes.node_context import Item, NodeContext
 from components.records import Hypothesis, NBest, NodeOutcome, Route, Utterance
@@ -85,7 +86,7 @@ def to_plain(item: Item, context: NodeContext) -> PlainRecord:
         source=utterance.text,
         source_language=utterance.source_language,
         target_language=utterance.target_language if context.translates else None,
-        audio=None if audio is None else audio.path,
+        audio=None if audio is None else str(local_file(audio)),
         offset=0.0 if audio is None else audio.offset,
         seconds=None if audio is None else audio.seconds,
         domain=utterance.domain,

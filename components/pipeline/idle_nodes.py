@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from components.nodes.facts import Need
 from components.pipeline.pipeline import Node, Pipeline
-from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
+from components.storage.shards.tallies import UtteranceProfile
+from components.storage.stages.reader import profiles_of
 
 
 def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipeline:
@@ -24,7 +24,7 @@ def remove_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> Pipel
     for node in pipeline:
         if node.output != "speech" or node.of[0] not in data:
             continue
-        if node.facts.keeps_spoken and all(each.audio for each in read_utterances(data[node.of[0]])):
+        if node.facts.keeps_spoken and all(profile.has_audio for profile in profiles_of(data[node.of[0]])):
             return remove_idle_nodes(_bypass(pipeline, node), data)
     return pipeline
 
@@ -43,11 +43,10 @@ def find_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> frozens
         pending = {
             node.name: node for node in pipeline if _may_be_idle(node) and pipeline.data_of(node.name) == name
         }
-        for utterance in read_utterances(ref):
-            pending = {n: node for n, node in pending.items() if not is_concerned(pipeline, node, utterance)}
-            if not pending:
-                break
-        idle |= pending.keys()
+        profiles = profiles_of(ref)
+        idle |= {
+            n for n, node in pending.items() if not any(is_concerned(pipeline, node, p) for p in profiles)
+        }
     return frozenset(idle)
 
 
@@ -64,35 +63,35 @@ def passes(node: Node) -> bool:
     return node.kind.items.need is not Need.ALL
 
 
-def applies(node: Node, utterance: Utterance) -> bool:
+def applies(node: Node, profile: UtteranceProfile) -> bool:
     """Return whether a node computes an utterance; what only hears does not compute one without audio."""
-    return utterance.audio is not None or node.kind.mode.is_whole or not _hears_only(node)
+    return profile.has_audio or node.kind.mode.is_whole or not _hears_only(node)
 
 
-def is_concerned(pipeline: Pipeline, node: Node, utterance: Utterance) -> bool:
+def is_concerned(pipeline: Pipeline, node: Node, profile: UtteranceProfile) -> bool:
     """Return whether a node may have something to compute of an utterance of its data set."""
     if node.of and all(map(pipeline.is_data, node.of)):
-        return applies(node, utterance) and not (node.facts.keeps_spoken and utterance.audio)
-    return not passes(node) or not any(passes_text(pipeline, node, name, utterance) for name in node.of)
+        return applies(node, profile) and not (node.facts.keeps_spoken and profile.has_audio)
+    return not passes(node) or not any(passes_text(pipeline, node, name, profile) for name in node.of)
 
 
-def passes_text(pipeline: Pipeline, reader: Node, name: str, utterance: Utterance) -> bool:
+def passes_text(pipeline: Pipeline, reader: Node, name: str, profile: UtteranceProfile) -> bool:
     """Return whether a node passes a written utterance on as it is: it recognizes speech only.
 
     Args:
         pipeline: the graph.
         reader: the node that reads it.
         name: of the node, or of a data set.
-        utterance: of the data set.
+        profile: of the utterance.
     """
-    if utterance.text is None:
+    if not profile.has_text:
         return False
     if pipeline.is_data(name):
         return "speech" not in reader.kind.reads
     node = pipeline.nodes[name]
     if _hears_only(node) and not node.translates:
-        return pipeline.is_data(node.of[0]) and not applies(node, utterance)
-    return passes(node) and all(passes_text(pipeline, reader, of, utterance) for of in node.of)
+        return pipeline.is_data(node.of[0]) and not applies(node, profile)
+    return passes(node) and all(passes_text(pipeline, reader, of, profile) for of in node.of)
 
 
 def _bypass(pipeline: Pipeline, idle: Node) -> Pipeline:

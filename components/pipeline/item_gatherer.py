@@ -10,6 +10,7 @@ from components.nodes.node_context import DataType, Item
 from components.pipeline.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.storage.shards.tallies import UtteranceProfile, profile_of
 from components.text.languages import UNDETERMINED
 
 RECORDS: dict[str, type[NBest] | type[Route] | type[Utterance]] = {
@@ -91,10 +92,10 @@ class ItemGatherer:
         if node.when is not None and not takes_branch(outcomes.get(node.when[0]), node.when[1]):
             return None
         base = self._with_speech(utterance, outcomes)
-        if base is None or not applies(node, base):
+        if base is None or not applies(node, profile := profile_of(base)):
             return None
         inputs = {name: outcomes[name] for name in node.of if name in outcomes}
-        states = {name: self._state_of(name, inputs.get(name), base) for name in node.of}
+        states = {name: self._state_of(name, inputs.get(name), profile) for name in node.of}
         if not IS_COMPUTED[node.kind.items.need](set(states.values())):
             return None
         texts = (name for name in node.of if self._is_text(name))
@@ -108,10 +109,10 @@ class ItemGatherer:
         only_text = node.kind.items.carry is Carry.TEXT
         return Item(utterance=base, segments=segments, inputs={} if only_text else carried)
 
-    def _state_of(self, name: str, outcome: NodeOutcome | None, base: Utterance) -> State:
+    def _state_of(self, name: str, outcome: NodeOutcome | None, profile: UtteranceProfile) -> State:
         if outcome is not None:
             return State.REFUSED if isinstance(outcome, Quarantined) else State.GIVEN
-        if passes_text(self._pipeline, self._node, name, base):
+        if passes_text(self._pipeline, self._node, name, profile):
             return State.PASSED
         hears_data = self._pipeline.is_data(name) and "speech" in self._node.kind.reads
         return State.GIVEN if hears_data else State.ABSENT

@@ -9,7 +9,7 @@ from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
 from components.pipeline.pipeline import Node, Pipeline
 from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
+from components.storage.stages.reader import profiles_of
 
 LEARNING_CHECKS: Extensions[Any] = Extensions("antiphon.learning_checks", "learning check", accept_any)
 """Functions of (pipeline, node, data, store) that yield faults of what a node is to learn from."""
@@ -58,4 +58,4 @@ def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
     if not node.facts.needs_speech:
         return False
     given = any(pipeline.type_of(name) == "speech" for name in node.of)
-    return not given and not any(utterance.audio for utterance in read_utterances(own))
+    return not given and not any(profile.has_audio for profile in profiles_of(own))

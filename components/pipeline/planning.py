@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,12 @@ from components.models import pin_references
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.nodes.node_context import NodeContext
+from components.pipeline.equivalent_reuse import (
+    EquivalentStages,
+    alike_shard,
+    alike_stage,
+    takes_equivalents,
+)
 from components.pipeline.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
@@ -37,6 +42,9 @@ class NodePlan:
         stage: the plan.
         own: the data set whose utterances it computes; None of a node that reads whole stages alone.
         shards: for each shard of that what is read, role -> identity; empty of what is made whole.
+        shard_keys: the keys of its shards, in the order of those of its data set.
+        alike: what each shares with those that differ by numerics alone.
+        equivalents: numerics of others that are reused -> how many shards, or stages.
     """
 
     node: Node
@@ -44,15 +52,29 @@ class NodePlan:
     stage: StagePlan
     own: str | None = None
     shards: tuple[Mapping[str, str], ...] = ()
+    shard_keys: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    equivalents: Mapping[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def shard_keys(self) -> tuple[str, ...]:
-        """The keys of its shards, in the order of those of its data set."""
-        return tuple(shard_key(self.stage.fingerprint, read) for read in self.shards)
+    def work_of(self, number: int) -> tuple[str, str | None, Mapping[str, str]]:
+        """Return key of a shard, what it shares with those alike, and what it reads, role -> identity."""
+        if not self.shards:
+            return "", None, {}
+        return self.shard_keys[number], self.alike[number], self.shards[number]
+
+    def is_exact(self, number: int) -> bool:
+        """Return whether a shard is the one that this machine would compute, not an equivalent one."""
+        key = self.shard_keys[number] if self.shards else ""
+        return not self.shards or key == shard_key(self.stage.fingerprint, self.shards[number])
 
 
 class _Identities:
-    """What stands for nodes and data sets in the keys of those that read them."""
+    """What stands for nodes and data sets in the keys of those that read them.
+
+    Attributes:
+        whole: name -> what stands for all of it.
+        by_shard: name -> what stands for each of its shards.
+    """
 
     def __init__(self, data: Mapping[str, StageRef]) -> None:
         self.whole = {name: ref.content or ref.key for name, ref in data.items()}
@@ -60,11 +82,18 @@ class _Identities:
             name: tuple(shard.identity for shard in read_shards(ref)) for name, ref in data.items()
         }
 
-    def add(self, planned: NodePlan) -> None:
+    def add(self, name: str, whole: str, by_shard: tuple[str, ...]) -> None:
         """Add a planned node."""
-        self.whole[planned.node.name] = planned.stage.key
-        if planned.shards:
-            self.by_shard[planned.node.name] = planned.shard_keys
+        self.whole[name] = whole
+        if by_shard:
+            self.by_shard[name] = by_shard
+
+    def of_whole(self, node: Node, own: str | None, *, shards: bool) -> dict[str, str]:
+        """Return what a node reads whole, role -> identity; of one that computes shards, its tables alone."""
+        if shards:
+            return {role: self.whole[name] for role, name in node.tables.items()}
+        read = {role: self.whole[name] for role, name in node.reads.items()}
+        return read if own is None else {**read, DATA: self.whole[own]}  # whose utterances it computes
 
     def of_shards(self, pipeline: Pipeline, node: Node) -> tuple[dict[str, str], ...]:
         """Return for each shard of a node's data set what the node reads of it, role -> identity.
@@ -99,7 +128,8 @@ def plan_nodes(
     Raises:
         AntiphonError: a model or a file is missing; the message names the node.
     """
-    identities = _Identities(data)
+    identities, alike = _Identities(data), _Identities(data)
+    equivalent = EquivalentStages(Store(store)) if takes_equivalents() else None
     idle = find_idle_nodes(pipeline, data)
     plans: dict[str, NodePlan] = {}
     written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
@@ -107,20 +137,47 @@ def plan_nodes(
         context = pipeline.context_of(node, store, seed)
         own = pipeline.data_of(node.name) if node.kind.mode.reads_items else None
         by_shard = own is not None and not node.kind.mode.is_whole and node.facts.stage is None
-        shards = identities.of_shards(pipeline, node) if by_shard else ()
-        read = {role: identities.whole[name] for role, name in node.reads.items()}
-        if own is not None:
-            read[DATA] = identities.whole[own]  # its utterances, whatever it reads
-        if shards:
-            read = {role: read[role] for role in node.tables}
         stage = _find_stored_plan(node, store)
         if stage is None:
+            read = identities.of_whole(node, own, shards=by_shard)
             stage = make_stage_plan(node, context, read, weights, is_idle=node.name in idle)
-            if shards:
-                stage = stage.with_shards(shard_key(stage.fingerprint, shard) for shard in shards)
-        plans[node.name] = NodePlan(node, context, stage, own, shards)
-        identities.add(plans[node.name])
+            shared = alike_stage(stage, alike.of_whole(node, own, shards=by_shard))
+            stage = stage.model_copy(update={"alike": shared})
+        planned = NodePlan(node, context, stage, own)
+        if by_shard:
+            planned = _plan_shards(planned, pipeline, identities, alike, equivalent)
+        elif equivalent is not None and (found := equivalent.find_stage(stage)) is not None:
+            stage = Store(store).load_plan(found.key)
+            planned = replace(planned, stage=stage, equivalents={found.describe(): 1})
+        plans[node.name] = planned
+        identities.add(node.name, planned.stage.key, planned.shard_keys)
+        alike.add(node.name, planned.stage.alike or planned.stage.key, planned.alike)
     return plans
+
+
+def _plan_shards(
+    planned: NodePlan,
+    pipeline: Pipeline,
+    identities: _Identities,
+    alike: _Identities,
+    equivalent: EquivalentStages | None,
+) -> NodePlan:
+    """Return a plan with the shards of its node: the exact ones, or equivalent ones that are stored."""
+    stage = planned.stage
+    shards = identities.of_shards(pipeline, planned.node)
+    keys = [shard_key(stage.fingerprint, read) for read in shards]
+    shared = [alike_shard(str(stage.alike), read) for read in alike.of_shards(pipeline, planned.node)]
+    equivalents: Mapping[str, int] = {}
+    if equivalent is not None:
+        keys, equivalents = equivalent.choose_shards(keys, shared)
+    return replace(
+        planned,
+        stage=stage.with_shards(keys),
+        shards=shards,
+        shard_keys=tuple(keys),
+        alike=tuple(shared),
+        equivalents=equivalents,
+    )
 
 
 def make_stage_plan(

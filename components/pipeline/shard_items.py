@@ -12,7 +12,8 @@ from components.pipeline.item_gatherer import RECORDS, ItemGatherer, id_of
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import parse_refused
-from components.storage.stages.reader import StoredRecords, read_shard, resolve_audio_path, store_of
+from components.storage.stages.reader import read_shard, resolve_audio_path, store_of
+from components.storage.stages.stored_records import StoredRecords
 
 
 class ShardSource(NamedTuple):

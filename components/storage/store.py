@@ -26,7 +26,7 @@ from components.storage.layout import check_layout, mark_layout
 from components.storage.places import locks
 from components.storage.places.backends import open_backend
 from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, name_of
+from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, shard_name
 from components.storage.stages.seal import Seal, stage_ref
 from components.storage.stages.stage_plan import StagePlan
 from components.text.suggestions import did_you_mean
@@ -142,7 +142,7 @@ class Store:
         if content is None:
             return None
         try:
-            header, _ = decode_shard(content, name_of(key), key)
+            header, _ = decode_shard(content, shard_name(key), key)
         except DamagedError as error:
             log.warning("a shard is damaged and will be computed again: %s", error)
             return None

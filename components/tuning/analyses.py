@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,20 @@ from components.tuning.objectives import Objective
 from components.tuning.samplers import Searcher
 from components.tuning.search import Evaluate, search
 from components.tuning.study import Confirmation, ObjectiveRecord, Study, Try
-from components.tuning.tables import confirmation_table, study_tables, summarize, try_rows
+from components.tuning.tables import (
+    confirmation_table,
+    describe_verdict,
+    study_tables,
+    summarize,
+    try_rows,
+)
 from components.tuning.variables import SearchSpace
 
-VERSION = "study/1"
+VERSION = "study/2"
 JOURNAL, TRIES = "optuna.log", "tries.tsv"
 LIBRARIES = ("optuna", "cmaes", "numpy")
+SEARCHED_SHARE = 0.5
+"""Of a budget, after which no further try begins; the rest is for computing the winner."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class SearchSettings:
         reduction_factor: of successive halving.
         price_per_hour: of the machine.
         normalizer: that transcripts are counted under.
+        budget: seconds for the search and for computing its winner; None: no limit.
     """
 
     space: SearchSpace
@@ -60,6 +70,7 @@ class SearchSettings:
     reduction_factor: int
     price_per_hour: float | None = None
     normalizer: str = BY_LANGUAGE
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class StudyRequest:
             their stages, which hold all that decides outputs beside the settings.
         evaluate: computes tries together.
         watch: told each batch of tries that was computed, and how many an earlier attempt had.
+        listed: tries that the result has whether or not there was time for them, with what is known of each.
     """
 
     settings: SearchSettings
@@ -82,6 +94,7 @@ class StudyRequest:
     keys: Mapping[str, str]
     evaluate: Evaluate
     watch: Callable[[Sequence[Try], int], None]
+    listed: Sequence[Try] = ()
 
     @property
     def signs(self) -> list[int]:
@@ -111,7 +124,8 @@ class StudyAnalysis(Analysis[StudyRequest, Study]):
                 "tolerance": settings.tolerance,
                 "reduction_factor": settings.reduction_factor,
                 "price_per_hour": settings.price_per_hour,
-                **({} if settings.normalizer == BY_LANGUAGE else {"normalizer": settings.normalizer}),
+                "normalizer": settings.normalizer,
+                "budget": settings.budget,
             },
             upstream={f"block{number}": content_of(block) for number, block in enumerate(request.blocks)},
             inputs=dict(request.keys),
@@ -121,21 +135,27 @@ class StudyAnalysis(Analysis[StudyRequest, Study]):
 
     @override
     def compute(self, request: StudyRequest, store: Store, folder: Path) -> Computed[Study]:
-        settings = request.settings
+        settings, started = request.settings, time.monotonic()
         journal = StudyJournal(folder / JOURNAL, settings.space, request.signs)
-        known = journal.read()
+        known, listed = journal.read(), {digest_of(each.settings): each for each in request.listed}
 
         def evaluate(planned: Sequence[Try], before: Sequence[Try]) -> Sequence[Try]:
-            computed = request.evaluate(planned, before)
+            computed = request.evaluate([_with_forecast(each, listed) for each in planned], before)
             for each in computed:
                 journal.append(each)
             request.watch(computed, 0)
             return computed
 
+        def has_time() -> bool:
+            budget = settings.budget
+            return budget is None or time.monotonic() - started <= budget * SEARCHED_SHARE
+
         request.watch((), len(known))
         space, tries = settings.space, settings.tries
         searcher = Searcher(space, settings.sampler, request.signs, settings.seed, tries)
-        result = search(space, searcher, evaluate, tries, settings.parallel, known)
+        result = search(space, searcher, evaluate, tries, settings.parallel, known, has_time)
+        done = {digest_of(each.settings) for each in result.tries}
+        untried = [each for key, each in listed.items() if key not in done]
         sizes = [block.items for block in request.blocks]
         study = Study(
             objectives=tuple(
@@ -147,9 +167,14 @@ class StudyAnalysis(Analysis[StudyRequest, Study]):
             seed=settings.seed,
             rung_sizes=tuple(sum(sizes[: n + 1]) for n in range(len(sizes))),
             reduction_factor=settings.reduction_factor,
-            tries=tuple(result.tries),
+            tries=(
+                *result.tries,
+                *(each.model_copy(update={"number": len(done) + n}) for n, each in enumerate(untried)),
+            ),
             repeats=result.repeats,
             tolerance=settings.tolerance,
+            budget=settings.budget,
+            spent=time.monotonic() - started,
         )
         _write_tries(study, folder / TRIES)
         return Computed(study, len(study.tries), [TRIES, JOURNAL])
@@ -170,7 +195,7 @@ class ConfirmationRequest(NamedTuple):
         study: the search.
         search: statistics of the winner and of the pipeline as written on the search data.
         confirmed: the same on the other data.
-        data: the other data.
+        data: the other data, or all that have them.
         earlier: runs whose winner was confirmed on the same data before.
     """
 
@@ -194,7 +219,7 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"confirmation/1 metrics/{metrics.version}",
+            version=f"confirmation/2 metrics/{metrics.version}",
             parameters={"earlier": list(request.earlier), "metric": request.search[0].metric.name},
             upstream={"study": content_of(request.study), "data": content_of(request.data)},
             inputs={"statistics": digest_of(rows)},
@@ -203,7 +228,8 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
 
     @override
     def compute(self, request: ConfirmationRequest, store: Store, folder: Path) -> Computed[Confirmation]:
-        confirmation = confirm_winner(request.search, request.confirmed)
+        forecast = STUDY.read(request.study).winner.forecast
+        confirmation = confirm_winner(request.search, request.confirmed, forecast)
         named = confirmation.model_copy(update={"earlier": tuple(request.earlier)})
         return Computed(named, request.data.items)
 
@@ -211,8 +237,18 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
     def tables(self, findings: Confirmation) -> list[Table]:
         return [confirmation_table(findings)]
 
+    @override
+    def summary(self, findings: Confirmation) -> list[str]:
+        return [describe_verdict(findings)]
+
 
 STUDY, CONFIRMATION = StudyAnalysis(), ConfirmationAnalysis()
+
+
+def _with_forecast(each: Try, listed: Mapping[str, Try]) -> Try:
+    """Return a try with what is known of it beforehand."""
+    known = listed.get(digest_of(each.settings))
+    return each if known is None else each.model_copy(update={"forecast": known.forecast})
 
 
 def _write_tries(study: Study, path: Path) -> None:

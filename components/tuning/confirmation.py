@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
+from components.tuning.forecast import GainForecast, judge, paired_gain
 from components.tuning.study import Confirmation
 
 MAX_NAMED = 3
@@ -67,7 +68,9 @@ def _content(utterance: Utterance) -> tuple[object, ...]:
 
 
 def confirm_winner(
-    search: tuple[CorpusStatistics, CorpusStatistics], confirmed: tuple[CorpusStatistics, CorpusStatistics]
+    search: tuple[CorpusStatistics, CorpusStatistics],
+    confirmed: tuple[CorpusStatistics, CorpusStatistics],
+    forecast: GainForecast | None = None,
 ) -> Confirmation:
     """Compare the winner's score and gain on search data with those on data that the search never saw.
 
@@ -76,23 +79,23 @@ def confirm_winner(
     Args:
         search: statistics of the winner and of the pipeline as written on the search data.
         confirmed: the same on the other data.
+        forecast: of the winner's gain, by the search.
     """
     sign = 1 if search[0].metric.higher_is_better else -1
-    gains, scores = [], []
-    for winner, written in (search, confirmed):
-        written = written.subset(winner.ids)  # noqa: PLW2901 - the same utterances, in the same order
-        values = [sign * table.score() for table in (winner, written)]
-        draws = [sign * table.resampled_scores for table in (winner, written)]
-        scores.append((values[0], draws[0]))
-        gains.append((values[0] - values[1], draws[0] - draws[1]))
+    (search_gain, searched), (confirmed_gain, measured) = (
+        paired_gain(winner, written) for winner, written in (search, confirmed)
+    )
+    scores = [(sign * winner.score(), sign * winner.resampled_scores) for winner, _ in (search, confirmed)]
     return Confirmation(
         metric=search[0].metric.name,
         search=search[0].to_score(),
         confirmed=confirmed[0].to_score(),
         optimism=_difference(*scores),
-        search_gain=Estimate(value=gains[0][0], interval=bootstrap_interval(gains[0][1], gains[0][0])),
-        confirmed_gain=Estimate(value=gains[1][0], interval=bootstrap_interval(gains[1][1], gains[1][0])),
-        gain_optimism=_difference(*gains),
+        search_gain=search_gain,
+        confirmed_gain=confirmed_gain,
+        gain_optimism=_difference((search_gain.value, searched), (confirmed_gain.value, measured)),
+        forecast=forecast,
+        verdict=judge(forecast, confirmed_gain.value),
     )
 
 

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from components.errors import ConfigError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from optuna import Trial
     from optuna.samplers import BaseSampler
 
-SamplerName = Literal["auto", "tpe", "cma_es", "nsga2", "random"]
+SamplerName = Literal["auto", "tpe", "cma_es", "nsga2", "random", "grid"]
 
 
 class SamplerRow(NamedTuple):
@@ -34,12 +35,14 @@ class SamplerRow(NamedTuple):
         build: makes it, of a seed and the number of tries.
         several: whether it optimizes several objectives.
         categories: whether it draws choices that are not ascending numbers.
+        in_order: whether it tries all combinations in their order; variables have to be lists.
     """
 
     summary: str
     build: Callable[[int, int], BaseSampler]
     several: bool = True
     categories: bool = True
+    in_order: bool = False
 
 
 def _tpe(seed: int, tries: int) -> BaseSampler:
@@ -78,6 +81,7 @@ SAMPLERS: dict[str, SamplerRow] = {
     ),
     "nsga2": SamplerRow("genetic algorithm for several objectives (Deb et al. 2002)", _nsga2),
     "random": SamplerRow("independent draws", _random),
+    "grid": SamplerRow("every combination of lists, in the order written", _random, in_order=True),
 }
 """Name -> sampler; all of them are Optuna's."""
 assert {*SAMPLERS, "auto"} == set(get_args(SamplerName))
@@ -108,6 +112,9 @@ def choose_sampler(name: SamplerName, space: SearchSpace, objectives: int) -> st
         raise ConfigError(
             f"sampler: expected numbers for {name}, found the choices of {', '.join(categories)}; take tpe"
         )
+    no_lists = [key for key, variable in space.variables.items() if not isinstance(variable.domain, Choices)]
+    if no_lists and row.in_order:
+        raise ConfigError(f"sampler: expected lists for {name}, found other values of {', '.join(no_lists)}")
     return name
 
 
@@ -145,6 +152,9 @@ class Searcher:
             warnings.simplefilter("ignore")  # of what Optuna calls experimental
             built = SAMPLERS[sampler].build(seed, tries)
         self._study: OptunaStudy = optuna.create_study(sampler=built, directions=directions_of(signs))
+        if SAMPLERS[sampler].in_order:
+            for point in product(*(range(v.domain.size or 0) for v in space.variables.values())):
+                self._study.enqueue_trial(dict(zip(space.variables, point, strict=True)))
 
     def suggest(self) -> Suggestion:
         """Suggest one try; it counts as running until it is told."""

@@ -31,6 +31,7 @@ def search(
     tries: int,
     parallel: int,
     known: Mapping[str, Try] | None = None,
+    has_time: Callable[[], bool] = lambda: True,
 ) -> SearchResult:
     """Try the pipeline as it is written, then what the sampler suggests.
 
@@ -41,6 +42,7 @@ def search(
         tries: how many different ones, beside the pipeline as written.
         parallel: how many at once.
         known: digest of its settings -> a try that an earlier attempt has computed.
+        has_time: whether a further batch may begin.
     """
     outcomes: dict[str, Try] = {}
     known = known or {}
@@ -62,7 +64,7 @@ def search(
     compute([{}])
     repeats = in_a_row = 0
     possible = tries if space.size is None else min(tries, space.size)
-    while len(outcomes) - 1 < possible and in_a_row < MAX_REPEATS:
+    while len(outcomes) - 1 < possible and in_a_row < MAX_REPEATS and has_time():
         batch: list[Suggestion] = []
         new: dict[str, dict[str, Any]] = {}
         while len(new) < min(parallel, possible - len(outcomes) + 1) and in_a_row < MAX_REPEATS:

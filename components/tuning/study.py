@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -11,6 +12,7 @@ from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate
 from components.records import Record
 from components.run_record import Score
+from components.tuning.forecast import GainForecast, Verdict
 
 AS_WRITTEN = 0
 """Number of the try that is the pipeline as the file has it."""
@@ -22,18 +24,20 @@ class Try(Record):
     Attributes:
         number: in the order of trying; 0 is the pipeline as it is written.
         settings: key of each variable -> its value; empty for the pipeline as it is written.
-        state: ``pruned`` was stopped after a rung; ``failed`` could not be computed.
+        state: ``pruned`` was stopped after a rung; ``failed`` could not be computed; ``untried`` had no time.
         rungs: values of all objectives on each rung that it finished.
         scores: of the last rung, with intervals; costs have none.
         reason: why it failed.
+        forecast: what is known of its gain on other data.
     """
 
     number: int = Field(ge=0)
     settings: dict[str, JsonValue]
-    state: Literal["complete", "pruned", "failed"]
+    state: Literal["complete", "pruned", "failed", "untried"]
     rungs: tuple[tuple[float, ...], ...] = ()
     scores: tuple[Score, ...] = ()
     reason: str = ""
+    forecast: GainForecast | None = None
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -61,6 +65,8 @@ class Study(Record):
         tries: in their order.
         repeats: suggestions that had been tried before; they cost nothing and do not count.
         tolerance: how much worse in the first objective the winner may be than the best try.
+        budget: seconds for the search and for computing its winner; None: no limit.
+        spent: seconds of the search.
     """
 
     objectives: tuple[ObjectiveRecord, ...]
@@ -72,6 +78,8 @@ class Study(Record):
     tries: tuple[Try, ...]
     repeats: int = 0
     tolerance: float = 0.0
+    budget: float | None = None
+    spent: float = 0.0
 
     @property
     def signs(self) -> list[int]:
@@ -86,14 +94,13 @@ class Study(Record):
     @property
     def front(self) -> list[Try]:
         """The tries on all data that no other dominates, best in the first objective first."""
-        complete = self.complete
-        counts = count_dominating([each.values for each in complete], self.signs)
-        best = [each for each, count in zip(complete, counts, strict=True) if count == 0]
-        return sorted(best, key=lambda each: (-self.signs[0] * each.values[0], each.number))
+        return self._front_of(self.complete)
 
     @property
     def winner(self) -> Try:
         """The best of the front in the first objective; within the tolerance, the best in the second.
+
+        What cannot be computed in the time that is left does not count.
 
         Raises:
             ConfigError: no try could be computed.
@@ -101,12 +108,21 @@ class Study(Record):
         if not self.complete:
             reasons = dict.fromkeys(each.reason for each in self.tries)
             raise ConfigError(f"expected a try that can be computed, found none: {'; '.join(reasons)}")
-        front = self.front
+        front = self._front_of([each for each in self.complete if self._has_time_for(each)])
         if len(self.signs) == 1:
             return front[0]
         limit = self.signs[0] * front[0].values[0] - self.tolerance
         near = [each for each in front if self.signs[0] * each.values[0] >= limit]
         return max(near, key=lambda each: self.signs[1] * each.values[1])
+
+    def _front_of(self, tries: Sequence[Try]) -> list[Try]:
+        counts = count_dominating([each.values for each in tries], self.signs)
+        best = [each for each, count in zip(tries, counts, strict=True) if count == 0]
+        return sorted(best, key=lambda each: (-self.signs[0] * each.values[0], each.number))
+
+    def _has_time_for(self, each: Try) -> bool:
+        seconds = None if each.forecast is None else each.forecast.seconds
+        return self.budget is None or seconds is None or seconds <= self.budget - self.spent
 
     def named(self, number: int) -> Try:
         """Return the try of a number."""
@@ -128,6 +144,8 @@ class Confirmation(Record):
         confirmed_gain: on the other data.
         gain_optimism: search gain minus confirmed gain: what of the gain was chance.
         earlier: runs whose winner was confirmed on the same data before.
+        forecast: of the gain, by the search.
+        verdict: whether the gain on the other data is as was forecast.
     """
 
     metric: str
@@ -138,6 +156,8 @@ class Confirmation(Record):
     confirmed_gain: Estimate
     gain_optimism: Estimate
     earlier: tuple[str, ...] = ()
+    forecast: GainForecast | None = None
+    verdict: Verdict = "not tested"
 
 
 def best_so_far(study: Study) -> list[tuple[int, float]]:

@@ -11,10 +11,21 @@ from components.analysis.formatting import format_estimate
 from components.analysis.table import Plot, Table
 from components.metrics.statistics.bootstrap import Estimate
 from components.text.counted_nouns import format_count
+from components.tuning.forecast import GainForecast, Verdict
 from components.tuning.study import AS_WRITTEN, Confirmation, Study, Try
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+FORECAST = "forecast for others"
+"""Column of the prediction interval."""
+VERDICTS: dict[Verdict, str] = {
+    "held": "the forecast held",
+    "better": "better than was forecast",
+    "worse": "worse than was forecast",
+    "not tested": "no forecast is tested, as the search data were too few for one",
+}
 
 
 def describe_value(value: Any) -> str:
@@ -53,6 +64,21 @@ def _value_cells(each: Try, objectives: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _forecast_cells(forecast: GainForecast) -> dict[str, str]:
+    """Return what is known of a gain."""
+    cells = {}
+    if forecast.bound is not None:
+        cells["gains at most"] = format_estimate(forecast.bound, digits=1)
+    if forecast.gain is not None:
+        cells["gain"] = format_estimate(forecast.gain, digits=1)
+    if forecast.gain is not None and forecast.low is not None and forecast.high is not None:
+        expected = Estimate(value=forecast.gain.value, interval=(forecast.low, forecast.high))
+        cells[FORECAST] = format_estimate(expected, digits=1)
+    if forecast.seconds is not None:
+        cells["seconds for all"] = f"{forecast.seconds:,.0f}"
+    return cells
+
+
 def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[str, str]]:
     """Yield a row per try, by default of all: what became of it, its values, its settings."""
     front, winner = {each.number for each in study.front}, study.winner.number
@@ -68,18 +94,33 @@ def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[
         row = {"try": str(each.number), "became": became, **_value_cells(each, names)}
         settings = {key.removeprefix("nodes."): describe_value(v) for key, v in each.settings.items()}
         row |= settings or ({"settings": "as written"} if each.number == AS_WRITTEN else {})
+        row |= _forecast_cells(each.forecast or GainForecast())
         yield row | ({"reason": each.reason} if each.reason else {})
 
 
 def summarize(study: Study) -> str:
     """Return the search in a line."""
     states = [each.state for each in study.tries[1:]]
-    counts = ", ".join(f"{states.count(s)} {s}" for s in ("complete", "pruned", "failed") if s in states)
+    named = ("complete", "pruned", "failed", "untried")
+    counts = ", ".join(f"{states.count(state)} {state}" for state in named if state in states)
     rungs = " then ".join(map(str, study.rung_sizes))
     repeats = f"; {format_count(study.repeats, 'suggestion')} had been tried before" if study.repeats else ""
     names = " and ".join(objective.name for objective in study.objectives)
     how = f"by {study.sampler}, seed {study.seed}: {counts or 'no other try'}"
-    return f"{names} of {rungs} utterances {how}{repeats}"
+    return f"{names} of {rungs} utterances {how}{repeats}{_describe_end(study)}"
+
+
+def _describe_end(study: Study) -> str:
+    """Return what of the tries promises most, and what time there was."""
+    spent = "" if study.budget is None else f"; {study.spent:,.0f} of {study.budget:,.0f} seconds"
+    best, winner = study.front[0], study.winner
+    if winner.number == best.number == AS_WRITTEN and len(study.complete) > 1:
+        return f"; no try is better than the pipeline as it is written{spent}"
+    if len(study.complete) == 1 and any(each.state == "untried" for each in study.tries):
+        return f"; nothing was tried: set budget{spent}" if study.budget is None else spent
+    if len(study.signs) == 1 and winner.number != best.number:
+        return f"; {describe_settings(best)} promises most, and no time was left to compute it for all{spent}"
+    return spent
 
 
 def study_tables(study: Study) -> list[Table]:
@@ -115,6 +156,7 @@ def list_plots(study: Study) -> tuple[Plot, ...]:
 
 def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
     """Winner and gain on the search data, on the other data, and the difference: what was chance."""
+    forecast = confirmation.forecast or GainForecast()
 
     def scored(score: Any) -> str:
         return format_estimate(Estimate(value=score.value, interval=score.interval), sign=False)
@@ -131,8 +173,15 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
             "search data": format_estimate(confirmation.search_gain),
             "confirmed": format_estimate(confirmation.confirmed_gain),
             "optimism": format_estimate(confirmation.gain_optimism),
+            **{k: v for k, v in _forecast_cells(forecast).items() if k == FORECAST},
         },
     ]
+
+
+def describe_verdict(confirmation: Confirmation) -> str:
+    """Return what the winner gains on data that the search never saw, and whether that was forecast."""
+    gain = format_estimate(confirmation.confirmed_gain, digits=1)
+    return f"{gain} {confirmation.metric} on data that the search never saw: {VERDICTS[confirmation.verdict]}"
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:
@@ -141,7 +190,8 @@ def describe_confirmation(confirmation: Confirmation) -> str:
         f"{confirmation.confirmed.n} of {confirmation.confirmed.n_total} utterances that the search never "
         f"saw, beside {confirmation.search.n} of {confirmation.search.n_total} that it chose on. Optimism: "
         "search minus confirmed, positive where the search promised more; that of the score holds the "
-        "difficulty of the data, too, that of the gain does not."
+        "difficulty of the data, too, that of the gain does not. The gain: "
+        f"{VERDICTS[confirmation.verdict]}."
     )
     if confirmation.earlier:
         names = ", ".join(confirmation.earlier)

@@ -21,6 +21,7 @@ from components.metrics.normalizers import (
     NormalizerName,
     check_normalizer,
 )
+from components.pipeline.equivalent_reuse import Reuse
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
@@ -57,15 +58,30 @@ def check_name(name: str | None) -> str | None:
         raise ValueError(str(error)) from None
 
 
-class FlowParameters(BaseModel):
-    """Parameters of every flow."""
+class StoreParameters(BaseModel):
+    """Parameters of everything that reads or writes a store."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: str | None = Field(
         None,
-        description="folder or fsspec URL (s3://bucket/folder); ANTIPHON_STORE or ./antiphon-store if empty",
+        description="folder or URL (s3://, gs://, az://); ANTIPHON_STORE or ./antiphon-store if empty",
     )
+
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                local_root(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class FlowParameters(StoreParameters):
+    """Parameters of every flow."""
+
     name: str | None = Field(
         None,
         title="Name in the store",
@@ -115,16 +131,6 @@ class FlowParameters(BaseModel):
     def run_title(self) -> str | None:
         """What an unnamed run is called after the time; None for the flow."""
         return None
-
-    @field_validator("store")
-    @classmethod
-    def _check_store(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                local_root(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return value
 
 
 Nodes = dict[str, dict[str, Any]]
@@ -178,6 +184,11 @@ class DataParameters(FlowParameters):
     engine: Literal["local", "ray"] | None = Field(
         None,
         description="who computes shards: this process or Ray's workers; ANTIPHON_ENGINE or local if empty",
+    )
+    reuse: Reuse = Field(
+        "exact",
+        description="what counts as computed already: what is the same to the last bit, or also what another "
+        "processor, card or number of threads has computed (equivalent)",
     )
     data: str | None = Field("sample", description=DATA_DESCRIPTION)
     audio: str | None = Field(

@@ -1,4 +1,4 @@
-"""Remedies for the errors of a finished run, tried on a part of its data; the best is run.
+"""Remedies for the errors of a finished run: a search over them on a part of its data, the best confirmed.
 
 `antiphon improve RUN`.
 """
@@ -8,38 +8,44 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 
 from components.attribution.blame import BLAME, check_references
-from components.improvement.situation import ImproveOptions
+from components.attribution.substitution import chain_of
+from components.files.files import write_bytes
+from components.improvement.bounds import bound_gain
+from components.improvement.remedies import format_pipeline, propose
+from components.improvement.situation import ImproveOptions, RunUnderRepair
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.improve import ImproveParameters
 from flows.python_flows.error_attribution import add_blame
+from flows.python_flows.tune import WINNER_FILE
 from flows.registry import pipeline_of
 from flows.run import final_state, reopen_run
-from tasks.stages import improvement, report
-from tasks.stages.remedy_search import FinishedRun, Limits
+from tasks.stages import report
+from tasks.stages.remedy_search import FinishedRun, Limits, RemedySearch
 
 
 @define_flow(ImproveParameters)
 def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
-    """List or try remedies for a finished run; adds the stage ``improvement`` to a copy of it."""
+    """List or try remedies for a finished run; adds the stages of the search to a copy of it."""
     record, run = reopen_run(parameters.run, "improve", parameters)
     with run:
-        pipeline = pipeline_of(record)
-        finished = FinishedRun(pipeline, dict(run.stages), run.parameters.seed, run.store)
+        finished = FinishedRun(pipeline_of(record), dict(run.stages), run.parameters.seed, run.store)
         if BLAME.kind not in run.stages:
             check_references(run.stages[DATA])
-            add_blame(run, pipeline)
+            add_blame(run, finished.pipeline)
         blames = {blame.metric: blame for blame in BLAME.read(run.stages[BLAME.kind]).blames}
-        choices = ImproveOptions(
-            recognizer=parameters.recognizer,
-            share=parameters.share,
-            refiner=parameters.refiner,
-            gate_model=parameters.gate_model,
-            terms=parameters.terms,
-            soup=parameters.soup,
-        )
+        choices = ImproveOptions(**{name: getattr(parameters, name) for name in ImproveOptions._fields})
+        situation = RunUnderRepair(finished.pipeline, chain_of(finished.pipeline, finished.stages), choices)
+        proposals = propose(situation)
+        bounds = {p.remedy: bound_gain(p, situation, blames[parameters.metric]) for p in proposals}
         limits = Limits(parameters.budget, parameters.probe, parameters.metric)
-        run.add(improvement.improve_run(finished, blames[parameters.metric], choices, limits))
+        search = RemedySearch(finished, proposals, bounds, limits)
+        study = run.add(search.run())
+        improved, confirmation = search.confirm(study)
+        if improved is not None:
+            write_bytes(run.path / WINNER_FILE, format_pipeline(improved).encode())
+        if confirmation is not None:
+            run.add(confirmation)
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)

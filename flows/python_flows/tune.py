@@ -49,7 +49,7 @@ from flows.parameters.tune import (
 from flows.python_flows.compare import record_comparison
 from flows.python_flows.parallel_systems import run_systems
 from flows.python_flows.repetition import list_changed_settings
-from flows.python_flows.tuning_data import CONFIRM, load_sets, load_tuning_data
+from flows.python_flows.tuning_data import CONFIRM, TuningData, load_sets, load_tuning_data
 from flows.run import Run, final_state
 from flows.system import Hooks, System
 from tasks.stages import report
@@ -71,7 +71,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
     run = Run("tune", parameters)
     with run:
         loaded = load_tuning_data(run, parameters, checked, all_checks)
-        context = _make_context(run, parameters, checked, loaded.search)
+        context = _make_context(run, parameters, checked, loaded)
         settings = SearchSettings(
             space=checked.space,
             written=parameters.search_values,
@@ -122,8 +122,11 @@ def _checks(parameters: TuneParameters, checked: CheckedSearch) -> list[Check]:
     return [check_of_data(parameters.data_set), *of_nodes, *reviews, *of_values, *of_metrics]
 
 
-def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, data: StageRef) -> TryContext:
+def _make_context(
+    run: Run, parameters: TuneParameters, checked: CheckedSearch, loaded: TuningData
+) -> TryContext:
     """Return what all tries share; the data are cut into a block for each rung."""
+    data = loaded.search
     total = data.items - data.quarantined
     cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
     blocks = [store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data]
@@ -154,6 +157,7 @@ def _make_context(run: Run, parameters: TuneParameters, checked: CheckedSearch, 
         reduction_factor=parameters.reduction_factor,
         price_per_hour=parameters.price_per_hour,
         normalizer=parameters.normalizer,
+        others=loaded.confirm.items / max(1, data.items),
     )
 
 
@@ -164,8 +168,6 @@ def _write_results(
     tries: dict[str, Try] = {WRITTEN: study.named(AS_WRITTEN)}
     if study.winner.number != AS_WRITTEN:
         tries[WINNER] = study.winner
-    else:
-        run.notes.append("no try is better than the pipeline as it is written")
     systems = {
         name: parameters_with(parameters, checked.space, each.settings) for name, each in tries.items()
     }

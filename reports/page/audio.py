@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from components.audio.local_files import find_local_file
+from components.files.locations.location import parse_location
+from components.files.locations.table_sounds import TAKEN_OUT
 from components.records import Audio
 
 EMBED_LIMIT = 24 * 2**20
@@ -30,8 +33,10 @@ def select_embeddable(audios: Iterable[Audio], limit: int = EMBED_LIMIT) -> dict
     files: dict[str, Path] = {}
     total = 0
     for audio in audios:
-        path = Path(audio.path)
-        if audio.sha256 in files or path.suffix.lower() not in TYPES or not path.is_file():
+        if audio.sha256 in files:
+            continue
+        path = find_local_file(audio)
+        if path is None or media_type(path) is None:
             continue
         files[audio.sha256] = path
         total += path.stat().st_size
@@ -40,15 +45,32 @@ def select_embeddable(audios: Iterable[Audio], limit: int = EMBED_LIMIT) -> dict
     return files
 
 
+SIGNATURES = {b"RIFF": ".wav", b"fLaC": ".flac", b"ID3": ".mp3", b"OggS": ".ogg"}
+"""First bytes of files that were taken out of tables, where they have no names."""
+
+
+def media_type(path: Path) -> str | None:
+    """Return the type of an audio file that browsers play; None of others."""
+    if path.suffix.lower() != TAKEN_OUT:
+        return TYPES.get(path.suffix.lower())
+    with path.open("rb") as file:
+        head = file.read(4)
+    return next((TYPES[suffix] for mark, suffix in SIGNATURES.items() if head.startswith(mark)), None)
+
+
 def data_uri(path: Path) -> str:
     """Return the file as a ``data:`` URI."""
-    return f"data:{TYPES[path.suffix.lower()]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    return f"data:{media_type(path)};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
 
 
 def relative_url(audio: Audio, folder: Path) -> str:
-    """Relative URL of an audio file from the report's folder; never one with a scheme."""
+    """Relative URL of an audio file from the report's folder; never one with a scheme.
+
+    What lies behind a URL or in an archive is played from its copy on this machine, as long as that is there.
+    """
+    path = find_local_file(audio) or Path(parse_location(audio.path).file)
     try:
-        relative = os.path.relpath(Path(audio.path).absolute(), folder.absolute())
+        relative = os.path.relpath(path.absolute(), folder.absolute())
     except ValueError:  # another drive
-        return Path(audio.path).absolute().as_uri()
+        return path.absolute().as_uri()
     return "./" + quote(Path(relative).as_posix(), safe="/", errors="surrogateescape")

@@ -20,14 +20,9 @@ from components.pipeline.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.runs.report_files import TEXTS
-from components.storage.stages.reader import (
-    StoredOutcomes,
-    StoredRecords,
-    StoredUtterances,
-    read_plan,
-    read_quarantined,
-)
+from components.storage.stages.reader import read_plan, read_quarantined, read_tallies
 from components.storage.stages.seal import SEAL, read_seal
+from components.storage.stages.stored_records import StoredOutcomes, StoredRecords, StoredUtterances
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from components.text.counted_nouns import format_count
@@ -52,7 +47,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         run,
         StoredUtterances(stages[DATA]) if DATA in stages else (),
         {
-            node.name: StoredRecords(stages[node.name], RECORDS[node.output])
+            node.name: StoredRecords(stages[node.name], RECORDS[node.output], stages.get(DATA))
             for node in run.pipeline.of_data()
             if node.name in stages
         },
@@ -63,6 +58,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         verdict=[*verdict.describe_scores(run), *_verdicts(results), *verdict.describe_quarantined(run)],
         texts=list_texts(store.run_folder(run.name)),
         cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
+        tallies={name: read_tallies(ref) for name, ref in stages.items()},
     )
 
 
@@ -87,7 +83,7 @@ def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], st
     return RunView(
         run.model_copy(update=update),
         StoredUtterances(refs[DATA]) if DATA in refs else (),
-        {name: StoredOutcomes(refs[name]) for name in outputs},
+        {name: StoredOutcomes(refs[name], refs.get(DATA)) for name in outputs},
         models_of(refs),
         sections=_sections(run, results, settings_section(systems)),
         columns=[column for each in numbers for column in each.columns],

@@ -16,10 +16,23 @@ from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.facts import Mode
 from components.nodes.kinds import KINDS
-from components.pipeline.item_gatherer import takes_branch
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
-from components.records import NBest, NodeOutcome, Route, Utterance
+from components.records import NBest, NodeOutcome, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
+from components.storage.shards.tallies import (
+    ACCEPTED,
+    AUDIO_SECONDS,
+    BRANCHES,
+    DECISIONS,
+    GOING,
+    NOT_ACCEPTED,
+    READ,
+    STOPPED,
+    TOTALS,
+    Tallies,
+    tally_outcomes,
+)
+from components.storage.stages.stored_records import find_utterance
 from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
 from reports.views.utterance_alignment import align_to_references
 
@@ -48,6 +61,7 @@ class RunView:
         verdict: what came out, in sentences.
         texts: names of text files of its outputs, relative to the report.
         cost: of all nodes together, of a run that decodes a data set.
+        tallies: stage -> what is counted over its records; of the others they are counted when asked for.
     """
 
     run: RunRecord
@@ -61,6 +75,7 @@ class RunView:
     verdict: Sequence[Sentence] = ()
     texts: Sequence[str] = ()
     cost: Cost | None = None
+    tallies: Mapping[str, Tallies] = field(default_factory=dict)
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -71,7 +86,9 @@ class RunView:
     @cached_property
     def audio_seconds(self) -> float:
         """Length of all audio together."""
-        return sum(utterance.audio.seconds for utterance in self.utterances if utterance.audio)
+        stored = self.tallies.get(DATA)
+        tallies = tally_outcomes(self.utterances) if stored is None else stored
+        return tallies.get(TOTALS, {}).get(AUDIO_SECONDS, 0.0)
 
     @property
     def normalizer(self) -> str:
@@ -124,10 +141,7 @@ class RunView:
         counts: dict[str, Counter[str]] = {}
         for node in self.run.pipeline.nodes:
             if node.output == "table" and node.name in self.outcomes:
-                outcomes = self.outcomes[node.name].values()
-                counts[node.name] = Counter(
-                    outcome.branch for outcome in outcomes if isinstance(outcome, Route)
-                )
+                counts[node.name] = self._count(node.name, BRANCHES)
             elif node.output == "text" and (decided := self._count_decisions(node.name)):
                 counts[node.name] = decided
         for above, branch in {
@@ -135,21 +149,20 @@ class RunView:
         }:
             counted = counts.setdefault(above, Counter())
             if branch not in counted:
-                counted[branch] = sum(
-                    takes_branch(outcome, branch) for outcome in self.outcomes.get(above, {}).values()
-                )
+                decided = self._count(above, DECISIONS)
+                counted[branch] = decided[branch] if branch in (GOING, STOPPED) else 0
         return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
 
     def _count_decisions(self, name: str) -> Counter[str]:
         """Of a round: how many proposals were accepted, and how many not."""
-        outcomes = self.outcomes.get(name, {})
-        first = next(iter(outcomes.values()), None)
-        if not isinstance(first, NBest) or first.best.decision is None:
-            return Counter()
-        best = (outcome.best.decision for outcome in outcomes.values() if isinstance(outcome, NBest))
-        return Counter(
-            "accepted" if outcome.accepted else "not accepted" for outcome in best if outcome is not None
-        )
+        decided = self._count(name, DECISIONS)
+        return Counter({what: decided[what] for what in (ACCEPTED, NOT_ACCEPTED) if what in decided})
+
+    def _count(self, stage: str, what: str) -> Counter[str]:
+        """Return how often what was counted over the records of a stage."""
+        stored = self.tallies.get(stage)
+        tallies = tally_outcomes(self.outcomes.get(stage, {}).values()) if stored is None else stored
+        return Counter({value: int(n) for value, n in tallies.get(what, {}).items()})
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
@@ -159,10 +172,8 @@ class RunView:
 
     def row(self, utterance_id: str) -> UtteranceRow | None:
         """Return the row of one utterance, None if the run has no such id."""
-        for utterance in self.utterances:
-            if utterance.id == utterance_id:
-                return self._batch([utterance])[0]
-        return None
+        utterance = find_utterance(self.utterances, utterance_id)
+        return None if utterance is None else self._batch([utterance])[0]
 
     def target_language_of(self, utterance: Utterance) -> str | None:
         """Return the utterance's own target language, else the run's."""
@@ -273,6 +284,9 @@ class RunView:
         outcomes = self.outcomes.get(stage)
         if outcomes is None or len(outcomes) == len(self.utterances):
             return self.audio_seconds
+        stored = self.tallies.get(stage)
+        if stored is not None:
+            return stored.get(READ, {}).get(AUDIO_SECONDS, 0.0)
         return sum(u.audio.seconds for u in self.utterances if u.audio and u.id in outcomes)
 
 

@@ -43,11 +43,13 @@ class ShardWork(NamedTuple):
         key: its address.
         data: address of the shard of the data set.
         sources: node that is read -> where its outcomes are.
-        read: what is read, as the header states it.
+        read: what is read, as the header states it; None where any stored shard of that key is taken.
+        alike: what it shares with shards that differ by numerics alone.
     """
 
     number: int
     key: str
     data: str
     sources: Mapping[str, ShardSource]
-    read: Mapping[str, tuple[str, str]]
+    read: Mapping[str, tuple[str, str]] | None
+    alike: str | None = None

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
-from components.errors import TransientError
+from components.errors import StoreError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import id_of
 from components.pipeline.shard_items import read_items
-from components.storage.shards.shard import ShardHeader, encode_outcome, encode_shard
+from components.records import NodeOutcome
+from components.storage.shards.shard import ShardHeader, encode_outcomes
 from components.storage.stages.window_journal import keep_windows
 from components.storage.store import Store
 from tasks.engines.node_job import NodeJob, ShardWork
@@ -66,16 +67,23 @@ def compute_shard(
         found = store.find_shard(work.key, work.read)
         if found is not None:  # another run has computed it meanwhile
             return found
+        if work.read is None:
+            raise StoreError(
+                f"{what}: expected an equivalent shard {work.key[:12]}… that was stored when the run was "
+                "planned, found it gone or damaged; run it again"
+            )
         items = read_items(store.root, job.gatherer, work.data, work.sources)
         begin(items)
-        lines, cost = _compute_items(store, job, work, items) if items else ([], Cost())
-        header, content = encode_shard(
-            lines,
+        outcomes, cost = _compute_items(store, job, work, items) if items else ([], Cost())
+        header, content = encode_outcomes(
+            outcomes,
+            audio_seconds=sum(item.utterance.audio.seconds for item in items if item.utterance.audio),
             key=work.key,
             stage=job.context.name,
             kind=job.plan.kind,
             fingerprint=job.plan.fingerprint,
-            read=dict(work.read),
+            read=dict(work.read or {}),
+            alike=work.alike,
             seconds=round(cost.seconds, 6),
             peak_memory_bytes=cost.peak_memory_bytes,
             batch_size=cost.batch_size,
@@ -89,7 +97,7 @@ def compute_shard(
 
 def _compute_items(
     store: Store, job: NodeJob, work: ShardWork, items: Sequence[Item]
-) -> tuple[list[str], Cost]:
+) -> tuple[list[NodeOutcome], Cost]:
     kind = KINDS[job.plan.kind]
     settings = kind.settings.model_validate_json(job.settings)
     facts = kind.facts(settings)
@@ -101,15 +109,15 @@ def _compute_items(
 
     with shard_context(job, work.key, lambda: kind.build(settings, job.context), facts.files) as component:
         with keep_windows(store.windows / f"{work.key}.jsonl") as kept:
-            lines, cost = _compute_checked(job, component, items, filters=facts.may_drop)
+            outcomes, cost = _compute_checked(job, component, items, filters=facts.may_drop)
         cost.seconds += kept.recalled_seconds
-        return lines, cost
+        return outcomes, cost
 
 
 def _compute_checked(
     job: NodeJob, component: Component, items: Sequence[Item], *, filters: bool
-) -> tuple[list[str], Cost]:
-    """Return the lines of a component's outcomes, after a check that it answered for each item, in order.
+) -> tuple[list[NodeOutcome], Cost]:
+    """Return a component's outcomes, after a check that it answered for each item, in order.
 
     Raises:
         RuntimeError: it did not; this is a fault of the component, not of the data.
@@ -125,4 +133,4 @@ def _compute_checked(
         raise RuntimeError(
             f"{job.context.name}: expected outcomes for {expected}, in this order, found {answered}"
         )
-    return [encode_outcome(outcome) for outcome in outcomes if outcome is not None], cost
+    return [outcome for outcome in outcomes if outcome is not None], cost

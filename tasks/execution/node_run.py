@@ -139,16 +139,15 @@ class NodeRun:
             number: its position.
             sources: node that is read -> where its outcomes are, and their digest.
         """
-        planned = self.planned
-        identities = planned.shards[number] if planned.shards else {}
+        key, alike, identities = self.planned.work_of(number)
         nothing = (None, "")
         read = {
             role: (identity, sources.get(self.node.reads.get(role, ""), nothing)[1])
             for role, identity in identities.items()
         }
-        key = planned.shard_keys[number] if planned.shards else ""
+        known = read if self.planned.is_exact(number) else None
         places = {name: source for name, (source, _) in sources.items()}
-        return ShardWork(number, key, self.shards_of(self.data)[number].key, places, read)
+        return ShardWork(number, key, self.shards_of(self.data)[number].key, places, known, alike)
 
     def wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
         """Return where a node's outcomes for a shard of the data are, and their digest; None of none."""

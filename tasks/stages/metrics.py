@@ -10,13 +10,17 @@ from prefect import task
 from prefect.client.schemas.objects import State
 
 from components import metrics
+from components.analysis.measuring.joined_statistics import MeasuredTexts, join_shards, resample_all
+from components.analysis.measuring.protocol import Protocol, make_protocol
+from components.analysis.measuring.shard_statistics import list_shards
+from components.analysis.measuring.worker import measure_shards
 from components.analysis.texts_to_score import TextsToScore, align_texts
 from components.files.files import read_json, write_json
 from components.metrics.libraries import scoring_libraries
 from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import BY_LANGUAGE
-from components.metrics.table import metrics_of, term_metrics
 from components.run_record import Score, StageRef
+from components.storage.shards.shard import ShardHeader
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
@@ -41,20 +45,38 @@ class ModelScores(NamedTuple):
     stage: StageRef
 
 
-def _score(
-    entry: TextsToScore, target_language: str | None, normalizer: str, terms: Sequence[Term]
-) -> dict[str, Score]:
-    """Return the scores of a stage's texts by the metrics that need no model."""
-    aligned = align_texts(entry, target_language)
-    if aligned is None:
-        return {}
-    rows = list(metrics_of(aligned.output, normalizer).values())
-    is_transcript = aligned.output == "transcript"
-    phrases = [text for term in terms if (text := term.source if is_transcript else term.target)]
-    of_terms = term_metrics(phrases, aligned.output, normalizer) if phrases else []
-    if of_terms and of_terms[0].select(aligned.segments).ids:  # the recall is the first
-        rows += of_terms
-    return aligned.units.score(rows, aligned.segments, entry.data.items)
+def _measure(
+    texts: Sequence[TextsToScore],
+    target_language: str | None,
+    store: Store,
+    normalizer: str,
+    terms: Sequence[Term],
+) -> tuple[list[MeasuredEntry], list[ShardHeader]]:
+    """Return the statistics of stages of texts, and the headers of all their shards."""
+    entries, stored = [], []
+    for entry in texts:
+        protocol = make_protocol(entry.language, target_language, normalizer, terms)
+        headers = measure_shards(store, protocol, list_shards(protocol, entry.data, entry.texts))
+        measured = join_shards(store, protocol, headers, entry.data.items)
+        entries.append(MeasuredEntry(entry, protocol, measured))
+        stored += headers
+    resample_all(each.measured for each in entries)
+    return entries, stored
+
+
+class MeasuredEntry(NamedTuple):
+    """An entry of the texts to score, and its statistics."""
+
+    entry: TextsToScore
+    protocol: Protocol
+    measured: MeasuredTexts
+
+    def score(self) -> dict[str, Score]:
+        """Return the scores by the metrics that need no model."""
+        rows, of_terms = self.protocol.counted, self.protocol.of_terms
+        if of_terms and of_terms[0].name in self.measured.tables:  # the recall is the first
+            rows = [*rows, *of_terms]
+        return {row.name: self.measured.score(row) for row in rows if row.name in self.measured.tables}
 
 
 def _score_by_model(
@@ -115,15 +137,17 @@ def score_texts(
 
     def work(folder: Path) -> StageFiles:
         scores: list[Score] = []
-        for number, entry in enumerate(texts):
-            by_name = _score(entry, target_language, normalizer, terms)
+        entries, shards = _measure(texts, target_language, store, normalizer, terms)
+        for number, each in enumerate(entries):
+            by_name = each.score()
             for scored in by_models:
                 if scored.number == number:
-                    by_name |= _score_by_model(entry, target_language, scored, store)
+                    by_name |= _score_by_model(each.entry, target_language, scored, store)
+            prefix = each.entry.prefix
             scores += [
-                score.model_copy(update={"name": f"{entry.prefix}{name}"}) for name, score in by_name.items()
+                score.model_copy(update={"name": f"{prefix}{name}"}) for name, score in by_name.items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
-        return StageFiles([SCORES], items=texts[0].data.items)
+        return StageFiles([SCORES], items=texts[0].data.items, shards=shards)
 
     return as_prefect_state(compute_once(store, plan, work))

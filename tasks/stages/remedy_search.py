@@ -1,44 +1,34 @@
-"""Tries remedies for a finished run: on a probe first, and the best for all utterances."""
+"""Searches over the remedies for a finished run as over any variable: the best is confirmed on the rest."""
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from components.data.stage import store_part
 from components.errors import AntiphonError, ConfigError
-from components.improvement.forecast import (
-    GainForecast,
-    Improvement,
-    Measured,
-    RemedyResult,
-    choose,
-    estimate_gain,
-    estimate_score,
-    forecast_gain,
-    judge,
-    measure_outputs,
-)
 from components.improvement.remedies import Proposal
 from components.metrics.statistics.bootstrap import Estimate
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.rewriting import make_prefixes
 from components.run_record import StageRef
-from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
+from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest, SearchSettings
+from components.tuning.domains import Choices
+from components.tuning.forecast import GainForecast
+from components.tuning.objectives import Objective
+from components.tuning.study import AS_WRITTEN, Try
+from components.tuning.variables import SearchSpace, Variable
 from tasks.execution.executor import PipelineResult
-from tasks.execution.joint_execution import execute_together
-from tasks.progress import show_phase
+from tasks.stages.study import run_study
+from tasks.stages.tries import ComputedTry, TryContext, compute_again
 
-PROBED_SHARE = 0.5
-"""Of the budget, after which no further probe begins; the rest is for the run of the best."""
-_BASE = ""
-"""The run itself among the systems."""
+REMEDY = "remedy"
+"""The variable of the search."""
 
 
 class FinishedRun(NamedTuple):
@@ -65,155 +55,149 @@ class Limits(NamedTuple):
 
 
 class RemedySearch:
-    """What is known of the remedies of one run, and the time that it took.
+    """A search over the remedies for a run, the cheap ones first, on utterances drawn at random.
 
-    Attributes:
-        seconds: remedy -> seconds for all utterances, as past stages say; None where there are none.
-        forecasts: remedy -> its forecast.
-        failures: remedy -> why its probe failed.
-        best: the remedy that was run for all utterances, if one was.
-        outputs: system -> its translations by id: of the run itself, and of the best.
+    Args:
+        finished: the run.
+        proposals: the remedies.
+        bounds: remedy -> what it can gain at most.
+        limits: how far to go.
     """
 
     def __init__(
-        self, finished: FinishedRun, output: str, proposals: Sequence[Proposal], limits: Limits
+        self,
+        finished: FinishedRun,
+        proposals: Sequence[Proposal],
+        bounds: Mapping[str, Estimate | None],
+        limits: Limits,
     ) -> None:
-        self._finished, self._proposals, self._limits = finished, proposals, limits
-        self._started = time.monotonic()
-        self._utterances = list(read_utterances(finished.stages[DATA]))
-        self._probe_ids: frozenset[str] = frozenset()
-        self._n_others = 0  # what is scored beside the probe: segments of long recordings, as in it
-        self._pipelines = {row.remedy: row.pipeline for row in proposals if row.pipeline is not None}
-        self.seconds = {name: self._forecast_seconds(graph) for name, graph in self._pipelines.items()}
-        self.forecasts: dict[str, GainForecast] = {}
-        self.failures: dict[str, str] = {}
-        self.best: str | None = None
-        self.outputs = {_BASE: read_best_texts(finished.stages[output])}
+        self._finished, self._limits, self._bounds = finished, limits, bounds
+        self._proposals = {proposal.remedy: proposal for proposal in proposals}
+        self._seconds = {p.remedy: self._forecast_seconds(p.pipeline) for p in proposals}
+        data = finished.stages[DATA]
+        self._on_all = self._make_context(data)
+        self._searched = self._on_all
+        if limits.budget is not None:
+            self._searched = self._make_context(self._draw_probe(data))
+            n, n_all = (self._count(each) for each in (self._searched, self._on_all))
+            self._searched.others = n_all / n - 1
 
-    @property
-    def spent(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self._started
-
-    def probe_remedies(self, budget: float) -> None:
-        """Try remedies, the cheap ones first, on utterances drawn at random, as long as there is time."""
-        data = self._draw_probe()
-        for remedy in sorted(self._pipelines, key=lambda name: self.seconds[name] or float("inf")):
-            if self.spent > budget * PROBED_SHARE:
-                break
-            show_phase(f"trying: {remedy}")
-            try:
-                self.forecasts[remedy] = self._probe(remedy, data)
-            except AntiphonError as error:
-                self.failures[remedy] = str(error)
-
-    def run_best(self, budget: float) -> None:
-        """Run the remedy of the largest gain that the time left allows for all utterances."""
-        best = choose(self.forecasts, budget - self.spent)
-        if best is not None:
-            show_phase(f"running: {best}")
-            executed = self._execute(best, self._finished.stages[DATA])
-            self.outputs[best] = read_best_texts(_output_of(executed))
-            self.best = best
-
-    def conclude(self, bounds: Mapping[str, Estimate | None]) -> Improvement:
-        """Return what was found; ``bounds``: what each remedy can gain at most."""
-        spent = self.spent
-        measured = self._measure(self.outputs)
-        values: dict[str, Any] = {}
-        if self.best is not None:
-            base, changed = measured.elsewhere(_BASE), measured.elsewhere(self.best)
-            gain = estimate_gain(base, changed)[0] if base.ids else None
-            values = {
-                "gain": gain,
-                "verdict": judge(self.forecasts[self.best], gain),
-                "improved": estimate_score(measured.tables[self.best]),
-            }
-        return Improvement(
-            metric=self._limits.metric,
-            score=estimate_score(measured.tables[_BASE]),
-            attempts=tuple(self._describe(proposal, bounds) for proposal in self._proposals),
-            probe=len(self._probe_ids),
-            n=len(measured.tables[_BASE].ids),
+    def run(self) -> StageRef:
+        """Try remedies as long as there is time, or list them; returns the stage of the study."""
+        unknown = float("inf")
+        seconds = {name: unknown if n is None else n for name, n in self._seconds.items()}
+        names = sorted(self._proposals, key=lambda name: seconds[name])
+        settings = SearchSettings(
+            space=SearchSpace({REMEDY: Variable(REMEDY, "", (), Choices(tuple(names)))}),
+            written={REMEDY: names},
+            sampler="grid",
+            seed=self._finished.seed,
+            tries=0 if self._limits.budget is None else len(names),
+            parallel=1,
+            tolerance=0.0,
+            reduction_factor=1,
             budget=self._limits.budget,
-            spent=spent,
-            signature=measured.tables[_BASE].signature,
-            **values,
+        )
+        pipelines = {name: p.pipeline for name, p in self._proposals.items() if p.pipeline is not None}
+        listed = [self._list(name) for name in names]
+        return run_study(self._searched, settings, {"": self._finished.pipeline, **pipelines}, listed)
+
+    def confirm(self, study_ref: StageRef) -> tuple[Pipeline | None, StageRef | None]:
+        """Compute the winner of the study for all utterances.
+
+        Returns:
+            Its pipeline, none where that is as it was; and the stage that says what it gains on utterances
+            that it was not tried on, none where there are none.
+        """
+        winner = STUDY.read(study_ref).winner
+        if winner.number == AS_WRITTEN:
+            return None, None
+        tables = []
+        for context in (self._searched, self._on_all):
+            (computed,) = compute_again(context, [winner])
+            assert context.written is not None
+            tables.append([each.statistics(context.objectives[0]) for each in (computed, context.written)])
+        searched, on_all = tables
+        others = [key for key in on_all[0].ids if key not in {*searched[0].ids}]
+        if not others:
+            return computed.pipeline, None
+        request = ConfirmationRequest(
+            study_ref,
+            (searched[0], searched[1]),
+            (on_all[0].subset(others), on_all[1].subset(others)),
+            self._finished.stages[DATA],
+            (),
+        )
+        return computed.pipeline, CONFIRMATION.run(request, self._finished.store)
+
+    def _make_context(self, data: StageRef) -> TryContext:
+        """Return what tries on some data share; as written, they have the texts of the run."""
+        finished, pipeline = self._finished, self._finished.pipeline
+        context = TryContext(
+            objectives=[Objective(self._limits.metric, self._limits.metric)],
+            blocks=[data],
+            make_pipeline=lambda settings: self._pipeline_of(str(settings[REMEDY])),
+            load_sets=lambda _, block: {**finished.stages, DATA: block},
+            store=finished.store,
+            seed=finished.seed,
+            reduction_factor=1,
+            seconds_of=self._seconds_of,
+        )
+        stages = {name: ref for name, ref in finished.stages.items() if name in pipeline.nodes}
+        written = Try(number=AS_WRITTEN, settings={}, state="complete")
+        context.written = ComputedTry(context, written, pipeline)
+        context.written.add_block(PipelineResult(stages, {}, {}, {}, pipeline))
+        return context
+
+    def _pipeline_of(self, remedy: str) -> Pipeline:
+        proposal = self._proposals[remedy]
+        if proposal.pipeline is None:
+            raise ConfigError(proposal.missing)
+        return proposal.pipeline
+
+    def _list(self, remedy: str) -> Try:
+        """Return a remedy that is not tried, with what is known of it."""
+        missing = self._proposals[remedy].missing
+        return Try(
+            number=0,
+            settings={REMEDY: remedy},
+            state="failed" if missing else "untried",
+            reason=missing,
+            forecast=GainForecast(bound=self._bounds.get(remedy), seconds=self._seconds[remedy]),
         )
 
-    def _describe(self, proposal: Proposal, bounds: Mapping[str, Estimate | None]) -> RemedyResult:
-        remedy = proposal.remedy
-        if proposal.pipeline is None or remedy in self.failures:
-            status = "missing"
-        elif remedy in self.forecasts:
-            status = "run" if remedy == self.best else "tried"
-        else:
-            status = "untried"
-        values = {
-            "remedy": remedy,
-            "summary": proposal.summary,
-            "mends": proposal.mends,
-            "bound": bounds.get(remedy),
-            "seconds": self.seconds.get(remedy),
-            "status": status,
-            "missing": proposal.missing or self.failures.get(remedy, ""),
-            "forecast": self.forecasts.get(remedy),
-        }
-        return RemedyResult.model_validate(values)
-
-    def _draw_probe(self) -> StageRef:
-        """Draw the utterances of the probe among those that can be scored."""
-        scored = [u.id for u in self._utterances if any(u.references) and u.id in self.outputs[_BASE]]
-        if not scored:
-            raise ConfigError("improve: expected utterances with a reference translation, found none")
+    def _draw_probe(self, data: StageRef) -> StageRef:
+        """Draw the utterances that remedies are tried on, among those that can be scored."""
+        utterances = list(read_utterances(data))
+        scored = [n for n, u in enumerate(utterances) if any(u.references) or u.reference_segments]
         count = min(self._limits.probe, len(scored))
-        self._probe_ids = frozenset(random.Random(self._finished.seed).sample(scored, count))  # noqa: S311
-        self._n_others = len(self._measure(self.outputs).elsewhere(_BASE).ids)
-        drawn = [at for at, utterance in enumerate(self._utterances) if utterance.id in self._probe_ids]
-        return store_part(self._finished.stages[DATA], drawn, self._finished.store)
+        drawn = random.Random(self._finished.seed).sample(scored, count)  # noqa: S311
+        return store_part(data, sorted(drawn), self._finished.store)
 
-    def _probe(self, remedy: str, data: StageRef) -> GainForecast:
-        executed = self._execute(remedy, data)
-        texts = read_best_texts(_output_of(executed))
-        measured = self._measure({_BASE: self.outputs[_BASE], remedy: texts})
-        to_compute = [row.node for row in self._plan(self._pipelines[remedy]) if row.status != "reused"]
-        seconds = sum(executed.stages[node].seconds for node in to_compute if node in executed.stages)
-        return forecast_gain(
-            measured.on_probe(_BASE),
-            measured.on_probe(remedy),
-            others=self._n_others,
-            seconds=seconds * len(self._utterances) / data.items,
-        )
+    def _count(self, context: TryContext) -> int:
+        assert context.written is not None
+        return len(context.written.statistics(context.objectives[0]).ids)
 
-    def _execute(self, remedy: str, data: StageRef) -> PipelineResult:
-        """Execute a remedy's pipeline over a data set."""
-        prefix = make_prefixes([remedy])[remedy]
-        stages = {prefix: {**self._finished.stages, DATA: data}}
-        systems = {prefix: self._pipelines[remedy]}
-        done = execute_together(systems, stages, self._finished.store.backend.url, self._finished.seed)[
-            prefix
-        ]
-        done.raise_first_error()
-        return done
+    def _seconds_of(self, computed: ComputedTry) -> float:
+        """Return the seconds of a remedy for all utterances, as those of the probe took."""
+        (result,) = computed.results
+        changed = [row.node for row in self._plan(computed.pipeline) if row.status != "reused"]
+        seconds = sum(result.stages[node].seconds for node in changed if node in result.stages)
+        return seconds * self._on_all.blocks[0].items / self._searched.blocks[0].items
 
-    def _measure(self, outputs: Mapping[str, Mapping[str, str]]) -> Measured:
-        target = self._finished.pipeline.languages[1]
-        return measure_outputs(self._utterances, outputs, self._limits.metric, target, self._probe_ids)
+    def _forecast_seconds(self, pipeline: Pipeline | None) -> float | None:
+        """Return the seconds of a remedy for all utterances, as past stages say."""
+        if pipeline is None:
+            return None
+        try:
+            seconds = [row.seconds for row in self._plan(pipeline) if row.status != "reused"]
+        except AntiphonError:
+            return None  # a model that cannot be had: the search will say so
+        return None if None in seconds else sum(second or 0.0 for second in seconds)
 
     def _plan(self, pipeline: Pipeline) -> list[RunForecast]:
         """Return for every node of a pipeline over all utterances whether it is there already."""
         stages, store, seed = self._finished.stages, self._finished.store, self._finished.seed
         sets = {name: stages[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
         plans = plan_nodes(pipeline, sets, store.backend.url, seed, resolve_weight_digests)
-        return forecast_nodes(plans, sets, store)
-
-    def _forecast_seconds(self, pipeline: Pipeline) -> float | None:
-        try:
-            seconds = [row.seconds for row in self._plan(pipeline) if row.status != "reused"]
-        except AntiphonError:
-            return None  # a model that cannot be had: the probe will say so
-        return None if None in seconds else sum(second or 0.0 for second in seconds)
-
-
-def _output_of(executed: PipelineResult) -> StageRef:
-    return executed.stages[executed.pipeline.outputs["translation"]]
+        return forecast_nodes(pipeline, plans, sets, store)

@@ -19,13 +19,19 @@ from tasks.progress import ProgressBar
 from tasks.stages.tries import TryContext, compute_tries, require_computed
 
 
-def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[str, Pipeline]) -> StageRef:
+def run_study(
+    context: TryContext,
+    settings: SearchSettings,
+    pipelines: Mapping[str, Pipeline],
+    listed: Sequence[Try] = (),
+) -> StageRef:
     """Search, or return the same search done before; one that was stopped goes on.
 
     Args:
         context: what all tries share.
         settings: of the search.
         pipelines: the pipeline as written and with single values of its variables.
+        listed: tries that the result has whether or not there is time for them.
     """
     names = [objective.name for objective in context.objectives]
     bars: list[ProgressBar] = []
@@ -45,7 +51,7 @@ def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[
         for each in computed:
             get_run_logger().info("%s", describe_try(each, names))
         if computed:
-            bars[0].show(min(100.0, 100 * computed[-1].number / settings.tries))
+            bars[0].show(min(100.0, 100 * computed[-1].number / max(1, settings.tries)))
 
     request = StudyRequest(
         settings,
@@ -54,6 +60,7 @@ def run_study(context: TryContext, settings: SearchSettings, pipelines: Mapping[
         {name: _digest_keys(context, pipeline) for name, pipeline in pipelines.items()},
         evaluate,
         watch,
+        listed,
     )
     return STUDY.run(request, context.store)
 

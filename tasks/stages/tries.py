@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from prefect import get_run_logger
 
@@ -19,9 +20,10 @@ from components.records import Quarantined
 from components.run_record import StageRef
 from components.storage.stages.reader import read_quarantined
 from components.storage.store import Store
+from components.tuning.forecast import GainForecast, forecast_gain
 from components.tuning.halving import is_promoted
 from components.tuning.objectives import PRICE, SECONDS, Objective
-from components.tuning.study import Try
+from components.tuning.study import AS_WRITTEN, Try
 from tasks.execution.executor import PipelineResult
 from tasks.execution.joint_execution import execute_together
 from tasks.progress import show_phase
@@ -31,7 +33,7 @@ Sets = dict[str, StageRef]
 """Loaded data sets, by the names under which nodes read them."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class TryContext:
     """What all tries of a search share.
 
@@ -45,6 +47,10 @@ class TryContext:
         reduction_factor: of successive halving.
         price_per_hour: of the machine.
         normalizer: that transcripts are counted under.
+        others: size of the data that the winner is confirmed on, as a multiple of the search data.
+        written: the pipeline as written, once it is computed; it is not computed again.
+        seconds_of: a computed try -> the seconds that what it changes takes for all utterances, where that is
+            asked.
     """
 
     objectives: Sequence[Objective]
@@ -56,6 +62,9 @@ class TryContext:
     reduction_factor: int
     price_per_hour: float | None = None
     normalizer: str = BY_LANGUAGE
+    others: float = 0.0
+    written: ComputedTry | None = None
+    seconds_of: Callable[[ComputedTry], float] | None = None
 
     @property
     def signs(self) -> list[int]:
@@ -175,8 +184,20 @@ class ComputedTry:
                 if o.metric
             )
         )
-        values = {"state": state, "rungs": tuple(self.rungs), "scores": scores, "reason": self.fault}
+        values: dict[str, Any] = {"state": state, "rungs": tuple(self.rungs), "scores": scores}
+        values |= {"reason": self.fault}
+        if state == "complete" and self.planned.number != AS_WRITTEN:
+            values["forecast"] = self._forecast()
         return self.planned.model_copy(update=values)
+
+    def _forecast(self) -> GainForecast:
+        """Forecast the gain over the pipeline as written, beside what was known of it."""
+        context, known = self.context, self.planned.forecast or GainForecast()
+        assert context.written is not None
+        changed, written = (each.statistics(context.objectives[0]) for each in (self, context.written))
+        forecast = forecast_gain(changed, written, round(context.others * len(changed.ids)))
+        seconds = known.seconds if context.seconds_of is None else context.seconds_of(self)
+        return forecast.model_copy(update={"bound": known.bound, "seconds": seconds})
 
 
 def text_of(objective: Objective, result: PipelineResult, data: StageRef) -> TextsToScore:
@@ -209,7 +230,12 @@ def compute_tries(context: TryContext, planned: Sequence[Try], before: Sequence[
         before: all tries that were computed before, with which they compete.
     """
     computed, done = [], []
+    if context.written is None and before:
+        (context.written,) = compute_again(context, before[:1])  # of an earlier attempt: it is in the store
     for each in planned:
+        if each.number == AS_WRITTEN and context.written is not None:
+            done.append(context.written.finish())
+            continue
         try:
             computed.append(ComputedTry(context, each, context.make_pipeline(each.settings)))
         except TransientError:
@@ -224,6 +250,8 @@ def compute_tries(context: TryContext, planned: Sequence[Try], before: Sequence[
         running = [each for each in running if not each.fault]
         if rung < len(context.blocks) - 1:
             running = _promote(context, running, rung, before)
+    if computed and computed[0].planned.number == AS_WRITTEN:
+        context.written = computed[0]
     done += [each.finish() for each in computed]
     return sorted(done, key=lambda each: each.number)
 

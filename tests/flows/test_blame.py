@@ -13,7 +13,9 @@ import pytest
 from components.recognition import factory as recognition
 from components.records import Outcome, Utterance
 from components.refining import methods
+from components.run_record import StageRef
 from components.translation import factory as translation
+from components.tuning.analyses import CONFIRMATION, STUDY
 from flows.cli import main as cli
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
@@ -106,20 +108,23 @@ def test_a_remedy_is_tried_forecast_and_run(
     printed, output = antiphon("improve", "small", "--set", "share=0.5")
     assert "nothing was tried" in printed
     assert "asr costs" not in printed  # the error attribution that it made on the way
-    listed = json.loads((Path(output["stages"][-1]["path"]) / "improvement.json").read_text())
-    assert {row["status"] for row in listed["attempts"]} == {"untried", "missing"}
+    listed = STUDY.read(StageRef.model_validate(output["stages"][-1]))
+    assert [row.state for row in listed.complete] == ["complete"]
+    assert {row.state for row in listed.tries[1:]} == {"untried", "failed"}
+    assert all(row.forecast.bound for row in listed.tries if row.settings == {"remedy": "terms"})
     more = ("--set", "soup=[store:0123]", "--set", "probe=10")
     printed, output = antiphon("improve", "small", "--budget", "600", *more)
-    folder = Path(output["stages"][-1]["path"])
-    report = json.loads((folder / "improvement.json").read_text())
-    statuses = {row["remedy"]: row["status"] for row in report["attempts"]}
-    assert statuses["larger recognizer"] == "run"
-    assert (statuses["route"], statuses["wider search of transcripts"]) == ("tried", "tried")
-    assert statuses["soup"] == "missing"  # there is no such model: the others went on
-    assert (report["verdict"], report["probe"], report["n"]) == ("held", 10, 22)
-    assert report["improved"]["value"] == pytest.approx(100)
-    assert "100.0 with larger recognizer" in " ".join(printed.split())
-    assert "packaged:whisper-base" in (folder / "improved.yaml").read_text()
+    refs = {ref["kind"]: StageRef.model_validate(ref) for ref in output["stages"]}
+    study, confirmation = STUDY.read(refs["study"]), CONFIRMATION.read(refs["confirmation"])
+    states = {str(row.settings.get("remedy")): row.state for row in study.tries}
+    assert study.winner.settings == {"remedy": "larger recognizer"}
+    assert (states["route"], states["wider search of transcripts"]) == ("complete", "complete")
+    assert states["soup"] == "failed"  # there is no such model: the others went on
+    assert study.rung_sizes == (10,)
+    assert (confirmation.confirmed.n, confirmation.verdict) == (12, "held")
+    assert confirmation.confirmed.value == pytest.approx(100)
+    assert "the forecast held" in " ".join(printed.split())
+    assert "packaged:whisper-base" in (Path(output["path"]) / "winner.yaml").read_text()
 
 
 class Stumbling(fakes.Recognizer):

@@ -303,7 +303,7 @@ def test_a_recording_of_ones_own(antiphon: Command) -> None:
         (["--name", "../../x"], 2, "expected a run name"),
         (["--set", "mt.beam_sze=5"], 2, "did you mean mt.beam_size?"),
         (["--set", "mt.beam_size=0"], 2, "expected at least 1, found 0"),
-        (["--set", "store=nowhere://bucket"], 2, "fsspec URL"),
+        (["--set", "store=nowhere://bucket"], 2, "s3://bucket/folder"),
         (["-c", "absent.yaml"], 2, "absent.yaml"),
         (["--nothing"], 2, "--nothing"),
         (["--data", "absent.jsonl"], 2, "absent.jsonl: expected a manifest"),

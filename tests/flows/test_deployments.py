@@ -245,7 +245,7 @@ def test_a_cascade_through_the_form_of_v2(
 ) -> None:
     """The form is filled in, the run ends, and its page shows its name, its tasks and its artifacts."""
     store = tmp_path / "store"
-    fields = {"manifest (JSONL": data, "folder or fsspec URL": str(store), "name of the run": "by-hand"}
+    fields = {"manifest (JSONL": data, "folder or URL": str(store), "name of the run": "by-hand"}
     run = fill_in(browser("/v2" + form_of(deployments["cascade"])), fields)
     assert ended(prefect_url, run)["state_name"] == "Completed"
     record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
@@ -272,7 +272,7 @@ def test_a_comparison_through_the_form_of_v1(
     prefect_url: str, deployments: dict[str, Any], data: str, tmp_path: Path, browser: Browser
 ) -> None:
     store = tmp_path / "store"
-    fields = {"data set of all systems": data, "folder or fsspec URL": str(store)}
+    fields = {"data set of all systems": data, "folder or URL": str(store)}
     run = fill_in(browser(form_of(deployments["compare"])), fields)
     state = ended(prefect_url, run)
     assert (state["state_name"], state["name"]) == ("Completed", "compare data greedy beam-5"), state["state"]

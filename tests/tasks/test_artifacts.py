@@ -50,10 +50,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def of(folder: Path, name: str, *records: NBest | Route | Utterance) -> StageRef:
-    lines = "".join(one.model_dump_json() + "\n" for one in records)
-    ref = stage(folder, name, lines)
-    (Path(ref.path) / "errors.jsonl").touch()
-    return ref.model_copy(update={"items": len(records)})
+    return stage(folder, name, *records).model_copy(update={"items": len(records)})
 
 
 def test_examples_show_source_output_and_reference_in_their_language(

@@ -24,7 +24,7 @@ def read_string(fields: Fields, name: str) -> str | None:
 
 
 def _refuse_surrogates(name: str, value: str) -> str:
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise RecordError(
             "bad field", f"expected Unicode text in {name!r}, found a lone surrogate; repair it"
         )

@@ -51,25 +51,34 @@ def read_manifest(
     Raises:
         DataError: A file cannot be read, or none has a record.
     """
+    ignored = Counter[str]()
     stated = reader.source_language, reader.target_language
+    form = None
     for number in range(len(source.files)):
         if limit is not None and reader.count >= limit:
             break
         reader.source_language, reader.target_language = stated
-        yield from _read_file(reader, source, number, name or source.format, limit)
+        form = FORMATS[name or source.format or _detect_format(source.files[number])]
+        yield from _read_file(reader, source, number, form, limit, ignored)
     if not reader.count and not reader.skipped:
-        form = FORMATS[name or source.format or _detect_format(source.files[0])]
-        raise DataError(f"{show_location(source.files[0])}: expected records, found none; {form.summary}")
+        summary = "" if form is None else f"; {form.summary}"
+        raise DataError(f"{show_location(source.files[0])}: expected records, found none{summary}")
+    if form is not None:
+        reader.notes += _note_ignored_fields(ignored, form)
     reader.note_skipped()
 
 
 def _read_file(
-    reader: RowReader, source: Source, number: int, name: str | None, limit: int | None
+    reader: RowReader,
+    source: Source,
+    number: int,
+    manifest_format: Format,
+    limit: int | None,
+    ignored: Counter[str],
 ) -> Iterator[DraftedRow]:
-    """Yield the rows of one file, and add lines for the user to the reader's notes."""
+    """Yield the rows of one file; count fields that are ignored."""
     path = source.files[number]
     file_name = Path(name_of(path))
-    manifest_format = FORMATS[name or _detect_format(path)]
     reader.folder = folder_of(path)
     if match := COVOST.match(file_name.name):
         reader.source_language = reader.source_language or match[1]
@@ -82,7 +91,6 @@ def _read_file(
             raise DataError(
                 f"{show_location(path)}: expected the source language of plain text, found none; state it"
             )
-    ignored: Counter[str] = Counter()
     notes = list[str]()
     rows = (
         read_subtitle_rows(path, reader.source_language, notes)
@@ -103,7 +111,7 @@ def _read_file(
             yield from reader.refuse(error, where, reader.usable_id(row.content.get("id")))
         else:
             yield from reader.read(draft, where, where)
-    reader.notes += [*notes, *_note_ignored_fields(ignored, manifest_format)]
+    reader.notes += notes
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:

@@ -16,7 +16,7 @@ from components.data.files.parsing import Row
 from components.errors import DataError
 from components.files.locations.allowed_hosts import read_allowed_hosts
 from components.files.locations.location import folder_of, is_remote, name_of
-from components.files.locations.opening import is_file
+from components.files.locations.opening import is_file, is_folder
 
 MAX_FILES = 1_000_000
 ARCHIVE_FORMATS = {".tar": "webdataset", ".parquet": "parquet", ".arrow": "parquet"}
@@ -64,7 +64,7 @@ def find_source(text: str) -> Source | None:
     Raises:
         DataError: A pattern or folder has no files.
     """
-    if not is_remote(text) and _is_plain_file(text) and _archive_format(text) is None:
+    if not is_remote(text) and is_file(text) and _archive_format(text) is None:
         return None
     parts = _split_commas(text)
     if len(parts) == 2 and parts[1].endswith(".tar"):
@@ -72,23 +72,16 @@ def find_source(text: str) -> Source | None:
         return Source(_name(manifests[0]), tuple(manifests), "nemo", tuple(tars))
     if len(parts) != 1:
         return None
-    if not is_remote(text) and Path(text).is_dir():
+    if not is_remote(text) and is_folder(text):
         return _find_in_folder(text)
     if not is_remote(text) and not _BRACES.search(text) and not glob.has_magic(text):
-        form = _archive_format(text) if _is_plain_file(text) else None
+        form = _archive_format(text) if is_file(text) else None
         return Source(_name(text), (text,), form) if form else None
     files = _expand(text)
     forms = {_archive_format(file) for file in files}
     if len(forms) > 1:
         raise DataError(f"{text}: expected files of one format, found several; name one")
     return Source(_name(files[0]), tuple(files), forms.pop())
-
-
-def _is_plain_file(text: str) -> bool:
-    try:
-        return is_file(text)
-    except (OSError, ValueError):
-        return False
 
 
 def _name(file: str) -> str:
@@ -114,7 +107,7 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _expand_stars(pattern: str) -> list[str]:
-    if is_remote(pattern) or not glob.has_magic(pattern) or _is_plain_file(pattern):
+    if is_remote(pattern) or not glob.has_magic(pattern) or is_file(pattern):
         return [pattern]
     return sorted(file for file in glob.glob(pattern) if Path(file).is_file())  # noqa: PTH207 - absolute too
 

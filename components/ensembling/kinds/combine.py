@@ -26,7 +26,8 @@ from components.nodes.node_context import Component, Item, LanguagePairs, NodeCo
 from components.records import NBest, Outcome, Quarantined, Utterance
 from components.run_record import StageRef
 from components.stage_settings import TableOf
-from components.storage.stages.reader import read_nbests
+from components.storage.shards.tallies import NO_VALUES, features_in
+from components.storage.stages.reader import read_tallies
 
 if TYPE_CHECKING:
     from components.ensembling.output_level.weighted_hypotheses import TextScorer
@@ -190,10 +191,10 @@ class Combine(Kind[CombineSettings]):
         self, settings: CombineSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say for how many utterances some of the inputs were missing."""
-        systems = [nbest.best.features["systems"] for nbest in read_nbests(ref)]
+        systems = features_in(read_tallies(ref)).get("systems", NO_VALUES)
         counted = len(context.of) - settings.weights.count(0.0)
-        fewer = sum(number < counted for number in systems)
-        note = f"{ref.stage}: {fewer} of {len(systems)} utterances had outputs of fewer than {counted} inputs"
+        fewer = sum(n for number, n in systems.counts.items() if number < counted)
+        note = f"{ref.stage}: {fewer} of {systems.n} utterances had outputs of fewer than {counted} inputs"
         return [note] if fewer else []
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from components.run_record import StageRef
-from components.storage.stages.reader import read_nbests
+from components.storage.shards.tallies import features_in
+from components.storage.stages.reader import read_tallies
 
 LOST_PREFIX = "dropped:"
 """Before a member's name: the feature of a hypothesis that holds the probability which the member lost."""
@@ -11,13 +12,10 @@ LOST_PREFIX = "dropped:"
 
 def describe_lost_probability(ref: StageRef) -> list[str]:
     """One line for each member of a finished stage that lost probability, with the mean over utterances."""
-    lost: dict[str, list[float]] = {}
-    for nbest in read_nbests(ref):
-        for name, value in nbest.best.features.items():
-            if name.startswith(LOST_PREFIX):
-                lost.setdefault(name.removeprefix(LOST_PREFIX), []).append(value)
+    features = features_in(read_tallies(ref))
     return [
-        f"{ref.stage}: {name} gave {100 * sum(values) / len(values):.1f}% of its probability to pieces "
-        f"outside the shared vocabulary (mean over {len(values)} utterances)"
-        for name, values in lost.items()
+        f"{ref.stage}: {name.removeprefix(LOST_PREFIX)} gave {100 * lost.total / lost.n:.1f}% of its "
+        f"probability to pieces outside the shared vocabulary (mean over {lost.n} utterances)"
+        for name, lost in features.items()
+        if name.startswith(LOST_PREFIX)
     ]

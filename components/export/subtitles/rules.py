@@ -13,13 +13,19 @@ class SubtitleRules(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_line_width: int = Field(
-        42, ge=10, le=200, description="columns of a line; a full-width letter (Chinese, Japanese) takes two"
+        42,
+        ge=10,
+        le=200,
+        description="columns of a line of subtitles; full-width letters (Chinese) take two",
     )
     max_lines: int = Field(2, ge=1, le=4, description="lines of a subtitle; of bilingual ones, per language")
     min_seconds: float = Field(1.0, ge=0.1, le=10, description="a subtitle is shown at least so long")
-    max_seconds: float = Field(7.0, ge=1, le=60, description="and at most so long")
+    max_seconds: float = Field(7.0, ge=1, le=60, description="a subtitle is shown at most so long")
     max_reading_speed: float = Field(
-        17.0, ge=5, le=100, description="columns a second; a faster one stays longer where there is time"
+        17.0,
+        ge=5,
+        le=100,
+        description="columns of a subtitle a second; a faster one stays longer if it can",
     )
     min_gap: float = Field(
         0.083, ge=0, le=2, description="seconds between two subtitles (0.083: two frames of film)"

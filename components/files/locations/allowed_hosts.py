@@ -44,7 +44,11 @@ class AllowedHosts:
             raise LocationError(
                 url, "expected no user name in a URL, found one", "leave it out", reason=REFUSED
             )
-        if not url.isascii() or any(letter.isspace() or not letter.isprintable() for letter in url):
+        if (
+            not url.isascii()
+            or "\\" in url
+            or any(letter.isspace() or not letter.isprintable() for letter in url)
+        ):
             raise LocationError(
                 url, "expected a URL in ASCII, found other characters", "quote them with %", reason=REFUSED
             )

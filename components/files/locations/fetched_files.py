@@ -17,7 +17,6 @@ from filelock import FileLock
 
 from components.errors import ConfigError, DataError
 from components.files.digests import cache_folder
-from components.files.locations import stored_objects, web_files
 from components.files.locations.location import OBJECT_SCHEMES, name_of
 from components.files.locations.remote_file import RemoteFile
 
@@ -84,6 +83,11 @@ def use_copy(url: str, version: str) -> None:
         _note(url, RemoteFile(path.stat().st_size, version))
 
 
+def forget() -> None:
+    """Ask servers again for what this process has learned of URLs."""
+    _known.clear()
+
+
 def find_fetched(url: str) -> Path | None:
     """Return the copy of a file that this process has looked up and fetched; asks nobody."""
     known = _known.get(url)
@@ -143,7 +147,13 @@ def read_limit() -> int:
 
 
 def _client_of(url: str) -> Client:
-    return stored_objects if url.startswith(tuple(f"{scheme}://" for scheme in OBJECT_SCHEMES)) else web_files
+    if url.startswith(tuple(f"{scheme}://" for scheme in OBJECT_SCHEMES)):
+        from components.files.locations import stored_objects  # noqa: PLC0415 - only where it is needed
+
+        return stored_objects
+    from components.files.locations import web_files  # noqa: PLC0415 - as above
+
+    return web_files
 
 
 def _note(url: str, facts: RemoteFile) -> None:

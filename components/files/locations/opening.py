@@ -154,6 +154,14 @@ def is_file(path: FilePath) -> bool:
         return False
 
 
+def is_folder(path: FilePath) -> bool:
+    """Return whether there is a local folder; False of what cannot be a path at all."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_here(location: FilePath) -> bool:
     """Return whether opening a location fetches nothing; no server is asked."""
     file = parse_location(location).file

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
-from components.errors import to_one_line
+from components.errors import AntiphonError, ConfigError, TransientError
 from components.files.locations.location import MISSING, REFUSED, UNREACHABLE, UNREADABLE, LocationError
 from components.files.locations.remote_file import RemoteFile, too_large
+from components.files.object_storage.interruptible import call_interruptibly
 from components.files.redaction import redact
 
 if TYPE_CHECKING:
-    from obstore.store import ObjectStore
+    from components.files.object_storage.clients import Client
 
 PIECE_BYTES = 8 << 20
-PIECE_SECONDS = 30
-"""How long one piece may take, its retries included."""
+"""Read at a time: none of them takes longer than a client waits."""
 
 
 def look_up(url: str) -> RemoteFile:
@@ -30,7 +29,9 @@ def look_up(url: str) -> RemoteFile:
 
     bucket, name = _split(url)
     try:
-        facts = obstore.head(_connect(bucket), name)
+        facts: Any = call_interruptibly(lambda: obstore.head(_connect(bucket), name))
+    except AntiphonError:
+        raise
     except Exception as error:
         raise _translate(url, error) from error
     modified = facts["last_modified"].timestamp()
@@ -56,7 +57,14 @@ def download(url: str, target: IO[bytes], limit: int) -> RemoteFile:
         if tag.startswith(('"', "W/")):
             options["if_match"] = tag
         try:
-            target.write(obstore.get(store, name, options=options).bytes())
+            piece = call_interruptibly(
+                lambda options=options: obstore.get(store, name, options=options).bytes()  # type: ignore[misc]
+            )
+            if len(piece) != options["range"][1] - begin:
+                raise LocationError(url, *_REPLACED, reason=UNREADABLE)
+            target.write(piece)
+        except AntiphonError:
+            raise
         except OSError as error:
             if error.errno is not None:  # of the disk
                 raise
@@ -79,7 +87,7 @@ def _split(url: str) -> tuple[str, str]:
     return f"{scheme}://{bucket}", name
 
 
-def _connect(bucket: str) -> ObjectStore:
+def _connect(bucket: str) -> Client:
     settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith(_PREFIXES)))
     return _connect_as(bucket, settings)
 
@@ -88,43 +96,31 @@ _PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
 
 
 @lru_cache(maxsize=64)
-def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> ObjectStore:
+def _connect_as(bucket: str, settings: tuple[tuple[str, str], ...]) -> Client:
     """Return the client of a bucket for what the environment says."""
-    from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415 - as above
+    from components.files.object_storage.clients import open_client  # noqa: PLC0415 - as above
 
-    scheme, _, name = bucket.partition("://")
-    endpoint = dict(settings).get("AWS_ENDPOINT_URL", "")
-    options: Any = {
-        "timeout": timedelta(seconds=PIECE_SECONDS),
-        "connect_timeout": timedelta(seconds=10),
-        "allow_http": scheme == "s3" and endpoint.startswith("http://"),
-    }
-    retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=PIECE_SECONDS)}
-    store: Any = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[scheme]
     try:
-        return store(name, client_options=options, retry_config=retries)  # type: ignore[no-any-return]
-    except Exception as error:
-        raise _translate(bucket, error) from error
+        return open_client(bucket)
+    except ConfigError as error:
+        raise LocationError(bucket, str(error), "correct them", reason=REFUSED) from error
 
 
-_REASONS = {
-    "NotFoundError": (MISSING, "expected an object, found none", "check its name"),
-    "FileNotFoundError": (MISSING, "expected an object, found none", "check its name"),
-    "PermissionDeniedError": (REFUSED, "expected credentials that may read it, found none", "check them"),
-    "UnauthenticatedError": (REFUSED, "expected credentials that may read it, found none", "check them"),
-    "PreconditionError": (UNREADABLE, "expected the object as it was, found another", "load it again"),
-}
-"""Class of an error -> reason, what is said and what to do."""
+_REPLACED = ("expected the object as it was, found another", "load it again")
 
 
 def _translate(url: str, error: Exception) -> LocationError:
     """Return an error of the client in one line."""
-    reason, what, remedy = _REASONS.get(
-        type(error).__name__,
-        (
-            UNREACHABLE,
-            f"expected an answer of the store, found {to_one_line(redact(str(error)))}",
-            "try again",
-        ),
+    from components.files.object_storage.client_errors import (  # noqa: PLC0415 - as above
+        is_missing_bucket,
+        to_store_error,
     )
-    return LocationError(url, what, remedy, reason=reason)
+
+    if isinstance(error, FileNotFoundError) or is_missing_bucket(error):
+        return LocationError(url, "expected an object, found none", "check its name", reason=MISSING)
+    if type(error).__name__ == "PreconditionError":
+        return LocationError(url, *_REPLACED, reason=UNREADABLE)
+    bucket, name = _split(url)
+    fault = to_store_error(error, bucket, name)
+    reason = UNREACHABLE if isinstance(fault, TransientError) else REFUSED
+    return LocationError(url, str(fault).removeprefix(f"{bucket}/{name}: "), reason=reason)

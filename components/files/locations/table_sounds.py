@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EXTRACT_BYTES = 64 << 20
 """Sounds that are taken out at a time: a row of a Parquet file cannot be read alone."""
 BATCH_ROWS = 16
+TAKEN_OUT = ".audio"
+"""Ending of files with sounds that have no names."""
 
 
 def extract_sound(table: str, path: Path, member: str, limit: int, stamp: str) -> Path:
@@ -43,7 +45,7 @@ def extract_sound(table: str, path: Path, member: str, limit: int, stamp: str) -
     def name(number: int) -> str:
         return digest_name(stamp, column, str(number))
 
-    if (known := find(name(row), ".audio")) is not None:
+    if (known := find(name(row), TAKEN_OUT)) is not None:
         return known
     first, taken = None, 0
     for number, sound in _read_sounds(table, path, column, row):
@@ -56,7 +58,7 @@ def extract_sound(table: str, path: Path, member: str, limit: int, stamp: str) -
                 )
             continue
         content = sound
-        file = fill(name(number), ".audio", lambda target, content=content: target.write(content))  # type: ignore[misc]
+        file = fill(name(number), TAKEN_OUT, lambda target, content=content: target.write(content))  # type: ignore[misc]
         first = first or file
         taken += len(sound)
         if taken > EXTRACT_BYTES:

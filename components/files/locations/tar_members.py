@@ -42,7 +42,9 @@ class TarMember(NamedTuple):
 
 
 class TruncatedTarError(LocationError):
-    """A tar ends, or is damaged, before its end."""
+    """A tar ends, or is damaged, before its end; ``member`` is the name of the one that is cut, if known."""
+
+    member: str | None = None
 
 
 def read_members(tar: str, file: BinaryIO) -> Iterator[TarMember]:
@@ -72,14 +74,15 @@ def read_members(tar: str, file: BinaryIO) -> Iterator[TarMember]:
         if not 0 <= size < 2**62:
             raise _damaged(tar, "a member of no size")
         stored = 0 if header.type in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE) else size
-        name = long.get("path", header.name)
+        name = re.sub(r"^(\./)+", "", long.get("path", header.name))
         sparse = any(key.startswith("GNU.sparse") for key in long)
         long, position = {}, data + _padded(stored)
         if header.type in _IGNORED_TYPES:
             continue
         if data + stored > end:
-            raise _damaged(tar, f"the end of the file inside {ascii(name)[:80]}")
-        name = re.sub(r"^(\./)+", "", name)
+            cut = _damaged(tar, f"the end of the file inside {ascii(name)[:80]}")
+            cut.member = name
+            raise cut
         what = "a sparse file" if sparse else _OTHERS.get(header.type, "a device or pipe")
         fault = _fault_of_name(name) or (None if header.type in _REGULAR_TYPES and not sparse else what)
         yield TarMember(name, data, size, fault)

@@ -25,7 +25,6 @@ LOWEST_RATE = 64 * 1024
 RETRY_DELAYS = (1.0, 3.0)
 """Seconds before each retry after a refused connection or an answer that says so (429, 5xx)."""
 MAX_REDIRECTS = 5
-_CHUNK = 1 << 20
 
 
 def look_up(url: str) -> RemoteFile:
@@ -55,7 +54,7 @@ def download(url: str, target: IO[bytes], limit: int) -> RemoteFile:
         if facts.size is not None and facts.size > limit:
             raise too_large(url, limit)
         received = 0
-        for chunk in answer.iter_raw(_CHUNK):
+        for chunk in answer.iter_raw():
             received += len(chunk)
             if received > limit:
                 raise too_large(url, limit)

@@ -15,7 +15,8 @@ from components.records import NBest, Outcome
 from components.refining.kinds.rounds import LIBRARIES, Gated, texts_of
 from components.run_record import StageRef
 from components.served_usage import COUNTS
-from components.storage.stages.reader import read_nbests
+from components.storage.shards.tallies import NO_VALUES, features_in
+from components.storage.stages.reader import read_tallies
 from components.text.text_confidence import ESTIMATES
 
 
@@ -81,10 +82,8 @@ class Fuse(Gated[FuseConfig]):
         self, settings: FuseConfig, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say how many new texts were accepted."""
-        fused = [nbest.best.features["fused"] for nbest in read_nbests(ref)]
-        return [
-            f"{ref.stage}: {sum(fused):.0f} of {len(fused)} texts are new, the others the first candidate"
-        ]
+        fused = features_in(read_tallies(ref)).get("fused", NO_VALUES)
+        return [f"{ref.stage}: {fused.total:.0f} of {fused.n} texts are new, the others the first candidate"]
 
 
 def _split(item: Item, of: Sequence[str]) -> tuple[list[NBest], dict[str, NBest]]:

@@ -91,14 +91,16 @@ class ErrorRate(Metric):
         normalizers = normalizer_signature(segments, self.normalizer)
         return f"{self.name}|corpus|norm:{normalizers}|{self.counter}"
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
-        """The signature with the total length of the references and the number of empty ones kept apart."""
+    def count_apart(self, segments: Segments) -> int:
+        """Return how many references are empty after normalization."""
         references, _ = normalize_segments(segments, self.normalizer)
-        empty = sum(not reference for reference in references)
-        length = int(rows[:, 1].sum())
-        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        return sum(not reference for reference in references)
+
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
+        """The signature with the total length of the references and the number of empty ones kept apart."""
+        normalizers = normalizer_signature(scope, self.normalizer)
         return (
-            f"{self.name}|corpus|{self.unit}:{length}|norm:{normalizers}|empty:{empty} apart"
+            f"{self.name}|corpus|{self.unit}:{int(sums[1])}|norm:{normalizers}|empty:{apart} apart"
             f"|{self.counter}|{PROTOCOL}"
         )
 

@@ -27,6 +27,8 @@ PROTOCOL = f"bs:{RESAMPLES}|ci:percentile|seed:{SEED}"
 """How intervals of scores are signed."""
 _DRAWS_PER_BATCH = 1 << 17
 """Draws made at once: 1 MB."""
+_DRAWS_PER_PRODUCT = 1 << 22
+"""Draws that are multiplied with a table at once, where the order of a sum does not matter: 32 MB at most."""
 _MAX_CACHED_DRAWS = 1 << 25
 """Draws that stay in memory for the next table of as many utterances: 32 MB."""
 
@@ -72,15 +74,35 @@ def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
     """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
     rows = np.asarray(table, np.float64)
     columns = np.ascontiguousarray(rows.T, _exact_type(rows))
-    sums = [columns @ counts.T.astype(columns.dtype) for counts in draw_counts(len(rows), resamples)]
+    draws = draw_counts(len(rows), resamples)
+    if is_exact(rows):
+        draws = _join_batches(draws)
+    sums = [columns @ counts.T.astype(columns.dtype) for counts in draws]
     # Column by column in memory, as scores read them.
     return np.concatenate([np.zeros((len(columns), 0)), *sums], axis=1, dtype=np.float64).T
 
 
+def is_exact(rows: FloatArray) -> bool:
+    """Return whether sums of rows are exact, in whatever order they are added: all are whole numbers."""
+    return bool(rows.size and (rows == np.rint(rows)).all())
+
+
 def _exact_type(rows: FloatArray) -> type[np.float32 | np.float64]:
     """Return the shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
-    is_short = rows.size and np.abs(rows).max() * len(rows) < 1 << 24 and (rows == np.rint(rows)).all()
+    is_short = is_exact(rows) and np.abs(rows).max() * len(rows) < 1 << 24
     return np.float32 if is_short else np.float64
+
+
+def _join_batches(draws: Iterable[Counts]) -> Iterator[Counts]:
+    """Yield the same resamples, more at a time where a batch has few: a table is read once for all."""
+    waiting: list[Counts] = []
+    for counts in draws:
+        waiting.append(counts)
+        if sum(each.size for each in waiting) + counts.size > _DRAWS_PER_PRODUCT:
+            yield np.concatenate(waiting)
+            waiting = []
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def resample_together(tables: Sequence[FloatArray]) -> list[FloatArray]:

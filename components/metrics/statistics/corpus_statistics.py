@@ -13,7 +13,15 @@ from functools import cached_property
 import numpy as np
 
 from components.metrics.languages import Language
-from components.metrics.metric import CorpusScore, Metric, Segments, align_segments
+from components.metrics.metric import (
+    CorpusScore,
+    Metric,
+    Scope,
+    Segments,
+    align_segments,
+    example_segments,
+    scope_of,
+)
 from components.metrics.statistics.bootstrap import (
     PROTOCOL,
     FloatArray,
@@ -35,6 +43,8 @@ class CorpusStatistics:
         rows: statistics (n, k), in the order of ``ids``.
         n_total: utterances of the data set.
         signature: how text became statistics.
+        scope: languages and numbers of references of what was scored.
+        apart: how many utterances are left out of the score and counted in its protocol.
     """
 
     metric: CorpusScore
@@ -42,6 +52,8 @@ class CorpusStatistics:
     rows: FloatArray
     n_total: int
     signature: str
+    scope: Scope = frozenset()
+    apart: int = 0
 
     def score(self, rows: FloatArray | None = None) -> float:
         """Corpus score of ``rows`` (m, k), by default of all."""
@@ -101,7 +113,34 @@ def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistic
     if not selected.ids:
         return None
     rows = np.asarray(metric.statistics(selected), np.float64)
-    return CorpusStatistics(metric, selected.ids, rows, n_total, metric.signature(selected))
+    signature, apart = metric.signature(selected), metric.count_apart(segments)
+    return CorpusStatistics(metric, selected.ids, rows, n_total, signature, scope_of(selected), apart)
+
+
+def join_statistics(parts: Sequence[CorpusStatistics], n_total: int) -> CorpusStatistics:
+    """Return the statistics of a corpus from those of its parts, in order, under one metric of outputs.
+
+    Args:
+        parts: at least one.
+        n_total: utterances of the data set.
+    """
+    metric, scope = parts[0].metric, frozenset[tuple[str, int]]().union(*(part.scope for part in parts))
+    assert isinstance(metric, Metric)
+    return CorpusStatistics(
+        metric,
+        tuple(key for part in parts for key in part.ids),
+        np.concatenate([part.rows for part in parts if part.ids]),
+        n_total,
+        metric.signature(example_segments(scope)),
+        scope,
+        sum(part.apart for part in parts),
+    )
+
+
+def sign_score(metric: Metric, table: CorpusStatistics) -> Score:
+    """Return the score of a table with the protocol under which it is reported."""
+    signature = metric.score_signature(example_segments(table.scope), table.rows.sum(0), table.apart)
+    return table.to_score().model_copy(update={"signature": signature})
 
 
 def measure_all(metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, CorpusStatistics]:
@@ -115,12 +154,7 @@ def score_segments(metrics: Iterable[Metric], segments: Segments, n_total: int) 
     tables = [(metric, measure(metric, segments, n_total)) for metric in metrics]
     scored = [(metric, table) for metric, table in tables if table is not None]
     draw_together(table for _, table in scored)
-    return {
-        metric.name: table.to_score().model_copy(
-            update={"signature": metric.score_signature(segments, table.rows)}
-        )
-        for metric, table in scored
-    }
+    return {metric.name: sign_score(metric, table) for metric, table in scored}
 
 
 def translation_statistics(

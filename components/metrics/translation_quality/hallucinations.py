@@ -70,10 +70,10 @@ class Hallucinations(_OfNonSpeech):
         counts = [(bool(words), 1, words) for words in self.count_words(segments)]
         return np.asarray(counts, np.float64).reshape(-1, 3)
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
         """Return how many utterances without speech got words, and how many words."""
-        normalizers = normalizer_signature(self.select(segments), self.normalizer)
-        got, n, words = (int(total) for total in rows.sum(0))
+        normalizers = normalizer_signature(scope, self.normalizer)
+        got, n, words = map(int, sums)
         return f"{self.name}|{got} of {n} without speech|words:{words}|norm:{normalizers}|interval:wilson"
 
 
@@ -110,8 +110,8 @@ class HallucinatedWords(_OfNonSpeech):
         counts = list(zip(self.count_words(segments), seconds, strict=True))
         return np.asarray(counts, np.float64).reshape(-1, 2)
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
         """Return how many words there are in how many seconds."""
-        words, seconds = rows.sum(0)
-        normalizers = normalizer_signature(self.select(segments), self.normalizer)
+        words, seconds = sums
+        normalizers = normalizer_signature(scope, self.normalizer)
         return f"{self.name}|words:{int(words)}|seconds:{seconds:.1f}|norm:{normalizers}"

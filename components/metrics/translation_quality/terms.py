@@ -111,9 +111,9 @@ class TermRecall(_TermMetric):
         """Percentages (...) of sums (..., 2)."""
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
         """With the number of terms in the references."""
-        return f"{super().score_signature(segments, rows)}|occurrences:{int(rows[:, 1].sum())}"
+        return f"{super().score_signature(scope, sums, apart)}|occurrences:{int(sums[1])}"
 
 
 @dataclass(frozen=True)
@@ -174,10 +174,10 @@ class _DividedErrorRate(_TermMetric):
         """Rates (...) in percent of sums (..., 2)."""
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
-    def score_signature(self, segments: Segments, rows: FloatArray) -> str:
+    def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
         """With the number of words."""
-        signature = super().score_signature(segments, rows)
-        return f"{signature}|word:{int(rows[:, 1].sum())}|jiwer:{version('jiwer')}"
+        signature = super().score_signature(scope, sums, apart)
+        return f"{signature}|word:{int(sums[1])}|jiwer:{version('jiwer')}"
 
     def _are_terms(self, text: str, language: str) -> list[bool]:
         """Of each word whether it is part of a term."""

@@ -8,9 +8,12 @@ from statistics import median
 from typing import Any, Literal
 
 from components.files.json_text import parse_json
+from components.pipeline.idle_nodes import is_concerned
+from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.records import Record
 from components.run_record import StageRef
+from components.storage.stages.reader import profiles_of
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 
@@ -31,18 +34,18 @@ class RunForecast(Record):
 
 
 def forecast_nodes(
-    plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
+    pipeline: Pipeline, plans: Mapping[str, NodePlan], data: Mapping[str, StageRef], store: Store
 ) -> list[RunForecast]:
     """Forecast every node of a plan, in its order; nothing is computed or written.
 
     Args:
+        pipeline: the graph.
         plans: the plan of each node.
         data: the data sets by name.
         store: where finished stages are looked up.
     """
     finished: dict[str, str] = {name: ref.sha256 for name, ref in data.items() if ref.content is None}
     past = _PastTimes(store)
-    largest = max((ref.items - ref.quarantined for ref in data.values()), default=0)
     forecasts = []
     for name, planned in plans.items():
         edges = planned.node.reads
@@ -51,9 +54,15 @@ def forecast_nodes(
         ref = store.find_stage(planned.stage, read)
         if ref is not None:
             finished[name] = ref.sha256
-        items = largest if planned.own is None else data[planned.own].items - data[planned.own].quarantined
+        items = 1 if planned.own is None else _count_items(pipeline, planned.node, data[planned.own])
         forecasts.append(_forecast_node(planned, ref, items, past, store))
     return forecasts
+
+
+def _count_items(pipeline: Pipeline, node: Node, data: StageRef) -> int:
+    """Return how many utterances of its data set a node may have something to compute of."""
+    profiles = profiles_of(data).items()
+    return sum(count for profile, count in profiles if is_concerned(pipeline, node, profile))
 
 
 def _forecast_node(

@@ -20,7 +20,7 @@ from components.routing.kinds.route_settings import ESCALATE, FOLD, KEEP, RouteS
 from components.routing.objective import OBJECTIVES
 from components.routing.route_fit import FIT_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
-from components.storage.stages.reader import read_routes
+from components.storage.stages.reader import count_branches
 
 VERSION = 1
 """Version of the choice of a way."""
@@ -192,5 +192,5 @@ def _is_beyond(settings: RouteSettings) -> Callable[[float], bool]:
 
 def _count_escalated(ref: StageRef) -> tuple[int, int]:
     """Return how many utterances escalate, and how many have a way."""
-    branches = [route.branch for route in read_routes(ref)]
-    return branches.count(ESCALATE), len(branches)
+    branches = count_branches(ref)
+    return branches.get(ESCALATE, 0), sum(branches.values())

@@ -1,10 +1,13 @@
-"""Leases: one writer per stage on an object store, which has no locks.
+"""Leases: one writer per name on an object store, which has no locks.
 
-``locks/<name>/000007.json`` is the seventh lease of ``name``; the highest number is the one that counts. A
-lease is taken by creating the next number, which succeeds for one process only, once the highest is released,
-its holder is known to be dead, or it has not changed for a whole lease time *by the clock of the process that
-watches*: clocks of machines are never compared. A holder that finds a higher number, or could not renew for a
-lease time, has lost its lease and writes nothing more.
+``locks/<name>.json`` says who holds the lease of ``name``. Every change of it is a compare-and-swap: it
+succeeds only where the object is still the one that was read, so of two that take a lease one gets it, and a
+holder whose lease was taken over cannot renew it. A lease is free once it is released, its holder is known to
+be dead, or it has not changed for a whole lease time *by the clock of the process that watches*: clocks of
+machines are never compared. The object is never removed: a removal cannot be made to depend on what was read.
+
+A lease saves work that two would do, it guards no bytes: a holder that is frozen right after ``check`` may
+write late. So what is written under a lease is itself created where it is absent, or swapped.
 """
 
 from __future__ import annotations
@@ -18,15 +21,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.errors import AntiphonError, ConfigError, StoreError
+from components.errors import AntiphonError, ConfigError, StoreError, TransientError
 from components.files.files import utc_now
 from components.files.json_text import parse_json
 from components.storage.places.locks import LockWait
 from components.storage.places.object_store import ObjectStore
 
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
+
 log = logging.getLogger("antiphon.store")
+_LOST_ANSWERS = 3
 VARIABLE = "ANTIPHON_LEASE"
 """Names the lease time: seconds after which the stage of a dead machine is free; 60 by default."""
 
@@ -60,12 +67,12 @@ class Lease:
 
     def __init__(self, objects: ObjectStore, name: str, what: str, cache: str) -> None:
         self._objects = objects
-        self._folder = f"locks/{name}"
+        self._object_name = _object_name(name)
         self._what = what
         self._seconds = lease_seconds()
         self._claim: dict[str, Any] = {"token": secrets.token_hex(8), "cache": cache, "pid": os.getpid()}
-        self._claim |= {"host": socket.gethostname(), "since": utc_now(), "beat": 0}
-        self._object_name = ""
+        self._claim |= {"host": socket.gethostname(), "since": utc_now(), "beat": 0, "released": False}
+        self._version: UpdateVersion | None = None
         self._renewed = 0.0
         self._lost: str | None = None
         self._over = threading.Event()
@@ -104,67 +111,64 @@ class Lease:
 
     def _take(self, waiting: LockWait) -> None:
         while True:
-            latest = self._latest()
-            number = 0 if latest is None else int(latest[-11:-5])
-            if latest is not None:
-                holder = self._read(latest)
-                if holder.get("token") == self._claim["token"]:  # created, but the answer was lost
-                    break
-                if not self._is_free(latest, holder):
-                    waiting.wait_or_raise(_describe_holder(holder))
-                    continue
-            self._object_name = f"{self._folder}/{number + 1:06d}.json"
-            if self._objects.create(self._object_name, _encode(self._claim)):
-                break
-        self._renewed = time.monotonic()
+            holder = self._read()
+            if not self._is_free(holder):
+                waiting.wait_or_raise(_describe_holder(holder))
+            elif self._swap():
+                return
 
-    def _is_free(self, name: str, holder: dict[str, Any]) -> bool:
-        if holder.get("released") or holder.get("cache") == self._claim["cache"]:
+    def _is_free(self, holder: dict[str, Any]) -> bool:
+        """Return whether the lease may be taken over as it was last read; a holder is watched for a while."""
+        version = self._version
+        if version is None or holder.get("released") or holder.get("cache") == self._claim["cache"]:
             return True
         until = time.monotonic() + self._seconds
         while time.monotonic() < until:
             time.sleep(self._seconds / 10)
-            if self._read(name) != holder:
+            self._read()
+            if self._version != version:
                 return False
         return True
 
     def _renew(self) -> None:
         while not self._over.wait(self._seconds / 3):
             try:
-                latest = self._latest()
-                if latest != self._object_name:
-                    other = self._read(latest) if latest else {}
-                    self._lost = f"{_describe_holder(other)} took it over"
+                if not self._swap():
+                    self._lost = f"{_describe_holder(self._read())} took it over"
                     return
-                self._claim["beat"] += 1
-                self._objects.write(self._object_name, _encode(self._claim))
-                self._renewed = time.monotonic()
             except AntiphonError as error:  # `check` ends the work when it has lasted too long
                 log.warning("%s: the lease could not be renewed: %s", self._what, error)
 
     def _release(self) -> None:
-        """Mark the lease as released.
-
-        It is not removed: numbers only go up, or a holder that comes back late could write over another's
-        lease.
-        """
+        self._claim["released"] = True
         try:
-            self._objects.write(self._object_name, _encode(self._claim | {"released": True}))
-            for name in self._objects.list_names(self._folder):
-                if name < self._object_name:
-                    self._objects.remove(name)
+            self._swap()
         except AntiphonError as error:  # what was written under the lease stands, and it runs out by itself
             log.warning("%s: the lease could not be released: %s", self._what, error)
 
-    def _latest(self) -> str | None:
-        return max(self._objects.list_names(self._folder), default=None)
+    def _swap(self) -> bool:
+        """Write the claim where the lease is still what was last read; return False where it is another's.
 
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            claim = parse_json(self._objects.read(name) or b"{}")
-        except ValueError:
-            return {}
-        return claim if isinstance(claim, dict) else {}
+        Raises:
+            TransientError: the store does not answer.
+        """
+        for _ in range(_LOST_ANSWERS):
+            sent = time.monotonic()
+            self._claim["beat"] += 1  # another version, whatever a version is made of
+            version = self._objects.update(self._object_name, _encode(self._claim), self._version)
+            if version is not None:
+                self._version, self._renewed = version, sent
+                return True
+            if self._read().get("token") != self._claim["token"]:
+                return False
+            # It was written and the answer was lost. When is not known: others may have waited since.
+        raise TransientError(f"{self._what}: its lease: every answer of the store is lost on the way")
+
+    def _read(self) -> dict[str, Any]:
+        """Return who holds the lease, and note its version for the next swap."""
+        stored = self._objects.read_object(self._object_name)
+        self._version = None if stored is None else stored.version
+        return {} if stored is None else _decode(stored.content)
 
 
 def is_leased(objects: ObjectStore, name: str) -> bool:
@@ -173,16 +177,14 @@ def is_leased(objects: ObjectStore, name: str) -> bool:
     A lease that was not released counts until it has not been renewed for ten lease times, a quarter of an
     hour at least, by the clock of the object store that dates objects and of this machine.
     """
-    facts = objects.list_facts(f"locks/{name}")
-    if not facts:
+    stored = objects.read_object(_object_name(name))
+    if stored is None or _decode(stored.content).get("released"):
         return False
-    latest = max(facts)
-    try:
-        claim = parse_json(objects.read(latest) or b"{}")
-    except ValueError:
-        claim = {}
-    renewed = facts[latest][1]
-    return not claim.get("released") and time.time() - renewed < max(900.0, 10 * lease_seconds())
+    return time.time() - stored.modified < max(900.0, 10 * lease_seconds())
+
+
+def _object_name(name: str) -> str:
+    return f"locks/{name}.json"
 
 
 def _describe_holder(claim: dict[str, Any]) -> str:
@@ -191,3 +193,11 @@ def _describe_holder(claim: dict[str, Any]) -> str:
 
 def _encode(claim: dict[str, Any]) -> bytes:
     return json.dumps(claim, sort_keys=True).encode()
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    try:
+        claim = parse_json(content)
+    except ValueError:
+        return {}
+    return claim if isinstance(claim, dict) else {}

@@ -18,7 +18,7 @@ from components.storage.places import locks
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import RECORD
 from components.storage.runs.usage_leases import PRUNE, UsageLeases
-from components.storage.shards.shard import DamagedError, check_shard, name_of
+from components.storage.shards.shard import DamagedError, check_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
 
@@ -80,7 +80,7 @@ class LocalBackend:
         seal = read_seal(content, str(folder / SEAL), key)
         verify_files(folder, seal)
         for shard in seal.shards:
-            check_shard(shard, self.read_shard(shard.key), str(self.root / name_of(shard.key)))
+            check_shard(shard, self.read_shard(shard.key), str(self.root / shard_name(shard.key)))
         return seal
 
     def localize(self, ref: StageRef) -> StageRef:
@@ -117,7 +117,7 @@ class LocalBackend:
     def read_shard(self, key: str) -> bytes | None:
         """Return the bytes of a shard, unverified; None where there is none."""
         try:
-            return (self.root / name_of(key)).read_bytes()
+            return (self.root / shard_name(key)).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -126,17 +126,17 @@ class LocalBackend:
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, which are not verified."""
-        return {key for key in keys if (self.root / name_of(key)).exists()}
+        return {key for key in keys if (self.root / shard_name(key)).exists()}
 
     def create_shard(self, key: str, content: bytes) -> bool:
         """Store a shard that is not there; return False where another process has stored it."""
-        path = self.root / name_of(key)
+        path = self.root / shard_name(key)
         with disk_full_as_store_error(f"shard {key[:12]}…", path.parent):
             return create_durably(path, content)
 
     def replace_shard(self, key: str, content: bytes) -> None:
         """Store a shard in the place of one that is damaged, or made from what has changed."""
-        write_bytes(self.root / name_of(key), content)
+        write_bytes(self.root / shard_name(key), content)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Publish a stage whose files are all complete; its seal is written to the folder afterwards."""

@@ -1,4 +1,4 @@
-"""The location of a store: a local folder, or objects behind an fsspec URL."""
+"""The location of a store: a local folder, or objects below a URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def resolve_store_url(url: str | None) -> str:
 
 
 def local_root(url: str | None) -> Path | None:
-    """Return the folder of a store given as a path or ``file://`` URL; None for another fsspec URL.
+    """Return the folder of a store given as a path or ``file://`` URL; None for objects.
 
     Raises:
         ConfigError: a path that is no folder, a ``file://`` URL of another host, a URL of several, or

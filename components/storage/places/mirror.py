@@ -14,7 +14,7 @@ from filelock import FileLock
 from components.files.digests import cache_folder
 from components.files.files import write_bytes
 from components.storage.places.object_store import ObjectStore
-from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, name_of
+from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 
 _DOWNLOADS = 8
@@ -58,13 +58,13 @@ class Mirror:
 
     def read_shard(self, key: str) -> bytes | None:
         """Return the bytes of a shard, which are kept here; None where it is not in the object store."""
-        path = self.root / name_of(key)
+        path = self.root / shard_name(key)
         try:
             content = path.read_bytes()
             decode_shard(content, str(path), key)
             return content
         except (OSError, DamagedError):
-            stored = self.objects.read(name_of(key))
+            stored = self.objects.read(shard_name(key))
         if stored is not None:
             write_bytes(path, stored)
         return stored
@@ -80,7 +80,7 @@ class Mirror:
                 pass
 
     def _copy_shard(self, shard: ShardEntry) -> None:
-        check_shard(shard, self.read_shard(shard.key), f"{self.objects.url}/{name_of(shard.key)}")
+        check_shard(shard, self.read_shard(shard.key), f"{self.objects.url}/{shard_name(shard.key)}")
 
     def _copy(self, seal: Seal, content: bytes, folder: Path) -> None:
         for left in folder.parent.glob(f".{folder.name}.*.*"):  # of those that were killed while they copied

@@ -1,40 +1,50 @@
-"""Objects below an fsspec URL (``s3://bucket/folder``, ``memory://name``): whole reads and writes by name.
+"""Objects below a URL (``s3://bucket/folder``, ``memory://name``): whole reads and writes by name.
 
-An object store knows no rename and no lock. It has atomic whole writes and, in ``create``, writes that
-succeed for one writer only (``If-None-Match`` on S3); the store needs no more than that.
+An object store knows no rename and no lock. It has atomic whole writes, and writes that succeed only where
+an object is absent (``create``) or is still the one that was read (``update``); the store needs no more.
 """
 
 from __future__ import annotations
 
-import errno
-import logging
-import os
 import time
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from fsspec.core import url_to_fs
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
-from components.errors import AntiphonError, ConfigError, StoreError, TransientError
-from components.files.redaction import redact
+from components.errors import TransientError
+from components.files.object_storage.client_errors import is_missing_bucket, to_store_error
+from components.files.object_storage.clients import open_client
+from components.files.object_storage.interruptible import call_interruptibly
 
-log = logging.getLogger("antiphon.store")
+if TYPE_CHECKING:
+    from obstore import ObjectMeta, PutResult, UpdateVersion
+
 T = TypeVar("T")
 
-RETRY_DELAYS = (1.0, 5.0, 20.0)
-"""Seconds before each retry after a transient error; the client has retried several times by then."""
+_CONFLICT_DELAYS = (0.2, 1.0, 5.0)
+"""Seconds before a create is sent again that met another request; the client repeats the rest by itself."""
 
-_TRANSIENT_ERRNO = {
-    errno.EIO,
-    errno.EBUSY,
-    errno.EAGAIN,
-    errno.ETIMEDOUT,
-    getattr(errno, "EREMOTEIO", errno.EIO),
-}
-_TRANSIENT_NAMES = {"EndpointConnectionError", "HTTPClientError", "ConnectionError", "ClientConnectionError"}
-_TRANSIENT_NAMES |= {"ResponseParserError", "IncompleteReadError", "ClientPayloadError"}
+_PART_BYTES = 8 << 20
+_MAX_PARTS = 9_000  # S3 takes 10,000
+_PARTS_AT_ONCE = 4  # each must go out within the read timeout, on a slow line, too
+
+
+class StoredObject(NamedTuple):
+    """An object as it was read.
+
+    Attributes:
+        content: its bytes.
+        version: what ``update`` compares.
+        modified: when it was written, in seconds since 1970 by the store's clock.
+    """
+
+    content: bytes
+    version: UpdateVersion
+    modified: float
 
 
 class ObjectStore:
@@ -46,32 +56,30 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        try:
-            # Listings are not cached: another machine may have written since.
-            self._fs, base = url_to_fs(self.url, use_listings_cache=False)
-        except Exception as error:  # every client has its own
-            raise ConfigError(
-                f"store: expected a path or an fsspec URL whose client is installed, found {redact(url)!r}: "
-                f"{redact(' '.join(str(error).split()))}; for s3:// pip install 'antiphon[s3]'"
-            ) from error
-        self._base = base.rstrip("/")
+        self._client = open_client(self.url)
 
     def read(self, name: str) -> bytes | None:
         """Return an object's bytes; None where there is none."""
+        stored = self.read_object(name)
+        return None if stored is None else stored.content
 
-        def attempt() -> bytes | None:
-            try:
-                return bytes(self._fs.cat_file(self._path(name)))
-            except FileNotFoundError as error:
-                if _is_missing_bucket(error):
-                    raise
-                return None
+    def read_object(self, name: str) -> StoredObject | None:
+        """Return an object with its version; None where there is none."""
 
-        return self._retry(attempt, name)
+        def get() -> StoredObject:
+            result = obstore.get(self._client, name)
+            content, meta = bytes(result.bytes()), result.meta
+            return StoredObject(content, _version_of(meta), meta["last_modified"].timestamp())
+
+        return self._find(name, get)
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is an object of that name."""
+        return self._find(name, lambda: obstore.head(self._client, name)) is not None
 
     def write(self, name: str, content: bytes) -> None:
         """Write an object, whether or not there is one."""
-        self._retry(lambda: self._fs.pipe_file(self._path(name), content), name)
+        self._ask(name, lambda: obstore.put(self._client, name, content, mode="overwrite"))
 
     def create(self, name: str, content: bytes) -> bool:
         """Write an object that is not there yet; return False where it is.
@@ -79,136 +87,115 @@ class ObjectStore:
         Of several writers at once, one gets True. A writer that is cut off from the answer to its own write
         may get False: callers must be able to live with that.
         """
+        return self.update(name, content, None) is not None
 
-        def attempt() -> bool:
+    def update(self, name: str, content: bytes, version: UpdateVersion | None) -> UpdateVersion | None:
+        """Write an object that is still the one that was read (compare and swap).
+
+        Args:
+            name: the object.
+            content: its new bytes.
+            version: the version that was read; None for an object that is not there.
+
+        Returns:
+            Its new version; None where it is another by now, or gone. A writer that is cut off from the
+            answer to its own write may get None, and the object its bytes.
+        """
+        for wait in (*_CONFLICT_DELAYS, None):
             try:
-                self._fs.pipe_file(self._path(name), content, mode="create")
-            except FileExistsError:
-                return False
-            return True
-
-        return self._retry(attempt, name)
+                put = partial(obstore.put, self._client, name, content, mode=version or "create")
+                return _version_of(self._ask(name, put))
+            except (AlreadyExistsError, PreconditionError) as error:
+                # S3 refuses a create beside a removal that is under way as it does one that came second.
+                if version is not None or self.exists(name):
+                    return None
+                if wait is None:
+                    raise TransientError(f"{self.url}/{name}: another write of it is under way") from error
+            time.sleep(wait)
+        raise AssertionError  # the last wait is None
 
     def list_names(self, folder: str) -> list[str]:
         """Return the names of all objects below a folder, sorted."""
-
-        def attempt() -> list[str]:
-            try:
-                paths = self._fs.find(self._path(folder))
-            except FileNotFoundError as error:
-                if _is_missing_bucket(error):
-                    raise
-                return []
-            return sorted(path[len(self._base) + 1 :] for path in paths)
-
-        return self._retry(attempt, folder)
+        return sorted(meta["path"] for meta in self._list(folder))
 
     def list_facts(self, folder: str) -> dict[str, tuple[int, float]]:
         """Return size in bytes and time of the last write (in seconds since 1970) of all objects below."""
-
-        def attempt() -> dict[str, tuple[int, float]]:
-            try:
-                listing = self._fs.find(self._path(folder), detail=True)
-            except FileNotFoundError as error:
-                if _is_missing_bucket(error):
-                    raise
-                return {}
-            return {
-                path[len(self._base) + 1 :]: (int(facts["size"]), _modification_time(facts))
-                for path, facts in sorted(listing.items())
-            }
-
-        return self._retry(attempt, folder)
+        facts = {
+            meta["path"]: (meta["size"], meta["last_modified"].timestamp()) for meta in self._list(folder)
+        }
+        return dict(sorted(facts.items()))
 
     def list_folders(self, folder: str) -> list[str]:
         """Return the names of the folders in a folder, sorted."""
-
-        def attempt() -> list[str]:
-            try:
-                entries = self._fs.ls(self._path(folder), detail=True)
-            except FileNotFoundError as error:
-                if _is_missing_bucket(error):
-                    raise
-                return []
-            return sorted(Path(e["name"]).name for e in entries if e["type"] == "directory")
-
-        return self._retry(attempt, folder)
+        listing = self._ask(folder, lambda: obstore.list_with_delimiter(self._client, folder or None))
+        return sorted(PurePosixPath(path).name for path in listing["common_prefixes"])
 
     def upload(self, path: Path, name: str) -> None:
-        """Copy a local file into an object."""
-        self._retry(lambda: self._fs.put_file(str(path), self._path(name)), name)
+        """Copy a local file into an object, a large one in parts; it is seen whole or not at all."""
+        part = max(_PART_BYTES, path.stat().st_size // _MAX_PARTS)
+        put = partial(obstore.put, self._client, name, path)
+        self._ask(name, lambda: put(chunk_size=part, max_concurrency=_PARTS_AT_ONCE))
 
     def download(self, name: str, path: Path) -> bool:
         """Copy an object into a new local file; return False where there is none."""
-
-        def attempt() -> bool:
-            try:
-                self._fs.get_file(self._path(name), str(path))
-            except FileNotFoundError as error:
-                if _is_missing_bucket(error):
-                    raise
-                return False
-            return True
-
-        return self._retry(attempt, name)
+        chunks = self._find(name, lambda: obstore.get(self._client, name).stream(_PART_BYTES))
+        if chunks is None:
+            return False
+        with path.open("wb") as file:
+            while chunk := self._ask(name, lambda: next(chunks, None)):
+                file.write(chunk)
+        return True
 
     def copy(self, old: str, new: str) -> None:
         """Copy an object to another name."""
-        self._retry(lambda: self._fs.cp_file(self._path(old), self._path(new)), old)
+        self._ask(old, lambda: obstore.copy(self._client, old, new))
 
-    def remove(self, name: str) -> None:
-        """Remove an object, if there is one."""
+    def remove(self, *names: str) -> None:
+        """Remove objects, where there are any; many at once, in no order."""
+        done = self._find(names[0] if len(names) == 1 else "", lambda: self._delete(names))
+        if not done and len(names) > 1:  # some services stop at the first that is gone
+            for name in names:
+                self.remove(name)
 
-        def attempt() -> None:
-            if self._fs.exists(self._path(name)):
-                self._fs.rm_file(self._path(name))
+    def _delete(self, names: Sequence[str]) -> bool:
+        obstore.delete(self._client, names)
+        return True
 
-        self._retry(attempt, name)
+    def _list(self, folder: str) -> list[ObjectMeta]:
+        def collect() -> list[ObjectMeta]:
+            return [meta for batch in obstore.list(self._client, folder or None) for meta in batch]
 
-    def _path(self, name: str) -> str:
-        return f"{self._base}/{name}" if name else self._base
+        return self._ask(folder, collect)
 
-    def _retry(self, call: Callable[[], T], name: str) -> T:
-        """Call a client's function, again after transient errors; other errors become one clear line."""
-        for wait in (*RETRY_DELAYS, None):
+    def _find(self, name: str, call: Callable[[], T]) -> T | None:
+        """Return the client's answer about an object; None where there is no such object."""
+
+        def attempt() -> T | None:
             try:
                 return call()
-            except Exception as error:
-                fault = self._translate_error(error, name)
-                if wait is None or not isinstance(fault, TransientError):
-                    raise fault from error
-                log.warning("%s; trying again in %g s", fault, wait)
-                time.sleep(wait)
-        raise AssertionError  # the last wait is None
+            except FileNotFoundError as error:
+                if is_missing_bucket(error):
+                    raise
+                return None
 
-    def _translate_error(self, error: Exception, name: str) -> AntiphonError:
-        """Translate a client's error into ours: every client has its own classes."""
-        names = {kind.__name__ for kind in type(error).__mro__}
-        detail = redact(" ".join(str(error).split())) or type(error).__name__
-        at = f"{self.url}/{name}"
-        if isinstance(error, FileNotFoundError):
-            return StoreError(
-                f"{at}: expected a bucket that exists, found: {detail}; make it, or check --store"
-            )
-        if isinstance(error, PermissionError) or "Credential" in type(error).__name__:
-            return StoreError(
-                f"{at}: expected credentials that may read and write here, found: {detail}; set "
-                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            )
-        passing = isinstance(error, (ConnectionError, TimeoutError)) or bool(names & _TRANSIENT_NAMES)
-        if passing or (isinstance(error, OSError) and error.errno in _TRANSIENT_ERRNO):
-            endpoint = os.environ.get("AWS_ENDPOINT_URL")
-            where = f" (AWS_ENDPOINT_URL={redact(endpoint)})" if endpoint else ""
-            return TransientError(f"{at}: the store does not answer{where}: {detail}")
-        return StoreError(f"{at}: {type(error).__name__}: {detail}")
+        return self._ask(name, attempt)
+
+    def _ask(self, name: str, call: Callable[[], T]) -> T:
+        """Return the client's answer; its errors become ours, but for those of a condition that failed."""
+        try:
+            return call_interruptibly(call)
+        except (BaseError, OSError, ValueError) as error:
+            lost = isinstance(error, (AlreadyExistsError, PreconditionError))
+            if lost and not is_missing_bucket(error):
+                raise
+            raise to_store_error(error, self.url, name) from error
 
 
-def _is_missing_bucket(error: BaseException) -> bool:
-    """Return whether the bucket is missing, and not just one object in it."""
-    return type(error.__cause__).__name__ == "NoSuchBucket"
-
-
-def _modification_time(facts: Mapping[str, Any]) -> float:
-    """Return when an object was last written, from what a client says of it; 0 where it does not."""
-    stated = facts.get("LastModified", facts.get("created", 0.0))
-    return float(stated.timestamp()) if isinstance(stated, datetime) else float(stated)
+def _version_of(stated: ObjectMeta | PutResult) -> UpdateVersion:
+    """Return what identifies a version: an ETag, or Google's generation, or both."""
+    version: UpdateVersion = {}
+    if stated["e_tag"] is not None:
+        version["e_tag"] = stated["e_tag"]
+    if stated["version"] is not None:
+        version["version"] = stated["version"]
+    return version

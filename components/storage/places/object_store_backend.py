@@ -1,4 +1,4 @@
-"""A store of objects below an fsspec URL, worked on in a local mirror."""
+"""A store of objects below a URL, worked on in a local mirror."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from filelock import FileLock
 
 from components.errors import StoreError
 from components.files.files import read_json, write_bytes
+from components.files.locations.location import name_of
+from components.files.locations.opening import is_file
 from components.run_record import StageRef
 from components.storage.places.lease import Lease, is_leased
 from components.storage.places.local_backend import LocalBackend
@@ -20,14 +23,17 @@ from components.storage.places.locks import LockWait
 from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
-from components.storage.shards.shard import FOLDER, name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL, Seal
 from components.storage.store_files import ObjectFiles
 
+_LISTINGS = 16
+"""Folders of shards whose names are listed at a time."""
+
 
 class ObjectStoreBackend(LocalBackend):
-    """A store of objects below an fsspec URL.
+    """A store of objects below a URL.
 
     Work is done in the folder of the local mirror, under the lock there and a lease among machines.
     """
@@ -48,7 +54,10 @@ class ObjectStoreBackend(LocalBackend):
             lease = Lease(self._objects, name, what, self._cache_id())
             with lease.hold(waiting):
                 self._leases[name] = lease
-                yield
+                try:
+                    yield
+                finally:
+                    del self._leases[name]
 
     def is_locked(self, name: str) -> bool:
         """Return whether a process of any machine holds the lease ``name``, or may hold it."""
@@ -70,8 +79,9 @@ class ObjectStoreBackend(LocalBackend):
         """Download the recordings of utterances that the store has and this machine has not."""
         stored = set(self._objects.list_names("audio"))
         for utterance in read_utterances(data) if stored else ():
-            if utterance.audio is not None and not Path(utterance.audio.path).exists():
-                path = find_audio(self.root, utterance.audio.sha256, Path(utterance.audio.path).suffix)
+            if utterance.audio is not None and not is_file(utterance.audio.path):
+                suffix = Path(name_of(utterance.audio.path)).suffix
+                path = find_audio(self.root, utterance.audio.sha256, suffix)
                 name = path.relative_to(self.root).as_posix()
                 if name in stored:
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,8 +98,11 @@ class ObjectStoreBackend(LocalBackend):
             shutil.rmtree(folder)
 
     def read_shard(self, key: str) -> bytes | None:
-        """Return the bytes of a shard, from the copy here if it is whole."""
-        return self._mirror.read_shard(key)
+        """Return the bytes of a shard, from the copy here if that is whole; it is stored again if need be."""
+        content = self._mirror.read_shard(key)
+        if content is not None and not self._objects.exists(shard_name(key)):
+            self._objects.create(shard_name(key), content)
+        return content
 
     def bring_shards(self, keys: Iterable[str]) -> None:
         """Copy shards to the mirror."""
@@ -97,20 +110,23 @@ class ObjectStoreBackend(LocalBackend):
             self._mirror.read_shard(key)
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
-        """Return those of shards that are stored, by one look at all names."""
-        stored = set(self._objects.list_names(FOLDER))
-        return {key for key in keys if name_of(key) in stored}
+        """Return those of shards that are stored, by a look at the names of their folders, many at a time."""
+        names = {shard_name(key): key for key in keys}
+        folders = {name.rpartition("/")[0] for name in names}
+        with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+            stored = {name for listing in pool.map(self._objects.list_names, folders) for name in listing}
+        return {key for name, key in names.items() if name in stored}
 
     def create_shard(self, key: str, content: bytes) -> bool:
         """Store a shard that no machine has stored; of several writers at once one succeeds."""
-        is_new = self._objects.create(name_of(key), content)
+        is_new = self._objects.create(shard_name(key), content)
         if is_new:
             super().replace_shard(key, content)
         return is_new
 
     def replace_shard(self, key: str, content: bytes) -> None:
         """Store a shard in the place of another, here as well."""
-        self._objects.write(name_of(key), content)
+        self._objects.write(shard_name(key), content)
         super().replace_shard(key, content)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:

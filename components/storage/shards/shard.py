@@ -17,6 +17,7 @@ from components.errors import StoreError
 from components.files.canonical_json import add_digest, digest_of, verify_digest
 from components.records import NodeOutcome, Quarantined, Record, Sha256
 from components.run_record import CardMemory, Usage
+from components.storage.shards.tallies import AUDIO_SECONDS, READ, Tallies, tally_outcomes
 
 FOLDER = "shards"
 FORMAT: Final = 1
@@ -37,6 +38,7 @@ class ShardEntry(NamedTuple):
         ok: number of outcomes.
         quarantined: number of inputs that could not be processed.
         content: of utterances, digest of what decides results; where their audio lies is not part of it.
+        alike: what it shares with shards that differ by numerics alone.
     """
 
     key: str
@@ -44,6 +46,7 @@ class ShardEntry(NamedTuple):
     ok: int
     quarantined: int
     content: str | None = None
+    alike: str | None = None
 
     @property
     def identity(self) -> str:
@@ -65,6 +68,7 @@ class ShardHeader(Record):
         batch_size: the largest batch that memory allowed in the end; 0 where it never ran out.
         usage: what served models counted.
         card_memory: name of a card -> peak of its memory in bytes.
+        tallies: counts and sums over its records.
     """
 
     format: Literal[1] = FORMAT
@@ -74,6 +78,7 @@ class ShardHeader(Record):
     fingerprint: Sha256
     read: dict[str, tuple[str, str]] = Field(default_factory=dict)
     content: Sha256 | None = Field(default=None, exclude_if=operator.not_)
+    alike: Sha256 | None = Field(default=None, exclude_if=operator.not_)
     ok: int = Field(ge=0)
     quarantined: int = Field(ge=0)
     sha256: Sha256
@@ -82,11 +87,12 @@ class ShardHeader(Record):
     batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
     card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
+    tallies: Tallies = Field(default_factory=dict, exclude_if=operator.not_)
 
     @property
     def entry(self) -> ShardEntry:
         """It, as stages name it."""
-        return ShardEntry(self.key, self.sha256, self.ok, self.quarantined, self.content)
+        return ShardEntry(self.key, self.sha256, self.ok, self.quarantined, self.content, self.alike)
 
 
 def shard_key(fingerprint: str, read: Mapping[str, str]) -> Sha256:
@@ -99,7 +105,7 @@ def shard_key(fingerprint: str, read: Mapping[str, str]) -> Sha256:
     return digest_of([fingerprint, dict(read)])
 
 
-def name_of(key: str) -> str:
+def shard_name(key: str) -> str:
     """Return the name of a shard's object in its store."""
     return f"{FOLDER}/{key[:2]}/{key}.jsonl"
 
@@ -132,6 +138,22 @@ def encode_shard(lines: Sequence[str], **header: Any) -> tuple[ShardHeader, byte
     )
     first = json.dumps(add_digest(whole.model_dump(mode="json")), sort_keys=True, ensure_ascii=False)
     return whole, first.encode() + b"\n" + body
+
+
+def encode_outcomes(
+    outcomes: Sequence[NodeOutcome], *, audio_seconds: float = 0.0, **header: Any
+) -> tuple[ShardHeader, bytes]:
+    """Return the header, with its tallies, and the bytes of a shard of outcomes.
+
+    Args:
+        outcomes: in the order of their inputs.
+        audio_seconds: of the speech that they were computed from.
+        header: further fields of :class:`ShardHeader`.
+    """
+    tallies = tally_outcomes(outcomes)
+    if audio_seconds:
+        tallies.setdefault(READ, {})[AUDIO_SECONDS] = audio_seconds
+    return encode_shard(list(map(encode_outcome, outcomes)), tallies=tallies, **header)
 
 
 def decode_shard(content: bytes, where: str, key: str) -> tuple[ShardHeader, bytes]:

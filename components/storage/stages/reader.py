@@ -1,40 +1,85 @@
-"""Reading finished stages record by record, so that memory does not grow with the data set."""
+"""Streaming the records of finished stages, so that memory does not grow with the data set."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any
 
 from components.errors import DataError
-from components.files.json_text import parse_json
-from components.records import NBest, Quarantined, Record, Route, Utterance
+from components.files.locations import location as locations
+from components.files.locations.opening import is_file
+from components.records import NBest, Quarantined, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import (
     DamagedError,
     ShardEntry,
     decode_shard,
-    name_of,
     parse_refused,
+    shard_name,
     split_lines,
 )
-from components.storage.stages.seal import SEAL, read_seal
+from components.storage.shards.tallies import (
+    AUDIO_SECONDS,
+    BRANCHES,
+    TOTALS,
+    Tallies,
+    UtteranceProfile,
+    profiles_in,
+)
+from components.storage.stages.seal import SEAL, Seal, read_seal
 
 
 def read_shards(ref: StageRef) -> tuple[ShardEntry, ...]:
     """Return the shards of a finished stage, in order; none of a stage that gives no records."""
-    path = Path(ref.path) / SEAL
-    return read_seal(path.read_bytes(), str(path), ref.key).shards
+    return read_entries(Path(ref.path), ref.key)
+
+
+def read_entries(folder: Path, key: str) -> tuple[ShardEntry, ...]:
+    """Return the shards of the finished stage in a folder, in order."""
+    return _read_seal(folder, key).shards
+
+
+def read_tallies(ref: StageRef) -> Tallies:
+    """Return what is counted over the records of a finished stage."""
+    return _read_seal(Path(ref.path), ref.key).tallies
+
+
+def profiles_of(data: StageRef) -> dict[UtteranceProfile, int]:
+    """Return how many utterances of a data set there are of each profile."""
+    return profiles_in(read_tallies(data))
+
+
+def audio_seconds_of(data: StageRef) -> float:
+    """Return the length of all audio of a data set together, in seconds."""
+    return read_tallies(data).get(TOTALS, {}).get(AUDIO_SECONDS, 0.0)
+
+
+def count_branches(ref: StageRef) -> dict[str, int]:
+    """Return how many utterances a stage sent which way."""
+    return {branch: int(n) for branch, n in read_tallies(ref).get(BRANCHES, {}).items()}
 
 
 def read_plan(ref: StageRef) -> dict[str, Any]:
     """Return the plan of a finished stage, as it is stored; empty where it is gone."""
-    path = Path(ref.path) / SEAL
     try:
-        return read_seal(path.read_bytes(), str(path), ref.key).plan
+        return _read_seal(Path(ref.path), ref.key).plan
     except (OSError, DamagedError):
         return {}
+
+
+def _read_seal(folder: Path, key: str) -> Seal:
+    path = folder / SEAL
+    status = path.stat()
+    return _read_unchanged_seal(path, key, (status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+
+
+@lru_cache(maxsize=64)
+def _read_unchanged_seal(path: Path, key: str, stamp: tuple[int, ...]) -> Seal:
+    del stamp
+    return read_seal(path.read_bytes(), str(path), key)
 
 
 def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
@@ -48,7 +93,7 @@ def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
         DamagedError: it is not what was sealed.
         OSError: it is not there.
     """
-    path = store / name_of(key)
+    path = store / shard_name(key)
     return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
 
 
@@ -64,10 +109,11 @@ def read_lines_of(ref: StageRef) -> Iterator[bytes]:
 
 def read_utterances(data: StageRef) -> Iterator[Utterance]:
     """Yield the utterances of a stage, in order."""
-    return (_parse_utterance(line, Path(data.path)) for line in read_lines_of(data))
+    return (parse_utterance(line, Path(data.path)) for line in read_lines_of(data))
 
 
-def _parse_utterance(line: bytes, folder: Path) -> Utterance:
+def parse_utterance(line: bytes, folder: Path) -> Utterance:
+    """Return the utterance of a line of a stage in a folder."""
     return resolve_audio_path(Utterance.model_validate_json(line), folder, folder.parents[1])
 
 
@@ -82,13 +128,15 @@ def resolve_audio_path(utterance: Utterance, folder: Path, store: Path) -> Utter
     """
     if utterance.audio is None:
         return utterance
-    path = folder / utterance.audio.path
-    if Path(utterance.audio.path).is_absolute() and not path.exists():
-        imported = find_audio(store, utterance.audio.sha256, path.suffix)
-        path = imported if imported.exists() else path
-    if str(path) == utterance.audio.path:
+    location = utterance.audio.path
+    is_elsewhere = locations.is_remote(location)
+    path = location if is_elsewhere else str(folder / location)
+    if is_elsewhere or (Path(location).is_absolute() and not is_file(locations.parse_location(path).file)):
+        imported = find_audio(store, utterance.audio.sha256, Path(locations.name_of(path)).suffix)
+        path = str(imported) if imported.exists() else path
+    if path == location:
         return utterance
-    here = utterance.audio.model_copy(update={"path": str(path)})
+    here = utterance.audio.model_copy(update={"path": path})
     return utterance.model_copy(update={"audio": here})
 
 
@@ -101,11 +149,6 @@ def find_audio(store: Path, sha256: str, suffix: str) -> Path:
 def read_nbests(ref: StageRef) -> Iterator[NBest]:
     """Yield the n-best lists of a stage, in the order of its inputs."""
     return map(NBest.model_validate_json, read_lines_of(ref))
-
-
-def read_routes(ref: StageRef) -> Iterator[Route]:
-    """Yield the ways on which a stage sent utterances, in the order of its inputs."""
-    return map(Route.model_validate_json, read_lines_of(ref))
 
 
 def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
@@ -137,101 +180,3 @@ def read_nbests_by_id(ref: StageRef | None) -> dict[str, NBest]:
 def read_best_texts(ref: StageRef) -> dict[str, str]:
     """Return the text of the best hypothesis by utterance id."""
     return {nbest.utterance_id: nbest.best.text for nbest in read_nbests(ref)}
-
-
-class _Place(NamedTuple):
-    """Where a record is: the position of its shard among those of its stage, and the bytes of its line."""
-
-    shard: int
-    start: int
-    end: int
-    ok: bool
-
-
-class _IndexedStage:
-    """The lines of a stage by id, each read from its shard on access."""
-
-    def __init__(self, ref: StageRef) -> None:
-        self.folder = Path(ref.path)
-        self._paths = [store_of(ref) / name_of(shard.key) for shard in read_shards(ref)]
-        self.places: dict[str, _Place] = {}
-        for number, path in enumerate(self._paths):
-            with path.open("rb") as file:
-                start = len(file.readline())
-                for ok, line in split_lines(file.read()):
-                    end = start + len(line)
-                    self.places[_id_in(ok, line)] = _Place(number, start, end, ok)
-                    start = end + 1
-
-    def read(self, place: _Place) -> bytes:
-        """Return a line."""
-        with self._paths[place.shard].open("rb") as file:
-            file.seek(place.start)
-            return file.read(place.end - place.start)
-
-
-def _id_in(ok: bool, line: bytes) -> str:
-    record = parse_json(line) if ok else parse_json(line)["quarantined"]
-    return str(record.get("utterance_id") or record["id"])
-
-
-R = TypeVar("R", bound=Record)
-
-
-class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
-    """The records of a stage by utterance id, each read on access.
-
-    Args:
-        ref: the stage.
-        record: the type of its outputs; what it could not process is :class:`Quarantined`.
-    """
-
-    def __init__(self, ref: StageRef, record: type[R]) -> None:
-        """``record``: what the stage gives where it gives something."""
-        self._record: type[R] = record
-        self._stage = _IndexedStage(ref)
-
-    def __getitem__(self, utterance_id: str) -> R | Quarantined:
-        place = self._stage.places[utterance_id]
-        line = self._stage.read(place)
-        return self._record.model_validate_json(line) if place.ok else parse_refused(line)
-
-    def __contains__(self, utterance_id: object) -> bool:
-        return utterance_id in self._stage.places  # without reading the record, as Mapping would
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._stage.places)
-
-    def __len__(self) -> int:
-        return len(self._stage.places)
-
-
-class StoredOutcomes(StoredRecords[NBest]):
-    """The outcomes of a stage that gives text."""
-
-    def __init__(self, ref: StageRef) -> None:
-        super().__init__(ref, NBest)
-
-
-class StoredUtterances(Sequence[Utterance]):
-    """The utterances of a ``data`` stage by position, each read on access."""
-
-    def __init__(self, data: StageRef) -> None:
-        self._stage = _IndexedStage(data)
-        self._places = [place for place in self._stage.places.values() if place.ok]
-
-    @overload
-    def __getitem__(self, index: int) -> Utterance: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Utterance]: ...
-    def __getitem__(self, index: int | slice) -> Utterance | list[Utterance]:
-        """One utterance, or a list for a slice."""
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
-        return _parse_utterance(self._stage.read(self._places[index]), self._stage.folder)
-
-    def __iter__(self) -> Iterator[Utterance]:
-        return (self[number] for number in range(len(self)))
-
-    def __len__(self) -> int:
-        return len(self._places)

@@ -15,6 +15,7 @@ from components.files.digests import file_digest
 from components.records import Record, Sha256
 from components.run_record import CardMemory, StageRef, Usage
 from components.storage.shards.shard import DamagedError, ShardEntry
+from components.storage.shards.tallies import Tallies
 from components.storage.stages.stage_plan import digest_plan
 
 SEAL = "stage.json"
@@ -31,6 +32,7 @@ class Seal(Record):
         shards: of its records, in order.
         sha256: digest of both.
         read: role -> digest of the stage read.
+        tallies: counts and sums over its records.
     """
 
     format: Literal[3] = FORMAT
@@ -50,6 +52,7 @@ class Seal(Record):
     batch_size: int = Field(default=0, ge=0, exclude_if=operator.not_)
     usage: Usage = Field(default_factory=dict, exclude_if=operator.not_)
     card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)
+    tallies: Tallies = Field(default_factory=dict, exclude_if=operator.not_)
     finished: str = Field(description="ISO 8601, UTC")
 
     @field_validator("files")

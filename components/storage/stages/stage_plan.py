@@ -7,7 +7,7 @@ outputs (a beam size, a weight file, a library version) gives another key.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
@@ -73,6 +73,8 @@ class StagePlan(Record):
         numerics: what of this machine and process decides the last bits.
         models: the references by which the run names its models, by role. They are shown, and not part of the
             key: a model may have several names.
+        alike: what it shares with stages that differ by numerics alone
+            (:mod:`components.pipeline.equivalent_reuse`); no part of the key.
     """
 
     stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")
@@ -87,13 +89,14 @@ class StagePlan(Record):
     libraries: dict[str, str] = Field(default_factory=dict)
     numerics: dict[str, str] = Field(default_factory=_default_numerics)
     models: dict[str, str] = Field(default_factory=dict)
+    alike: Sha256 | None = None
 
     @property
     def key(self) -> Sha256:
         """The address of the stage in the store."""
         return digest_plan(self.model_dump(mode="json"))
 
-    @cached_property
+    @property
     def fingerprint(self) -> Sha256:
         """The digest of everything that decides the outcomes of its shards, beside what they read."""
         return digest_plan(self.model_dump(mode="json", exclude={"shards"}))
@@ -105,7 +108,7 @@ class StagePlan(Record):
 
 def digest_plan(values: Mapping[str, Any]) -> Sha256:
     """Return the key of a plan from its fields, or the fingerprint of one without those of its shards."""
-    unkeyed = {"models", "stage"} if values.get("kind") else {"models"}
+    unkeyed = {"models", "alike", "stage"} if values.get("kind") else {"models", "alike"}
     return digest_of({name: value for name, value in values.items() if name not in unkeyed})
 
 

@@ -11,9 +11,11 @@ from components.compute.profiling import Cost, add_usage, largest_card_memory
 from components.files.canonical_json import digest_of
 from components.files.digests import file_digest
 from components.files.files import disk_full_as_store_error, sync_file, utc_now, write_bytes
+from components.records import NodeOutcome
 from components.run_record import StageRef
 from components.storage.places.locks import LockWait, lock_seconds
-from components.storage.shards.shard import ShardEntry, ShardHeader, encode_shard, sum_counts
+from components.storage.shards.shard import ShardHeader, encode_outcomes, sum_counts
+from components.storage.shards.tallies import add_tallies
 from components.storage.stages.seal import SEAL, Seal, digest_contents, stage_ref
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.store import Store
@@ -49,7 +51,8 @@ class StageWriter:
         *,
         items: int,
         quarantined: int = 0,
-        records: Sequence[str] | None = None,
+        records: Sequence[NodeOutcome] | None = None,
+        shards: Sequence[ShardHeader] = (),
     ) -> StageRef:
         """Write ``stage.json`` over files of the folder, the last act of a stage made in one piece.
 
@@ -58,26 +61,28 @@ class StageWriter:
             cost: of making them.
             items: how many items they stand for.
             quarantined: how many of these could not be processed.
-            records: lines of outcomes, where it gives some; they become one shard.
+            records: its outcomes, where it gives some; they become one shard.
+            shards: further ones that it is made of, which are stored.
         """
         digests = {name: file_digest(self.path / name) for name in sorted(files)}
         for name in digests:
             sync_file(self.path / name)
-        shards = () if records is None else (self._store_records(records),)
-        contents = _Contents(digests, shards, items, quarantined)
+        headers = shards if records is None else (self._store_records(records), *shards)
+        contents = _Contents(digests, headers, items, quarantined)
         self.ref = _finish(self._store, self.plan, contents, self.read_digests, cost)
         return self.ref
 
-    def _store_records(self, lines: Sequence[str]) -> ShardEntry:
-        header, content = encode_shard(
-            lines,
+    def _store_records(self, outcomes: Sequence[NodeOutcome]) -> ShardHeader:
+        self._store.backend.uses.note(self.plan.fingerprint)  # before the shard is looked for
+        header, content = encode_outcomes(
+            outcomes,
             key=digest_of([self.plan.key, "records"]),
             stage=self.plan.stage,
             kind=self.plan.kind,
             fingerprint=self.plan.fingerprint,
             read={role: (sha, sha) for role, sha in self.read_digests.items()},
         )
-        return self._store.add_shard(header, content).entry
+        return self._store.add_shard(header, content)
 
 
 def finish_stage(
@@ -98,16 +103,15 @@ def finish_stage(
         usage=reduce(add_usage, (header.usage for header in headers), {}),
         card_memory=largest_card_memory([header.card_memory for header in headers]),
     )
-    shards = tuple(header.entry for header in headers)
-    items, quarantined = sum_counts(shards)
-    return _finish(store, plan, _Contents({}, shards, items, quarantined), read_digests, cost)
+    items, quarantined = sum_counts(header.entry for header in headers)
+    return _finish(store, plan, _Contents({}, headers, items, quarantined), read_digests, cost)
 
 
 class _Contents(NamedTuple):
     """What a finished stage holds and stands for."""
 
     files: Mapping[str, str]
-    shards: tuple[ShardEntry, ...]
+    headers: Sequence[ShardHeader]
     items: int
     quarantined: int
 
@@ -115,7 +119,8 @@ class _Contents(NamedTuple):
 def _finish(
     store: Store, plan: StagePlan, contents: _Contents, read: Mapping[str, str], cost: Cost
 ) -> StageRef:
-    files, shards, items, quarantined = contents
+    files, headers, items, quarantined = contents
+    shards = tuple(header.entry for header in headers)
     known = [shard.content for shard in shards if shard.content is not None]
     seal = Seal(
         stage=plan.stage,
@@ -134,6 +139,7 @@ def _finish(
         batch_size=cost.batch_size,
         usage=cost.usage,
         card_memory=cost.card_memory,
+        tallies=add_tallies(header.tallies for header in headers),
         finished=utc_now(),
     )
     folder, content = store.stage_folder(plan.key), seal.encode()

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from components.compute.profiling import measure_cost
 from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.records import NodeOutcome
 from components.run_record import StageRef
+from components.storage.shards.shard import ShardHeader
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
@@ -28,8 +30,10 @@ class StageFiles:
     files: Iterable[str]
     items: int
     quarantined: int = 0
-    records: Sequence[str] | None = None
-    """Lines of outcomes in the order of its data set, of a node that gives texts or speech."""
+    records: Sequence[NodeOutcome] | None = None
+    """Outcomes in the order of its data set, of a node that gives texts or speech."""
+    shards: Sequence[ShardHeader] = ()
+    """Of stored shards that it was made of, which stay as long as it does."""
     seconds: float | None = None
     """Wall time of computing, where that began in an earlier attempt."""
 
@@ -65,6 +69,7 @@ def _make_and_seal(writer: StageWriter, work: Callable[[Path], StageFiles]) -> S
         items=product.items,
         quarantined=product.quarantined,
         records=product.records,
+        shards=product.shards,
     )
 
 

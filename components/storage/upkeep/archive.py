@@ -24,13 +24,15 @@ from components.errors import ConfigError, DataError
 from components.files.canonical_json import add_digest
 from components.files.digests import file_digest, sha256_of
 from components.files.files import encode_json, open_atomically, staging_folder, sync_file
+from components.files.locations.location import name_of
+from components.files.locations.opening import open_local
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
 from components.storage.layout import LAYOUT, VERSION
 from components.storage.runs.baseline_run import BASELINE
 from components.storage.runs.report_files import DIGESTS, REPORT
 from components.storage.runs.run_records import CLAIMED
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
@@ -140,7 +142,7 @@ def _gather_stage(store: Store, key: str) -> dict[str, Content]:
     if seal is None:
         return {}
     contents: dict[str, Content] = {f"{STAGES}/{key}/{name}": folder / name for name in (*seal.files, SEAL)}
-    return contents | {name_of(shard.key): store.root / name_of(shard.key) for shard in seal.shards}
+    return contents | {shard_name(shard.key): store.root / shard_name(shard.key) for shard in seal.shards}
 
 
 def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:
@@ -155,7 +157,8 @@ def _gather_audio(stages: tuple[StageRef, ...]) -> dict[str, Content]:
 def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
     if utterance.audio is None:
         return None
-    path, sha256 = Path(utterance.audio.path), utterance.audio.sha256
+    sha256 = utterance.audio.sha256
+    path = open_local(utterance.audio.path)
     try:
         actual = sha256_of(path)
     except OSError as error:
@@ -164,7 +167,8 @@ def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
         ) from error
     if actual != sha256:
         raise DataError(f"{path}: expected sha256 {sha256[:12]}… of {utterance.id}, found {actual[:12]}…")
-    return find_audio(Path(), sha256, path.suffix).as_posix(), path
+    suffix = Path(name_of(utterance.audio.path)).suffix
+    return find_audio(Path(), sha256, suffix).as_posix(), path
 
 
 def _describe(content: Content) -> ArchivedFile:

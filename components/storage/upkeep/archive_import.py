@@ -14,7 +14,7 @@ from components.files.canonical_json import add_digest
 from components.files.files import encode_json, sync_folder, write_bytes
 from components.storage.places.locks import LockWait, lock_seconds
 from components.storage.runs.run_records import FAILED, RECORD, check_record, read_record
-from components.storage.shards.shard import DamagedError, ShardEntry, name_of
+from components.storage.shards.shard import DamagedError, ShardEntry, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal
 from components.storage.store import Store, check_run_name
 from components.storage.upkeep.archive import is_carried
@@ -178,7 +178,9 @@ def _place_stage(store: Store, archive: Store, key: str, seal: Seal) -> bool:
 
 def _place_shard(store: Store, archive: Store, shard: ShardEntry) -> None:
     """Put a verified shard into the store, in place of one that is not as the archive's."""
-    content = (archive.root / name_of(shard.key)).read_bytes()
+    content = (archive.root / shard_name(shard.key)).read_bytes()
+    header, _ = decode_shard(content, shard_name(shard.key), shard.key)
+    store.backend.uses.note(header.fingerprint)  # before it is looked for
     present = store.find_shard(shard.key)
     if present is None and not store.backend.create_shard(shard.key, content):
         store.backend.replace_shard(shard.key, content)

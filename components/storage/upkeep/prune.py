@@ -15,7 +15,7 @@ from components.errors import StoreError
 from components.files.files import disk_full_as_store_error
 from components.files.json_text import parse_json
 from components.storage.places import locks
-from components.storage.shards.shard import name_of
+from components.storage.shards.shard import shard_name
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
 from components.storage.upkeep.old_runs import select_old_runs
@@ -24,6 +24,8 @@ from components.storage.upkeep.run_changes import delete_run
 
 GRACE_SECONDS = 3600.0
 """Age at which what nobody refers to may go: time for what another machine wrote to be seen here."""
+_WRITING_SECONDS = 60.0
+"""Age of a temporary file whose writer is taken for dead, whatever the grace time."""
 
 
 class PruneOptions(NamedTuple):
@@ -86,7 +88,7 @@ def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
     leftovers = [
         name
         for name, facts in inventory.leftovers().items()
-        if _is_old(facts.modified, options.grace) and name.split("/")[1] not in old
+        if _is_old(facts.modified, _grace_of(name, options.grace)) and name.split("/")[1] not in old
     ]
     unlocked = [name for name in leftovers if not _is_at_work(store, name)]
     size = inventory.bytes_of({*old, *shards}) + sum(inventory.of_run(name).bytes for name in runs)
@@ -141,7 +143,7 @@ def _remove(
         staying = References(backend.files, list_keys(backend.files)).shards_of(list_keys(backend.files))
         for key, fingerprint in sorted(fingerprints.items()):
             if key not in staying and fingerprint not in used.noted:
-                backend.files.remove(name_of(key))
+                backend.files.remove(shard_name(key))
                 removed_shards.append(key)
     finally:
         backend.uses.pardon()
@@ -162,7 +164,7 @@ class _Used(NamedTuple):
 
 def read_fingerprint(store: Store, key: str) -> str:
     """Return the fingerprint of the node that a shard is of; empty of a damaged one."""
-    content = store.backend.files.read(name_of(key)) or b""
+    content = store.backend.files.read(shard_name(key)) or b""
     try:
         return str(parse_json(content.partition(b"\n")[0])["fingerprint"])
     except (ValueError, KeyError, TypeError):
@@ -192,6 +194,10 @@ def _find_used(store: Store, runs: Iterable[str] | None = None) -> _Used:
 
 def _is_old(modified: float, grace: float) -> bool:
     return time.time() - modified >= grace
+
+
+def _grace_of(leftover: str, grace: float) -> float:
+    return max(grace, _WRITING_SECONDS) if leftover.endswith(".tmp") else grace
 
 
 def _is_at_work(store: Store, name: str) -> bool:

@@ -10,7 +10,7 @@ from components.files.json_text import parse_json
 from components.storage.places.locks import LockWait
 from components.storage.runs.report_files import find_report_faults
 from components.storage.runs.run_records import METRICS, RECORD, check_record
-from components.storage.shards.shard import DamagedError, check_shard, name_of
+from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal
 from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
@@ -80,12 +80,28 @@ def verify_store(
 def set_stage_aside(store: Store, key: str) -> None:
     """Move a damaged stage out of the way, so that the next run that needs it computes it again.
 
+    Those of its shards that are damaged are removed.
+
     Raises:
         StoreError: a process is at work on it.
     """
     what = f"stage {key[:12]}…"
     with store.backend.lock(key, what, LockWait(what, 0.3, "repair it later")):
+        for shard in _read_shards(store.backend.files, key):
+            name = shard_name(shard.key)
+            try:
+                decode_shard(store.backend.files.read(name) or b"", name, shard.key)
+            except DamagedError:
+                store.backend.files.remove(name)
         store.backend.set_aside(key)
+
+
+def _read_shards(files: StoreFiles, key: str) -> tuple[ShardEntry, ...]:
+    """Return the shards of a stage; none of one whose seal is damaged or gone."""
+    try:
+        return read_seal(files.read(f"{STAGES}/{key}/{SEAL}") or b"", SEAL, key).shards
+    except DamagedError:
+        return ()
 
 
 def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
@@ -113,7 +129,7 @@ def verify_stage_files(files: StoreFiles, key: str) -> Seal | None:
         if actual != expected:
             raise DamagedError(f"{folder}/{name}: expected sha256 {expected[:12]}…, found {actual[:12]}…")
     for shard in seal.shards:
-        check_shard(shard, files.read(name_of(shard.key)), name_of(shard.key))
+        check_shard(shard, files.read(shard_name(shard.key)), shard_name(shard.key))
     return seal
 
 

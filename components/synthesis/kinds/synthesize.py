@@ -12,7 +12,7 @@ from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, LanguagePairs, NodeContext
 from components.records import Quarantined, Utterance
-from components.storage.shards.shard import count_refused, encode_outcome
+from components.storage.shards.shard import count_refused
 from components.storage.stages.whole_stage import StageFiles
 from components.synthesis.config import VERSION, SynthesisConfig
 
@@ -71,9 +71,7 @@ class Synthesize(Kind[SynthesisConfig]):
             for outcome in outcomes
             if isinstance(outcome, Utterance) and outcome.audio and outcome.audio.path.startswith(AUDIO)
         }
-        return StageFiles(
-            sorted(files), len(outcomes), count_refused(outcomes), list(map(encode_outcome, outcomes))
-        )
+        return StageFiles(sorted(files), len(outcomes), count_refused(outcomes), outcomes)
 
 
 def _without_audio(utterance: Utterance) -> Utterance:

@@ -18,7 +18,7 @@ COMMON = ("name", "replace", "store")
 def flow_command(
     flow: str,
     *names: str,
-    positional: str | None = None,
+    positional: str | tuple[str, ...] = (),
     help: str,  # noqa: A002 - as typer calls it
 ) -> Callable[..., None]:
     """Return the command that runs a flow: its flags are fields of the flow's parameters model.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
+from pydantic import Field
 
-from flows.cli.help.options import StoreUrl
+from flows.cli.help.model_flags import Values, with_flags
+from flows.parameters.base import StoreParameters
 
 if TYPE_CHECKING:
     from components.merging.merge import MergeOptions
@@ -15,22 +18,21 @@ if TYPE_CHECKING:
     from components.merging.statistics.data_sets import DataSets
 
 
-def merge(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="mergekit's YAML")],
-    out: Annotated[Path | None, typer.Argument(metavar="OUT", help="the new model's folder")] = None,
-    check: Annotated[bool, typer.Option("--check", help="only examine: can these models be merged?")] = False,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--data", metavar="[MODEL=]SET", help="what fisher and regmean measure the models on; repeatable"
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="of the methods that draw random numbers")] = 0,
-    device: Annotated[
-        str, typer.Option("--device", help="cuda: methods on task or singular vectors compute there")
-    ] = "cpu",
-    store: StoreUrl = None,
-) -> None:
+class MergeParameters(StoreParameters):
+    """Parameters of a merge into a folder."""
+
+    recipe: str = Field(description="mergekit's YAML: a file")
+    out: str | None = Field(None, description="the new model's folder")
+    check: bool = Field(False, description="only examine: can these models be merged?")
+    data: tuple[str, ...] = Field(
+        (), description="what fisher and regmean measure the models on, SET or MODEL=SET; repeatable"
+    )
+    seed: int = Field(0, ge=0, lt=2**31, description="of the methods that draw random numbers")
+    device: str = Field("cpu", description="cuda: methods on task or singular vectors compute there")
+
+
+@with_flags(MergeParameters, "check", "data", "seed", "device", "store", positional=("recipe", "out"))
+def merge(values: Values) -> None:
     """Merge models into a new model folder, after a check; the recipe is mergekit's YAML, as it is.
 
     Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
@@ -39,12 +41,15 @@ def merge(
     recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
     """
     from components.merging.merge import MergeOptions
+    from flows.cli.compute.config_file import gather
 
-    options = MergeOptions(seed=seed, store=store, data=_data_sets(data or []), device=device)
-    _merge(recipe, out, options, check=check)
+    given = gather(MergeParameters, None, [], values)
+    options = MergeOptions(given.seed, store=given.store, data=_data_sets(given.data), device=given.device)
+    out = None if given.out is None else Path(given.out)
+    _merge(Path(given.recipe), out, options, check=given.check)
 
 
-def _data_sets(texts: list[str]) -> DataSets:
+def _data_sets(texts: Sequence[str]) -> DataSets:
     """Return the sets of ``--data SET`` and ``--data MODEL=SET``."""
     from components.merging.config import ALL_MODELS
     from components.merging.statistics.data_sets import DataSets

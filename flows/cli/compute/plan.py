@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
@@ -46,26 +47,44 @@ def plan(
     - `antiphon plan cascade --data manifest.jsonl --mermaid`
     """
     shortcuts = gather_values(values, until=until)
-    for name, graph, forecasts, metrics in plan_systems(flow, config, assignments or [], shortcuts):
-        _print_plan(name, graph, forecasts, metrics, mermaid=mermaid, as_json=as_json)
+    for name, planned in plan_systems(flow, config, assignments or [], shortcuts).items():
+        _print_plan(name, planned, mermaid=mermaid, as_json=as_json)
+
+
+class PlannedSystem(NamedTuple):
+    """A system of a run as it is planned.
+
+    Attributes:
+        graph: of its nodes.
+        forecasts: of these; none where its data were not looked at yet.
+        metrics: that models compute.
+        notes: what is not known of its data.
+    """
+
+    graph: Pipeline
+    forecasts: list[RunForecast]
+    metrics: tuple[str, ...]
+    notes: list[str]
 
 
 def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
-) -> list[tuple[str, Pipeline, list[RunForecast], tuple[str, ...]]]:
-    """Every system of a run: its name ("" for the only one), graph, forecast, and metrics by models."""
+) -> dict[str, PlannedSystem]:
+    """Return every system of a run by its name, "" for the only one."""
     from flows.cli.compute.run_parameters import resolve_parameters
     from flows.parameters.pipeline import PipelineParameters, systems_of
 
     entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)
     systems = systems_of(parameters) if isinstance(parameters, PipelineParameters) else {"": parameters}
-    return [(name, *_plan_system(entry, system)) for name, system in systems.items()]
+    return {name: _plan_system(entry, system) for name, system in systems.items()}
 
 
-def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunForecast], tuple[str, ...]]:
-    from components.data.stage import store_data
+def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
+    from components.data.changes import are_here
+    from components.data.stage import foresee_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.advice.forecast import forecast_nodes
+    from components.pipeline.equivalent_reuse import use_reuse
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.storage.store import Store
@@ -80,37 +99,46 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> tuple[Pipeline, list[RunF
         further = [check_of_data(data_set), *further]
     checks = Preflight(graph, parameters.store, parameters.seed, further)
     checks.check()
-    store, sets = Store(parameters.store), {}
-    if finished is not None:
-        sets[DATA] = finished
-    elif data_set is not None:
-        source, audio, *languages, limit = data_set
-        sets[DATA] = store_data(source, audio, tuple(languages), limit, store)
+    sets, unseen = {}, dict[str, int]()
+    elsewhere = [] if finished is not None or data_set is None else [data_set[:2]]
+    elsewhere += [(str(node.values.get("source")), None) for node in graph.data_nodes()]
+    for source, audio in elsewhere:
+        if not are_here(source, audio):
+            note = f"data: {source} is not looked at yet: plan fetches nothing, antiphon data check does"
+            return PlannedSystem(graph, [], metrics, [note])
+    with TemporaryDirectory() as folder, use_reuse(getattr(parameters, "reuse", "exact")):
+        foreseen = Store(folder)
+        if finished is not None:
+            sets[DATA] = finished
+        elif data_set is not None:
+            source, audio, *languages, limit = data_set
+            sets[DATA], unseen[DATA] = foresee_data(source, audio, tuple(languages), limit, foreseen)
 
-    def load(node: Node) -> StageRef:
-        settings: Any = node.settings
-        return store_data(settings.source, None, graph.languages, settings.limit, store)
+        def load(node: Node) -> StageRef:
+            settings: Any = node.settings
+            found = foresee_data(settings.source, None, graph.languages, settings.limit, foreseen)
+            unseen[node.name] = found[1]
+            return found[0]
 
-    admitted = checks.admit(sets, load)
-    graph = checks.pipeline
-    plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
-    return graph, forecast_nodes(plans, admitted, store), metrics
+        admitted = checks.admit(sets, load)
+        graph = checks.pipeline
+        plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
+        forecasts = forecast_nodes(graph, plans, admitted, Store(parameters.store))
+    rows = {name: f"{count:,} of {admitted[name].items:,} rows" for name, count in unseen.items() if count}
+    notes = [
+        f"{name}: {count} are not looked at yet, so that what is stored of them is not known"
+        for name, count in rows.items()
+    ]
+    return PlannedSystem(graph, forecasts, metrics, notes)
 
 
-def _print_plan(
-    name: str,
-    graph: Pipeline,
-    forecasts: Sequence[RunForecast],
-    metrics: Sequence[str],
-    *,
-    mermaid: bool,
-    as_json: bool,
-) -> None:
+def _print_plan(name: str, planned: PlannedSystem, *, mermaid: bool, as_json: bool) -> None:
+    graph, forecasts, metrics, unknown = planned
     notes = _list_license_notes(graph, metrics)
     if as_json:
         nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}
         values = {"system": name, "pipeline": graph.to_record().model_dump(mode="json"), "forecast": nodes}
-        values |= {"model_metrics": list(metrics), "licences": notes}
+        values |= {"model_metrics": list(metrics), "licences": notes, "notes": unknown}
         typer.echo(json.dumps(values, ensure_ascii=True))
         return
     remarks = {node_forecast.node: _describe_forecast(node_forecast) for node_forecast in forecasts}
@@ -128,13 +156,17 @@ def _print_plan(
         models = ", ".join(dict.fromkeys(node.models.values()))
         inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
         kind = f"{node.kind.name} {node.facts.description}".rstrip()
-        cells = (node.name, kind, ", ".join(inputs), models, remarks.get(node.name, ""))
-        table.add_row(*map(Text, cells))
+        becomes = remarks.get(node.name, "" if forecasts else "not known")
+        table.add_row(*map(Text, (node.name, kind, ", ".join(inputs), models, becomes)))
     console().print(table)
     if graph.outputs:
         outputs = ", ".join(f"{role} {output}" for role, output in graph.outputs.items())
         console().print(Text(f"scored: {outputs}"))
-    for line in (*(f"metric: {metric}" for metric in metrics), *(f"licence: {note}" for note in notes)):
+    for line in (
+        *unknown,
+        *(f"metric: {metric}" for metric in metrics),
+        *(f"licence: {note}" for note in notes),
+    ):
         console().print(Text(line))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +113,8 @@ def run_flow(
     ended, store = compute_flow(name, config, assignments, shortcuts, yes=yes)
     if isinstance(ended, int):
         return ended
-    analysis = FLOWS[name].adds if name in FLOWS and verbosity() < Verbosity.VERBOSE else None
-    return print_result(ended, store, as_json=as_json, analysis=analysis)
+    added = FLOWS[name].adds if name in FLOWS and verbosity() < Verbosity.VERBOSE else ()
+    return print_result(ended, store, as_json=as_json, added=added)
 
 
 def compute_flow(
@@ -197,17 +197,17 @@ def _call_flow(
     return record
 
 
-def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, analysis: str | None = None) -> int:
-    """Print a run, or only what its stage of the kind ``analysis`` says; returns the exit code.
+def print_result(run: RunRecord, store_url: str | None, *, as_json: bool, added: Collection[str] = ()) -> int:
+    """Print a run, or only what its stages of the kinds ``added`` say; returns the exit code.
 
     The code is 3 if records were quarantined.
     """
     from components.storage.store import Store
-    from flows.cli.look.printing import print_analysis, print_run, run_json
+    from flows.cli.look.printing import print_analyses, print_run, run_json
 
     store = Store(store_url)
-    if analysis is not None:
-        print_analysis(run, analysis)
+    if added:
+        print_analyses(run, added, store)
     else:
         print_run(run, store)
     if as_json:

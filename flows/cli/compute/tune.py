@@ -8,51 +8,29 @@ from typing import Annotated
 import typer
 
 from components.errors import ConfigError
+from flows.cli.compute.flow_command import COMMON
 from flows.cli.compute.run import run_flow
 from flows.cli.help.completion import complete_runs
-from flows.cli.help.options import (
-    AsJson,
-    Assignments,
-    DataSet,
-    Language,
-    Limit,
-    Replace,
-    RunName,
-    StoreUrl,
-)
+from flows.cli.help.model_flags import Values, with_flags
+from flows.cli.help.options import AsJson, Assignments
+from flows.parameters.tune import TuneParameters
+
+FLAGS = ("confirm", "objectives", "tries", "parallel", "data", "target_language", "limit")
 
 
-def tune(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+@with_flags(TuneParameters, *FLAGS, *COMMON, spelled={"objectives": ("--objective",)})
+def tune(
+    values: Values,
     file: Annotated[
         Path | None, typer.Argument(metavar="FILE.yaml", help="a pipeline with `search` and `confirm`")
     ] = None,
-    confirm: Annotated[
-        str | None,
-        typer.Option(
-            "--confirm", metavar="SET", help="data that the search never sees, or a share to set aside"
-        ),
-    ] = None,
-    objectives: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--objective", metavar="METRIC", help="METRIC, NODE.METRIC, seconds or price; at most two"
-        ),
-    ] = None,
-    tries: Annotated[int | None, typer.Option("--tries", metavar="N", help="pipelines to try")] = None,
-    parallel: Annotated[int | None, typer.Option("--parallel", metavar="N", help="tries at once")] = None,
     show: Annotated[
         str | None,
         typer.Option(
             "--show", metavar="STUDY", help="show a finished search by its name", autocompletion=complete_runs
         ),
     ] = None,
-    data: DataSet = None,
-    target_language: Language = None,
-    limit: Limit = None,
     assignments: Assignments = None,
-    store: StoreUrl = None,
-    name: RunName = None,
-    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
     """Search over the settings of a pipeline; the winner is confirmed once on data that the search never saw.
@@ -71,15 +49,12 @@ def tune(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     if (file is None) == (show is None):
         raise ConfigError("expected FILE.yaml or --show STUDY, one of the two")
     if show is not None:
-        show_study(show, store)
+        show_study(show, values.get("store"))
         return
-    shortcuts: dict[str, object] = {"confirm": confirm, "objectives": objectives or None, "tries": tries}
-    shortcuts |= {"parallel": parallel, "data": data, "target_language": target_language, "limit": limit}
-    shortcuts |= {"store": store, "name": name, "replace": replace or None}
-    raise typer.Exit(run_flow("tune", file, assignments or [], shortcuts, as_json=as_json))
+    raise typer.Exit(run_flow("tune", file, assignments or [], values, as_json=as_json))
 
 
-def show_study(name: str, store_url: str | None) -> None:
+def show_study(name: str, store_url: object) -> None:
     """Print a finished search.
 
     Raises:
@@ -88,7 +63,7 @@ def show_study(name: str, store_url: str | None) -> None:
     from components.storage.store import Store
     from flows.cli.look.printing import print_run
 
-    store = Store(store_url)
+    store = Store(None if store_url is None else str(store_url))
     run = store.load_run(name)
     if not any(ref.kind == "study" for ref in run.stages):
         raise ConfigError(f"run {name}: expected a search (antiphon tune), found a run of {run.flow}")

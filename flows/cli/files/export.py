@@ -5,29 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from components.errors import ConfigError
 from flows.cli.compute.run import EXIT_QUARANTINED
-from flows.cli.files.export_options import (
-    STANDARD_OUTPUT,
-    Bilingual,
-    ForEdit,
-    Formats,
-    MarkBelow,
-    OutPath,
-    Overwrite,
-    Rules,
-    formats_of,
-    refuse_binary_output,
-    settings_of,
-    single_file,
-    with_rules,
-)
+from flows.cli.files.export_targets import OUTPUT_FLAGS, refuse_binary_output, single_file
 from flows.cli.files.for_edit import export_for_edit
-from flows.cli.help.options import AsJson, StoreUrl
+from flows.cli.help.model_flags import Values, with_flags
+from flows.cli.help.options import AsJson
+from flows.parameters.written_texts import STANDARD_OUTPUT, ExportParameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,29 +28,11 @@ if TYPE_CHECKING:
 MAX_LISTED = 20
 """Files or quarantined records that are named."""
 
-Nodes = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--node", metavar="NAME", help="the texts of this node; repeatable. The run's outputs if omitted"
-    ),
-]
 
-
-@with_rules
-def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run")],
-    node: Nodes = None,
-    formats: Formats = None,
-    out: OutPath = None,
-    bilingual: Bilingual = False,
-    confidence: MarkBelow = None,
-    overwrite: Overwrite = False,
-    for_edit: ForEdit = False,
-    *,
-    rules: Rules,
-    store: StoreUrl = None,
-    as_json: AsJson = False,
-) -> None:
+@with_flags(
+    ExportParameters, "node", *OUTPUT_FLAGS[:5], "for_edit", *OUTPUT_FLAGS[5:], "store", positional="run"
+)
+def export(values: Values, as_json: AsJson = False) -> None:
     r"""Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
 
     Files are named RECORDING.LANGUAGE.FORMAT and go into the folder RUN, unless --out says where. A table
@@ -83,17 +53,20 @@ def export(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
 
     Exit codes: 0 done; 3 done, some records of the run are quarantined and have no text.
     """
-    if for_edit:
-        export_for_edit(run, node or [], formats, out, store, overwrite=overwrite)
+    from flows.cli.compute.config_file import gather
+
+    parameters = gather(ExportParameters, None, [], values)
+    if parameters.for_edit:
+        export_for_edit(parameters)
         return
-    settings = settings_of(rules, bilingual=bilingual, low=confidence)
-    texts, nodes = load_texts(run, node, store)
-    written = write_texts(texts, nodes, formats_of(formats, out), settings, out or run, overwrite=overwrite)
+    texts, nodes = load_texts(parameters.run, parameters.node, parameters.store)
+    out, formats = parameters.out or parameters.run, parameters.formats
+    written = write_texts(texts, nodes, formats, parameters.settings, out, overwrite=parameters.overwrite)
     if out != STANDARD_OUTPUT:
         print_files(written.files)
     report(written)
     if as_json:
-        sys.stdout.write(_as_json(run, written) + "\n")
+        sys.stdout.write(_as_json(parameters.run, written) + "\n")
     raise typer.Exit(EXIT_QUARANTINED if written.quarantined else 0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,10 @@ from components.errors import ConfigError
 
 if TYPE_CHECKING:
     from components.export.for_edit import EditFormat
+    from flows.parameters.written_texts import ExportParameters
 
 
-def export_for_edit(
-    run_name: str,
-    nodes: Sequence[str],
-    form: str | None,
-    out: str | None,
-    store_url: str | None,
-    *,
-    overwrite: bool,
-) -> None:
+def export_for_edit(parameters: ExportParameters) -> None:
     """Write the texts of a node into files to edit and print them, and what to do with them.
 
     Raises:
@@ -32,19 +24,22 @@ def export_for_edit(
     from components.export.for_edit import write_for_edit
     from components.storage.store import Store
 
+    nodes, out = parameters.node, parameters.out
     if len(nodes) != 1:
         raise ConfigError(
             f"--for-edit: expected one --node, such as --node asr, found {len(nodes) or 'none'}"
         )
-    run = Store(store_url).load_run(run_name)
+    run = Store(parameters.store).load_run(parameters.run)
     node = node_to_edit(run, nodes[0])
-    format_name = edit_format_of(form, out)
-    path = Path(out or f"{run_name}-{nodes[0]}" + ("" if format_name == "srt" else f".{format_name}"))
-    files = write_for_edit(texts_of_node(run, node), format_name, path, node.name, overwrite=overwrite)
+    format_name = edit_format_of(parameters.format, out)
+    path = Path(out or f"{run.name}-{nodes[0]}" + ("" if format_name == "srt" else f".{format_name}"))
+    files = write_for_edit(
+        texts_of_node(run, node), format_name, path, node.name, overwrite=parameters.overwrite
+    )
     for file in files:
         typer.echo(str(file))
     source = files[0] if len(files) == 1 else path
-    typer.echo(f"correct the texts, then: antiphon edit {run_name} {nodes[0]} --from {source}", err=True)
+    typer.echo(f"correct the texts, then: antiphon edit {run.name} {nodes[0]} --from {source}", err=True)
 
 
 def edit_format_of(form: str | None, out: str | None) -> EditFormat:

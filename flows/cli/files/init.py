@@ -22,7 +22,6 @@ EXTRAS = {
     "sphinx": "pocketsphinx",
     "speech": "piper",
     "ray": "ray",
-    "s3": "s3fs",
     "pandas": "pandas",
     "parquet": "pyarrow",
     "word": "docx",

@@ -5,85 +5,70 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError, DataError
 from flows.cli.compute.run import EXIT_QUARANTINED, compute_flow
 from flows.cli.files.export import open_texts, print_content, print_files, report, write_texts
-from flows.cli.files.export_options import STANDARD_OUTPUT, refuse_binary_output, single_file
+from flows.cli.files.export_targets import refuse_binary_output, single_file
 from flows.cli.files.input_files import TEXT_ENDINGS, InputFiles, language_of_name, refuse_untimed_texts
 from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.parameters.written_texts import STANDARD_OUTPUT, TranscribeParameters, WrittenTexts
 
 if TYPE_CHECKING:
     from components.export.export import Export
-    from components.export.format import ExportSettings
-    from components.export.format_names import TextFormat
     from components.export.run_texts import RunTexts
-
-
-class Output(NamedTuple):
-    """Where texts go, and how.
-
-    Attributes:
-        formats: of the files.
-        settings: of their content.
-        out: a folder, a file, ``-``; None: plain text, or the one file, on standard output.
-        overwrite: files that hold something else.
-    """
-
-    formats: Sequence[TextFormat]
-    settings: ExportSettings
-    out: str | None
-    overwrite: bool
 
 
 def run_files(
     graph: Mapping[str, Any],
     inputs: InputFiles,
-    output: Output,
-    shortcuts: Mapping[str, object],
+    parameters: TranscribeParameters,
+    title: str,
+    target: str | None = None,
 ) -> int:
     """Run a graph over recordings, or over one text after the other, and write what its last node gave.
 
     Args:
         graph: a pipeline as plain values.
         inputs: the files.
-        output: where the texts go.
-        shortcuts: parameters of the run, its title among them; the runs of further texts get numbers behind
-            its name.
+        parameters: where the texts go; the runs of further texts get numbers behind its name.
+        title: what an unnamed run is called.
+        target: language to translate into, if any.
 
     Returns:
         the exit code: 3 if a record was quarantined.
     """
-    check_output(inputs.total, output)
+    check_output(inputs.total, parameters)
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
     else:
-        sources = [_source_of(text, shortcuts) for text in inputs.texts]
-        _check_texts(inputs.texts, sources, output)
+        sources = [_source_of(text, parameters.language) for text in inputs.texts]
+        _check_texts(inputs.texts, sources, parameters)
+    common = {"graph": graph, "title": title, "replace": parameters.replace or None}
+    common |= {"store": parameters.store, "source_language": parameters.language, "target_language": target}
     codes = []
     for number, source in enumerate(sources):
-        name = shortcuts.get("name")
-        values = {**shortcuts, **source, "name": f"{name}-{number + 1}" if name and number else name}
-        ended, store = compute_flow("pipeline", None, [], {"graph": graph, **values})
+        name = parameters.name
+        values = {**common, **source, "name": f"{name}-{number + 1}" if name and number else name}
+        ended, store = compute_flow("pipeline", None, [], values)
         if isinstance(ended, int):
             return ended
         headed = inputs.total > 1
-        codes.append(_write(ended.name, store, output, headed=headed, first=number == 0))
+        codes.append(_write(ended.name, store, parameters, headed=headed, first=number == 0))
         if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
             sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
     return max(codes)
 
 
-def _source_of(text: str, shortcuts: Mapping[str, object]) -> dict[str, object]:
+def _source_of(text: str, language: str | None) -> dict[str, object]:
     """Parameters of the run over a text: it, and its language, where only its name says it."""
-    language = shortcuts.get("source_language")
     if language is None and text.lower().endswith(TEXT_ENDINGS):
         language = language_of_name(text)
     return {"data": text, **({} if language is None else {"source_language": language})}
 
 
-def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: Output) -> None:
+def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: WrittenTexts) -> None:
     """Refuse, before the first is translated, what cannot be read, and two of one name for a folder."""
     from components.data import check
     from components.data.files.subtitles import name_without_language
@@ -103,7 +88,7 @@ def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], out
             )
 
 
-def check_output(count: int, output: Output) -> None:
+def check_output(count: int, output: WrittenTexts) -> None:
     """Refuse, before anything runs, to write many files into one.
 
     Raises:
@@ -128,7 +113,7 @@ def check_output(count: int, output: Output) -> None:
         )
 
 
-def _write(name: str, store: str | None, output: Output, *, headed: bool, first: bool) -> int:
+def _write(name: str, store: str | None, output: WrittenTexts, *, headed: bool, first: bool) -> int:
     from components.export.export import Export
     from components.run_record import NOTHING_SCORED
     from components.text.escaping import to_printable
@@ -154,24 +139,25 @@ def _write(name: str, store: str | None, output: Output, *, headed: bool, first:
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
     """Yield a line about every recording whose name says another language than the one that was heard."""
     from components.data.files.subtitles import language_before_ending
+    from components.files.locations.location import name_of
     from components.text.languages import english_name, is_same_language, is_undetermined
 
     if texts.run.parameters.get("source_language") is not None:
         return
     for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
         audio, detected = recording.parts[0].utterance.audio, recording.language
-        stated = None if audio is None else language_before_ending(Path(audio.path))
+        stated = None if audio is None else language_before_ending(Path(name_of(audio.path)))
         if audio is None or stated is None or recording.is_translation or is_undetermined(detected):
             continue
         if not is_same_language(stated, detected):
             yield (
-                f"{Path(audio.path).name}: heard as {english_name(detected)} ({detected}), though its name "
+                f"{name_of(audio.path)}: heard as {english_name(detected)} ({detected}), though its name "
                 f"says {stated}; if that is wrong, say --language {stated}"
             )
 
 
 def _print_texts(
-    texts: RunTexts, nodes: Sequence[str], output: Output, *, headed: bool, first: bool
+    texts: RunTexts, nodes: Sequence[str], output: WrittenTexts, *, headed: bool, first: bool
 ) -> Export:
     """Print every text; several have a line with their name above, as ``head`` prints several files."""
     from components.export.export import Export

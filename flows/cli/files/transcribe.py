@@ -2,56 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from flows.cli.files.export_options import (
-    Formats,
-    MarkBelow,
-    OutPath,
-    Overwrite,
-    Rules,
-    formats_of,
-    settings_of,
-    with_rules,
+from flows.cli.compute.flow_command import COMMON
+from flows.cli.files.export_targets import OUTPUT_FLAGS
+from flows.cli.help.model_flags import Values, with_flags
+from flows.parameters.written_texts import TranscribeParameters
+
+LANGUAGE_FLAGS = {"language": ("--from", "--language")}
+FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
+
+
+@with_flags(
+    TranscribeParameters,
+    *("model", "beam_size", "language", *FLAGS, *COMMON),
+    positional="files",
+    spelled=LANGUAGE_FLAGS,
 )
-from flows.cli.help.options import Replace, RunName, StoreUrl
-
-RecordingFiles = Annotated[
-    list[str],
-    typer.Argument(metavar="FILE...", help="recordings, videos, folders of them, patterns ('talks/*.m4a')"),
-]
-Recognizer = Annotated[
-    str,
-    typer.Option("--model", metavar="REF", help="recognizer, such as whisper:small (docs/use/models.md)"),
-]
-BeamSize = Annotated[
-    int | None,
-    typer.Option("--beam-size", metavar="N", min=1, max=64, help="hypotheses kept; 1 is fastest"),
-]
-SpokenLanguage = Annotated[
-    str | None,
-    typer.Option("--language", "--from", metavar="CODE", help="that is spoken; detected if omitted"),
-]
-
-
-@with_rules
-def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
-    files: RecordingFiles,
-    model: Recognizer = "packaged:whisper-base",
-    beam_size: BeamSize = None,
-    language: SpokenLanguage = None,
-    formats: Formats = None,
-    out: OutPath = None,
-    confidence: MarkBelow = None,
-    overwrite: Overwrite = False,
-    *,
-    rules: Rules,
-    name: RunName = None,
-    replace: Replace = False,
-    store: StoreUrl = None,
-) -> None:
+def transcribe(values: Values) -> None:
     """Transcribe recordings: the text is printed, or written where --out says.
 
     It is a run as any other: kept in the store, resumed after an interruption, reused when it is asked for
@@ -69,18 +39,13 @@ def transcribe(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads t
 
     Exit codes: 0 done; 3 done, some recordings could not be read; 2 wrong usage; 1 failed.
     """
-    from components.text.languages import check_code
+    from flows.cli.compute.config_file import gather
     from flows.cli.files.input_files import find_inputs
-    from flows.cli.files.text_commands import Output, run_files
+    from flows.cli.files.text_commands import run_files
 
-    if language is not None:
-        check_code(language)
-    settings = settings_of(rules, bilingual=False, low=confidence)
-    output = Output(formats_of(formats, out), settings, out, overwrite)
-    shortcuts = {"source_language": language, "title": "transcribe", "name": name, "replace": replace or None}
-    shortcuts["store"] = store
-    graph = {"nodes": {"asr": recognizer_node(model, beam_size)}}
-    raise typer.Exit(run_files(graph, find_inputs(files, texts=False), output, shortcuts))
+    parameters = gather(TranscribeParameters, None, [], values)
+    graph = {"nodes": {"asr": recognizer_node(str(parameters.model), parameters.beam_size)}}
+    raise typer.Exit(run_files(graph, find_inputs(parameters.files, texts=False), parameters, "transcribe"))
 
 
 def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:

@@ -3,82 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from components.errors import ConfigError
-from flows.cli.files.export_options import (
-    Bilingual,
-    Formats,
-    MarkBelow,
-    OutPath,
-    Overwrite,
-    Rules,
-    formats_of,
-    settings_of,
-    with_rules,
-)
-from flows.cli.files.transcribe import BeamSize, beam_settings, recognizer_node
-from flows.cli.help.options import Replace, RunName, StoreUrl
+from flows.cli.compute.flow_command import COMMON
+from flows.cli.files.export_targets import OUTPUT_FLAGS
+from flows.cli.files.transcribe import LANGUAGE_FLAGS, beam_settings, recognizer_node
+from flows.cli.help.model_flags import Values, with_flags
+from flows.parameters.written_texts import TranslateParameters
 
 if TYPE_CHECKING:
     from flows.cli.files.input_files import InputFiles
 
-SourceFiles = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE...",
-        help="recordings, videos, folders of them, patterns; or texts (talk.txt, talk.it), a line each; or "
-        "subtitles (talk.srt, talk.it.vtt)",
-    ),
-]
-Into = Annotated[str, typer.Option("--to", metavar="CODE", help="language to translate into, such as de")]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        "--language",
-        metavar="CODE",
-        help="language of the source; of speech it is detected if omitted",
-    ),
-]
-TranslationModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="REF",
-        help="translator: hub:ORG/NAME, packaged:NAME, store:KEY or a path; chosen by direction if omitted "
-        "(antiphon models suggest)",
-    ),
-]
-RecognitionModel = Annotated[str, typer.Option("--asr-model", metavar="REF", help="recognizer of recordings")]
-Paragraphs = Annotated[
-    bool, typer.Option("--paragraphs", help="texts: blank lines divide what is translated, not every line")
-]
+FLAGS = ("to", "language", "model", "asr_model", "beam_size", "paragraphs")
 
 
-@with_rules
-def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
-    files: SourceFiles,
-    to: Into,
-    source: From = None,
-    model: TranslationModel = None,
-    asr_model: RecognitionModel = "packaged:whisper-base",
-    beam_size: BeamSize = None,
-    paragraphs: Paragraphs = False,
-    formats: Formats = None,
-    out: OutPath = None,
-    bilingual: Bilingual = False,
-    confidence: MarkBelow = None,
-    overwrite: Overwrite = False,
-    *,
-    rules: Rules,
-    name: RunName = None,
-    replace: Replace = False,
-    store: StoreUrl = None,
-) -> None:
+@with_flags(TranslateParameters, *FLAGS, *OUTPUT_FLAGS, *COMMON, positional="files", spelled=LANGUAGE_FLAGS)
+def translate(values: Values) -> None:
     """Translate recordings, texts or subtitles: the translation is printed, or written where --out says.
 
     Which model translates is said on standard error. Without --model it is the packaged one for general texts
@@ -99,26 +42,19 @@ def translate(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads th
 
     Exit codes: 0 done; 3 done, some records could not be translated; 2 wrong usage; 1 failed.
     """
-    from components.text.languages import check_code
+    from flows.cli.compute.config_file import gather
     from flows.cli.files.input_files import find_inputs
-    from flows.cli.files.text_commands import Output, check_output, run_files
+    from flows.cli.files.text_commands import check_output, run_files
 
-    settings = settings_of(rules, bilingual=bilingual, low=confidence)
-    output = Output(formats_of(formats, out), settings, out, overwrite)
-    for code in (to, source):
-        if code is not None:
-            check_code(code)
-    inputs = find_inputs(files, texts=True)
-    check_output(inputs.total, output)
-    language = _source_language(inputs, source, to)
-    nodes = _nodes(inputs, language, to, model, recognizer_node(asr_model, beam_size), bilingual=bilingual)
+    parameters = gather(TranslateParameters, None, [], values)
+    inputs = find_inputs(parameters.files, texts=True)
+    check_output(inputs.total, parameters)
+    nodes = _nodes(inputs, parameters)
     if "mt" in nodes:
-        nodes["mt"] |= beam_settings(beam_size)
-    if paragraphs:
+        nodes["mt"] |= beam_settings(parameters.beam_size)
+    if parameters.paragraphs:
         inputs = inputs._replace(texts=tuple(map(_by_paragraphs, inputs.texts)))
-    languages = {"source_language": source, "target_language": to}
-    shortcuts = {**languages, "title": "translate", "name": name, "replace": replace or None, "store": store}
-    raise typer.Exit(run_files({"nodes": nodes}, inputs, output, shortcuts))
+    raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "translate", parameters.to))
 
 
 def _by_paragraphs(text: str) -> str:
@@ -147,15 +83,7 @@ def _source_language(inputs: InputFiles, stated: str | None, target: str) -> str
     return known.pop() if len(known) == 1 else UNDETERMINED
 
 
-def _nodes(
-    inputs: InputFiles,
-    source: str,
-    target: str,
-    model: str | None,
-    recognizer: Mapping[str, Any],
-    *,
-    bilingual: bool,
-) -> dict[str, dict[str, Any]]:
+def _nodes(inputs: InputFiles, parameters: TranslateParameters) -> dict[str, dict[str, Any]]:
     """Return the graph: recognition where there is speech, and translation by the model for the direction.
 
     Raises:
@@ -163,17 +91,19 @@ def _nodes(
     """
     from components.pipeline.advice.recommended_models import explain_missing, recommend
 
+    target, source = parameters.to, _source_language(inputs, parameters.language, parameters.to)
+    recognizer = recognizer_node(parameters.asr_model, parameters.beam_size)
     is_speech = bool(inputs.recordings)
-    asr = {"asr": dict(recognizer)} if is_speech else {}
+    asr = {"asr": recognizer} if is_speech else {}
     of = "asr" if is_speech else "data"
-    if model is not None:
-        return {**asr, "mt": {"kind": "translate", "of": of, "model": model}}
+    if parameters.model is not None:
+        return {**asr, "mt": {"kind": "translate", "of": of, "model": parameters.model}}
     direct = recommend("translate_speech", source, target) if is_speech else None
     if direct is not None:
-        _say_model(str(recognizer["model"]), direct.good_for)
+        _say_model(parameters.asr_model, direct.good_for)
         speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
         speech.pop("word_times", None)  # words of a translation are not said at any time
-        return {**(asr if bilingual else {}), "st": speech}
+        return {**(asr if parameters.bilingual else {}), "st": speech}
     translator = recommend("translate", source, target)
     if translator is None:
         raise ConfigError(explain_missing(source, target))

@@ -17,33 +17,44 @@ from flows.cli.help.signatures import set_signature
 
 METAVARS = {
     **{"data": "SET", "audio": "FILE", "store": "URL", "name": "NAME", "model_metrics": "NAME:MODEL"},
-    **dict.fromkeys(("source_language", "target_language"), "CODE"),
+    **{"format": "FORMAT", "out": "DIR|FILE|-", "node": "NAME", "confidence": "P", "confirm": "SET"},
+    **dict.fromkeys(("source_language", "target_language", "language", "to"), "CODE"),
+    **dict.fromkeys(("model", "asr_model"), "REF"),
+    "objectives": "METRIC",
+    **dict.fromkeys(("min_seconds", "max_seconds", "min_gap"), "S"),
 }
 """Field -> what stands for its value in the help."""
 Values = dict[str, object]
 
 
 def with_flags(
-    model: type[BaseModel], *names: str, positional: str | None = None
+    model: type[BaseModel],
+    *names: str,
+    positional: str | tuple[str, ...] = (),
+    spelled: Mapping[str, tuple[str, ...]] = {},
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Give a command the flags of a model's fields; what is set of them comes as its argument ``values``.
 
     Args:
         model: whose fields they are.
         names: of the fields, in the order of the flags.
-        positional: the field that is an argument without a flag.
+        positional: the field, or fields, that are arguments without a flag.
+        spelled: field -> its flags, where they are not its name.
     """
+    arguments = (positional,) if isinstance(positional, str) else positional
 
     def decorate(command: Callable[..., Any]) -> Callable[..., None]:
         written = inspect.signature(command, eval_str=True).parameters
         own = [parameter for name, parameter in written.items() if name != "values"]
-        flags = [_parameter(name, model.model_fields[name], is_flag=True) for name in names]
-        first = [] if positional is None else [_parameter(positional, model.model_fields[positional])]
+        flags = [
+            _parameter(name, model.model_fields[name], spelled.get(name, (f"--{name.replace('_', '-')}",)))
+            for name in names
+        ]
+        first = [_parameter(name, model.model_fields[name]) for name in arguments]
 
         @wraps(command)
         def wrapper(**given: Any) -> None:
-            taken = [*([] if positional is None else [positional]), *names]
-            values = {name: given.pop(name) for name in taken}
+            values = {name: given.pop(name) for name in (*arguments, *names)}
             command(**given, values={name: value for name, value in values.items() if _is_set(value)})
 
         required = [each for each in own if each.default is inspect.Parameter.empty]
@@ -60,15 +71,19 @@ def _is_set(value: object) -> bool:
     return value is not None and value is not False and value != []
 
 
-def _parameter(name: str, field: FieldInfo, *, is_flag: bool = False) -> inspect.Parameter:
-    """Return an argument or a flag as typer reads it."""
+def _parameter(name: str, field: FieldInfo, flags: tuple[str, ...] = ()) -> inspect.Parameter:
+    """Return an argument, or with ``flags`` an option, as typer reads it."""
     kind, is_several = _plain_type(field.annotation)
-    metavar = "" if kind is bool else _metavar(kind, name) if is_flag else name.upper()
-    options: dict[str, Any] = {"help": field.description, "metavar": metavar}
+    metavar = _metavar(kind, name) if flags else name.upper()
+    if is_several and not flags:
+        metavar = f"{metavar.removesuffix('S')}..."
+    has_default = isinstance(field.default, int | float | str) and kind is not bool
+    text = f"{field.description} (default: {field.default})" if has_default else field.description
+    options: dict[str, Any] = {"help": text, "metavar": metavar}
     options["autocompletion"] = COMPLETIONS.get(name)
-    mark = typer.Option("--" + name.replace("_", "-"), **options) if is_flag else typer.Argument(**options)
+    mark = typer.Option(*flags, **options) if flags else typer.Argument(**options)
     annotation: Any = list[kind] if is_several else kind  # type: ignore[valid-type]
-    is_optional = is_flag or not field.is_required()
+    is_optional = not field.is_required()
     default = (False if kind is bool else None) if is_optional else inspect.Parameter.empty
     annotation = annotation if kind is bool or not is_optional else annotation | None
     return inspect.Parameter(
@@ -77,7 +92,7 @@ def _parameter(name: str, field: FieldInfo, *, is_flag: bool = False) -> inspect
 
 
 def _metavar(kind: type, name: str) -> str:
-    return METAVARS.get(name) or ("N" if kind in {int, float} else "VALUE")
+    return "" if kind is bool else METAVARS.get(name) or ("N" if kind in {int, float} else "VALUE")
 
 
 def _plain_type(annotation: Any) -> tuple[type, bool]:

@@ -10,7 +10,6 @@ import typer
 from flows.cli.help.completion import (
     complete_assignments,
     complete_flows,
-    complete_model_metrics,
     complete_runs,
 )
 from flows.registry import FLOWS
@@ -44,34 +43,10 @@ Assignments = Annotated[
 StoreUrl = Annotated[
     str | None, typer.Option("--store", metavar="URL", help="store: a folder, or s3://bucket/folder")
 ]
-RunName = Annotated[str | None, typer.Option("--name", help="name of the run; the time and flow if omitted")]
 Replace = Annotated[
     bool, typer.Option("--replace", help="replace the finished run of that name, once this one is finished")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
-AudioFile = Annotated[
-    str | None,
-    typer.Option(
-        "--audio",
-        metavar="FILE",
-        help="a recording or video, a folder of them, or 'talks/*.m4a', instead of a data set",
-    ),
-]
-DataSet = Annotated[
-    str | None,
-    typer.Option("--data", metavar="SET", help="manifest, 'a.en,a.de', sample or multi30k:SPLIT"),
-]
-Language = Annotated[str | None, typer.Option("--target-language", metavar="CODE", help="such as de")]
-ModelMetrics = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--model-metrics",
-        metavar="NAME:MODEL",
-        help="also score translations by a model: comet, cometkiwi, xcomet, xcomet_qe, metricx, metricx_qe, "
-        "bertscore, sentence_cosine (docs/evaluation/metrics.md); may be repeated",
-        autocompletion=complete_model_metrics,
-    ),
-]
 ListParameters = Annotated[
     bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
 ]
@@ -88,7 +63,6 @@ Processes = Annotated[
         help="of this machine, which compute the microbatches of trainings side by side (docs/use/gpu.md)",
     ),
 ]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="only the first N utterances")]
 ExternalScores = Annotated[
     list[str] | None,
     typer.Option(

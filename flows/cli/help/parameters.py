@@ -31,7 +31,7 @@ _GROUP_OF = {
     **dict.fromkeys(("temperature", "temperature_fallback", "top_k", "top_p", "repetition_penalty"), SEARCH),
     **dict.fromkeys(("no_repeat_ngram_size", "sampling", "min_p", "early_stopping"), SEARCH),
     **dict.fromkeys(("store", "replace", "engine", "seed", "folder", "title", "device", "threads"), RUNNING),
-    **dict.fromkeys(("dtype", "batch_size", "batch_tokens"), RUNNING),
+    **dict.fromkeys(("reuse", "dtype", "batch_size", "batch_tokens"), RUNNING),
 }
 """The last part of a parameter's name -> its group; what is not named is in OTHER."""
 _BOUNDS = {

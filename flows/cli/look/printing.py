@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -34,18 +35,22 @@ def print_run(run: RunRecord, store: Store) -> None:
             if ref.quarantined:
                 first = list(islice(read_quarantined(ref), MAX_REASONS))
                 run_printing.print_quarantined(ref.stage, first, ref.quarantined, run.name, out)
-    folder = store.run_folder(run.name)
-    places = {"run": folder, "report": folder / "report.html", "texts": folder / "texts"}
-    places |= {"winner": folder / "winner.yaml"}
-    for name, path in places.items():
-        if path.exists():
-            out.print(Text(f"{name:7} {path}"), soft_wrap=True)
+    _print_places(store.run_folder(run.name), ("", "report.html", "texts", "winner.yaml"))
 
 
-def print_analysis(run: RunRecord, kind: str) -> None:
-    """What the stage of a kind says, and in a line which run holds it, with all that was added before."""
+def _print_places(folder: Path, names: Iterable[str]) -> None:
+    """Print which of the files of a run there are."""
+    for name in names:
+        if (folder / name).exists():
+            label = name.partition(".")[0] or "run"
+            console().print(Text(f"{label:7} {folder / name}"), soft_wrap=True)
+
+
+def print_analyses(run: RunRecord, kinds: Collection[str], store: Store) -> None:
+    """What the stages of some kinds say, and in a line which run holds them and all that was there before."""
     out = console()
-    print_results([ref for ref in run.stages if ref.kind == kind], out)
+    print_results([ref for ref in run.stages if ref.kind in kinds], out)
+    _print_places(store.run_folder(run.name), ["winner.yaml"])
     line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
     out.print(Text(to_printable(line), "dim"), soft_wrap=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,11 +40,6 @@ FormatName = Annotated[
 ]
 Decode = Annotated[bool, typer.Option("--decode", help="Decode all audio too: finds NaN and damage inside.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
-
-
-@data_app.callback()
-def _data() -> None:
-    """Keep ``check`` a subcommand although it is the only one."""
 
 
 @data_app.command()
@@ -84,6 +80,72 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
     else:
         _print_summary(summary)
     raise typer.Exit(3 if dataset.quarantined else 0)
+
+
+@data_app.command()
+def announce(
+    source: Source = None,
+    audio: AudioFiles = None,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", min=1, help="Look again after so many seconds, until it is stopped."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell Prefect when a data set has changed: the event antiphon.data.changed starts deployments.
+
+    Looks at names, sizes and times of the files, or asks their server for the version; nothing is read. Give
+    it to a timer, or to what an object store calls after an upload. The first look counts as a change.
+
+    Exit code: 0 it has changed; 4 it has not; 2 it cannot be found.
+    """
+    from components.data.changes import note_changes
+    from components.errors import AntiphonError, ConfigError
+
+    try:
+        if (source is None) == (not audio):
+            raise ConfigError("expected a manifest or --audio, one of the two")
+        _require_server()
+        recordings = "\n".join(audio) if audio else None
+        changed = note_changes(source, recordings)
+        _tell(source, recordings, changed=changed, as_json=as_json)
+        while every is not None:
+            time.sleep(every)
+            changed = note_changes(source, recordings)
+            _tell(source, recordings, changed=changed, as_json=as_json)
+    except AntiphonError as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if changed else 4)
+
+
+def _require_server() -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    from components.errors import ConfigError
+
+    if not PREFECT_API_URL.value():
+        raise ConfigError(
+            "expected a Prefect server, found none: set PREFECT_API_URL, as where its workers are started"
+        )
+
+
+def _tell(source: str | None, audio: str | None, *, changed: bool, as_json: bool) -> None:
+    """Send the event of a change, and say on standard output what was found."""
+    if changed:
+        from prefect.events import emit_event
+
+        name = source or (audio or "").partition("\n")[0]
+        emit_event(
+            event="antiphon.data.changed",
+            resource={"prefect.resource.id": f"antiphon.data.{name}", "prefect.resource.name": name},
+            payload={"data": source, "audio": audio},
+        )
+    if as_json:
+        sys.stdout.write(json.dumps({"data": source, "audio": audio, "changed": changed}) + "\n")
+        sys.stdout.flush()
+    else:
+        typer.echo(f"{source or audio}: {'changed, announced' if changed else 'unchanged'}")
 
 
 def summarize(dataset: Dataset) -> dict[str, object]:

@@ -42,6 +42,7 @@ class Row:
         number: its position.
         data: its key.
         keys: node -> key of the node's shard.
+        alike: node -> what its shard shares with those that differ by numerics alone.
         read: node -> role -> identity of what is read.
         done: node -> key of the node's finished shard, and digest of its outcomes.
         failed: the nodes that do not have it.
@@ -50,6 +51,7 @@ class Row:
     number: int
     data: str
     keys: dict[str, str] = field(default_factory=dict)
+    alike: dict[str, str | None] = field(default_factory=dict)
     read: dict[str, dict[str, str]] = field(default_factory=dict)
     done: dict[str, list[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)

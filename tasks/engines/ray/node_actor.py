@@ -117,7 +117,8 @@ class NodeActor:
             role: (identity, digests.get(step.reads.get(role, ""), ""))
             for role, identity in row.read[step.name].items()
         }
-        return ShardWork(row.number, row.keys[step.name], row.data, sources, read)
+        key, alike = row.keys[step.name], row.alike[step.name]
+        return ShardWork(row.number, key, row.data, sources, read, alike)
 
     def _tell_shard(
         self, work: ShardWork, header: ShardHeader, items: float, audio: float = 0.0, *, found: bool

@@ -191,8 +191,8 @@ def _make_row(number: int, data: str, parts: Sequence[Part]) -> Row:
             header = part.known[number]
             row.done[name] = [header.key, header.sha256]
         elif number in part.missing:
-            row.keys[name] = part.planned.shard_keys[number]
-            row.read[name] = dict(part.planned.shards[number])
+            row.keys[name], row.alike[name], read = part.planned.work_of(number)
+            row.read[name] = dict(read)
             row.done |= {read: list(source) for read, source in part.missing[number].items()}
     return row
 

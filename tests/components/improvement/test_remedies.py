@@ -84,7 +84,7 @@ def test_what_cannot_be_had_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) 
 def test_the_file_of_a_remedy_is_its_pipeline() -> None:
     route = proposed()["route"]
     assert isinstance(route, Pipeline)
-    values, _ = parse_yaml(format_pipeline(route), "improved.yaml")
+    values, _ = parse_yaml(format_pipeline(route), "winner.yaml")
     assert read_pipeline(values) == route
 
 

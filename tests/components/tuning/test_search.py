@@ -11,11 +11,14 @@ import pytest
 
 from components.errors import ConfigError
 from components.files.canonical_json import digest_of
+from components.metrics.statistics.bootstrap import Estimate
 from components.tuning import samplers
+from components.tuning.forecast import GainForecast
 from components.tuning.journal import StudyJournal
 from components.tuning.samplers import SAMPLERS, Searcher, choose_sampler
 from components.tuning.search import SearchResult, search
 from components.tuning.study import ObjectiveRecord, Study, Try
+from components.tuning.tables import summarize
 from components.tuning.variables import SearchSpace, read_variable
 
 WRITTEN: dict[str, Any] = {"a.x": {"from": 0.0, "to": 4.0}, "a.n": [1, 2, 4, 8], "a.w": "simplex(3)"}
@@ -53,7 +56,10 @@ def run(
     return search(space, Searcher(space, sampler, signs, 7, tries), worth, tries, 3, known)
 
 
-@pytest.mark.parametrize(("sampler", "signs"), [*((name, (1,)) for name in SAMPLERS), ("nsga2", (1, -1))])
+ENDLESS = [name for name, row in SAMPLERS.items() if not row.in_order]
+
+
+@pytest.mark.parametrize(("sampler", "signs"), [*((name, (1,)) for name in ENDLESS), ("nsga2", (1, -1))])
 def test_a_search_that_was_killed_goes_on_as_if_it_had_not_been(
     sampler: str, signs: tuple[int, ...], tmp_path: Path
 ) -> None:
@@ -88,6 +94,14 @@ def test_a_small_space_is_searched_to_its_end_and_no_further() -> None:
     assert worth.computed == list(range(9))
 
 
+def test_a_grid_is_visited_in_its_order_as_long_as_there_is_time() -> None:
+    space, worth = space_of({"a.m": ["x", "y"], "a.b": [2, 4, 6]}), Worth()
+    searcher = Searcher(space, "grid", [1], 0, 50)
+    tries = search(space, searcher, worth, 50, 1, has_time=lambda: len(worth.computed) < 6).tries
+    pairs = [(each.settings["a.m"], each.settings["a.b"]) for each in tries[1:]]
+    assert pairs == [("x", 2), ("x", 4), ("x", 6), ("y", 2), ("y", 4)]
+
+
 def test_tpe_finds_more_than_chance() -> None:
     best = {name: max(t.values[0] for t in run(name, Worth(), tries=40).tries) for name in ("tpe", "random")}
     assert best["tpe"] > best["random"]
@@ -99,6 +113,8 @@ def test_samplers_refuse_what_they_cannot_draw() -> None:
     assert choose_sampler("auto", categories, 2) == "nsga2"
     with pytest.raises(ConfigError, match=r"expected numbers for cma_es, found the choices of a\.m"):
         choose_sampler("cma_es", categories, 1)
+    with pytest.raises(ConfigError, match=r"expected lists for grid, found other values of a\.x, a\.w"):
+        choose_sampler("grid", space_of(WRITTEN), 1)
     with pytest.raises(ConfigError, match="expected one objective for cma_es, found 2"):
         choose_sampler("cma_es", space_of({"a.n": [1, 2]}), 2)
 
@@ -136,3 +152,45 @@ def test_the_winner_is_the_best_unless_a_little_may_be_given_for_speed() -> None
     assert study_of(points).winner.number == 1
     assert study_of(points, tolerance=0.2).winner.number == 2
     assert study_of(points, tolerance=2.0).winner.number == 3
+
+
+def forecast_of(gain: float, seconds: float) -> Try:
+    forecast = GainForecast(gain=Estimate(value=gain, interval=None), seconds=seconds)
+    settings = {"remedy": f"{gain:g}"}
+    return Try(number=1, settings=settings, state="complete", rungs=((60 + gain,),), forecast=forecast)
+
+
+@pytest.mark.parametrize(
+    ("budget", "winner", "said"),
+    [
+        (None, 1, "1 untried"),
+        (210.0, 1, "1 untried; 10 of 210 seconds"),
+        (60.0, 2, "; remedy 3 promises most, and no time was left to compute it for all; 10 of 60 seconds"),
+        (12.0, 0, "; remedy 3 promises most, and no time was left to compute it for all; 10 of 12 seconds"),
+    ],
+)
+def test_the_winner_is_the_best_that_there_is_time_for(budget: float | None, winner: int, said: str) -> None:
+    tried = [forecast_of(3, 100), forecast_of(1, 5), forecast_of(-2, 1)]
+    last = Try(number=4, settings={"remedy": "late"}, state="untried")
+    written = Try(number=0, settings={}, state="complete", rungs=((60.0,),))
+    study = study_of([]).model_copy(
+        update={
+            "objectives": (ObjectiveRecord(name="chrf", higher_is_better=True),),
+            "tries": (written, *(t.model_copy(update={"number": n}) for n, t in enumerate(tried, 1)), last),
+            "budget": budget,
+            "spent": 10.0,
+        }
+    )
+    assert study.winner.number == winner
+    assert summarize(study).endswith(said)
+
+
+def test_a_search_says_that_nothing_was_tried_or_nothing_promises_a_gain() -> None:
+    listed = study_of([(30.0, 1.0)])
+    untried = listed.model_copy(
+        update={"tries": (*listed.tries, Try(number=1, settings={"r": "x"}, state="untried"))}
+    )
+    assert summarize(untried).endswith("nothing was tried: set budget")
+    assert summarize(study_of([(30.0, 1.0), (29.0, 2.0)])).endswith(
+        "no try is better than the pipeline as it is written"
+    )

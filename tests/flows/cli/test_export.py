@@ -83,7 +83,7 @@ def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) 
         (["run", "--format", "srt,vtt", "--out", "-"], "--format: expected one for -, found srt, vtt"),
         (["run", "--format", "vtt", "--out", "talk.srt"], "--out: expected a file .vtt or a folder"),
         (["run", "--min-seconds", "9"], "min_seconds: expected at most max_seconds 7, found 9"),
-        (["run", "--max-lines", "9"], "max_lines: "),
+        (["run", "--max-lines", "9"], "--max-lines: expected at most 4, found 9"),
     ],
 )
 def test_wrong_usage_is_one_line(export: Command, arguments: list[str], expected: str) -> None:

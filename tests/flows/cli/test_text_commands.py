@@ -18,6 +18,7 @@ from flows.cli.files import translate as translate_command
 from flows.cli.files.export import print_content
 from flows.cli.files.input_files import InputFiles, find_inputs
 from flows.cli.main import main
+from flows.parameters.written_texts import TranslateParameters
 from tests.flows import fakes
 
 Command = Callable[..., tuple[int, str, str]]
@@ -169,7 +170,10 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
     [
         (["transcribe", "none.wav"], "none.wav: expected an audio file"),
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
-        (["transcribe", "a.wav", "--from", "german"], "antiphon: expected a language code such as en"),
+        (
+            ["transcribe", "a.wav", "--from", "german"],
+            "--language: expected a language code such as en",
+        ),
         (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
@@ -222,16 +226,19 @@ def test_any_bytes_are_printed_and_a_terminal_gets_no_commands(
 
 def test_the_model_follows_from_the_direction(capsys: pytest.CaptureFixture[str]) -> None:
     speech, text = InputFiles(("a.wav",)), InputFiles((), ("a.txt",))
-    asr = {"kind": "recognize", "model": "w"}
-    nodes = translate_command._nodes(speech, "und", "en", None, asr, bilingual=True)
+
+    def nodes_of(inputs: InputFiles, **values: object) -> dict[str, dict[str, object]]:
+        return translate_command._nodes(inputs, TranslateParameters(files=["a"], asr_model="w", **values))
+
+    nodes = nodes_of(speech, to="en", bilingual=True)
     assert {name: node["kind"] for name, node in nodes.items()} == {
         "asr": "recognize",
         "st": "translate_speech",
     }
-    nodes = translate_command._nodes(speech, "und", "de", None, asr, bilingual=False)
+    nodes = nodes_of(speech, to="de")
     assert nodes["mt"]["model"] == "packaged:qwen2.5-coder-1.5b"
     assert "translated by packaged:qwen2.5-coder-1.5b: general text" in capsys.readouterr().err
-    named = translate_command._nodes(text, "en", "de", "hub:x/y", asr, bilingual=False)
+    named = nodes_of(text, language="en", to="de", model="hub:x/y")
     assert named == {"mt": {"kind": "translate", "of": "data", "model": "hub:x/y"}}
 
 

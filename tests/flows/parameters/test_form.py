@@ -71,6 +71,7 @@ def test_data_come_first_and_the_store_last() -> None:
         "edits",
         "blame",
         "engine",
+        "reuse",
         "seed",
         "name",
         "replace",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from components.compute.profiling import Cost
 from components.errors import StoreError
-from components.records import Quarantined
+from components.records import NodeOutcome, Quarantined
 from components.run_record import PipelineRecord, StageRef
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import open_stage
@@ -23,24 +24,19 @@ from reports.page.report_view import (
 )
 from tasks.stages.report import render
 from tests.components.storage.test_store import record
+from tests.components.storage.written import written
 from tests.reports.example_runs import node
 
 
 def stage(
-    folder: Path, name: str, outputs: str | None = None, models: Mapping[str, str] | None = None
+    folder: Path, name: str, *outcomes: NodeOutcome, models: Mapping[str, str] | None = None
 ) -> StageRef:
-    """A stage with a plan, and with outputs where some are given."""
-    key = (name.encode().hex() * 64)[:64]
-    stage_folder = folder / key
-    stage_folder.mkdir(exist_ok=True)
+    """A finished stage of one item, as its reference says, of these outcomes."""
     weights = {role: hashlib.sha256(one.encode()).hexdigest() for role, one in (models or {}).items()}
-    (stage_folder / "plan.json").write_text(json.dumps({"weights": weights, "models": models or {}}))
-    if outputs is not None:
-        (stage_folder / "outputs.jsonl").write_text(outputs)
-    return StageRef(
-        stage=name, key=key, path=str(stage_folder), items=1, quarantined=0, sha256="c" * 64, seconds=1,
-        peak_memory_bytes=1, reused=False,
-    )  # fmt: skip
+    plan = StagePlan(stage=name, version="1", weights=weights, models=dict(models or {}))
+    ref = written(Store(str(folder)), plan, outcomes)
+    update = {"items": 1, "quarantined": 0, "seconds": 1.0, "peak_memory_bytes": 1}
+    return ref.model_copy(update={**update, "reused": False, "content": None})
 
 
 def test_systems_that_share_a_stage_share_its_node(tmp_path: Path) -> None:
@@ -67,11 +63,11 @@ def test_systems_that_share_a_stage_share_its_node(tmp_path: Path) -> None:
 
 def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -> None:
     plan = StagePlan(stage="experts", version="x")
-    with open_stage(Store(str(tmp_path)), plan, records=False) as writer:
+    with open_stage(Store(str(tmp_path)), plan) as writer:
         table = {"title": "Router", "note": "load", "rows": [{"expert": 0, "tokens": 12}]}
         (writer.path / "tables.json").write_text(json.dumps({"tables": [table]}))
         (writer.path / "load.svg").write_text("<svg/>")
-        ref = writer.seal(["tables.json", "load.svg"], items=1)
+        ref = writer.seal(["tables.json", "load.svg"], Cost(), items=1)
     (Path(ref.path) / "foreign.svg").write_text("<svg/>")
     first, second = sections_of_stage(ref)
     assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
@@ -82,13 +78,11 @@ def test_why_records_were_quarantined_is_told_of_every_stage_data_included(tmp_p
     assert sections_of_quarantined([stage(tmp_path, "mt")]) == []
     refs = []
     for name, count in (("data", 2), ("asr", MAX_QUARANTINED_PER_STAGE + 5)):
-        ref = stage(tmp_path, name).model_copy(update={"quarantined": count})
         bad = [
             Quarantined(utterance_id=f"u{n}", stage=name, reason="unreadable audio", detail="expected a WAV")
             for n in range(count)
         ]
-        (Path(ref.path) / "errors.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in bad))
-        refs.append(ref)
+        refs.append(stage(tmp_path, name, *bad).model_copy(update={"quarantined": count}))
     (section,) = sections_of_quarantined(refs)
     first = {"stage": "data", "record": "u0", "reason": "unreadable audio", "detail": "expected a WAV"}
     assert section.rows[0] == first

@@ -25,13 +25,14 @@ from components.errors import DataError, StoreError
 from components.files.files import write_json
 from components.records import Audio, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from tests.flows import fakes
 from tests.reports.example_runs import node
 from tests.reports.page.test_report_view import stage
 
 SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
-DATA = Utterance(id="u", audio=SOUND, source_language="en").model_dump_json() + "\n"
+DATA = Utterance(id="u", audio=SOUND, source_language="en")
 
 
 GRAPH = (
@@ -173,7 +174,7 @@ def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Pat
     def data(name: str, *references: str) -> RunRecord:
         (tmp_path / name).mkdir()
         utterance = Utterance(id="u", text="a dog", source_language="en", references=references)
-        return of(stage(tmp_path / name, "data", utterance.model_dump_json() + "\n"))
+        return of(stage(tmp_path / name, "data", utterance))
 
     a, b = data("a", "ein Hund"), data("b", "ein Hund", "der Hund")
     assert [utterance.id for utterance in load_same_data({"a": a, "again": a})] == ["u"]
@@ -186,6 +187,6 @@ def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Pat
 def test_a_stage_whose_plan_is_gone_names_no_models(tmp_path: Path) -> None:
     ref = stage(tmp_path, "mt", models={"model": "hub:a"})
     assert read_plan(ref)["models"] == {"model": "hub:a"}
-    (Path(ref.path) / "plan.json").unlink()
+    (Path(ref.path) / SEAL).unlink()
     assert read_plan(ref) == {}
     assert parameters_of(of(ref), Store(str(tmp_path))) is None

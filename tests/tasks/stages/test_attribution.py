@@ -20,7 +20,7 @@ SPOKEN = Utterance(
 
 def test_errors_are_attributed_where_an_utterance_has_speech_and_both_references(tmp_path: Path) -> None:
     def check(one: Utterance) -> None:
-        check_references(stage(tmp_path, "data", one.model_dump_json() + "\n"))
+        check_references(stage(tmp_path, "data", one))
 
     check(SPOKEN)
     for missing in ({"audio": None, "text": "a dog"}, {"transcript": None}, {"references": ("",)}):

@@ -60,7 +60,7 @@ def read_table_rows(table: FilePath) -> Iterator[Row]:
     read = [name for name in (columns.path, *columns.texts) if name is not None]
     for first, batch in read_batches(location, path, read, rows=ROWS_AT_ONCE):
         for at in range(len(batch)):
-            fields = dict.fromkeys(columns.others) if first + at == 0 else {}
+            fields: Fields = dict.fromkeys(columns.others)
             fields["row"] = f"{Path(name_of(location)).stem}-{first + at}"
             values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
             if columns.sound is not None:

@@ -43,32 +43,35 @@ def read_webdataset_rows(tar: FilePath) -> Iterator[Row]:
         number, sample = 1, list[TarMember]()
         try:
             for member in read_members(str(tar), file):
-                if sample and _key(member) != _key(sample[0]):
+                if sample and _key(member.name) != _key(sample[0].name):
                     yield Row(number, _read_sample(str(tar), file, sample))
                     number, sample = number + 1, []
                 sample.append(member)
         except TruncatedTarError as error:
-            yield Row(number, RecordError("unreadable record", str(error)))
+            if sample and error.member is not None and _key(error.member) != _key(sample[0].name):
+                yield Row(number, _read_sample(str(tar), file, sample))
+            # Else the last record may lack a part: it is the one that is faulty.
+            yield Row(number + 1, RecordError("unreadable record", str(error)))
             return
         if sample:
             yield Row(number, _read_sample(str(tar), file, sample))
 
 
-def _key(member: TarMember) -> str:
-    match = _KEY.fullmatch(member.name)
-    return match[1] if match else member.name
+def _key(name: str) -> str:
+    match = _KEY.fullmatch(name)
+    return match[1] if match else name
 
 
-def _ending(member: TarMember) -> str:
-    match = _KEY.fullmatch(member.name)
+def _ending(name: str) -> str:
+    match = _KEY.fullmatch(name)
     return match[2].lower() if match else ""
 
 
 def _read_sample(tar: str, file: BinaryIO, members: list[TarMember]) -> Fields | RecordError:
     """Return the fields of one record: those of its JSON, its texts, and where its audio lies."""
-    key, fields, sounds = _key(members[0]), Fields(), list[str]()
+    key, fields, sounds = _key(members[0].name), Fields(), list[str]()
     for member in members:
-        name, ending = ascii(member.name)[:80], _ending(member)
+        name, ending = ascii(member.name)[:80], _ending(member.name)
         if member.fault is not None:
             return RecordError(
                 "unreadable record",

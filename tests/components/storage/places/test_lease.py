@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
+from typing import Any
 
 import pytest
 
-from components.errors import TransientError
+from components.errors import StoreError, TransientError
 from components.storage.places import lease as leases
 from components.storage.places.lease import Lease, is_leased
 from components.storage.places.locks import LockWait
@@ -25,55 +27,110 @@ def lease(objects: ObjectStore, cache: str = "mine") -> Lease:
     return Lease(objects, "x", "stage x", cache)
 
 
-def latest(objects: ObjectStore) -> dict[str, object]:
-    return dict(json.loads(objects.read(max(objects.list_names("locks/x"))) or b""))
+def stored(objects: ObjectStore) -> dict[str, object]:
+    return dict(json.loads(objects.read("locks/x.json") or b""))
 
 
 def test_nobody_holds_what_was_never_taken_or_was_released(objects: ObjectStore) -> None:
     assert not is_leased(objects, "x")
-    with lease(objects).hold(LockWait("stage x", 0.1)):
-        assert is_leased(objects, "x")
-    assert not is_leased(objects, "x")
+    for _ in range(2):
+        with lease(objects).hold(LockWait("stage x", 0.1)):
+            assert is_leased(objects, "x")
+        assert not is_leased(objects, "x")
+    assert objects.list_names("") == ["locks/x.json"]
 
 
 def test_a_lease_that_cannot_be_read_counts_as_held_and_runs_out(objects: ObjectStore) -> None:
-    objects.write("locks/x/000001.json", b"{")
+    objects.write("locks/x.json", b"{")
     assert is_leased(objects, "x")
     mine = lease(objects)
     mine._seconds = 0.05
     with mine.hold(LockWait("stage x", 5.0)):  # nobody renews it
-        assert len(objects.list_names("locks/x")) == 2
-    assert latest(objects)["released"] is True
+        assert stored(objects)["released"] is False
+    assert stored(objects)["released"] is True
 
 
 def test_an_answer_that_was_lost_on_the_way_is_no_other_holder(
     objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = objects.create
+    """The claim is written again: others may have watched since it was."""
+    update, lost = objects.update, iter([True, False, True])
 
-    def lose_answer(name: str, content: bytes) -> bool:
-        create(name, content)
-        return False
+    def lose_answer(*arguments: Any) -> Any:
+        version = update(*arguments)
+        return None if next(lost, False) else version
 
-    monkeypatch.setattr(objects, "create", lose_answer)
-    with lease(objects).hold(LockWait("stage x", 0.1)):
-        assert objects.list_names("locks/x") == ["locks/x/000001.json"]
+    monkeypatch.setattr(objects, "update", lose_answer)
+    mine = lease(objects)
+    with mine.hold(LockWait("stage x", 0.1)):
+        assert stored(objects)["beat"] == 2
+        assert mine._swap()
+        mine.check()
+    assert not is_leased(objects, "x")
 
 
 def test_whoever_is_renewed_is_waited_for(objects: ObjectStore) -> None:
-    with lease(objects, "theirs").hold(LockWait("stage x", 0.1)):
-        claim = latest(objects)
-        waits: list[str] = []
+    theirs = lease(objects, "theirs")
+    waits: list[str] = []
 
-        class Wait(LockWait):
-            def wait_or_raise(self, holder: str) -> None:
-                waits.append(holder)
-                objects.write("locks/x/000001.json", json.dumps({**claim, "released": True}).encode())
+    class Wait(LockWait):
+        def wait_or_raise(self, holder: str) -> None:
+            waits.append(holder)
+            theirs._release()
 
-        other = lease(objects)
-        other._take(Wait("stage x", 5.0))
+    with theirs.hold(LockWait("stage x", 0.1)):
+        claim = stored(objects)
+        mine = lease(objects)
+        mine._take(Wait("stage x", 5.0))
+        with pytest.raises(StoreError, match=rf"its lease was lost: process {claim['pid']} on"):
+            for _ in range(100):  # their next renewal finds that it is mine
+                theirs.check()
+                time.sleep(0.02)
     assert len(waits) == 1
     assert waits[0].startswith(f"process {claim['pid']} on {claim['host']}")
+    assert stored(objects)["token"] == mine._claim["token"]  # they have not released it
+
+
+def test_a_holder_that_was_frozen_does_not_get_its_lease_back(objects: ObjectStore) -> None:
+    """It wakes up in the middle of a renewal, a lease time after another has taken the lease over."""
+    frozen, other = lease(objects, "theirs"), lease(objects)
+    frozen._take(LockWait("stage x", 0.1))
+    other._seconds = 0.2
+    with other.hold(LockWait("stage x", 5.0)):
+        taken = stored(objects)
+        assert not frozen._swap()
+        assert stored(objects)["token"] == taken["token"]
+        frozen._renewed -= 10
+        with pytest.raises(StoreError, match="its lease was lost"):
+            frozen.check()
+        other.check()
+
+
+@pytest.mark.parametrize("store", ["memory", "s3"])
+def test_of_many_at_once_one_holds_it(
+    request: pytest.FixtureRequest, objects: ObjectStore, store: str
+) -> None:
+    if store == "s3":
+        objects = ObjectStore(request.getfixturevalue("s3_url"))
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(2):
+            mine = lease(objects, f"cache {number}")
+            with mine.hold(LockWait("stage x", 60.0)):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.005)
+                mine.check()
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 6
 
 
 def test_a_store_that_does_not_answer_for_a_while_is_told_and_stops_nothing(
@@ -84,7 +141,7 @@ def test_a_store_that_does_not_answer_for_a_while_is_told_and_stops_nothing(
 
     owned = lease(objects)
     with owned.hold(LockWait("stage x", 0.1)):
-        monkeypatch.setattr(objects, "write", refuse)
+        monkeypatch.setattr(objects, "update", refuse)
         until = time.monotonic() + 5.0
         while "could not be renewed" not in caplog.text and time.monotonic() < until:
             time.sleep(0.01)  # a renewal is due every third of a second

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import DataError
-from components.records import Hypothesis, NBest, Quarantined, Utterance
+from components.records import Hypothesis, NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import (
     StoredOutcomes,
@@ -16,17 +16,11 @@ from components.storage.stages.reader import (
     read_quarantined,
     read_utterances,
 )
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
+from tests.components.storage.test_store import refusal
+from tests.components.storage.written import written
 
 NAMES = ["é", "b", "c", "d"]
-
-
-def written(store: Store, stage: str, good: list[str], bad: list[str], ids: list[str]) -> StageRef:
-    with open_stage(store, StagePlan(stage=stage, version="x")) as writer:
-        writer.append(good, bad, seconds=0, peak=0)
-        return writer.finish(ids)
 
 
 def nbest(name: str) -> NBest:
@@ -38,25 +32,20 @@ def nbest(name: str) -> NBest:
     )
 
 
-def refusal(name: str) -> Quarantined:
-    return Quarantined(utterance_id=name, stage="asr", reason="r", detail="d")
-
-
 @pytest.fixture
 def data(tmp_path: Path) -> StageRef:
     audio = {"path": "x.wav", "sha256": "0" * 64, "seconds": 1, "sample_rate": 16000}
     sources = {"é": {"audio": audio}, "b": {"audio": audio}, "c": {"text": "written"}, "d": {"audio": audio}}
-    lines = [
-        Utterance.model_validate({"id": name, "source_language": "en", **source}).model_dump_json()
+    utterances = [
+        Utterance.model_validate({"id": name, "source_language": "en", **source})
         for name, source in sources.items()
     ]
-    return written(Store(str(tmp_path)), "data", lines, [], NAMES)
+    return written(Store(str(tmp_path)), "data", utterances, size=2)
 
 
 @pytest.fixture
 def asr(tmp_path: Path) -> StageRef:
-    good = [nbest(name).model_dump_json() for name in ("é", "d")]
-    return written(Store(str(tmp_path)), "asr", good, [refusal("b").model_dump_json()], ["é", "b", "d"])
+    return written(Store(str(tmp_path)), "asr", [nbest("é"), nbest("d")], [refusal("b")], size=2)
 
 
 def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef) -> None:
@@ -77,8 +66,8 @@ def test_records_are_read_back_in_order_and_by_id(data: StageRef, asr: StageRef)
 
 
 def test_data_without_a_target_language_says_what_to_set(tmp_path: Path) -> None:
-    utterance = Utterance(id="a", text="x", source_language="en").model_dump_json(exclude_defaults=True)
+    utterance = Utterance(id="a", text="x", source_language="en")
     for number, good in enumerate(([utterance], [])):
-        ref = written(Store(str(tmp_path / str(number))), "data", good, [], ["a"][: len(good)])
+        ref = written(Store(str(tmp_path / str(number))), "data", good, [refusal("b")])
         with pytest.raises(DataError, match="with a target language, found none: set target_language"):
             languages_of(ref)

@@ -19,7 +19,7 @@ PLAN = StagePlan(
     inputs={"data": "d"},
     weights={"model": "m"},
     seed=1,
-    shard_size=64,
+    shards="a" * 64,
     libraries={"torch": "2"},
 )
 
@@ -29,6 +29,12 @@ def test_every_field_is_in_the_key(field: str) -> None:
     old = getattr(PLAN, field)
     new = {**old, "more": "x"} if isinstance(old, dict) else f"{old}x" if isinstance(old, str) else old + 1
     assert PLAN.model_copy(update={field: new}).key != PLAN.key
+
+
+def test_the_fingerprint_says_all_but_which_shards_there_are() -> None:
+    assert PLAN.with_shards(["x"]).fingerprint == PLAN.with_shards(["y"]).fingerprint == PLAN.fingerprint
+    assert PLAN.with_shards(["x"]).key != PLAN.with_shards(["y"]).key
+    assert PLAN.model_copy(update={"seed": 2}).fingerprint != PLAN.fingerprint
 
 
 def test_a_model_by_another_name_is_the_same_stage() -> None:

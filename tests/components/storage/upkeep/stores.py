@@ -14,9 +14,10 @@ from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRe
 from components.storage.places import lease
 from components.storage.runs import usage_leases
 from components.storage.stages.stage_plan import StagePlan, content_of
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
+from components.storage.upkeep.inventory import Inventory
 from tests.components.storage.test_store import record
+from tests.components.storage.written import written
 
 LONG_AGO = 1_000_000_000.0
 
@@ -32,22 +33,13 @@ def write_stage(
         upstream={f"of{n}": content_of(ref) for n, ref in enumerate(reads)},
     ).model_copy(update=changes)
     text = NBest(utterance_id="a", hypotheses=(Hypothesis(text=name, score=0.0, n_tokens=1, system="x"),))
-    with open_stage(store, plan) as writer:
-        if writer.ref is not None:
-            return writer.ref
-        writer.append([text.model_dump_json()], [], seconds=1.0, peak=1)
-        return writer.finish(["a"])
+    return written(store, plan, [text])
 
 
 def write_data(store: Store, audio: Audio | None = None, text: str | None = "a dog") -> StageRef:
     """A finished ``data`` stage of one utterance."""
-    plan = StagePlan(stage="data", version="data/2", inputs={"text": "0" * 63 + ("1" if audio else "2")})
     utterance = Utterance(id="a", audio=audio, text=text, source_language="en", target_language="de")
-    with open_stage(store, plan) as writer:
-        if writer.ref is not None:
-            return writer.ref
-        writer.append([utterance.model_dump_json(exclude_defaults=True)], [], seconds=1.0, peak=1)
-        return writer.finish(["a"], content="c" * 64)
+    return written(store, StagePlan(stage="data", version="data/3"), [utterance])
 
 
 def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: object) -> RunRecord:
@@ -107,3 +99,8 @@ def forget_own_uses() -> None:
 def keys_of(store: Store) -> set[str]:
     """The keys of all stages of a store."""
     return set(store.backend.files.list_folders("stages"))
+
+
+def shards_of(store: Store) -> set[str]:
+    """The keys of all shards of a store."""
+    return set(Inventory(store.backend.files).shards)

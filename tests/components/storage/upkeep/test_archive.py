@@ -25,13 +25,15 @@ from components.files.digests import sha256_of
 from components.records import Audio
 from components.storage.places import lease
 from components.storage.runs.baseline_run import accept_run, list_accepted
-from components.storage.stages.reader import read_utterances
-from components.storage.stages.stage_writer import open_stage
+from components.storage.shards.shard import shard_name
+from components.storage.stages.reader import read_shards, read_utterances
+from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from components.storage.upkeep import archive_reader
 from components.storage.upkeep.archive import MANIFEST, export_run
 from components.storage.upkeep.archive_import import import_run
 from components.storage.upkeep.verification import verify_store
+from tests.components.storage.test_store import refusal
 from tests.components.storage.upkeep.stores import (
     forget_own_uses,
     keys_of,
@@ -40,6 +42,7 @@ from tests.components.storage.upkeep.stores import (
     write_data,
     write_stage,
 )
+from tests.components.storage.written import written
 
 
 @pytest.fixture
@@ -72,9 +75,9 @@ def test_there_and_back(store: Store, other: Store, tmp_path: Path, out: str) ->
     assert [ref.key for ref in other.load_run("mine").stages] == [ref.key for ref in run.stages]
     assert other.load_run("mine").metrics == run.metrics
     for ref in run.stages:
-        for path in Path(ref.path).iterdir():
-            if path.name != "journal.jsonl":
-                assert (other.stage_folder(ref.key) / path.name).read_bytes() == path.read_bytes()
+        names = [f"stages/{ref.key}/{SEAL}", *(shard_name(shard.key) for shard in read_shards(ref))]
+        for name in names:
+            assert (other.root / name).read_bytes() == (store.root / name).read_bytes()
     assert not (other.run_folder("mine") / "report.html").exists()
     assert imported.reports == ("mine",)
     assert not (other.run_folder("mine") / "working").exists()
@@ -229,21 +232,21 @@ def test_stages_that_are_here_are_kept_or_repaired(store: Store, other: Store, t
     data, mt = store.load_run("mine").stages
     export_run(store, "mine", tmp_path / "a.tar")
     shutil.copytree(store.stage_folder(mt.key), other.stage_folder(mt.key))
-    (other.stage_folder(mt.key) / "outputs.jsonl").write_text("x")
+    for number, ref in enumerate((data, mt)):
+        (shard,) = read_shards(ref)
+        path = other.root / shard_name(shard.key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x") if number else shutil.copy(store.root / shard_name(shard.key), path)
     shutil.copytree(store.stage_folder(data.key), other.stage_folder(data.key))
-    (other.stage_folder(data.key) / "DONE.json").unlink()
+    (other.stage_folder(data.key) / SEAL).unlink()
     assert import_run(other, tmp_path / "a.tar").new == 3
     assert len(other.load_run("mine").stages) == 2
 
     third = Store(str(tmp_path / "third"))
-    plan = store.load_plan(data.key)
-    with open_stage(third, plan) as writer:
-        writer.append(
-            [], ['{"utterance_id":"a","stage":"data","reason":"x","detail":"y"}'], seconds=1.0, peak=1
-        )
-        writer.finish(["a"])
+    plan, (shard,) = store.load_plan(mt.key), read_shards(mt)
+    written(third, plan, [], [refusal("a")], keys=[shard.key])
     with pytest.raises(
-        StoreError, match=r"stage data .*: expected the outputs of the archive, found others in"
+        StoreError, match=r"stage mt .*: expected the outputs of the archive, found others in"
     ):
         import_run(third, tmp_path / "a.tar")
     assert third.backend.list_run_names() in ([], ["mine"])
@@ -255,7 +258,8 @@ def test_a_finished_stage_of_these_outputs_is_not_written_again(
     store: Store, other: Store, tmp_path: Path
 ) -> None:
     export_run(store, "mine", tmp_path / "a.tar")
-    path = other.stage_folder(write_data(other).key) / "outputs.jsonl"
+    (shard,) = read_shards(write_data(other))
+    path = other.root / shard_name(shard.key)
     before = path.stat()
     imported = import_run(other, tmp_path / "a.tar")
     assert (imported.new, imported.present) == (2, 1)
@@ -335,7 +339,9 @@ def refused(other: Store, path: Path, match: str) -> None:
 @pytest.mark.parametrize(
     "name",
     ["../out", "/tmp/out", "stages/../../out", "runs/mine/../../../out", "evil", "runs/a b/x", "audio/x.wav",
-     "stages/abc/outputs.jsonl", "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x", "runs/mine/report.html",
+     "stages/abc/model", "shards/abc.jsonl", f"shards/zz/{'a' * 64}.jsonl",
+     f"shards/aa/{'a' * 64}.jsonl/../x",
+     "runs/mine/a\\b", "runs/mine/\n", "runs/mine//x", "runs/mine/report.html",
      "runs/mine/plots/a.svg", "runs/mine/texts/a.txt"],
 )  # fmt: skip
 def test_paths_that_lead_elsewhere(
@@ -382,12 +388,13 @@ def test_a_stage_that_is_not_what_its_key_says(
     other: Store, entries: dict[str, bytes], tmp_path: Path
 ) -> None:
     """A manifest that fits does not make up for a seal, a plan or a record that does not."""
-    seals = [name for name in entries if name.endswith("outputs.jsonl")]
+    shard = next(name for name in entries if name.startswith("shards/"))
+    seal = next(name for name in entries if name.endswith(SEAL))
     for number, (name, match) in enumerate(
-        ((seals[0], "expected sha256"), (seals[0].replace("outputs.jsonl", "plan.json"), "expected sha256"),
-         ("runs/mine/run.json", "digest"))
-    ):  # fmt: skip
-        content = entries[name].replace(b"a", b"b", 1)
+        ((shard, "its outcomes are not those"), (seal, "digest"), ("runs/mine/run.json", "digest"))
+    ):
+        before, _, after = entries[name].rpartition(b"a")
+        content = before + b"b" + after
         refused(other, write_tar(tmp_path / f"{number}.tar", with_files(entries, {name: content})), match)
 
 
@@ -395,13 +402,12 @@ def test_a_plan_or_a_later_record_that_is_none(
     other: Store, entries: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Also where seal and manifest fit it."""
-    plan = next(name for name in entries if name.endswith("plan.json"))
-    seal = plan.replace("plan.json", "DONE.json")
-    for number, content in enumerate((b"[]", b"{")):
-        values = verify_digest(entries[seal]) | {"plan": hashlib.sha256(content).hexdigest()}
-        more = {plan: content, seal: json.dumps(add_digest(values)).encode()}
-        path = write_tar(tmp_path / f"{number}.tar", with_files(entries, more))
-        refused(other, path, "expected a plan, found")
+    seal = next(name for name in entries if name.endswith(SEAL))
+    values = verify_digest(entries[seal])
+    for number, plan in enumerate(([], {}, {**values["plan"], "seed": 1})):
+        changed = json.dumps(add_digest({**values, "plan": plan})).encode()
+        path = write_tar(tmp_path / f"{number}.tar", with_files(entries, {seal: changed}))
+        refused(other, path, "plan: Input should be|expected the seal of")
     path = write_tar(tmp_path / "failed.tar", with_files(entries, {"runs/mine/failed.json": b"{"}))
     refused(other, path, "failed.json: expected the record of a run")
 
@@ -448,18 +454,19 @@ def test_stages_that_are_lacking_unfinished_or_have_more_files(
     store: Store, other: Store, entries: dict[str, bytes], tmp_path: Path
 ) -> None:
     stage = f"stages/{store.load_run('mine').stages[-1].key}/"
+    (shard,) = (name for name in entries if name.startswith("shards/") and b'"content"' in entries[name])
+    more = with_files(entries, {f"{stage}x": b"x"})
     cases = {
-        "expected a finished stage, found one without DONE.json": [f"{stage}DONE.json"],
-        "run mine: expected stage .* as its record states it, found none": [
-            name for name in entries if name.startswith(stage)
-        ],
+        "expected a finished stage, found one without stage.json": (more, f"{stage}{SEAL}"),
+        "run mine: expected stage .* as its record states it, found none": (entries, f"{stage}{SEAL}"),
+        f"{shard}: expected a shard of a finished stage, found none": (entries, shard),
     }
-    for number, (match, gone) in enumerate(cases.items()):
-        left = {name: content for name, content in entries.items() if name not in gone}
-        changed = with_manifest(left, lambda m: [m["files"].pop(name) for name in gone])  # type: ignore[attr-defined]  # noqa: B023
+    for number, (match, (whole, gone)) in enumerate(cases.items()):
+        left = {name: content for name, content in whole.items() if name != gone}
+        changed = with_manifest(left, lambda m: m["files"].pop(gone))  # type: ignore[attr-defined]  # noqa: B023
         refused(other, write_tar(tmp_path / f"{number}.tar", changed), match)
-    path = write_tar(tmp_path / "x.tar", with_files(entries, {f"{stage}x": b"x"}))
-    refused(other, path, f"{stage}x: expected the files that DONE.json names, found another")
+    path = write_tar(tmp_path / "x.tar", more)
+    refused(other, path, f"{stage}x: expected the files that stage.json names, found another")
 
 
 def test_a_bomb(

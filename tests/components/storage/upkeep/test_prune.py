@@ -9,18 +9,24 @@ from hypothesis import strategies as st
 from components.errors import StoreError
 from components.storage.places import locks
 from components.storage.runs.baseline_run import accept_run
-from components.storage.stages.stage_writer import open_stage
+from components.storage.runs.usage_leases import UsageLeases
+from components.storage.shards.shard import shard_name
+from components.storage.stages.reader import read_shards
+from components.storage.stages.seal import SEAL
+from components.storage.stages.stage_plan import StagePlan
 from components.storage.store import Store
-from components.storage.upkeep import prune as pruning
 from components.storage.upkeep.prune import Pruned, PruneOptions, plan_prune, prune
+from tests.components.storage.test_store import refusal
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
     keys_of,
     save_run,
+    shards_of,
     write_data,
     write_stage,
 )
+from tests.components.storage.written import encode_piece
 
 NOW = PruneOptions(grace=0.0)
 
@@ -75,23 +81,20 @@ def test_recent_stages_stay_for_the_grace_time(local: Store) -> None:
 def test_an_interrupted_run_keeps_what_it_worked_on_until_it_is_deleted_or_completes(store: Store) -> None:
     with store.claim_run("cascade", "begun"):
         finished = write_stage(store, "asr")
-        with pytest.raises(KeyboardInterrupt), open_stage(store, plan_of(store, "mt")) as writer:
-            writer.append([], [], seconds=1.0, peak=1)
-            raise KeyboardInterrupt
-    assert pruned(store).stages == ()
+        begun = StagePlan(stage="mt", kind="translate", version="unfinished/1")
+        store.backend.uses.note(begun.fingerprint)
+        header = store.add_shard(*encode_piece(begun, [refusal("a")]))
+    kept = shards_of(store)
+    assert header.key in kept
+    assert pruned(store)[:3] == ((), (), ())
     with store.claim_run("cascade", "begun"):
         assert write_stage(store, "asr").reused
         store.save_run(
             save_run(store, "other", []).model_copy(update={"name": "begun", "stages": (finished,)})
         )
-    pruned(store)
+    assert pruned(store).shards == (header.key,)
     assert keys_of(store) == {finished.key}
-
-
-def plan_of(store: Store, name: str) -> object:
-    from components.storage.stages.stage_plan import StagePlan
-
-    return StagePlan(stage=name, kind="translate", version="unfinished/1")
+    assert shards_of(store) == kept - {header.key}
 
 
 def test_a_failed_attempt_under_the_name_of_a_finished_run_keeps_its_stages(local: Store) -> None:
@@ -113,12 +116,15 @@ def test_what_comes_into_use_meanwhile_stays_and_does_not_count(
 ) -> None:
     refs = [write_stage(local, "mt", seed=seed) for seed in range(2)]
     forget_own_uses()
-    read = pruning._keys_in_use
+    read = UsageLeases.read_notes
     answers = iter([set[str](), {refs[0].key}])  # the first is planned with, the second decides
-    monkeypatch.setattr(pruning, "_keys_in_use", lambda *arguments: read(*arguments) | next(answers))
-    size = sum(facts.bytes for facts in local.backend.files.list_facts(f"stages/{refs[1].key}").values())
+    monkeypatch.setattr(UsageLeases, "read_notes", lambda *arguments: read(*arguments) | next(answers))
+    (shard,) = read_shards(refs[1])
+    names = (f"stages/{refs[1].key}/{SEAL}", shard_name(shard.key))
+    size = sum((local.root / name).stat().st_size for name in names)
     result = prune(local, NOW)
     assert (result.stages, result.in_use, result.bytes) == ((refs[1].key,), (refs[0].key,), size)
+    assert result.shards == (shard.key,)
     assert keys_of(local) == {refs[0].key}
 
 
@@ -172,8 +178,10 @@ def test_leftovers_of_dead_processes_go(local: Store) -> None:
     ref = write_stage(local, "mt")
     save_run(local, "mine", [ref])
     left = [
-        local.stages / f"{'a' * 64}.damaged-20260101T000000" / "outputs.jsonl",
-        local.stages / ref.key / ".DONE.json.7-ab.tmp",
+        local.stages / f"{'a' * 64}.damaged-20260101T000000" / "model",
+        local.stages / ref.key / f".{SEAL}.7-ab.tmp",
+        local.root / "shards" / "aa" / f".{'a' * 64}.jsonl.7-ab.tmp",
+        local.root / "windows" / f"{'a' * 64}.jsonl",
         local.root / "imports" / "import-0" / "x",
         local.root / "trash" / "x" / "y",
         local.root / "locks" / "run-r.lock",
@@ -183,8 +191,12 @@ def test_leftovers_of_dead_processes_go(local: Store) -> None:
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+    at_work = local.root / "shards" / "aa" / ".of-a-writer-that-lives.tmp"
+    age(local)
+    at_work.touch()
     result = pruned(local)
-    assert len(result.files) == 4
+    assert at_work.exists()
+    assert len(result.files) == 6
     assert [path for path in left if path.exists()] == []
     assert not (local.stages / left[0].parent.name).exists()
     assert local.load_run("mine").completed

@@ -12,14 +12,15 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.storage.runs import usage_leases
 from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.usage_leases import UsageLeases
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
-from components.storage.upkeep import prune as pruning
 from components.storage.upkeep.prune import PruneOptions, prune
 from components.storage.upkeep.run_changes import delete_run
 from components.storage.upkeep.verification import verify_store
@@ -77,17 +78,17 @@ def test_a_writer_that_begins_in_the_middle_of_a_prune_ends_with_a_whole_stage(
     """It waits; then it finds the stage, whose note prune has read, or computes it again."""
     ref = write_stage(store, "mt")
     forget_own_uses()
-    read, calls = pruning._keys_in_use, []
+    read, calls = UsageLeases.read_notes, []
 
-    def pausing(*arguments: object) -> set[str]:
+    def pausing(*arguments: Any) -> set[str]:
         calls.append(1)
-        used = set() if moment.startswith("before") else read(*arguments)  # type: ignore[arg-type]
+        used = set() if moment.startswith("before") else read(*arguments)
         if len(calls) == 2:  # the first looks, the second decides
             (tmp_path / "paused").touch()
             wait_for(tmp_path / "go")
-        return read(*arguments) if moment.startswith("before") else used  # type: ignore[arg-type]
+        return read(*arguments) if moment.startswith("before") else used
 
-    monkeypatch.setattr(pruning, "_keys_in_use", pausing)
+    monkeypatch.setattr(UsageLeases, "read_notes", pausing)
     pruner = fork(lambda: prune(store, NOW))
     wait_for(tmp_path / "paused")
 

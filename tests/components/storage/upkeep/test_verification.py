@@ -10,12 +10,15 @@ import pytest
 
 from components.errors import StoreError
 from components.files.canonical_json import add_digest, verify_digest
+from components.run_record import StageRef
 from components.storage.runs.report_files import seal_report
-from components.storage.stages.seal import read_seal
+from components.storage.shards.shard import shard_name
+from components.storage.stages.reader import read_shards
+from components.storage.stages.seal import SEAL
 from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
-from components.storage.upkeep.verification import key_of_plan, set_stage_aside, verify_store
+from components.storage.upkeep.verification import set_stage_aside, verify_store
 from tests.components.storage.upkeep.stores import open_empty_store, save_run, write_data, write_stage
 
 
@@ -37,12 +40,13 @@ def test_an_intact_store_has_no_faults(store: Store) -> None:
         verify_store(store, "none")
 
 
-@pytest.mark.parametrize("file", ["outputs.jsonl", "errors.jsonl", "plan.json", "DONE.json"])
+@pytest.mark.parametrize("file", ["shards", SEAL])
 def test_every_changed_file_is_found_and_repaired(store: Store, file: str) -> None:
     """Also on an object store whose copy here is intact."""
     ref = write_stage(store, "mt")
     save_run(store, "mine", [ref])
-    name = f"stages/{ref.key}/{file}"
+    (shard,) = read_shards(store.localize(ref))
+    name = shard_name(shard.key) if file == "shards" else f"stages/{ref.key}/{SEAL}"
     content = store.backend.files.read(name) or b""
     store.backend.files.write(name, content[:-3] + b"x" + content[-2:] if content else b"x")
     (fault,) = verify_store(store).faults
@@ -56,10 +60,11 @@ def test_every_changed_file_is_found_and_repaired(store: Store, file: str) -> No
 def test_a_lost_file_and_a_lost_stage(store: Store) -> None:
     ref, gone = write_stage(store, "mt"), write_stage(store, "asr", seed=1)
     save_run(store, "mine", [ref, gone])
-    store.backend.files.remove(f"stages/{ref.key}/outputs.jsonl")
+    (shard,) = read_shards(store.localize(ref))
+    store.backend.files.remove(shard_name(shard.key))
     store.backend.files.discard(f"stages/{gone.key}")
     faults = {fault.what: fault.detail for fault in verify_store(store).faults}
-    assert "outputs.jsonl: expected a file, found none" in faults[f"stage {ref.key[:12]}…"]
+    assert ".jsonl: expected a shard of a finished stage, found none" in faults[f"stage {ref.key[:12]}…"]
     assert f"stage asr ({gone.key[:12]}…): expected it, found none" in faults["run mine"]
 
 
@@ -122,24 +127,11 @@ def test_a_stage_in_the_folder_of_another_is_found(tmp_path: Path) -> None:
     assert "expected the seal of aaaaaaaaaaaa…, found another's" in fault.detail
 
 
-def test_the_key_is_that_of_the_plan(store: Store) -> None:
-    for ref in (write_data(store), write_stage(store, "mt", models={"model": "x"})):
-        plan = store.backend.files.read(f"stages/{ref.key}/plan.json") or b""
-        assert key_of_plan(plan) == ref.key
-        assert (
-            read_seal(store.backend.files.read(f"stages/{ref.key}/DONE.json") or b"", "", ref.key).key
-            == ref.key
-        )
-
-
 def test_an_unfinished_stage_is_no_fault(store: Store) -> None:
     with (
         pytest.raises(KeyboardInterrupt),
-        open_stage(
-            store, store.load_plan(write_stage(store, "a").key).model_copy(update={"seed": 5})
-        ) as writer,
+        open_stage(store, store.load_plan(write_stage(store, "a").key).model_copy(update={"seed": 5})),
     ):
-        writer.append([], [], seconds=1.0, peak=1)
         raise KeyboardInterrupt
     assert verify_store(store).faults == ()
 
@@ -155,18 +147,20 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
     (store.root / "audio").mkdir()
     (store.root / "audio" / "x").write_bytes(b"123")
 
-    def size(key: str) -> int:
-        return sum(path.stat().st_size for path in store.stage_folder(key).iterdir())
+    def size(ref: StageRef) -> int:
+        paths = [*store.stage_folder(ref.key).iterdir()]
+        paths += [store.root / shard_name(shard.key) for shard in read_shards(ref)]
+        return sum(path.stat().st_size for path in paths)
 
     usage = measure_usage(store)
     assert {run.name: (run.own, run.shared) for run in usage.runs} == {
-        "one": (size(first.key), size(data.key)),
-        "two": (size(second.key), size(data.key)),
+        "one": (size(first), size(data)),
+        "two": (size(second), size(data)),
     }
     kinds = {kind.kind: (kind.stages, kind.bytes) for kind in usage.kinds}
-    assert kinds["translate"] == (2, size(first.key) + size(second.key))
-    assert kinds["data"] == (1, size(data.key))
-    assert usage.unreferenced == (size(free.key), 1)
+    assert kinds["translate"] == (2, size(first) + size(second))
+    assert kinds["data"] == (1, size(data))
+    assert usage.unreferenced == (size(free), 2)
     assert (usage.leftovers, usage.audio) == (5, 3)
     layout = (store.root / "layout.json").stat().st_size
     files = sum(run.files for run in usage.runs)
@@ -184,12 +178,11 @@ def test_a_plan_of_another_stage_under_a_seal_that_fits_is_found(store: Store) -
     """Whoever writes the seal anew cannot give a stage another's settings."""
     ref, other = write_stage(store, "mt"), write_stage(store, "mt", seed=1)
     files, folder = store.backend.files, f"stages/{ref.key}"
-    plan = files.read(f"stages/{other.key}/plan.json") or b""
-    seal = verify_digest(files.read(f"{folder}/DONE.json") or b"") | {"plan": sha256(plan).hexdigest()}
-    files.write(f"{folder}/plan.json", plan)
-    files.write(f"{folder}/DONE.json", json.dumps(add_digest(seal)).encode())
+    plan = verify_digest(files.read(f"stages/{other.key}/{SEAL}") or b"")["plan"]
+    seal = verify_digest(files.read(f"{folder}/{SEAL}") or b"") | {"plan": plan}
+    files.write(f"{folder}/{SEAL}", json.dumps(add_digest(seal)).encode())
     (fault,) = verify_store(store).faults
-    assert f"expected the plan of {ref.key[:12]}…, found that of {other.key[:12]}…" in fault.detail
+    assert f"expected the seal of {ref.key[:12]}…, found another's" in fault.detail
 
 
 def test_a_recording_that_was_changed_is_found(store: Store) -> None:
@@ -202,9 +195,9 @@ def test_a_recording_that_was_changed_is_found(store: Store) -> None:
     assert "expected the recording that its name is the sha256 of" in fault.detail
 
 
-def test_the_bytes_of_a_stage_with_a_damaged_plan_are_counted(tmp_path: Path) -> None:
+def test_the_bytes_of_a_stage_with_a_damaged_seal_are_counted(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     ref = write_stage(store, "mt")
-    (store.stage_folder(ref.key) / "plan.json").write_text("{")
+    (store.stage_folder(ref.key) / SEAL).write_text("{")
     ((kind, n_stages),) = [(usage.kind, usage.stages) for usage in measure_usage(store).kinds]
     assert (kind, n_stages) == ("unknown", 1)

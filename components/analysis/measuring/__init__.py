@@ -1,0 +1,1 @@
+"""Statistics of texts under metrics, shard by shard: counted once, stored, and summed by whoever scores."""

@@ -1,0 +1,60 @@
+"""The files of a data set: whether they have changed since the last look, and whether they are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from components.data.files.named_sets import PARAGRAPHS, SAMPLES, find_multi30k_files, split_file_list
+from components.data.files.sources import find_source
+from components.data.folds import parse_fold
+from components.data.recordings import find_recordings
+from components.errors import DataError
+from components.files.canonical_json import digest_of
+from components.files.digests import cache_folder
+from components.files.files import read_json, write_json
+from components.files.locations.opening import facts_of_all, is_here
+
+
+def note_changes(source: str | None, audio: str | None) -> bool:
+    """Return whether files of a data set, or recordings, are new, gone or others than at the last call.
+
+    Nothing of them is read. Of what is behind a URL its server is asked for the version.
+
+    Raises:
+        DataError: there is no such file, or a server does not say.
+    """
+    versions = facts_of_all(list_files(source, audio))
+    for version in versions.values():
+        if isinstance(version, DataError):
+            raise version
+    seen = digest_of({name: [facts.size, facts.version] for name, facts in sorted(versions.items())})  # type: ignore[union-attr]
+    file = cache_folder() / "announced" / f"{digest_of([source, audio])}.json"
+    if file.is_file() and read_json(file).get("seen") == seen:
+        return False
+    write_json(file, {"source": source, "audio": audio, "seen": seen})
+    return True
+
+
+def are_here(source: str | None, audio: str | None) -> bool:
+    """Return whether the files of a data set can be read without fetching any of them."""
+    return all(map(is_here, list_files(source, audio)))
+
+
+def list_files(source: str | None, audio: str | None) -> list[str]:
+    """Return the locations of the files of a data set, or of recordings.
+
+    Raises:
+        DataError: a pattern or a folder has none.
+    """
+    if source is None:
+        return find_recordings(audio or "")
+    if fold := parse_fold(source):
+        return list_files(fold.source, None)
+    named = find_source(source.removeprefix(PARAGRAPHS))
+    if named is not None:
+        return [*named.files, *named.tars]
+    if source.startswith("multi30k:"):
+        return [str(file) for file in find_multi30k_files(source, None, None)]
+    path = SAMPLES if source == "sample" else Path(source)
+    several = None if path.is_file() else split_file_list(source)
+    return [str(file) for file in several or [path]]

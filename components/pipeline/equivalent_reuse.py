@@ -1,0 +1,118 @@
+"""Reuse of what was computed on other processors, cards or numbers of threads: ``reuse: equivalent``.
+
+Exact reuse takes what has the same key, in which the machine's numerics stand, since they decide the last
+bits. What is *alike* has everything else in common: models, settings, data, libraries. A team with mixed
+machines that shares a store computes it once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, NamedTuple
+
+from components.errors import StoreError
+from components.files.canonical_json import digest_of
+from components.records import Sha256
+from components.storage.stages.seal import SEAL, read_seal
+from components.storage.stages.stage_plan import StagePlan, digest_plan
+from components.storage.store import Store
+
+Reuse = Literal["exact", "equivalent"]
+_REUSE: ContextVar[Reuse] = ContextVar("reuse", default="exact")
+
+
+@contextmanager
+def use_reuse(reuse: Reuse) -> Iterator[None]:
+    """Reuse in the block only what is exactly the same, or also what is equivalent."""
+    token = _REUSE.set(reuse)
+    try:
+        yield
+    finally:
+        _REUSE.reset(token)
+
+
+def takes_equivalents() -> bool:
+    """Return whether what was computed with other numerics is reused."""
+    return _REUSE.get() == "equivalent"
+
+
+def alike_stage(plan: StagePlan, upstream: Mapping[str, str]) -> Sha256:
+    """Return what all stages share that differ from this one by numerics alone.
+
+    Args:
+        plan: the stage's.
+        upstream: the same of what it reads whole, by role.
+    """
+    values = plan.model_dump(mode="json", exclude={"shards", "numerics", "upstream"})
+    models = {role: sha for role, sha in values["weights"].items() if not _is_made_here(plan, role)}
+    return digest_plan({**values, "weights": models, "upstream": dict(upstream)})
+
+
+def _is_made_here(plan: StagePlan, role: str) -> bool:
+    """Return whether a model is made by another node, whose own key stands in ``upstream``."""
+    return plan.models.get(role, "").removeprefix("store:") in plan.upstream.values()
+
+
+def alike_shard(stage: str, read: Mapping[str, str]) -> Sha256:
+    """Return what all shards share that differ by numerics alone."""
+    return digest_of(["alike", stage, dict(read)])
+
+
+class Found(NamedTuple):
+    """Something equivalent in the store: its key, and the numerics that it was computed with."""
+
+    key: str
+    numerics: Mapping[str, str]
+
+    def describe(self) -> str:
+        """Return the numerics in a few words."""
+        return ", ".join(f"{name} {value}" for name, value in sorted(self.numerics.items())) or "no torch"
+
+
+class EquivalentStages:
+    """The finished stages of a store and their shards, by what they share with those alike."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stages: dict[str, Found] = {}
+        self._shards: dict[str, Found] = {}
+        for key in store.backend.files.list_folders("stages"):
+            content = store.backend.files.read(f"stages/{key}/{SEAL}")
+            try:
+                seal = read_seal(content or b"", SEAL, key)
+            except StoreError:
+                continue
+            found = Found(key, seal.plan.get("numerics") or {})
+            if alike := seal.plan.get("alike"):
+                self._stages.setdefault(alike, found)
+            for shard in seal.shards:
+                if shard.alike:
+                    self._shards.setdefault(shard.alike, found._replace(key=shard.key))
+
+    def choose_shards(self, keys: Sequence[str], alike: Sequence[str]) -> tuple[list[str], Counter[str]]:
+        """Return the keys of shards to use: the exact ones, or what is alike and stored.
+
+        Args:
+            keys: the exact ones.
+            alike: what those that are alike share, for each.
+
+        Returns:
+            The keys, and how many of them were computed with other numerics, by these.
+        """
+        stored = self._store.backend.find_shards(keys)
+        chosen, others = [], Counter[str]()
+        for key, shared in zip(keys, alike, strict=True):
+            found = None if key in stored else self._shards.get(shared)
+            chosen.append(key if found is None else found.key)
+            if found is not None and found.key != key:
+                others[found.describe()] += 1
+        return chosen, others
+
+    def find_stage(self, plan: StagePlan) -> Found | None:
+        """Return a finished stage made in one piece that is alike; None where the exact one is there."""
+        if plan.alike is None or self._store.backend.files.read(f"stages/{plan.key}/{SEAL}") is not None:
+            return None
+        return self._stages.get(plan.alike)

@@ -1,0 +1,35 @@
+"""A data set that has changed is noticed once, without being read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from components.data.changes import note_changes
+from components.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_manifest_that_grew_is_noticed_once(tmp_path: Path) -> None:
+    manifest = tmp_path / "new.jsonl"
+    manifest.write_text("no JSON at all\n")
+    assert [note_changes(str(manifest), None) for _ in range(2)] == [True, False]
+    with manifest.open("a") as file:
+        file.write("more\n")
+    assert [note_changes(str(manifest), None) for _ in range(2)] == [True, False]
+
+
+def test_a_recording_that_came_into_a_folder_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "talks"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(b"a")
+    assert [note_changes(None, str(folder)) for _ in range(2)] == [True, False]
+    (folder / "b.wav").write_bytes(b"b")
+    assert note_changes(None, str(folder))
+    with pytest.raises(DataError, match="found none"):
+        note_changes(str(tmp_path / "gone.jsonl"), None)
