@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -202,11 +202,7 @@ def _list_machines() -> list[Machine]:
 
 
 def _check_installations() -> None:
-    """Compare Python and Antiphon of each machine with this one's.
-
-    Raises:
-        ConfigError: one differs.
-    """
+    """Compare Python and Antiphon of each machine with this one's; ConfigError where one differs."""
     _ray.cloudpickle.register_pickle_by_value(probe)  # a machine without Antiphon could not import it
     ask: Callable[..., Any] = _ray.remote(num_cpus=0)(probe.describe_installation).options
     asked = [
@@ -221,7 +217,15 @@ def _check_installations() -> None:
             "ray: expected every machine of the cluster to say what it has installed, found "
             f"{_first_line(error)}"
         ) from error
-    expected = probe.describe_installation()
+    compare_installations(probe.describe_installation(), answers)
+
+
+def compare_installations(expected: Mapping[str, str], answers: Sequence[Mapping[str, str]]) -> None:
+    """Compare what machines of a cluster have installed with what is expected.
+
+    Raises:
+        ConfigError: Python or Antiphon differs.
+    """
     for answer in answers:
         for name in ("Python", "Antiphon"):
             if answer[name] != expected[name]:
