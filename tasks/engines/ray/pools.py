@@ -74,6 +74,8 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
     usual = median(known) if known else 1.0
     seconds = {name: demand.seconds or usual for name, demand in demands.items()}
     shared = _share(demands, machines)
+    most = max((machine.cpus for machine in machines), default=0.0)
+    wanted = {name: _divide_cpus(demand, 1, most).cpus for name, demand in demands.items()}
     room = _Room(machines)
     for demand in _largest_first(shared.values()):
         room.take(demand)
@@ -81,7 +83,8 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
     growing = set(shared)
     while growing := {name for name in growing if sizes[name] < shared[name].most}:
         slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * shared[name].shards))
-        if room.take(shared[slowest]):
+        # A further worker is of use where there are processors for all that it would like.
+        if room.take(replace(shared[slowest], cpus=wanted[slowest])):
             sizes[slowest] += 1
         else:
             growing.remove(slowest)
@@ -90,7 +93,7 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
 
 def _share(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:
     """Return the demands with the largest parts of cards, then of processors, for which there is room."""
-    parts = (*range(1, len(demands) + 1), 100 * len(demands))
+    parts = (*range(1, len(demands)), *(len(demands) * 2**power for power in range(11)))
     # Cards first, whatever processors there are.
     many = [machine._replace(cpus=float("inf")) for machine in machines]
     without = {name: replace(demand, cpus=0.0) for name, demand in demands.items()}

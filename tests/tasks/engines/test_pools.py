@@ -54,6 +54,12 @@ def test_more_nodes_than_cards_share_them() -> None:
     assert sum(pool.size for pool in pools.values()) == 4
 
 
+def test_workers_that_share_processors_do_not_multiply() -> None:
+    small = Demand(0, 0.25, fixed_cpus=True, replicas=2, shards=100)
+    demands = {"a": small, "b": small, "c": small, "d": Demand(0, 1, shards=99), "e": Demand(0, 1, shards=99)}
+    assert sum(pool.size for pool in size_pools(demands, [Machine(1, 0)]).values()) == 5
+
+
 def test_what_is_set_is_kept() -> None:
     set_by_user = Demand(0.25, 4, fixed_gpus=True, fixed_cpus=True, shards=100)
     pools = size_pools({"a": set_by_user, "b": Demand(0, 1, replicas=2, shards=100)}, [Machine(16, 2)])

@@ -133,7 +133,9 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path, on_ray: None) ->
 @pytest.mark.server
 def test_a_node_that_fails_stops_those_that_read_it(folder: Path, on_ray: None) -> None:
     nodes = {**NODES, "loud": {**NODES["loud"], "function": "fails"}}
-    with pytest.raises(ModelError, match=r"^loud: every record fails alike: ValueError: no voice") as error:
+    with pytest.raises(
+        AntiphonError, match=r"^loud: every record fails alike: ValueError: no voice"
+    ) as error:
         run(folder, "ray", nodes, "ray")
     assert "\n" not in str(error.value)
 
