@@ -20,6 +20,7 @@ from components.training.kinds.targets import TARGETS
 from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
 from flows.registry import flow_named
+from tests.components.storage.written import shard_paths
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 SMALL = {"vocab_size": 64, "num_layers": 2, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
@@ -138,7 +139,7 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
     }
     common = {"data": world["toy"], "source_language": "en", "target_language": "de", "store": world["store"]}
     spoilt = stage(cascade(**common, mt=mt, name="spoilt"), "mt")
-    with (Path(spoilt.path) / "outputs.jsonl").open("a", encoding="utf-8") as file:
+    with shard_paths(spoilt.path)[0].open("a", encoding="utf-8") as file:
         file.write("\n")
     with pytest.raises(Exception, match=r"stage mt .* is damaged"):
         distill(**{**world["settings"], "teacher": {"run": "spoilt"}}, level="sequence")

@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
 
 def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
     path = next(Path(one["path"]) for one in said["stages"] if one["stage"] == stage)
-    return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in lines_at(path)]
 
 
 def test_written_texts_need_no_recognizer(
@@ -96,6 +96,7 @@ WITHOUT = """
 import sys
 from importlib.machinery import PathFinder
 from flows.cli.main import main
+from tests.components.storage.written import lines_at
 
 class Finder(PathFinder):
     @classmethod

@@ -10,10 +10,9 @@ from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import execute
+from tests.components.storage.written import written
 
 CODE = """
 import os, time
@@ -34,12 +33,8 @@ def shout(records):
 def data_of(store: str) -> StageRef:
     """320 texts: ten shards."""
     ids = [f"u{n}" for n in range(320)]
-    lines = [Utterance(id=key, text=f"dog {key}", source_language="en").model_dump_json() for key in ids]
-    with open_stage(Store(store), StagePlan(stage="data", version="1")) as writer:
-        if writer.ref is not None:
-            return writer.ref
-        writer.append(lines, [], seconds=0, peak=0)
-        return writer.finish(ids, content="c" * 64)
+    texts = [Utterance(id=key, text=f"dog {key}", source_language="en") for key in ids]
+    return written(Store(store), "data", texts, size=32)
 
 
 @flow(name="shouting", persist_result=False)
