@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from flows.cli import main as cli
 from tests import malformed
+from tests.components.storage.written import lines_at
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -96,7 +97,6 @@ WITHOUT = """
 import sys
 from importlib.machinery import PathFinder
 from flows.cli.main import main
-from tests.components.storage.written import lines_at
 
 class Finder(PathFinder):
     @classmethod
