@@ -14,12 +14,11 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.sentence_scores import index_scores, score_in_chunks
 from components.records import Utterance
 from components.run_record import StageRef
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.stages.metrics import ModelScores, read_scores, score_texts
 from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples, score_sentences
 from tests.components.neural_metrics.tiny import write_comet
+from tests.components.storage.written import written
 from tests.reports.example_runs import nbest
 
 
@@ -71,20 +70,14 @@ def test_an_interrupted_scoring_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     assert [row.value for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0] and rows[0].spans[0].severity == "minor"
 
 
-def seal(store: Store, name: str, line: str) -> StageRef:
-    with open_stage(store, StagePlan(stage=name, version="1")) as writer:
-        writer.append([line], [], seconds=0, peak=0)
-        return writer.finish(["u"], content="c" * 64 if name == "data" else None)
-
-
 def test_a_models_score_of_a_translation_joins_those_of_the_other_metrics(
     metric: str, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path / "store"))
     german = {"target_language": "de", "references": ("Ein Hund",)}
     one = Utterance(id="u", text="A dog", source_language="en", **german)
-    data, texts = seal(store, "data", one.model_dump_json()), nbest("u", ["Ein Hund"], "mt")
-    entry = TextsToScore("", data, seal(store, "mt", texts.model_dump_json()), "target")
+    data, texts = written(store, "data", [one]), nbest("u", ["Ein Hund"], "mt")
+    entry = TextsToScore("", data, written(store, "mt", [texts]), "target")
     transcripts = entry._replace(language=None)
     assert score_sentences.fn(transcripts, metric, "de", store) is None
     stage = score_sentences.fn(entry, metric, "de", store)
