@@ -18,7 +18,6 @@ from flows.parameters.base import FlowParameters, check_no_secret
 from flows.parameters.faults import check_values
 from flows.parameters.form import build_form, drop_empty, order_fields
 from flows.run_names import describe_run
-from tasks.task_runners import make_runner
 
 P = TypeVar("P", bound=FlowParameters)
 R = TypeVar("R")
@@ -44,7 +43,7 @@ def define_flow(model: type[P]) -> Callable[[Callable[[P], R]], Flow[..., R]]:
         wrapper.__annotations__ = {}
         wrapper.__signature__ = _signature(model, {})  # type: ignore[attr-defined]
         name_run = partial(_name_flow_run, model)
-        defined = flow(task_runner=make_runner(), persist_result=False, flow_run_name=name_run)(wrapper)
+        defined = flow(persist_result=False, flow_run_name=name_run)(wrapper)
         defined.__signature__ = _signature(model, build_form(model))  # type: ignore[attr-defined]
         defined.parameters = parameter_schema(defined)
         return defined

@@ -26,8 +26,8 @@ from flows import signals
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
 from flows.server.ephemeral_server import describe_lost_server
+from tasks.engines.engine import use_engine
 from tasks.task_options import unwrap
-from tasks.task_runners import use_runner
 
 if not PREFECT_API_URL.value():  # it imports Prefect's server, a second and a half, which others need not
     import flows.server.guarded_server  # noqa: F401 - registers the server that Prefect will start
@@ -122,9 +122,9 @@ class Run:
         return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
-        with self._resources as resources:  # released where the runner is refused
+        with self._resources as resources:  # released where the engine is refused
             resources.enter_context(signals.limit_time_after_sigterm())
-            resources.enter_context(use_runner(getattr(self.parameters, "runner", None)))
+            resources.enter_context(use_engine(getattr(self.parameters, "engine", None)))
             resources.enter_context(use_reuse(getattr(self.parameters, "reuse", "exact")))
             self._resources = resources.pop_all()
         return self

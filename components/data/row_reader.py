@@ -18,7 +18,7 @@ from typing import NamedTuple
 from components.data.cutting import UNKNOWN_SECONDS, Cut, make_cut
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError
-from components.files.locations.location import FilePath, name_of
+from components.files.locations.location import FilePath, file_name_of
 from components.text.counted_nouns import format_count
 from components.text.languages import is_same_language
 
@@ -141,7 +141,7 @@ class RowReader:
 
     def _take_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
-            stem = Path(name_of(draft.audio)).stem if draft.audio else fallback
+            stem = Path(file_name_of(draft.audio)).stem if draft.audio else fallback
             derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
             name = unicodedata.normalize("NFC", derived)
             if is_valid_id(name) and self._used.add(name):
@@ -171,7 +171,8 @@ def _digest_of(name: str) -> bytes:
 def _cut_of(draft: Draft, name: str) -> Cut:
     """Return what of a record decides where shards end, from what its manifest says alone."""
     text = draft.text or "".join(segment.text for segment in draft.text_segments)
-    seconds = None if draft.audio is None else draft.duration or UNKNOWN_SECONDS
+    stated = draft.duration or draft.likely_seconds or UNKNOWN_SECONDS
+    seconds = None if draft.audio is None else stated
     return make_cut(name, text, draft.transcript, seconds=seconds, document=draft.document or None)
 
 

@@ -14,6 +14,7 @@ from components.models.adapted_references import parts_of, replace_parts
 from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
 from components.nodes.node_context import DataType, LanguagePairs, NodeContext
+from components.pipeline.resources import Resources
 from components.run_record import NodeRecord, PipelineRecord
 from components.text.languages import UNDETERMINED
 
@@ -42,6 +43,7 @@ class Node:
         display_names: what the file calls the nodes of ``of``; one that stands for several has other names.
         values: the node as it is written in a file.
         origin: for kinds that look back, the node whose text its input was translated from.
+        resources: what its workers need of a cluster.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Node:
     display_names: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     origin: str | None = None
+    resources: Resources = field(default_factory=Resources)
 
     @cached_property
     def facts(self) -> Facts:

@@ -28,12 +28,13 @@ from components.pipeline.pipeline import (
     outputs_of,
     replace_references,
 )
+from components.pipeline.resources import Resources
 from components.pipeline.systems import split_systems
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
 
-COMMON_KEYS = ("kind", "of", "when", "to", "display_names")
+COMMON_KEYS = ("kind", "of", "when", "to", "resources", "display_names")
 """Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
@@ -112,7 +113,7 @@ def _expand(
         name, values = pending.pop(0)
         kind = KINDS.get(str(values.get("kind")))
         try:
-            own = {key: value for key, value in values.items() if key != "display_names"}
+            own = {key: value for key, value in values.items() if key not in ("display_names", "resources")}
             several = kind.expand(name, own) if kind is not None else None
         except (ConfigError, ValidationError) as error:
             _add_faults(name, kind, error, faults)
@@ -127,6 +128,9 @@ def _expand(
             faults.source_keys.setdefault(
                 part, part_values.pop("written", faults.source_keys.get(name, ("nodes", name)))
             )
+            part_kind = KINDS.get(str(part_values.get("kind")))
+            if "resources" in values and part_kind is not None and not part_kind.mode.is_whole:
+                part_values.setdefault("resources", values["resources"])
         last = list(several)[-1]
         aliases |= {name: last} if last != name else {}
         pending = [*several.items(), *pending]
@@ -142,6 +146,7 @@ def _read_node(
         return None
     try:
         settings = kind.settings.model_validate({k: v for k, v in values.items() if k not in COMMON_KEYS})
+        resources = _read_resources(name, values, kind, faults)
     except ValidationError as error:
         _add_faults(name, kind, error, faults)
         return None
@@ -168,7 +173,30 @@ def _read_node(
         display_names=tuple(display_names),
         translates=kind.language is Language.WRITTEN or to is not None,
         values=dict(values),
+        resources=resources,
     )
+
+
+def _read_resources(name: str, values: Mapping[str, Any], kind: Kind[Any], faults: Faults) -> Resources:
+    """Read what a node's workers need; nothing where that is wrong or has no meaning for its kind."""
+    written = values.get("resources")
+    if written is None:
+        return Resources()
+    where = ("nodes", name, "resources")
+    if kind.mode.is_whole and "resources" in values:
+        faults.add(where, f"{name}.resources: {kind.name} is computed in one piece, where the run is")
+        return Resources()
+    try:
+        return Resources.model_validate(written)
+    except ValidationError as error:
+        for fault in error.errors():
+            path = tuple(map(str, fault["loc"]))
+            if fault["type"] == "extra_forbidden":
+                text = f"no such resource{suggest(path[-1], Resources.model_fields)}"
+            else:
+                text = describe_value_fault(dict(fault))
+            faults.add((*where, *path[:1]), f"{'.'.join((name, 'resources', *path[:1]))}: {text}")
+    return Resources()
 
 
 def _find_kind(name: str, values: Mapping[str, Any], faults: Faults) -> Kind[Any] | None:

@@ -181,9 +181,9 @@ def check_metric_names(metrics: tuple[str, ...]) -> tuple[str, ...]:
 class DataParameters(FlowParameters):
     """Parameters of every flow that runs a graph of models over a data set."""
 
-    runner: Literal["threads", "dask", "ray"] | None = Field(
+    engine: Literal["local", "ray"] | None = Field(
         None,
-        description="who computes shards: this process or a cluster; ANTIPHON_RUNNER or threads if empty",
+        description="who computes shards: this process or Ray's workers; ANTIPHON_ENGINE or local if empty",
     )
     reuse: Reuse = Field(
         "exact",

@@ -27,7 +27,7 @@ FIRST_FIELDS = (
 )
 LAST_FIELDS = (
     *("model_metrics", "normalizer", "price_per_hour", "edits", "blame"),
-    *("device", "dtype", "threads", "runner", "reuse", "seed", "name", "replace", "store"),
+    *("device", "dtype", "threads", "engine", "reuse", "seed", "name", "replace", "store"),
 )
 MAIN_FIELDS = frozenset(
     {

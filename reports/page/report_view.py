@@ -143,7 +143,7 @@ def settings_section(systems: Mapping[str, RunRecord]) -> list[Table]:
     return [Table("Settings that differ", "", tuple(rows))] if rows else []
 
 
-_PLACES = ("name", "store", "replace", "runner")
+_PLACES = ("name", "store", "replace", "engine")
 
 
 def list_texts(folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from components.compute.device import seed_device, use_threads
 from components.compute.profiling import measure_card
@@ -11,7 +11,14 @@ from components.nodes.node_context import Component
 from tasks.engines.component_cache import get_component
 from tasks.engines.node_job import NodeJob
 from tasks.execution.plan_check import check_plan
-from tasks.gpu_lock import lock_device
+
+
+def _hold_device(job: NodeJob) -> AbstractContextManager[None]:
+    if job.owns_device:
+        return nullcontext()
+    from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports Prefect, which Ray's workers do without
+
+    return lock_device(job.device)
 
 
 @contextmanager
@@ -22,7 +29,7 @@ def shard_context(
 
     Random numbers follow from the run's seed and the shard's key, wherever in a data set the shard is.
     """
-    with lock_device(job.device), use_threads(job.threads):
+    with _hold_device(job), use_threads(job.threads):
         component = get_component(job.plan, (job.settings, job.context.seed), job.context.store, build, files)
         seed_device(job.device, (job.context.seed + int(key[:8], 16)) % 2**32)
         yield component
@@ -31,6 +38,8 @@ def shard_context(
 @contextmanager
 def whole_stage_context(job: NodeJob, files: Mapping[str, str]) -> Iterator[None]:
     """Hold device and process for a stage that is made whole, and check its models and files afterwards."""
+    from tasks.gpu_lock import lock_device  # noqa: PLC0415 - as above
+
     with lock_device(job.device, alone=True), measure_card(job.device):
         yield
     check_plan(

@@ -22,6 +22,7 @@ class NodeJob(NamedTuple):
         threads: of torch.
         gatherer: makes its items.
         reads_speech: whether seconds of speech measure its speed.
+        owns_device: whether the process has its device to itself, as another decides who has which.
     """
 
     plan: StagePlan
@@ -31,6 +32,7 @@ class NodeJob(NamedTuple):
     threads: int
     gatherer: ItemGatherer
     reads_speech: bool = False
+    owns_device: bool = False
 
 
 class ShardWork(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
-from components.errors import StoreError
+from components.errors import StoreError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.item_gatherer import id_of
@@ -16,6 +18,34 @@ from components.storage.stages.window_journal import keep_windows
 from components.storage.store import Store
 from tasks.engines.node_job import NodeJob, ShardWork
 from tasks.execution.plan_check import check_plan
+
+T = TypeVar("T")
+_RETRY_SECONDS = (1.0, 5.0)
+"""Seconds before a shard is computed again after an error that may pass."""
+_log = logging.getLogger("antiphon.tasks")
+
+
+def retry_transient(compute: Callable[[], T], wait: Callable[[float], object], node: str) -> T:
+    """Return what is computed, again after errors that may pass.
+
+    Args:
+        compute: computes.
+        wait: waits so many seconds.
+        node: whose shard it is, for messages.
+    """
+    for seconds in _RETRY_SECONDS:
+        try:
+            return compute()
+        except TransientError as error:
+            _log.warning("%s: %s; trying again in %g s", node, error, seconds)
+            wait(seconds)
+    return compute()
+
+
+def measure_items(items: Sequence[Item], *, speech: bool) -> tuple[float, float]:
+    """Return the number of items, and seconds of their audio where speech measures the speed of a node."""
+    recordings = [item.utterance.audio for item in items] if speech else []
+    return float(len(items)), sum(audio.seconds for audio in recordings if audio is not None)
 
 
 def compute_shard(

@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from prefect import get_run_logger
 from prefect._flow_run_suspension import FlowRunSuspensionRequest  # the type of a context's field
 from prefect.client.schemas.objects import RunInput, TaskRunResult
 from prefect.context import FlowRunContext
@@ -29,8 +30,13 @@ from components.pipeline.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef
+from components.storage.stages.reader import read_shards
+from tasks.engines.engine import current_ray
+from tasks.engines.ray.node_shards import RayShards
+from tasks.engines.ray.segment import Segment
+from tasks.engines.ray.segments import list_segments
 from tasks.execution.current_node import CURRENT_NODE
-from tasks.execution.node_run import NodeRun
+from tasks.execution.node_run import NodeRun, Shards
 from tasks.execution.node_task import compute_node
 from tasks.execution.reviewing import pass_unattended_reviews
 from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
@@ -179,6 +185,7 @@ def _start_nodes(
         when the exception of a signal's handler interrupts it.)
     """
     ids: dict[str, UUID] = {name: uuid4() for name in plans}
+    shards = _divide_into_segments(plans, duplicates, data, coordinator)
     threads, ended = [], []
     for name, planned in plans.items():
         if name in duplicates:
@@ -187,7 +194,7 @@ def _start_nodes(
         read: set[RunInput] = {TaskRunResult(id=ids[node]) for node in first.values()}
         for node in planned.node.reads.values():
             read |= collect_task_run_inputs_sync(data.get(node))
-        run = NodeRun(pipeline, planned, data, coordinator, plans)
+        run = NodeRun(pipeline, planned, data, coordinator, plans, shards.get(name))
         arguments: dict[str, Any] = {
             "task": compute_node,
             "task_run_id": ids[name],
@@ -202,6 +209,29 @@ def _start_nodes(
     for thread in threads:
         thread.start()
     return ended
+
+
+def _divide_into_segments(
+    plans: Mapping[str, NodePlan],
+    duplicates: Mapping[str, str],
+    data: Mapping[str, StageRef],
+    coordinator: RunCoordinator,
+) -> dict[str, Shards]:
+    """Return who computes the shards of nodes: on Ray the segment of each, else nothing."""
+    ray = current_ray()
+    if ray is None:
+        asking = [name for name, planned in plans.items() if planned.node.resources.describe()]
+        if asking:
+            get_run_logger().info(
+                "%s: resources are for the engine ray; this process computes without them", ", ".join(asking)
+            )
+        return {}
+    shards: dict[str, Shards] = {}
+    for members in list_segments(plans, duplicates):
+        keys = [shard.key for shard in read_shards(data[str(plans[members[0]].own)])]
+        segment = Segment(members, keys, ray, coordinator)
+        shards |= {name: RayShards(segment) for name in members}
+    return shards
 
 
 def _run_node(run: NodeRun, arguments: Mapping[str, Any], ended: Event) -> None:

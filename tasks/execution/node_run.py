@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
-from components.compute import progress
-from components.compute.machine import resolve_device_name
-from components.errors import StoreError, TransientError
+from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext
@@ -22,19 +20,26 @@ from components.pipeline.shard_items import ShardSource, read_items
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader, parse_refused
 from components.storage.stages.reader import read_shard, read_shards
+from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.stages.whole_stage import StageFiles, compute_once, discard_work
 from components.storage.store import Store
 from reports.terminal.node_progress import NodeProgress
+from tasks.engines.local import LocalShards, lane_of, rank
 from tasks.engines.node_job import NodeJob, ShardWork
-from tasks.engines.shard_computation import compute_shard
 from tasks.execution.reviewing import ask_in_prefect
 from tasks.execution.run_coordinator import RunCoordinator
-from tasks.progress import Progress, ShardSize, WholeProgress
+from tasks.progress import WholeProgress
 
-_RETRY_SECONDS = (1.0, 5.0)
-"""Seconds before a shard is computed again after an error that may pass."""
-_log = logging.getLogger("antiphon.tasks")
+
+class Shards(Protocol):
+    """Who finds or computes the shards of a node: an engine."""
+
+    def may_wait(self, run: NodeRun) -> bool:
+        """Return whether the node may wait until all that it reads is finished."""
+
+    def compute(self, run: NodeRun) -> list[ShardHeader]:
+        """Return the headers of all its shards, in order."""
 
 
 class NodeRun:
@@ -46,6 +51,7 @@ class NodeRun:
         data: the data sets by name.
         coordinator: of the nodes of the run.
         plans: of all nodes, by name.
+        shards: computes its shards; None: in this process.
     """
 
     def __init__(
@@ -55,22 +61,23 @@ class NodeRun:
         data: Mapping[str, StageRef],
         coordinator: RunCoordinator,
         plans: Mapping[str, NodePlan],
+        shards: Shards | None = None,
     ) -> None:
-        """``data``: the data sets, ``plans``: those of all nodes, by name."""
         self.pipeline = pipeline
         self.planned = planned
         self.node = planned.node
         self.data_sets = data
         self.coordinator = coordinator
         self.plans = plans
+        self._shards = shards or LocalShards()
         self.store = Store(planned.context.store)
         self.all_idle = False
         """Whether nothing is to be done for any of its items, though there are some."""
         self.progress: NodeProgress | None = None
         """What it has computed, from when it begins to."""
-        self._gatherer = ItemGatherer(pipeline, self.node)
+        self.gatherer = ItemGatherer(pipeline, self.node)
         self._entries: dict[str, tuple[ShardEntry, ...]] = {}
-        self._depth = pipeline.depth_of(self.node.name)
+        self.depth = pipeline.depth_of(self.node.name)
 
     @property
     def data(self) -> StageRef:
@@ -81,7 +88,7 @@ class NodeRun:
         """Return the finished stage; None where no utterance had anything to do with the node."""
         kind, plan = self.node.kind, self.planned.stage
         stored = self.node.facts.stage is not None
-        if stored or kind.mode is not Mode.PER_ITEM or self.store.find_stage(plan) is not None:
+        if stored or kind.mode is not Mode.PER_ITEM or self._may_be_finished(plan):
             read = {} if stored else self._wait_for_all()
             finished = self.store.find_stage(plan, read)
             if finished is not None:
@@ -94,6 +101,10 @@ class NodeRun:
             if not self._has_work():
                 return None
         return self._compute_shards()
+
+    def _may_be_finished(self, plan: StagePlan) -> bool:
+        """Return whether there is a stage, and what it was computed from can be waited for."""
+        return self.store.find_stage(plan) is not None and self._shards.may_wait(self)
 
     def _has_work(self) -> bool:
         """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
@@ -116,22 +127,29 @@ class NodeRun:
     def _wait_for_ref(self, name: str) -> StageRef | None:
         return self.data_sets[name] if name in self.data_sets else self.coordinator.wait_for(name)
 
-    def _wait_for_shard(self, number: int) -> ShardWork:
+    def wait_for_work(self, number: int) -> ShardWork:
         """Wait for all that a shard of the node reads, and return what computes it."""
-        sources, digests = dict[str, ShardSource](), dict[str, str]()
-        for name in self._gatherer.followed:
-            found = self._wait_for_source(name, number)
-            if found is not None:
-                sources[name], digests[name] = found
+        waited = ((name, self.wait_for_source(name, number)) for name in self.gatherer.followed)
+        return self.make_work(number, {name: source for name, source in waited if source is not None})
+
+    def make_work(self, number: int, sources: Mapping[str, tuple[ShardSource, str]]) -> ShardWork:
+        """Return what computes a shard.
+
+        Args:
+            number: its position.
+            sources: node that is read -> where its outcomes are, and their digest.
+        """
         key, alike, identities = self.planned.work_of(number)
+        nothing = (None, "")
         read = {
-            role: (identity, digests.get(self.node.reads.get(role, ""), ""))
+            role: (identity, sources.get(self.node.reads.get(role, ""), nothing)[1])
             for role, identity in identities.items()
         }
         known = read if self.planned.is_exact(number) else None
-        return ShardWork(number, key, self._shards_of(self.data)[number].key, sources, known, alike)
+        places = {name: source for name, (source, _) in sources.items()}
+        return ShardWork(number, key, self.shards_of(self.data)[number].key, places, known, alike)
 
-    def _wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
+    def wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
         """Return where a node's outcomes for a shard of the data are, and their digest; None of none."""
         header = self.coordinator.wait_for_shard(name, number)
         if header is not None:
@@ -140,74 +158,53 @@ class NodeRun:
         if ref is None:
             return None
         if self.plans[name].shards:
-            shard = self._shards_of(ref)[number]
+            shard = self.shards_of(ref)[number]
             return ShardSource(shard.key), shard.sha256
         return ShardSource(stage=self.store.localize(ref)), ref.sha256
 
-    def _shards_of(self, ref: StageRef) -> tuple[ShardEntry, ...]:
+    def shards_of(self, ref: StageRef) -> tuple[ShardEntry, ...]:
+        """Return the shards of a finished stage, in order."""
         if ref.key not in self._entries:
             self._entries[ref.key] = read_shards(self.store.localize(ref))
         return self._entries[ref.key]
 
     def _read_shards(self) -> Iterator[list[Item]]:
         """Yield the items of every shard of the data set, each as soon as what it reads is there."""
-        for number, shard in enumerate(self._shards_of(self.data)):
-            work = self._wait_for_shard(number)
-            yield read_items(self.store.root, self._gatherer, shard.key, work.sources)
+        for number, shard in enumerate(self.shards_of(self.data)):
+            work = self.wait_for_work(number)
+            yield read_items(self.store.root, self.gatherer, shard.key, work.sources)
 
     # Shards
 
     def _compute_shards(self) -> StageRef | None:
-        """Compute every shard that is missing, as soon as what it reads is there."""
+        """Compute every shard that is missing, and finish the stage."""
         self.store.backend.uses.note(self.planned.stage.fingerprint)  # before a shard is looked for
-        data = self._shards_of(self.data)
-        counts = self.progress = NodeProgress(self.node.name, sum(shard.ok for shard in data))
-        shown: Progress | None = None
-        headers: list[ShardHeader] = []
-        for number, shard in enumerate(data):
-            work = self._wait_for_shard(number)
-            header = self.store.find_shard(work.key, work.read)
-            items = 0 if header is None else header.ok + header.quarantined
-            if header is not None:
-                counts.gather(shard.ok, items)
-                counts.skip(items)
-            else:
-                self.coordinator.check_halted()
-                shown = shown or Progress(counts)
-                header = self._compute_shard(work, shard.ok, shown)
-            headers.append(header)
-            self.coordinator.advance(self.node.name, number, header)
+        self.progress = NodeProgress(self.node.name, sum(shard.ok for shard in self.shards_of(self.data)))
+        headers = self._shards.compute(self)
         if not any(header.ok + header.quarantined for header in headers):
             return None
         self._check_outcomes(headers)
         return finish_stage(self.store, self.planned.stage, headers, self._wait_for_all())
 
-    def _compute_shard(self, work: ShardWork, utterances: int, shown: Progress) -> ShardHeader:
-        """Compute one shard in the lane of the node, again after errors that may pass."""
-        job, size = self._job, ShardSize(0)
+    @property
+    def counts(self) -> NodeProgress:
+        """What it has computed; TypeError before it begins to."""
+        if self.progress is None:
+            raise TypeError(f"{self.node.name}: expected it to have begun")
+        return self.progress
 
-        def begin(items: Sequence[Item]) -> None:
-            nonlocal size
-            if not size.items and self.progress is not None:  # not when it is tried again
-                self.progress.gather(utterances, len(items))
-            size = _size_of(items, speech=job.reads_speech)
+    def find_shard(self, work: ShardWork, utterances: int) -> ShardHeader | None:
+        """Return a shard that is stored, counted as done; None where it is not.
 
-        def show(share: float) -> None:
-            shown.show_share(work.number, size, share)
-
-        lane = self.lane_name()
-        self.coordinator.open_lane(lane, 1)
-        with self.coordinator.hold_lane(lane, rank(self._depth, work.number)), progress.listen(show):
-            for seconds in (*_RETRY_SECONDS, None):
-                try:
-                    header = compute_shard(self.store, job, work, begin)
-                    break
-                except TransientError as error:
-                    if seconds is None:
-                        raise
-                    _log.warning("%s: %s; trying again in %g s", self.node.name, error, seconds)
-                    self.coordinator.wait_seconds(seconds)
-        shown.advance(work.number, size)
+        Args:
+            work: the shard.
+            utterances: in the shard of the data set.
+        """
+        header = self.store.find_shard(work.key, work.read)
+        if header is not None:
+            items = header.ok + header.quarantined
+            self.counts.gather(utterances, items)
+            self.counts.skip(items)
         return header
 
     def _check_outcomes(self, headers: Sequence[ShardHeader]) -> None:
@@ -221,7 +218,8 @@ class NodeRun:
             self.node.kind.check_failed(self.node.settings, first)
 
     @cached_property
-    def _job(self) -> NodeJob:
+    def job(self) -> NodeJob:
+        """What a process needs to know to compute shards."""
         return self.make_job()
 
     def make_job(self) -> NodeJob:
@@ -241,22 +239,13 @@ class NodeRun:
             context,
             device,
             threads,
-            self._gatherer,
+            self.gatherer,
             reads_speech="speech" in self.node.kind.reads,
         )
 
     def _find_tables(self) -> dict[str, StageRef]:
         refs = {name: self._wait_for_ref(name) for name in self.node.tables.values()}
         return {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
-
-    def lane_name(self) -> str:
-        """Return the lane that it computes in: its device, or one of its own for what computes elsewhere."""
-        device = self.node.facts.device
-        if device is None:
-            return f"node:{self.node.name}"
-        if "torch" not in self.planned.stage.libraries:
-            return "cpu"
-        return resolve_device_name(device)
 
     def find_first_text(self) -> StageRef | None:
         """Return the stage of the first text that a finished node has read."""
@@ -287,9 +276,9 @@ class NodeRun:
                 return work(folder)
 
         compute = work_with_torch if "torch" in self.planned.stage.libraries else work
-        lane = self.lane_name()
+        lane = lane_of(self)
         self.coordinator.open_lane(lane, 1)
-        with self.coordinator.hold_lane(lane, rank(self._depth, 0)):
+        with self.coordinator.hold_lane(lane, rank(self.depth, 0)):
             return compute_once(self.store, self.planned.stage, compute, read)
 
     def _with_progress(self, context: NodeContext) -> NodeContext:
@@ -332,14 +321,3 @@ class NodeRun:
         for items in self._read_shards():
             self.coordinator.check_halted()
             yield from items
-
-
-def _size_of(items: Sequence[Item], *, speech: bool) -> ShardSize:
-    """Return the size of a shard; seconds of speech where they measure its speed."""
-    recordings = [item.utterance.audio for item in items] if speech else []
-    return ShardSize(len(items), sum(audio.seconds for audio in recordings if audio is not None))
-
-
-def rank(depth: int, number: int) -> tuple[int, int]:
-    """Return the order in a lane: what is farthest downstream goes first, then what comes first."""
-    return -depth, number

@@ -89,17 +89,18 @@ class RunCoordinator:
 
     def ref(self, node: str) -> StageRef | None:
         """Return what the readers of a finished node read."""
-        return self._refs[self._original_of(node)]
+        return self._refs[self.original_of(node)]
 
     def is_finished(self, node: str) -> bool:
         """Return whether a node has ended well."""
-        return self._original_of(node) in self._refs
+        return self.original_of(node) in self._refs
 
     def has_ended(self, node: str) -> bool:
         """Return whether a node has ended, well or not."""
         return node in self.status
 
-    def _original_of(self, node: str) -> str:
+    def original_of(self, node: str) -> str:
+        """Return the node whose stage is also this one's; itself where it has its own."""
         return self._duplicates.get(node, node)
 
     def wait_for_shard(self, node: str, number: int) -> ShardHeader | None:
@@ -109,7 +110,7 @@ class RunCoordinator:
             BlockedError: the node failed.
             HaltedError: the run is to stop.
         """
-        node = self._original_of(node)
+        node = self.original_of(node)
         shards = self._shards[node]
         self._wait_for(node, lambda: number in shards or node in self._refs)
         return shards.get(number)
@@ -121,7 +122,7 @@ class RunCoordinator:
             BlockedError: the node failed.
             HaltedError: the run is to stop.
         """
-        node = self._original_of(node)
+        node = self.original_of(node)
         self._wait_for(node, lambda: node in self._refs)
         return self._refs[node]
 
@@ -145,6 +146,11 @@ class RunCoordinator:
                 self._changed.wait(_POLL_SECONDS)
             self._raise_if_halted()
 
+    def wake(self) -> None:
+        """Let those who wait look again at what they wait for."""
+        with self._changed:
+            self._changed.notify_all()
+
     def wait_seconds(self, seconds: float) -> None:
         """Wait so long; HaltedError where the run is to stop."""
         until = time.monotonic() + seconds
@@ -158,6 +164,11 @@ class RunCoordinator:
             self._halted = True
             self.deadline = None if seconds is None else time.monotonic() + seconds
             self._changed.notify_all()
+
+    @property
+    def is_halted(self) -> bool:
+        """Whether the run is to stop."""
+        return self._halted
 
     @property
     def seconds_left(self) -> float:

@@ -43,3 +43,5 @@ class Draft:
     """Of a written text with times; ``text`` is theirs."""
     blank_lines: int = 0
     """Before it in a file of text."""
+    likely_seconds: float | None = None
+    """Of audio whose length nothing states, by the size of its file."""

@@ -88,6 +88,13 @@ def _forecast_node(
     )
 
 
+def past_seconds(plans: Iterable[NodePlan], store: Store) -> dict[str, float]:
+    """Return the seconds per item of past stages like those of nodes, by node, where there are any."""
+    past = _PastTimes(store)
+    seconds = {planned.node.name: past.seconds_per_item(planned) for planned in plans}
+    return {name: value for name, value in seconds.items() if value is not None}
+
+
 class _PastTimes:
     """Seconds per item of past stages, by kind and by the digests of their models."""
 

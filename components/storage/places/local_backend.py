@@ -121,6 +121,9 @@ class LocalBackend:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def bring_shards(self, keys: Iterable[str]) -> None:
+        """Make shards available in the folder here, as far as they are stored."""
+
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, which are not verified."""
         return {key for key in keys if (self.root / shard_name(key)).exists()}

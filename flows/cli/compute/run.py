@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 EXIT_QUARANTINED = 3
 
 
-FLAGS = ("data", "audio", "target_language", "limit", "model_metrics", "name", "replace", "store")
+FLAGS = ("data", "audio", "target_language", "limit", "model_metrics", "name", "replace", "store", "engine")
 """Parameters of runs over a data set that have a flag."""
 
 

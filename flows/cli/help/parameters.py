@@ -30,7 +30,7 @@ _GROUP_OF = {
     **dict.fromkeys(("beam_size", "n_best", "length_penalty", "max_tokens", "max_new_tokens"), SEARCH),
     **dict.fromkeys(("temperature", "temperature_fallback", "top_k", "top_p", "repetition_penalty"), SEARCH),
     **dict.fromkeys(("no_repeat_ngram_size", "sampling", "min_p", "early_stopping"), SEARCH),
-    **dict.fromkeys(("store", "replace", "runner", "seed", "folder", "title", "device", "threads"), RUNNING),
+    **dict.fromkeys(("store", "replace", "engine", "seed", "folder", "title", "device", "threads"), RUNNING),
     **dict.fromkeys(("reuse", "dtype", "batch_size", "batch_tokens"), RUNNING),
 }
 """The last part of a parameter's name -> its group; what is not named is in OTHER."""

@@ -70,7 +70,7 @@ def test_data_come_first_and_the_store_last() -> None:
         "price_per_hour",
         "edits",
         "blame",
-        "runner",
+        "engine",
         "reuse",
         "seed",
         "name",

@@ -1,0 +1,176 @@
+"""Sizes of the pools of workers of a segment: all cards of the cluster, at equal rates of the nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import NamedTuple
+
+from components.errors import ConfigError
+
+_SMALLEST = 1e-4
+"""Ray's smallest part of a processor or a card."""
+
+
+class Machine(NamedTuple):
+    """What a machine of a cluster has."""
+
+    cpus: float
+    gpus: float
+
+
+class Pool(NamedTuple):
+    """The workers of a node: how many, and what each of them holds."""
+
+    size: int
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a node needs.
+
+    Attributes:
+        gpus: cards of a worker.
+        cpus: processors of a worker.
+        fixed_gpus: whether the user has set that; else workers share a card where there are too few.
+        fixed_cpus: the same of processors.
+        replicas: workers; None: as many as are of use.
+        shards: that are to be computed.
+        seconds: of one, where the store knows it.
+    """
+
+    gpus: float
+    cpus: float
+    fixed_gpus: bool = False
+    fixed_cpus: bool = False
+    replicas: int | None = None
+    shards: int = 1
+    seconds: float | None = None
+
+    @property
+    def least(self) -> int:
+        """Workers that must find room."""
+        return self.replicas or 1
+
+
+def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Pool]:
+    """Return the pool of each node.
+
+    Every node has a worker; where processors or cards do not suffice, workers for which nothing was set
+    share them. What is left goes to the node that would end last.
+
+    Args:
+        demands: by node.
+        machines: the cluster's.
+
+    Raises:
+        ConfigError: what was set has no room.
+    """
+    known = [demand.seconds for demand in demands.values() if demand.seconds]
+    usual = median(known) if known else 1.0
+    seconds = {name: demand.seconds or usual for name, demand in demands.items()}
+    shared = _share(demands, machines)
+    room = _Room(machines)
+    for demand in _list_least(shared.values()):
+        room.take(demand)
+    sizes = {name: demand.least for name, demand in shared.items()}
+    growing = {name for name, demand in shared.items() if demand.replicas is None}
+    while growing := {name for name in growing if sizes[name] < shared[name].shards}:
+        slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * shared[name].shards))
+        if room.take(shared[slowest]):
+            sizes[slowest] += 1
+        else:
+            growing.remove(slowest)
+    return {name: Pool(sizes[name], demand.cpus, demand.gpus) for name, demand in shared.items()}
+
+
+def _share(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:
+    """Return the demands with the largest parts of cards, then of processors, for which there is room."""
+    workers = sum(demand.least for demand in demands.values())
+    parts = (*range(1, workers + 1), 100 * workers)
+    # Cards first, whatever processors there are.
+    many = [machine._replace(cpus=float("inf")) for machine in machines]
+    without = {name: replace(demand, cpus=0.0) for name, demand in demands.items()}
+    for part in parts:
+        cards = {name: _divide_gpus(demand, part) for name, demand in without.items()}
+        if _have_room(cards.values(), many):
+            break
+    else:
+        raise _no_room(demands, machines)
+    most = max((machine.cpus for machine in machines), default=0.0)
+    for part in parts:
+        shared = {
+            name: replace(_divide_cpus(demand, part, most), gpus=cards[name].gpus)
+            for name, demand in demands.items()
+        }
+        if _have_room(shared.values(), machines):
+            return shared
+    raise _no_room(demands, machines)
+
+
+def _divide_gpus(demand: Demand, part: int) -> Demand:
+    return demand if demand.fixed_gpus else replace(demand, gpus=_round(demand.gpus / part))
+
+
+def _divide_cpus(demand: Demand, part: int, most: float) -> Demand:
+    return demand if demand.fixed_cpus else replace(demand, cpus=_round(min(demand.cpus, most) / part))
+
+
+def _round(amount: float) -> float:
+    return round(math.floor(amount / _SMALLEST + 1e-6) * _SMALLEST, 4)
+
+
+def _have_room(demands: Iterable[Demand], machines: Sequence[Machine]) -> bool:
+    room = _Room(machines)
+    return all(map(room.take, _list_least(demands)))
+
+
+def _list_least(demands: Iterable[Demand]) -> list[Demand]:
+    """Return each demand as often as it has workers at least, the largest first."""
+    largest_first = sorted(demands, key=lambda demand: (-demand.gpus, -demand.cpus))
+    return [demand for demand in largest_first for _ in range(demand.least)]
+
+
+def _no_room(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> ConfigError:
+    wanted = ", ".join(
+        f"{name} {demand.least} with gpus {demand.gpus:g} and cpus {demand.cpus:g}"
+        for name, demand in demands.items()
+        if demand.fixed_gpus or demand.fixed_cpus or demand.replicas or demand.gpus
+    )
+    found = "; ".join(f"{machine.cpus:g} processors, {machine.gpus:g} cards" for machine in machines)
+    return ConfigError(
+        f"resources: expected room for the workers of {wanted}, found machines of {found or 'nothing'}: "
+        "lower resources, compute on another device, or start a larger cluster before the run"
+    )
+
+
+class _Room:
+    """What is free on the machines of a cluster."""
+
+    def __init__(self, machines: Sequence[Machine]) -> None:
+        self._cpus = [machine.cpus for machine in machines]
+        self._cards = [[1.0] * int(machine.gpus) for machine in machines]
+
+    def take(self, demand: Demand) -> bool:
+        """Take what a worker needs; return whether there was room."""
+        for number, cards in enumerate(self._cards):
+            chosen = _choose_cards(cards, demand.gpus)
+            if chosen is not None and self._cpus[number] + _SMALLEST / 2 >= demand.cpus:
+                self._cpus[number] -= demand.cpus
+                for card in chosen:
+                    cards[card] -= min(1.0, demand.gpus)
+                return True
+        return False
+
+
+def _choose_cards(cards: Sequence[float], gpus: float) -> list[int] | None:
+    """Return the cards of a machine for a worker, those first that others use; None where there are none."""
+    needed = min(1.0, gpus)
+    fitting = [number for number, free in enumerate(cards) if free + _SMALLEST / 2 >= needed]
+    count = 0 if not gpus else max(1, round(gpus))
+    chosen = sorted(fitting, key=lambda number: cards[number])[:count]
+    return chosen if len(chosen) == count else None
