@@ -60,8 +60,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """CPU seconds, parses and memory of the driver, of a new run and of the same once more."""
     with tempfile.TemporaryDirectory() as folder:
         graph = write_graph(Path(folder), options.rows)
-        for part in ("new", "again"):
-            yield Result(part, {"rows": options.rows, **run_child(graph)})
+        runs = {name: run_child(graph) for name in ("a new run", "the same once more")}
+    yield Result("runs", {"rows": options.rows, "runs": runs})
 
 
 def write_graph(folder: Path, rows: int) -> Path:
