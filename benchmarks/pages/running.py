@@ -71,8 +71,8 @@ def _driver(values: Any) -> str:
     run = values["runs"]["a new run"]
     counts = _parses(run)
     return (
-        f"{counts['utterances']:,} of {values['rows']:,} utterances and {counts['nbests']:,} n-best lists, those "
-        f"that are shown, in {run['cpu_seconds']:.1f} s of CPU time"
+        f"{counts['utterances']:,} of {values['rows']:,} utterances and {counts['nbests']:,} n-best lists, "
+        f"those that are shown, in {run['cpu_seconds']:.1f} s of CPU time"
     )
 
 

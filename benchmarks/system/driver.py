@@ -44,7 +44,7 @@ def translate(record):
     words = record["text"].split()
     return " ".join(word for n, word in enumerate(words) if zlib.crc32(f"{record['id']} {n}".encode()) % 5)
 """
-WORKERS = ("tasks.execution.node_run.compute_shard", "components.analysis.measuring.worker.measure_shard")
+WORKERS = ("tasks.engines.local.compute_shard", "components.analysis.measuring.worker.measure_shard")
 """What computes shards, here or in another process."""
 WORDS = "der die das ein eine Hund Katze Mann Frau läuft sitzt über den Schnee im Park und lacht"
 
