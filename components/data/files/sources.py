@@ -14,7 +14,7 @@ from components.data.files.archives.nemo_tars import NemoTars
 from components.data.files.formats import FORMATS, Format
 from components.data.files.parsing import Row
 from components.errors import DataError
-from components.files.locations.allowed_hosts import check_url
+from components.files.locations.clients import client_of
 from components.files.locations.location import file_name_of, folder_of, is_remote
 from components.files.locations.opening import is_file, is_folder
 
@@ -53,7 +53,7 @@ class Source:
         """Refuse local files that are not there and URLs that may not be fetched; fetches none. DataError."""
         for file in (*self.files, *self.tars):
             if is_remote(file):
-                check_url(file)
+                client_of(file).check(file)
             elif not is_file(file):
                 raise DataError(f"{file}: expected a file, found none; check the path")
 
