@@ -1,4 +1,4 @@
-"""The files for Kubernetes: a work pool's template is Prefect's but for our values; all name the same."""
+"""The files for Kubernetes: the work pool's template is Prefect's but for our values; all name the same."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import IO
 
 from components import errors
 from components.errors import AntiphonError, ConfigError
-from tasks.engines.ray.messages import Event, Message, SegmentJob
+from tasks.engines.ray.messages import Event, Job, Message
 
 _END_SECONDS = 10.0
 """Seconds that the driver has to end a cluster that it has started."""
@@ -54,7 +54,7 @@ class RayEngine:
             )
         self._numbers = count()
         self._receivers: dict[int, Callable[[Event], None]] = {}
-        self._jobs: dict[int, SegmentJob] = {}
+        self._jobs: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -62,7 +62,7 @@ class RayEngine:
         self._lost: Event | None = None
         self._is_connected = False
 
-    def run(self, make: Callable[[int], SegmentJob], receive: Callable[[Event], None]) -> None:
+    def run(self, make: Callable[[int], Job], receive: Callable[[Event], None]) -> None:
         """Begin a job.
 
         Args:
