@@ -1,4 +1,4 @@
-"""Throughput at one and two workers: recognition and translation on Dask workers with one thread each.
+"""Throughput at one and two workers: recognition and translation on Ray workers with one thread each.
 
 What more workers would bring is simulated from it, when the page is written.
 """
@@ -42,61 +42,56 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
-    """One measurement: both stages on a Dask cluster of this machine, its shards' times and landings."""
+    """One measurement: both stages on Ray on this machine, its shards' times and landings."""
     from prefect import flow
 
     from components.pipeline.pipeline import DATA
     from components.pipeline.reader import read_pipeline
-    from components.storage.stages.reader import read_utterances
-    from components.storage.stages.stage_writer import StageWriter
+    from components.run_record import StageRef
+    from components.storage.shards.shard import name_of
+    from components.storage.stages.reader import read_shards, read_utterances
     from components.storage.store import Store
     from flows.server import settings  # noqa: F401 - before Prefect is imported
-    from tasks import task_runners
+    from tasks.engines.engine import use_engine
     from tasks.execution.executor import execute
     from tasks.stages import data
     from tasks.task_options import unwrap
 
-    landed: dict[str, list[tuple[float, float]]] = {stage: [] for stage in (*STAGES, "data")}
-    append = StageWriter.append
+    store = Store(str(folder / "store"))
 
-    def noted(self: StageWriter, outputs: Any, errors: Any, **options: Any) -> None:
-        append(self, outputs, errors, **options)
-        landed[self.plan.stage].append((time.perf_counter(), options["seconds"]))
+    def times_of(ref: StageRef, begun: float, ended: float) -> dict[str, Any]:
+        shards = read_shards(ref)
+        headers = [store.find_shard(shard.key) for shard in shards]
+        landed = [(store.root / name_of(shard.key)).stat().st_mtime for shard in shards]
+        seconds = [header.seconds for header in headers if header is not None]
+        return {"wall": ended - begun, "shards": seconds, "landed": sorted(when - begun for when in landed)}
 
-    StageWriter.append = noted  # type: ignore[method-assign]
-
-    @flow(name="scaling", task_runner=task_runners.make_runner(), persist_result=False)
+    @flow(name="scaling", persist_result=False)
     def scaling() -> dict[str, Any]:
-        store = str(folder / "store")
-        loaded = unwrap(data.load_data(str(manifest), None, None, None, None, Store(store)))
+        loaded = unwrap(data.load_data(str(manifest), None, None, None, None, store))
+        each = {"resources": {"cpus": 1, "replicas": workers}}
         nodes = {
-            "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1},
-            "mt": {"kind": "translate", "of": "asr"},
+            "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1, **each},
+            "mt": {"kind": "translate", "of": "asr", **each},
         }
         pipeline, times = read_pipeline({"nodes": nodes}), {}
-        start = time.perf_counter()
-        execute(pipeline.subgraph_of("asr"), {DATA: loaded}, store, 0).raise_first_error()
-        middle = time.perf_counter()
-        execute(pipeline, {DATA: loaded}, store, 0).raise_first_error()
-        walls = {"asr": middle - start, "mt": time.perf_counter() - middle}
-        begun = {"asr": start, "mt": middle}
+        url = store.backend.url
         for stage in STAGES:
-            times[stage] = {
-                "wall": walls[stage],
-                "shards": [seconds for _, seconds in landed[stage]],
-                "landed": [when - begun[stage] for when, _ in landed[stage]],
-            }
+            begun = time.time()
+            executed = execute(pipeline.subgraph_of(stage), {DATA: loaded}, url, 0)
+            executed.raise_first_error()
+            times[stage] = times_of(executed.stages[stage], begun, time.time())
         audio = sum(u.audio.seconds for u in read_utterances(loaded) if u.audio)
         return {"workers": workers, "audio": audio, "items": loaded.items, **times}
 
-    return scaling()
+    with use_engine("ray"):
+        return scaling()
 
 
 def measure_workers(workers: int, manifest: Path) -> dict[str, Any]:
     """Run one measurement in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PREFECT_HOME": f"{folder}/prefect", "OMP_NUM_THREADS": "1"}
-        environment |= {"ANTIPHON_RUNNER": "dask", "ANTIPHON_WORKERS": str(workers)}
         module = "benchmarks.system.scaling"
         command = [sys.executable, "-m", module, str(workers), str(manifest), folder]
         process = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
