@@ -7,10 +7,12 @@ shard; three that read the same run at once. The bars of issue 17: at most 1.15 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from flows.server import settings  # noqa: F401 - before Prefect is imported
@@ -19,12 +21,10 @@ from prefect import flow  # isort: skip
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.pages.running import ONE, ROW, SIDE
+from components.data.stage import store_data
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
-from components.records import Utterance
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import execute
 
@@ -80,11 +80,10 @@ def make_graphs(seconds: float) -> dict[str, dict[str, Any]]:
 @flow(name="following", persist_result=False)
 def time_run(nodes: dict[str, Any], store: str) -> float:
     """Seconds of a graph over 640 texts in an empty store."""
-    ids = [f"u{n}" for n in range(ITEMS)]
-    lines = [Utterance(id=key, text=key, source_language="en").model_dump_json() for key in ids]
-    with open_stage(Store(store), StagePlan(stage="data", version="1")) as writer:
-        writer.append(lines, [], seconds=0, peak=0)
-        data = writer.finish(ids, content="c" * 64)
+    rows = [{"id": f"u{n}", "text": "a dog " * 104, "source_language": "en"} for n in range(ITEMS)]
+    manifest = Path(f"{store}.jsonl")
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    data = store_data(str(manifest), None, (None, None), None, Store(store))
     pipeline = read_pipeline({"nodes": nodes})
     begun = time.perf_counter()
     executed = execute(pipeline, {DATA: data}, store, 0)
