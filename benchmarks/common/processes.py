@@ -128,7 +128,7 @@ def measure_command(
 
 
 def max_peak(now: Process | None, before: Process | None) -> Process | None:
-    """What is told of a process now, with the greatest peak that was ever told: of one that ended there is none."""
+    """What is told of a process now, with the most that was ever told: of one that ended there is less."""
     if now is None or before is None:
         return now or before
     return now._replace(peak=max(now.peak, before.peak), cpu=max(now.cpu, before.cpu))

@@ -1,4 +1,4 @@
-"""What a run is made of that is killed at random moments: its graph, its log of calls, the processes to kill."""
+"""What runs are made of that are killed on purpose: their graph, its log of calls, what they kept."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import signal
 import subprocess
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from os import kill
 from pathlib import Path
@@ -22,33 +22,39 @@ CALLS = "calls.txt"
 """A line for each call of a node's function: node, id of the record, process."""
 NODES = ("first", "second", "third")
 ROWS_A_SHARD = 10
-_NODE = "  {name}: {{kind: python, file: steps.py, function: step, of: {of}, arguments: {{node: {name}}}}}\n"
-_STEPS = """\
+_NODE = """\
+  {name}:
+    {{kind: python, file: steps.py, function: step, of: {of},
+     arguments: {{node: {name}, seconds: {seconds}}}}}
+"""
+_STEPS = f"""\
 import os
 import time
 
-def step(record, node):
-    with open("{calls}", "a") as file:
+def step(record, node, seconds):
+    with open("{CALLS}", "a") as file:
         file.write(f"{{node}} {{record['id']}} {{os.getpid()}}\\n")
-    time.sleep({seconds})
+    time.sleep(seconds)
     return record["text"].swapcase() + node[0]
 """
 
 
-def write_graph(folder: Path, shards: int, seconds: float) -> None:
+def write_graph(folder: Path, shards: int, seconds: Sequence[float]) -> None:
     """Write a chain of three nodes that log their calls and sleep, and texts of so many shards.
 
     Args:
         folder: of both.
         shards: of the data set, about.
-        seconds: that a shard of a node takes.
+        seconds: that each node takes for a shard.
     """
-    rows = [{**row, "text": " ".join([row["text"]] * 40)[:1800]} for row in make_texts(shards * ROWS_A_SHARD)]
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = make_texts(shards * ROWS_A_SHARD)
+    rows = [{**row, "text": " ".join([row["text"]] * 100)[:2000]} for row in texts]
     write_rows(folder / "texts.jsonl", rows)
-    chain = zip(NODES, ("data", *NODES), strict=False)
-    nodes = "".join(_NODE.format(name=name, of=of) for name, of in chain)
+    chain = zip(NODES, ("data", *NODES), seconds, strict=False)
+    nodes = "".join(_NODE.format(name=name, of=of, seconds=s / ROWS_A_SHARD) for name, of, s in chain)
     (folder / "graph.yaml").write_text(f"source_language: en\nnodes:\n{nodes}", encoding="utf-8")
-    (folder / "steps.py").write_text(_STEPS.format(calls=CALLS, seconds=seconds / ROWS_A_SHARD), "utf-8")
+    (folder / "steps.py").write_text(_STEPS, encoding="utf-8")
 
 
 def count_calls(folder: Path) -> int:
@@ -58,7 +64,7 @@ def count_calls(folder: Path) -> int:
 
 
 def kill_below(pid: int, text: str, choose: Callable[[list[int]], int]) -> bool:
-    """Kill one of the processes below another one whose command line holds ``text``; whether there was one."""
+    """Kill one of the processes below another one whose command line holds ``text``; whether any was."""
     pids = sorted(process.pid for process in find_descendants(pid, text))
     if pids:
         with suppress(ProcessLookupError):
@@ -126,10 +132,13 @@ def count_wrong_shards(outcomes: Outcomes, undisturbed: Outcomes) -> int:
     return sum(one != other for one, other in pairs)
 
 
-def count_computed_again(folder: Path, shard_of: dict[str, int]) -> int:
-    """How many times a process began a shard that another had begun before, as the log of calls says."""
-    processes: dict[tuple[str, int], set[str]] = defaultdict(set)
-    for line in (folder / CALLS).read_text(encoding="utf-8").splitlines():
-        node, record, pid = line.split()
-        processes[node, shard_of[record]].add(pid)
-    return sum(len(pids) - 1 for pids in processes.values())
+def count_begun(folder: Path, piece_of: Mapping[str, object] | None = None) -> Counter[tuple[str, object]]:
+    """Node and piece -> how many processes began it, as the log of calls says.
+
+    Args:
+        folder: of the log.
+        piece_of: id in the log -> the piece that it is part of; the ids themselves by default.
+    """
+    lines = {tuple(line.split()) for line in (folder / CALLS).read_text(encoding="utf-8").splitlines()}
+    begun = {(node, name if piece_of is None else piece_of[name], pid) for node, name, pid in lines}
+    return Counter((node, piece) for node, piece, _ in begun)

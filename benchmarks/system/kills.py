@@ -20,8 +20,9 @@ from pathlib import Path
 from benchmarks.common.processes import antiphon, measure_command, own_environment
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.system.killing import (
+    NODES,
+    count_begun,
     count_calls,
-    count_computed_again,
     count_lost_rows,
     count_wrong_shards,
     kill_below,
@@ -64,7 +65,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             for folder_of_round in rounds:
                 kills.update(read_kills(folder_of_round))
                 outcomes = read_outcomes(folder_of_round / "store", "run")
-                again += count_computed_again(folder_of_round, outcomes.shard_of)
+                begun = count_begun(folder_of_round, outcomes.shard_of)
+                again += begun.total() - len(begun)
                 lost += count_lost_rows(outcomes)
                 wrong += count_wrong_shards(outcomes, expected)
             shards = sum(map(len, expected.lines.values())) - len(expected.lines["data"])
@@ -79,8 +81,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 def prepare(folder: Path, options: argparse.Namespace) -> Path:
     """Write the graph into a folder; gives it back."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_graph(folder, options.shards, options.seconds)
+    write_graph(folder, options.shards, (options.seconds,) * len(NODES))
     return folder
 
 
