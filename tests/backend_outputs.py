@@ -6,29 +6,33 @@ One process is one choice of kernels, which torch and oneDNN read from the envir
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from components.compute.torch_facts import describe_kernels
+from components.data import load
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level import factory as ensembling
 from components.experts.upcycling import load_dense_models, save_upcycled, upcycle
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.models import resolve
+from components.recognition import factory as recognition
+from components.recognition.config import RecognitionConfig
+from components.records import NBest, Outcome, Utterance
 from components.training.config import TrainingConfig
 from components.training.loop.trainer import train
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
-from tests.cascade_outputs import MODEL, Scored, recognize_and_translate, scored, spoken_and_written
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+Scored = list[tuple[str, float]]
+"""Texts with their scores."""
+MODEL = "packaged:multi30k-en-de"
 
 
 def compute(folder: Path) -> dict[str, Scored]:
@@ -57,6 +61,28 @@ def compute(folder: Path) -> dict[str, Scored]:
     return {**recognize_and_translate(), **others, "training": learn(folder)}
 
 
+def recognize_and_translate() -> dict[str, Scored]:
+    """What a recognizer and a translator give."""
+    spoken, written = spoken_and_written()
+    recognizer = recognition.build(RecognitionConfig(model="packaged:whisper-tiny.en"))
+    translator = translation.build(TranslationConfig(model=MODEL))
+    return {
+        "recognition": scored(recognizer.recognize(spoken)),
+        "translation": scored(translator.translate(written)),
+    }
+
+
+def spoken_and_written() -> tuple[list[Utterance], list[Utterance]]:
+    """Two utterances of the samples, and their transcripts."""
+    spoken = list(load("sample", limit=2).utterances)
+    return spoken, [each.model_copy(update={"text": each.transcript}) for each in spoken]
+
+
+def scored(outcomes: list[Outcome]) -> Scored:
+    """The best text of each utterance."""
+    return [(each.best.text, each.best.score) for each in outcomes if isinstance(each, NBest)]
+
+
 def write_neighbor(model: Path, folder: Path) -> None:
     """Write a model whose weights are near those of ``model``."""
     shutil.copytree(model, folder)
@@ -69,14 +95,9 @@ def write_neighbor(model: Path, folder: Path) -> None:
 
 def learn(folder: Path) -> Scored:
     """Train a tiny model to copy for a few steps; its losses."""
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) + "\n" for _ in range(120)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("".join(lines), encoding="utf-8")
-    toy: dict[str, Any] = dict.fromkeys(("data", "dev"), f"{folder}/toy.en,{folder}/toy.de")
-    size: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 32, "ffn_dim": 64, "num_heads": 2}
-    steps: dict[str, Any] = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "batch_tokens": 200}
-    config = TrainingConfig(**toy, **size, **steps, dropout=0.0, device="cpu", dtype="float32")
+    toy = dict.fromkeys(("data", "dev"), write_copies(folder, draw_lines(120)))
+    steps = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "dropout": 0.0}
+    config = TrainingConfig.model_validate({**TINY, **toy, **steps, "d_model": 32, "ffn_dim": 64})
     return [("loss", one["dev_loss"]) for one in train(config, folder / "trained").history]
 
 

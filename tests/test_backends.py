@@ -50,35 +50,3 @@ def test_results_are_those_of_our_own_kernels(backend: str, usual: dict[str, Any
         expected_texts, expected_scores = zip(*usual[part], strict=True)
         assert texts == expected_texts, part
         assert scores == pytest.approx(expected_scores, rel=1e-3), part
-
-
-WITHOUT_FAMILIES = """
-import json, sys
-HIDDEN = ("components.kernels", "components.decoding.accelerator")
-for name in HIDDEN:
-    sys.modules[name] = None
-from components import extensions
-entries = extensions.entry_points
-extensions.entry_points = lambda group: [
-    entry for entry in entries(group=group) if not entry.value.startswith(HIDDEN)
-]
-from components.compute.torch_facts import describe_kernels
-from tests.cascade_outputs import recognize_and_translate
-print(json.dumps({"kernels": describe_kernels()} | recognize_and_translate()))
-"""
-
-
-def test_a_build_without_kernels_and_recorded_steps_computes_the_same(usual: dict[str, Any]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_FAMILIES],
-        cwd=ROOT,
-        env=environment_of("own"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found.pop("kernels") == "plain"
-    for part, outcomes in found.items():
-        assert [text for text, _ in outcomes] == [text for text, _ in usual[part]], part

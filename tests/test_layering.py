@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from graphlib import CycleError, TopologicalSorter
-from importlib.util import find_spec
 
 import pytest
 
@@ -143,19 +140,3 @@ def test_the_rules_would_catch_a_breach() -> None:
         "components.data",
         "components.data.load",
     }
-
-
-KERNELS_IN_TRITON = ("components.kernels.triton_grouped_mm", "components.kernels.triton_mixing")
-
-
-def test_components_import_without_prefect() -> None:
-    """A notebook user who has no Prefect can still use every component."""
-    names = sorted(module for module in modules() if module.split(".")[0] == "components")
-    if find_spec("triton") is None:  # openai-whisper brings it on Linux alone
-        names = [name for name in names if name not in KERNELS_IN_TRITON]
-    code = (
-        "import sys; sys.modules['prefect'] = None\n"
-        f"import importlib\nfor name in {names!r}: importlib.import_module(name)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]

@@ -13,7 +13,7 @@ from components.merging.config import VERSION as MERGING_VERSION
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.recipe.recipe import Recipe
-from components.metrics.statistics.corpus_statistics import translation_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.translation.config import VERSION as TRANSLATION_VERSION
 
 SENTENCES = 200
@@ -45,7 +45,7 @@ def dev_scores(
         utterances = work.utterances(DEV, ("en", language), sentences)
         texts = work.translate(utterances, [model], beam_size=1)
         references = {u.id: u.references for u in utterances}
-        tables = translation_statistics(
+        tables = text_statistics(
             references, texts, language=language, n_total=len(references), names=("bleu",)
         )
         scores.append(tables["bleu"].score())

@@ -15,11 +15,7 @@ import numpy as np
 
 from benchmarks.common.manifest import OUTPUTS, Manifest, read_lines, write_lines
 from benchmarks.common.text_statistics import to_json
-from components.metrics.statistics.corpus_statistics import (
-    CorpusStatistics,
-    recognition_statistics,
-    translation_statistics,
-)
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from components.metrics.table import METRICS
 from components.records import Utterance
 
@@ -72,7 +68,7 @@ class Outputs:
         """
         references = {u.id: u.references for u in utterances}
         total = len(references)
-        tables = translation_statistics(references, texts, language=language, n_total=total, names=metrics)
+        tables = text_statistics(references, texts, language=language, n_total=total, names=metrics)
         self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
         if not keep_texts:
             self.systems[-1].texts = []
@@ -87,10 +83,9 @@ class Outputs:
         language: str = "en",
     ) -> None:
         """Keep transcripts with the statistics of WER."""
-        references = {u.id: u.transcript or "" for u in utterances}
-        tables = recognition_statistics(
-            references, texts, language=language, n_total=len(references), names=("wer",)
-        )
+        references = {u.id: (u.transcript or "",) for u in utterances}
+        total = len(references)
+        tables = text_statistics(references, texts, language=language, n_total=total, names=("wer",))
         self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
 
     def statistics(self, data: str, system: str, seed: int, metric: str = "bleu") -> CorpusStatistics:

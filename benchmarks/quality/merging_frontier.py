@@ -23,7 +23,7 @@ from components.data import load
 from components.merging.merge import MergeOptions
 from components.merging.methods.table import METHODS as MERGE_METHODS
 from components.merging.statistics.data_sets import DataSets
-from components.metrics.statistics.corpus_statistics import translation_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.table import METRICS
 from components.records import NBest
 from components.training.config import TrainingConfig
@@ -156,7 +156,7 @@ class Bench:
         texts = self.decode(f"dev-{name}", model, domain, "dev")
         references = self.references(domain, "dev")
         options = {"language": "de", "n_total": len(references), "names": ("bleu",)}
-        return float(translation_statistics(references, texts, **options)["bleu"].score())
+        return float(text_statistics(references, texts, **options)["bleu"].score())
 
     def references(self, domain: str, part: str) -> dict[str, Any]:
         """The references of a set by utterance."""

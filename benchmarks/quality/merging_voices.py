@@ -22,7 +22,7 @@ from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.merging.methods import METHODS, make_merged
 from components.files.files import write_atomically
-from components.metrics.statistics.corpus_statistics import recognition_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.records import Utterance
 from components.training.config import TrainingConfig
 from components.training.learners.recognition_learner import RecognitionLearner
@@ -124,9 +124,8 @@ def mean_error_rate(model: str, sets: Mapping[str, Mapping[str, list[Utterance]]
     rates = []
     for parts in sets.values():
         texts = recognize(model, parts["dev"])
-        table = recognition_statistics(
-            references(parts["dev"]), texts, language="en", n_total=len(parts["dev"]), names=("wer",)
-        )
+        said = {key: (text,) for key, text in references(parts["dev"]).items()}
+        table = text_statistics(said, texts, language="en", n_total=len(said), names=("wer",))
         rates.append(float(table["wer"].score()))
     return sum(rates) / len(rates)
 

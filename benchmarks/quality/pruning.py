@@ -18,7 +18,7 @@ from benchmarks.pages.translation import DENSE
 from components import data
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import digest_of
-from components.metrics.statistics.significance import translation_tests
+from components.metrics.statistics.significance import compare_texts
 from components.metrics.translation_quality.translation import translation_scores
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         summaries[name], systems[name] = prune_and_translate(options.model, name, judged, test_set)
         print(name, summaries[name], flush=True)
     references = {u.id: u.references for u in test_set}
-    tests = translation_tests(references, systems, DENSE, language="de", names=["bleu"])
+    tests = compare_texts(references, systems, DENSE, language="de", names=["bleu"])
     scores = {
         name: translation_scores(references, texts, language="de", n_total=len(test_set))["bleu"]
         for name, texts in systems.items()

@@ -26,7 +26,7 @@ from components.metrics.languages import Language
 from components.metrics.metric import align_segments
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from components.metrics.statistics.shapley import shapley_values
 from components.metrics.table import METRICS
 from components.records import Record, Utterance
@@ -100,7 +100,7 @@ def attribute_cascade(  # noqa: PLR0913 - options after the outputs
     def measure(texts: Mapping[str, str]) -> dict[str, CorpusStatistics]:
         references = {case.utterance.id: case.utterance.references for case in cases}
         outputs = _outputs(cases, texts)
-        statistics = translation_statistics(
+        statistics = text_statistics(
             references, outputs, language=languages[1], n_total=units.count(n_total), names=metrics
         )
         return {

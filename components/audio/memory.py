@@ -81,7 +81,9 @@ class AudioMemory:
         rows = [
             (location, before.version, *audio)
             for location, before, audio in found
-            if before.version is not None and now - before.changed_ns >= RECENT_NANOSECONDS
+            if before.version is not None
+            and now - before.changed_ns >= RECENT_NANOSECONDS
+            and location.isprintable()  # what is no Unicode text cannot be stored
         ]
         with self._use() as database:
             if rows and database is not None:

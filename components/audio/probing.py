@@ -24,8 +24,8 @@ from components.audio.decoding import decode_stretch
 from components.audio.memory import AUDIO_MEMORY, AudioFacts
 from components.audio.truncation import check_not_truncated
 from components.errors import DataError
-from components.files.locations.location import FilePath, absolute_location, parse_location
-from components.files.locations.opening import FileFacts, facts_of_all, identity_of, open_location
+from components.files.locations.location import FilePath, absolute_location, is_remote, parse_location
+from components.files.locations.opening import FileFacts, facts_of_all, fetch_all, identity_of, open_location
 from components.records import Audio, Record
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[
     locations = [absolute_location(stretch.location) for stretch in stretches]
     versions = facts_of_all(dict.fromkeys(locations))
     known: dict[str, AudioFacts | DataError] = {**AUDIO_MEMORY.recall(versions)}
+    known |= {
+        name: error for name, error in versions.items() if isinstance(error, DataError) and is_remote(name)
+    }
+    known |= fetch_all(dict.fromkeys(name for name in locations if name not in known))
     fresh: dict[str, tuple[FileFacts, AudioFacts]] = {}
     outcomes: list[Audio | DataError] = []
     for stretch, location in zip(stretches, locations, strict=True):

@@ -1,17 +1,20 @@
 """Content-defined cuts: where a stream of rows is cut into shards, decided by the rows near the cut alone.
 
 A row may end a shard where its digest is small: a *candidate*. It does end one where no candidate lies within
-:data:`LEAST` before it. So a cut depends on the rows that precede it by no more than that, two cuts are at
-least that far apart, and a row that is added, removed or changed anywhere touches the shard that it is in
-and at most one neighbour (content-defined chunking, Muthitacharoen et al. 2001, with a least size that needs
-no state). A cut is decided before audio is opened: by a row's id and texts, never by its path, and by the
-length that its manifest states.
+:data:`LEAST` before it. So a cut depends on the rows back to the candidate before it, two cuts are at least
+that far apart, and a row that is added, removed or changed anywhere touches the shard that it is in and at
+most one neighbour (content-defined chunking, Muthitacharoen et al. 2001, with a least size that needs no
+state). Two things touch more: a long recording, which has a shard of its own, touches both neighbours where
+it comes or goes, and where a shard was ended by its length, as is rare, the ends after it move up to the next
+that is decided by content. A cut is decided before audio is opened: by a row's id and texts, never by its
+path, and by the length that its manifest states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from math import exp
 from typing import NamedTuple, Protocol, TypeVar
 
 SECONDS, CHARACTERS = 600.0, 20_000
@@ -19,11 +22,12 @@ SECONDS, CHARACTERS = 600.0, 20_000
 UNKNOWN_SECONDS = 10.0
 """Of a recording whose length the manifest does not state."""
 LEAST = 1 / 2.7
-"""Least length of a shard that is not the last, and that no long recording follows; 1 is the usual length."""
+"""Least length of a shard that is not the last, and that no long recording follows; 1 is the usual length.
+Candidates are so far apart on average, which gives most shards, of e * LEAST on average."""
 GREATEST = 4.0
 """Length after which a shard ends in any case, as soon as its document does."""
-_CANDIDATES = 1 / LEAST
-"""Per length of 1: most shards a stream of rows, of e * LEAST on average."""
+_SHORTEST = 1e-3
+"""Least length that a row counts for: rows that are empty fill shards, too."""
 
 
 class Cut(NamedTuple):
@@ -71,7 +75,7 @@ def make_cut(
     content = "\0".join((name, text or "", transcript or "")).encode("utf-8", "surrogatepass")
     digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big") / 2**64
     length = len(text or "") / CHARACTERS if seconds is None else seconds / SECONDS
-    return Cut(digest, length, document)
+    return Cut(digest, max(length, _SHORTEST), document)
 
 
 def cut_shards(rows: Iterable[R]) -> Iterator[list[R]]:
@@ -85,12 +89,13 @@ def cut_shards(rows: Iterable[R]) -> Iterator[list[R]]:
             continue
         length += together
         since_candidate += together
-        is_candidate = row.cut.digest < together * _CANDIDATES
+        # As likely as that one of random points, which are LEAST apart on average, falls on the row.
+        is_candidate = together >= 1 or row.cut.digest < 1 - exp(-together / LEAST)
         ends = is_candidate and since_candidate > LEAST
         if is_candidate:
             since_candidate = 0.0
-        is_long = together >= 1 or (following is not None and following.cut.length >= 1)
-        if ends or is_long or length >= GREATEST:
+        is_before_long = following is not None and following.cut.length >= 1
+        if ends or is_before_long or length >= GREATEST:
             yield batch
             batch, length = [], 0.0
         together = 0.0

@@ -28,6 +28,7 @@ from components.data.recordings import find_recordings, guess_seconds, path_exis
 from components.data.row_building import build_rows
 from components.data.row_reader import DraftedRow, RowReader, count_pieces
 from components.errors import ConfigError, DataError
+from components.files.locations.location import file_name_of
 from components.text.suggestions import did_you_mean
 
 
@@ -154,7 +155,7 @@ def open_audio(
     _check_limit(limit)
     files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    reader = RowReader(Path(names[files[0]]).stem, "", source_language, target_language)
+    reader = RowReader(Path(file_name_of(names[files[0]])).stem, "", source_language, target_language)
 
     def read() -> Iterator[DraftedRow]:
         for file, name in islice(names.items(), limit):

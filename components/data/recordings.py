@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.errors import DataError
+from components.files.locations.allowed_hosts import check_url
+from components.files.locations.location import parse_location
+from components.files.locations.opening import is_file
 
 AUDIO_EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".m4a", ".aac", ".aif", ".aiff", ".wma")
 VIDEO_EXTENSIONS = (".mp4", ".m4v", ".mkv", ".webm", ".mov", ".avi", ".mpg", ".mpeg", ".ts", ".3gp")
@@ -16,7 +19,7 @@ RECORDING_EXTENSIONS = (*AUDIO_EXTENSIONS, *VIDEO_EXTENSIONS)
 
 
 def find_recordings(paths: str | Sequence[str]) -> list[str]:
-    """Return the files that paths stand for, in order, each once.
+    """Return the files that paths stand for, in order, each once; a URL stands for itself.
 
     Args:
         paths: files, folders (searched to the bottom, hidden files left out) and patterns such as
@@ -54,6 +57,12 @@ def path_exists(path: Path) -> bool:
 
 
 def _expand(path: str) -> list[str]:
+    location = parse_location(path)
+    if location.is_remote:
+        check_url(location.file)
+        return [path]
+    if location.member is not None and is_file(location.file):
+        return [path]
     if path_exists(Path(path)):
         return _search_folder(Path(path)) if Path(path).is_dir() else [path]
     files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from components.data.cutting import UNKNOWN_SECONDS, Cut, make_cut
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError
-from components.files.locations.location import FilePath, name_of
+from components.files.locations.location import FilePath, file_name_of
 from components.text.counted_nouns import format_count
 from components.text.languages import is_same_language
 
@@ -141,7 +141,7 @@ class RowReader:
 
     def _take_id(self, draft: Draft, fallback: str) -> str:
         if draft.id is None:
-            stem = Path(name_of(draft.audio)).stem if draft.audio else fallback
+            stem = Path(file_name_of(draft.audio)).stem if draft.audio else fallback
             derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
             name = unicodedata.normalize("NFC", derived)
             if is_valid_id(name) and self._used.add(name):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 from components.compute.profiling import Cost, measure_cost
 from components.data.cutting import cut_shards
@@ -28,10 +29,34 @@ _PLAN = StagePlan(stage=STAGE, version="data/3")
 Languages = tuple[str | None, str | None]
 
 
+class BuiltShard(NamedTuple):
+    """A stored shard of a data set, and whether any of its rows names audio."""
+
+    header: ShardHeader
+    has_audio: bool
+
+
+Builder = Callable[[Iterable[list[DraftedRow]], Store], Iterator[BuiltShard]]
+"""Opens, checks and stores rows, shard by shard, and yields the shards in order."""
+
+
 def store_data(
-    source: str | None, audio: str | None, languages: Languages, limit: int | None, store: Store
+    source: str | None,
+    audio: str | None,
+    languages: Languages,
+    limit: int | None,
+    store: Store,
+    build: Builder | None = None,
 ) -> StageRef:
     """Read and check a data set (or recordings) and keep its utterances; the finished stage.
+
+    Args:
+        source: the data set, or None for recordings.
+        audio: the recordings.
+        languages: source and target language, where they are set.
+        limit: takes the first records only.
+        store: where.
+        build: opens the rows; threads of this process by default.
 
     Raises:
         ConfigError: both or neither of ``source`` and ``audio`` were given.
@@ -47,9 +72,9 @@ def store_data(
     spoken = False
     with measure_cost() as cost:
         headers = list[ShardHeader]()
-        for header, has_audio in _build_shards(cut_shards(opened.rows), store):
-            headers.append(header)
-            spoken = spoken or has_audio
+        for built in (build or build_shards)(cut_shards(opened.rows), store):
+            headers.append(built.header)
+            spoken = spoken or built.has_audio
     if not headers:
         why = "".join(f"; {note}" for note in opened.reader.notes)
         raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
@@ -95,16 +120,13 @@ def _open(source: str | None, audio: str | None, languages: Languages, limit: in
     return open_set(str(source), limit=limit, **options)
 
 
-def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[tuple[ShardHeader, bool]]:
-    """Open and store the shards of a data set in threads, a few ahead of the first that is not done.
-
-    Each comes with whether any of its rows names audio.
-    """
-    pending: deque[Future[tuple[ShardHeader, bool]]] = deque()
+def build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
+    """Open and store the shards of a data set in threads, a few ahead of the first that is not done."""
+    pending: deque[Future[BuiltShard]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:
         try:
             for shard in shards:
-                pending.append(pool.submit(_build_shard, shard, store))
+                pending.append(pool.submit(build_shard, shard, store))
                 if len(pending) > 2 * _THREADS:
                     yield pending.popleft().result()
             while pending:
@@ -114,9 +136,10 @@ def _build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[
                 future.cancel()
 
 
-def _build_shard(rows: Sequence[DraftedRow], store: Store) -> tuple[ShardHeader, bool]:
+def build_shard(rows: Sequence[DraftedRow], store: Store) -> BuiltShard:
+    """Open and store one shard of a data set."""
     has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
-    return _store_shard(build_rows(rows), store), has_audio
+    return BuiltShard(_store_shard(build_rows(rows), store), has_audio)
 
 
 def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:

@@ -9,6 +9,7 @@ from pathlib import Path
 from components.errors import AntiphonError
 from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
+from components.export.large_texts import is_large, write_tables
 from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
 from components.export.subtitles.cues import Cue
@@ -36,6 +37,8 @@ def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
         names of the files in ``texts/``.
     """
     try:
+        if is_large(run):
+            return write_tables(run, folder / TEXTS)
         texts = RunTexts(run)
         if not texts.outputs or not texts.recordings:
             return []

@@ -20,7 +20,7 @@ from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard
 from components.errors import ConfigError
 from components.export.documents.word_table import Column, build_table
 from components.files.files import write_atomically
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.text.languages import UNDETERMINED, is_undetermined
 
 EditFormat = Literal["tsv", "docx", "srt"]
@@ -122,7 +122,7 @@ def _name_speech(text: EditableText) -> str:
     if audio is None:
         return ""
     stretch = f" {audio.offset:.1f}-{audio.offset + audio.seconds:.1f} s" if audio.offset else ""
-    return f"{name_of(audio.path)}{stretch}"
+    return f"{file_name_of(audio.path)}{stretch}"
 
 
 def render_subtitles(recording: Recording) -> str:

@@ -10,7 +10,7 @@ from components.data.files.subtitles import name_without_language
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
 from components.files.file_names import unique_names
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.stages.reader import read_quarantined, read_utterances
@@ -165,7 +165,7 @@ def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict
     groups: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         groups.setdefault(utterance.audio.path if utterance.audio else "", []).append(utterance)
-    stems = [Path(name_of(path)).stem if path else text_name for path in groups]
+    stems = [Path(file_name_of(path)).stem if path else text_name for path in groups]
     return {
         name: sorted(group, key=lambda utterance: utterance.audio.offset if utterance.audio else 0.0)
         for name, group in zip(unique_names(stems), groups.values(), strict=True)

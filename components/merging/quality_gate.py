@@ -14,7 +14,7 @@ from components.analysis.analysis import Analysis, Computed
 from components.analysis.table import Table
 from components.errors import DataError
 from components.metrics.libraries import scoring_libraries
-from components.metrics.statistics.significance import Difference, recognition_tests, translation_tests
+from components.metrics.statistics.significance import Difference, compare_texts
 from components.metrics.table import METRICS
 from components.records import Record
 from components.run_record import StageRef
@@ -107,21 +107,15 @@ def _decide(
     both = systems["merged"].keys() & systems[name].keys()
     systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
     judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
-    names = (metric,)
+    references: dict[str, tuple[str, ...]]
     if METRICS[metric].output == "transcript":
-        transcripts = {
-            utterance.id: utterance.transcript for utterance in judged if utterance.transcript is not None
-        }
-        language = {utterance.id: utterance.source_language for utterance in judged}
-        tests = recognition_tests(
-            transcripts, _select_ids(systems, transcripts), name, language=language, names=names
-        )
+        references = {u.id: (u.transcript,) for u in judged if u.transcript is not None}
+        language = {u.id: u.source_language for u in judged}
     else:
-        references = {utterance.id: utterance.references for utterance in judged if utterance.references}
-        language = {utterance.id: utterance.target_language or UNDETERMINED for utterance in judged}
-        tests = translation_tests(
-            references, _select_ids(systems, references), name, language=language, names=names
-        )
+        references = {u.id: u.references for u in judged if u.references}
+        language = {u.id: u.target_language or UNDETERMINED for u in judged}
+    known = _select_ids(systems, references)
+    tests = compare_texts(references, known, name, language=language, names=(metric,))
     if not tests:
         raise DataError(
             f"gate: expected development utterances that {metric} can score, found none among {len(judged)}; "

@@ -26,7 +26,7 @@ from components.storage.layout import check_layout, mark_layout
 from components.storage.places import locks
 from components.storage.places.backends import open_backend
 from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, shard_name
+from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, shard_name, split_lines
 from components.storage.stages.seal import Seal, stage_ref
 from components.storage.stages.stage_plan import StagePlan
 from components.text.suggestions import did_you_mean
@@ -150,6 +150,17 @@ class Store:
             log.warning("a shard of %s is stale and will be computed again", header.stage)
             return None
         return header
+
+    def read_lines(self, key: str) -> Iterator[tuple[bool, bytes]]:
+        """Yield the lines of a shard, verified, and before each whether its input could be processed.
+
+        Raises:
+            DamagedError: it is gone, or not what was sealed.
+        """
+        content = self.backend.read_shard(key)
+        if content is None:
+            raise DamagedError(f"{self.backend.url}/{shard_name(key)}: expected a shard, found none")
+        return split_lines(decode_shard(content, shard_name(key), key)[1])
 
     def add_shard(self, header: ShardHeader, content: bytes) -> ShardHeader:
         """Store a shard; where another process has stored it meanwhile, that one counts.

@@ -134,9 +134,9 @@ class LocalFiles:
         """Move a folder to the trash, in one step; another process may have done so already."""
         source = self._root / folder
         target = self._root / TRASH / f"{source.name}-{secrets.token_hex(4)}"
-        while source.exists():  # another process may empty the trash between the two steps
-            target.parent.mkdir(exist_ok=True)
-            with suppress(FileNotFoundError):
+        while source.exists():  # another process may empty the trash between the two steps, or in one
+            with suppress(FileNotFoundError, FileExistsError):
+                target.parent.mkdir(exist_ok=True)
                 source.rename(target)
 
     def rename(self, old: str, new: str) -> None:

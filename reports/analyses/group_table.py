@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from components.analysis.formatting import format_estimate
 from components.analysis.group_scores import GROUP_METRICS, GroupScores, score_groups
+from components.analysis.measuring.overview import GROUP_RESAMPLES, MAX_GROUPS, Overview
 from components.analysis.table import Cell, Table, filter_by, link_to_filter
 from components.metrics.languages import Language
 from components.metrics.metric import Output
@@ -19,6 +20,8 @@ from reports.views.run_view import RunView
 
 def build_group_section(view: RunView) -> Table | None:
     """Return a row per group; None where nothing divides the data set, or nothing was scored."""
+    if view.overview is not None:
+        return _table_of_overview(view.overview)
     outputs: dict[Output, Mapping[str, str]] = {
         scored.role: {
             key: outcome.best.text
@@ -38,7 +41,7 @@ def build_group_section(view: RunView) -> Table | None:
     if not groups:
         return None
     by_id = {utterance.id: utterance for utterance in utterances}
-    names = [name for name in GROUP_METRICS if any(_is_shown(name, group) for group in groups)]
+    names = [name for name in GROUP_METRICS if any(_is_shown(name, group.scores) for group in groups)]
     note = (
         f"Corpus scores with their 95% intervals; groups of fewer than {MIN_UTTERANCES} utterances have none."
     )
@@ -50,9 +53,33 @@ def build_group_section(view: RunView) -> Table | None:
     return Table("Scores by group", note, rows)
 
 
-def _is_shown(name: str, group: GroupScores) -> bool:
+def _table_of_overview(overview: Overview) -> Table | None:
+    """Return the table of the groups of a large run; None where nothing divides it."""
+    groups = [group for group in overview.groups if group.scores]
+    if not groups:
+        return None
+    names = [name for name in GROUP_METRICS if any(_is_shown(name, group.scores) for group in groups)]
+    rows = []
+    for group in groups:
+        scores = group.scores
+        cells = {label_of(name): _describe(scores[name]) if name in scores else "" for name in names}
+        rows.append(
+            {"group": group.by, "is": to_printable(group.label), "utterances": f"{group.n:,}", **cells}
+        )
+    fewer = [f"{MAX_GROUPS} of {n:,} by {by}" for by, n in overview.n_groups.items() if n > MAX_GROUPS]
+    note = f"Corpus scores with their 95% intervals, of {GROUP_RESAMPLES:,} resamples"
+    return Table(
+        "Scores by group", f"{note}; the largest {', '.join(fewer)}." if fewer else f"{note}.", tuple(rows)
+    )
+
+
+def _describe(estimate: Estimate) -> str:
+    return format_estimate(estimate, sign=False, digits=1)
+
+
+def _is_shown(name: str, scores: Mapping[str, object]) -> bool:
     """Return whether a group has a score that needs a column: CER only where no words are counted."""
-    return name in group.scores and (name != "cer" or "wer" not in group.scores)
+    return name in scores and (name != "cer" or "wer" not in scores)
 
 
 def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cell]:
@@ -65,7 +92,7 @@ def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cel
     for name in names:
         score = group.scores.get(name)
         estimate = score and Estimate(value=score.value, interval=score.interval)
-        row[label_of(name)] = format_estimate(estimate, sign=False, digits=1) if estimate else ""
+        row[label_of(name)] = _describe(estimate) if estimate else ""
     return row
 
 

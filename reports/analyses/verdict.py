@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.analysis.measuring.overview import Overview
 from components.analysis.table import Link, Sentence, filter_by, link_to_filter
 from components.metrics.table import METRICS, label_of, main_metrics
 from components.run_record import RunRecord, Score
@@ -57,8 +58,19 @@ def describe_quarantined(run: RunRecord) -> list[Sentence]:
     return [Sentence(text, link_to_filter("See why", "quarantined"))]
 
 
-def suggest_first_look(errors: WordErrors) -> list[Sentence]:
-    """Where to begin: the few utterances that hold half of the word errors."""
+def suggest_first_look(errors: WordErrors, overview: Overview | None = None) -> list[Sentence]:
+    """Where to begin: the few utterances that hold half of the word errors.
+
+    Args:
+        errors: of the utterances of a page.
+        overview: of all utterances, where the page does not have all.
+    """
+    for each in () if overview is None else overview.texts:
+        if each.errors and each.half:
+            line = f"Half of the {each.errors:,} word errors are in {format_count(each.half, 'utterance')}."
+            return [Sentence(line, Link("Worst first", "#sort=wer"))]
+    if overview is not None:
+        return []
     counted = errors.concentration()
     if counted is None:
         return []

@@ -146,7 +146,8 @@ class WordErrors:
                 for scored, occurrences in systems.items()
             }
             rows.append(row)
-        note = f"{total.total():,} word errors, as the WER counts them, of {len(total):,} kinds. "
+        of = ", in the utterances that are shown" if self._view.sample else ""
+        note = f"{total.total():,} word errors, as the WER counts them, of {len(total):,} kinds{of}. "
         yield Table(
             "Most frequent confusions",
             f"{note}A count leads to its utterances{_first_only()}",

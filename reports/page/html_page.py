@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
@@ -33,7 +33,7 @@ from reports.page.utterance_json import (
     list_edited_nodes,
 )
 from reports.plots import graph, run_plots
-from reports.plots.pictures import Plot, draw_picture
+from reports.plots.pictures import draw_picture
 from reports.views.run_view import RunView
 from reports.views.steps import steps_of
 
@@ -117,12 +117,14 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "stages": view.stages(),
         "metrics": [view.run.metrics[name] for name in sort_metrics(view.run.metrics)],
         "parameters": list(flatten_parameters(view.run.parameters)),
-        "n_utterances": len(view.utterances),
+        "n_utterances": view.n_utterances,
+        "n_shown": len(view.utterances),
+        "sample": view.sample,
         "audio_seconds": view.audio_seconds,
         "branches": view.branches,
         "graphs": [Markup(drawing) for drawing in graph.draw_graphs(view)],  # noqa: S704 (escaped where drawn)
-        "plots": list(_pictures(run_plots.list_plots(view))),
-        "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors))],
+        "plots": list(_pictures(view)),
+        "verdict": [*view.verdict, *(() if view.systems else suggest_first_look(errors, view.overview))],
         "texts": view.texts,
         "sections": [
             *build_node_scores(view.run),
@@ -163,8 +165,8 @@ def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, ob
     }
 
 
-def _pictures(plots: Mapping[str, Plot]) -> Iterator[tuple[str, str, str]]:
+def _pictures(view: RunView) -> Iterator[tuple[str, str, str]]:
     """(title, description, data URI) of each plot."""
-    for name, plot in plots.items():
+    for name, plot in run_plots.list_plots(view).items():
         if name not in AS_DOTS:
-            yield plot.title, run_plots.DESCRIPTIONS[name], svg_data_uri(draw_picture(plot, "svg"))
+            yield plot.title, run_plots.describe(name, view), svg_data_uri(draw_picture(plot, "svg"))

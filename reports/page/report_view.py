@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from components.analysis.analysis import Numbers, Result, results_of
 from components.analysis.formatting import flatten_parameters
+from components.analysis.measuring.overview import read_overview
 from components.analysis.run_outputs import cost_of, text_stages
 from components.analysis.table import Cell, Sentence, Table, link_to_utterance, load_pictures
 from components.export.beside_report import RULES
@@ -59,6 +60,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         texts=list_texts(store.run_folder(run.name)),
         cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
         tallies={name: read_tallies(ref) for name, ref in stages.items()},
+        overview=next((read_overview(Path(ref.path)) for ref in run.stages if ref.kind == "metrics"), None),
     )
 
 

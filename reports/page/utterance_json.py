@@ -9,7 +9,7 @@ from typing import cast
 
 from components.analysis.judgments import Judgment
 from components.analysis.table import Column
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
@@ -159,7 +159,7 @@ def build_details(
         entry["audio"] = {
             "seconds": round(audio.seconds, 2),
             "offset": round(audio.offset, 3),
-            "name": to_printable(name_of(audio.path)),
+            "name": to_printable(file_name_of(audio.path)),
             **(
                 {"embedded": audio.sha256}
                 if audio.sha256 in embedded

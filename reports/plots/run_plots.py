@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.files.files import write_bytes
+from components.metrics.metric import Output
 from reports.plots.pictures import Plot, draw_picture
 from reports.views.run_view import RunView
 
@@ -26,11 +27,25 @@ DESCRIPTIONS = {
 }
 
 
+_OF_ALL = ("wer_histogram", "chrf_histogram", "stage_seconds")
+"""Plots that also show what utterances say that a sample does not have."""
+
+
+def describe(name: str, view: RunView) -> str:
+    """Return what a plot shows."""
+    limits = " Of the utterances that are shown." if view.sample and name not in _OF_ALL else ""
+    return f"{DESCRIPTIONS[name]}{limits}"
+
+
 def list_plots(view: RunView) -> dict[str, Plot]:
     """Return the plots that the run has data for, by file name."""
     numbers = view.numbers()
-    errors = [wer for wer, _, _, _ in numbers if wer is not None]
-    similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]
+    errors = _values_of_all(view, "transcript")
+    if errors is None:
+        errors = [wer for wer, _, _, _ in numbers if wer is not None]
+    similar = _values_of_all(view, "translation")
+    if similar is None:
+        similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
     costs = [(row.stage, row.seconds, row.status == "reused") for row in view.stages() if row.has_stage]
@@ -46,6 +61,15 @@ def list_plots(view: RunView) -> dict[str, Plot]:
     if len(lengths) > 1:
         result["length_score"] = "scatter", (lengths, "tokens", "log-probability per token (nats)")
     return {name: Plot(shape, data, TITLES[name]) for name, (shape, data) in result.items()}
+
+
+def _values_of_all(view: RunView, output: Output) -> list[float] | None:
+    """Return a value for each utterance of a large run that falls where its score does; None of another."""
+    for text in () if view.overview is None else view.overview.texts:
+        if text.output == output:
+            width = 100.0 / len(text.histogram)
+            return [(n + 0.5) * width for n, count in enumerate(text.histogram) for _ in range(count)]
+    return None
 
 
 def save_plots(plots: Mapping[str, Plot], folder: Path) -> list[Path]:

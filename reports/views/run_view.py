@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from components.analysis.cost import Cost
 from components.analysis.judgments import StoredJudgments
+from components.analysis.measuring.overview import Overview
 from components.analysis.run_outputs import language_of, target_language_of
 from components.analysis.table import Column, Sentence, Table
 from components.metrics.metric import Output
@@ -62,6 +63,9 @@ class RunView:
         texts: names of text files of its outputs, relative to the report.
         cost: of all nodes together, of a run that decodes a data set.
         tallies: stage -> what is counted over its records; of the others they are counted when asked for.
+        overview: what there is to say of all utterances of a large run.
+        total: how many utterances there are, where ``utterances`` are a sample of them.
+        sample: in a sentence, which they are.
     """
 
     run: RunRecord
@@ -76,6 +80,9 @@ class RunView:
     texts: Sequence[str] = ()
     cost: Cost | None = None
     tallies: Mapping[str, Tallies] = field(default_factory=dict)
+    overview: Overview | None = None
+    total: int | None = None
+    sample: str = ""
     _numbers: dict[str, UtteranceNumbers] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -89,6 +96,11 @@ class RunView:
         stored = self.tallies.get(DATA)
         tallies = tally_outcomes(self.utterances) if stored is None else stored
         return tallies.get(TOTALS, {}).get(AUDIO_SECONDS, 0.0)
+
+    @property
+    def n_utterances(self) -> int:
+        """How many utterances there are, those that are not shown among them."""
+        return len(self.utterances) if self.total is None else self.total
 
     @property
     def normalizer(self) -> str:
@@ -282,7 +294,7 @@ class RunView:
     def _audio_of(self, stage: str) -> float:
         """Length of the audio that a node computed: behind a route not that of all utterances."""
         outcomes = self.outcomes.get(stage)
-        if outcomes is None or len(outcomes) == len(self.utterances):
+        if outcomes is None or len(outcomes) == self.n_utterances:
             return self.audio_seconds
         stored = self.tallies.get(stage)
         if stored is not None:

@@ -11,6 +11,8 @@ from prefect.client.schemas.objects import State
 
 from components import metrics
 from components.analysis.measuring.joined_statistics import MeasuredTexts, join_shards, resample_all
+from components.analysis.measuring.overview import FILE as OVERVIEW
+from components.analysis.measuring.overview import LARGE, make_overview
 from components.analysis.measuring.protocol import Protocol, make_protocol
 from components.analysis.measuring.shard_statistics import list_shards
 from components.analysis.measuring.worker import measure_shards
@@ -148,6 +150,11 @@ def score_texts(
                 score.model_copy(update={"name": f"{prefix}{name}"}) for name, score in by_name.items()
             ]
         write_json(folder / SCORES, {"scores": [score.model_dump(mode="json") for score in scores]})
-        return StageFiles([SCORES], items=texts[0].data.items, shards=shards)
+        outputs = {each.protocol.languages.output: each.measured for each in entries if not each.entry.prefix}
+        is_large = texts[0].data.items > LARGE
+        if is_large:
+            write_json(folder / OVERVIEW, make_overview(outputs).model_dump(mode="json"))
+        files = [SCORES, OVERVIEW] if is_large else [SCORES]
+        return StageFiles(files, items=texts[0].data.items, shards=shards)
 
     return as_prefect_state(compute_once(store, plan, work))

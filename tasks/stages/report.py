@@ -14,6 +14,7 @@ from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from reports.page import html_page, index_page
 from reports.page.report_view import view_of
+from reports.page.sample import sample_view
 from reports.plots import graph, run_plots
 from tasks.artifacts import publish_plots
 from tasks.run_artifacts import publish_report, publish_run
@@ -30,7 +31,7 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     """
     folder = store.run_folder(run.name)
     write_texts_beside_report(run, folder)  # first: the page links them
-    view = view_of(run, store)
+    view = sample_view(view_of(run, store))
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
         page = html_page.write_html(view, folder / REPORT)
         plots = [plot for table in view.sections for plot in table.plots]

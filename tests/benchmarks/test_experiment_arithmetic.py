@@ -11,7 +11,7 @@ from benchmarks.claims.boosting import weights_of
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.question_classifier import QuestionClassifier
 from benchmarks.claims.scoring import gain_difference
-from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 
 
 def test_two_domains_of_different_words_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +48,7 @@ def test_weights_follow_losses_within_bounds_and_have_mean_one() -> None:
 def _statistics(texts: list[str], references: list[str]) -> CorpusStatistics:
     named = {str(n): (text,) for n, text in enumerate(references)}
     outputs = {str(n): text for n, text in enumerate(texts)}
-    tables = translation_statistics(named, outputs, language="de", n_total=len(texts), names=("chrf",))
+    tables = text_statistics(named, outputs, language="de", n_total=len(texts), names=("chrf",))
     return tables["chrf"]
 
 

@@ -13,7 +13,7 @@ from benchmarks.common.text_statistics import (
     read_statistics,
 )
 from components.metrics.error_rates.recognition import recognition_scores
-from components.metrics.statistics.significance import compare_to_baseline, translation_tests
+from components.metrics.statistics.significance import compare_texts, compare_to_baseline
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Utterance
 
@@ -42,7 +42,7 @@ def test_scores_and_tests_are_those_of_the_texts():
         scores = translation_scores(references, texts, language="de", n_total=len(SPOKEN))
         for metric in ("bleu", "chrf"):
             assert tables[system][metric].to_score() == scores[metric]
-    assert compare_to_baseline(tables, "good") == translation_tests(references, TEXTS, "good", language="de")
+    assert compare_to_baseline(tables, "good") == compare_texts(references, TEXTS, "good", language="de")
     assert count_texts("bleu", SPOKEN, list(TEXTS["bad"].values())) == stored["bleu"]["rows"]["bad"]
 
 

@@ -9,7 +9,7 @@ from benchmarks.common.seed_bootstrap import ItemSums, two_level_bootstrap
 from benchmarks.common.two_level import two_level_test
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
-from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from tests.components.metrics.corpora import N, corpus, table_of
 
 N_NULLS, ITEMS = 300, 60
@@ -85,9 +85,7 @@ TARGETS, TEXTS = corpus({f"{rate} {seed}": rate for rate in (0.2, 0.4) for seed 
 
 def tables(rate: float, seeds: int, name: str = "bleu") -> list[CorpusStatistics]:
     return [
-        translation_statistics(TARGETS, TEXTS[f"{rate} {seed}"], language="de", n_total=N, names=(name,))[
-            name
-        ]
+        text_statistics(TARGETS, TEXTS[f"{rate} {seed}"], language="de", n_total=N, names=(name,))[name]
         for seed in range(seeds)
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,17 @@ from components.training.kinds.targets import TARGETS
 from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
 from flows.registry import flow_named
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
-SMALL = {"vocab_size": 64, "num_layers": 2, "d_model": 16, "ffn_dim": 16, "num_heads": 2, "batch_tokens": 200}
-BUDGET = {
-    "max_steps": 4,
-    "eval_every": 2,
-    "eval_sentences": 4,
-    "average_checkpoints": 1,
-    "device": "cpu",
-    "dtype": "float32",
-}
+SMALL = {**TINY, "num_layers": 2}
+BUDGET = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1}
 
 
 @pytest.fixture(scope="module")
 def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Toy data, a store, and two teachers in it that share a vocabulary."""
     folder = tmp_path_factory.mktemp("world")
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    toy, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
+    toy, store = write_copies(folder, draw_lines(40)), str(folder / "store")
     common = {**SMALL, **BUDGET, "data": toy, "dev": toy, "store": store, "beam_size": 1}
     first = train(**common, seed=1).stages[0].key
     second = train(**common, seed=2, tokenizer=f"store:{first}").stages[0].key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +23,16 @@ from flows.preset_flow import cascade, ensemble, train
 from flows.python_flows.contribution import contribution
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str]:
     """A store with two translators of one vocabulary and a language model; ``text`` is their data."""
     folder = tmp_path_factory.mktemp("toy")
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    text, store = f"{folder}/toy.en,{folder}/toy.de", str(folder / "store")
-    small: dict[str, Any] = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 16, "num_heads": 2}
-    budget = {
-        "max_steps": 60,
-        "eval_every": 60,
-        "eval_sentences": 4,
-        "average_checkpoints": 1,
-        "batch_tokens": 200,
-    }
-    settings = {**small, **budget, "data": text, "dev": text, "store": store, "dtype": "float32"}
+    text, store = write_copies(folder, draw_lines(40)), str(folder / "store")
+    budget = {"max_steps": 60, "eval_every": 60, "eval_sentences": 4, "average_checkpoints": 1}
+    settings: dict[str, Any] = {**TINY, **budget, "data": text, "dev": text, "store": store}
 
     def key(**changes: Any) -> str:
         trained = train(**{**settings, "warmup_steps": 10, "learning_rate": 0.01, **changes})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -14,36 +13,17 @@ from components.errors import ConfigError
 from flows.preset_flow import cascade, experts
 from flows.python_flows.contribution import contribution
 from tasks.stages.expert_routing import read_layers
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, object]:
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=4)) for _ in range(30)]
-    for language in ("en", "de", "fr"):
-        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_copies(tmp_path, draw_lines(30, 4), languages=("en", "de", "fr"))
     toy = f"multi30k:{tmp_path}:toy"
-    small = {
-        "vocab_size": 64,
-        "num_layers": 1,
-        "d_model": 16,
-        "ffn_dim": 8,
-        "num_heads": 2,
-        "batch_tokens": 200,
-    }
     budget = {"max_steps": 2, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1, "beam_size": 1}
     return {
-        **small,
-        **budget,
-        "target_language": "de,fr",
-        "num_experts": 4,
-        "data": toy,
-        "dev": toy,
-        "test_limit": 5,
-        "device": "cpu",
-        "dtype": "float32",
+        **{**TINY, **budget, "ffn_dim": 8, "num_experts": 4},
+        **{"data": toy, "dev": toy, "target_language": "de,fr", "test_limit": 5},
         "store": str(tmp_path / "store"),
     }
 

@@ -25,9 +25,8 @@ from flows.python_flows.blame import blame
 from flows.python_flows.pipeline import pipeline
 from reports.page.report_view import view_of
 from tests.components.stacking import tiny
+from tests.components.training.tiny import WORDS, write_copies
 from tests.limits import files_of_at_most
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tiny translation models, one near the other, and parallel text."""
     folder = tmp_path_factory.mktemp("toys")
     lines = [f"{a} {b} {c}" for a, b, c in zip(WORDS, WORDS[3:] + WORDS, WORDS[5:] + WORDS, strict=False)]
-    for language in ("en", "de"):
-        (folder / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_copies(folder, lines)
     tokenizer = vocabulary.save(vocabulary.train(lines, 40), folder / "spm", "en", "de")
     config = TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2)
     model = build_marian(config, len(tokenizer))

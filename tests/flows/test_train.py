@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import re
 from pathlib import Path
 
@@ -22,37 +21,15 @@ from components.training.loop.product import MODEL
 from flows.preset_flow import train
 from flows.registry import flow_named
 from tasks.stages.model_scores import read_scores
+from tests.components.training.tiny import TINY, draw_lines, write_copies
 from tests.limits import files_of_at_most
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, object]:
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(60)]
-    for language in ("en", "de"):
-        (tmp_path / f"toy.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    toy = f"{tmp_path}/toy.en,{tmp_path}/toy.de"
-    small = {
-        "vocab_size": 64,
-        "num_layers": 1,
-        "d_model": 16,
-        "ffn_dim": 16,
-        "num_heads": 2,
-        "batch_tokens": 200,
-    }
+    toy = write_copies(tmp_path, draw_lines(60))
     budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 2, "beam_size": 2}
-    return {
-        **small,
-        **budget,
-        "data": toy,
-        "dev": toy,
-        "test": toy,
-        "device": "cpu",
-        "dtype": "float32",
-        "store": str(tmp_path / "store"),
-    }
+    return {**TINY, **budget, **dict.fromkeys(("data", "dev", "test"), toy), "store": str(tmp_path / "store")}
 
 
 @pytest.mark.usefixtures("server")

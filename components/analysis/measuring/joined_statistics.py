@@ -24,7 +24,6 @@ from components.metrics.statistics.corpus_statistics import (
 from components.run_record import Score
 from components.storage.shards.shard import ShardHeader
 from components.storage.shards.tallies import Tallies, add_tallies
-from components.storage.stages.reader import read_shard
 from components.storage.store import Store
 
 _MAX_NUMBERS = 1 << 25
@@ -76,7 +75,7 @@ def join_shards(
     properties: dict[str, list[Any]] = {}
     tallies = add_tallies(header.tallies for header in headers)
     for header in headers:
-        lines = [json.loads(line) for _, line in read_shard(store.root, header.key)]
+        lines = [json.loads(line) for _, line in store.read_lines(header.key)]
         units |= {line["id"]: line["of"] for line in lines if "of" in line}
         properties |= {line["id"]: line["in"] for line in lines}
         for name, metric in metrics.items():

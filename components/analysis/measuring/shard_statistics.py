@@ -21,7 +21,7 @@ from components.records import Hypothesis, NBest, Record, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader, encode_shard, shard_key
 from components.storage.shards.tallies import Tallies
-from components.storage.stages.reader import parse_utterance, read_shard, read_shards
+from components.storage.stages.reader import parse_utterance, read_shards
 from components.storage.store import Store
 
 KIND = "statistics"
@@ -99,7 +99,7 @@ def measure_shard(store: Store, protocol: Protocol, shard: ShardToMeasure) -> Sh
 
 def _measure(store: Store, protocol: Protocol, shard: ShardToMeasure) -> tuple[list[str], Tallies]:
     folder = store.stages / "data"
-    lines = read_shard(store.root, shard.data)
+    lines = store.read_lines(shard.data)
     utterances = [parse_utterance(line, folder) for ok, line in lines if ok]
     best = _read_texts(store, shard, utterances)
     aligned = align_records(utterances, best, protocol.languages, shard.records)
@@ -127,7 +127,7 @@ def _read_texts(
     if shard.texts is None:
         outcomes = read_outcomes(StageRef.model_validate_json(shard.stage), "text", utterances).values()
         return {each.utterance_id: each.best for each in outcomes if isinstance(each, NBest)}
-    lines = read_shard(store.root, shard.texts)
+    lines = store.read_lines(shard.texts)
     nbests = (NBest.model_validate_json(line) for ok, line in lines if ok)
     return {nbest.utterance_id: nbest.best for nbest in nbests}
 

@@ -22,7 +22,7 @@ from components.data.files.subtitles import SUBTITLES, language_before_ending, r
 from components.data.recordings import RECORDING_EXTENSIONS
 from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
-from components.files.locations.location import folder_of, name_of, show_location
+from components.files.locations.location import file_name_of, folder_of, show_location
 from components.text.counted_nouns import format_count
 
 EXTENSIONS = {".tsv": "tsv", ".csv": "csv"}
@@ -78,7 +78,7 @@ def _read_file(
 ) -> Iterator[DraftedRow]:
     """Yield the rows of one file; count fields that are ignored."""
     path = source.files[number]
-    file_name = Path(name_of(path))
+    file_name = Path(file_name_of(path))
     reader.folder = folder_of(path)
     if match := COVOST.match(file_name.name):
         reader.source_language = reader.source_language or match[1]
@@ -125,14 +125,14 @@ def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
 
 def _detect_format(path: str) -> str:
     """Return the format's name by extension, or by the first lines."""
-    shown, suffix = show_location(path), Path(name_of(path).removesuffix(".gz")).suffix.lower()
+    shown, suffix = show_location(path), Path(file_name_of(path).removesuffix(".gz")).suffix.lower()
     if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{shown}: expected a manifest, found an audio file; give it as audio (--audio)")
     if suffix in SUBTITLES:
         return "subtitles"
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])
-    if _extension_language(Path(name_of(path))):
+    if _extension_language(Path(file_name_of(path))):
         return "text"
     first = next((line for _, line in read_lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):

@@ -15,10 +15,10 @@ from typing import IO, Any, NoReturn
 
 from components.errors import DataError
 from components.files.json_text import parse_json
-from components.files.locations.location import FilePath, name_of, show_location
+from components.files.locations.location import FilePath, file_name_of, show_location
 from components.files.locations.opening import open_location
 
-MAX_MANIFEST_BYTES = 2**30
+MAX_MANIFEST_BYTES = 2**36
 MAX_LINE_BYTES = 2**20
 BOM = b"\xef\xbb\xbf"
 SIGNATURES = {
@@ -61,7 +61,7 @@ def read_lines(path: FilePath) -> Iterator[tuple[int, str | RecordError]]:
     shown = show_location(path)
     with open_location(path) as stored:
         head = stored.read(4)
-        packed = name_of(path).endswith(".gz")
+        packed = file_name_of(path).endswith(".gz")
         for signature, what in {} if packed else SIGNATURES.items():
             if head.startswith(signature):
                 raise DataError(f"{shown}: expected a UTF-8 manifest, found {what}")

@@ -14,8 +14,8 @@ from components.data.files.archives.nemo_tars import NemoTars
 from components.data.files.formats import FORMATS, Format
 from components.data.files.parsing import Row
 from components.errors import DataError
-from components.files.locations.allowed_hosts import read_allowed_hosts
-from components.files.locations.location import folder_of, is_remote, name_of
+from components.files.locations.allowed_hosts import check_url
+from components.files.locations.location import file_name_of, folder_of, is_remote
 from components.files.locations.opening import is_file, is_folder
 
 MAX_FILES = 1_000_000
@@ -52,9 +52,9 @@ class Source:
     def check(self) -> None:
         """Refuse local files that are not there and URLs that may not be fetched; fetches none. DataError."""
         for file in (*self.files, *self.tars):
-            if file.startswith(("http://", "https://")):
-                read_allowed_hosts().check_url(file)
-            elif not is_remote(file) and not is_file(file):
+            if is_remote(file):
+                check_url(file)
+            elif not is_file(file):
                 raise DataError(f"{file}: expected a file, found none; check the path")
 
 
@@ -85,12 +85,12 @@ def find_source(text: str) -> Source | None:
 
 
 def _name(file: str) -> str:
-    return Path(name_of(file)).stem or file
+    return Path(file_name_of(file)).stem or file
 
 
 def _archive_format(file: str) -> str | None:
     """Return the format that a file's ending says; None for what is read as text."""
-    return "cuts" if is_cuts_file(file) else ARCHIVE_FORMATS.get(Path(name_of(file)).suffix.lower())
+    return "cuts" if is_cuts_file(file) else ARCHIVE_FORMATS.get(Path(file_name_of(file)).suffix.lower())
 
 
 def _split_commas(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from components.audio.container import read_regular_file
 from components.data.files.parsing import Row
 from components.errors import DataError, to_one_line
-from components.files.locations.location import FilePath, name_of, show_location
+from components.files.locations.location import FilePath, file_name_of, show_location
 from components.records import Segment
 from components.text.languages import ENDS_SENTENCE, NAMES
 from components.text.text_encoding import decode_text
@@ -170,7 +170,7 @@ def read_subtitle_rows(
         language: that is written, if it is known: old files of other alphabets do not say their encoding.
         notes: gets a line about the encoding, where that is not UTF-8.
     """
-    name = name_of(path)
+    name = file_name_of(path)
     text, encoding = decode_text(read_regular_file(path, MAX_SUBTITLE_BYTES), show_location(path), language)
     if encoding is not None and notes is not None:
         notes.append(f"{name}: read as {encoding}, since it is not UTF-8")

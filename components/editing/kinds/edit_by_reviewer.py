@@ -13,7 +13,7 @@ from components.editing.correction import CORRECTIONS, read_stored_corrections, 
 from components.editing.editable_text import certainty_of
 from components.editing.kinds.edit_from_store import list_ids
 from components.editing.questions import answers_as_corrections, choose_doubtful
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.nodes.facts import Carry, Items, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext, NodeSettings
@@ -132,6 +132,6 @@ def _make_questions(items: Iterator[Item]) -> Iterator[Question]:
         if item.nbest is None:
             continue
         utterance, best = item.utterance, item.nbest.best
-        recording = "" if utterance.audio is None else name_of(utterance.audio.path)
+        recording = "" if utterance.audio is None else file_name_of(utterance.audio.path)
         source = utterance.text if utterance.text != best.text else None
         yield Question(utterance.id, best.text, certainty_of(best), source or recording)

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from components.errors import ConfigError, DataError
 from components.files.digests import cache_folder
-from components.files.locations.location import OBJECT_SCHEMES, name_of
+from components.files.locations.location import OBJECT_SCHEMES, file_name_of
 from components.files.locations.remote_file import RemoteFile
 
 VARIABLE = "ANTIPHON_FETCHED_BYTES"
@@ -181,6 +181,7 @@ def _download(url: str, facts: RemoteFile, limit: int) -> Path:
         target = _path(digest_name(url, version), _suffix(url))
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
+    lock.unlink(missing_ok=True)  # whoever waits for it finds the copy
     return target
 
 
@@ -190,7 +191,7 @@ def _find(url: str, version: str) -> Path | None:
 
 def _suffix(url: str) -> str:
     """Return the ending of a file behind a URL, if it is a plain one."""
-    suffix = Path(name_of(url)).suffix.lower()
+    suffix = Path(file_name_of(url)).suffix.lower()
     return suffix if re.fullmatch(r"\.[a-z0-9]{1,8}", suffix) else ""
 
 

@@ -94,7 +94,7 @@ def relative_location(text: FilePath, folder: FilePath) -> str:
     return file if location.member is None else f"{file}#{location.member}"
 
 
-def name_of(text: FilePath) -> str:
+def file_name_of(text: FilePath) -> str:
     """Return the file name of a location, or its member's."""
     location = parse_location(text)
     if location.is_table:

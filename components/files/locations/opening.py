@@ -39,6 +39,7 @@ MAX_FILE_BYTES = 8 * 2**30
 MAX_ARCHIVE_BYTES = 64 * 2**30
 """Of a tar or table behind a URL, which is fetched whole."""
 LOOK_UPS_AT_ONCE = 16
+FETCHES_AT_ONCE = 8
 
 
 class FileFacts(NamedTuple):
@@ -85,6 +86,30 @@ def facts_of_all(locations: Iterable[str]) -> dict[str, FileFacts | DataError]:
         with ThreadPoolExecutor(LOOK_UPS_AT_ONCE, thread_name_prefix="look-up") as threads:
             known |= zip(remote, threads.map(_facts_or_error, remote), strict=True)
     return {location: known[file] for location, file in files.items()}
+
+
+def fetch_all(locations: Iterable[str]) -> dict[str, DataError]:
+    """Fetch what lies behind URLs, several files at once, each once; errors by location."""
+    files = {name: parse_location(name) for name in locations if is_remote(name)}
+    distinct = list(dict.fromkeys(where.file for where in files.values()))
+    limits = {
+        where.file: MAX_FILE_BYTES if where.member is None else MAX_ARCHIVE_BYTES for where in files.values()
+    }
+    if not distinct:
+        return {}
+    with ThreadPoolExecutor(FETCHES_AT_ONCE, thread_name_prefix="fetch") as threads:
+        errors = dict(
+            zip(distinct, threads.map(lambda file: _fetch_error(file, limits[file]), distinct), strict=True)
+        )
+    return {name: error for name, where in files.items() if (error := errors[where.file]) is not None}
+
+
+def _fetch_error(url: str, limit: int) -> DataError | None:
+    try:
+        fetch(url, limit)
+    except DataError as error:
+        return error
+    return None
 
 
 def _facts_or_error(file: str) -> FileFacts | DataError:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.errors import ConfigError, to_one_line
+from components.errors import AntiphonError, ConfigError, to_one_line
 from components.files.locations.fetched_files import digest_name, fill, find
 from components.files.locations.location import MISSING, UNREADABLE, LocationError
 
@@ -89,7 +89,9 @@ def arrow_errors(table: str) -> Iterator[None]:
         raise ConfigError(
             f"{table}: expected pyarrow to read it, found none; pip install 'antiphon[parquet]'"
         ) from error
-    except (OSError, ValueError, KeyError, MemoryError, NotImplementedError, TypeError) as error:
+    except AntiphonError:
+        raise
+    except Exception as error:  # pyarrow has many
         what = f"expected a whole Parquet or Arrow file, found: {to_one_line(error, 160)}"
         raise LocationError(table, what, "copy it again", reason=UNREADABLE) from error
 

@@ -157,7 +157,7 @@ def score_segments(metrics: Iterable[Metric], segments: Segments, n_total: int) 
     return {metric.name: sign_score(metric, table) for metric, table in scored}
 
 
-def translation_statistics(
+def text_statistics(
     references: Mapping[str, Sequence[str]],
     hypotheses: Mapping[str, str],
     *,
@@ -165,27 +165,11 @@ def translation_statistics(
     n_total: int,
     names: Sequence[str] | None = None,
 ) -> dict[str, CorpusStatistics]:
-    """Statistics of translations under each metric in ``names`` (by default all of translations).
+    """Statistics of texts under each metric in ``names`` (by default all of translations).
 
     {} if nothing has both reference and output. Scores and pairing are those of
-    :func:`~components.metrics.translation_quality.translation.translation_scores`.
+    :func:`~components.metrics.translation_quality.translation.translation_scores` and
+    :func:`~components.metrics.error_rates.recognition.recognition_scores`.
     """
-    metrics = [row for name, row in metrics_of("translation").items() if names is None or name in names]
+    metrics = metrics_of("translation").values() if names is None else [METRICS[name] for name in names]
     return measure_all(metrics, align_segments(references, hypotheses, language, n_total), n_total)
-
-
-def recognition_statistics(
-    references: Mapping[str, str],
-    hypotheses: Mapping[str, str],
-    *,
-    language: Language,
-    n_total: int,
-    names: Sequence[str] = ("wer", "cer"),
-) -> dict[str, CorpusStatistics]:
-    """Statistics of transcripts under each metric in ``names``; {} if nothing has both reference and output.
-
-    Scores and pairing are those of :func:`~components.metrics.error_rates.recognition.recognition_scores`.
-    """
-    listed = {key: (text,) for key, text in references.items()}
-    metrics = [METRICS[name] for name in names]
-    return measure_all(metrics, align_segments(listed, hypotheses, language, n_total), n_total)

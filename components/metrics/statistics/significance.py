@@ -30,11 +30,7 @@ from components.metrics.statistics.bootstrap import (
     bootstrap_interval,
     detectable_effect,
 )
-from components.metrics.statistics.corpus_statistics import (
-    CorpusStatistics,
-    recognition_statistics,
-    translation_statistics,
-)
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from components.metrics.statistics.null_distributions import (
     TRIALS,
     choose_test,
@@ -81,7 +77,7 @@ class Difference(Record):
         return self.verdict == "better"
 
 
-def translation_tests(
+def compare_texts(
     references: Mapping[str, Sequence[str]],
     systems: Mapping[str, Mapping[str, str]],
     baseline: str,
@@ -93,33 +89,11 @@ def translation_tests(
     """Return every system (name -> utterance id -> text) against ``baseline`` in each metric of ``names``.
 
     Raises:
-        DataError: two systems did not translate the same utterances, or no such baseline.
+        DataError: two systems have not the same utterances, or no such baseline.
     """
     total = len(references)
     tables = {
-        system: translation_statistics(references, texts, language=language, n_total=total, names=names)
-        for system, texts in _same_ids(systems, baseline).items()
-    }
-    return compare_to_baseline(tables, baseline, test)
-
-
-def recognition_tests(
-    references: Mapping[str, str],
-    systems: Mapping[str, Mapping[str, str]],
-    baseline: str,
-    *,
-    language: Language,
-    names: Sequence[str] = ("wer", "cer"),
-    test: TestChoice = "auto",
-) -> list[Difference]:
-    """Every system (name -> utterance id -> transcript) against ``baseline`` in each metric of ``names``.
-
-    Raises:
-        DataError: two systems did not transcribe the same utterances, or no such baseline.
-    """
-    total = len(references)
-    tables = {
-        system: recognition_statistics(references, texts, language=language, n_total=total, names=names)
+        system: text_statistics(references, texts, language=language, n_total=total, names=names)
         for system, texts in _same_ids(systems, baseline).items()
     }
     return compare_to_baseline(tables, baseline, test)

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from components.errors import StoreError
 from components.files.files import read_json, write_bytes
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.files.locations.opening import is_file
 from components.run_record import StageRef
 from components.storage.places.lease import Lease, is_leased
@@ -80,7 +80,7 @@ class ObjectStoreBackend(LocalBackend):
         stored = set(self._objects.list_names("audio"))
         for utterance in read_utterances(data) if stored else ():
             if utterance.audio is not None and not is_file(utterance.audio.path):
-                suffix = Path(name_of(utterance.audio.path)).suffix
+                suffix = Path(file_name_of(utterance.audio.path)).suffix
                 path = find_audio(self.root, utterance.audio.sha256, suffix)
                 name = path.relative_to(self.root).as_posix()
                 if name in stored:
@@ -125,9 +125,14 @@ class ObjectStoreBackend(LocalBackend):
         return is_new
 
     def replace_shard(self, key: str, content: bytes) -> None:
-        """Store a shard in the place of another, here as well."""
-        self._objects.write(shard_name(key), content)
+        """Store a shard in the place of another, here as well; one that is replaced meanwhile is left."""
+        self._swap(shard_name(key), content)
         super().replace_shard(key, content)
+
+    def _swap(self, name: str, content: bytes) -> None:
+        """Write an object in the place of the one that is there now, unless another process does so first."""
+        present = self._objects.read_object(name)
+        self._objects.update(name, content, None if present is None else present.version)
 
     def publish_stage(self, key: str, files: Iterable[str], seal: bytes) -> None:
         """Upload every file, then the seal. One of files is created by one writer alone."""
@@ -140,10 +145,9 @@ class ObjectStoreBackend(LocalBackend):
         name = f"stages/{key}/{SEAL}"
         if self._objects.create(name, seal):
             return
-        present = self._objects.read(name)
-        if present != seal and any(files):
+        if any(files) and self._objects.read(name) != seal:
             raise StoreError(f"stage {key[:12]}… was sealed by another process; run the same command again")
-        self._objects.write(name, seal)  # of shards, which are stored already
+        self._swap(name, seal)  # of shards, which are stored already
 
     def has_run(self, name: str) -> bool:
         """Return whether any machine has begun or recorded a run of that name."""

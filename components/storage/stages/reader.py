@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import DataError
-from components.files.locations import location as locations
+from components.files.locations.location import file_name_of, is_remote, parse_location
 from components.files.locations.opening import is_file
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import StageRef
@@ -129,10 +129,9 @@ def resolve_audio_path(utterance: Utterance, folder: Path, store: Path) -> Utter
     if utterance.audio is None:
         return utterance
     location = utterance.audio.path
-    is_elsewhere = locations.is_remote(location)
-    path = location if is_elsewhere else str(folder / location)
-    if is_elsewhere or (Path(location).is_absolute() and not is_file(locations.parse_location(path).file)):
-        imported = find_audio(store, utterance.audio.sha256, Path(locations.name_of(path)).suffix)
+    path = location if is_remote(location) else str(folder / location)
+    if is_remote(location) or (Path(location).is_absolute() and not is_file(parse_location(path).file)):
+        imported = find_audio(store, utterance.audio.sha256, Path(file_name_of(path)).suffix)
         path = str(imported) if imported.exists() else path
     if path == location:
         return utterance

@@ -24,7 +24,7 @@ from components.errors import ConfigError, DataError
 from components.files.canonical_json import add_digest
 from components.files.digests import file_digest, sha256_of
 from components.files.files import encode_json, open_atomically, staging_folder, sync_file
-from components.files.locations.location import name_of
+from components.files.locations.location import file_name_of
 from components.files.locations.opening import open_local
 from components.records import Record, Sha256, Utterance
 from components.run_record import StageRef
@@ -167,7 +167,7 @@ def _recording_of(utterance: Utterance) -> tuple[str, Content] | None:
         ) from error
     if actual != sha256:
         raise DataError(f"{path}: expected sha256 {sha256[:12]}… of {utterance.id}, found {actual[:12]}…")
-    suffix = Path(name_of(utterance.audio.path)).suffix
+    suffix = Path(file_name_of(utterance.audio.path)).suffix
     return find_audio(Path(), sha256, suffix).as_posix(), path
 
 

@@ -139,20 +139,20 @@ def _write(name: str, store: str | None, output: WrittenTexts, *, headed: bool, 
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
     """Yield a line about every recording whose name says another language than the one that was heard."""
     from components.data.files.subtitles import language_before_ending
-    from components.files.locations.location import name_of
+    from components.files.locations.location import file_name_of
     from components.text.languages import english_name, is_same_language, is_undetermined
 
     if texts.run.parameters.get("source_language") is not None:
         return
     for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
         audio, detected = recording.parts[0].utterance.audio, recording.language
-        stated = None if audio is None else language_before_ending(Path(name_of(audio.path)))
+        stated = None if audio is None else language_before_ending(Path(file_name_of(audio.path)))
         if audio is None or stated is None or recording.is_translation or is_undetermined(detected):
             continue
         if not is_same_language(stated, detected):
             yield (
-                f"{name_of(audio.path)}: heard as {english_name(detected)} ({detected}), though its name "
-                f"says {stated}; if that is wrong, say --language {stated}"
+                f"{file_name_of(audio.path)}: heard as {english_name(detected)} ({detected}), though its "
+                f"name says {stated}; if that is wrong, say --language {stated}"
             )
 
 

@@ -22,7 +22,7 @@ Source = Annotated[
     str | None,
     typer.Argument(
         metavar="[MANIFEST]",
-        help="A manifest (JSONL, NeMo, TSV, CSV), PATH.en,PATH.de, plain text, sample or multi30k:SPLIT.",
+        help="A manifest, tars, Parquet, PATH.en,PATH.de, plain text, a URL, sample or multi30k:SPLIT.",
     ),
 ]
 AudioFiles = Annotated[
@@ -36,7 +36,8 @@ FromLanguage = Annotated[
 ToLanguage = Annotated[str | None, typer.Option("--target-language", help="Whose references count.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Look at the first records only.")]
 FormatName = Annotated[
-    str | None, typer.Option("--format", help="antiphon, nemo, files, tsv, csv or text; detected if omitted.")
+    str | None,
+    typer.Option("--format", help="A format such as nemo or tsv; detected if omitted."),
 ]
 Decode = Annotated[bool, typer.Option("--decode", help="Decode all audio too: finds NaN and damage inside.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]

@@ -25,7 +25,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from components.errors import AntiphonError, ConfigError
 from tasks.engines.ray import probe
 from tasks.engines.ray.board import Board
-from tasks.engines.ray.messages import Event, Message, SegmentJob
+from tasks.engines.ray.loading import build_on_worker
+from tasks.engines.ray.messages import Event, Job, LoadJob, Message, SegmentJob
 from tasks.engines.ray.node_actor import NodeActor
 from tasks.engines.ray.pools import Machine, Pool, size_pools
 
@@ -109,10 +110,13 @@ class _Driver:
                     threading.Thread(target=self._run, args=(job,), daemon=True).start()
         os._exit(1)  # the run has died: Ray ends what this process has started
 
-    def _run(self, job: SegmentJob) -> None:
+    def _run(self, job: Job) -> None:
         ended = Event(job.number, "ended")
         try:
-            self._run_job(job)
+            if isinstance(job, LoadJob):
+                self._load(job)
+            else:
+                self._run_job(job)
         except AntiphonError as error:
             ended = Event(job.number, "failed", error=type(error).__name__, message=str(error))
         except Exception as error:
@@ -141,6 +145,16 @@ class _Driver:
             watcher.join()
             del self._boards[job.number]
             ray.kill(board)
+
+    def _load(self, job: LoadJob) -> None:
+        """Have the shards of a data set built by workers; each is told when it is stored."""
+        build: Any = _ray.remote(num_cpus=1, max_retries=-1)(build_on_worker)
+        pending = {build.remote(job.store, job.folder, rows): n for n, rows in enumerate(job.shards)}
+        while pending:
+            (done,), _ = ray.wait(list(pending), num_returns=1)
+            header, has_audio = ray.get(done)
+            size = (0.0, float(has_audio))
+            self.tell(Event(job.number, "shard", number=pending.pop(done), header=header, size=size))
 
     def _watch(self, board: Any, ended: threading.Event) -> None:
         """Tell what workers do, until the job has ended."""

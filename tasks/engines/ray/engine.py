@@ -18,7 +18,7 @@ from typing import IO
 
 from components import errors
 from components.errors import AntiphonError, ConfigError
-from tasks.engines.ray.messages import Event, Message, SegmentJob
+from tasks.engines.ray.messages import Event, Job, Message
 
 _END_SECONDS = 10.0
 """Seconds that the driver has to end a cluster that it has started."""
@@ -57,7 +57,7 @@ class RayEngine:
         self._output: IO[bytes] | None = None
         self._lost: Event | None = None
 
-    def run(self, make: Callable[[int], SegmentJob], receive: Callable[[Event], None]) -> None:
+    def run(self, make: Callable[[int], Job], receive: Callable[[Event], None]) -> None:
         """Begin a job.
 
         Args:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from components.data.row_reader import DraftedRow
 from components.run_record import StageRef
 from tasks.engines.node_job import NodeJob
 from tasks.engines.ray.pools import Demand
@@ -80,6 +81,25 @@ class SegmentJob(NamedTuple):
     rows: Sequence[str]
 
 
+class LoadJob(NamedTuple):
+    """Shards of a data set that are to be opened and stored.
+
+    Attributes:
+        number: of the job, in its run.
+        store: URL of the store.
+        folder: where the run is, in which relative paths begin.
+        shards: their rows, as the manifest has them.
+    """
+
+    number: int
+    store: str
+    folder: str
+    shards: Sequence[list[DraftedRow]]
+
+
+Job = SegmentJob | LoadJob
+
+
 class Event(NamedTuple):
     """What happened in a job.
 
@@ -90,7 +110,7 @@ class Event(NamedTuple):
         node: the node.
         number: of the shard.
         header: of the shard, as JSON.
-        size: items of the shard, and seconds of their audio.
+        size: items of the shard, and seconds of their audio; of the data set, 1 where it has any.
         found: whether another run had computed it.
         error: name of the class of an error.
         message: what it says.

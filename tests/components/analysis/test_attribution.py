@@ -13,7 +13,7 @@ from components.attribution.cascade_attribution import AttributionCase, attribut
 from components.attribution.error_costs import measure_correlation
 from components.attribution.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors
 from components.errors import DataError
-from components.metrics.statistics.corpus_statistics import translation_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
 from tests.components.metrics.corpora import table_of
@@ -158,7 +158,7 @@ def test_the_gap_and_its_interval_by_a_plain_loop() -> None:
     asr = report.blames[0].stages[0]
     assert asr.gap.value == pytest.approx(bleu(repaired["words+form"]) - bleu(full))
     tables = [
-        translation_statistics(references, texts, language="de", n_total=len(full), names=("bleu",))["bleu"]
+        text_statistics(references, texts, language="de", n_total=len(full), names=("bleu",))["bleu"]
         for texts in (full, repaired["words+form"])
     ]
     rng = np.random.default_rng(12345)

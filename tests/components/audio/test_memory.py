@@ -6,8 +6,10 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from components.files.locations import fetched_files
 from components.files.locations.opening import facts, facts_of_all
 from tests.components.files.locations.test_tar_members import pack
 from tests.malformed import write_tone
-from tests.web import WebServer
+from tests.web import WebServer, send
 
 HEARD = AudioFacts("0" * 64, "wav", "pcm_s16le", 16_000, 1, 1.5)
 
@@ -75,6 +77,14 @@ def test_an_unchanged_file_is_not_opened_again(
         audio.describe(path, limits=audio.Limits(channels=0))
 
 
+def test_a_name_that_is_no_text_is_looked_at_each_time(tmp_path: Path, opened: list[str]) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.wav")
+    old(write_tone(tmp_path / "a.wav").rename(path))
+    assert audio.describe_all([audio.Stretch(path), audio.Stretch(path)])[0]
+    audio.describe_all([audio.Stretch(tmp_path / "none.wav")])
+    assert len(opened) == 2
+
+
 def test_a_changed_file_is_opened_again(tmp_path: Path, opened: list[str], memory: AudioMemory) -> None:
     path = old(write_tone(tmp_path / "a.wav", 1.3))
     before, times = audio.describe(path), path.stat()
@@ -105,6 +115,23 @@ def test_what_is_behind_a_url_is_known_by_its_version(
     assert audio.describe_all([audio.Stretch(name) for name in names]) == first
     assert sorted(web.asked) == ["HEAD /a.wav", "HEAD /t.tar"]
     assert len(opened) == 3
+
+
+def test_several_files_are_fetched_at_once_and_each_once(web: WebServer, tmp_path: Path) -> None:
+    content = write_tone(tmp_path / "a.wav", 1.3).read_bytes()
+    names = [f"{web.url}/{number}.wav" for number in range(4)]
+
+    together = threading.Barrier(3, timeout=20)
+
+    def answer(request: Any) -> None:
+        if request.command == "GET":
+            together.wait()  # for the requests for the other files
+        send(request, 200, content, {"ETag": '"1"'})
+
+    web.files |= dict.fromkeys(("/0.wav", "/1.wav", "/2.wav"), answer)
+    found = audio.describe_all([audio.Stretch(name) for name in [*names, *names]])
+    assert [isinstance(each, DataError) for each in found] == [False, False, False, True] * 2
+    assert sorted(web.asked) == sorted(f"{what} /{n}.wav" for what in ("HEAD", "GET") for n in range(4))
 
 
 def test_decoding_takes_the_copy_of_the_record_unasked(

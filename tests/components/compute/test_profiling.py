@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from components.compute import profiling
-from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
+from components.storage.stages.stage_writer import finish_stage
 from components.storage.store import Store
+from tests.components.storage.test_store import refusal
+from tests.components.storage.written import encode_piece
 
 
 def test_without_proc_the_peak_stands_for_resident_memory(
@@ -38,12 +39,10 @@ def test_the_peak_of_a_card_reaches_the_stage(tmp_path: Path, monkeypatch: pytes
         pass
     assert cost.card_memory == {}
     store, plan = Store(str(tmp_path)), StagePlan(stage="mt", version="1")
-    with open_stage(store, plan) as writer:
-        for peak in peaks:
-            writer.append([], [], seconds=0.1, peak=7, noted={"card_memory": peak})
-        ref: StageRef = writer.finish([])
-    with open_stage(store, plan) as writer:
-        assert writer.ref is not None and writer.ref.card_memory == ref.card_memory == {
-            "card of cuda:1": 1000
-        }
+    headers = [
+        store.add_shard(*encode_piece(plan, [refusal(str(n))], card_memory=peak))
+        for n, peak in enumerate(peaks)
+    ]
+    ref = finish_stage(store, plan.with_shards(header.key for header in headers), headers, {})
+    assert ref.card_memory == {"card of cuda:1": 1000}
     assert "card_memory" not in ref.model_copy(update={"card_memory": {}}).model_dump()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,9 @@ from components.endpoints.endpoint import find_endpoint
 from components.errors import ConfigError, ModelError, TransientError, UnknownModelError
 from components.models import resolve
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
+from tests.components.nodes.items import nbest
+from tests.components.storage.written import encode_piece
 from tests.openai_server import KEY, OpenAIServer, cut, hang, on
 
 
@@ -290,26 +290,28 @@ def test_what_was_counted_is_noted_in_what_is_measured(endpoint: OpenAIServer) -
 
 def test_after_a_kill_only_what_was_not_kept_is_asked(endpoint: OpenAIServer, tmp_path: Path) -> None:
     """The process that asked is gone: another one finds in the store's shards and the cache what is there."""
-    store, plan = Store(str(tmp_path / "store")), StagePlan(stage="mt", version="test/1", shard_size=2)
+    store, plan = Store(str(tmp_path / "store")), StagePlan(stage="mt", version="test/1")
     texts = ["a", "b", "c", "d", "e", "f"]
 
     class KilledError(BaseException):
         pass
 
-    def translate(writer: StageWriter, shards: Sequence[int], *, killed_in: int = -1) -> None:
-        for shard in shards:
-            answers = ask(*texts[2 * shard : 2 * shard + 2])
+    def translate(store: Store, *, killed_in: int = -1) -> int:
+        """Compute the shards that are missing, and return how many there are."""
+        missing = [shard for shard in range(3) if store.find_shard(f"{shard}" * 64) is None]
+        for shard in missing:
+            asked = texts[2 * shard : 2 * shard + 2]
+            answers = ask(*asked)
             if shard == killed_in:
                 raise KilledError  # answers have arrived, the shard is not written
-            lines = [f'{{"utterance_id": "{texts[2 * shard + k]}"}}' for k in range(2)]
-            assert texts_of(answers) == [text.upper() for text in texts[2 * shard : 2 * shard + 2]]
-            writer.append(lines, [], seconds=0.0, peak=0)
+            assert texts_of(answers) == [text.upper() for text in asked]
+            store.add_shard(
+                *encode_piece(plan, [nbest(text, text.upper()) for text in asked], f"{shard}" * 64)
+            )
+        return len(missing)
 
-    with pytest.raises(KilledError), open_stage(store, plan) as writer:
-        translate(writer, range(3), killed_in=1)
+    with pytest.raises(KilledError):
+        translate(store, killed_in=1)
     assert sorted(endpoint.requests) == ["a", "b", "c", "d"]
-    with open_stage(Store(str(tmp_path / "store")), plan) as writer:
-        assert writer.shards_done == 1
-        translate(writer, range(writer.shards_done, 3))
-        writer.finish(texts)
+    assert translate(Store(str(tmp_path / "store"))) == 2
     assert sorted(endpoint.requests) == texts

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.records import Audio, Hypothesis, NBest, Quarantined, Record, Segment, Utterance, Word
+from components.records import Audio, Hypothesis, NBest, NodeOutcome, Quarantined, Segment, Utterance, Word
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
+from tests.components.storage.written import written
 
 
 def stretch(name: str, seconds: float, offset: float = 0.0) -> Audio:
@@ -62,14 +62,10 @@ TRANSLATIONS: tuple[NBest | Quarantined, ...] = (
 )
 
 
-def write_stage(store: Store, name: str, records: Sequence[Record]) -> StageRef:
+def write_stage(store: Store, name: str, records: Sequence[NodeOutcome]) -> StageRef:
     """A finished stage of the store with these records."""
     plan = StagePlan(stage=name, version="1", parameters={"n": len(records)})
-    with open_stage(store, plan) as writer:
-        good = [r.model_dump_json(exclude_defaults=True) for r in records if not isinstance(r, Quarantined)]
-        bad = [r.model_dump_json(exclude_defaults=True) for r in records if isinstance(r, Quarantined)]
-        writer.append(good, bad, seconds=1.0, peak=1)
-        return writer.finish([getattr(r, "id", None) or r.utterance_id for r in records])  # type: ignore[attr-defined]
+    return written(store, plan, records)
 
 
 def write_run(

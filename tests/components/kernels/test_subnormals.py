@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from benchmarks.common.subnormals import count_subnormals
 from components.compute.layers.attention import cross_attention_kernel
 from components.compute.layers.fused_mlp import fuse_mlp
 from components.ensembling.token_level.fused_interpolation import mix_linearly, mix_log_linearly
@@ -22,6 +24,29 @@ from tests.components.layers.test_fused_mlp import Block
 pytestmark = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
 SUBNORMAL = 1e-39
 SCALES = (1, 8, 64)
+
+
+class Count(NamedTuple):
+    """Numbers, and those of them that are subnormal."""
+
+    numbers: int
+    subnormal: int
+
+
+def count_subnormals(values: Any) -> Count:
+    """Count the numbers of tensors in a nested structure, by their bits: floats may be flushed."""
+    numbers, subnormal = 0, 0
+    for leaf in pytree.tree_leaves(values):
+        if isinstance(leaf, Tensor) and leaf.dtype in (torch.float32, torch.bfloat16):
+            bits = leaf.detach().float().view(torch.int32) & 0x7FFFFFFF  # exact, also of bfloat16
+            numbers += bits.numel()
+            subnormal += int(((bits > 0) & (bits < 1 << 23)).sum())
+    return Count(numbers, subnormal)
+
+
+def test_the_count_is_that_of_the_bits() -> None:
+    values = [torch.tensor([1.0, 0.0, -1e-39, torch.inf]), torch.tensor([1e-39, -torch.nan]).bfloat16()]
+    assert count_subnormals([values, {"ids": torch.tensor([3])}]) == (6, 2)
 
 
 @pytest.fixture(params=[1, 2])

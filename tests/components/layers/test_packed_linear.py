@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from components.compute.layers import packed_linear
+from components.compute.layers import kernels, packed_linear
 from components.compute.layers.kernels import Activation, Arithmetic
+from components.compute.torch_facts import describe_kernels
+from components.extensions import Extensions
 from components.kernels import onednn
 from tests.processor import require
 
@@ -106,3 +110,11 @@ def test_tied_output_layer_keeps_the_embedding() -> None:
     with torch.no_grad():
         x = torch.randn(2, 6)
         torch.testing.assert_close(model[1](x), x @ before.t(), rtol=1e-5, atol=1e-5)
+
+
+def test_where_no_kernels_are_installed_torch_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: Extensions[Any] = Extensions("antiphon.none", "kernels", lambda name, value, found: found)
+    monkeypatch.setattr(kernels, "KERNELS", nothing)
+    monkeypatch.delenv(kernels.VARIABLE, raising=False)
+    assert describe_kernels() == "plain"
+    assert not packed_linear.can_pack("float32")

@@ -8,7 +8,7 @@ from sacrebleu.metrics.bleu import BLEU
 from components.errors import DataError
 from components.metrics.error_rates.recognition import recognition_scores, utterance_errors
 from components.metrics.languages import assign_languages, group_by_language, merge_signatures
-from components.metrics.statistics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import sentence_scores, translation_scores
 
 REFERENCES = {
@@ -49,7 +49,7 @@ def test_bleu_is_of_the_counts_under_each_languages_tokenizer() -> None:
 
 @pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])
 def test_a_language_of_the_table_scores_as_it_does_alone(name: str) -> None:
-    table = translation_statistics(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)[name]
+    table = text_statistics(LISTED, OUTPUTS, language=LANGUAGE, n_total=4)[name]
     for code in ("de", "fr", "zh"):
         ids = [key for key in LANGUAGE if LANGUAGE[key] == code]
         alone = {key: LISTED[key] for key in ids}
@@ -80,7 +80,8 @@ def test_transcripts_pass_the_normalizer_of_their_language() -> None:
     assert result["cer"].n == 3
     assert "zh: basic-no-spaces" in result["cer"].signature
     assert result["hallucinations"].n == 1
-    tables = recognition_statistics(output, transcripts, language=language, n_total=4)
+    said, names = {key: (text,) for key, text in output.items()}, ("wer", "cer")
+    tables = text_statistics(said, transcripts, language=language, n_total=4, names=names)
     assert {name: (one.score(), one.ids) for name, one in tables.items()} == {
         "wer": (pytest.approx(result["wer"].value), ("a", "c")),
         "cer": (pytest.approx(result["cer"].value), ("a", "b", "c")),

@@ -24,7 +24,7 @@ from components.metrics.error_rates.error_rate import count_character_errors, co
 from components.metrics.metric import Metric, Segments, align_segments
 from components.metrics.model_metric import ModelMetric
 from components.metrics.statistics.bootstrap import FloatArray
-from components.metrics.statistics.significance import translation_tests
+from components.metrics.statistics.significance import compare_texts
 from components.metrics.table import METRICS, get_metric, get_model_metric
 from components.metrics.translation_quality.sacrebleu_metric import SacreBleuMetric
 from components.metrics.translation_quality.translation import translation_scores
@@ -149,7 +149,7 @@ def test_a_new_metric_is_scored_and_tested(share: str) -> None:
     assert score.interval is not None
     assert score.interval[0] <= score.value <= score.interval[1]
     assert score.signature == "share of words|bs:10000|ci:percentile|seed:12345"
-    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=(share,))
+    result = compare_texts(REFERENCES, SYSTEMS, "base", language="de", names=(share,))
     assert {one.system: one.verdict for one in result} == {"alike": "not told apart", "good": "better"}
 
 

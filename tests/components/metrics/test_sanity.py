@@ -15,7 +15,7 @@ from components.comparison.comparison import Comparison, System, compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.errors import DataError
 from components.metrics.error_rates.recognition import recognition_scores
-from components.metrics.statistics.corpus_statistics import recognition_statistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Utterance
 from components.run_record import Score
@@ -41,8 +41,9 @@ def recognized(references: Texts, hypotheses: Mapping[str, str], n_total: int) -
 
 def tables(references: Texts, hypotheses: Mapping[str, str], n_total: int) -> dict[str, Score]:
     listed = {key: (text,) for key, text in references.items()}
-    result = translation_statistics(listed, hypotheses, language="de", n_total=n_total)
-    result |= recognition_statistics(references, hypotheses, language="de", n_total=n_total)
+    result = text_statistics(listed, hypotheses, language="de", n_total=n_total)
+    names = ("wer", "cer")
+    result |= text_statistics(listed, hypotheses, language="de", n_total=n_total, names=names)
     return {name: table.to_score() for name, table in result.items()}
 
 

@@ -17,16 +17,14 @@ from components.metrics.choices import Test
 from components.metrics.error_rates.recognition import recognition_scores
 from components.metrics.statistics.corpus_statistics import (
     CorpusStatistics,
-    recognition_statistics,
-    translation_statistics,
+    text_statistics,
 )
 from components.metrics.statistics.null_distributions import correct_holm
 from components.metrics.statistics.significance import (
     Difference,
+    compare_texts,
     compare_to_baseline,
     paired_test,
-    recognition_tests,
-    translation_tests,
 )
 from components.metrics.translation_quality.translation import translation_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
@@ -44,7 +42,7 @@ def test_the_p_values_of_sacrebleu(test: Test, theirs: str, name: str, scorer: B
     named = [(system, [texts[key] for key in ids]) for system, texts in two.items()]
     lines = [[REFERENCES[key][0] for key in ids]]
     _, results = PairedTest(named, {name: scorer}, lines, test_type=theirs, n_samples=10_000)()
-    (one,) = translation_tests(REFERENCES, two, "base", language="de", names=(name,), test=test)
+    (one,) = compare_texts(REFERENCES, two, "base", language="de", names=(name,), test=test)
     (base, result) = next(scores for system, scores in results.items() if system != "System")
     assert one.value == pytest.approx(result.score, abs=1e-9)
     assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
@@ -58,7 +56,7 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
     import jiwer
 
     references = {key: refs[0] for key, refs in REFERENCES.items()}
-    result = recognition_tests(references, SYSTEMS, "base", language="de")
+    result = compare_texts(REFERENCES, SYSTEMS, "base", language="de", names=("wer", "cer"))
     ids = list(references)
 
     def counts(system: str) -> list[tuple[int, int]]:
@@ -87,7 +85,7 @@ def test_a_plain_loop_gives_the_same_word_error_test() -> None:
 
 
 def test_what_is_reported() -> None:
-    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu", "chrf", "ter"))
+    result = compare_texts(REFERENCES, SYSTEMS, "base", language="de", names=("bleu", "chrf", "ter"))
     assert [(difference.metric, difference.system) for difference in result] == [
         (metric, system) for metric in ("bleu", "chrf", "ter") for system in ("alike", "good")
     ]
@@ -102,7 +100,7 @@ def test_what_is_reported() -> None:
     for one in result:
         assert one.interval is not None
         assert one.interval[0] <= one.difference <= one.interval[1]
-    (turned,) = translation_tests(
+    (turned,) = compare_texts(
         REFERENCES, {n: SYSTEMS[n] for n in ("good", "base")}, "good", language="de", names=("ter",)
     )
     assert (turned.verdict, turned.better) == ("worse", False)
@@ -112,7 +110,7 @@ def test_what_is_reported() -> None:
 @pytest.mark.parametrize("test", ["bootstrap", "randomization"])
 def test_equal_outputs_are_no_difference(test: Test) -> None:
     twins = {"base": SYSTEMS["base"], "twin": dict(SYSTEMS["base"])}
-    for difference in translation_tests(REFERENCES, twins, "base", language="de", test=test):
+    for difference in compare_texts(REFERENCES, twins, "base", language="de", test=test):
         assert (difference.difference, difference.interval, difference.p, difference.better) == (
             0.0,
             (0.0, 0.0),
@@ -180,10 +178,10 @@ def test_below_ten_utterances_there_is_no_p_and_no_interval(test: Test) -> None:
 
 def test_the_order_of_outputs_is_nothing_and_ids_are_joined() -> None:
     shuffled = {name: dict(sorted(texts.items(), reverse=True)) for name, texts in SYSTEMS.items()}
-    result = translation_tests(REFERENCES, SYSTEMS, "base", language="de", names=("bleu",))
-    assert translation_tests(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == result
-    tables = translation_statistics(REFERENCES, SYSTEMS["good"], language="de", n_total=N, names=("bleu",))
-    base = translation_statistics(REFERENCES, SYSTEMS["base"], language="de", n_total=N, names=("bleu",))
+    result = compare_texts(REFERENCES, SYSTEMS, "base", language="de", names=("bleu",))
+    assert compare_texts(REFERENCES, shuffled, "base", language="de", names=("bleu",)) == result
+    tables = text_statistics(REFERENCES, SYSTEMS["good"], language="de", n_total=N, names=("bleu",))
+    base = text_statistics(REFERENCES, SYSTEMS["base"], language="de", n_total=N, names=("bleu",))
     turned = tables["bleu"].subset(sorted(REFERENCES))
     assert turned.ids != base["bleu"].ids
     assert paired_test(turned, base["bleu"], ("good", "base")).interval == result[1].interval
@@ -195,27 +193,28 @@ def test_different_utterances_are_refused() -> None:
     with pytest.raises(
         DataError, match=rf"short to have the utterances of base, found 1 missing \(first '{lost}'"
     ):
-        translation_tests(REFERENCES, {"base": SYSTEMS["base"], "short": short}, "base", language="de")
+        compare_texts(REFERENCES, {"base": SYSTEMS["base"], "short": short}, "base", language="de")
     with pytest.raises(DataError, match=r"1 extra .first 'new'"):
-        translation_tests(
+        compare_texts(
             REFERENCES | {"new": ("x",)},
             {"base": SYSTEMS["base"], "long": SYSTEMS["good"] | {"new": "x"}},
             "base",
             language="de",
         )
     with pytest.raises(DataError, match="expected the baseline among the systems base, alike, good"):
-        translation_tests(REFERENCES, SYSTEMS, "bse", language="de")
+        compare_texts(REFERENCES, SYSTEMS, "bse", language="de")
 
 
 def test_statistics_give_the_reported_scores() -> None:
     references = REFERENCES | {"u00": ("",)}  # an empty reference is no reference
-    tables = translation_statistics(references, SYSTEMS["good"], language="de", n_total=N)
+    tables = text_statistics(references, SYSTEMS["good"], language="de", n_total=N)
     scores = translation_scores(references, SYSTEMS["good"], language="de", n_total=N)
     assert {name: (table.score(), len(table.ids)) for name, table in tables.items()} == {
         name: (pytest.approx(score.value), score.n) for name, score in scores.items()
     }
     spoken = {key: refs[0] for key, refs in references.items()}
-    rates = recognition_statistics(spoken, SYSTEMS["good"], language="de", n_total=N)
+    names = ("wer", "cer")
+    rates = text_statistics(references, SYSTEMS["good"], language="de", n_total=N, names=names)
     result = recognition_scores(spoken, SYSTEMS["good"], language="de", n_total=N)
     for name in ("wer", "cer"):
         assert rates[name].score() == pytest.approx(result[name].value)
@@ -251,7 +250,7 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
 
 
 def test_a_difference_is_a_record() -> None:
-    difference = translation_tests(REFERENCES, SYSTEMS, "base", language="de")[0]
+    difference = compare_texts(REFERENCES, SYSTEMS, "base", language="de")[0]
     assert Difference.model_validate_json(difference.model_dump_json()) == difference
 
 

@@ -21,20 +21,21 @@ import torch
 from safetensors.torch import save_file
 
 from components.errors import AntiphonError, ConfigError, ModelError, StoreError, TransientError
-from components.files.canonical_json import digest_of
 from components.files.digests import sha256_of
 from components.models import available_references, check, pin_references, resolve
 from components.models.conversion import whisper
 from components.models.loaders.whisper_loading import load_whisper
 from components.models.sources import hub, openai_whisper
 from components.models.sources.store import find_model_key
-from components.storage.stages.seal import Seal, read_seal, stage_ref
+from components.storage.stages.seal import SEAL, Seal, digest_contents, read_seal, stage_ref
+from components.storage.stages.stage_plan import StagePlan
 from components.storage.store import Store
 from tests.components.models.whisper_binary import ALIASES, DIMS, binary, ct2_variables, tiny_whisper
 from tests.components.storage.upkeep.stores import save_run, write_stage
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-KEY = "ab" * 32
+PLAN = StagePlan(stage="training", version="1")
+KEY = PLAN.key
 
 
 @pytest.fixture(autouse=True)
@@ -179,12 +180,12 @@ def finished_stage(store: Path) -> Path:
     stage = store / "stages" / KEY
     write_model(stage / "model")
     files = {p.relative_to(stage).as_posix(): sha256_of(p) for p in stage.rglob("*") if p.is_file()}
-    (stage / "plan.json").write_text("{}")
     sealed = Seal(
-        stage="training", key=KEY, plan="0" * 64, files=files, sha256=digest_of(files), items=1,
-        quarantined=0, seconds=1.0, peak_memory_bytes=1, finished="",
+        stage="training", key=KEY, plan=PLAN.model_dump(mode="json"), files=files,
+        sha256=digest_contents(files, ()), items=1, quarantined=0, seconds=1.0, peak_memory_bytes=1,
+        finished="",
     )  # fmt: skip
-    (stage / "DONE.json").write_bytes(sealed.encode())
+    (stage / SEAL).write_bytes(sealed.encode())
     return stage
 
 
@@ -206,9 +207,9 @@ def test_damaged_and_unfinished_stages_are_refused(tmp_path: Path) -> None:
     data[-1] ^= 1
     weights.write_bytes(data)
     (stage / "model" / "added_tokens.json").write_text("{}")
-    with pytest.raises(StoreError, match="not in DONE"):
+    with pytest.raises(StoreError, match=r"not in stage\.json"):
         resolve(f"store:{KEY}", str(tmp_path))
-    (stage / "DONE.json").unlink()
+    (stage / SEAL).unlink()
     with pytest.raises(StoreError, match="not finished"):
         resolve(f"store:{KEY}", str(tmp_path))
 
@@ -302,7 +303,7 @@ def test_a_model_by_the_name_of_the_run_that_made_it(tmp_path: Path) -> None:
     """A run's name may be digits alone, and a name that was given to another run names that run's model."""
     store, folder = Store(str(tmp_path)), finished_stage(tmp_path)
     for name in ("tiny1", "20261126", "two"):
-        model = stage_ref(read_seal((folder / "DONE.json").read_bytes(), "", KEY), folder, reused=False)
+        model = stage_ref(read_seal((folder / SEAL).read_bytes(), "", KEY), folder, reused=False)
         other = [write_stage(store, "other", kind="train")] if name == "two" else []
         save_run(store, name, [model.model_copy(update={"kind": "train"}), *other])
     save_run(store, "none", [])

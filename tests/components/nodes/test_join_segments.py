@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,17 +9,10 @@ import pytest
 from components.errors import DataError
 from components.nodes.join_segments import JoinSegments, JoinSegmentsSettings
 from components.nodes.node_context import NodeContext
-from components.records import NBest, Utterance
-from components.run_record import StageRef
-from tests.components.nodes.items import SOUND, nbest
-from tests.components.pipeline.test_planning import REF
-
-
-def stage(folder: Path, records: Sequence[NBest | Utterance]) -> StageRef:
-    folder.mkdir()
-    lines = [record.model_dump_json(exclude_defaults=True) + "\n" for record in records]
-    (folder / "outputs.jsonl").write_text("".join(lines), "utf-8")
-    return REF.model_copy(update={"path": str(folder)})
+from components.records import Utterance
+from components.storage.store import Store
+from tests.components.nodes.items import SOUND, nbest, texts_of
+from tests.components.storage.written import written
 
 
 def spoken(
@@ -31,24 +23,24 @@ def spoken(
 
 
 def join(folder: Path, data: list[Utterance], segments: dict[str, tuple[Utterance, str]]) -> list[str]:
+    store = Store(str(folder))
     transcripts = [nbest(utterance.id, f"heard {utterance.id}") for utterance in data]
     read = {
-        "of0": stage(folder / "asr", transcripts),
-        "of1": stage(folder / "data", data),
-        "of2": stage(folder / "segments", [utterance for utterance, _ in segments.values()]),
-        "of3": stage(folder / "asr-segments", [nbest(key, text) for key, (_, text) in segments.items()]),
+        "of0": written(store, "asr", transcripts),
+        "of1": written(store, "data", data),
+        "of2": written(store, "segments", [utterance for utterance, _ in segments.values()]),
+        "of3": written(store, "asr-segments", [nbest(key, text) for key, (_, text) in segments.items()]),
     }
-    JoinSegments().make(JoinSegmentsSettings(), NodeContext("joined"), read, folder)
-    lines = (folder / "outputs.jsonl").read_text("utf-8").splitlines()
-    return [NBest.model_validate_json(line).best.text for line in lines]
+    product = JoinSegments().make(JoinSegmentsSettings(), NodeContext("joined"), read, folder)
+    return texts_of(product.records or [])
 
 
 def test_segments_are_joined_in_the_order_of_the_recording(tmp_path: Path) -> None:
     """What was only written, and a recording without segments, keep their texts."""
-    written = Utterance(id="written", text="as it is", source_language="en")
+    text = Utterance(id="written", text="as it is", source_language="en")
     data = [
         spoken("a", 0, 10),
-        written,
+        text,
         spoken("b", 10, 10),
         spoken("other", 0, 10, sha256="1" * 64),
         spoken("zh", 0, 10, sha256="2" * 64, language="zh"),

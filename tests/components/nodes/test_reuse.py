@@ -11,18 +11,19 @@ from components.nodes.node_context import NodeContext
 from components.nodes.reuse import Reuse, ReuseSettings
 from components.pipeline.reader import read_pipeline
 from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
+from tests.components.nodes.items import nbest
+from tests.components.storage.written import written
 
 
 def test_a_stored_stage_keeps_its_key(tmp_path: Path) -> None:
     plan = StagePlan(stage="mt", kind="translate", version="1", parameters={"to": "de"})
-    with open_stage(Store(str(tmp_path)), plan) as writer:
-        writer.finish([])
+    plan = Store(str(tmp_path)).load_plan(written(Store(str(tmp_path)), plan, [nbest("a", "b")]).key)
     context = NodeContext("draft", store=str(tmp_path))
     store, stage = Store(str(tmp_path)), Reuse().facts(ReuseSettings(key=plan.key)).stage
     assert stage == store.load_plan(stage or "").key == plan.key
-    (tmp_path / "stages" / plan.key / "outputs.jsonl").write_text("{}\n")
+    (shard,) = (tmp_path / "shards").rglob("*.jsonl")
+    shard.write_text("{}\n")
     with pytest.raises(StoreError, match="is damaged"):
         store.load_plan(plan.key)
     with pytest.raises(StoreError, match=r"expected a finished stage 000000000000… in .*, found none"):

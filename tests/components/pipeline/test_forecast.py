@@ -10,11 +10,12 @@ from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
+from components.storage.shards.shard import shard_name
 from components.storage.stages.seal import SEAL
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.nodes.items import nbest
-from tests.components.pipeline.test_planning import REF, cascade
+from tests.components.pipeline.test_planning import REF, cascade, store_recordings
+from tests.components.storage.written import written
 
 ITEMS = REF.items - REF.quarantined
 
@@ -31,11 +32,10 @@ def forecast(store: Store, weights: str = "w") -> dict[str, RunForecast]:
 
 def finish(store: Store, weights: str, seconds: float, items: int) -> Path:
     """Store a finished recognizer that took ``seconds`` for ``items``; return its folder."""
-    with open_stage(store, plan(store, weights)["asr"].stage) as writer:
-        lines = [nbest(f"u{number}", "a dog").model_dump_json() for number in range(items)]
-        writer.append(lines, [], seconds=seconds, peak=1)
-        writer.finish([f"u{number}" for number in range(items)])
-    return store.stage_folder(writer.plan.key)
+    planned = plan(store, weights)["asr"]
+    lines = [nbest(f"u{number}", "a dog") for number in range(items)]
+    ref = written(store, planned.stage, lines, keys=planned.shard_keys, seconds=seconds / 2)
+    return Path(ref.path)
 
 
 def test_without_a_past_there_is_no_estimate(tmp_path: Path) -> None:
@@ -62,11 +62,12 @@ def test_the_past_of_the_same_models_counts_before_that_of_the_kind(tmp_path: Pa
     assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)
 
 
-def test_a_damaged_stage_begins_anew(tmp_path: Path) -> None:
+def test_a_stage_that_lacks_a_shard_is_resumed(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    (finish(store, "w", 6.0, 3) / "outputs.jsonl").write_text("")
+    finish(store, "w", 6.0, 3)
+    store.backend.files.remove(shard_name(plan(store)["asr"].shard_keys[1]))
     asr = forecast(store)["asr"]
-    assert (asr.status, asr.shards_done) == ("run", 0)
+    assert (asr.status, asr.shards_done, asr.seconds) == ("resumed", 1, pytest.approx(2.0 * ITEMS / 2))
 
 
 def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
@@ -79,7 +80,8 @@ def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
         "asr-dev": {"kind": "recognize", "of": "dev"},
     }
     pipeline = read_pipeline({"nodes": nodes, "target_language": "de"})
-    data = {DATA: REF, "dev": REF.model_copy(update={"items": 5, "quarantined": 1, "content": "d" * 64})}
+    dev = store_recordings(tmp_path, "c").model_copy(update={"items": 5, "quarantined": 1})
+    data = {DATA: REF, "dev": dev}
     plans = plan_nodes(pipeline, data, str(store.root), 0, lambda models, _: dict.fromkeys(models, "w"))
     shards_and_seconds = {
         each.node: (each.shards, each.seconds) for each in forecast_nodes(plans, data, store)

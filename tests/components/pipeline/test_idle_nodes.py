@@ -10,6 +10,8 @@ from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
+from components.storage.store import Store
+from tests.components.storage.written import written
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
 RECOGNIZED = {"kind": "recognize", "beam_size": 1, "n_best": 1}
@@ -17,12 +19,7 @@ NODES = {"speech": {"kind": "synthesize", "engine": "flite"}, "asr": {"of": "spe
 
 
 def data(folder: Path, *utterances: Utterance) -> dict[str, StageRef]:
-    folder.mkdir()
-    lines = (one.model_dump_json() + "\n" for one in utterances)
-    (folder / "outputs.jsonl").write_text("".join(lines), "utf-8")
-    values = {"stage": "data", "key": "1" * 64, "path": str(folder), "items": len(utterances)}
-    values |= {"quarantined": 0, "sha256": "2" * 64, "content": "3" * 64, "seconds": 0}
-    return {"data": StageRef.model_validate({**values, "peak_memory_bytes": 0, "reused": False})}
+    return {"data": written(Store(str(folder)), "data", utterances)}
 
 
 def test_a_data_set_that_is_spoken_is_read_itself_under_the_same_keys(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from components.pipeline.item_gatherer import ItemGatherer, StageCursor
+from components.pipeline.item_gatherer import ItemGatherer, id_of
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
+from components.pipeline.shard_items import ShardSource, read_items
 from components.records import (
     Audio,
     Decision,
@@ -23,6 +22,9 @@ from components.records import (
     Segment,
     Utterance,
 )
+from components.storage.stages.reader import read_shards
+from components.storage.store import Store
+from tests.components.storage.written import written as finished
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
 
@@ -44,12 +46,8 @@ def written(key: str, words: str) -> Utterance:
     return Utterance(id=key, text=words, source_language="en", target_language="de")
 
 
-def stage(folder: Path, outcomes: list[NodeOutcome]) -> Path:
-    folder.mkdir(parents=True)
-    for name, expected in (("outputs", False), ("errors", True)):
-        lines = [o.model_dump_json() + "\n" for o in outcomes if isinstance(o, Quarantined) is expected]
-        (folder / f"{name}.jsonl").write_text("".join(lines), "utf-8")
-    return folder
+def by_id(*outcomes: NodeOutcome) -> dict[str, NodeOutcome]:
+    return {id_of(outcome): outcome for outcome in outcomes}
 
 
 def graph(**nodes: dict[str, Any]) -> Pipeline:
@@ -60,95 +58,65 @@ CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"
 DATA = [spoken("u1"), spoken("u2"), written("u3", "a dog"), spoken("u4")]
 
 
-def test_a_translator_reads_transcripts_and_what_is_written(tmp_path: Path) -> None:
+def test_a_translator_reads_transcripts_and_what_is_written() -> None:
     """What was quarantined goes no further; what is only written passes the recognizer."""
-    folder = stage(tmp_path / "asr", [text("u1", "a cat"), bad("u2"), text("u4", "a cow")])
+    outcomes = {"asr": by_id(text("u1", "a cat"), bad("u2"), text("u4", "a cow"))}
     pipeline = graph(**CASCADE)
-    items = ItemGatherer(pipeline, pipeline.nodes["mt"], {"asr": folder}).gather(DATA)
+    items = ItemGatherer(pipeline, pipeline.nodes["mt"]).gather(DATA, outcomes)
     assert [(i.utterance.id, i.utterance.text) for i in items] == [
         ("u1", "a cat"),
         ("u3", "a dog"),
         ("u4", "a cow"),
     ]
     assert {i.utterance.target_language for i in items} == {"de"}
-    heard = ItemGatherer(pipeline, pipeline.nodes["asr"], {}).gather(DATA)
+    heard = ItemGatherer(pipeline, pipeline.nodes["asr"]).gather(DATA, {})
     assert [i.utterance.id for i in heard] == ["u1", "u2", "u4"]
 
 
-def test_subtitles_bring_their_times(tmp_path: Path) -> None:
+def test_subtitles_bring_their_times() -> None:
     """Also past a recognizer; what a node made of them has times of its own."""
     times = (Segment(start=1.0, end=2.0, text="a dog"),)
     subtitles, pipeline = [written("u3", "a dog").model_copy(update={"segments": times})], graph(**CASCADE)
-    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"], {}).gather(subtitles)
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"]).gather(subtitles, {})
     assert item.segments == times
-    folder = stage(tmp_path / "asr", [text("u3", "a cat")])
-    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"], {"asr": folder}).gather(subtitles)
+    outcomes = {"asr": by_id(text("u3", "a cat"))}
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["mt"]).gather(subtitles, outcomes)
     assert (item.utterance.text, item.segments) == ("a cat", ())
 
 
-def test_a_second_hop_reads_the_language_of_the_first(tmp_path: Path) -> None:
+def test_a_second_hop_reads_the_language_of_the_first() -> None:
     """A translator's own mark says what it read; the node says what it wrote (de -> en -> fr)."""
     pipeline = graph(
         en={"kind": "translate", "of": "data", "to": "en"}, fr={"kind": "translate", "of": "en", "to": "fr"}
     )
     first = text("u3", "a dog").model_copy(update={"language": "de"})
-    folder = stage(tmp_path / "en", [first])
-    (item,) = ItemGatherer(pipeline, pipeline.nodes["fr"], {"en": folder}).gather([written("u3", "ein Hund")])
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["fr"]).gather(
+        [written("u3", "ein Hund")], {"en": by_id(first)}
+    )
     assert (item.utterance.text, item.utterance.source_language) == ("a dog", "en")
     assert item.utterance.target_language == "fr"
 
 
-def test_a_stage_that_is_being_written_is_read_as_far_as_it_is_whole(tmp_path: Path) -> None:
-    folder = stage(tmp_path / "asr", [text("u1", "one")])
-    cursor = StageCursor(folder, NBest)
-    with (folder / "outputs.jsonl").open("a", encoding="utf-8") as file:
-        line = text("u2", "two").model_dump_json()
-        file.write(line[:10])
-        file.flush()
-        assert list(cursor.take(["u1"])) == ["u1"]
-        file.write(line[10:] + "\n")
-    assert list(cursor.take(["u2"])) == ["u2"]
-
-
-def test_what_follows_a_slice_is_read_as_it_is_at_its_turn(tmp_path: Path) -> None:
-    """Shards of an earlier attempt are discarded one by one, when what they were computed from is known."""
-    outcomes: list[NodeOutcome] = [text("u1", "one"), text("u2", "of an earlier attempt"), bad("u3")]
-    folder = stage(tmp_path / "asr", outcomes)
-    cursor = StageCursor(folder, NBest)
-    assert list(cursor.take(["u1"])) == ["u1"]
-    again = [text("u1", "one"), text("u2", "two"), text("u3", "three")]
-    (folder / "outputs.jsonl").write_text("".join(o.model_dump_json() + "\n" for o in again), "utf-8")
-    (folder / "errors.jsonl").write_text("", "utf-8")
-    assert cursor.take(["u2", "u3"]) == {o.utterance_id: o for o in again[1:]}
-
-
-def test_a_stage_that_has_not_begun_has_no_outcomes_yet(tmp_path: Path) -> None:
-    cursor = StageCursor(tmp_path / "asr", NBest)
-    assert cursor.take(["u1"]) == {}
-    stage(tmp_path / "asr", [text("u1", "one")])
-    assert list(cursor.take(["u1"])) == ["u1"]
-
-
-@given(st.lists(st.sampled_from("obn"), min_size=1, max_size=30), st.integers(1, 7))
-def test_slices_read_what_one_reading_does(
-    tmp_path_factory: pytest.TempPathFactory, branches: str, size: int
-) -> None:
-    """o: ok, b: quarantined, n: not sent."""
-    known = [(f"u{n}", branch) for n, branch in enumerate(branches)]
-    outcomes: list[NodeOutcome] = [
-        text(key, key) if branch == "o" else bad(key) for key, branch in known if branch != "n"
+@pytest.mark.parametrize("in_one_piece", [False, True])
+def test_items_are_read_from_shards_and_from_stages(tmp_path: Path, in_one_piece: bool) -> None:
+    """Of what was read before it, one made in one piece has outcomes of other shards, too."""
+    store, pipeline = Store(str(tmp_path)), graph(**CASCADE)
+    data = finished(store, "data", DATA, size=2)
+    outcomes = [text("u1", "a cat"), bad("u2"), text("u4", "a cow")]
+    asr = finished(store, "asr", outcomes, size=3 if in_one_piece else 2)
+    gatherer = ItemGatherer(pipeline, pipeline.nodes["mt"])
+    read = []
+    for number, shard in enumerate(read_shards(data)):
+        source = ShardSource(stage=asr) if in_one_piece else ShardSource(read_shards(asr)[number].key)
+        read += read_items(store.root, gatherer, shard.key, {"asr": source})
+    assert [(i.utterance.id, i.utterance.text) for i in read] == [
+        ("u1", "a cat"),
+        ("u3", "a dog"),
+        ("u4", "a cow"),
     ]
-    folder = stage(tmp_path_factory.mktemp("s") / "asr", outcomes)
-    cursor, seen = StageCursor(folder, NBest), {}
-    for begin in range(0, len(known), size):
-        ids = [key for key, _ in known[begin : begin + size]]
-        taken = cursor.take(ids)
-        assert set(taken) <= set(ids)
-        seen |= taken
-    assert seen == {o.utterance_id: o for o in outcomes if isinstance(o, NBest | Quarantined)}
 
 
-def test_the_way_decides_who_is_computed(tmp_path: Path) -> None:
+def test_the_way_decides_who_is_computed() -> None:
     from components.pipeline.item_gatherer import takes_branch
 
     assert takes_branch(Route(utterance_id="u1", branch="up"), "up")
@@ -164,15 +132,15 @@ def test_the_way_decides_who_is_computed(tmp_path: Path) -> None:
     )
 
 
-def test_times_of_the_text_come_with_it(tmp_path: Path) -> None:
+def test_times_of_the_text_come_with_it() -> None:
     """Not those of a draft whose source is read, and none of what is written."""
     timed = (Segment(start=0.5, end=0.9, text="a cat"),)
-    folders = {
-        "asr": stage(tmp_path / "asr", [text("u1", "a cat", segments=timed)]),
-        "mt": stage(tmp_path / "mt", [text("u1", "eine Katze", segments=timed), text("u3", "ein Hund")]),
+    outcomes = {
+        "asr": by_id(text("u1", "a cat", segments=timed)),
+        "mt": by_id(text("u1", "eine Katze", segments=timed), text("u3", "ein Hund")),
     }
     pipeline = graph(**CASCADE, better={"kind": "refine", "of": "mt", "rounds": 1})
-    read = ItemGatherer(pipeline, pipeline.nodes["mt"], folders).gather(DATA)
+    read = ItemGatherer(pipeline, pipeline.nodes["mt"]).gather(DATA, outcomes)
     assert [(item.utterance.id, item.segments) for item in read] == [("u1", timed), ("u3", ())]
-    looking_back = ItemGatherer(pipeline, pipeline.nodes["better-1"], folders).gather(DATA)
+    looking_back = ItemGatherer(pipeline, pipeline.nodes["better-1"]).gather(DATA, outcomes)
     assert [item.segments for item in looking_back] == [(), ()]

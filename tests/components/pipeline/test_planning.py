@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
-from components.pipeline.planning import plan_nodes, shard_size
+from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
+from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store
 from tests.components.storage.upkeep.stores import save_run, write_stage
+from tests.components.storage.written import written
 
-RECORDINGS = str(Path(__file__).parent / "recordings")
-"""The folder of a data set of one recording."""
-REF = StageRef(
-    stage="data",
-    key="d" * 64,
-    path=RECORDINGS,
-    items=70,
-    quarantined=6,
-    sha256="e" * 64,
-    content="c" * 64,
-    seconds=0,
-    peak_memory_bytes=0,
-    reused=False,
-)
+SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+_FOLDER = TemporaryDirectory(prefix="antiphon-tests-")
+
+
+def store_recordings(folder: Path, *names: str, path: str = "/x.wav") -> StageRef:
+    """A finished data set of recordings that nobody opens, each in a shard of its own."""
+    sound = SOUND.model_copy(update={"path": path})
+    utterances = [Utterance(id=name, audio=sound, source_language="en") for name in names]
+    return written(Store(str(folder)), "data", utterances, size=1)
+
+
+REF = store_recordings(Path(_FOLDER.name), "a", "b").model_copy(update={"items": 70, "quarantined": 6})
+"""A data set of two shards, which is said to be larger."""
 
 
 def keys(nodes: dict[str, Any], data: StageRef = REF, weights: str = "w", **settings: Any) -> dict[str, str]:
@@ -58,10 +59,24 @@ def test_names_of_nodes_and_models_and_where_data_lie_change_nothing(tmp_path: P
     assert list(renamed.values()) == list(before.values())
     assert keys(cascade(model="packaged:whisper-tiny.en"))["asr"] == before["asr"]  # the digests are the same
     assert keys(cascade(), weights="other") != before
-    elsewhere = shutil.copytree(RECORDINGS, tmp_path / "elsewhere")
-    moved = REF.model_copy(update={"key": "a" * 64, "sha256": "b" * 64, "path": str(elsewhere)})
+    moved = store_recordings(tmp_path, "a", "b", path="/elsewhere/y.wav")
+    assert (moved.key == REF.key, moved.content == REF.content) == (False, True)
     assert keys(cascade(), moved) == before
-    assert keys(cascade(), REF.model_copy(update={"content": "f" * 64}))["asr"] != before["asr"]
+    for names in (("a", "c"), ("a",), ("b", "a"), ("a", "b", "c")):
+        assert keys(cascade(), store_recordings(tmp_path, *names))["asr"] != before["asr"]
+
+
+def test_a_shard_has_the_same_key_in_every_data_set(tmp_path: Path) -> None:
+    """Whatever comes before and after it, and however many there are."""
+    pipeline = read_pipeline({"nodes": cascade(), "target_language": "de"})
+
+    def shards(*names: str) -> tuple[tuple[str, ...], ...]:
+        plans = plan_nodes(pipeline, {DATA: store_recordings(tmp_path, *names)}, None, 0, lambda named, _: {})
+        return tuple(plans[node].shard_keys for node in ("asr", "mt"))
+
+    (asr, mt), (more_asr, more_mt) = shards("a", "b"), shards("c", "b", "d", "a")
+    assert (more_asr[3], more_asr[1], more_mt[3], more_mt[1]) == (*asr, *mt)
+    assert len({*more_asr, *more_mt}) == 8
 
 
 def test_a_model_that_a_run_names_is_planned_by_its_key(tmp_path: Path) -> None:
@@ -92,12 +107,6 @@ def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
     examples.unlink()
     with pytest.raises(ConfigError, match=r"^mt: expected a readable file, found .*No such file"):
         keys(nodes)
-
-
-@pytest.mark.parametrize(("total", "size"), [(0, 32), (1, 32), (6400, 32), (6401, 33), (1_000_000, 5000)])
-def test_there_are_never_more_than_two_hundred_shards(total: int, size: int) -> None:
-    assert shard_size(total) == size
-    assert -(-total // size) <= 200
 
 
 def test_an_adapter_that_a_node_trains_is_read_and_its_weight_decides() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,8 @@ from components.training.kinds.learners import LEARNERS
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum"]
 KINDS = {"deliberation": {"num_drafts": 2}, "edit_diffusion": {"diffusion_steps": 2}}
 METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
 
@@ -28,15 +27,11 @@ METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """Copying of words, and a translation model that has begun to learn it."""
-    folder, draw = tmp_path_factory.mktemp("refiners"), random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=3)) for _ in range(60)]
-    for language in ("en", "de"):
-        (folder / f"text.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    text = f"{folder}/text.en,{folder}/text.de"
-    shape = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 32, "num_heads": 2, "dropout": 0.0}
+    folder = tmp_path_factory.mktemp("refiners")
+    text = write_copies(folder, draw_lines(60, 3, WORDS[:6]))
     budget = {"max_steps": 20, "eval_every": 10, "eval_sentences": 4, "average_checkpoints": 1}
-    where = {"data": text, "dev": text, "device": "cpu", "dtype": "float32", "batch_tokens": 200}
-    values: dict[str, object] = {**shape, **budget, **where, "learning_rate": 5e-3, "warmup_steps": 5}
+    learning = {"learning_rate": 5e-3, "warmup_steps": 5, "ffn_dim": 32, "dropout": 0.0}
+    values: dict[str, object] = {**TINY, **budget, "data": text, "dev": text, **learning}
     train(TrainingConfig.model_validate(values), folder / "base", make_learner=LEARNERS["translation"])
     return {**values, "init_from": str(folder / "base" / "model")}
 

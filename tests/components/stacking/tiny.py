@@ -19,8 +19,8 @@ from components.stacking.padding import pad_texts
 from components.training.config import TrainingConfig
 from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
+from tests.components.training.tiny import WORDS
 
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 WIDTH = 16
 
 

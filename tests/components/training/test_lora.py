@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,17 @@ from components.training import checks
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.kinds.learners import LEARNERS
 from components.training.loop.trainer import train
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 
 peft = pytest.importorskip("peft", reason="needs the extra adapters")
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft"]
-SMALL = {"vocab_size": 64, "num_layers": 1, "d_model": 16, "ffn_dim": 32, "num_heads": 2, "batch_tokens": 200}
 BUDGET = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1, "warmup_steps": 1, "eval_sentences": 4}
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=4)) for _ in range(40)]
-    for language in ("en", "de"):
-        (tmp_path / f"text.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    text = f"{tmp_path}/text.en,{tmp_path}/text.de"
-    return {"data": text, "dev": text, "device": "cpu", "dtype": "float32", **SMALL, **BUDGET}
+    text = write_copies(tmp_path, draw_lines(40, 4, WORDS[:8]))
+    return {"data": text, "dev": text, **TINY, **BUDGET, "ffn_dim": 32}
 
 
 def _train(out: Path, values: dict[str, Any], **more: Any) -> Path:

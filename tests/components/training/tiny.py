@@ -14,9 +14,11 @@ TINY = {
 """Settings of a training."""
 
 
-def write_copies(folder: Path, lines: list[str], name: str = "toy") -> str:
+def write_copies(
+    folder: Path, lines: list[str], name: str = "toy", languages: Sequence[str] = ("en", "de")
+) -> str:
     """Write lines as English and German alike; the parallel text as settings name it."""
-    for language in ("en", "de"):
+    for language in languages:
         (folder / f"{name}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return f"{folder}/{name}.en,{folder}/{name}.de"
 

@@ -10,6 +10,7 @@ import pytest
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
+from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from components.translation.context import domain_notes
 from components.translation.context.domain import (
@@ -20,7 +21,7 @@ from components.translation.context.domain import (
 )
 from components.translation.factory import build
 from tests.components.nodes.items import nbest
-from tests.components.pipeline.test_planning import REF
+from tests.components.storage.written import written
 
 CAPTIONS = [
     "A man in a blue shirt is riding a bicycle.",
@@ -94,11 +95,8 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
 ) -> None:
     texts = [nbest(f"u{n}", "x", features={UNFAMILIAR_FEATURE: share}) for n, share in enumerate(shares)]
     source = Utterance(id="u0", text="a dog", source_language="und", target_language="de")  # of speech
-    for name, records in (("mt", texts), ("data", [source])):
-        (tmp_path / name).mkdir()
-        lines = [record.model_dump_json() + "\n" for record in records]
-        (tmp_path / name / "outputs.jsonl").write_text("".join(lines))
-    ref, data = (REF.model_copy(update={"stage": n, "path": str(tmp_path / n)}) for n in ("mt", "data"))
+    store = Store(str(tmp_path))
+    ref, data = written(store, "mt", texts), written(store, "data", [source])
     model = SimpleNamespace(path=str(tmp_path))
     monkeypatch.setattr(domain_notes.models, "resolve", lambda *_: model)
     assert domain_notes.domain_notes(ref, "m", data, None) == []

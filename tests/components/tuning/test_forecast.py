@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import Estimate
-from components.metrics.statistics.corpus_statistics import CorpusStatistics, translation_statistics
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from components.tuning.forecast import GainForecast, forecast_gain, judge, paired_gain
 
 WORDS = ["ein", "Hund", "rennt", "über", "das", "Gras", "und", "bellt", "eine", "Katze", "an"]
@@ -28,7 +28,7 @@ def corpus(n: int, seed: int, metric: str = "chrf") -> tuple[CorpusStatistics, C
         worse[key] = " ".join(word for word in words if rng.random() > 0.4)
         better[key] = " ".join(word for word in words if rng.random() > 0.37)
     tables = [
-        translation_statistics(references, outputs, language="de", n_total=n, names=[metric])[metric]
+        text_statistics(references, outputs, language="de", n_total=n, names=[metric])[metric]
         for outputs in (worse, better)
     ]
     return tables[0], tables[1]

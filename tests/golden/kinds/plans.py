@@ -15,12 +15,14 @@ from unittest import mock
 from components.files.digests import file_digest
 from components.files.yaml_text import parse_yaml
 from components.pipeline.pipeline import DATA
-from components.pipeline.planning import plan_nodes
+from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
+from components.storage.stages.reader import read_shards
 from components.storage.store import Store
 from tests.components.storage.upkeep.stores import write_stage
+from tests.components.storage.written import written
 from tests.openai_server import openai_server
 
 FOLDER = Path(__file__).parent
@@ -116,13 +118,10 @@ def facts_of(name: str, change: Mapping[str, Any], workplace: Workplace) -> Fact
     }
     store = str(workplace.folder / "store")
     plans = plan_nodes(pipeline, data, store, SEED, lambda models, _: dict(models))
-    keys = {plan.stage.key: node for node, plan in plans.items()}
-    keys |= {str(ref.content): node for node, ref in data.items()}
-    return {
-        node: _describe(plan.stage.model_dump(mode="json"), keys, workplace)
-        for node, plan in plans.items()
-        if node not in others
-    }
+    keys = {key: node for node, plan in plans.items() for key in (plan.stage.key, *plan.shard_keys)}
+    for node, ref in data.items():
+        keys |= dict.fromkeys((str(ref.content), *(shard.identity for shard in read_shards(ref))), node)
+    return {node: _describe(plan, keys, workplace) for node, plan in plans.items() if node not in others}
 
 
 def _with_read(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,17 +161,15 @@ def _put(value: Any, workplace: Workplace) -> Any:
 def _data_ref(name: str, workplace: Workplace) -> StageRef:
     """A data set with speech and with text, so that every kind has something to compute."""
     audio = Audio(path="a.wav", sha256="0" * 64, seconds=1.0, sample_rate=16000)
-    sources = ({"id": "spoken", "audio": audio}, {"id": "written", "text": "a dog"})
-    lines = [Utterance(source_language="en", **source).model_dump_json() for source in sources]
-    (workplace.folder / "outputs.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    digest = name.encode().hex().ljust(64, "0")
-    digests = {"key": digest, "content": digest, "sha256": digest}
-    facts = {"items": 70, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0, "reused": False}
-    return StageRef.model_validate({"stage": "data", "path": str(workplace.folder), **digests, **facts})
+    sources = ({"id": f"{name} spoken", "audio": audio}, {"id": f"{name} written", "text": "a dog"})
+    utterances = [Utterance(source_language="en", **source) for source in sources]
+    return written(Store(str(workplace.folder / "store")), "data", utterances)
 
 
-def _describe(plan: Mapping[str, Any], keys: Mapping[str, str], workplace: Workplace) -> dict[str, Any]:
-    """The fields of a plan; keys, digests and paths by their names."""
+def _describe(planned: NodePlan, keys: Mapping[str, str], workplace: Workplace) -> dict[str, Any]:
+    """The fields of a plan, and what its first shard reads; keys, digests and paths by their names."""
+    plan = planned.stage.model_dump(mode="json")
+    read = {"upstream": {**plan["upstream"], **next(iter(planned.shards), {})}}
 
     def named(value: Any) -> Any:
         if isinstance(value, dict):
@@ -192,8 +189,8 @@ def _describe(plan: Mapping[str, Any], keys: Mapping[str, str], workplace: Workp
     }
     return {
         field: named(value)
-        for field, value in {**plan, **sorted_names}.items()
-        if field not in {"stage", "models"} and value not in ({}, [], None)
+        for field, value in {**plan, **read, **sorted_names}.items()
+        if field not in {"stage", "models", "shards", "alike"} and value not in ({}, [], None)
     }
 
 

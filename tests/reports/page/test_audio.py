@@ -7,6 +7,7 @@ import pytest
 
 from components.records import Audio
 from reports.page.audio import data_uri, relative_url, select_embeddable
+from tests.components.files.locations.test_tar_members import pack
 from tests.reports.example_runs import tone
 
 
@@ -48,3 +49,16 @@ def test_a_file_on_another_drive_has_its_whole_address(
     monkeypatch.setattr(os.path, "relpath", relpath)
     audio = Audio(path=str(tmp_path / "a b.wav"), sha256="a" * 64, seconds=1, sample_rate=8000)
     assert relative_url(audio, tmp_path) == f"file://{tmp_path}/a%20b.wav"
+
+
+def test_a_recording_in_a_tar_is_played_from_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    clip = tone(tmp_path / "a.wav")
+    (tmp_path / "t.tar").write_bytes(pack([("a.wav", Path(clip.path).read_bytes())]))
+    packed = clip.model_copy(update={"path": f"{tmp_path}/t.tar#a.wav"})
+    [(_, copy)] = select_embeddable([packed]).items()
+    assert data_uri(copy) == data_uri(Path(clip.path))
+    assert relative_url(packed, tmp_path) == f"./{copy.relative_to(tmp_path)}"
+    away = clip.model_copy(update={"path": "https://host.example.org/a.wav"})
+    assert select_embeddable([away]) == {}
+    assert "//" not in relative_url(away, tmp_path)

@@ -14,7 +14,13 @@ from typing import Any
 from components.data.files.drafts import Draft, DraftSegment, References
 from components.data.files.field_readers import read_references, read_required, read_seconds, read_string
 from components.data.files.parsing import Fields, RecordError, Row, read_json_rows
-from components.files.locations.location import FilePath, folder_of, join_location, name_of
+from components.files.locations.location import (
+    FilePath,
+    absolute_location,
+    file_name_of,
+    folder_of,
+    join_location,
+)
 from components.text.languages import NAMES
 
 _CODES = {name.lower(): code for code, (_, name) in NAMES.items()}
@@ -23,13 +29,14 @@ _CUTS = re.compile(r"cuts(\.[0-9]+)?\.jsonl(\.gz)?")
 
 def is_cuts_file(path: FilePath) -> bool:
     """Return whether a file is named as Shar names a file of cuts."""
-    return _CUTS.fullmatch(name_of(path)) is not None
+    return _CUTS.fullmatch(file_name_of(path)) is not None
 
 
 def read_cut_rows(path: FilePath) -> Iterator[Row]:
     """Rows of a file of cuts, each with ``audio_location``."""
-    match = _CUTS.fullmatch(name_of(path))
-    tar = join_location(folder_of(path), f"recording{match[1] or ''}.tar") if match else None
+    match = _CUTS.fullmatch(file_name_of(path))
+    beside = f"recording{match[1] or ''}.tar" if match else ""
+    tar = absolute_location(join_location(folder_of(path), beside)) if match else None
     for row in read_json_rows(path):
         if isinstance(row.content, RecordError):
             yield row

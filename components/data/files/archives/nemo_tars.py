@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from components.data.files.parsing import Fields, RecordError, Row
-from components.files.locations.location import is_remote, join_location
+from components.files.locations.location import absolute_location, is_remote, join_location
 from components.files.locations.opening import is_file
 
 _REPEATED = re.compile(r"-sub[0-9]+(\.[A-Za-z0-9]{1,8})$")
@@ -56,7 +56,7 @@ class NemoTars:
             return RecordError(
                 "missing audio", f"expected a tar for shard_id {shard}, found {found}; name them"
             )
-        self._known[shard] = tar
+        self._known[shard] = tar = absolute_location(tar)
         stored = _REPEATED.sub(r"\1", member)
         return fields | {"audio_filepath": f"{tar}#{stored}"}
 

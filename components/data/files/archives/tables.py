@@ -21,7 +21,7 @@ from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references, read_string
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row
 from components.errors import DataError
-from components.files.locations.location import FilePath, name_of
+from components.files.locations.location import FilePath, absolute_location, file_name_of
 from components.files.locations.opening import open_archive
 from components.files.locations.table_sounds import read_batches, read_schema
 
@@ -58,16 +58,28 @@ def read_table_rows(table: FilePath) -> Iterator[Row]:
     path = open_archive(location)
     columns = _choose_columns(location, read_schema(location, path))
     read = [name for name in (columns.path, *columns.texts) if name is not None]
-    for first, batch in read_batches(location, path, read, rows=ROWS_AT_ONCE):
+    # The sounds of an Arrow file are only mapped to memory, so that it costs nothing to see which are there.
+    mapped = [columns.sound] if columns.sound is not None and location.endswith(".arrow") else []
+    for first, batch in read_batches(location, path, [*read, *mapped], rows=ROWS_AT_ONCE):
         for at in range(len(batch)):
             fields: Fields = dict.fromkeys(columns.others)
-            fields["row"] = f"{Path(name_of(location)).stem}-{first + at}"
+            fields["row"] = f"{Path(file_name_of(location)).stem}-{first + at}"
             values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
             if columns.sound is not None:
-                values["audio_location"] = f"{location}#{columns.sound}/{first + at}"
+                stored = f"{absolute_location(location)}#{columns.sound}/{first + at}"
+                values["audio_location"] = (
+                    _path_of(batch.column(mapped[0])[at]) if mapped else None
+                ) or stored
             elif columns.path is not None:
                 values["audio_location"] = values[columns.path]
             yield Row(first + at + 1, _check_size(fields | values))
+
+
+def _path_of(sound: Any) -> str | None:
+    """Return the path of a sound that lies in a file of its own; None of one that lies in the table."""
+    if "struct" not in str(sound.type) or not sound.is_valid or sound["bytes"].is_valid:
+        return None
+    return next((sound[key].as_py() for key in sound if key == "path"), None)
 
 
 def _as_field(name: str, value: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row, parse_object
-from components.files.locations.location import FilePath
+from components.files.locations.location import FilePath, absolute_location
 from components.files.locations.opening import open_location
 from components.files.locations.tar_members import AUDIO_ENDINGS, TarMember, TruncatedTarError, read_members
 
@@ -92,7 +92,7 @@ def _read_sample(tar: str, file: BinaryIO, members: list[TarMember]) -> Fields |
         return RecordError(
             reason, f"expected one audio file for {ascii(key)[:80]}, found {found}; correct the tar"
         )
-    return fields | {"key": key, "audio": f"{tar}#{sounds[0]}"}
+    return fields | {"key": key, "audio": f"{absolute_location(tar)}#{sounds[0]}"}
 
 
 def _read_text(file: BinaryIO, member: TarMember) -> str | RecordError:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
 from components.models.architectures import SPEECH_CTC
 from components.recognition.backends.windowed import ModuleBackend
-
-if TYPE_CHECKING:
-    pass
 
 ARCHITECTURES = (
     *("Wav2Vec2ForCTC", "Wav2Vec2ConformerForCTC", "Wav2Vec2BertForCTC", "Data2VecAudioForCTC"),

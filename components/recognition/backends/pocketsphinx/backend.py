@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
 from components.recognition.backends.pocketsphinx.source import ARCHITECTURE
 from components.recognition.backends.windowed import ModuleBackend
-
-if TYPE_CHECKING:
-    pass
 
 
 class Pocketsphinx(ModuleBackend):

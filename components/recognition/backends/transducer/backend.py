@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import override
 
 from components.recognition.backends.windowed import ModuleBackend
-
-if TYPE_CHECKING:
-    pass
 
 ARCHITECTURES = ("ParakeetForRNNT", "ParakeetForTDT")
 

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from components.models.architectures import DELIBERATION
+from components.translation.backends.encoder_decoder.backend import EncoderDecoder
 from components.translation.backends.refusals import refuse_context, refuse_draft, refuse_prompt
-from components.translation.backends.searched import SearchedBackend
 
 if TYPE_CHECKING:
-    from components.decoding.config import SearchConfig
-    from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.translator import ContextBackend
 
 # ruff: noqa: PLC0415 - its imports need torch
 
 
-class Deliberation(SearchedBackend):
+class Deliberation(EncoderDecoder):
     """Deliberation networks: the second pass over a first of their own."""
+
+    takes_drafts = False
 
     @override
     def reads(self, architecture: str) -> bool:
@@ -39,18 +38,3 @@ class Deliberation(SearchedBackend):
         from components.models.loaders.refiner_checkpoints import load_refiner
 
         return load_refiner(checkpoint, device, dtype, DeliberationModel)
-
-    @override
-    def build_sentences(
-        self,
-        config: TranslationConfig,
-        loaded: tuple[Any, Any],
-        search: SearchConfig,
-        draft: DraftBuilder | None,
-    ) -> ContextBackend:
-        from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-        from components.translation.context.guides import load_terms
-
-        model, tokenizer = loaded
-        terms = load_terms(config.terms, tokenizer, model.vocabulary.size, config.model)
-        return Seq2SeqBackend(model, tokenizer, search, terms=terms)

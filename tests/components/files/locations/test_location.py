@@ -9,10 +9,11 @@ import pytest
 from components.files.locations.location import (
     LocationError,
     absolute_location,
+    file_name_of,
     folder_of,
     join_location,
-    name_of,
     parse_location,
+    relative_location,
     show_location,
 )
 
@@ -51,7 +52,7 @@ def test_a_file_whose_name_looks_like_a_members_is_that_file(tmp_path: Path) -> 
     ],
 )
 def test_name_and_folder(text: str, name: str, folder: str) -> None:
-    assert name_of(text) == name
+    assert file_name_of(text) == name
     assert folder_of(parse_location(text).file) == folder
 
 
@@ -63,6 +64,11 @@ def test_names_are_joined_to_a_folder() -> None:
     for name in ("/etc/passwd", "../a.wav", "a/../../b"):
         with pytest.raises(LocationError, match="expected names below it"):
             join_location("s3://b/x", name)
+
+
+def test_a_location_in_a_manifest_is_seen_from_its_folder() -> None:
+    assert relative_location("/x/t.tar#a.wav", "/x/y") == "../t.tar#a.wav"
+    assert relative_location("s3://b/a.wav", "/x/y") == "s3://b/a.wav"
 
 
 def test_what_is_remote_is_absolute_and_secrets_are_not_shown(

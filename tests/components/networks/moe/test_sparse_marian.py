@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -26,37 +25,20 @@ from components.training.examples import vocabulary
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 
 pytestmark = pytest.mark.core
-
-WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "läuft", "sieht", "über", "unter", "zwei"]
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("toy")
-    draw = random.Random(0)
-    lines = [" ".join(draw.choices(WORDS, k=5)) for _ in range(40)]
-    for language in ("en", "de", "fr"):
-        text = lines if language != "fr" else [line[::-1] for line in lines]
-        (folder / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
-    toy = f"multi30k:{folder}:toy"
-    small = {
-        "vocab_size": 90,
-        "num_layers": 2,
-        "d_model": 16,
-        "ffn_dim": 8,
-        "num_heads": 2,
-        "batch_tokens": 200,
-    }
-    budget = {
-        "max_steps": 4,
-        "eval_every": 2,
-        "eval_sentences": 4,
-        "average_checkpoints": 1,
-        "target_language": "de,fr",
-    }
-    return {**small, **budget, "data": toy, "dev": toy, "device": "cpu", "dtype": "float32", "num_experts": 4}
+    lines = draw_lines(40)
+    write_copies(folder, lines)
+    write_copies(folder, [line[::-1] for line in lines], languages=["fr"])
+    toy = {"data": f"multi30k:{folder}:toy", "dev": f"multi30k:{folder}:toy", "target_language": "de,fr"}
+    small = {**TINY, "vocab_size": 90, "num_layers": 2, "ffn_dim": 8, "num_experts": 4}
+    return {**small, **toy, "max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1}
 
 
 @pytest.fixture(scope="module")

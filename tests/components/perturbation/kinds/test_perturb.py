@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components import audio
 from components.errors import ConfigError
@@ -14,7 +14,7 @@ from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.kinds.perturb import Perturb
 from components.pipeline.reader import parse_pipeline
-from components.records import NBest, ReferenceSegment, Utterance
+from components.records import Quarantined, ReferenceSegment, Utterance
 from components.storage.stages.reader import resolve_audio_path
 
 SAMPLES = Path(__file__).parents[4] / "components/samples"
@@ -25,18 +25,18 @@ def spoken(name: str) -> Utterance:
     return Utterance(id=name, audio=sound, source_language="en", transcript="x")
 
 
-def collect(folder: Path, config: PerturbationConfig, *utterances: Utterance) -> list[str]:
+def collect(folder: Path, config: PerturbationConfig, *utterances: Utterance) -> list[Any]:
     folder.mkdir()
     items = (Item(utterance=utterance) for utterance in utterances)
     product = Perturb().collect(config, NodeContext("worse", seed=1, types=("data",)), items, folder)
     assert all((folder / name).is_file() for name in product.files)
-    return (folder / OUTPUTS).read_text("utf-8").splitlines()
+    return list(product.records or [])
 
 
 def test_speech_is_written_at_the_stated_ratio(tmp_path: Path) -> None:
     clean = spoken("caption-01")
-    (line,) = collect(tmp_path / "s", PerturbationConfig(snr_db=10), clean)
-    worse = resolve_audio_path(Utterance.model_validate_json(line), tmp_path / "s")
+    (outcome,) = collect(tmp_path / "s", PerturbationConfig(snr_db=10), clean)
+    worse = resolve_audio_path(outcome, tmp_path / "s", tmp_path)
     assert (worse.transcript, worse.id) == ("x", clean.id)
     assert worse.audio is not None
     assert clean.audio is not None
@@ -50,8 +50,7 @@ def test_reference_segments_follow_the_speed(tmp_path: Path) -> None:
     segments = (ReferenceSegment(start=0.5, end=1.0, transcript="x"),)
     clean = spoken("caption-01").model_copy(update={"reference_segments": segments})
     assert clean.audio is not None
-    (line,) = collect(tmp_path / "s", PerturbationConfig(speed=2.0), clean)
-    worse = Utterance.model_validate_json(line)
+    (worse,) = collect(tmp_path / "s", PerturbationConfig(speed=2.0), clean)
     assert worse.audio is not None
     assert worse.audio.seconds == pytest.approx(clean.audio.seconds / 2, abs=0.01)
     assert [(s.start, s.end, s.transcript) for s in worse.reference_segments] == [(0.25, 0.5, "x")]
@@ -64,15 +63,15 @@ def test_what_cannot_be_read_is_quarantined_and_what_is_written_passes(tmp_path:
         update={"audio": gone.audio.model_copy(update={"path": str(tmp_path / "no.flac")})}
     )
     text = Utterance(id="t", text="two dogs", source_language="en")
-    lines = collect(tmp_path / "s", PerturbationConfig(clipping=0.1), gone, text)
-    assert [Utterance.model_validate_json(line) for line in lines] == [text]
-    assert "caption-02" in (tmp_path / "s" / ERRORS).read_text()
+    refused, kept = collect(tmp_path / "s", PerturbationConfig(clipping=0.1), gone, text)
+    assert isinstance(refused, Quarantined)
+    assert (refused.utterance_id, kept) == ("caption-02", text)
 
 
 def test_texts_become_texts(tmp_path: Path) -> None:
     text = Utterance(id="t", text="Two dogs.", source_language="en")
-    (line,) = collect(tmp_path / "s", PerturbationConfig(lowercase=True, strip_punctuation=True), text)
-    assert NBest.model_validate_json(line).best.text == "two dogs"
+    (outcome,) = collect(tmp_path / "s", PerturbationConfig(lowercase=True, strip_punctuation=True), text)
+    assert outcome.best.text == "two dogs"
 
 
 def test_an_amount_of_text_that_is_set_to_nothing_gives_the_text_as_it_is(tmp_path: Path) -> None:
@@ -80,8 +79,8 @@ def test_an_amount_of_text_that_is_set_to_nothing_gives_the_text_as_it_is(tmp_pa
     none = PerturbationConfig(typos=0)
     assert Perturb().facts(none).output == "text"
     text = Utterance(id="t", text="Two dogs.", source_language="en")
-    (line,) = collect(tmp_path / "s", none, text)
-    assert NBest.model_validate_json(line).best.text == "Two dogs."
+    (outcome,) = collect(tmp_path / "s", none, text)
+    assert outcome.best.text == "Two dogs."
     assert Perturb().facts(PerturbationConfig(snr_db=None)).output == "speech"
     assert Perturb().facts(PerturbationConfig()).output == "speech"
 

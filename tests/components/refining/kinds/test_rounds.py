@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from components.pipeline.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
-from components.run_record import StageRef
-from tests.components.pipeline.test_item_gatherer import bad, spoken, stage, text, written
-from tests.components.pipeline.test_planning import RECORDINGS
+from tests.components.pipeline.test_item_gatherer import bad, by_id, spoken, text, written
+from tests.components.pipeline.test_planning import REF
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 LOOP = """
@@ -45,20 +43,8 @@ def graph(**nodes: dict[str, Any]) -> Pipeline:
 
 
 def keys(**refine: Any) -> dict[str, str]:
-    data = StageRef(
-        stage="data",
-        key="d" * 64,
-        path=RECORDINGS,
-        items=3,
-        quarantined=0,
-        sha256="0" * 64,
-        content="0" * 64,
-        seconds=0,
-        peak_memory_bytes=0,
-        reused=False,
-    )
     pipeline = graph(last={"kind": "refine", "of": "mt", "gate": "off", **refine})
-    plans = plan_nodes(pipeline, {"data": data}, None, 0, lambda named, store: {})
+    plans = plan_nodes(pipeline, {"data": REF}, None, 0, lambda named, store: {})
     return {name: planned.stage.key for name, planned in plans.items()}
 
 
@@ -81,16 +67,16 @@ def test_a_larger_budget_reuses_the_rounds_but_of_a_diffusion() -> None:
     assert keys(rounds=1, **steps)["last-1"] != keys(rounds=3, **steps)["last-1"]
 
 
-def test_a_round_reads_the_source_of_its_draft(tmp_path: Path) -> None:
+def test_a_round_reads_the_source_of_its_draft() -> None:
     """What passed the recognizer was translated as it is written; a draft that failed goes no further."""
     pipeline = graph(last={"kind": "refine", "of": "mt", "rounds": 2})
-    folders = {
-        "asr": stage(tmp_path / "asr", [text("u1", "a dog")]),
-        "mt": stage(tmp_path / "mt", [text("u1", "ein Hund"), bad("u2"), text("u3", "eine Katze")]),
-        "last-1": stage(tmp_path / "last-1", [text("u1", "der Hund"), text("u3", "die Katze")]),
+    outcomes = {
+        "asr": by_id(text("u1", "a dog")),
+        "mt": by_id(text("u1", "ein Hund"), bad("u2"), text("u3", "eine Katze")),
+        "last-1": by_id(text("u1", "der Hund"), text("u3", "die Katze")),
     }
     data = [spoken("u1"), spoken("u2"), written("u3", "a cat")]
-    items = ItemGatherer(pipeline, pipeline.nodes["last-2"], folders).gather(data)
+    items = ItemGatherer(pipeline, pipeline.nodes["last-2"]).gather(data, outcomes)
     assert [(i.utterance.id, i.utterance.text, i.utterance.target_language) for i in items] == [
         ("u1", "a dog", "de"),
         ("u3", "a cat", "de"),
@@ -98,11 +84,11 @@ def test_a_round_reads_the_source_of_its_draft(tmp_path: Path) -> None:
     assert list(items[0].inputs) == ["mt", "last-1"]
 
 
-def test_a_transcript_is_refined_in_its_own_language(tmp_path: Path) -> None:
+def test_a_transcript_is_refined_in_its_own_language() -> None:
     pipeline = graph(words={"kind": "refine", "of": "asr", "rounds": 1, "gate": "off"})
-    (item,) = ItemGatherer(
-        pipeline, pipeline.nodes["words-1"], {"asr": stage(tmp_path / "asr", [text("u1", "a dock")])}
-    ).gather([spoken("u1"), written("u2", "as it is")])
+    (item,) = ItemGatherer(pipeline, pipeline.nodes["words-1"]).gather(
+        [spoken("u1"), written("u2", "as it is")], {"asr": by_id(text("u1", "a dock"))}
+    )
     assert (item.utterance.source_language, item.utterance.target_language) == ("en", "en")
     assert pipeline.context_of(pipeline.nodes["words-1"], None, 0).transcripts
 

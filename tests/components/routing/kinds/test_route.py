@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +17,9 @@ from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import NBest, Route, Utterance
 from components.routing.kinds.route import RouteKind
+from components.storage.store import Store
 from tests.components.nodes.items import compute, item, items, nbest
+from tests.components.storage.written import written as finished
 
 
 def branches(values: dict[str, Any], read: list[Item]) -> list[Any]:
@@ -135,8 +136,7 @@ def test_a_route_that_sends_all_or_none_says_so(
 ) -> None:
     read = [item(f"u{number}", asr=nbest(f"u{number}", "a")) for number in range(n)]
     sent = compute(RouteKind(), {"below": below}, read)
-    (tmp_path / "outputs.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in sent))
-    ref: Any = SimpleNamespace(stage="doubt", path=tmp_path)
+    ref = finished(Store(str(tmp_path)), "doubt", sent)
     assert RouteKind().notes(RouteKind.settings(below=below), NodeContext("doubt"), ref, None) == notes
 
 

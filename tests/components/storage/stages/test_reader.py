@@ -8,14 +8,13 @@ from components.errors import DataError
 from components.records import Hypothesis, NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import (
-    StoredOutcomes,
-    StoredUtterances,
     languages_of,
     read_best_texts,
     read_nbests,
     read_quarantined,
     read_utterances,
 )
+from components.storage.stages.stored_records import StoredOutcomes, StoredUtterances
 from components.storage.store import Store
 from tests.components.storage.test_store import refusal
 from tests.components.storage.written import written

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from components.storage.stages.record_files import ERRORS, OUTPUTS
 
 from components import audio
 from components.errors import ConfigError
@@ -34,15 +33,16 @@ def collect(folder: Path, sort: str, *utterances: Utterance) -> tuple[StageFiles
     context = NodeContext("speech", of=("it",), types=(sort,))  # type: ignore[arg-type]
     folder.mkdir(exist_ok=True)
     product = Synthesize().collect(SETTINGS, context, (Item(utterance=u) for u in utterances), folder)
-    good = (folder / OUTPUTS).read_text("utf-8").splitlines()
-    bad = [Quarantined.model_validate_json(line) for line in (folder / ERRORS).open("rb")]
+    outcomes = product.records or []
+    bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
     assert all(one.stage == "speech" for one in bad)
-    return product, [Utterance.model_validate_json(line) for line in good], [one.utterance_id for one in bad]
+    good = [outcome for outcome in outcomes if isinstance(outcome, Utterance)]
+    return product, good, [one.utterance_id for one in bad]
 
 
 def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> None:
     _, (first,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
-    there = resolve_audio_path(first, tmp_path / "first")
+    there = resolve_audio_path(first, tmp_path / "first", tmp_path)
     product, (again, kept), bad = collect(
         tmp_path / "second", "data", written("a", "two dogs"), written("b", "..."), there
     )
@@ -52,15 +52,15 @@ def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> N
     assert (again.text, again.transcript, again.references) == (None, "two dogs", ("x",))
     # Of the stage's own files only: a store may be moved, and what it holds is sealed.
     assert again.audio is not None
-    assert sorted(product.files) == sorted([OUTPUTS, ERRORS, again.audio.path])
-    assert len(audio.decode(resolve_audio_path(again, tmp_path / "second").audio)) == SAMPLES * len(
+    assert sorted(product.files) == [again.audio.path]
+    assert len(audio.decode(resolve_audio_path(again, tmp_path / "second", tmp_path).audio)) == SAMPLES * len(
         "two dogs\n"
     )  # type: ignore[arg-type]
 
 
 def test_what_an_attempt_before_has_spoken_is_used(tmp_path: Path) -> None:
     _, (one,), _ = collect(tmp_path / "s", "data", written("a", "two dogs"))
-    file = Path(str(resolve_audio_path(one, tmp_path / "s").audio.path))  # type: ignore[union-attr]
+    file = Path(str(resolve_audio_path(one, tmp_path / "s", tmp_path).audio.path))  # type: ignore[union-attr]
     before = file.stat().st_mtime_ns
     collect(tmp_path / "s", "data", written("a", "two dogs"), written("b", "a dog"))
     assert file.stat().st_mtime_ns == before
@@ -68,7 +68,7 @@ def test_what_an_attempt_before_has_spoken_is_used(tmp_path: Path) -> None:
 
 def test_a_text_node_is_spoken_in_the_place_of_the_recording(tmp_path: Path) -> None:
     _, (spoken,), _ = collect(tmp_path / "first", "data", written("a", "two dogs"))
-    item = resolve_audio_path(spoken, tmp_path / "first").model_copy(
+    item = resolve_audio_path(spoken, tmp_path / "first", tmp_path).model_copy(
         update={"text": "zwei Hunde", "source_language": "de"}
     )
     _, (other,), _ = collect(tmp_path / "second", "text", item)

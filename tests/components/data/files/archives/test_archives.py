@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from components import audio
-from components.data import check, load
-from components.errors import DataError
+from components.data import check, check_audio, from_audio, load
+from components.errors import AntiphonError, DataError
 from tests.components.files.locations.test_tar_members import pack, special
 from tests.malformed import write_tone
 from tests.s3 import BUCKET
@@ -282,6 +284,14 @@ def test_tables_of_texts_and_of_paths(tmp_path: Path, tone: bytes) -> None:
     parquet.write_table(pa.table({"id": ["x"], "text": ["Hello."]}), tmp_path / "t.parquet")
     [only] = load(str(tmp_path / "t.parquet"), source_language="en").utterances
     assert (only.id, only.text, only.audio) == ("x", "Hello.", None)
+    saved = pa.table({"audio": [{"bytes": None, "path": "a.flac"}, {"bytes": tone, "path": "a.flac"}]})
+    with (
+        pa.OSFile(str(tmp_path / "s.arrow"), "wb") as target,
+        pa.ipc.new_stream(target, saved.schema) as writer,
+    ):
+        writer.write_table(saved)
+    both = load(str(tmp_path / "s.arrow"), source_language="en").utterances
+    assert [u.audio and u.audio.path for u in both] == [f"{tmp_path}/a.flac", f"{tmp_path}/s.arrow#audio/1"]
     parquet.write_table(pa.table({"path": ["a.flac", "b.flac", None]}), tmp_path / "p.parquet")
     good, bad = outcomes(tmp_path / "p.parquet")
     assert (good, list(bad)) == (["p-0"], ["missing audio", "empty record"])
@@ -329,8 +339,11 @@ def test_manifests_and_their_audio_behind_a_url(web: WebServer, tone: bytes) -> 
     assert [bad.reason for bad in dataset.quarantined] == ["refused location"]
     assert dataset.name == "set"
     assert outcomes(f"{web.url}/x/t.tar") == (["b"], {})
-    with pytest.raises(DataError, match="expected a host of ANTIPHON_AUDIO_HOSTS"):
-        check("https://example.org/set.jsonl")
+    recordings = from_audio([f"{web.url}/x/a.flac", f"{web.url}/x/t.tar#b.flac"], source_language="en")
+    assert (recordings.name, [bad.detail for bad in recordings.quarantined]) == ("a", [])
+    for refuse in (check, check_audio):
+        with pytest.raises(DataError, match="expected a host of ANTIPHON_AUDIO_HOSTS"):
+            refuse("https://example.org/set.jsonl")
     with pytest.raises(DataError, match="404"):
         load(f"{web.url}/none.jsonl")
 
@@ -361,3 +374,48 @@ def test_where_audio_lies_decides_nothing(web: WebServer, tmp_path: Path, tone: 
         (tmp_path / "set.jsonl").write_text(json.dumps(row) + "\n")
         digests.add(load(str(tmp_path / "set.jsonl")).digest)
     assert len(digests) == 1
+
+
+@given(data=st.data())
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_table_raises_nothing_else(data: st.DataObject, tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"text": ["Hello."] * 9, "id": list(range(9))}), path)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        load(str(path), source_language="en")
+    except AntiphonError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_relative_name_of_an_archive_is_seen_from_here(
+    tmp_path: Path, tone: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for name in ("t.tar", "audio_0.tar", "recording.tar"):
+        (folder / name).write_bytes(pack([("a.flac", tone)]))
+    row = {"audio_filepath": "a.flac", "duration": 1.3, "text": "ah", "shard_id": 0}
+    (folder / "manifest.json").write_text(json.dumps(row) + "\n")
+    write_cuts(folder / "cuts.jsonl.gz", cut("a", "Ah."))
+    write_tables(folder, tone)
+    sources = (
+        "x/t.tar",
+        "x/manifest.json",
+        "x/manifest.json,x/audio_{0,0}.tar",
+        "x/cuts.jsonl.gz",
+        "x/hub",
+        "x/saved",
+    )
+    for source in sources:
+        good, bad = outcomes(source)
+        assert good, source
+        assert not bad, source

@@ -6,36 +6,34 @@ import ast
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tasks.execution.shards import component_cache
-from tasks.execution.shards.shard_computation import compute_packed
-from tasks.execution.shards.shard_job import ShardJob, ShardResult, pack_items
 
 from components.compute.device import use_threads
 from components.compute.model_cache import model_cache
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Item
+from components.pipeline.item_gatherer import ItemGatherer
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
-from components.records import Utterance
-from components.run_record import StageRef
+from components.records import NodeOutcome, Utterance
 from components.storage.stages.stage_plan import StagePlan, library_versions
+from components.storage.store import Store
 from components.translation.config import TranslationConfig
+from tasks.engines import component_cache
+from tasks.engines.node_job import NodeJob, ShardWork
+from tasks.engines.shard_computation import _compute_items
 from tests.components.decoding.tiny_models import llama
+from tests.components.pipeline.test_planning import REF
 from tests.components.stacking import tiny
 from tests.components.translation.tokenizers import characters
 
 ROOT = Path(__file__).parents[3]
-RECORDINGS = ROOT / "tests/components/pipeline/recordings"
-DATA = StageRef(
-    stage="data", key="0" * 64, path=str(RECORDINGS), items=2, quarantined=0, sha256="0" * 64, seconds=0,
-    peak_memory_bytes=0, reused=False,
-)  # fmt: skip
 WRITTEN = [
     Utterance(id=f"u{n}", text=text, source_language="en", target_language="de")
     for n, text in enumerate(("ein hund", "zwei katze"))
@@ -51,19 +49,24 @@ def process() -> Iterator[None]:
     model_cache.clear()
 
 
-def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> ShardJob:
+def planned(kind: str, config: TranslationConfig | RecognitionConfig) -> NodeJob:
     """A node of this kind over the data, as a worker is told of it."""
     pipeline = read_pipeline({"nodes": {"mt": {"kind": kind, **config.model_dump()}}})
-    plan = plan_nodes(pipeline, {"data": DATA}, None, 0, resolve_weight_digests)["mt"]
-    return ShardJob(plan.stage, config.model_dump_json(), plan.context, "cpu", 1)
+    plan = plan_nodes(pipeline, {"data": REF}, None, 0, resolve_weight_digests)["mt"]
+    site = (plan.context, "cpu", 1, ItemGatherer(pipeline, plan.node))
+    return NodeJob(plan.stage, config.model_dump_json(), *site)
 
 
-def computed(job: ShardJob, utterances: list[Utterance]) -> tuple[str, ShardResult]:
-    payload, _ = pack_items([Item(utterance=one) for one in utterances])
-    return job.plan.key, compute_packed("mt", 0, job, payload, "/nowhere/windows/journal.jsonl")
+def computed(job: NodeJob, utterances: list[Utterance]) -> tuple[str, list[NodeOutcome]]:
+    """The fingerprint of a node, and what it makes of utterances."""
+    items = [Item(utterance=one) for one in utterances]
+    with TemporaryDirectory() as folder:
+        work = ShardWork(0, "0" * 64, "", {}, {})
+        outcomes, _ = _compute_items(Store(folder), job, work, items)
+    return job.plan.fingerprint, outcomes
 
 
-def translated(config: TranslationConfig) -> tuple[str, ShardResult]:
+def translated(config: TranslationConfig) -> tuple[str, list[NodeOutcome]]:
     return computed(planned("translate", config), WRITTEN)
 
 
@@ -75,19 +78,19 @@ def edit(folder: Path, seed: int = 1) -> None:
     save_file(changed, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def checked(before: tuple[str, ShardResult], config: TranslationConfig) -> None:
+def checked(before: tuple[str, list[NodeOutcome]], config: TranslationConfig) -> None:
     """Another key than before, and under it what a process that begins now would say."""
     after = translated(config)
     model_cache.clear()
     fresh = translated(config)
     assert before[0] != after[0] == fresh[0]
-    assert before[1].outputs != after[1].outputs == fresh[1].outputs
+    assert before[1] != after[1] == fresh[1]
 
 
 def test_a_translator_whose_weights_change_is_another(tmp_path: Path) -> None:
     config = TranslationConfig(model=str(tiny.text_model(tmp_path)), device="cpu", max_tokens=8)
     before = translated(config)
-    assert translated(config)[1].outputs == before[1].outputs
+    assert translated(config)[1] == before[1]
     edit(tmp_path)
     checked(before, config)
 
@@ -111,7 +114,7 @@ def test_a_recognizer_whose_weights_change_is_another(tmp_path: Path) -> None:
     folder = tiny.whisper(tmp_path / "whisper")
     config = RecognitionConfig(model=str(folder), device="cpu", window_seconds=1.0, max_tokens=6, vad=False)
 
-    def heard() -> tuple[str, ShardResult]:
+    def heard() -> tuple[str, list[NodeOutcome]]:
         return computed(planned("recognize", config), [tone])
 
     before = heard()
@@ -119,7 +122,7 @@ def test_a_recognizer_whose_weights_change_is_another(tmp_path: Path) -> None:
     after = heard()
     model_cache.clear()
     assert before[0] != after[0]
-    assert before[1].outputs != after[1].outputs == heard()[1].outputs
+    assert before[1] != after[1] == heard()[1]
 
 
 def test_a_tokenizer_is_part_of_what_stays_resident(tmp_path: Path) -> None:
@@ -133,7 +136,7 @@ def test_a_tokenizer_is_part_of_what_stays_resident(tmp_path: Path) -> None:
     after = translated(config)
     model_cache.clear()
     assert before[0] != after[0]
-    assert after[1].outputs == translated(config)[1].outputs
+    assert after[1] == translated(config)[1]
 
 
 def test_a_worker_with_other_files_does_not_compute_under_the_plans_key(tmp_path: Path) -> None:
