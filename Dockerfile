@@ -1,7 +1,7 @@
-# A worker: Antiphon with its models' clients, for the Prefect pool "antiphon". See docs/use/scaling.md.
+# A worker: Antiphon with its models' clients, for the Prefect pool "antiphon". See docs/use/scaling.md and cluster.md.
 FROM python:3.11-slim
-# LightGBM, of gradient-boosted estimators, reads the OpenMP library of the system.
-RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/*
+# LightGBM, of gradient-boosted estimators, reads the OpenMP library of the system; KubeRay asks pods with wget.
+RUN apt-get update && apt-get install --yes --no-install-recommends libgomp1 wget && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY pyproject.toml constraints.txt README.md LICENSE prefect.yaml ./
 COPY antiphon antiphon
@@ -10,7 +10,7 @@ COPY tasks tasks
 COPY flows flows
 COPY reports reports
 COPY automations automations
-RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[dask,ray,gguf,boosting,cmaes]'
+RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[ray,gguf,boosting,cmaes]' 'ray[default]'
 # Nothing here needs root: the volumes of compose.yaml begin with the owner of these folders.
 RUN useradd --create-home --uid 10001 antiphon && install -d -o antiphon -g antiphon /cache /store
 USER antiphon

@@ -15,7 +15,7 @@ def node_kind(kind: K) -> K:
     """Class decorator: adds a kind of node, which pipelines of this process then name as ``kind: NAME``.
 
     A cell of a notebook may be run again: a class takes the place of the one of the same name and module.
-    Workers of other processes (Dask, Ray, a deployment) know only kinds of installed packages: name those in
+    Workers of other processes (Ray, a deployment) know only kinds of installed packages: name those in
     the entry-point group ``antiphon.kinds``.
 
     Args:

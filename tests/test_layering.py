@@ -57,6 +57,7 @@ ROOMS = (
     "reports.analyses",
     "reports.page",
     "tasks",
+    "tasks.engines",
     "tasks.execution",
     "tasks.stages",
     "flows.server",

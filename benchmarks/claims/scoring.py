@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +71,29 @@ def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> 
 
     over = f"{len(first[0])} {replicates} x {len(tables[0].ids):,} sentences"
     return of_sums(ItemSums(gain, rows(first), rows(second)), over)
+
+
+def score_sections(
+    outputs: Outputs,
+    sets: Iterable[str],
+    title: str = "Scores",
+    metrics: Sequence[str] = ("bleu", "chrf"),
+) -> list[str]:
+    """A heading, and below it one with the table of every system for each set."""
+    lines = [f"## {title}", ""]
+    for data in sets:
+        lines += [f"### {data}", "", score_table(outputs, data, metrics), ""]
+    return lines
+
+
+def difference_table(results: Iterable[tuple[str, Result]], header: Sequence[str]) -> str:
+    """Results by name: difference, 95% interval, and as a fourth column the smallest that would be seen."""
+    rows = []
+    for name, result in results:
+        low, high = result.interval
+        cells = (name, f"{result.difference:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{result.detectable:.2f}")
+        rows.append(cells[: len(header)])
+    return markdown_table(header, rows)
 
 
 def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "chrf")) -> str:

@@ -67,6 +67,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"concurrent nodes": "following"},
         {"start-up": "startup"},
         {"memory": "memory"},
+        {"driver": "driver"},
         {"report": "speed-report"},
         {"scaling": "scaling"},
     ),

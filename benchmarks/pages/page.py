@@ -38,7 +38,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "merging_frontier": ("merging-frontier",),
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
-    "running": ("speed-report", "orchestration", "following", "startup", "memory"),
+    "running": ("speed-report", "orchestration", "following", "startup", "memory", "driver"),
     "scaling": ("scaling",),
     "gpu": ("gpu",),
 }
@@ -49,7 +49,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("padding", "word-times", "arithmetic", "students"),
-        *("orchestration", "following", "startup", "scaling"),
+        *("orchestration", "following", "startup", "scaling", "driver"),
     )
 )
 """Pages of times, which name the processor beside the result."""

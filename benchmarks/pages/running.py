@@ -58,6 +58,24 @@ def _memory(values: Any) -> str:
     return f"by {growth:.0%} from the smallest size to the largest, in a graph of six nodes: {sizes}"
 
 
+def _parses(run: Any) -> dict[str, float]:
+    parses = run["parses"]
+    return {
+        "utterances": parses.get("Utterance", 0),
+        "nbests": parses.get("NBest", 0),
+        "peak_mb": run["peak_bytes"] / 1e6,
+    }
+
+
+def _driver(values: Any) -> str:
+    run = values["runs"]["a new run"]
+    counts = _parses(run)
+    return (
+        f"{counts['utterances']:,} of {values['rows']:,} utterances and {counts['nbests']:,} n-best lists, "
+        f"those that are shown, in {run['cpu_seconds']:.1f} s of CPU time"
+    )
+
+
 def _report(values: Any) -> str:
     acts = values["acts"]
     return f"in {acts[OPEN]['median']:.2f} s; the first search takes {acts[SEARCH]['median']:.2f} s"
@@ -147,6 +165,31 @@ whole process, Prefect server and report included. One run each.""",
                     "utterances": "{utterances}",
                     "peak memory, MB": "{peak_mb:,.0f}",
                     "stages, seconds": "{seconds:.0f}",
+                },
+            )
+        ],
+    ),
+    "driver": Page(
+        title="What the driver of a run does by itself",
+        question="What does the driver do for each row?",
+        read=part("runs"),
+        result=_driver,
+        text="""\
+It parses {result}.
+
+A graph of one `python` node over {rows:,} synthetic texts with references, with metrics and report, each run
+in a fresh process. Parses are of utterances and n-best lists, outside of the computation of shards; the page
+shows 500 utterances, an artifact 20, the terminal 3. CPU time and memory are of the process that drives the
+run, Prefect server, the node's shards and imports included; metrics are counted by further processes.""",
+        blocks=lambda values: [
+            format_rows(
+                {name: run | _parses(run) for name, run in values["runs"].items()},
+                {
+                    "run": "{name}",
+                    "parses of utterances": "{utterances:,}",
+                    "parses of n-best lists": "{nbests:,}",
+                    "CPU s": "{cpu_seconds:.1f}",
+                    "peak memory, MB": "{peak_mb:,.0f}",
                 },
             )
         ],

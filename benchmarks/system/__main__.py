@@ -16,6 +16,7 @@ SECTIONS = {
     "startup": "benchmarks.system.startup",
     "memory": "benchmarks.system.memory",
     "scaling": "benchmarks.system.scaling",
+    "driver": "benchmarks.system.driver",
 }
 
 if __name__ == "__main__":

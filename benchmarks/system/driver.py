@@ -44,7 +44,7 @@ def translate(record):
     words = record["text"].split()
     return " ".join(word for n, word in enumerate(words) if zlib.crc32(f"{record['id']} {n}".encode()) % 5)
 """
-WORKERS = ("tasks.execution.node_run.compute_shard", "components.analysis.measuring.worker.measure_shard")
+WORKERS = ("tasks.engines.local.compute_shard", "components.analysis.measuring.worker.measure_shard")
 """What computes shards, here or in another process."""
 WORDS = "der die das ein eine Hund Katze Mann Frau läuft sitzt über den Schnee im Park und lacht"
 
@@ -60,8 +60,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """CPU seconds, parses and memory of the driver, of a new run and of the same once more."""
     with tempfile.TemporaryDirectory() as folder:
         graph = write_graph(Path(folder), options.rows)
-        for part in ("new", "again"):
-            yield Result(part, {"rows": options.rows, **run_child(graph)})
+        runs = {name: run_child(graph) for name in ("a new run", "the same once more")}
+    yield Result("runs", {"rows": options.rows, "runs": runs})
 
 
 def write_graph(folder: Path, rows: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from components.metrics.metric import align_segments
@@ -35,7 +34,7 @@ class StoredJudgments:
         scored = {ref.stage: ref for ref in run.stages if ref.kind == STAGE_KIND}
         for node in run.pipeline.nodes:
             for metric in _metrics_of(node.name, scored):
-                table = (metric, index_scores(Path(scored[name_stage(node.name, metric.name)].path)))
+                table = (metric, index_scores(scored[name_stage(node.name, metric.name)]))
                 self._tables.setdefault(node.name, []).append(table)
 
     def of(self, node: str, utterance: Utterance, text: str) -> list[Judgment]:

@@ -1,23 +1,24 @@
-"""Scores of sentences as files: what a model has scored once is read from there by whoever asks again."""
+"""Scores of sentences as shards: what a model has scored once is read from there by whoever asks again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 from pydantic import Field
 
 from components.files.canonical_json import digest_of
-from components.files.files import write_bytes
 from components.metrics.metric_names import split_metric
-from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore, SentenceScorer
+from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
 from components.records import Record, Sha256
+from components.run_record import StageRef
+from components.storage.shards.shard import shard_key
+from components.storage.stages.reader import read_lines_of
 
 STAGE_KIND = "sentence_scores"
 """The kind of the stages that hold them."""
-SCORES = "scores.jsonl"
-CHUNK = 256
-"""Sentences after which an interrupted stage goes on."""
+LEAST, GREATEST, CANDIDATES = 256, 1024, 128
+"""Sentences of a shard, after which an interrupted stage goes on: the least, where there are so many, and the
+most; one sentence in so many may end a shard."""
 
 
 class StoredScore(Record):
@@ -44,33 +45,33 @@ def digest_sample(sample: Sample) -> str:
     return digest_of([sample.hypothesis, sample.source, list(sample.references)])
 
 
-def read_scores(folder: Path) -> Iterator[StoredScore]:
-    """Yield the scores in a stage's folder, in order."""
-    with (folder / SCORES).open("rb") as file:
-        yield from map(StoredScore.model_validate_json, file)
+def cut_samples(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Cut samples into shards, in order: where a digest says so, so that a few more change a few shards."""
+    shard: list[Sample] = []
+    for sample in samples:
+        shard.append(sample)
+        is_candidate = int(digest_sample(sample)[:8], 16) % CANDIDATES == 0
+        if (is_candidate and len(shard) >= LEAST) or len(shard) >= GREATEST:
+            yield shard
+            shard = []
+    if shard:
+        yield shard
 
 
-def write_scores(folder: Path, rows: Iterable[StoredScore], name: str = SCORES) -> None:
-    """Write scores, a line each, durably."""
-    write_bytes(folder / name, "".join(f"{row.model_dump_json()}\n" for row in rows).encode())
+def key_of_samples(fingerprint: str, samples: Iterable[Sample]) -> Sha256:
+    """Return the key of a shard of scores."""
+    return shard_key(fingerprint, {"samples": digest_of([digest_sample(sample) for sample in samples])})
 
 
-def score_in_chunks(scorer: SentenceScorer, samples: Sequence[Sample], work: Path) -> list[StoredScore]:
-    """Score samples, going on with what an interrupted attempt left in ``work``."""
-    work.mkdir(exist_ok=True)
-    rows: list[StoredScore] = []
-    for first in range(0, len(samples), CHUNK):
-        part = f"{first}.jsonl"
-        if not (work / part).is_file():
-            batch = samples[first : first + CHUNK]
-            scored = zip(batch, scorer.score(batch), strict=True)
-            new = [StoredScore(sample=digest_sample(s), value=r.value, spans=r.spans) for s, r in scored]
-            write_scores(work, new, part)
-        with (work / part).open("rb") as file:
-            rows += map(StoredScore.model_validate_json, file)
-    return rows
+def encode_scores(samples: Sequence[Sample], scores: Iterable[SentenceScore]) -> list[str]:
+    """Return the lines of a shard of scores."""
+    return [
+        StoredScore(sample=digest_sample(sample), value=score.value, spans=score.spans).model_dump_json()
+        for sample, score in zip(samples, scores, strict=True)
+    ]
 
 
-def index_scores(folder: Path) -> dict[str, SentenceScore]:
-    """Digest of a sample -> its score, of a stage's folder."""
-    return {row.sample: SentenceScore(row.value, row.spans) for row in read_scores(folder)}
+def index_scores(ref: StageRef) -> dict[str, SentenceScore]:
+    """Digest of a sample -> its score, of a finished stage."""
+    rows = map(StoredScore.model_validate_json, read_lines_of(ref))
+    return {row.sample: SentenceScore(row.value, row.spans) for row in rows}

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Resources(BaseModel):
-    """What each worker of a node holds, and how many there are; what is not set the engine decides.
+    """What each worker of a node holds, and how many there are; what is not set, the engine decides.
 
     Attributes:
         gpus: cards of a worker: a whole number, or a part of one.
         cpus: processors of a worker.
-        replicas: workers.
+        replicas: workers at most.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from components.compute.model_cache import ModelCache, model_cache
 from components.storage.stages.stage_plan import StagePlan
-from tasks.execution.plan_check import check_plan
+from tasks.engines.plan_check import check_plan
 
 T = TypeVar("T")
 MAX_COMPONENTS = 4

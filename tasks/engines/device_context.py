@@ -10,7 +10,7 @@ from components.compute.profiling import measure_card
 from components.nodes.node_context import Component
 from tasks.engines.component_cache import get_component
 from tasks.engines.node_job import NodeJob
-from tasks.execution.plan_check import check_plan
+from tasks.engines.plan_check import check_plan
 
 
 def _hold_device(job: NodeJob) -> AbstractContextManager[None]:

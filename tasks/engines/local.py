@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from components.compute import progress
 from components.compute.machine import resolve_device_name
 from components.nodes.node_context import Item
 from components.storage.shards.shard import ShardHeader
+from tasks.engines.node_at_work import NodeAtWork
 from tasks.engines.node_job import ShardWork
 from tasks.engines.shard_computation import compute_shard, measure_items, retry_transient
 from tasks.progress import Progress, ShardSize
-
-if TYPE_CHECKING:
-    from tasks.execution.node_run import NodeRun
 
 
 class LocalShards:
     """Finds or computes the shards of a node one after another, as soon as what they read is there."""
 
-    def may_wait(self, run: NodeRun) -> bool:
+    def may_wait(self, run: NodeAtWork) -> bool:
         """Return whether a node may wait until all that it reads is finished: always."""
         del run
         return True
 
-    def compute(self, run: NodeRun) -> list[ShardHeader]:
+    def compute(self, run: NodeAtWork) -> list[ShardHeader]:
         """Return the headers of all shards of a node, in order."""
         shown: Progress | None = None
         headers = []
@@ -40,7 +37,9 @@ class LocalShards:
             run.coordinator.advance(run.node.name, number, header)
         return headers
 
-    def _compute_shard(self, run: NodeRun, work: ShardWork, utterances: int, shown: Progress) -> ShardHeader:
+    def _compute_shard(
+        self, run: NodeAtWork, work: ShardWork, utterances: int, shown: Progress
+    ) -> ShardHeader:
         """Compute one shard in the lane of the node, again after errors that may pass."""
         job, size = run.job, ShardSize(0)
 
@@ -65,7 +64,7 @@ class LocalShards:
         return header
 
 
-def lane_of(run: NodeRun) -> str:
+def lane_of(run: NodeAtWork) -> str:
     """Return the lane that a node computes in: its device, or one of its own for what computes elsewhere."""
     device = run.node.facts.device
     if device is None:

@@ -17,7 +17,7 @@ from components.storage.shards.shard import ShardHeader, encode_outcomes
 from components.storage.stages.window_journal import keep_windows
 from components.storage.store import Store
 from tasks.engines.node_job import NodeJob, ShardWork
-from tasks.execution.plan_check import check_plan
+from tasks.engines.plan_check import check_plan
 
 T = TypeVar("T")
 _RETRY_SECONDS = (1.0, 5.0)

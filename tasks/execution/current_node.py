@@ -9,9 +9,9 @@ from prefect.states import Cancelled, Failed
 
 from components.run_record import StageRef
 from reports.terminal.node_progress import NodeEnd
+from tasks.engines.run_coordinator import BlockedError, HaltedError, Status
 from tasks.execution.node_artifacts import publish_node
 from tasks.execution.node_run import NodeRun
-from tasks.execution.run_coordinator import BlockedError, HaltedError, Status
 from tasks.progress import show_end
 from tasks.task_options import as_prefect_state
 

@@ -32,14 +32,15 @@ from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef
 from components.storage.stages.reader import read_shards
 from tasks.engines.engine import current_ray
+from tasks.engines.node_at_work import Shards
 from tasks.engines.ray.node_shards import RayShards
 from tasks.engines.ray.segment import Segment
 from tasks.engines.ray.segments import list_segments
+from tasks.engines.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 from tasks.execution.current_node import CURRENT_NODE
-from tasks.execution.node_run import NodeRun, Shards
+from tasks.execution.node_run import NodeRun
 from tasks.execution.node_task import compute_node
 from tasks.execution.reviewing import pass_unattended_reviews
-from tasks.execution.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 
 _POLL_SECONDS = 0.2
 """Seconds between two checks for a request to suspend."""

@@ -26,7 +26,7 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from tasks.engines.node_job import NodeJob
-from tasks.execution.plan_check import check_plan
+from tasks.engines.plan_check import check_plan
 
 
 class MeasuredLatency(NamedTuple):

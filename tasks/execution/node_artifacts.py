@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from itertools import islice
-from typing import TypeVar
 
 from components.metrics.pairing import nfc
-from components.pipeline.item_gatherer import id_of
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, Utterance
 from components.run_record import StageRef
-from components.storage.stages.reader import read_nbests, read_utterances
+from components.storage.stages.reader import read_nbests
+from components.storage.stages.stored_records import StoredOutcomes, StoredUtterances
 from components.text.languages import UNDETERMINED
 from tasks.artifacts import (
     MAX_EXAMPLES,
@@ -21,8 +20,6 @@ from tasks.artifacts import (
     publish_stage,
     publish_ways,
 )
-
-R = TypeVar("R", NBest, Utterance)
 
 
 def publish_node(
@@ -51,12 +48,10 @@ def _make_examples(
 ) -> list[Example]:
     """Return a stage's first outputs beside what they were made of and the references."""
     outputs = {nbest.utterance_id: nbest for nbest in islice(read_nbests(ref), MAX_EXAMPLES)}
-    utterances = {record.id: record for record in _select(read_utterances(data), list(outputs))}
-    texts = (
-        {nbest.utterance_id: nbest.best.text for nbest in _select(read_nbests(read), list(outputs))}
-        if read
-        else {}
-    )
+    found = map(StoredUtterances(data).find, outputs)
+    utterances = {record.id: record for record in found if record is not None}
+    above = {} if read is None else StoredOutcomes(read, data)
+    texts = {key: nbest.best.text for key in outputs if isinstance(nbest := above.get(key), NBest)}
     references = {key: _reference_of(pipeline, node, record) for key, record in utterances.items()}
     languages = {key: _language_of(pipeline, node, record) for key, record in utterances.items()}
     hypotheses = {key: outputs[key].best.text for key, reference in references.items() if reference}
@@ -103,17 +98,6 @@ def _score(
 def _describe_scores(nbest: NBest, scores: str) -> str:
     count = f"{len(nbest.hypotheses)} hypothes{'es' if len(nbest.hypotheses) > 1 else 'is'}"
     return "; ".join(filter(None, (scores, f"log-probability {nbest.best.score:.3f}", count)))
-
-
-def _select(records: Iterable[R], ids: Sequence[str]) -> Iterator[R]:
-    """Yield the records of some utterances; nothing is read beyond the last of them."""
-    left = set(ids)
-    for record in records:
-        if not left:
-            return
-        if id_of(record) in left:
-            left.discard(id_of(record))
-            yield record
 
 
 def _source_of(utterance: Utterance) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
@@ -26,20 +25,11 @@ from components.storage.stages.whole_stage import StageFiles, compute_once, disc
 from components.storage.store import Store
 from reports.terminal.node_progress import NodeProgress
 from tasks.engines.local import LocalShards, lane_of, rank
+from tasks.engines.node_at_work import Shards
 from tasks.engines.node_job import NodeJob, ShardWork
+from tasks.engines.run_coordinator import RunCoordinator
 from tasks.execution.reviewing import ask_in_prefect
-from tasks.execution.run_coordinator import RunCoordinator
 from tasks.progress import WholeProgress
-
-
-class Shards(Protocol):
-    """Who finds or computes the shards of a node: an engine."""
-
-    def may_wait(self, run: NodeRun) -> bool:
-        """Return whether the node may wait until all that it reads is finished."""
-
-    def compute(self, run: NodeRun) -> list[ShardHeader]:
-        """Return the headers of all its shards, in order."""
 
 
 class NodeRun:

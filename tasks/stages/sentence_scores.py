@@ -14,24 +14,24 @@ from prefect.client.schemas.objects import State
 from components import models, neural_metrics
 from components.analysis.texts_to_score import TextsToScore, align_texts
 from components.compute.machine import resolve_device_type
-from components.compute.profiling import measure_card
-from components.files.canonical_json import digest_of
+from components.compute.profiling import measure_card, measure_cost
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
-from components.metrics.model_metric import ModelMetric, Sample, SentenceScore
+from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
 from components.metrics.sentence_scores import (
-    SCORES,
     STAGE_KIND,
+    cut_samples,
     digest_sample,
+    encode_scores,
     index_scores,
-    score_in_chunks,
-    write_scores,
+    key_of_samples,
 )
 from components.metrics.table import bind_metric, get_metric, get_model_metric
 from components.models.weight_digests import digest_weights
 from components.run_record import StageRef
+from components.storage.shards.shard import ShardHeader, encode_shard
 from components.storage.stages.stage_plan import StagePlan, library_versions
-from components.storage.stages.whole_stage import WORK, StageFiles, compute_once
+from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 from tasks.task_options import NOT_STORED, as_prefect_state
 
@@ -62,27 +62,51 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     """
     name, reference = split_metric(metric)
     url = store.backend.url
-    plan = StagePlan(
+    shards = list(cut_samples(samples))
+    unsharded = StagePlan(
         stage=STAGE_KIND,
         kind=STAGE_KIND,
         version=f"{STAGE_KIND}/{neural_metrics.version}",
         parameters={"metric": name, "device": resolve_device_type(DEVICE)},
-        inputs={"samples": digest_of([digest_sample(sample) for sample in samples])},
         weights=digest_weights(model=models.resolve(str(reference), url)),
         libraries=library_versions(LIBRARIES),
         models={"model": str(reference)},
     )
 
+    fingerprint = unsharded.fingerprint
+    keys = [key_of_samples(fingerprint, shard) for shard in shards]
+
     def work(folder: Path) -> StageFiles:
-        from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which a reused stage need not
+        store.backend.uses.note(fingerprint)  # before a shard is looked for
+        found = {key: store.find_shard(key) for key in keys}
+        if not all(found.values()):
+            from tasks.gpu_lock import lock_device  # noqa: PLC0415 - imports torch, which else is not needed
 
-        with lock_device(DEVICE, alone=True), measure_card(DEVICE):
-            scorer = _bind(metric, store).bound_scorer
-            rows = score_in_chunks(scorer, samples, folder / WORK)
-        write_scores(folder, rows)
-        return StageFiles([SCORES], items=len(rows))
+            with lock_device(DEVICE, alone=True), measure_card(DEVICE):
+                scorer = _bind(metric, store).bound_scorer
+                for key, shard in zip(keys, shards, strict=True):
+                    found[key] = found[key] or _score_shard(scorer, shard, key, fingerprint, store)
+        return StageFiles([], items=len(samples), shards=[header for key in keys if (header := found[key])])
 
-    return compute_once(store, plan, work)
+    return compute_once(store, unsharded.with_shards(keys), work)
+
+
+def _score_shard(
+    scorer: SentenceScorer, samples: Sequence[Sample], key: str, fingerprint: str, store: Store
+) -> ShardHeader:
+    """Return a shard of scores, which it stores."""
+    with measure_cost() as cost:
+        lines = encode_scores(samples, scorer.score(samples))
+    header, content = encode_shard(
+        lines,
+        key=key,
+        stage=STAGE_KIND,
+        kind=STAGE_KIND,
+        fingerprint=fingerprint,
+        seconds=round(cost.seconds, 6),
+        peak_memory_bytes=cost.peak_memory_bytes,
+    )
+    return store.add_shard(header, content)
 
 
 class StagedScorer:
@@ -97,7 +121,7 @@ class StagedScorer:
         digests = [digest_sample(sample) for sample in samples]
         if any(digest not in self._scores for digest in digests):
             ref = score_samples(self._metric, samples, self._store)
-            self._scores |= index_scores(Path(self._store.localize(ref).path))
+            self._scores |= index_scores(self._store.localize(ref))
         return [self._scores[digest] for digest in digests]
 
 

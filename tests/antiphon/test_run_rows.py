@@ -12,11 +12,10 @@ from antiphon._rows import describe_utterance, list_rows_of_node
 from components.records import Audio, Segment, Word
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.runs.baseline_run import accept_run
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 from tests.components.storage.upkeep.stores import save_run
+from tests.components.storage.written import written
 
 WORDS = (Word(start=0.5, end=0.7, text=" a"), Word(start=0.8, end=1.5, text=" dog", probability=0.5))
 
@@ -37,14 +36,7 @@ def run(tmp_path: Path) -> antiphon.Run:
     best = antiphon.Hypothesis(text="a dog runs", score=-1.0, n_tokens=3, system="x", segments=segments)
     nbest = antiphon.NBest(utterance_id="a", hypotheses=(best,))
     bad = antiphon.Quarantined(utterance_id="b", stage="asr", reason="too long", detail="a detail")
-    refs = []
-    for name, outputs, errors in (("data", utterances, []), ("asr", [nbest], [bad])):
-        with open_stage(store, StagePlan(stage=name, version="test/1")) as writer:
-            texts = [
-                [item.model_dump_json(exclude_defaults=True) for item in items] for items in (outputs, errors)
-            ]
-            writer.append(*texts, seconds=1.0, peak=1)
-            refs.append(writer.finish(["a", "b"]))
+    refs = [written(store, "data", utterances), written(store, "asr", [nbest], [bad])]
     node = NodeRecord(
         name="asr", kind="recognize", output="text", reads={"of0": "data"}, models={"m": "<b>&"}
     )

@@ -16,14 +16,35 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from components.data.cutting import cut_shards, make_cut
+from components.data.dataset import Row
+from components.records import Quarantined
 from components.storage.places.object_store import ObjectStore
 from flows.cli.main import main
+from tests.components.storage.written import lines_at, shard_paths
 from tests.flows import fakes
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
 ITEMS = 320
-SHARDS = 10
+
+
+def _rows() -> list[dict[str, str]]:
+    """Texts of a page each."""
+    languages = {"source_language": "en", "target_language": "de"}
+    return [{"id": f"u{n:04d}", "text": f"a dog {n} " + "runs " * 120, **languages} for n in range(ITEMS)]
+
+
+SHARDS = sum(
+    1
+    for _ in cut_shards(
+        Row(
+            Quarantined(utterance_id=row["id"], stage="data", reason="r", detail="d"),
+            make_cut(row["id"], row["text"], None, seconds=None),
+        )
+        for row in _rows()
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -61,12 +82,8 @@ class Place:
 
     def _arguments(self) -> list[str]:
         """The command, whose data are written."""
-        rows = [
-            {"id": f"u{n:04d}", "text": f"a dog {n}", "source_language": "en", "target_language": "de"}
-            for n in range(ITEMS)
-        ]
         manifest = self.folder / "manifest.jsonl"
-        manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        manifest.write_text("".join(json.dumps(row) + "\n" for row in _rows()))
         base = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
         return ["run", self.flow, *base, *self.options]
 
@@ -107,17 +124,14 @@ class Place:
         (self.folder / "calls.go").touch()
 
     def kept(self) -> int:
-        """Complete shards of the stage that is not done."""
+        """Complete shards beyond those of the stages that are done."""
+        done = [path.parent for path in self.store.glob("stages/*/stage.json")]
         if self.url is not None:
-            return sum("/shards/" in name for name in ObjectStore(self.url).list_names("stages"))
-        journal = self.unfinished() / "journal.jsonl"
-        return len(journal.read_text().splitlines()) if journal.exists() else 0
-
-    def unfinished(self) -> Path:
-        """The folder of the one stage that is not done."""
-        folders = {path for path in self.store.glob("stages/*") if not (path / "DONE.json").exists()}
-        (folder,) = folders
-        return folder
+            objects = ObjectStore(self.url)
+            n_done = sum(name.endswith("/stage.json") for name in objects.list_names("stages"))
+            return len(objects.list_names("shards")) - SHARDS * n_done
+        shards = {path.name for path in self.store.glob("shards/*/*.jsonl") if not path.name.startswith(".")}
+        return len(shards - {path.name for folder in done for path in shard_paths(folder)})
 
 
 @dataclass(frozen=True)
@@ -133,8 +147,7 @@ class Ended:
         return {stage["stage"]: stage for stage in json.loads(self.out.splitlines()[-1])["stages"]}
 
     def outputs(self, stage: str) -> bytes:
-        folder = Path(str(self.stages[stage]["path"]))
-        return (folder / "outputs.jsonl").read_bytes() + (folder / "errors.jsonl").read_bytes()
+        return b"\n".join(lines_at(str(self.stages[stage]["path"])))
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:

@@ -58,8 +58,9 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     third.communicate(timeout=60)
 
     files, before = place.kept(), len(place.calls())
-    with (place.unfinished() / "outputs.jsonl").open("ab") as file:
-        file.write(b'{"utterance_id":"u9')  # a torn line, as a kill in the middle of a write leaves it
+    (place.store / "shards" / "aa").mkdir(exist_ok=True)
+    torn = place.store / "shards" / "aa" / f".{'a' * 64}.jsonl.7.tmp"
+    torn.write_bytes(b'{"utterance_id":"u9')  # as a kill in the middle of a write leaves it
     last = place.run()
     assert last.stages["data"]["reused"]
     assert not last.stages["mt"]["reused"]

@@ -19,6 +19,7 @@ from components.training.kinds.targets import TARGETS
 from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
 from flows.registry import flow_named
+from tests.components.storage.written import shard_paths
 from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 SMALL = {**TINY, "num_layers": 2}
@@ -126,7 +127,7 @@ def test_a_damaged_output_of_the_teacher_is_refused(world: dict[str, Any]) -> No
     }
     common = {"data": world["toy"], "source_language": "en", "target_language": "de", "store": world["store"]}
     spoilt = stage(cascade(**common, mt=mt, name="spoilt"), "mt")
-    with (Path(spoilt.path) / "outputs.jsonl").open("a", encoding="utf-8") as file:
+    with shard_paths(spoilt.path)[0].open("a", encoding="utf-8") as file:
         file.write("\n")
     with pytest.raises(Exception, match=r"stage mt .* is damaged"):
         distill(**{**world["settings"], "teacher": {"run": "spoilt"}}, level="sequence")

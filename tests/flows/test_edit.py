@@ -11,6 +11,7 @@ import pytest
 
 from components.editing.correction import read_stored_corrections
 from flows.cli import main as cli
+from tests.components.storage.written import lines_at
 from tests.flows.test_blame import antiphon  # noqa: F401 - a fixture
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
 
@@ -32,7 +33,7 @@ def write(antiphon: Call, run: str, node: str, path: Path, store: Path) -> str: 
 
 
 def best_of(stages: dict[str, Any], node: str) -> dict[str, str]:
-    lines = (Path(stages[node]["path"]) / "outputs.jsonl").read_text().splitlines()
+    lines = lines_at(stages[node]["path"])
     return {row["utterance_id"]: row["hypotheses"][0]["text"] for row in map(json.loads, lines)}
 
 

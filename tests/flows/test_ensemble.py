@@ -15,7 +15,13 @@ from components.errors import ConfigError
 from components.files.files import read_json
 from components.records import NBest
 from components.run_record import RunRecord
-from components.storage.stages.reader import read_best_texts, read_nbests, read_nbests_by_id, read_utterances
+from components.storage.stages.reader import (
+    read_best_texts,
+    read_nbests,
+    read_nbests_by_id,
+    read_plan,
+    read_utterances,
+)
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from flows.cli import main as cli
@@ -84,7 +90,7 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         stage = next(stage for stage in result.stages if stage.stage == "mt-coefficients")
         stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
         assert stored["learned"] >= stored["uniform"] - 1e-9
-        plan = json.loads((Path(stage.path) / "plan.json").read_text(encoding="utf-8"))
+        plan = read_plan(stage)
         assert plan["parameters"]["device"] == pick_device().type  # a card gives other bytes
         parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
         assert len(parts) == (2 if (method, learn) == ("linear", "constants") else 0)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from components.storage.stages.record_files import OUTPUTS
 
 from components.own_code import code_permission
 from components.routing.route_fit import read_route_fit
@@ -15,6 +14,7 @@ from components.run_record import RunRecord
 from components.storage.stages.reader import read_best_texts
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
+from tests.components.storage.written import lines_at
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 STEPS = '''
@@ -63,7 +63,7 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     assert (first.n, first.size, first.threshold) == (90, 60, -3)
     assert (second.n, second.size, second.threshold) == (60, 30, -5)  # a share of what reaches it
     for name, limit in (("doubt", 3), ("still", 5)):
-        lines = (Path(refs[name].path) / OUTPUTS).read_text().splitlines()
+        lines = lines_at(refs[name].path)
         branches = {route["utterance_id"]: route["branch"] for route in map(json.loads, lines)}
         lengths = {key: 1 + int(key[1:]) % 6 for key in branches}
         assert branches == {key: "escalate" if lengths[key] >= limit else "keep" for key in branches}

@@ -11,7 +11,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from components.storage.stages.record_files import OUTPUTS
 
 from antiphon import run_pipeline
 from components import models
@@ -27,6 +26,7 @@ from components.translation import factory as translation
 from flows.cli import main as cli
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
+from tests.components.storage.written import lines_at
 from tests.flows import fakes
 from tests.openai_server import OpenAIServer
 
@@ -105,7 +105,7 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     record = run(folder, NODES)
     assert record.status == "completed with quarantine"
     refs = stages(record)
-    branches = [json.loads(line) for line in (Path(refs["long"].path) / OUTPUTS).read_text().splitlines()]
+    branches = [json.loads(line) for line in lines_at(refs["long"].path)]
     assert {row["utterance_id"]: row["branch"] for row in branches} == {
         **dict.fromkeys(["u0", "u1", "u3"], "keep"),
         **dict.fromkeys(["u2", "u4"], "escalate"),

@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from flows.cli import main as cli
 from tests import malformed
+from tests.components.storage.written import lines_at
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -31,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
 
 def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
     path = next(Path(one["path"]) for one in said["stages"] if one["stage"] == stage)
-    return [json.loads(line) for line in (path / "outputs.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in lines_at(path)]
 
 
 def test_written_texts_need_no_recognizer(

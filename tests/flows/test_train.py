@@ -53,7 +53,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     checkpoint = models.resolve(f"store:{trained.key}", settings["store"])
     assert (checkpoint.architecture, Path(checkpoint.path).name) == ("MarianMTModel", MODEL)
     names = {path.name for path in Path(trained.path).iterdir()}
-    assert names == {"plan.json", "DONE.json", "metrics.jsonl", "learning-curve.png", "model"}
+    assert names == {"stage.json", "metrics.jsonl", "learning-curve.png", "model"}
     rows = (Path(trained.path) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, 4]
 

@@ -56,20 +56,21 @@ def mutate_members(seed: bytes, draw: random.Random) -> bytes:
     files = dict(archived_files())
     name = draw.choice([name for name in files if name.endswith((".json", ".jsonl"))])
     content = draw.choice((mutate_json, mutate_json, mutate))(files[name] or b"{}\n", draw)
-    files[name] = _sign(content)
-    if name.endswith(("plan.json", ".jsonl")):
-        seal = f"{name.rpartition('/')[0]}/DONE.json"
-        values = json.loads(files[seal])
-        digest = hashlib.sha256(files[name]).hexdigest()
-        own = name.rpartition("/")[2]
-        values |= {"plan": digest} if own == "plan.json" else {"files": {**values["files"], own: digest}}
-        files[seal] = _sign(json.dumps(values).encode())
+    files[name] = _sign_shard(content) if name.endswith(".jsonl") else _sign(content)
     manifest = json.loads(files["archive.json"]) if name != "archive.json" else None
     if isinstance(manifest, dict):
         described = {n: {"bytes": len(c), "sha256": hashlib.sha256(c).hexdigest()} for n, c in files.items()}
         manifest["files"] = {n: fact for n, fact in described.items() if n != "archive.json"}
         files["archive.json"] = _sign(json.dumps(manifest).encode())
     return pack(files, draw.choice(("", "gz")))
+
+
+def _sign_shard(content: bytes) -> bytes:
+    """A shard whose first line states the digests of itself and of what follows."""
+    first, _, body = content.partition(b"\n")
+    with suppress(ValueError, RecursionError, AttributeError):
+        first = json.dumps({**json.loads(first), "sha256": hashlib.sha256(body).hexdigest()}).encode()
+    return _sign(first) + b"\n" + body
 
 
 def _sign(content: bytes) -> bytes:

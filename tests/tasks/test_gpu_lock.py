@@ -13,10 +13,10 @@ import pytest
 import torch
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from tasks.execution.shards import device_context
 
 from components.storage.stages.stage_plan import StagePlan
 from tasks import gpu_lock
+from tasks.engines import device_context
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -119,7 +119,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
         listening()
         return listening
 
-    with device_context.shard_context(job, 0, build, {}) as component:
+    with device_context.shard_context(job, "0" * 64, build, {}) as component:
         component([])
     assert listening.seen == [True, True]
     assert not (listening.inside or listening.alone)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from components.run_record import RunRecord
-from components.storage.stages.stage_plan import content_of
+from components.run_record import RunRecord, StageRef
+from components.storage.stages.stage_plan import StagePlan, content_of
+from components.storage.store import Store
 from tasks import run_artifacts
+from tests.components.storage.written import written
 from tests.reports.example_runs import cascade
 
 
@@ -36,15 +37,12 @@ def run(tmp_path: Path) -> RunRecord:
         "asr": {"model": "packaged:whisper-base"},
         "mt": {"model": "a|b", "tokenizer": "a|b"},
     }
+    stages: list[StageRef] = []
     for ref in record.stages:
-        (tmp_path / ref.stage).mkdir()
-        plan = {"models": models.get(ref.stage, {})}
-        if ref.stage == "metrics":
-            plan["upstream"] = {each.stage: content_of(each) for each in record.stages if each != ref}
-        (tmp_path / ref.stage / "plan.json").write_text(json.dumps(plan))
-    stages = [
-        ref.model_copy(update={"path": str(tmp_path / ref.stage), "kind": ref.stage}) for ref in record.stages
-    ]
+        upstream = {each.stage: content_of(each) for each in stages} if ref.stage == "metrics" else {}
+        plan = StagePlan(stage=ref.stage, version="1", models=models.get(ref.stage, {}), upstream=upstream)
+        done = written(Store(str(tmp_path)), plan)
+        stages.append(ref.model_copy(update={"path": done.path, "key": done.key, "kind": ref.stage}))
     return record.model_copy(update={"stages": tuple(stages), "notes": ("a <note>",)})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
@@ -57,7 +57,4 @@ def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores of single models and of mixtures."""
-    lines = ["## Scores", ""]
-    for data in (*TESTS, MSCOCO):
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
-    return lines
+    return score_sections(outputs, (*TESTS, MSCOCO))

@@ -8,7 +8,7 @@ from benchmarks.claims.boosting import boosting_learner, sentence_losses, weight
 from benchmarks.claims.experiments.deliberation import train_deliberation
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import gain_difference, score_table, two_level
+from benchmarks.claims.scoring import gain_difference, score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
@@ -73,7 +73,4 @@ def results(outputs: Outputs) -> dict[str, Result]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores of all systems."""
-    lines = ["## Scores", ""]
-    for data in TESTS:
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
-    return lines
+    return score_sections(outputs, TESTS)

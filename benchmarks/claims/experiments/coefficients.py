@@ -19,7 +19,7 @@ from benchmarks.claims.few_examples import (
 )
 from benchmarks.claims.forced_scores import nats_per_token, sums_of_tokens
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import of_sums, score_table
+from benchmarks.claims.scoring import of_sums, score_sections
 from benchmarks.claims.texts import tatoeba_pairs, write_pairs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace, digest_of
@@ -174,10 +174,8 @@ def page(outputs: Outputs) -> list[str]:
             ("domain", "captions", "captions, then Tatoeba", "linear", "log-linear"), _alone(outputs)
         )
     ]
-    lines += ["", "## Translations of the held-out sentences", ""]
-    for domain in ("tatoeba", "captions"):
-        lines += [f"### {domain}", "", score_table(outputs, domain), ""]
-    return lines
+    domains = ("tatoeba", "captions")
+    return [*lines, "", *score_sections(outputs, domains, "Translations of the held-out sentences")]
 
 
 def _gains_cell(outputs: Outputs, domain: str, size: int, method: str) -> str:

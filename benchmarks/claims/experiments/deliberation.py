@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import difference_table, score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
-from benchmarks.common.tables import markdown_table
 from components.decoding.config import SearchConfig
 from components.decoding.searches.deliberation import DeliberationModel
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
@@ -104,9 +103,7 @@ def _of(outputs: Outputs, system: str) -> list[CorpusStatistics]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores, and the differences that explain the registered one."""
-    lines = ["## Scores", ""]
-    for data in TESTS:
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    lines = score_sections(outputs, TESTS)
     start = _of(outputs, START)
     pairs = (
         ("plain fine-tuning less the start", two_level(_of(outputs, PLAIN), start, paired=False)),
@@ -114,14 +111,5 @@ def page(outputs: Outputs) -> list[str]:
         ("deliberation less its own first pass", two_level(_of(outputs, SECOND), _of(outputs, FIRST))),
         ("its own first pass less plain fine-tuning", two_level(_of(outputs, FIRST), _of(outputs, PLAIN))),
     )
-    rows = [
-        (
-            name,
-            f"{result.difference:+.2f}",
-            f"{result.interval[0]:+.2f} to {result.interval[1]:+.2f}",
-            f"{result.detectable:.2f}",
-        )
-        for name, result in pairs
-    ]
     header = ("difference in BLEU, both sets", "mean over seeds", "95%", "could see")
-    return [*lines, "## Where it comes from (not registered)", "", markdown_table(header, rows)]
+    return [*lines, "## Where it comes from (not registered)", "", difference_table(pairs, header)]

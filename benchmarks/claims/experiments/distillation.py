@@ -10,7 +10,7 @@ from typing import Any, cast
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.merging import dev_scores
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, Model, Workspace, digest_of
 from components.files.files import write_atomically
@@ -128,7 +128,4 @@ def results(outputs: Outputs) -> dict[str, Result]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores of teachers and students on both sets."""
-    lines = ["## Scores, beam 5", ""]
-    for data in TESTS:
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
-    return lines
+    return score_sections(outputs, TESTS, "Scores, beam 5")

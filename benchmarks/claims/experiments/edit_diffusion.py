@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.refining import refine
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
@@ -81,7 +81,5 @@ def results(outputs: Outputs) -> dict[str, Result]:
 def page(outputs: Outputs) -> list[str]:
     """Choices on val, and all scores."""
     rows = list(zip(map(str, SEEDS), _chosen_systems(outputs), strict=True))
-    lines = ["## Chosen on val", "", markdown_table(("seed", "system"), rows), "", "## Scores", ""]
-    for data in (DEV, FLICKR16):
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
-    return lines
+    chosen = markdown_table(("seed", "system"), rows)
+    return ["## Chosen on val", "", chosen, "", *score_sections(outputs, (DEV, FLICKR16))]

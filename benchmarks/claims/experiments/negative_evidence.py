@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import difference_table, score_sections, two_level
 from benchmarks.claims.texts import Pair, write_pairs
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
@@ -147,20 +147,12 @@ def page(outputs: Outputs) -> list[str]:
     strengths = outputs.measurements["strengths"]
     rows = [(arm, *(f"{values[str(seed)]:g}" for seed in SEEDS)) for arm, values in strengths.items()]
     header = ("strength chosen", *(f"seed {seed}" for seed in SEEDS))
-    lines += ["## Strengths", "", markdown_table(header, rows), "", "## Scores", ""]
-    for data in (f"{name}, {domain}" for domain in "BA" for name in TESTS):
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    lines += ["## Strengths", "", markdown_table(header, rows), ""]
+    lines += score_sections(outputs, [f"{name}, {domain}" for domain in "BA" for name in TESTS])
     others = ((PAIR, PLUS, "B"), (PAIR, MINUS, "B"), (PLUS, CORE, "B"), (BOTH, CORE, "B"), (PAIR, CORE, "A"))
-    rows = []
-    for first, second, domain in others:
-        result = _compare(outputs, first, second, domain)
-        low, high = result.interval
-        rows.append(
-            (f"{first} less {second}, on {domain}", f"{result.difference:+.2f}", f"{low:+.2f} to {high:+.2f}")
-        )
-    return [
-        *lines,
-        "## Further differences (not registered)",
-        "",
-        markdown_table(("BLEU", "mean", "95%"), rows),
+    results = [
+        (f"{first} less {second}, on {domain}", _compare(outputs, first, second, domain))
+        for first, second, domain in others
     ]
+    table = difference_table(results, ("BLEU", "mean", "95%"))
+    return [*lines, "## Further differences (not registered)", "", table]

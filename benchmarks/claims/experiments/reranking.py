@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import difference_table, score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
@@ -160,25 +160,11 @@ def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores, what the other combinations differ by, and the coefficients."""
-    lines = ["## Scores", ""]
-    for data in TESTS:
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    lines = score_sections(outputs, TESTS)
     pairs = ((RISK, BEST), (MIXED, BEST), (MIXED, RERANKED), (RISK, RERANKED))
-    rows = []
-    for system, baseline in pairs:
-        result = _compare(outputs, system, baseline)
-        low, high = result.interval
-        difference = f"{result.difference:+.2f}"
-        rows.append(
-            (
-                f"{system} less {baseline}",
-                difference,
-                f"{low:+.2f} to {high:+.2f}",
-                f"{result.detectable:.2f}",
-            )
-        )
+    others = [(f"{system} less {base}", _compare(outputs, system, base)) for system, base in pairs]
     header = ("difference in BLEU, both sets", "mean over triples", "95%", "could see")
-    lines += ["## Other combinations (not registered)", "", markdown_table(header, rows), ""]
+    lines += ["## Other combinations (not registered)", "", difference_table(others, header), ""]
     lines += ["## Tokens of the outputs over those of the references", "", _length_table(outputs), ""]
     learned = {number: outputs.measurements[f"coefficients {number}"] for number in NUMBERS}
     names = sorted({name for coefficients in learned.values() for name in coefficients})

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import of_sums, score_table, two_level
+from benchmarks.claims.scoring import of_sums, score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.seed_bootstrap import ItemSums
@@ -144,9 +144,7 @@ def results(outputs: Outputs) -> dict[str, Result]:
 
 def page(outputs: Outputs) -> list[str]:
     """Scores of all systems, gain by size, cost by size."""
-    lines = ["## Scores", ""]
-    for data in TESTS:
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
+    lines = score_sections(outputs, TESTS)
     header = ("members", "CPU s (median of rounds)", "peak memory, MB")
     rows = []
     for size in (1, 2, 4, 7):

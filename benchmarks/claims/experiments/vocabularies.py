@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
+from benchmarks.claims.scoring import score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
@@ -71,14 +71,5 @@ def page(outputs: Outputs) -> list[str]:
         (str(seed), _best(outputs, seed, tuple(PAIRS.values())), _best(outputs, seed, (SHARED, OTHER)))
         for seed in SEEDS
     ]
-    lines = [
-        "## Chosen on val",
-        "",
-        markdown_table(("seed", "pair", "better member"), rows),
-        "",
-        "## Scores",
-        "",
-    ]
-    for data in (DEV, FLICKR16):
-        lines += [f"### {data}", "", score_table(outputs, data), ""]
-    return lines
+    chosen = markdown_table(("seed", "pair", "better member"), rows)
+    return ["## Chosen on val", "", chosen, "", *score_sections(outputs, (DEV, FLICKR16))]

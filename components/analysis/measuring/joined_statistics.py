@@ -73,11 +73,12 @@ def join_shards(
     parts: dict[str, list[CorpusStatistics]] = {name: [] for name in metrics}
     units: dict[str, str] = {}
     properties: dict[str, list[Any]] = {}
+    shared: dict[str, list[Any]] = {}  # many utterances have the same properties: each is kept once
     tallies = add_tallies(header.tallies for header in headers)
     for header in headers:
         lines = [json.loads(line) for _, line in store.read_lines(header.key)]
         units |= {line["id"]: line["of"] for line in lines if "of" in line}
-        properties |= {line["id"]: line["in"] for line in lines}
+        properties |= {line["id"]: shared.setdefault(str(line["in"]), line["in"]) for line in lines}
         for name, metric in metrics.items():
             part = _part_of(metric, lines, header)
             if part is not None:

@@ -16,27 +16,35 @@ class Board:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._attempts: Counter[tuple[str, int]] = Counter()
+        self._at_work: dict[tuple[str, int], str] = {}
         self._is_halted = False
 
-    def begin(self, begun: Event) -> str:
-        """Note that a worker wants to compute a shard; return ``go``, ``halt`` or ``fail``."""
+    def begin(self, begun: Event, machine: str) -> str:
+        """Note that a worker wants to compute a shard; return ``go``, ``halt`` or ``fail``.
+
+        Args:
+            begun: the shard.
+            machine: Ray's name of the worker's machine.
+        """
         if self._is_halted:
             return "halt"
         shard = (begun.node, begun.number)
         self._attempts[shard] += 1
         if self._attempts[shard] > MAX_ATTEMPTS:
             return "fail"
+        self._at_work[shard] = machine
         self._events.append(begun)
         return "go"
 
     def tell(self, event: Event) -> None:
         """Note what a worker has done."""
+        self._at_work.pop((event.node, event.number), None)
         self._events.append(event)
 
-    def take(self) -> list[Event]:
-        """Return what was noted since the last call."""
+    def take(self) -> tuple[list[Event], set[str]]:
+        """Return what was noted since the last call, and the machines of workers that compute."""
         events, self._events = self._events, []
-        return events
+        return events, set(self._at_work.values())
 
     def halt(self) -> None:
         """Let nothing new begin."""

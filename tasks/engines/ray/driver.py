@@ -11,8 +11,9 @@ import os
 import re
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -32,6 +33,8 @@ from tasks.engines.ray.pools import Machine, Pool, size_pools
 
 _POLL_SECONDS = 0.3
 """Seconds between two looks at what workers have done."""
+_STUCK_SECONDS = 15.0
+"""Seconds without anything at work after which a lost machine is taken for the reason."""
 _MAX_BLOCKS = 5000
 """Tasks of a node at most; each takes some milliseconds of this process."""
 _LOCAL_OBJECTS = 256 * 2**20
@@ -64,6 +67,8 @@ class _Driver:
         self._connection = connection
         self._sending = threading.Lock()
         self._boards: dict[int, Any] = {}
+        self._last_moves: dict[int, float] = {}
+        self._machines: set[str] = set()
         self._is_halted = False
 
     def tell(self, event: Event) -> None:
@@ -88,6 +93,7 @@ class _Driver:
             raise _describe_refusal(address, error) from error
         if address:
             _check_installations()
+        self._machines = _list_alive()
         context = DataContext.get_current()
         context.enable_progress_bars = False
         context.max_consecutive_actor_init_deaths = 10  # of machines that are lost
@@ -135,7 +141,8 @@ class _Driver:
         if self._is_halted:
             board.halt.remote()
         ended = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(board, ended), daemon=True)
+        self._last_moves[job.number] = time.monotonic()
+        watcher = threading.Thread(target=self._watch, args=(job.number, board, ended), daemon=True)
         watcher.start()
         try:
             for _ in _make_dataset(job, pools, board).iter_rows():
@@ -143,7 +150,7 @@ class _Driver:
         finally:
             ended.set()
             watcher.join()
-            del self._boards[job.number]
+            del self._boards[job.number], self._last_moves[job.number]
             ray.kill(board)
 
     def _load(self, job: LoadJob) -> None:
@@ -156,13 +163,28 @@ class _Driver:
             size = (0.0, float(has_audio))
             self.tell(Event(job.number, "shard", number=pending.pop(done), header=header, size=size))
 
-    def _watch(self, board: Any, ended: threading.Event) -> None:
+    def _watch(self, number: int, board: Any, ended: threading.Event) -> None:
         """Tell what workers do, until the job has ended."""
         is_last = False
         while not is_last:
             is_last = ended.wait(_POLL_SECONDS)
-            for event in ray.get(board.take.remote()):
+            events, machines = ray.get(board.take.remote())
+            for event in events:
                 self.tell(event)
+            self._begin_anew_if_stuck(number, is_at_work=bool(events or machines & _list_alive()))
+
+    def _begin_anew_if_stuck(self, number: int, *, is_at_work: bool) -> None:
+        """Ask for another driver where a lost machine leaves no room for the pools that there were.
+
+        Its pools are those for the machines that are left. Nothing is at work meanwhile, so nothing is lost.
+        """
+        now = time.monotonic()
+        if is_at_work:
+            self._last_moves[number] = now
+        is_stuck = all(now - moved > _STUCK_SECONDS for moved in list(self._last_moves.values()))
+        if is_stuck and not self._is_halted and self._machines - _list_alive():
+            self.tell(Event(-1, "restart"))
+            os._exit(0)
 
 
 def _make_dataset(job: SegmentJob, pools: dict[str, Pool], board: Any) -> ray.data.Dataset:
@@ -182,6 +204,11 @@ def _make_dataset(job: SegmentJob, pools: dict[str, Pool], board: Any) -> ray.da
     return data
 
 
+def _list_alive() -> set[str]:
+    """Return Ray's names of the machines of the cluster."""
+    return {node["NodeID"] for node in _ray.nodes() if node["Alive"]}
+
+
 def _list_machines() -> list[Machine]:
     """Return what the machines of the cluster have."""
     nodes = [node["Resources"] for node in _ray.nodes() if node["Alive"]]
@@ -189,11 +216,7 @@ def _list_machines() -> list[Machine]:
 
 
 def _check_installations() -> None:
-    """Compare Python and Antiphon of each machine with this one's.
-
-    Raises:
-        ConfigError: one differs.
-    """
+    """Compare Python and Antiphon of each machine with this one's; ConfigError where one differs."""
     _ray.cloudpickle.register_pickle_by_value(probe)  # a machine without Antiphon could not import it
     ask: Callable[..., Any] = _ray.remote(num_cpus=0)(probe.describe_installation).options
     asked = [
@@ -208,7 +231,15 @@ def _check_installations() -> None:
             "ray: expected every machine of the cluster to say what it has installed, found "
             f"{_first_line(error)}"
         ) from error
-    expected = probe.describe_installation()
+    compare_installations(probe.describe_installation(), answers)
+
+
+def compare_installations(expected: Mapping[str, str], answers: Sequence[Mapping[str, str]]) -> None:
+    """Compare what machines of a cluster have installed with what is expected.
+
+    Raises:
+        ConfigError: Python or Antiphon differs.
+    """
     for answer in answers:
         for name in ("Python", "Antiphon"):
             if answer[name] != expected[name]:

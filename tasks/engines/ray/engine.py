@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -32,6 +33,8 @@ _ENVIRONMENT = {
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Where a user may say the token of a cluster; Ray's own is in a file."""
 
+_log = logging.getLogger("antiphon.tasks")
+
 
 class WorkerFaultError(RuntimeError):
     """A fault of a worker that no user made: the text of its traceback."""
@@ -51,6 +54,7 @@ class RayEngine:
             )
         self._numbers = count()
         self._receivers: dict[int, Callable[[Event], None]] = {}
+        self._jobs: dict[int, Job] = {}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -71,7 +75,8 @@ class RayEngine:
                 self._start()
             lost = self._lost
             if lost is None:
-                self._send(("run", make(number)))
+                self._jobs[number] = make(number)
+                self._send(("run", self._jobs[number]))
         if lost is not None:
             receive(lost)
 
@@ -122,14 +127,29 @@ class RayEngine:
         with suppress(EOFError, OSError):
             while True:
                 event: Event = connection.recv()
+                if event.sort == "restart":
+                    self._restart(process)
+                    return
                 if event.sort == "lost":
                     self._lose(event)
                     return
+                if event.sort == "ended" or (event.sort == "failed" and not event.node):
+                    self._jobs.pop(event.job, None)
                 receive = self._receivers.get(event.job)
                 if receive is not None:
                     receive(event)
         if self._process is process:
             self._lose(Event(-1, "lost", error="TransientError", message=self._describe_end(process)))
+
+    def _restart(self, process: subprocess.Popen[bytes]) -> None:
+        """Let another driver do what the present one has not ended."""
+        process.wait()
+        with self._lock:
+            if self._process is process:
+                _log.warning("a machine of the Ray cluster was lost; going on with those that are left")
+                self._start()
+                for job in self._jobs.values():
+                    self._send(("run", job))
 
     def _lose(self, event: Event) -> None:
         with self._lock:

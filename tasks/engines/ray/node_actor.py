@@ -47,6 +47,10 @@ class NodeActor:
         return Store(self._step.job.context.store)
 
     @cached_property
+    def _machine(self) -> str:
+        return str(ray.get_runtime_context().get_node_id())
+
+    @cached_property
     def _stages(self) -> dict[str, ShardSource]:
         stages = self._step.stages
         return {name: ShardSource(stage=self._store.localize(ref)) for name, ref in stages.items()}
@@ -74,7 +78,7 @@ class NodeActor:
             if header is not None:
                 self._tell_shard(work, header, float(header.ok + header.quarantined), found=True)
                 return header
-            answer = ray.get(self._board.begin.remote(self._event("begun", work)))
+            answer = ray.get(self._board.begin.remote(self._event("begun", work.number), self._machine))
             if answer == "go":
                 return self._compute(work)
             if answer == "fail":
@@ -84,7 +88,7 @@ class NodeActor:
                 )
         except Exception as error:  # the other nodes of the job go on
             self._has_failed = True
-            self._tell(self._event("failed", None, *_describe(error)))
+            self._tell(self._event("failed", row.number, *_describe(error)))
         return None
 
     def _compute(self, work: ShardWork) -> ShardHeader:
@@ -119,11 +123,10 @@ class NodeActor:
     def _tell_shard(
         self, work: ShardWork, header: ShardHeader, items: float, audio: float = 0.0, *, found: bool
     ) -> None:
-        event = self._event("shard", work)
+        event = self._event("shard", work.number)
         self._tell(event._replace(header=header.model_dump_json(), size=(items, audio), found=found))
 
-    def _event(self, sort: Any, work: ShardWork | None, error: str = "", message: str = "") -> Event:
-        number = -1 if work is None else work.number
+    def _event(self, sort: Any, number: int, error: str = "", message: str = "") -> Event:
         return Event(self._job, sort, self._step.name, number, error=error, message=message)
 
     def _tell(self, event: Event) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from components.pipeline.shard_items import ShardSource
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader
+from tasks.engines.node_at_work import NodeAtWork
 from tasks.engines.ray.messages import Event
 from tasks.engines.ray.segment import Inbox, Part, Segment, check_complete
 from tasks.progress import Progress, ShardSize
-
-if TYPE_CHECKING:
-    from tasks.execution.node_run import NodeRun
 
 
 class RayShards:
@@ -29,14 +26,14 @@ class RayShards:
         self._missing: dict[int, dict[str, tuple[str, str]]] = {}
         self._stages: dict[str, StageRef] = {}
 
-    def may_wait(self, run: NodeRun) -> bool:
+    def may_wait(self, run: NodeAtWork) -> bool:
         """Return whether a node may wait until all that it reads is finished.
 
         A node of its segment whose shards will be computed by the same job is not, before this one joins.
         """
         return not self._segment.wait_for_decision(run.gatherer.followed)
 
-    def compute(self, run: NodeRun) -> list[ShardHeader]:
+    def compute(self, run: NodeAtWork) -> list[ShardHeader]:
         """Return the headers of all shards of a node, in order."""
         self._segment.wait_for_decision(run.gatherer.followed)
         for number, shard in enumerate(run.shards_of(run.data)):
@@ -53,7 +50,7 @@ class RayShards:
             self._collect(run, inbox, headers)
         return [headers[number] for number in sorted(headers)]
 
-    def _look(self, run: NodeRun, number: int, utterances: int) -> None:
+    def _look(self, run: NodeAtWork, number: int, utterances: int) -> None:
         """Look for a shard, as far as it is known what that reads."""
         sources: dict[str, tuple[ShardSource, str]] = {}
         is_known = True
@@ -81,7 +78,7 @@ class RayShards:
             if source.key
         }
 
-    def _collect(self, run: NodeRun, inbox: Inbox, headers: dict[int, ShardHeader]) -> None:
+    def _collect(self, run: NodeAtWork, inbox: Inbox, headers: dict[int, ShardHeader]) -> None:
         """Add the headers of the missing shards as they are told, and show how far the node is."""
         shown = Progress(run.counts)
         entries = run.shards_of(run.data)
@@ -102,7 +99,7 @@ class RayShards:
         run.coordinator.check_halted()
         check_complete(run.node.name, len(entries) - len(headers))
 
-    def _count(self, run: NodeRun, event: Event, utterances: int, shown: Progress) -> None:
+    def _count(self, run: NodeAtWork, event: Event, utterances: int, shown: Progress) -> None:
         size = ShardSize(*event.size)
         run.counts.gather(utterances, round(size.items))
         if event.found:

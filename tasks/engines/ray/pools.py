@@ -38,7 +38,7 @@ class Demand:
         cpus: processors of a worker.
         fixed_gpus: whether the user has set that; else workers share a card where there are too few.
         fixed_cpus: the same of processors.
-        replicas: workers; None: as many as are of use.
+        replicas: workers at most; None: as many as are of use.
         shards: that are to be computed.
         seconds: of one, where the store knows it.
     """
@@ -52,9 +52,9 @@ class Demand:
     seconds: float | None = None
 
     @property
-    def least(self) -> int:
-        """Workers that must find room."""
-        return self.replicas or 1
+    def most(self) -> int:
+        """Workers that are of use."""
+        return self.shards if self.replicas is None else min(self.shards, self.replicas)
 
 
 def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Pool]:
@@ -74,14 +74,17 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
     usual = median(known) if known else 1.0
     seconds = {name: demand.seconds or usual for name, demand in demands.items()}
     shared = _share(demands, machines)
+    most = max((machine.cpus for machine in machines), default=0.0)
+    wanted = {name: _divide_cpus(demand, 1, most).cpus for name, demand in demands.items()}
     room = _Room(machines)
-    for demand in _list_least(shared.values()):
+    for demand in _largest_first(shared.values()):
         room.take(demand)
-    sizes = {name: demand.least for name, demand in shared.items()}
-    growing = {name for name, demand in shared.items() if demand.replicas is None}
-    while growing := {name for name in growing if sizes[name] < shared[name].shards}:
+    sizes = dict.fromkeys(shared, 1)
+    growing = set(shared)
+    while growing := {name for name in growing if sizes[name] < shared[name].most}:
         slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * shared[name].shards))
-        if room.take(shared[slowest]):
+        # A further worker is of use where there are processors for all that it would like.
+        if room.take(replace(shared[slowest], cpus=wanted[slowest])):
             sizes[slowest] += 1
         else:
             growing.remove(slowest)
@@ -90,8 +93,7 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
 
 def _share(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:
     """Return the demands with the largest parts of cards, then of processors, for which there is room."""
-    workers = sum(demand.least for demand in demands.values())
-    parts = (*range(1, workers + 1), 100 * workers)
+    parts = (*range(1, len(demands)), *(len(demands) * 2**power for power in range(11)))
     # Cards first, whatever processors there are.
     many = [machine._replace(cpus=float("inf")) for machine in machines]
     without = {name: replace(demand, cpus=0.0) for name, demand in demands.items()}
@@ -126,24 +128,22 @@ def _round(amount: float) -> float:
 
 def _have_room(demands: Iterable[Demand], machines: Sequence[Machine]) -> bool:
     room = _Room(machines)
-    return all(map(room.take, _list_least(demands)))
+    return all(map(room.take, _largest_first(demands)))
 
 
-def _list_least(demands: Iterable[Demand]) -> list[Demand]:
-    """Return each demand as often as it has workers at least, the largest first."""
-    largest_first = sorted(demands, key=lambda demand: (-demand.gpus, -demand.cpus))
-    return [demand for demand in largest_first for _ in range(demand.least)]
+def _largest_first(demands: Iterable[Demand]) -> list[Demand]:
+    return sorted(demands, key=lambda demand: (-demand.gpus, -demand.cpus))
 
 
 def _no_room(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> ConfigError:
     wanted = ", ".join(
-        f"{name} {demand.least} with gpus {demand.gpus:g} and cpus {demand.cpus:g}"
+        f"{name} (gpus {demand.gpus:g}, cpus {demand.cpus:g})"
         for name, demand in demands.items()
-        if demand.fixed_gpus or demand.fixed_cpus or demand.replicas or demand.gpus
+        if demand.fixed_gpus or demand.fixed_cpus or demand.gpus
     )
     found = "; ".join(f"{machine.cpus:g} processors, {machine.gpus:g} cards" for machine in machines)
     return ConfigError(
-        f"resources: expected room for the workers of {wanted}, found machines of {found or 'nothing'}: "
+        f"resources: expected room for a worker of each of {wanted}, found machines of {found or 'nothing'}: "
         "lower resources, compute on another device, or start a larger cluster before the run"
     )
 

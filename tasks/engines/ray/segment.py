@@ -19,7 +19,7 @@ from tasks.engines.node_job import NodeJob
 from tasks.engines.ray.engine import RayEngine, error_of
 from tasks.engines.ray.messages import Event, NodeStep, Row, SegmentJob
 from tasks.engines.ray.pools import Demand
-from tasks.execution.run_coordinator import HaltedError, RunCoordinator
+from tasks.engines.run_coordinator import HaltedError, RunCoordinator
 
 _POLL_SECONDS = 0.5
 """Seconds after which a node's task looks whether the run is to stop."""

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from components.data.dataset import content_digest
 from components.files.canonical_json import digest_of
 from components.records import NodeOutcome, Quarantined, Utterance
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader, encode_outcome, encode_outcomes, shard_key
+from components.storage.shards.shard import (
+    ShardHeader,
+    encode_outcome,
+    encode_outcomes,
+    shard_key,
+    shard_name,
+)
+from components.storage.stages.reader import read_entries
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.store import Store
@@ -80,3 +88,15 @@ def encode_piece(
     return encode_outcomes(
         outcomes, key=key, stage=plan.stage, kind=plan.kind, fingerprint=plan.fingerprint, **values
     )
+
+
+def shard_paths(stage: str | Path) -> list[Path]:
+    """Return the files of the shards of the finished stage in a folder."""
+    folder = Path(stage)
+    entries = read_entries(folder, folder.name)
+    return [folder.parents[1] / shard_name(shard.key) for shard in entries]
+
+
+def lines_at(stage: str | Path) -> list[bytes]:
+    """Return the outcomes of the finished stage in a folder, and what could not be processed, as stored."""
+    return [line for path in shard_paths(stage) for line in path.read_bytes().split(b"\n")[1:-1]]

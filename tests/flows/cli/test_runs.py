@@ -11,6 +11,7 @@ from components.storage.store import Store
 from flows.cli.main import main
 from tests.components.storage.test_store import claim, record
 from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
+from tests.components.storage.written import shard_paths
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_the_report_of_a_renamed_run_shows_its_new_name_or_it_is_said(
     page = (store.run_folder("yours") / "report.html").read_text(encoding="utf-8")
     assert "<title>yours" in page
     (ref,) = store.load_run("yours").stages
-    (store.stage_folder(ref.key) / "outputs.jsonl").unlink()
+    shard_paths(ref.path)[0].unlink()
     with pytest.raises(SystemExit) as ending:
         main(["runs", "rename", "yours", "ours", "--store", str(store.root)])
     output = capsys.readouterr()

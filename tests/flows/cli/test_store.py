@@ -22,6 +22,7 @@ from tests.components.storage.upkeep.stores import (
     save_small_run,
     write_stage,
 )
+from tests.components.storage.written import shard_paths
 from tests.flows.cli.test_runs import called
 
 
@@ -55,7 +56,7 @@ def test_usage(
         ["data", "1"],
     ]
     values = json.loads(called(store, capsys, "store", "usage", "--json"))
-    assert values["unreferenced"]["stages"] == 1
+    assert values["unreferenced"]["stages"] == 2
     assert values["prefect_database"] == {"path": str(home / "prefect.db"), "bytes": 1500}
     assert values["runs"][0]["name"] == "mine"
 
@@ -65,7 +66,7 @@ def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> 
     assert text == "1 run and 3 stages verified, 0 stages unfinished, 0 damaged\n"
     data, mt = store.load_run("mine").stages
     key = mt.key
-    (store.stage_folder(key) / "outputs.jsonl").write_text("x")
+    shard_paths(store.stage_folder(key))[0].write_text("x")
     faults = json.loads(report_faults(store, capsys, "--json"))["faults"]
     assert [(fault["key"], fault["runs"]) for fault in faults] == [(key, ["mine"])]
     with store.backend.hold_local_lock(key, "x"):  # a process is at work on it: it is left, and shown

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,11 @@ from components.confidence.evaluation.quality import SignalQuality, measure_qual
 from components.confidence.evaluation.scored_texts import is_annotated, read_node_texts
 from components.records import Audio, Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
+from components.storage.store import Store
 from tests.components.confidence.evaluation.test_quality import TEXTS
 from tests.components.storage.test_store import record
+from tests.components.storage.written import lines_at, written
 from tests.reports.printing import printed
-from tests.tasks.execution.test_latency import seal
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +80,9 @@ def make_run(folder: Path, utterances: list[Utterance], estimated: bool) -> RunR
         for utterance in utterances[1:]
     ]
     bad = Quarantined(utterance_id=utterances[0].id, stage="asr", reason="r", detail="d")
-    ids = [utterance.id for utterance in utterances]
-    data = [utterance.model_dump_json() for utterance in utterances]
     stages = (
-        seal(folder, "data", data, ids=ids),
-        seal(folder, "asr", [each.model_dump_json() for each in outputs], [bad.model_dump_json()], ids=ids),
+        written(Store(str(folder)), "data", utterances),
+        written(Store(str(folder)), "asr", outputs, [bad]),
     )
     node = NodeRecord(name="asr", kind="recognize", output="text", reads={"of0": "data"}, language="source")
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "asr"})
@@ -117,4 +115,4 @@ def test_annotated_stages_are_known_by_their_bytes(tmp_path: Path, estimated: bo
     utterances = [Utterance(id=key, text="x", source_language="en") for key in "ab"]
     run = make_run(tmp_path, utterances, estimated)
     assert is_annotated(run.stages[1]) is estimated
-    assert "expected_chrf" in json.dumps((Path(run.stages[1].path) / "outputs.jsonl").read_text())
+    assert any(b"expected_chrf" in line for line in lines_at(run.stages[1].path))

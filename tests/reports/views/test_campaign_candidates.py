@@ -6,18 +6,15 @@ import pytest
 
 from components.errors import ConfigError
 from components.run_record import StageRef
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from reports.views.campaign_candidates import choose_output, load_systems
+from tests.components.storage.written import written
 from tests.reports.example_runs import nbest
 from tests.reports.views.test_run_outputs import of
 
 
 def seal(store: Store, name: str) -> StageRef:
-    with open_stage(store, StagePlan(stage=name, version="1")) as writer:
-        writer.append([nbest("u", ["a dog"], name).model_dump_json()], [], seconds=0, peak=0)
-        return writer.finish(["u"])
+    return written(store, name, [nbest("u", ["a dog"], name)])
 
 
 @pytest.fixture

@@ -8,12 +8,18 @@ from pathlib import Path
 from rich.console import Console
 
 from components.metrics.model_metric import ErrorSpan, Sample
-from components.metrics.sentence_scores import StoredScore, digest_sample, write_scores
+from components.metrics.sentence_scores import StoredScore, digest_sample
 from components.records import NBest
+from components.storage.shards.shard import encode_shard
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.stage_writer import finish_stage
+from components.storage.store import Store
 from reports.page.utterance_json import build_details
 from reports.terminal.utterance_printing import print_utterance
 from reports.views.run_view import RunView
-from tests.reports.example_runs import HOSTILE, cascade, stage
+from tests.reports.example_runs import HOSTILE, cascade
+
+KEY = "5" * 64
 
 
 def judged(folder: Path) -> RunView:
@@ -27,8 +33,11 @@ def judged(folder: Path) -> RunView:
         sample = Sample(outcome.best.text, utterance.transcript or "", utterance.references)
         span = ErrorSpan(start=1, end=7, text=HOSTILE, severity="major", confidence=0.75)
         rows.append(StoredScore(sample=digest_sample(sample), value=0.5 + number / 12, spans=(span,)))
-    write_scores(folder, rows)
-    scores = stage("mt-xcomet", 2, 0, 1.0).model_copy(update={"path": str(folder), "kind": "sentence_scores"})
+    plan = StagePlan(stage="mt-xcomet", kind="sentence_scores", version="1").with_shards([KEY])
+    lines = [row.model_dump_json() for row in rows]
+    header, content = encode_shard(lines, key=KEY, stage="mt-xcomet", fingerprint=plan.fingerprint)
+    store = Store(str(folder / "store"))
+    scores = finish_stage(store, plan, [store.add_shard(header, content)], {})
     run = view.run.model_copy(update={"stages": (*view.run.stages, scores)})
     return replace(view, run=run)
 

@@ -32,10 +32,10 @@ from components.run_record import StageRef
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_best_texts, read_shards
 from components.storage.store import Store
+from tasks.engines.run_coordinator import HaltedError, RunCoordinator
 from tasks.execution import executor, node_run, reviewing
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
-from tasks.execution.run_coordinator import HaltedError, RunCoordinator
 from tests.components.storage.written import written
 from tests.tasks.kinds import FAKES
 

@@ -11,12 +11,11 @@ from prefect import flow
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult, execute
 from tests.components.recognition.whisper.scripted import utterance
 from tests.components.stacking.tiny import whisper
+from tests.components.storage.written import written
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -25,14 +24,10 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 def recognizing(folder: Path, store: str) -> PipelineResult:
     """Recognize one recording of four windows or more."""
     talk = utterance(folder, "talk", 100.0)
-    with open_stage(Store(store), StagePlan(stage="data", version="1")) as writer:
-        if writer.ref is None:
-            writer.append([talk.model_dump_json()], [], seconds=0, peak=0)
-            writer.finish([talk.id], content="c" * 64)
-    assert writer.ref is not None
+    data = written(Store(store), "data", [talk])
     settings = {"beam_size": 1, "n_best": 1, "max_tokens": 4, "vad": False, "temperature_fallback": [0.0]}
     nodes = {"asr": {"kind": "recognize", "model": str(folder / "model"), **settings}}
-    return execute(read_pipeline({"nodes": nodes}), {DATA: writer.ref}, store, 0)
+    return execute(read_pipeline({"nodes": nodes}), {DATA: data}, store, 0)
 
 
 def test_a_long_recording_goes_on_behind_the_last_window(

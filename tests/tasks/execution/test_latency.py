@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,9 @@ from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, NodeContext
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
-from components.run_record import StageRef
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from tasks.execution.latency import measure_latency
+from tests.components.storage.written import written
 from tests.tasks.kinds import FAKES, Shout, ShoutSettings
 
 ITEMS = 60
@@ -31,24 +28,14 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(KINDS, name, kind)
 
 
-def seal(
-    folder: Path, name: str, lines: Sequence[str], errors: Sequence[str] = (), ids: Sequence[str] = IDS
-) -> StageRef:
-    with open_stage(Store(str(folder)), StagePlan(stage=name, version="1")) as writer:
-        writer.append(lines, errors, seconds=0, peak=0)
-        return writer.finish(ids, content="c" * 64 if name == "data" else None)
-
-
-def nbest(key: str) -> str:
+def nbest(key: str) -> NBest:
     best = Hypothesis(text=key, score=0.0, n_tokens=1, system="x")
-    return NBest(utterance_id=key, hypotheses=(best,)).model_dump_json(exclude_defaults=True)
+    return NBest(utterance_id=key, hypotheses=(best,))
 
 
-def utterance(key: str, seconds: float) -> str:
+def utterance(key: str, seconds: float) -> Utterance:
     audio = Audio(path="/x.wav", sha256="0" * 64, seconds=seconds, sample_rate=16000)
-    return Utterance(id=key, text=key, audio=audio, source_language="en").model_dump_json(
-        exclude_defaults=True
-    )
+    return Utterance(id=key, text=key, audio=audio, source_language="en")
 
 
 def test_each_request_is_one_utterance_and_the_first_time_does_not_count(tmp_path: Path) -> None:
@@ -63,9 +50,9 @@ def test_each_request_is_one_utterance_and_the_first_time_does_not_count(tmp_pat
         }
     )
     stages = {
-        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
-        "a": seal(tmp_path, "a", list(map(nbest, IDS))),
-        "b": seal(tmp_path, "b", list(map(nbest, IDS))),
+        "data": written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
+        "a": written(Store(str(tmp_path)), "a", list(map(nbest, IDS))),
+        "b": written(Store(str(tmp_path)), "b", list(map(nbest, IDS))),
     }
     measured = measure_latency(pipeline, stages, 0, str(tmp_path), 20)
     counts = Counter(calls.read_text().split("\n")[:-1])
@@ -84,7 +71,7 @@ def test_each_request_is_one_utterance_and_the_first_time_does_not_count(tmp_pat
 
 def test_a_run_without_such_nodes_is_refused(tmp_path: Path) -> None:
     pipeline = read_pipeline({"nodes": {"a": {"kind": "count", "calls": "x", "of": "data"}}})
-    stages = {"data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS])}
+    stages = {"data": written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS])}
     with pytest.raises(DataError, match="none to measure"):
         measure_latency(pipeline, stages, 0, str(tmp_path), 5)
 
@@ -105,9 +92,9 @@ def test_a_node_that_gets_none_of_the_requests_has_no_latency(tmp_path: Path) ->
     pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
     aside = Quarantined(utterance_id="u0", stage="a", reason="bad", detail="it is").model_dump_json()
     stages = {
-        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
-        "a": seal(tmp_path, "a", list(map(nbest, IDS[1:])), [aside]),
-        "b": seal(tmp_path, "b", list(map(nbest, IDS[1:])), ids=IDS[1:]),
+        "data": written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
+        "a": written(Store(str(tmp_path)), "a", list(map(nbest, IDS[1:])), [aside]),
+        "b": written(Store(str(tmp_path)), "b", list(map(nbest, IDS[1:]))),
     }
     measured = measure_latency(pipeline, stages, 0, str(tmp_path), 1)
     assert (measured.nodes.keys(), measured.system.n) == ({"a"}, 1)
@@ -132,8 +119,8 @@ def test_what_computes_with_torch_does_so_as_in_a_run(
     monkeypatch.setattr("components.compute.device.count_torch_threads", lambda: 3)
     pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
     stages = {
-        "data": seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
-        "a": seal(tmp_path, "a", list(map(nbest, IDS))),
+        "data": written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
+        "a": written(Store(str(tmp_path)), "a", list(map(nbest, IDS))),
     }
     measured = [measure_latency(pipeline, stages, 0, str(tmp_path), 4) for _ in range(2)]
     assert built == ["a 3"]

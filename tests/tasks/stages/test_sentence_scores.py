@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,15 +11,15 @@ from components.analysis.texts_to_score import TextsToScore
 from components.metrics import sentence_scores as stored_scores
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
 from components.metrics.normalizers import BY_LANGUAGE
-from components.metrics.sentence_scores import index_scores, score_in_chunks
-from components.records import Utterance
+from components.metrics.sentence_scores import digest_sample, index_scores
+from components.records import NodeOutcome, Utterance
 from components.run_record import StageRef
-from components.storage.stages.stage_plan import StagePlan
-from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
+from tasks.stages import sentence_scores
 from tasks.stages.metrics import ModelScores, read_scores, score_texts
 from tasks.stages.sentence_scores import StagedScorer, bind_staged, score_samples, score_sentences
 from tests.components.neural_metrics.tiny import write_comet
+from tests.components.storage.written import written
 from tests.reports.example_runs import nbest
 
 
@@ -42,7 +42,7 @@ def test_what_was_scored_once_is_read(metric: str, tmp_path: Path, monkeypatch: 
     scores = StagedScorer(metric, store).score(SAMPLES)
     assert scores[0] == scores[2] and scores[0].spans and scores[0] != scores[1]
     assert bound.name == "cometkiwi"
-    assert len(index_scores(Path(first.path))) == 2
+    assert len(index_scores(first)) == 2
 
 
 class Stopping:
@@ -60,21 +60,44 @@ class Stopping:
         return [SentenceScore(len(sample.hypothesis), (span,)) for sample in samples]
 
 
-def test_an_interrupted_scoring_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored_scores, "CHUNK", 2)
-    samples = [Sample("x" * n) for n in range(5)]
+@pytest.fixture
+def scored_by(metric: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stopping], None]:
+    """Let a scorer stand in for the model, over shards of two sentences."""
+    for name, value in {"LEAST": 2, "GREATEST": 2}.items():
+        monkeypatch.setattr(stored_scores, name, value)
+    bound = sentence_scores._bind(metric, Store())
+    return lambda scorer: monkeypatch.setattr(
+        sentence_scores, "_bind", lambda *_: bound.bind(scorer, "stopping")
+    )
+
+
+def test_an_interrupted_scoring_goes_on(
+    metric: str, scored_by: Callable[[Stopping], None], tmp_path: Path
+) -> None:
+    samples, store = [Sample("x" * n) for n in range(5)], Store(str(tmp_path / "store"))
+    scored_by(Stopping(2))
     with pytest.raises(KeyboardInterrupt):
-        score_in_chunks(Stopping(2), samples, tmp_path / "work")
-    rest = Stopping(9)
-    rows = score_in_chunks(rest, samples, tmp_path / "work")
+        score_samples(metric, samples, store)
+    scored_by(rest := Stopping(9))
+    scores = index_scores(score_samples(metric, samples, store))
     assert rest.scored == 1
+    rows = [scores[digest_sample(sample)] for sample in samples]
     assert [row.value for row in rows] == [0.0, 1.0, 2.0, 3.0, 4.0] and rows[0].spans[0].severity == "minor"
 
 
-def seal(store: Store, name: str, line: str) -> StageRef:
-    with open_stage(store, StagePlan(stage=name, version="1")) as writer:
-        writer.append([line], [], seconds=0, peak=0)
-        return writer.finish(["u"], content="c" * 64 if name == "data" else None)
+def test_of_more_sentences_only_their_shards_are_scored(
+    metric: str, scored_by: Callable[[Stopping], None], tmp_path: Path
+) -> None:
+    samples, store = [Sample("x" * n) for n in range(6)], Store(str(tmp_path / "store"))
+    scored_by(Stopping(9))
+    score_samples(metric, samples, store)
+    scored_by(more := Stopping(9))
+    assert len(index_scores(score_samples(metric, [*samples, Sample("y")], store))) == 7
+    assert more.scored == 1
+
+
+def seal(store: Store, name: str, record: NodeOutcome) -> StageRef:
+    return written(store, name, [record])
 
 
 def test_a_models_score_of_a_translation_joins_those_of_the_other_metrics(
@@ -83,13 +106,13 @@ def test_a_models_score_of_a_translation_joins_those_of_the_other_metrics(
     store = Store(str(tmp_path / "store"))
     german = {"target_language": "de", "references": ("Ein Hund",)}
     one = Utterance(id="u", text="A dog", source_language="en", **german)
-    data, texts = seal(store, "data", one.model_dump_json()), nbest("u", ["Ein Hund"], "mt")
-    entry = TextsToScore("", data, seal(store, "mt", texts.model_dump_json()), "target")
+    data, texts = seal(store, "data", one), nbest("u", ["Ein Hund"], "mt")
+    entry = TextsToScore("", data, seal(store, "mt", texts), "target")
     transcripts = entry._replace(language=None)
     assert score_sentences.fn(transcripts, metric, "de", store) is None
     stage = score_sentences.fn(entry, metric, "de", store)
     assert isinstance(stage, StageRef)
-    (sentence,) = index_scores(Path(stage.path)).values()
+    (sentence,) = index_scores(stage).values()
     by_models = [ModelScores(0, metric, stage), ModelScores(1, metric, stage)]  # the second is of no entry
     ref = score_texts.fn([entry], "de", store, BY_LANGUAGE, by_models)
     assert isinstance(ref, StageRef)

@@ -21,7 +21,7 @@ from benchmarks.claims.experiments.soups.models import (
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs
-from benchmarks.claims.scoring import over_tasks, score_table, two_level
+from benchmarks.claims.scoring import over_tasks, score_sections, two_level
 from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
@@ -140,11 +140,8 @@ def page(outputs: Outputs) -> list[str]:
         "twelve fine-tunings of one start, not of other starts. The mean of two is correlated with their "
         "ensemble on the other half of the sentences; models, not pairs, are permuted.",
         "",
-        "## Scores, greedy",
-        "",
+        *score_sections(outputs, (*IN_DOMAIN, *SHIFT), "Scores, greedy", ("bleu",)),
     ]
-    for data in (*IN_DOMAIN, *SHIFT):
-        lines += [f"### {data}", "", score_table(outputs, data, ("bleu",)), ""]
     draws = outputs.measurements["draws"]
     sizes = [len(draw["greedy"]) for draw in draws]
     lines += [

@@ -1,0 +1,74 @@
+"""What engines know of a node at work, and what a node asks of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.pipeline import Node
+from components.pipeline.planning import NodePlan
+from components.pipeline.shard_items import ShardSource
+from components.run_record import StageRef
+from components.storage.shards.shard import ShardEntry, ShardHeader
+from components.storage.store import Store
+from reports.terminal.node_progress import NodeProgress
+from tasks.engines.node_job import NodeJob, ShardWork
+from tasks.engines.run_coordinator import RunCoordinator
+
+
+class NodeAtWork(Protocol):
+    """A node of a run whose shards are found or computed.
+
+    Attributes:
+        node: the node.
+        planned: its plan.
+        store: where.
+        coordinator: of the nodes of the run.
+        gatherer: makes its items.
+        depth: how far downstream it is.
+    """
+
+    node: Node
+    planned: NodePlan
+    store: Store
+    coordinator: RunCoordinator
+    gatherer: ItemGatherer
+    depth: int
+
+    @property
+    def data(self) -> StageRef:
+        """The utterances that it reads."""
+
+    @property
+    def job(self) -> NodeJob:
+        """What a process needs to know to compute its shards."""
+
+    @property
+    def counts(self) -> NodeProgress:
+        """What it has computed."""
+
+    def shards_of(self, ref: StageRef) -> tuple[ShardEntry, ...]:
+        """Return the shards of a finished stage, in order."""
+
+    def wait_for_work(self, number: int) -> ShardWork:
+        """Wait for all that a shard of the node reads, and return what computes it."""
+
+    def make_work(self, number: int, sources: Mapping[str, tuple[ShardSource, str]]) -> ShardWork:
+        """Return what computes a shard, given where what it reads is, and its digest."""
+
+    def wait_for_source(self, name: str, number: int) -> tuple[ShardSource, str] | None:
+        """Return where a node's outcomes for a shard of the data are, and their digest; None of none."""
+
+    def find_shard(self, work: ShardWork, utterances: int) -> ShardHeader | None:
+        """Return a shard that is stored, and count it; None where it is to be computed."""
+
+
+class Shards(Protocol):
+    """Who finds or computes the shards of a node: an engine."""
+
+    def may_wait(self, run: NodeAtWork) -> bool:
+        """Return whether the node may wait until all that it reads is finished."""
+
+    def compute(self, run: NodeAtWork) -> list[ShardHeader]:
+        """Return the headers of all its shards, in order."""

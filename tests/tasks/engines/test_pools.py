@@ -1,0 +1,69 @@
+"""Sizes of pools: whatever the cluster, every node has a worker, nothing is promised twice, nothing idles."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.errors import ConfigError
+from tasks.engines.ray.pools import Demand, Machine, Pool, size_pools
+
+MACHINES = st.lists(st.builds(Machine, st.integers(1, 64), st.integers(0, 8)), min_size=1, max_size=6)
+DEMANDS = st.lists(
+    st.builds(
+        Demand,
+        gpus=st.sampled_from([0.0, 0.0, 1.0]),
+        cpus=st.sampled_from([1.0, 4.0, 64.0]),
+        replicas=st.sampled_from([None, None, 1, 3]),
+        shards=st.integers(1, 200),
+        seconds=st.sampled_from([None, 0.1, 1.0, 30.0]),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(DEMANDS, MACHINES)
+def test_every_node_has_a_worker_and_no_more_is_promised_than_there_is(
+    demands: list[Demand], machines: list[Machine]
+) -> None:
+    named = {f"n{number}": demand for number, demand in enumerate(demands)}
+    cards = sum(machine.gpus for machine in machines)
+    if not cards and any(demand.gpus for demand in demands):
+        with pytest.raises(ConfigError, match="expected room"):
+            size_pools(named, machines)
+        return
+    pools = size_pools(named, machines)
+    assert sum(pool.size * pool.gpus for pool in pools.values()) <= cards + 1e-6
+    assert sum(pool.size * pool.cpus for pool in pools.values()) <= sum(m.cpus for m in machines) + 1e-6
+    for name, demand in named.items():
+        assert 1 <= pools[name].size <= demand.most
+        assert (pools[name].gpus > 0) == (demand.gpus > 0)
+
+
+def test_all_cards_are_used_at_equal_rates() -> None:
+    slow, fast = Demand(1, 1, shards=900, seconds=6), Demand(1, 1, shards=900, seconds=2)
+    pools = size_pools({"asr": slow, "mt": fast}, [Machine(32, 4)] * 2)
+    assert pools == {"asr": Pool(6, 1, 1), "mt": Pool(2, 1, 1)}
+
+
+def test_more_nodes_than_cards_share_them() -> None:
+    pools = size_pools({name: Demand(1, 1, shards=9) for name in "abc"}, [Machine(32, 1)] * 2)
+    assert {pool.gpus for pool in pools.values()} == {0.5}
+    assert sum(pool.size for pool in pools.values()) == 4
+
+
+def test_workers_that_share_processors_do_not_multiply() -> None:
+    small = Demand(0, 0.25, fixed_cpus=True, replicas=2, shards=100)
+    demands = {"a": small, "b": small, "c": small, "d": Demand(0, 1, shards=99), "e": Demand(0, 1, shards=99)}
+    assert sum(pool.size for pool in size_pools(demands, [Machine(1, 0)]).values()) == 5
+
+
+def test_what_is_set_is_kept() -> None:
+    set_by_user = Demand(0.25, 4, fixed_gpus=True, fixed_cpus=True, shards=100)
+    pools = size_pools({"a": set_by_user, "b": Demand(0, 1, replicas=2, shards=100)}, [Machine(16, 2)])
+    assert (pools["a"].gpus, pools["a"].cpus) == (0.25, 4)
+    assert pools["b"].size == 2
+    with pytest.raises(ConfigError, match=r"a worker of each of a \(gpus 4, cpus 1\), found machines of 16"):
+        size_pools({"a": Demand(4, 1, fixed_gpus=True)}, [Machine(16, 2)])
