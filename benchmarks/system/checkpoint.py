@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, own_environment
 from benchmarks.common.sections import Result, section_parser
+from benchmarks.pages.growing import ANTIPHON, CURATOR, RAY_DATA
 from benchmarks.system.killing import (
     CALLS,
     NODES,
@@ -36,11 +37,6 @@ from benchmarks.system.killing import (
 
 PAGE = "checkpoint"
 PROGRAMS = ROOT / "benchmarks" / "system" / "checkpoint_programs"
-ANTIPHON, RAY_DATA, CURATOR = (
-    "Antiphon, engine ray",
-    "Ray Data, CheckpointConfig",
-    "NeMo Curator, checkpoint_path",
-)
 _RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +49,10 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     """The component calls of the cascade, shard by shard, with outputs appended to plain files."""
     from components.data import load
+    from components.data.cutting import cut_shards
+    from components.data.dataset import row_of
     from components.metrics.error_rates.recognition import recognition_scores
     from components.metrics.translation_quality.translation import translation_scores
-    from components.pipeline.planning import shard_size
     from components.recognition import factory as recognition
     from components.recognition.config import RecognitionConfig
     from components.records import NBest, Utterance
@@ -65,11 +65,10 @@ def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     translator = translation.build(TranslationConfig())
     best: dict[str, dict[str, str]] = {"asr": {}, "mt": {}}
     transcribed: list[Utterance] = []
-    size = shard_size(len(utterances))
 
-    def shards(items: Sequence[Utterance]) -> Iterator[tuple[Utterance, ...]]:
-        rest = iter(items)
-        return iter(lambda: tuple(islice(rest, size)), ())
+    def shards(items: Sequence[Utterance]) -> Iterator[list[Utterance]]:
+        for shard in cut_shards(map(row_of, items)):
+            yield [row.record for row in shard if isinstance(row.record, Utterance)]
 
     loaded = time.perf_counter()
     with (folder / "asr.jsonl").open("w", encoding="utf-8") as file:

@@ -49,26 +49,26 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     driver = (runs["large"]["driver_cpu"] - runs["start"]["driver_cpu"]) / rows["rows"][1]
     new, again = (loading[name]["cpu"] / loading["recordings"] for name in ("new", "again"))
     costs = COSTS._replace(driver=driver)
+
+    def with_loading(seconds: float) -> Costs:
+        """Rows are loaded by the workers' processors, no faster than the driver reads them."""
+        return costs._replace(loading=max(driver, seconds / (2 * CARDS)))
+
     shards = make_shards(HOURS, RECORDING)
     variants = {
-        "everything": (costs._replace(loading=new), RECORDING),
-        "digests remembered": (costs._replace(loading=again), RECORDING),
-        "recordings of an hour": (costs._replace(loading=new), 3600.0),
+        "everything": (with_loading(new), RECORDING),
+        "digests remembered": (with_loading(again), RECORDING),
+        "recordings of an hour": (with_loading(new), 3600.0),
         "without loading": (costs, RECORDING),
-        "without lost workers": (costs._replace(loading=again, lost_every=0.0), RECORDING),
+        "without lost workers": (with_loading(new)._replace(lost_every=0.0), RECORDING),
         "shards alone": (Costs(), RECORDING),
     }
     cases = {
         name: simulate_case(make_shards(HOURS, seconds) if seconds != RECORDING else shards, CARDS, cost)
         for name, (cost, seconds) in variants.items()
     }
-    grid = {
-        str(hours): [
-            simulate_case(make_shards(hours, RECORDING), cards, variants["everything"][0])
-            for cards in GRID[1]
-        ]
-        for hours in GRID[0]
-    }
+    whole, sets = variants["everything"][0], {hours: make_shards(hours, RECORDING) for hours in GRID[0]}
+    grid = {str(hours): [simulate_case(sets[hours], cards, whole) for cards in GRID[1]] for hours in sets}
     basis = {"rates": RATES, "hours": HOURS, "cards": CARDS, "recording": RECORDING, **costs._asdict()}
     yield Result("simulated", {"basis": {**basis, "new": new, "again": again}, "cases": cases, "grid": grid})
 

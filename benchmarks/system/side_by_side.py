@@ -20,7 +20,7 @@ from prefect import flow  # isort: skip
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.synthetic_texts import make_texts, write_rows
-from benchmarks.pages.running import ONE, ROW, SIDE
+from benchmarks.pages.growing import ONE, ROW, SIDE
 from components.data.stage import store_data
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA

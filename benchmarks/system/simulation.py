@@ -189,7 +189,7 @@ class _Run:
         self._at(now, node, lambda when: self._finish(node, when, lost, block.number))
 
     def _lose(self, node: int, lost: float, left: _Block) -> None:
-        """Let a worker be lost while it computes: its block waits for the next, another comes in its place."""
+        """Let a worker be lost while it computes: its block waits for the next, another takes its place."""
         self.lost_shards += 1
         self.lost_workers += 1
         self._at(lost, node, lambda _: self._waiting[node].appendleft(left))
