@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
 from components.data.cutting import cut_shards, make_cut
 from components.data.dataset import Row
 from components.records import Quarantined
-from components.storage.places.object_store import ObjectStore
+from components.storage.objects.object_store import ObjectStore
 from flows.cli.main import main
 from tests.components.storage.written import lines_at, shard_paths
 from tests.flows import fakes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.storage.places.object_store import ObjectStore
+from components.storage.objects.object_store import ObjectStore
 from tests.components.storage.written import shard_paths
 from tests.crash.processes import SHARDS, Ended, Place
 

@@ -110,9 +110,10 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
     listening = Listening()
     plan = StagePlan(stage="mt", version="1")
     job: Any = SimpleNamespace(
-        device="cuda", threads=1, plan=plan, settings="{}", context=SimpleNamespace(store=None, seed=0)
+        device="cuda", threads=1, plan=plan, settings="{}", owns_device=False,
+        context=SimpleNamespace(store=None, seed=0),
     )
-    monkeypatch.setattr(device_context, "lock_device", listening.slot)
+    monkeypatch.setattr(gpu_lock, "lock_device", listening.slot)
     monkeypatch.setattr(device_context, "seed_device", lambda device, seed: None)
 
     def build() -> Any:
@@ -128,7 +129,7 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
 def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = Listening()
     job: Any = SimpleNamespace(device="cuda", plan=None, context=SimpleNamespace(store=None))
-    monkeypatch.setattr(device_context, "lock_device", listening.slot)
+    monkeypatch.setattr(gpu_lock, "lock_device", listening.slot)
     monkeypatch.setattr(device_context, "check_plan", lambda *_: None)
     monkeypatch.setattr(device_context, "measure_card", lambda device: nullcontext())
     with device_context.whole_stage_context(job, {}):

@@ -10,7 +10,6 @@ from components.files.digests import sha256_of
 from components.models.checkpoints import checkpoint_of
 from components.models.references import display_reference
 from components.records import Checkpoint
-from components.storage.places.object_store_backend import ObjectStoreBackend
 from components.storage.runs.run_records import read_record
 from components.storage.stages.seal import SEAL, read_seal
 from components.storage.store import Store, check_run_name
@@ -118,10 +117,7 @@ def find_stage_folder(key: str, store: str | None, reference: str) -> Path:
         raise StoreError(
             f"{reference}: expected one stage in {where}, found {count}; check the key and the store"
         )
-    if isinstance(backend, ObjectStoreBackend):
-        backend.download(matches[0])
-    else:
-        backend.uses.note(matches[0])  # its model alone is verified, below
+    backend.bring_stage(matches[0])  # its model alone is verified, below
     return backend.root / "stages" / matches[0]
 
 

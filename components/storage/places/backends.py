@@ -1,17 +1,39 @@
-"""Storage backends: a local (shared) folder, or an object store with a local mirror."""
+"""Storage backends: a local (shared) folder, or, by its scheme, what an entry point brings."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from components.errors import ConfigError
+from components.extensions import Extensions
 from components.storage.places.local_backend import LocalBackend
 from components.storage.places.location import local_root, resolve_store_url
-from components.storage.places.object_store_backend import ObjectStoreBackend
+
+
+def _accept(name: str, value: str, extension: object) -> Callable[[str], LocalBackend]:
+    if not callable(extension):
+        raise ConfigError(f"expected what opens a store at {name}://, found {value}")
+    return extension
+
+
+STORES: Extensions[Callable[[str], LocalBackend]] = Extensions("antiphon.stores", "store", _accept)
+"""Scheme of a URL -> opens the backend of a store there."""
 
 
 def open_backend(url: str | None) -> LocalBackend:
     """Open the backend that a store's URL names.
 
     Raises:
-        ConfigError: the URL is wrong, or no client is installed for it.
+        ConfigError: the URL is wrong, or nothing that is installed reaches it.
     """
     root = local_root(url)
-    return ObjectStoreBackend(resolve_store_url(url)) if root is None else LocalBackend(root)
+    if root is not None:
+        return LocalBackend(root)
+    resolved = resolve_store_url(url)
+    scheme = resolved.partition("://")[0]
+    if scheme not in STORES:
+        known = ", ".join(f"{name}://" for name in STORES)
+        raise ConfigError(
+            f"store: expected a folder or a URL of {known}, found {scheme}://; take one of these"
+        )
+    return STORES[scheme](resolved)

@@ -83,6 +83,10 @@ class LocalBackend:
             check_shard(shard, self.read_shard(shard.key), str(self.root / shard_name(shard.key)))
         return seal
 
+    def bring_stage(self, key: str) -> None:
+        """Make the files of a stage available here, unverified; it is noted as in use."""
+        self.uses.note(key)
+
     def localize(self, ref: StageRef) -> StageRef:
         """Return a finished stage as it can be read on this machine, verified.
 

@@ -11,8 +11,8 @@ import pytest
 
 from components.errors import ConfigError, StoreError, TransientError
 from components.files.object_storage import clients
+from components.storage.objects.object_store import ObjectStore
 from components.storage.places.location import local_root
-from components.storage.places.object_store import ObjectStore
 from tests.components.files.object_storage.scripted_server import Answer, scripted_server
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from components.records import Audio, Hypothesis, NBest, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
-from components.storage.places import lease
+from components.storage.objects import lease
 from components.storage.runs import usage_leases
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.store import Store

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from components.errors import AntiphonError, ConfigError, StoreError, TransientError
 from components.files.files import utc_now
 from components.files.json_text import parse_json
+from components.storage.objects.object_store import ObjectStore
 from components.storage.places.locks import LockWait
-from components.storage.places.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import StoreError, TransientError
-from components.storage.places import object_store
-from components.storage.places.object_store import ObjectStore
+from components.storage.objects import object_store
+from components.storage.objects.object_store import ObjectStore
 from tests.components.files.object_storage.scripted_server import Answer, scripted_server
 
 

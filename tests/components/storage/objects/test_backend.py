@@ -20,9 +20,9 @@ from components.errors import ConfigError, StoreError
 from components.files.digests import sha256_of
 from components.models import resolve
 from components.run_record import NodeRecord, PipelineRecord, StageRef
-from components.storage.places import lease as leases
+from components.storage.objects import lease as leases
+from components.storage.objects.object_store import ObjectStore
 from components.storage.places import locks
-from components.storage.places.object_store import ObjectStore
 from components.storage.runs.run_listing import list_runs
 from components.storage.shards.shard import encode_shard, shard_key, shard_name
 from components.storage.stages.seal import SEAL, Seal, digest_contents

@@ -17,16 +17,16 @@ from components.files.files import read_json, write_bytes
 from components.files.locations.location import file_name_of
 from components.files.locations.opening import is_file
 from components.run_record import StageRef
-from components.storage.places.lease import Lease, is_leased
+from components.storage.objects.lease import Lease, is_leased
+from components.storage.objects.mirror import Mirror
+from components.storage.objects.object_files import ObjectFiles
 from components.storage.places.local_backend import LocalBackend
 from components.storage.places.locks import LockWait
-from components.storage.places.mirror import Mirror
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL, Seal
-from components.storage.store_files import ObjectFiles
 
 _LISTINGS = 16
 """Folders of shards whose names are listed at a time."""
@@ -67,6 +67,10 @@ class ObjectStoreBackend(LocalBackend):
         """Copy a finished stage to the mirror and verify it."""
         self.uses.note(key)
         return self._mirror.download(key)
+
+    def bring_stage(self, key: str) -> None:
+        """Copy a stage to the mirror, and verify it."""
+        self.download(key)
 
     def localize(self, ref: StageRef) -> StageRef:
         """Return a finished stage as it can be read here, with recordings that came with an imported run."""

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from components.files.digests import cache_folder
 from components.files.files import write_bytes
-from components.storage.places.object_store import ObjectStore
+from components.storage.objects.object_store import ObjectStore
 from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 

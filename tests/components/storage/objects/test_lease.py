@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from components.errors import StoreError, TransientError
-from components.storage.places import lease as leases
-from components.storage.places.lease import Lease, is_leased
+from components.storage.objects import lease as leases
+from components.storage.objects.lease import Lease, is_leased
+from components.storage.objects.object_store import ObjectStore
 from components.storage.places.locks import LockWait
-from components.storage.places.object_store import ObjectStore
 
 
 @pytest.fixture
