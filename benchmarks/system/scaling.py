@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """How busy many cards are over 10,000 hours of speech: simulated, from what loading and the driver cost.
-=======
-"""Throughput at one and two workers: recognition and translation on Ray workers with one thread each.
->>>>>>> shards
 
 Loading is measured here: recordings of the sample set under many names are opened, checked and digested by
 the data node, as new and, in another store, with their digests remembered. What the run's process costs for
@@ -77,7 +73,6 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     yield Result("simulated", {"basis": {**basis, "new": new, "again": again}, "cases": cases, "grid": grid})
 
 
-<<<<<<< HEAD
 def simulate_case(shards: Any, cards: int, costs: Costs) -> dict[str, Any]:
     """What came out on so many cards; one card has both models and does a node after the other."""
     rates = RATES if cards > 1 else (sum(RATES),)
@@ -130,65 +125,3 @@ def load_here(manifest: str, store: str) -> dict[str, float]:
 
 if __name__ == "__main__":  # one run, in a process of its own
     print(json.dumps(load_here(*sys.argv[1:])))
-=======
-def run_child(workers: int, manifest: Path, folder: Path) -> dict[str, Any]:
-    """One measurement: both stages on Ray on this machine, its shards' times and landings."""
-    from prefect import flow
-
-    from components.pipeline.pipeline import DATA
-    from components.pipeline.reader import read_pipeline
-    from components.run_record import StageRef
-    from components.storage.shards.shard import name_of
-    from components.storage.stages.reader import read_shards, read_utterances
-    from components.storage.store import Store
-    from flows.server import settings  # noqa: F401 - before Prefect is imported
-    from tasks.engines.engine import use_engine
-    from tasks.execution.executor import execute
-    from tasks.stages import data
-    from tasks.task_options import unwrap
-
-    store = Store(str(folder / "store"))
-
-    def times_of(ref: StageRef, begun: float, ended: float) -> dict[str, Any]:
-        shards = read_shards(ref)
-        headers = [store.find_shard(shard.key) for shard in shards]
-        landed = [(store.root / name_of(shard.key)).stat().st_mtime for shard in shards]
-        seconds = [header.seconds for header in headers if header is not None]
-        return {"wall": ended - begun, "shards": seconds, "landed": sorted(when - begun for when in landed)}
-
-    @flow(name="scaling", persist_result=False)
-    def scaling() -> dict[str, Any]:
-        loaded = unwrap(data.load_data(str(manifest), None, None, None, None, store))
-        each = {"resources": {"cpus": 1, "replicas": workers}}
-        nodes = {
-            "asr": {"kind": "recognize", "beam_size": 1, "n_best": 1, **each},
-            "mt": {"kind": "translate", "of": "asr", **each},
-        }
-        pipeline, times = read_pipeline({"nodes": nodes}), {}
-        url = store.backend.url
-        for stage in STAGES:
-            begun = time.time()
-            executed = execute(pipeline.subgraph_of(stage), {DATA: loaded}, url, 0)
-            executed.raise_first_error()
-            times[stage] = times_of(executed.stages[stage], begun, time.time())
-        audio = sum(u.audio.seconds for u in read_utterances(loaded) if u.audio)
-        return {"workers": workers, "audio": audio, "items": loaded.items, **times}
-
-    with use_engine("ray"):
-        return scaling()
-
-
-def measure_workers(workers: int, manifest: Path) -> dict[str, Any]:
-    """Run one measurement in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PREFECT_HOME": f"{folder}/prefect", "OMP_NUM_THREADS": "1"}
-        module = "benchmarks.system.scaling"
-        command = [sys.executable, "-m", module, str(workers), str(manifest), folder]
-        process = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True)
-        return dict(json.loads(process.stdout.decode().strip().splitlines()[-1]))
-
-
-if __name__ == "__main__":  # one measurement, in a process of its own
-    count, data_manifest, work = sys.argv[1:]
-    print(json.dumps(run_child(int(count), Path(data_manifest), Path(work))))
->>>>>>> shards
