@@ -10,7 +10,7 @@ COPY tasks tasks
 COPY flows flows
 COPY reports reports
 COPY automations automations
-RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[ray,gguf,boosting,cmaes]' 'ray[default]'
+RUN pip install --no-cache-dir --constraint constraints.txt --editable '.[ray,gguf,boosting,cmaes]' "ray[default]"
 # Nothing here needs root: the volumes of compose.yaml begin with the owner of these folders.
 RUN useradd --create-home --uid 10001 antiphon && install -d -o antiphon -g antiphon /cache /store
 USER antiphon

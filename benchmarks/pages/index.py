@@ -64,7 +64,11 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
     ),
     "What running costs beside the models": (
         {"orchestration": "orchestration"},
-        {"concurrent nodes": "following"},
+        {"shards": "executor"},
+        {"nodes side by side": "side-by-side"},
+        {"growing data": "growth"},
+        {"kills": "kills"},
+        {"checkpoints": "checkpoint"},
         {"start-up": "startup"},
         {"memory": "memory"},
         {"driver": "driver"},

@@ -38,7 +38,8 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "merging_frontier": ("merging-frontier",),
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
-    "running": ("speed-report", "orchestration", "following", "startup", "memory", "driver"),
+    "running": ("speed-report", "orchestration", "startup", "memory", "driver"),
+    "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "gpu": ("gpu",),
 }
@@ -49,7 +50,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("padding", "word-times", "arithmetic", "students"),
-        *("orchestration", "following", "startup", "scaling", "driver"),
+        *("orchestration", "startup", "scaling", "driver", "growth", "executor", "side-by-side"),
     )
 )
 """Pages of times, which name the processor beside the result."""

@@ -11,7 +11,6 @@ from benchmarks.pages.page import Page, part
 OPEN, SEARCH = "open: drawn and a key answered", "first search (reads the index)"
 REPORT_BAR = 2.0
 """Seconds until a report is ready."""
-ONE, ROW, SIDE = "one program", "two in a row", "three side by side"
 AGAIN, LOOKING = "run cascade, again", ("plan cascade", "inspect RUN")
 
 
@@ -23,23 +22,6 @@ def _orchestration(values: Any) -> str:
         f"{len(shares)} rounds: {', '.join(f'{share:.1f}' for share in shares)}%); an unchanged rerun "
         f"{again:.0f} s"
     )
-
-
-def _following(values: Any) -> str:
-    row, side = (values["graphs"][name]["ratio"] for name in (ROW, SIDE))
-    rounds = len(values["graphs"][ONE]["seconds"])
-    return (
-        f"two nodes in a row take {row:.2f} of the time of one, three side by side {side:.2f} (median of "
-        f"{rounds} rounds)"
-    )
-
-
-def _following_table(values: Any) -> str:
-    graphs = {
-        name: {**graph, "seconds": ", ".join(f"{s:.1f}" for s in graph["seconds"])}
-        for name, graph in values["graphs"].items()
-    }
-    return format_rows(graphs, {"graph": "{name}", "seconds by round": "{seconds}", "ratio": "{ratio:.3f}"})
 
 
 def _startup(values: Any) -> str:
@@ -111,19 +93,6 @@ most.""",
                 },
             )
         ],
-    ),
-    "following": Page(
-        title="Nodes follow each other",
-        question="Do nodes run side by side?",
-        read=part("seconds"),
-        result=_following,
-        text="""\
-They do: {result}.
-
-Graphs of programs that sleep {sleep} s for each of {shards} shards, each graph over an empty store, in
-turn; with Prefect's task for every node and shard. Two programs in a row follow each other shard by shard;
-three that read the same run at once. Median ratio to one program of the same round (bar: at most 1.15).""",
-        blocks=lambda values: [_following_table(values)],
     ),
     "startup": Page(
         title="How long a command takes that needs no model",

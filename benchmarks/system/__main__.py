@@ -12,9 +12,13 @@ from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "orchestration": "benchmarks.system.orchestration",
-    "following": "benchmarks.system.concurrent_nodes",
     "startup": "benchmarks.system.startup",
     "memory": "benchmarks.system.memory",
+    "growth": "benchmarks.system.growth",
+    "kills": "benchmarks.system.kills",
+    "executor": "benchmarks.system.executor",
+    "side-by-side": "benchmarks.system.side_by_side",
+    "checkpoint": "benchmarks.system.checkpoint",
     "scaling": "benchmarks.system.scaling",
     "driver": "benchmarks.system.driver",
 }

@@ -1,84 +1,208 @@
-"""How long stages take on N workers: a simulation of their shards, from the times of one worker."""
+"""How long a chain of nodes takes on many cards: a simulation of its shards under the Ray engine."""
 
 from __future__ import annotations
 
 import heapq
-import statistics
+import random
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from typing import NamedTuple
 
-STAGES = ("asr", "mt")
+from components.data.cutting import Cut, cut_shards
+from tasks.engines.ray.pools import Demand, Machine, size_pools
+
+CARDS_A_MACHINE = 8
+MAX_BLOCKS = 5000
+"""Tasks of a node at most: shards travel together where there are more (tasks/engines/ray/driver.py)."""
 
 
 class Costs(NamedTuple):
-    """Seconds: of each shard, of loading a model in a worker, of the driver for each shard."""
+    """Seconds that are not those of a model at work.
 
-    shards: Sequence[float]
-    load: float
-    driver: float
-
-
-def simulate(costs: Costs, workers: int) -> float:
-    """Seconds of a stage: shards start in order where a worker is free, and land in their order.
-
-    As in tasks/execution/node_run.py, at most two shards for each worker are in flight, so a slow one at the
-    head of the line holds up those behind it; the driver prepares and keeps one shard at a time.
+    Attributes:
+        start: until the first worker of the run lives.
+        loading: of the data node for each row, before the first shard is computed.
+        model: until a worker has its model.
+        driver: of the run's process for each row.
+        lost_every: mean seconds that a worker lives until its process or machine is lost; 0: for ever.
+        restart: until there is another in its place, which then reads its model.
     """
-    free = [0.0] * workers
-    fresh, clock = set(range(workers)), 0.0
-    order = [(0.0, number) for number in range(workers)]
-    heapq.heapify(order)
-    flying: deque[float] = deque()
-    for seconds in costs.shards:
-        if len(flying) >= 2 * workers:
-            clock = max(clock, flying.popleft())
-        clock += costs.driver
-        when, number = heapq.heappop(order)
-        begun = max(when, clock) + (costs.load if number in fresh else 0.0)
-        fresh.discard(number)
-        free[number] = begun + seconds
-        heapq.heappush(order, (free[number], number))
-        flying.append(free[number])
-    return max(clock, max(flying, default=0.0))
+
+    start: float = 0.0
+    loading: float = 0.0
+    model: float = 0.0
+    driver: float = 0.0
+    lost_every: float = 0.0
+    restart: float = 0.0
 
 
-def costs_of(times: dict[str, Any], stage: str) -> Costs:
-    """What one worker's measurement says: between two shards, whatever is not computing is the driver's."""
-    shards, landed = times[stage]["shards"], times[stage]["landed"]
-    gaps = [b - a - seconds for a, b, seconds in zip(landed, landed[1:], shards[1:], strict=False)]
-    driver = max(statistics.median(gaps), 0.0) if gaps else 0.0
-    return Costs(shards, max(landed[0] - shards[0] - driver, 0.0), driver)
+class Shard(NamedTuple):
+    """Rows and seconds of audio of a shard."""
+
+    rows: int
+    seconds: float
 
 
-class Basis(NamedTuple):
-    """What a simulation goes on, by stage: core-seconds of a second of audio and the seconds of the rest."""
+class Simulated(NamedTuple):
+    """What came out.
 
-    items_per_hour: float
-    core_seconds: dict[str, float]
-    load: dict[str, float]
-    driver: dict[str, float]
-    spread: dict[str, list[float]]
+    Attributes:
+        seconds: from the start to the end of the run.
+        busy: share of that time in which a card computes what is kept.
+        lost_shards: that were begun by a worker that was lost, and again by another.
+        lost_workers: that were lost.
+    """
 
-
-def basis_from_measurements(one: dict[str, Any]) -> Basis:
-    """The costs of one measured worker."""
-    costs = {stage: costs_of(one, stage) for stage in STAGES}
-    return Basis(
-        one["items"] / one["audio"] * 3600,
-        {stage: sum(costs[stage].shards) / one["audio"] for stage in STAGES},
-        {stage: costs[stage].load for stage in STAGES},
-        {stage: costs[stage].driver for stage in STAGES},
-        {stage: [x / statistics.mean(costs[stage].shards) for x in costs[stage].shards] for stage in STAGES},
-    )
+    seconds: float
+    busy: float
+    lost_shards: int
+    lost_workers: int
 
 
-def scale_costs(basis: Basis, stage: str, hours: float) -> Costs:
-    """The stage over so many hours of such audio: 32 utterances a shard, 200 shards at most."""
-    items = round(hours * basis.items_per_hour)
-    size = max(32, -(-items // 200))
-    count = -(-items // size)
-    seconds = basis.core_seconds[stage] * hours * 3600 / items * size
-    spread = basis.spread[stage]
-    shards = [seconds * spread[n % len(spread)] for n in range(count)]
-    return Costs(shards, basis.load[stage], basis.driver[stage])
+class _Row(NamedTuple):
+    cut: Cut
+    seconds: float
+
+
+def make_shards(hours: float, mean_seconds: float, seed: int = 0) -> list[Shard]:
+    """Cut a data set of recordings of random lengths as real ones are cut.
+
+    Args:
+        hours: of audio.
+        mean_seconds: of a recording; lengths are exponential, at most five times as long.
+        seed: of lengths and digests.
+    """
+    draw = random.Random(seed)
+
+    def rows() -> Iterator[_Row]:
+        left = hours * 3600
+        while left > 0:
+            seconds = min(draw.expovariate(1 / mean_seconds), 5 * mean_seconds, left) or left
+            left -= seconds
+            yield _Row(Cut(draw.random(), seconds / 600.0), seconds)
+
+    return [Shard(len(shard), sum(row.seconds for row in shard)) for shard in cut_shards(rows())]
+
+
+def size_real_pools(rates: Sequence[float], cards: int, shards: Sequence[Shard]) -> list[int]:
+    """The workers of each node, as the engine sizes its pools.
+
+    Args:
+        rates: seconds of a card for a second of audio, of each node.
+        cards: of the cluster.
+        shards: of the data set.
+    """
+    mean = sum(shard.seconds for shard in shards) / len(shards)
+    demands = {
+        str(number): Demand(gpus=1.0, cpus=1.0, shards=len(shards), seconds=rate * mean)
+        for number, rate in enumerate(rates)
+    }
+    sizes = [min(CARDS_A_MACHINE, cards - first) for first in range(0, cards, CARDS_A_MACHINE)]
+    pools = size_pools(demands, [Machine(cpus=16.0, gpus=size) for size in sizes])
+    return [pools[name].size for name in demands]
+
+
+def simulate(
+    shards: Sequence[Shard], rates: Sequence[float], workers: Sequence[int], costs: Costs, seed: int = 0
+) -> Simulated:
+    """Simulate a run: blocks of shards go from node to node, each worker takes the first that waits.
+
+    A lost worker's block is begun again by another, which finds the shards that were stored.
+
+    Args:
+        shards: in order.
+        rates: seconds of a worker for a second of audio, of each node.
+        workers: of each node.
+        costs: everything else.
+        seed: of the times at which workers are lost.
+    """
+    size = -(-len(shards) // MAX_BLOCKS)
+    blocks = [shards[first : first + size] for first in range(0, len(shards), size)]
+    run = _Run(blocks, rates, costs, random.Random(seed))
+    run.work(workers)
+    useful = sum(rates) * sum(shard.seconds for shard in shards)
+    return Simulated(run.ended, useful / (sum(workers) * run.ended), run.lost_shards, run.lost_workers)
+
+
+class _Block(NamedTuple):
+    """A block, and how many of its shards the node at work has stored."""
+
+    number: int
+    stored: int = 0
+
+
+class _Run:
+    """The state of a simulated run: what waits at each node, and what happens when."""
+
+    def __init__(
+        self, blocks: Sequence[Sequence[Shard]], rates: Sequence[float], costs: Costs, draw: random.Random
+    ) -> None:
+        self._blocks, self._rates, self._costs, self._draw = blocks, rates, costs, draw
+        self._waiting: list[deque[_Block]] = [deque() for _ in rates]
+        self._idle: list[deque[float]] = [deque() for _ in rates]
+        """Of each node, when those of its workers that have nothing to do will be lost."""
+        self._events: list[tuple[float, int, int, Callable[[float], None]]] = []
+        self._order = count()
+        self.ended = 0.0
+        self.lost_shards = self.lost_workers = 0
+
+    def work(self, workers: Sequence[int]) -> None:
+        """Let so many workers of each node take blocks until there are none."""
+        begin = self._costs.start + self._costs.loading * sum(map(_count_rows, self._blocks))
+        self._waiting[0].extend(map(_Block, range(len(self._blocks))))
+        for node, size in enumerate(workers):
+            for _ in range(size):
+                self._start_worker(node, begin)
+        while self._events:
+            now, _, node, happen = heapq.heappop(self._events)
+            happen(now)
+            self._give_out(node, now)
+
+    def _at(self, when: float, node: int, happen: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._order), node, happen))
+
+    def _start_worker(self, node: int, when: float) -> None:
+        """Let a worker come to a node, its model read."""
+        every = self._costs.lost_every
+        ready = when + self._costs.model
+        lost = when + self._draw.expovariate(1 / every) if every else float("inf")
+        self._at(ready, node, lambda _: self._idle[node].append(lost))
+
+    def _give_out(self, node: int, now: float) -> None:
+        while self._idle[node] and self._waiting[node]:
+            lost = self._idle[node].popleft()
+            if lost > now:
+                self._compute(node, now, lost, self._waiting[node].popleft())
+            else:  # while it waited
+                self.lost_workers += 1
+                self._start_worker(node, max(now, lost + self._costs.restart))
+
+    def _compute(self, node: int, now: float, lost: float, block: _Block) -> None:
+        """Let a worker compute a block, or as much of it as it lives to."""
+        for number, shard in enumerate(self._blocks[block.number][block.stored :], start=block.stored):
+            end = now + self._rates[node] * shard.seconds
+            if end > lost:
+                self._lose(node, lost, block._replace(stored=number))
+                return
+            now = end
+        self._at(now, node, lambda when: self._finish(node, when, lost, block.number))
+
+    def _lose(self, node: int, lost: float, left: _Block) -> None:
+        """Let a worker be lost while it computes: its block waits for the next, another takes its place."""
+        self.lost_shards += 1
+        self.lost_workers += 1
+        self._at(lost, node, lambda _: self._waiting[node].appendleft(left))
+        self._start_worker(node, lost + self._costs.restart)
+
+    def _finish(self, node: int, now: float, lost: float, block: int) -> None:
+        self._idle[node].append(lost)
+        if node + 1 < len(self._rates):
+            self._waiting[node + 1].append(_Block(block))
+            self._give_out(node + 1, now)
+        else:
+            self.ended = max(self.ended, now) + self._costs.driver * _count_rows(self._blocks[block])
+
+
+def _count_rows(block: Sequence[Shard]) -> int:
+    return sum(shard.rows for shard in block)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from components.data.files.named_sets import PARAGRAPHS, SAMPLES, find_multi30k_files, split_file_list
@@ -12,6 +14,7 @@ from components.errors import DataError
 from components.files.canonical_json import digest_of
 from components.files.digests import cache_folder
 from components.files.files import read_json, write_json
+from components.files.locations.location import is_remote
 from components.files.locations.opening import facts_of_all, is_here
 
 
@@ -33,6 +36,24 @@ def note_changes(source: str | None, audio: str | None) -> bool:
         return False
     write_json(file, {"source": source, "audio": audio, "seen": seen})
     return True
+
+
+@contextmanager
+def refuse_changes(source: str | None) -> Iterator[None]:
+    """Refuse local files of a data set that change while the block reads them.
+
+    Raises:
+        DataError: one has.
+    """
+    files = [] if source is None else [file for file in list_files(source, None) if not is_remote(file)]
+    before = facts_of_all(files)
+    yield
+    for file, now in facts_of_all(files).items():
+        if now != before[file] and not isinstance(before[file], DataError):
+            raise DataError(
+                f"{file}: expected it to stay as it is while it is read, found that it changed; run it again "
+                "when it is written"
+            )
 
 
 def are_here(source: str | None, audio: str | None) -> bool:

@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from components.compute.profiling import Cost, measure_cost
+from components.data.changes import refuse_changes
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
 from components.data.loading import OpenedSet, open_audio, open_set
@@ -70,7 +71,7 @@ def store_data(
             return known
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
     spoken = False
-    with measure_cost() as cost:
+    with measure_cost() as cost, refuse_changes(source):
         headers = list[ShardHeader]()
         for built in (build or build_shards)(cut_shards(opened.rows), store):
             headers.append(built.header)

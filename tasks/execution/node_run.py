@@ -174,7 +174,8 @@ class NodeRun:
         if not any(header.ok + header.quarantined for header in headers):
             return None
         self._check_outcomes(headers)
-        return finish_stage(self.store, self.planned.stage, headers, self._wait_for_all())
+        ref = finish_stage(self.store, self.planned.stage, headers, self._wait_for_all())
+        return ref.model_copy(update={"reused": self.counts.done == self.counts.resumed})
 
     @property
     def counts(self) -> NodeProgress:

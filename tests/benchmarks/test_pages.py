@@ -49,10 +49,10 @@ def test_times_stand_beside_their_processor(name: str) -> None:
 
 def test_the_picture_is_that_of_the_outputs(tmp_path: Path) -> None:
     image = pytest.importorskip("matplotlib.image")
-    draw = page_named("scaling").draw
+    draw = page_named("reduced-experts").draw
     assert draw is not None
-    draw(read_measurements("scaling"), tmp_path)
-    drawn, stored = (image.imread(folder / "scaling.png") for folder in (tmp_path, RESULTS))
+    draw(read_measurements("reduced-experts"), tmp_path)
+    drawn, stored = (image.imread(folder / "reduced-experts.png") for folder in (tmp_path, RESULTS))
     assert drawn.shape == stored.shape
     assert np.abs(drawn - stored).mean() < 0.005
 

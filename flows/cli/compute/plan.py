@@ -156,7 +156,8 @@ def _print_plan(name: str, planned: PlannedSystem, *, mermaid: bool, as_json: bo
         models = ", ".join(dict.fromkeys(node.models.values()))
         inputs = [*node.of, f"when {'.'.join(node.when)}"] if node.when else node.of
         kind = f"{node.kind.name} {node.facts.description}".rstrip()
-        becomes = remarks.get(node.name, "" if forecasts else "not known")
+        status = remarks.get(node.name, "" if forecasts else "not known")
+        becomes = "; ".join(filter(None, (status, node.resources.describe())))
         table.add_row(*map(Text, (node.name, kind, ", ".join(inputs), models, becomes)))
     console().print(table)
     if graph.outputs:

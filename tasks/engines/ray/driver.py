@@ -54,6 +54,7 @@ def main(descriptor: int) -> None:
     except AntiphonError as error:
         driver.tell(Event(-1, "lost", error=type(error).__name__, message=str(error)))
         return
+    driver.tell(Event(-1, "connected"))
     try:
         driver.serve()
     finally:

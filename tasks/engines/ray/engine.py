@@ -60,6 +60,7 @@ class RayEngine:
         self._connection: Connection | None = None
         self._output: IO[bytes] | None = None
         self._lost: Event | None = None
+        self._is_connected = False
 
     def run(self, make: Callable[[int], Job], receive: Callable[[Event], None]) -> None:
         """Begin a job.
@@ -127,6 +128,8 @@ class RayEngine:
         with suppress(EOFError, OSError):
             while True:
                 event: Event = connection.recv()
+                if event.sort == "connected":
+                    self._is_connected = True
                 if event.sort == "restart":
                     self._restart(process)
                     return
@@ -162,6 +165,11 @@ class RayEngine:
         code = process.wait()
         told = self._read_output()
         address = os.environ.get("RAY_ADDRESS") or "this machine"
+        if not self._is_connected:
+            return (
+                f"ray: expected a cluster at {address}, found none that answers: start it, set RAY_ADDRESS "
+                "to the address of its head on a machine of the cluster, and RAY_AUTH_MODE as it has it"
+            )
         if "Failed to connect to GCS" in told or "raylet" in told:
             return (
                 f"ray: expected the cluster at {address} to stay while the run is at work, found it gone; "

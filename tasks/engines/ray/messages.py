@@ -106,8 +106,8 @@ class Event(NamedTuple):
     Attributes:
         job: its number; of ``lost``, any.
         sort: ``begun`` (a shard is being computed), ``shard`` (it is in the store), ``failed`` (a node, or
-            the job where ``node`` is empty), ``ended`` (the job), ``restart`` (another driver is to go on),
-            ``lost`` (the cluster).
+            the job where ``node`` is empty), ``ended`` (the job), ``connected`` (the driver
+            with its cluster), ``restart`` (another driver is to go on), ``lost`` (the cluster).
         node: the node.
         number: of the shard.
         header: of the shard, as JSON.
@@ -118,7 +118,7 @@ class Event(NamedTuple):
     """
 
     job: int
-    sort: Literal["begun", "shard", "failed", "ended", "restart", "lost"]
+    sort: Literal["begun", "shard", "failed", "ended", "connected", "restart", "lost"]
     node: str = ""
     number: int = -1
     header: str = ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.data.changes import note_changes
+from components.data.changes import note_changes, refuse_changes
 from components.errors import DataError
 
 
@@ -33,3 +33,12 @@ def test_a_recording_that_came_into_a_folder_is_noticed(tmp_path: Path) -> None:
     assert note_changes(None, str(folder))
     with pytest.raises(DataError, match="found none"):
         note_changes(str(tmp_path / "gone.jsonl"), None)
+
+
+def test_a_manifest_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    manifest = tmp_path / "new.jsonl"
+    manifest.write_text("one\n")
+    with refuse_changes(str(manifest)):
+        manifest.read_text()
+    with pytest.raises(DataError, match="found that it changed; run it again"), refuse_changes(str(manifest)):
+        manifest.write_text("one\ntwo\n")

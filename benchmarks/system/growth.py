@@ -1,0 +1,101 @@
+"""What a run costs as its data grow: synthetic texts through four nodes whose work is next to nothing.
+
+Each run is a process of its own. A run over 20 texts says what starting costs (Python, Prefect's server,
+Ray), which is taken off the seconds of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.processes import antiphon, measure_command, own_environment
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.synthetic_texts import make_texts, write_rows
+
+PAGE = "growth"
+START = 20
+"""Texts of the run that says what starting costs."""
+GRAPH = """\
+source_language: en
+nodes:
+  upper: {kind: python, file: steps.py, function: upper, of: data}
+  long: {kind: route, of: upper, by: length, above: 60}
+  reversed: {kind: command, run: [rev], format: text, of: upper, when: long.escalate}
+  result: {kind: select, of: [reversed, upper]}
+outputs: {transcript: result}
+"""
+STEPS = """\
+def upper(record):
+    return record["text"].upper()
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.system growth", __doc__)
+    section.add_argument("--rows", type=int, nargs=2, default=[20_000, 200_000])
+    section.add_argument("--engines", nargs="+", default=["local", "ray"])
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """What the runs over the growing data set used, by engine."""
+    for engine in options.engines:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Result(
+                engine, {"rows": options.rows, "runs": measure_engine(engine, options, Path(folder))}
+            )
+
+
+def measure_engine(engine: str, options: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
+    """What each run used: a new one at each size, then the largest once more, and with 1% of rows more."""
+    (folder / "graph.yaml").write_text(GRAPH, encoding="utf-8")
+    (folder / "steps.py").write_text(STEPS, encoding="utf-8")
+    small, large = options.rows
+    rows = list(make_texts(large))
+    more = list(make_texts(large // 100, seed=8, prefix="new"))
+    runs = {}
+    for name, data, fresh in (
+        ("start", rows[:START], True),
+        ("start again", rows[:START], False),
+        ("small", rows[:small], True),
+        ("large", rows, True),
+        ("again", rows, False),
+        ("block", insert_rows(rows, more, 1), False),
+        ("blocks", insert_rows(rows, more, 10), False),
+        ("scattered", insert_rows(rows, more, len(more)), False),
+    ):
+        manifest = folder / "texts.jsonl"
+        if name not in ("start again", "again"):
+            write_rows(manifest, data)
+        if fresh:
+            shutil.rmtree(folder / "store", ignore_errors=True)
+        command = antiphon("run", "graph.yaml", "--data", str(manifest), "--store", "store")
+        environment = own_environment(folder) | {"ANTIPHON_ENGINE": engine}
+        usage = measure_command(command, environment, folder)
+        runs[name] = {**usage._asdict(), "shards": count_shards(folder / "store")}
+        print(engine, name, runs[name], flush=True)
+    return runs
+
+
+def insert_rows(rows: list[Any], more: list[Any], places: int) -> list[Any]:
+    """Put rows into others, at so many random places."""
+    draw = random.Random(places)
+    size = -(-len(more) // places)
+    starts = sorted(draw.sample(range(len(rows)), places))
+    out, done = [], 0
+    for number, start in enumerate(starts):
+        out += rows[done:start] + more[number * size : (number + 1) * size]
+        done = start
+    return out + rows[done:]
+
+
+def count_shards(store: Path) -> int:
+    """The shards that a store has."""
+    return sum(1 for _ in (store / "shards").glob("*/*.jsonl"))
