@@ -66,16 +66,10 @@ def run_bare_loop(manifest: Path, folder: Path) -> dict[str, float]:
     best: dict[str, dict[str, str]] = {"asr": {}, "mt": {}}
     transcribed: list[Utterance] = []
 
-<<<<<<< HEAD
-    def shards(items: Sequence[Utterance]) -> Iterator[list[Utterance]]:
-        for shard in cut_shards(map(row_of, items)):
-            yield [row.record for row in shard if isinstance(row.record, Utterance)]
-=======
     def shards(items: Sequence[Utterance]) -> Iterator[tuple[Utterance, ...]]:
         ids = {each.id: each for each in items}
         for rows in cut_shards(map(row_of, utterances)):
             yield tuple(ids[row.id] for row in rows if row.id in ids)
->>>>>>> shards
 
     loaded = time.perf_counter()
     with (folder / "asr.jsonl").open("w", encoding="utf-8") as file:
