@@ -16,6 +16,7 @@ from components.text.counted_nouns import format_count
 from reports.terminal.node_progress import NodeEnd, NodeProgress
 
 _LOG_EVERY = 5.0  # seconds
+_SHOW_EVERY = 2.0
 _SHOW_AFTER = 10.0  # seconds until a stage counts as long and gets a progress bar
 PROGRESS_RECORD = {"antiphon_progress": True}
 """What marks a log line as progress, which a terminal with live lines does not print as well."""
@@ -81,6 +82,7 @@ class ProgressBar:
     def __init__(self, stage: str, description: str) -> None:
         self._key, self._description = f"{stage}-progress".replace("_", "-"), description
         self._id: UUID | None = None
+        self._shown_at = 0.0
 
     @property
     def is_shown(self) -> bool:
@@ -88,7 +90,11 @@ class ProgressBar:
         return self._id is not None
 
     def show(self, percent: float) -> None:
-        """Set it to so many percent."""
+        """Set it to so many percent, every two seconds at most."""
+        now = time.monotonic()
+        if now - self._shown_at < _SHOW_EVERY and percent < 100:
+            return
+        self._shown_at = now
         if self._id is not None:
             update_progress_artifact(self._id, progress=percent)
             return

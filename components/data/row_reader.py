@@ -22,6 +22,7 @@ from components.files.locations.location import FilePath, file_name_of
 from components.text.counted_nouns import format_count
 from components.text.languages import is_same_language
 
+_IDS_IN_MEMORY = 100_000
 _MAX_ID = 512
 """Characters of an id, as of a record."""
 
@@ -56,21 +57,39 @@ class DraftedRow(NamedTuple):
 
 
 class _UsedIds:
-    """Ids that are taken, in a file of their digests that is removed with this object."""
+    """Ids that are taken: the last in memory, the others in a file that is removed with this object."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.execute("CREATE TABLE ids (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._database.execute("BEGIN")
+        self._recent: set[bytes] = set()
+        self._database: sqlite3.Connection | None = None
 
     def __contains__(self, name: str) -> bool:
-        found = self._database.execute("SELECT 1 FROM ids WHERE digest = ?", (_digest_of(name),))
-        return found.fetchone() is not None
+        return self._has(_digest_of(name))
 
     def add(self, name: str) -> bool:
         """Add an id; return False where it is taken."""
-        row = self._database.execute("INSERT OR IGNORE INTO ids VALUES (?)", (_digest_of(name),))
-        return row.rowcount == 1
+        digest = _digest_of(name)
+        if self._has(digest):
+            return False
+        self._recent.add(digest)
+        if len(self._recent) >= _IDS_IN_MEMORY:
+            self._put_aside()
+        return True
+
+    def _has(self, digest: bytes) -> bool:
+        if digest in self._recent or self._database is None:
+            return digest in self._recent
+        found = self._database.execute("SELECT 1 FROM ids WHERE digest = ?", (digest,))
+        return found.fetchone() is not None
+
+    def _put_aside(self) -> None:
+        if self._database is None:
+            self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+            self._database.execute("CREATE TABLE ids (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+            self._database.execute("BEGIN")
+        rows = ((digest,) for digest in sorted(self._recent))
+        self._database.executemany("INSERT INTO ids VALUES (?)", rows)
+        self._recent.clear()
 
 
 @dataclass

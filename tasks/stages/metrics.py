@@ -23,6 +23,7 @@ from components.metrics.metric_names import split_metric
 from components.metrics.normalizers import BY_LANGUAGE
 from components.run_record import Score, StageRef
 from components.storage.shards.shard import ShardHeader
+from components.storage.stages.reader import has_references
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
@@ -58,7 +59,9 @@ def _measure(
     entries, stored = [], []
     for entry in texts:
         protocol = make_protocol(entry.language, target_language, normalizer, terms)
-        headers = measure_shards(store, protocol, list_shards(protocol, entry.data, entry.texts))
+        is_counted = bool(terms) or has_references(entry.data)
+        shards = list_shards(protocol, entry.data, entry.texts) if is_counted else []
+        headers = measure_shards(store, protocol, shards)
         measured = join_shards(store, protocol, headers, entry.data.items)
         entries.append(MeasuredEntry(entry, protocol, measured))
         stored += headers

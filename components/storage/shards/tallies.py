@@ -16,7 +16,7 @@ Tallies = dict[str, dict[str, float]]
 """What is counted -> value -> how often, or its sum."""
 
 PROFILES, TOTALS, BRANCHES, DECISIONS, FEATURE = "profiles", "totals", "branches", "decisions", "feature:"
-AUDIO_SECONDS, CHARACTERS, WRITTEN = "audio_seconds", "characters", "written"
+AUDIO_SECONDS, CHARACTERS, WRITTEN, REFERENCED = "audio_seconds", "characters", "written", "referenced"
 READ = "read"
 """Sums over what was read to compute the records."""
 ACCEPTED, NOT_ACCEPTED, GOING, STOPPED = "accepted", "not accepted", "going", "stopped"
@@ -80,6 +80,8 @@ def tally_outcomes(outcomes: Iterable[NodeOutcome]) -> Tallies:
 
 
 def _sizes_of(utterance: Utterance) -> Iterable[tuple[str, float]]:
+    if utterance.references or utterance.reference_segments or utterance.transcript is not None:
+        yield REFERENCED, 1
     if utterance.audio is not None:
         yield AUDIO_SECONDS, utterance.audio.seconds
     elif utterance.text is not None:

@@ -24,6 +24,7 @@ from components.storage.shards.shard import (
 from components.storage.shards.tallies import (
     AUDIO_SECONDS,
     BRANCHES,
+    REFERENCED,
     TOTALS,
     Tallies,
     UtteranceProfile,
@@ -55,6 +56,11 @@ def profiles_of(data: StageRef) -> dict[UtteranceProfile, int]:
 def audio_seconds_of(data: StageRef) -> float:
     """Return the length of all audio of a data set together, in seconds."""
     return read_tallies(data).get(TOTALS, {}).get(AUDIO_SECONDS, 0.0)
+
+
+def has_references(data: StageRef) -> bool:
+    """Return whether any utterance of a data set has a reference or a transcript."""
+    return read_tallies(data).get(TOTALS, {}).get(REFERENCED, 0) > 0
 
 
 def count_branches(ref: StageRef) -> dict[str, int]:

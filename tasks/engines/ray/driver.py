@@ -35,8 +35,8 @@ _POLL_SECONDS = 0.3
 """Seconds between two looks at what workers have done."""
 _STUCK_SECONDS = 15.0
 """Seconds without anything at work after which a lost machine is taken for the reason."""
-_MAX_BLOCKS = 5000
-"""Tasks of a node at most; each takes some milliseconds of this process."""
+_BLOCKS_OF_WORKER = 32
+"""Tasks of a node, for each worker of the job, at most; each takes some milliseconds of this process."""
 _LOCAL_OBJECTS = 256 * 2**20
 """Bytes of Ray's object store where it is started here: rows are small, everything else is in ours."""
 _PROBE_SECONDS = 60.0
@@ -189,7 +189,8 @@ class _Driver:
 
 
 def _make_dataset(job: SegmentJob, pools: dict[str, Pool], board: Any) -> ray.data.Dataset:
-    blocks = min(len(job.rows), _MAX_BLOCKS)
+    workers = sum(pools[step.name].size for step in job.steps)
+    blocks = min(len(job.rows), max(_BLOCKS_OF_WORKER * workers, 1))
     rows = [{"row": row} for row in job.rows]
     data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=blocks)
     for step in job.steps:

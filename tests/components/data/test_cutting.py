@@ -147,7 +147,7 @@ def test_data_sets_that_share_rows_share_shards() -> None:
             [make_cut(f"u{first + k}", text, None, seconds=None) for k, text in enumerate(texts)], first
         )
 
-    shared, left, right = part(0, 3000), part(10_000, 777), part(20_000, 501)
+    shared, left, right = part(0, 9000), part(10_000, 777), part(20_000, 501)
     alone, within = cut(shared), cut([*left, *shared, *right])
     assert len(alone) > 10
     assert len(set(alone) - set(within)) <= 2
