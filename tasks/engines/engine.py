@@ -1,7 +1,8 @@
 """The engine of a flow: who computes the shards of its nodes.
 
-That are threads of this process, or what an entry of ``antiphon.engines`` brings. The parameter ``engine`` of a flow says which, else ``ANTIPHON_ENGINE``. Where the machines are is no matter
-of a flow's parameters: ``RAY_ADDRESS`` says it. Outputs and keys are the same whoever computes.
+That are threads of this process, or what an entry of ``antiphon.engines`` brings. The parameter ``engine`` of
+a flow says which, else ``ANTIPHON_ENGINE``. Where the machines are is no matter of a flow's parameters:
+``RAY_ADDRESS`` says it. Outputs and keys are the same whoever computes.
 """
 
 from __future__ import annotations
