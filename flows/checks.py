@@ -10,7 +10,7 @@ from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
 from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
-from components.pipeline.idle_nodes import is_concerned
+from components.pipeline.items.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.planning import complete_node
 from components.pipeline.steps.auto import is_auto

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from components.campaign.answers import Answer, AnswerFaults
 from components.campaign.blinding import ShownItem
-from components.editing.edited_table import guard_cell
 from components.metrics.judgement_table import open_table, read_cells
+from components.text.table_cells import guard_cell
 
 COLUMNS = ("item", "output", "source", "reference", "audio", "text", "score", "comment")
 """``score`` is filled in, from 0 (nonsense) to 100 (perfect); item and output lead back to the systems."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from components.data.dataset import Dataset, content_digest
 from components.data.files.drafts import Draft
-from components.data.files.formats import FORMATS, Format
+from components.data.files.format import Format
+from components.data.files.formats import FORMATS
 from components.data.files.named_sets import NAMED
 from components.data.loading import check, check_audio, from_audio, load
 

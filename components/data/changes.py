@@ -73,7 +73,7 @@ def list_files(source: str | None, audio: str | None) -> list[str]:
         return list_files(fold.source, None)
     named = find_source(source.removeprefix(PARAGRAPHS))
     if named is not None:
-        return [*named.files, *named.tars]
+        return [*named.files, *named.archives]
     if source.startswith("multi30k:"):
         return [str(file) for file in find_multi30k_files(source, None, None)]
     path = SAMPLES if source == "sample" else Path(source)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.errors import DataError
-from components.files.locations.allowed_hosts import check_url
+from components.files.locations.clients import client_of
 from components.files.locations.location import parse_location
 from components.files.locations.opening import is_file
 
@@ -59,7 +59,7 @@ def path_exists(path: Path) -> bool:
 def _expand(path: str) -> list[str]:
     location = parse_location(path)
     if location.is_remote:
-        check_url(location.file)
+        client_of(location.file).check(location.file)
         return [path]
     if location.member is not None and is_file(location.file):
         return [path]

@@ -95,11 +95,6 @@ def cue_times(text: EditableText, segment: Segment) -> tuple[int, int]:
     return start, max(end, start + 1)
 
 
-def normalize_spaces(text: str) -> str:
-    """Return a text on one line: what counts when an edited text is compared with the one before."""
-    return " ".join(text.split())
-
-
 @dataclass(frozen=True)
 class Recording:
     """An audio file, or subtitles, and the texts of the utterances that are stretches of it, in order.

@@ -15,12 +15,12 @@ from components.editing.editable_text import (
     EditableText,
     Recording,
     cue_times,
-    normalize_spaces,
     stretch_of,
 )
 from components.editing.proposal import Proposal
 from components.errors import ConfigError, DataError
 from components.records import Segment
+from components.text.table_cells import normalize_spaces
 from components.text.text_encoding import DecodedText
 
 TOLERANCE = 0.002

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.editing.editable_text import EditableText, normalize_spaces
+from components.editing.editable_text import EditableText
 from components.editing.proposal import Proposal, refuse_unknown_id
 from components.errors import ConfigError
 from components.files.json_text import parse_json
+from components.text.table_cells import guard_cell, normalize_spaces, strip_guard
 from components.text.text_encoding import DecodedText
 
 ID, TEXT = "id", "text"
 COLUMNS = (ID, TEXT, "source", "confidence")
 """Columns of the file for editing; only the first two are read back."""
-_GUARDED = re.compile(r"'*[=+\-@]")  # a text's own apostrophes count, so that the mark is told from them
 
 
 class Row(NamedTuple):
@@ -24,34 +23,6 @@ class Row(NamedTuple):
 
     line: int
     cells: Mapping[str, Any]
-
-
-def guard_cell(text: str) -> str:
-    """Return a text as a cell of one line that no spreadsheet takes for a formula."""
-    return guard_id(normalize_spaces(text))
-
-
-def guard_id(utterance_id: str) -> str:
-    """Return an id as such a cell: its spaces count."""
-    return f"'{utterance_id}" if _GUARDED.match(utterance_id) else utterance_id
-
-
-def strip_guard(cell: str) -> str:
-    """Return a cell without the mark before what looks like a formula."""
-    return cell[1:] if cell.startswith("'") and _GUARDED.match(cell) else cell
-
-
-def join_cells(cells: Iterable[str]) -> str:
-    """Return a row of a table; a cell that begins with a quote is quoted, as in CSV.
-
-    Else a spreadsheet takes all that follows for that cell, up to the next quote.
-    """
-    return "\t".join(_quote(cell) if cell.startswith('"') else cell for cell in cells)
-
-
-def _quote(cell: str) -> str:
-    doubled = cell.replace('"', '""')
-    return f'"{doubled}"'
 
 
 def read_edited_table(

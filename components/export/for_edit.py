@@ -13,15 +13,15 @@ from components.editing.editable_text import (
     certainty_of,
     cue_times,
     group_by_recording,
-    normalize_spaces,
 )
 from components.editing.edited_files import DOCUMENTS, SUBTITLES, TABLES
-from components.editing.edited_table import COLUMNS, ID, TEXT, guard_cell, guard_id, join_cells
+from components.editing.edited_table import COLUMNS, ID, TEXT
 from components.errors import ConfigError
 from components.export.documents.word_table import Column, build_table
 from components.files.files import write_atomically
 from components.files.locations.location import file_name_of
 from components.text.languages import UNDETERMINED, is_undetermined
+from components.text.table_cells import guard_cell, guard_id, join_cells, normalize_spaces
 
 EditFormat = Literal["tsv", "docx", "srt"]
 """What the texts of a node can be edited as."""

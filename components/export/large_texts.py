@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from components.analysis.measuring.overview import LARGE
-from components.editing.edited_table import guard_cell, guard_id, join_cells
 from components.files.files import rename_durably, staging_folder
 from components.files.json_text import parse_json
 from components.pipeline.pipeline import DATA
@@ -19,6 +18,7 @@ from components.run_record import RunRecord, StageRef
 from components.storage.shards.line_ids import id_of_line
 from components.storage.shards.shard import parse_refused
 from components.storage.stages.reader import read_shard, read_shards, store_of
+from components.text.table_cells import guard_cell, guard_id, join_cells
 
 COLUMNS = ("id", "text", "quarantined")
 _TEXT_FIRST = re.compile(rb'\{"utterance_id":"(?:[^"\\]|\\.)*","hypotheses":\[\{"text":("(?:[^"\\]|\\.)*")')

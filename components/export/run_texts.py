@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from components.data.files.language_names import name_without_language
 from components.data.files.named_sets import PARAGRAPHS, split_file_list
-from components.data.files.subtitles import name_without_language
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
 from components.files.file_names import unique_names

@@ -20,7 +20,7 @@ from components.pipeline.equivalent_reuse import (
     alike_stage,
     takes_equivalents,
 )
-from components.pipeline.idle_nodes import find_idle_nodes
+from components.pipeline.items.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
 from components.run_record import StageRef
 from components.storage.shards.shard import shard_key

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from components.audio.local_files import find_local_file
+from components.files.locations.archives import TAKEN_OUT
 from components.files.locations.location import parse_location
-from components.files.locations.table_sounds import TAKEN_OUT
 from components.records import Audio
 
 EMBED_LIMIT = 24 * 2**20

@@ -17,7 +17,7 @@ from components.export.beside_report import RULES
 from components.files.files import read_json
 from components.metrics.metric import Output
 from components.nodes.kinds import KINDS
-from components.pipeline.item_gatherer import RECORDS
+from components.pipeline.items.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.runs.report_files import TEXTS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.items.item_gatherer import ItemGatherer
+from components.pipeline.items.shard_items import ShardSource
 from components.pipeline.pipeline import Node
 from components.pipeline.planning import NodePlan
-from components.pipeline.shard_items import ShardSource
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader
 from components.storage.store import Store

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from components.nodes.node_context import NodeContext
-from components.pipeline.item_gatherer import ItemGatherer
-from components.pipeline.shard_items import ShardSource
+from components.pipeline.items.item_gatherer import ItemGatherer
+from components.pipeline.items.shard_items import ShardSource
 from components.storage.stages.stage_plan import StagePlan
 
 

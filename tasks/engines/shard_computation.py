@@ -10,8 +10,8 @@ from components.compute.profiling import Cost, measure_card, measure_cost
 from components.errors import StoreError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, Item
-from components.pipeline.item_gatherer import id_of
-from components.pipeline.shard_items import read_items
+from components.pipeline.items.item_gatherer import id_of
+from components.pipeline.items.shard_items import read_items
 from components.records import NodeOutcome
 from components.storage.shards.shard import ShardHeader, encode_outcomes
 from components.storage.stages.window_journal import keep_windows

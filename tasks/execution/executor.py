@@ -26,7 +26,7 @@ from prefect.utilities.engine import collect_task_run_inputs_sync
 
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
-from components.pipeline.idle_nodes import remove_idle_nodes
+from components.pipeline.items.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from components.pipeline.idle_nodes import remove_idle_nodes
+from components.pipeline.items.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.rewriting import names_in_union, rename_reads, unite
 from components.run_record import StageRef

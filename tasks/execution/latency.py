@@ -17,10 +17,10 @@ from components.analysis.cost import Latency, summarize_latency
 from components.errors import DataError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Component, Item
-from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.items.item_gatherer import ItemGatherer
+from components.pipeline.items.shard_items import read_outcomes
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes, with_models, with_tables
-from components.pipeline.shard_items import read_outcomes
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances

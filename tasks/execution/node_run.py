@@ -12,10 +12,10 @@ from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.pipeline.item_gatherer import ItemGatherer, has_stopped
+from components.pipeline.items.item_gatherer import ItemGatherer, has_stopped
+from components.pipeline.items.shard_items import ShardSource, read_items
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, make_stage_plan, with_models, with_tables
-from components.pipeline.shard_items import ShardSource, read_items
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader, parse_refused
 from components.storage.stages.reader import read_shard, read_shards

@@ -110,7 +110,11 @@ def test_models_are_loaded_and_run_with_the_card_in_hand(monkeypatch: pytest.Mon
     listening = Listening()
     plan = StagePlan(stage="mt", version="1")
     job: Any = SimpleNamespace(
-        device="cuda", threads=1, plan=plan, settings="{}", owns_device=False,
+        device="cuda",
+        threads=1,
+        plan=plan,
+        settings="{}",
+        owns_device=False,
         context=SimpleNamespace(store=None, seed=0),
     )
     monkeypatch.setattr(gpu_lock, "lock_device", listening.slot)

@@ -16,7 +16,7 @@ from components.analysis.texts_to_score import align_records
 from components.compute.profiling import measure_cost
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure
-from components.pipeline.shard_items import read_outcomes
+from components.pipeline.items.shard_items import read_outcomes
 from components.records import Hypothesis, NBest, Record, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader, encode_shard, shard_key

@@ -1,11 +1,10 @@
-"""The manifest formats, rows of :data:`FORMATS`: how a line is read and what its fields mean."""
+"""The formats of text files, and all that packages bring: how a line is read and what its fields mean."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Mapping
 
-from components.data.files.archives import lhotse_cuts, tables, webdataset
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import (
     read_references,
@@ -14,36 +13,16 @@ from components.data.files.field_readers import (
     read_segments,
     read_string,
 )
+from components.data.files.format import DATA_FORMATS, Format
+from components.data.files.language_names import language_ending
 from components.data.files.parsing import (
     Fields,
-    Row,
     read_csv_rows,
     read_json_rows,
     read_paragraph_rows,
     read_text_rows,
     read_tsv_rows,
 )
-from components.data.files.subtitles import read_subtitle_rows
-from components.files.locations.location import FilePath
-
-
-@dataclass(frozen=True)
-class Format:
-    """A manifest format.
-
-    Attributes:
-        summary: for the command line.
-        identifying_fields: a record with one of them is of this format.
-        known_fields: fields that are read or knowingly ignored; a user is told of others.
-        read: location of a file -> rows.
-        convert: fields of a row -> draft.
-    """
-
-    summary: str
-    identifying_fields: tuple[str, ...]
-    known_fields: tuple[str, ...]
-    read: Callable[[FilePath], Iterator[Row]]
-    convert: Callable[[Fields], Draft]
 
 
 def _convert_antiphon(fields: Fields) -> Draft:
@@ -70,20 +49,6 @@ def _convert_antiphon(fields: Fields) -> Draft:
         speaker=read_string(fields, "speaker"),
         document=read_string(fields, "document"),
         segments=read_segments(fields, "segments"),
-    )
-
-
-def _convert_nemo(fields: Fields) -> Draft:
-    return Draft(
-        id=read_string(fields, "id"),
-        audio=read_required(fields, "audio_filepath"),
-        offset=read_seconds(fields, "offset") or 0.0,
-        duration=read_seconds(fields, "duration"),
-        transcript=read_string(fields, "text"),
-        source_language=read_string(fields, "source_lang") or read_string(fields, "lang"),
-        target_language=read_string(fields, "target_lang"),
-        references=read_references(fields, "answer"),
-        speaker=read_string(fields, "speaker"),
     )
 
 
@@ -123,21 +88,7 @@ def _convert_text(fields: Fields) -> Draft:
     return Draft(text=fields["text"], blank_lines=fields.get("blank_lines", 0))
 
 
-def _convert_subtitles(fields: Fields) -> Draft:
-    return Draft(text_segments=fields["segments"])
-
-
-FORMATS: dict[str, Format] = {
-    "nemo": Format(
-        summary="JSONL as NeMo writes it: audio_filepath, duration, offset, text, lang",
-        identifying_fields=("audio_filepath",),
-        known_fields=(
-            *("id", "audio_filepath", "duration", "offset", "text", "lang", "source_lang", "target_lang"),
-            *("answer", "pnc", "taskname", "speaker", "shard_id"),
-        ),
-        read=read_json_rows,
-        convert=_convert_nemo,
-    ),
+_OF_TEXT_FILES: dict[str, Format] = {
     "files": Format(
         summary="JSONL of recordings: file, language, transcript, translation {language: text}, sha256",
         identifying_fields=("file",),
@@ -145,18 +96,9 @@ FORMATS: dict[str, Format] = {
             *("id", "file", "seconds", "language", "transcript", "translation", "sha256"),
             *("speech", "source", "licence", "note"),
         ),
-        read=read_json_rows,
+        read=lambda file: read_json_rows(file.location),
         convert=_convert_files,
-    ),
-    "cuts": Format(
-        summary="Lhotse's cuts: a Shar folder, or cuts.jsonl.gz of MonoCuts",
-        identifying_fields=("supervisions", "recording"),
-        known_fields=(
-            *("id", "start", "duration", "channel", "supervisions", "recording", "type", "custom"),
-            *("features", "audio_location"),
-        ),
-        read=lhotse_cuts.read_cut_rows,
-        convert=lhotse_cuts.convert_cut,
+        is_jsonl=True,
     ),
     "antiphon": Format(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
@@ -166,57 +108,44 @@ FORMATS: dict[str, Format] = {
             *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
             *("target_language", "references", "domain", "speaker", "document", "segments"),
         ),
-        read=read_json_rows,
+        read=lambda file: read_json_rows(file.location),
         convert=_convert_antiphon,
+        is_jsonl=True,
     ),
     "tsv": Format(
         summary="TSV as Common Voice and CoVoST: path, sentence, translation, client_id, locale",
         identifying_fields=("path", "sentence"),
         known_fields=_COMMON_VOICE_FIELDS,
-        read=read_tsv_rows,
+        read=lambda file: read_tsv_rows(file.location),
         convert=_convert_common_voice,
     ),
     "csv": Format(
         summary="the same columns, comma-separated, quoted as CSV",
         identifying_fields=("path", "sentence"),
         known_fields=_COMMON_VOICE_FIELDS,
-        read=read_csv_rows,
+        read=lambda file: read_csv_rows(file.location),
         convert=_convert_common_voice,
-    ),
-    "webdataset": Format(
-        summary="tars whose members NAME.flac, NAME.json and NAME.txt are one record",
-        identifying_fields=("key",),
-        known_fields=webdataset.KNOWN_FIELDS,
-        read=webdataset.read_webdataset_rows,
-        convert=webdataset.convert_webdataset,
-    ),
-    "parquet": Format(
-        summary="Parquet and Arrow files, and folders of Hugging Face's datasets: audio, text, language",
-        identifying_fields=("audio", "text"),
-        known_fields=tables.KNOWN_FIELDS,
-        read=tables.read_table_rows,
-        convert=tables.convert_table_row,
     ),
     "text": Format(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",
         identifying_fields=("text",),
         known_fields=("text", "blank_lines"),
-        read=read_text_rows,
+        read=lambda file: read_text_rows(file.location),
         convert=_convert_text,
+        language_of=language_ending,
     ),
     "paragraphs": Format(
         summary="plain text whose lines are wrapped: a paragraph ends at a blank line (paragraphs:NAME.txt)",
         identifying_fields=("text",),
         known_fields=("text", "blank_lines"),
-        read=read_paragraph_rows,
+        read=lambda file: read_paragraph_rows(file.location),
         convert=_convert_text,
-    ),
-    "subtitles": Format(
-        summary="SRT or WebVTT as texts with times: NAME.srt, or NAME.it.srt with its language",
-        identifying_fields=("segments",),
-        known_fields=("segments",),
-        read=read_subtitle_rows,
-        convert=_convert_subtitles,
+        language_of=language_ending,
     ),
 }
-"""Format by name. JSONL files are told apart by the first record with one of a row's identifying fields."""
+
+FORMATS: Mapping[str, Format] = ChainMap(_OF_TEXT_FILES, DATA_FORMATS)
+"""Format by name, what packages bring first.
+
+JSONL files are told apart by the first record with one of a format's identifying fields.
+"""

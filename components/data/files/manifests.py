@@ -9,16 +9,11 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from components.data.files.formats import FORMATS, Format
-from components.data.files.parsing import (
-    RecordError,
-    read_json_rows,
-    read_lines,
-    read_paragraph_rows,
-    read_text_rows,
-)
+from components.data.files.format import DATA_FORMATS, Format, SourceFile
+from components.data.files.formats import FORMATS
+from components.data.files.language_names import language_ending
+from components.data.files.parsing import RecordError, read_json_rows, read_lines
 from components.data.files.sources import Source
-from components.data.files.subtitles import SUBTITLES, language_before_ending, read_subtitle_rows
 from components.data.recordings import RECORDING_EXTENSIONS
 from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
@@ -83,21 +78,14 @@ def _read_file(
     if match := COVOST.match(file_name.name):
         reader.source_language = reader.source_language or match[1]
         reader.target_language = reader.target_language or match[2]
-    is_subtitles = manifest_format.read is read_subtitle_rows
-    if is_subtitles or manifest_format.read in (read_text_rows, read_paragraph_rows):
-        named = language_before_ending(file_name) if is_subtitles else _extension_language(file_name)
-        reader.source_language = reader.source_language or named
+    if manifest_format.language_of is not None:
+        reader.source_language = reader.source_language or manifest_format.language_of(file_name)
         if reader.source_language is None:
             raise DataError(
                 f"{show_location(path)}: expected the source language of plain text, found none; state it"
             )
-    notes = list[str]()
-    rows = (
-        read_subtitle_rows(path, reader.source_language, notes)
-        if is_subtitles
-        else source.read_rows(number, manifest_format)
-    )
-    for row in rows:
+    file = SourceFile(path, number, source.archives, reader.source_language)
+    for row in manifest_format.read(file):
         if limit is not None and reader.count >= limit:
             break
         where = f"{file_name.name}:{row.line}"
@@ -111,7 +99,7 @@ def _read_file(
             yield from reader.refuse(error, where, reader.usable_id(row.content.get("id")))
         else:
             yield from reader.read(draft, where, where)
-    reader.notes += notes
+    reader.notes += file.notes
 
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
@@ -128,11 +116,11 @@ def _detect_format(path: str) -> str:
     shown, suffix = show_location(path), Path(file_name_of(path).removesuffix(".gz")).suffix.lower()
     if suffix in RECORDING_EXTENSIONS:
         raise DataError(f"{shown}: expected a manifest, found an audio file; give it as audio (--audio)")
-    if suffix in SUBTITLES:
-        return "subtitles"
+    if named := next((key for key, form in DATA_FORMATS.items() if form.takes(file_name_of(path))), None):
+        return named
     if suffix in EXTENSIONS:
         return _check_columns(path, EXTENSIONS[suffix])
-    if _extension_language(Path(file_name_of(path))):
+    if language_ending(Path(file_name_of(path))):
         return "text"
     first = next((line for _, line in read_lines(path) if isinstance(line, str)), "")
     if suffix == ".json" and first.lstrip().startswith("["):
@@ -149,19 +137,11 @@ def _detect_format(path: str) -> str:
     )
 
 
-def _extension_language(path: Path) -> str | None:
-    """Return the language that a file of plain text has as its extension: two letters, as in ``talk.it``."""
-    suffix = path.suffix.removeprefix(".")
-    return suffix if len(suffix) == 2 and suffix.isascii() and suffix.isalpha() else None
-
-
 def _detect_json_format(path: str) -> str:
     for row in islice(read_json_rows(path), LOOK_AHEAD):
         if isinstance(row.content, dict):
             for name, form in FORMATS.items():
-                if form.read is read_json_rows and any(
-                    mark in row.content for mark in form.identifying_fields
-                ):
+                if form.is_jsonl and any(mark in row.content for mark in form.identifying_fields):
                     return name
     return "antiphon"
 

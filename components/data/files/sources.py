@@ -1,4 +1,4 @@
-"""What a user names as data -> the files that it stands for: patterns, folders, tars with their manifests."""
+"""What a user names as data -> the files that it stands for: patterns, folders, manifests with archives."""
 
 from __future__ import annotations
 
@@ -9,18 +9,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from components.data.files.archives.lhotse_cuts import is_cuts_file
-from components.data.files.archives.nemo_tars import NemoTars
-from components.data.files.formats import FORMATS, Format
-from components.data.files.parsing import Row
+from components.data.files.format import DATA_FORMATS
 from components.errors import DataError
-from components.files.locations.allowed_hosts import check_url
-from components.files.locations.location import file_name_of, folder_of, is_remote
+from components.files.locations.clients import client_of
+from components.files.locations.location import file_name_of, is_remote
 from components.files.locations.opening import is_file, is_folder
 
 MAX_FILES = 1_000_000
-ARCHIVE_FORMATS = {".tar": "webdataset", ".parquet": "parquet", ".arrow": "parquet"}
-"""Ending of a file -> the format that it has."""
 _BRACES = re.compile(r"\{([^{}]*)\}|_OP_(.*?)_CL_")
 _RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})")
 
@@ -31,29 +26,21 @@ class Source:
 
     Attributes:
         name: for people.
-        files: locations of manifests, tars or tables.
+        files: locations of them.
         format: a key of ``FORMATS``; None: what content and extension of each file say.
-        tars: of NeMo's manifests, by ``shard_id``.
+        archives: with the recordings, where they are named beside the files.
     """
 
     name: str
     files: tuple[str, ...]
     format: str | None = None
-    tars: tuple[str, ...] = ()
-
-    def read_rows(self, number: int, form: Format) -> Iterator[Row]:
-        """Yield the rows of one of the files, read as a format says."""
-        file = self.files[number]
-        rows = form.read(file)
-        if form is not FORMATS["nemo"]:
-            return rows
-        return NemoTars(folder_of(file), self.tars, number).place(rows)
+    archives: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse local files that are not there and URLs that may not be fetched; fetches none. DataError."""
-        for file in (*self.files, *self.tars):
+        for file in (*self.files, *self.archives):
             if is_remote(file):
-                check_url(file)
+                client_of(file).check(file)
             elif not is_file(file):
                 raise DataError(f"{file}: expected a file, found none; check the path")
 
@@ -64,21 +51,21 @@ def find_source(text: str) -> Source | None:
     Raises:
         DataError: A pattern or folder has no files.
     """
-    if not is_remote(text) and is_file(text) and _archive_format(text) is None:
+    if not is_remote(text) and is_file(text) and _format_of(text) is None:
         return None
     parts = _split_commas(text)
-    if len(parts) == 2 and parts[1].endswith(".tar"):
-        manifests, tars = _expand(parts[0]), _expand(parts[1])
-        return Source(_name(manifests[0]), tuple(manifests), "nemo", tuple(tars))
+    if len(parts) == 2 and (form := _format_beside(parts[1])):
+        manifests, archives = _expand(parts[0]), _expand(parts[1])
+        return Source(_name(manifests[0]), tuple(manifests), form, tuple(archives))
     if len(parts) != 1:
         return None
     if not is_remote(text) and is_folder(text):
         return _find_in_folder(text)
     if not is_remote(text) and not _BRACES.search(text) and not glob.has_magic(text):
-        form = _archive_format(text) if is_file(text) else None
+        form = _format_of(text) if is_file(text) else None
         return Source(_name(text), (text,), form) if form else None
     files = _expand(text)
-    forms = {_archive_format(file) for file in files}
+    forms = {_format_of(file) for file in files}
     if len(forms) > 1:
         raise DataError(f"{text}: expected files of one format, found several; name one")
     return Source(_name(files[0]), tuple(files), forms.pop())
@@ -88,9 +75,16 @@ def _name(file: str) -> str:
     return Path(file_name_of(file)).stem or file
 
 
-def _archive_format(file: str) -> str | None:
-    """Return the format that a file's ending says; None for what is read as text."""
-    return "cuts" if is_cuts_file(file) else ARCHIVE_FORMATS.get(Path(file_name_of(file)).suffix.lower())
+def _format_of(file: str) -> str | None:
+    """Return the format that a file's name says, of those that have several files; None of others."""
+    name = file_name_of(file)
+    return next((key for key, form in DATA_FORMATS.items() if form.find_files and form.takes(name)), None)
+
+
+def _format_beside(archives: str) -> str | None:
+    """Return the format of manifests beside which archives of this name are named."""
+    forms = ((key, form.archives) for key, form in DATA_FORMATS.items() if form.archives)
+    return next((key for key, names in forms if re.fullmatch(names, archives)), None)
 
 
 def _split_commas(text: str) -> list[str]:
@@ -137,33 +131,9 @@ def _read_choices(pattern: str, inside: str) -> list[str]:
     return inside.split(",")
 
 
-FOLDERS = (
-    ("cuts", ("cuts.jsonl*", "cuts.*.jsonl*")),
-    ("parquet", ("*.parquet", "data/*.parquet")),
-    ("parquet", ("data-*.arrow", "*.arrow")),
-    ("webdataset", ("*.tar",)),
-)
-"""Formats of folders, with the patterns of their files; the first that has any is taken."""
-
-
 def _find_in_folder(text: str) -> Source | None:
-    """Return the files of a Shar folder, a folder of Parquet or tar files, or what ``save_to_disk`` wrote."""
-    folder = Path(text)
-    splits = sorted(child.name for child in folder.iterdir() if (child / "dataset_info.json").is_file())
-    if (folder / "dataset_dict.json").is_file() and splits:
-        raise DataError(
-            f"{text}: expected one data set, found {', '.join(splits)[:200]}; name {folder / splits[0]}"
-        )
-    for form, patterns in FOLDERS:
-        files = next((files for pattern in patterns if (files := sorted(folder.glob(pattern)))), [])
-        files = [file for file in files if not file.name.startswith("cache-")]
-        if not files:
-            continue
-        names = sorted({re.split(r"-\d|\.", file.name)[0] for file in files})
-        if form == "parquet" and len(names) > 1:
-            raise DataError(
-                f"{text}: expected the files of one data set, found {', '.join(names)[:200]}; "
-                f"name '{files[0].parent / names[0]}-*{files[0].suffix}'"
-            )
-        return Source(folder.absolute().name, tuple(map(str, files)), form)
+    """Return the files of a data set that is a folder."""
+    for name, form in DATA_FORMATS.items():
+        if form.find_files is not None and (files := form.find_files(text)):
+            return Source(Path(text).absolute().name, tuple(files), name)
     return None

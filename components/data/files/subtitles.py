@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from components.audio.container import read_regular_file
+from components.data.files.drafts import Draft
+from components.data.files.format import Format, SourceFile
+from components.data.files.language_names import language_before_ending
 from components.data.files.parsing import Row
 from components.errors import DataError, to_one_line
-from components.files.locations.location import FilePath, file_name_of, show_location
+from components.files.locations.location import file_name_of, show_location
 from components.records import Segment
-from components.text.languages import ENDS_SENTENCE, NAMES
+from components.text.languages import ENDS_SENTENCE
 from components.text.text_encoding import decode_text
 
 SUBTITLES: dict[str, Literal["srt", "vtt"]] = {".srt": "srt", ".vtt": "vtt"}
@@ -26,8 +29,6 @@ PAUSE_SECONDS = 2.0
 """A sentence does not go on after a longer silence."""
 MAX_CUES = 10
 """Cues of one text, where no sentence ends."""
-MARKERS = frozenset({"hi", "cc", "sdh", "forced"})
-"""Said of subtitles behind their language: ``film.en.hi.srt`` is not Hindi."""
 _COLON = "\ue001"
 """Stands for the colons of times that are spoken."""
 _UNCLOSED = {"<": (">", "\ue002"), "{": ("}", "\ue003")}
@@ -160,20 +161,16 @@ def _make_cue(name: str, start: int, end: int, text: str, line: int, speaker: st
     return Cue(start / 1000, end / 1000, " ".join(text.split()), line, speaker)
 
 
-def read_subtitle_rows(
-    path: FilePath, language: str | None = None, notes: list[str] | None = None
-) -> Iterator[Row]:
-    """The rows of a file of subtitles: cues that make up sentences, as ``segments`` that do not overlap.
+def read_subtitle_rows(file: SourceFile) -> Iterator[Row]:
+    """Yield the rows of a file: cues that make up sentences, as ``segments`` that do not overlap.
 
-    Args:
-        path: of the file.
-        language: that is written, if it is known: old files of other alphabets do not say their encoding.
-        notes: gets a line about the encoding, where that is not UTF-8.
+    Old files of other alphabets do not say their encoding; the language tells it, and a note says which.
     """
-    name = file_name_of(path)
-    text, encoding = decode_text(read_regular_file(path, MAX_SUBTITLE_BYTES), show_location(path), language)
-    if encoding is not None and notes is not None:
-        notes.append(f"{name}: read as {encoding}, since it is not UTF-8")
+    name = file_name_of(file.location)
+    content = read_regular_file(file.location, MAX_SUBTITLE_BYTES)
+    text, encoding = decode_text(content, show_location(file.location), file.language)
+    if encoding is not None:
+        file.notes.append(f"{name}: read as {encoding}, since it is not UTF-8")
     form = SUBTITLES.get(Path(name).suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
     cues = parse_vtt(name, text) if form == "vtt" else parse_srt(name, text)
     for block in _divide(_follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])):
@@ -181,21 +178,6 @@ def read_subtitle_rows(
             Segment(start=cue.start, end=cue.end, text=cue.text, speaker=cue.speaker) for cue in block
         )
         yield Row(block[0].line, {"segments": segments})
-
-
-def language_before_ending(path: Path) -> str | None:
-    """Return the language that a film's or recording's file has before its ending, as in ``film.en.srt``."""
-    *earlier, last = ["", *(suffix[1:].lower() for suffix in path.with_suffix("").suffixes)]
-    if last in MARKERS and earlier and earlier[-1] in NAMES:
-        last = earlier[-1]
-    return last if len(last) == 2 and last in NAMES else None
-
-
-def name_without_language(path: Path) -> str:
-    """Return the name of a file without its ending, and without the language before it."""
-    language = language_before_ending(path)
-    at = path.name.lower().rfind(f".{language}.") if language else -1
-    return path.name[:at] if at > 0 else path.stem
 
 
 def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
@@ -233,3 +215,14 @@ def _ends(cue: Cue, following: Cue) -> bool:
         or following.speaker != cue.speaker
         or following.start - cue.end > PAUSE_SECONDS
     )
+
+
+SUBTITLE_TEXTS = Format(
+    summary="SRT or WebVTT as texts with times: NAME.srt, or NAME.it.srt with its language",
+    identifying_fields=("segments",),
+    known_fields=("segments",),
+    read=read_subtitle_rows,
+    convert=lambda fields: Draft(text_segments=fields["segments"]),
+    language_of=language_before_ending,
+    files=r"(?i:.*\.(srt|vtt))",
+)

@@ -18,7 +18,6 @@ from components.editing.correction import (
     latest_by_id,
     read_stored_corrections,
 )
-from components.editing.edited_table import strip_guard
 from components.errors import ConfigError, DataError
 from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, state
@@ -27,6 +26,7 @@ from components.nodes.node_context import Component, Item, NodeContext, NodeSett
 from components.pipeline.steps.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
+from components.text.table_cells import strip_guard
 
 VERSION = 5
 """Version of how corrections are read and applied."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 
-from components.editing.edited_table import guard_cell, join_cells
 from components.export.format import Format
 from components.export.format_names import require_library
 from components.export.recording_text import RecordingText, TextPart
+from components.text.table_cells import guard_cell, join_cells
 from components.text.text_confidence import ESTIMATES
 
 COLUMNS = {

@@ -120,12 +120,6 @@ def read_allowed_hosts() -> AllowedHosts:
     return AllowedHosts(frozenset(origins), tuple(networks))
 
 
-def check_url(url: str) -> None:
-    """Refuse a URL from whose host nothing may be fetched; asks nobody. LocationError."""
-    if url.startswith(("http://", "https://")):
-        read_allowed_hosts().check_url(url)
-
-
 def _read_network(entry: str) -> Network | None:
     try:
         return ipaddress.ip_network(entry, strict=False)

@@ -11,14 +11,14 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO
 
 from filelock import FileLock
 
 from components.errors import ConfigError, DataError
 from components.files.digests import cache_folder
-from components.files.locations.location import OBJECT_SCHEMES, file_name_of
-from components.files.locations.remote_file import RemoteFile
+from components.files.locations.clients import RemoteFile, client_of
+from components.files.locations.location import file_name_of
 
 VARIABLE = "ANTIPHON_FETCHED_BYTES"
 DEFAULT_LIMIT = 50 * 2**30
@@ -28,16 +28,6 @@ TOUCHED_EVERY_SECONDS = 20.0
 TRUSTED_SECONDS = 600.0
 """How long a process takes what it has learned of a URL for true."""
 _LEFTOVER_SECONDS = 86_400.0
-
-
-class Client(Protocol):
-    """What looks up and fetches files behind URLs of some schemes."""
-
-    def look_up(self, url: str) -> RemoteFile:
-        """Return the size and version of a file without its content."""
-
-    def download(self, url: str, target: IO[bytes], limit: int) -> RemoteFile:
-        """Write a file's content into ``target``; its size and version."""
 
 
 _known: dict[str, tuple[float, RemoteFile]] = {}
@@ -53,7 +43,7 @@ def look_up(url: str) -> RemoteFile:
     known = _known.get(url)
     if known is not None and time.monotonic() - known[0] < TRUSTED_SECONDS:
         return known[1]
-    facts = _client_of(url).look_up(url)
+    facts = client_of(url).look_up(url)
     _note(url, facts)
     return facts
 
@@ -146,16 +136,6 @@ def read_limit() -> int:
     return int(match[1]) << (10 * " KMGT".index((match[2] or " ").upper()))
 
 
-def _client_of(url: str) -> Client:
-    if url.startswith(tuple(f"{scheme}://" for scheme in OBJECT_SCHEMES)):
-        from components.files.locations import stored_objects  # noqa: PLC0415 - only where it is needed
-
-        return stored_objects
-    from components.files.locations import web_files  # noqa: PLC0415 - as above
-
-    return web_files
-
-
 def _note(url: str, facts: RemoteFile) -> None:
     if len(_known) > 100_000:
         _known.clear()
@@ -172,7 +152,7 @@ def _download(url: str, facts: RemoteFile, limit: int) -> Path:
         received: list[RemoteFile] = []
 
         def write(file: IO[bytes]) -> None:
-            received.append(_client_of(url).download(url, file, limit))
+            received.append(client_of(url).download(url, file, limit))
 
         temporary = f"{digest_name(url, facts.version or '')}-new"
         path = fill(temporary, _suffix(url), write)

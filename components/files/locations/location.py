@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from components.errors import DataError
+from components.files.locations.archives import ARCHIVES, archive_of
+from components.files.locations.clients import CLIENTS
 from components.files.redaction import redact
 
 FilePath = str | os.PathLike[str]
 
-OBJECT_SCHEMES = ("s3", "gs", "az")
-REMOTE_SCHEMES = (*OBJECT_SCHEMES, "https", "http")
-TABLE_SUFFIXES = (".parquet", ".arrow")
-_URL = re.compile(rf"(?:{'|'.join(REMOTE_SCHEMES)})://")
-_MEMBER = re.compile(r"(.+?\.(?:tar|parquet|arrow))#(.+)", re.DOTALL)
 
 MISSING = "missing audio"
 UNREADABLE = "unreadable audio"
@@ -51,15 +49,11 @@ class Location(NamedTuple):
         """Whether the file is behind a URL."""
         return is_remote(self.file)
 
-    @property
-    def is_table(self) -> bool:
-        """Whether the member is a row of a Parquet or Arrow file."""
-        return self.member is not None and self.file.endswith(TABLE_SUFFIXES)
-
 
 def is_remote(text: FilePath) -> bool:
     """Return whether a location is a URL of a known scheme, or a member of what is behind one."""
-    return _URL.match(os.fspath(text)) is not None
+    scheme, colon, _ = os.fspath(text).partition("://")
+    return bool(colon) and scheme in CLIENTS
 
 
 def show_location(text: FilePath) -> str:
@@ -67,10 +61,15 @@ def show_location(text: FilePath) -> str:
     return redact(os.fspath(text)) if is_remote(text) else os.fspath(text)
 
 
+@lru_cache(maxsize=1)
+def _member_pattern() -> re.Pattern[str]:
+    return re.compile(rf"(.+?\.(?:{'|'.join(map(re.escape, ARCHIVES))}))#(.+)", re.DOTALL)
+
+
 def parse_location(text: FilePath) -> Location:
     """Read a location; a local file whose whole name looks like a member's is that file."""
     text = os.fspath(text)
-    match = _MEMBER.fullmatch(text)
+    match = _member_pattern().fullmatch(text) if "#" in text and ARCHIVES else None
     if match is None or (not is_remote(text) and os.path.lexists(text)):
         return Location(text, None)
     return Location(match[1], match[2])
@@ -97,10 +96,8 @@ def relative_location(text: FilePath, folder: FilePath) -> str:
 def file_name_of(text: FilePath) -> str:
     """Return the file name of a location, or its member's."""
     location = parse_location(text)
-    if location.is_table:
-        return f"{Path(urlsplit(location.file).path).stem}-{(location.member or '').rpartition('/')[2]}"
     if location.member is not None:
-        return posixpath.basename(location.member)
+        return archive_of(location.file).file_name(location.file, location.member)
     if location.is_remote:
         path = urlsplit(location.file).path if location.file.startswith("http") else location.file
         return posixpath.basename(unquote(path) if location.file.startswith("http") else path)
@@ -131,3 +128,10 @@ def join_location(folder: FilePath, name: str) -> str:
             folder, f"expected names below it, found {ascii(name)[:80]}", "correct it", reason=REFUSED
         )
     return f"{folder}/{name.removeprefix('./')}"
+
+
+def too_large(url: str, limit: int) -> LocationError:
+    """Return the error of a file with more than ``limit`` bytes."""
+    return LocationError(
+        url, f"expected at most {limit} bytes, found more", "split the file", reason=UNREADABLE
+    )

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
-from threading import Lock
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from components.errors import DataError
-from components.files.locations.fetched_files import (
-    digest_name,
-    fetch,
-    fill,
-    find,
-    find_fetched,
-    look_up,
-)
+from components.files.locations.archives import Member, archive_of
+from components.files.locations.fetched_files import fetch, find_fetched, look_up
 from components.files.locations.location import (
     MISSING,
     UNREADABLE,
@@ -31,8 +22,6 @@ from components.files.locations.location import (
     is_remote,
     parse_location,
 )
-from components.files.locations.table_sounds import extract_sound
-from components.files.locations.tar_members import TarIndex, TarMember
 
 MAX_FILE_BYTES = 8 * 2**30
 """Of one file, and of one member of an archive."""
@@ -132,17 +121,7 @@ def open_local(location: FilePath, version: str | None = None) -> Path:
     where = parse_location(location)
     if where.member is None:
         return fetch(where.file, MAX_FILE_BYTES, version) if where.is_remote else Path(where.file)
-    archive = _archive(where, version)
-    if where.is_table:
-        return extract_sound(where.file, archive, where.member, MAX_FILE_BYTES, _stamp(where, archive))
-    member, key = _find_member(where, archive), digest_name(_stamp(where, archive), where.member)
-    suffix = Path(member.name).suffix.lower()
-    if (copy := find(key, suffix if suffix[1:].isalnum() else "")) is not None:
-        return copy
-    with _open_member(archive, member) as content:
-        return fill(
-            key, suffix if suffix[1:].isalnum() else "", lambda file: shutil.copyfileobj(content, file)
-        )
+    return archive_of(where.file).extract_member(_member(where, version))
 
 
 def open_location(location: FilePath, version: str | None = None) -> io.BufferedReader:
@@ -155,9 +134,8 @@ def open_location(location: FilePath, version: str | None = None) -> io.Buffered
         return open_regular_file(where.file)
     for attempt in (1, 2):
         try:
-            if where.member is not None and not where.is_table:
-                archive = _archive(where, version)
-                return _open_member(archive, _find_member(where, archive))
+            if where.member is not None:
+                return archive_of(where.file).open_member(_member(where, version))
             return open_local(location, version).open("rb")
         except (FileNotFoundError, LocationError) as error:
             removed = isinstance(error.__cause__ or error, FileNotFoundError)  # a copy, to make room
@@ -251,30 +229,9 @@ def _archive(where: Location, version: str | None) -> Path:
     return Path(where.file)
 
 
-def _find_member(where: Location, archive: Path) -> TarMember:
-    member = _index(where, archive).find(where.member or "")
-    if member.size > MAX_FILE_BYTES:
-        what = f"expected at most {MAX_FILE_BYTES} bytes, found {member.size}"
-        raise LocationError(f"{where.file}#{where.member}", what, "split the file", reason=UNREADABLE)
-    return member
-
-
-_reading = Lock()
-
-
-def _index(where: Location, archive: Path) -> TarIndex:
-    """Return the members of a tar, read once while it does not change."""
-    with open_regular_file(archive) as file:
-        status = os.fstat(file.fileno())
-    stamp = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    with _reading:
-        return _read_index(where.file, os.fspath(archive), *((0, 0, 0, 0) if where.is_remote else stamp))
-
-
-@lru_cache(maxsize=16)
-def _read_index(tar: str, archive: str, *_version: int) -> TarIndex:
-    with open_regular_file(archive) as file:
-        return TarIndex.read(tar, file)
+def _member(where: Location, version: str | None) -> Member:
+    archive = _archive(where, version)
+    return Member(where.file, archive, where.member or "", _stamp(where, archive), MAX_FILE_BYTES)
 
 
 def _stamp(where: Location, archive: Path) -> str:
@@ -282,42 +239,4 @@ def _stamp(where: Location, archive: Path) -> str:
     if where.is_remote:
         return archive.name
     status = archive.stat()
-    return f"{archive.absolute()} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
-
-
-def _open_member(archive: Path, member: TarMember) -> io.BufferedReader:
-    return io.BufferedReader(_FileSlice(open_regular_file(archive), member.offset, member.size))
-
-
-class _FileSlice(io.RawIOBase):
-    """Some bytes of a file, as a file."""
-
-    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        self._file, self._start, self._size, self._position = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            raise OSError(22, "negative position")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = max(0, min(len(buffer), self._size - self._position))
-        content = os.pread(self._file.fileno(), wanted, self._start + self._position)
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    return f"{archive.absolute()} {status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"

@@ -7,8 +7,15 @@ from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
 from components.errors import AntiphonError, ConfigError, TransientError
-from components.files.locations.location import MISSING, REFUSED, UNREACHABLE, UNREADABLE, LocationError
-from components.files.locations.remote_file import RemoteFile, too_large
+from components.files.locations.clients import RemoteFile
+from components.files.locations.location import (
+    MISSING,
+    REFUSED,
+    UNREACHABLE,
+    UNREADABLE,
+    LocationError,
+    too_large,
+)
 from components.files.object_storage.interruptible import call_interruptibly
 from components.files.redaction import redact
 
@@ -17,6 +24,11 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 8 << 20
 """Read at a time: none of them takes longer than a client waits."""
+
+
+def check(url: str) -> None:
+    """Refuse a URL that names no object; asks nobody. LocationError."""
+    _split(url)
 
 
 def look_up(url: str) -> RemoteFile:

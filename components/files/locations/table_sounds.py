@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from components.errors import AntiphonError, ConfigError, to_one_line
+from components.files.locations.archives import TAKEN_OUT, Member
 from components.files.locations.fetched_files import digest_name, fill, find
 from components.files.locations.location import MISSING, UNREADABLE, LocationError
 
@@ -19,25 +22,27 @@ if TYPE_CHECKING:
 EXTRACT_BYTES = 64 << 20
 """Sounds that are taken out at a time: a row of a Parquet file cannot be read alone."""
 BATCH_ROWS = 16
-TAKEN_OUT = ".audio"
-"""Ending of files with sounds that have no names."""
 
 
-def extract_sound(table: str, path: Path, member: str, limit: int, stamp: str) -> Path:
-    """Return a file with the sound in a row; those of the rows behind it come along.
+def file_name(table: str, member: str) -> str:
+    """Return the name of the table and the number of the row."""
+    return f"{Path(urlsplit(table).path).stem}-{member.rpartition('/')[2]}"
 
-    Args:
-        table: location of the file, for messages.
-        path: of the file on this machine.
-        member: ``COLUMN/ROW``.
-        limit: bytes of a sound.
-        stamp: tells this version of the file from others.
+
+def open_member(member: Member) -> io.BufferedReader:
+    """Open the sound in a row; see :func:`extract_member`."""
+    return extract_member(member).open("rb")
+
+
+def extract_member(member: Member) -> Path:
+    """Return a file with the sound in a row, ``COLUMN/ROW``; those of the rows behind it come along.
 
     Raises:
         LocationError: there is no such row, no sound in it, or the file is damaged.
     """
-    match = re.fullmatch(r"(.+)/([0-9]{1,15})", member)
-    where = f"{table}#{member}"
+    table, path, place, stamp, limit = member
+    match = re.fullmatch(r"(.+)/([0-9]{1,15})", place)
+    where = f"{table}#{place}"
     if match is None:
         raise LocationError(where, "expected COLUMN/ROW after #, found another", "correct it", reason=MISSING)
     column, row = match[1], int(match[2])

@@ -13,8 +13,15 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from components.files.locations.allowed_hosts import read_allowed_hosts
-from components.files.locations.location import MISSING, REFUSED, UNREACHABLE, UNREADABLE, LocationError
-from components.files.locations.remote_file import RemoteFile, too_large
+from components.files.locations.clients import RemoteFile
+from components.files.locations.location import (
+    MISSING,
+    REFUSED,
+    UNREACHABLE,
+    UNREADABLE,
+    LocationError,
+    too_large,
+)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 20.0
@@ -25,6 +32,11 @@ LOWEST_RATE = 64 * 1024
 RETRY_DELAYS = (1.0, 3.0)
 """Seconds before each retry after a refused connection or an answer that says so (429, 5xx)."""
 MAX_REDIRECTS = 5
+
+
+def check(url: str) -> None:
+    """Refuse a URL from whose host nothing may be fetched; asks nobody. LocationError."""
+    read_allowed_hosts().check_url(url)
 
 
 def look_up(url: str) -> RemoteFile:

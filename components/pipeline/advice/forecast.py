@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Literal
 
 from components.files.json_text import parse_json
-from components.pipeline.idle_nodes import is_concerned
+from components.pipeline.items.idle_nodes import is_concerned
 from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.records import Record

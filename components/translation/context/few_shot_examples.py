@@ -6,14 +6,14 @@ from pathlib import Path
 
 from components.audio.container import read_regular_file
 from components.errors import ConfigError, DataError
+from components.files.file_limits import MAX_TEXT
 from components.files.json_text import parse_json
-from components.text.text_encoding import MAX_BYTES
 
 
 def read_examples(path: Path) -> list[tuple[str, str]]:
     """A JSONL file of {"source": ..., "target": ...}. ConfigError names the line that is something else."""
     try:
-        lines = read_regular_file(path, MAX_BYTES).decode("utf-8-sig").splitlines()
+        lines = read_regular_file(path, MAX_TEXT).decode("utf-8-sig").splitlines()
     except (OSError, DataError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"{str(path)[:200]}: expected a readable UTF-8 JSONL file of examples, found: {error}"

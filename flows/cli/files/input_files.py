@@ -89,7 +89,8 @@ def language_of_name(file: str) -> str | None:
 
     None where that is none of the known languages' codes.
     """
-    from components.data.files.subtitles import SUBTITLES, language_before_ending
+    from components.data.files.language_names import language_before_ending
+    from components.data.files.subtitles import SUBTITLES
     from components.data.recordings import RECORDING_EXTENSIONS
     from components.text.languages import NAMES
 

@@ -42,9 +42,9 @@ def learn_from_edits(
     Example: `antiphon learn-from-edits RUN-edited --out lessons`
     """
     from components.editing import lessons as learning
-    from components.editing.edited_table import guard_cell, join_cells
     from components.editing.run_lessons import read_lessons
     from components.storage.store import Store
+    from components.text.table_cells import guard_cell, join_cells
 
     folder = out or Path(f"{run}-lessons")
     lessons = read_lessons(Store(store).load_run(run), unchanged_right=unchanged_right)

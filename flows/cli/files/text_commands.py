@@ -71,7 +71,7 @@ def _source_of(text: str, language: str | None) -> dict[str, object]:
 def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], output: WrittenTexts) -> None:
     """Refuse, before the first is translated, what cannot be read, and two of one name for a folder."""
     from components.data import check
-    from components.data.files.subtitles import name_without_language
+    from components.data.files.language_names import name_without_language
 
     refuse_untimed_texts(texts, output.formats)
     by_name: dict[str, str] = {}
@@ -138,7 +138,7 @@ def _write(name: str, store: str | None, output: WrittenTexts, *, headed: bool, 
 
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
     """Yield a line about every recording whose name says another language than the one that was heard."""
-    from components.data.files.subtitles import language_before_ending
+    from components.data.files.language_names import language_before_ending
     from components.files.locations.location import file_name_of
     from components.text.languages import english_name, is_same_language, is_undetermined
 

@@ -14,7 +14,7 @@ import ray
 
 from components.errors import AntiphonError
 from components.nodes.node_context import Item
-from components.pipeline.shard_items import ShardSource
+from components.pipeline.items.shard_items import ShardSource
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 from tasks.engines.node_job import ShardWork

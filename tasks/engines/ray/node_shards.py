@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from components.pipeline.shard_items import ShardSource
+from components.pipeline.items.shard_items import ShardSource
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader
 from tasks.engines.node_at_work import NodeAtWork

@@ -17,7 +17,7 @@ from components.compute.model_cache import model_cache
 from components.errors import StoreError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Item
-from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
@@ -186,7 +186,7 @@ BY_NAME = {
     "components/storage/stages/stage_plan.py:_version_of": "a library, which a process loads once",
     "components/storage/stages/id_index.py:_find_index": "a stage, with its digest",
     "components/storage/stages/reader.py:_read_unchanged_seal": "a file, with what tells its change",
-    "components/pipeline/shard_items.py:_open_stage": "a reference to a stage, as JSON",
+    "components/pipeline/items/shard_items.py:_open_stage": "a reference to a stage, as JSON",
     "components/models/sources/hub.py:ask_hub": "whether the hub answers, no stage's content",
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
     "flows/preset_flow.py:preset_flow": "the name of a preset, whose file is part of the code",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from components.data.files.drafts import Draft, DraftSegment, References
 from components.data.files.field_readers import read_references, read_required, read_seconds, read_string
+from components.data.files.format import Format, SourceFile
 from components.data.files.parsing import Fields, RecordError, Row, read_json_rows
 from components.files.locations.location import (
-    FilePath,
     absolute_location,
     file_name_of,
     folder_of,
@@ -27,13 +28,9 @@ _CODES = {name.lower(): code for code, (_, name) in NAMES.items()}
 _CUTS = re.compile(r"cuts(\.[0-9]+)?\.jsonl(\.gz)?")
 
 
-def is_cuts_file(path: FilePath) -> bool:
-    """Return whether a file is named as Shar names a file of cuts."""
-    return _CUTS.fullmatch(file_name_of(path)) is not None
-
-
-def read_cut_rows(path: FilePath) -> Iterator[Row]:
+def _read_rows(file: SourceFile) -> Iterator[Row]:
     """Rows of a file of cuts, each with ``audio_location``."""
+    path = file.location
     match = _CUTS.fullmatch(file_name_of(path))
     beside = f"recording{match[1] or ''}.tar" if match else ""
     tar = absolute_location(join_location(folder_of(path), beside)) if match else None
@@ -71,7 +68,7 @@ def _locate(cut: Fields, tar: str | None) -> str:
     )
 
 
-def convert_cut(fields: Fields) -> Draft:
+def _convert_cut(fields: Fields) -> Draft:
     """Return the draft of a cut: what is said in it are its supervisions."""
     supervisions = fields.get("supervisions") or []
     if not isinstance(supervisions, list) or not all(isinstance(each, dict) for each in supervisions):
@@ -112,3 +109,22 @@ def _read_language(supervision: Fields) -> str | None:
 def _read_translations(supervision: Fields) -> References:
     custom: Any = supervision.get("custom")
     return read_references(custom, "translated_text") if isinstance(custom, dict) else {}
+
+
+def _find_files(folder: str) -> list[str]:
+    patterns = ("cuts.jsonl*", "cuts.*.jsonl*")
+    return next((files for each in patterns if (files := sorted(map(str, Path(folder).glob(each))))), [])
+
+
+CUTS = Format(
+    summary="Lhotse's cuts: a Shar folder, or cuts.jsonl.gz of MonoCuts",
+    identifying_fields=("supervisions", "recording"),
+    known_fields=(
+        *("id", "start", "duration", "channel", "supervisions", "recording", "type", "custom"),
+        *("features", "audio_location"),
+    ),
+    read=_read_rows,
+    convert=_convert_cut,
+    files=_CUTS.pattern,
+    find_files=_find_files,
+)

@@ -6,6 +6,7 @@ Only columns of texts are read here; a sound is opened by its row, ``part-0.parq
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +20,10 @@ from components.data.files.archives.webdataset import (
 )
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references, read_string
+from components.data.files.format import Format, SourceFile
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row
 from components.errors import DataError
-from components.files.locations.location import FilePath, absolute_location, file_name_of
+from components.files.locations.location import absolute_location, file_name_of
 from components.files.locations.opening import open_archive
 from components.files.locations.table_sounds import read_batches, read_schema
 
@@ -47,14 +49,14 @@ class _Columns(NamedTuple):
     others: tuple[str, ...]
 
 
-def read_table_rows(table: FilePath) -> Iterator[Row]:
-    """Rows of a Parquet or Arrow file in order, some hundreds in memory at a time.
+def _read_rows(file: SourceFile) -> Iterator[Row]:
+    """Yield the rows of a Parquet or Arrow file in order, some hundreds in memory at a time.
 
     Raises:
         DataError: It is damaged, or has neither sounds nor texts.
         ConfigError: pyarrow is not installed.
     """
-    location = str(table)
+    location = file.location
     path = open_archive(location)
     columns = _choose_columns(location, read_schema(location, path))
     read = [name for name in (columns.path, *columns.texts) if name is not None]
@@ -130,7 +132,7 @@ def _holds_sound(kind: DataType) -> bool:
     return "bytes" in names and "binary" in str(kind.field(names.index("bytes")).type)
 
 
-def convert_table_row(fields: Fields) -> Draft:
+def _convert_row(fields: Fields) -> Draft:
     """Return the draft of a row: a text is a transcript where there is a sound, else the source."""
     audio = read_string(fields, "audio_location")
     text = read_first(fields, TRANSCRIPTS)
@@ -147,3 +149,39 @@ def convert_table_row(fields: Fields) -> Draft:
         domain=read_first(fields, ("domain",)),
         speaker=read_first(fields, SPEAKERS),
     )
+
+
+FILES = ("*.parquet", "data/*.parquet", "data-*.arrow", "*.arrow")
+"""Patterns of the files of a data set in its folder; the first that has any is taken."""
+
+
+def _find_files(folder: str) -> list[str]:
+    """Return the files of a folder; of several data sets in it one has to be named. DataError."""
+    path = Path(folder)
+    splits = sorted(child.name for child in path.iterdir() if (child / "dataset_info.json").is_file())
+    if (path / "dataset_dict.json").is_file() and splits:
+        raise DataError(
+            f"{folder}: expected one data set, found {', '.join(splits)[:200]}; name {path / splits[0]}"
+        )
+    for pattern in FILES:
+        files = sorted(file for file in path.glob(pattern) if not file.name.startswith("cache-"))
+        names = sorted({re.split(r"-\d|\.", file.name)[0] for file in files})
+        if len(names) > 1:
+            raise DataError(
+                f"{folder}: expected the files of one data set, found {', '.join(names)[:200]}; "
+                f"name '{files[0].parent / names[0]}-*{files[0].suffix}'"
+            )
+        if files:
+            return list(map(str, files))
+    return []
+
+
+TABLES = Format(
+    summary="Parquet and Arrow files, and folders of Hugging Face's datasets: audio, text, language",
+    identifying_fields=("audio", "text"),
+    known_fields=KNOWN_FIELDS,
+    read=_read_rows,
+    convert=_convert_row,
+    files=r"(?i:.*\.(parquet|arrow))",
+    find_files=_find_files,
+)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import read_first, read_references
+from components.data.files.format import Format, SourceFile
 from components.data.files.parsing import MAX_LINE_BYTES, Fields, RecordError, Row, parse_object
-from components.files.locations.location import FilePath, absolute_location
+from components.files.locations.location import absolute_location
 from components.files.locations.opening import open_location
 from components.files.locations.tar_members import AUDIO_ENDINGS, TarMember, TruncatedTarError, read_members
 
@@ -33,28 +35,29 @@ KNOWN_FIELDS = (
 )
 
 
-def read_webdataset_rows(tar: FilePath) -> Iterator[Row]:
-    """Rows of a tar, in order; a tar that is damaged gives what stands before the damage, and then a fault.
+def _read_rows(source: SourceFile) -> Iterator[Row]:
+    """Yield the rows of a tar, in order; of a damaged tar what stands before the damage, and then a fault.
 
     Raises:
         LocationError: It is no tar, or cannot be opened.
     """
+    tar = source.location
     with open_location(tar) as file:
         number, sample = 1, list[TarMember]()
         try:
-            for member in read_members(str(tar), file):
+            for member in read_members(tar, file):
                 if sample and _key(member.name) != _key(sample[0].name):
-                    yield Row(number, _read_sample(str(tar), file, sample))
+                    yield Row(number, _read_sample(tar, file, sample))
                     number, sample = number + 1, []
                 sample.append(member)
         except TruncatedTarError as error:
             if sample and error.member is not None and _key(error.member) != _key(sample[0].name):
-                yield Row(number, _read_sample(str(tar), file, sample))
+                yield Row(number, _read_sample(tar, file, sample))
             # Else the last record may lack a part: it is the one that is faulty.
             yield Row(number + 1, RecordError("unreadable record", str(error)))
             return
         if sample:
-            yield Row(number, _read_sample(str(tar), file, sample))
+            yield Row(number, _read_sample(tar, file, sample))
 
 
 def _key(name: str) -> str:
@@ -121,7 +124,7 @@ def _add_text(fields: Fields, ending: str, text: str | RecordError) -> RecordErr
     return None
 
 
-def convert_webdataset(fields: Fields) -> Draft:
+def _convert_sample(fields: Fields) -> Draft:
     """Return the draft of a record: its key is its id, its text the transcript."""
     references = next((read_references(fields, name) for name in REFERENCES if fields.get(name)), {})
     return Draft(
@@ -135,3 +138,14 @@ def convert_webdataset(fields: Fields) -> Draft:
         domain=read_first(fields, ("cls", "domain")),
         speaker=read_first(fields, SPEAKERS),
     )
+
+
+WEBDATASET = Format(
+    summary="tars whose members NAME.flac, NAME.json and NAME.txt are one record",
+    identifying_fields=("key",),
+    known_fields=KNOWN_FIELDS,
+    read=_read_rows,
+    convert=_convert_sample,
+    files=r"(?i:.*\.tar)",
+    find_files=lambda folder: sorted(map(str, Path(folder).glob("*.tar"))),
+)

@@ -8,12 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.data import load
-from components.data.files.subtitles import (
-    language_before_ending,
-    name_without_language,
-    parse_srt,
-    parse_vtt,
-)
+from components.data.files.language_names import language_before_ending, name_without_language
+from components.data.files.subtitles import parse_srt, parse_vtt
 from components.errors import DataError
 from components.records import Utterance
 

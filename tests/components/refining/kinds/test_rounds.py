@@ -9,7 +9,7 @@ import pytest
 from components import neural_metrics
 from components.errors import ConfigError
 from components.nodes.node_context import NodeContext
-from components.pipeline.item_gatherer import ItemGatherer
+from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import parse_pipeline, read_pipeline
@@ -155,7 +155,7 @@ def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:
     from components.nodes.node_context import Item
-    from components.pipeline.item_gatherer import has_stopped
+    from components.pipeline.items.item_gatherer import has_stopped
 
     stopped = text("u1", "x", decision=Decision(round=1, accepted=True, stopped="cycle"))
     draft = text("u1", "x")

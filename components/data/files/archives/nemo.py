@@ -1,4 +1,4 @@
-"""NeMo's tarred manifests: ``audio_filepath`` names a member of the tar that ``shard_id`` numbers.
+"""NeMo's manifests; in tarred ones ``audio_filepath`` names a member of the tar that ``shard_id`` numbers.
 
 As ``convert_to_tarred_audio_dataset.py`` of https://github.com/NVIDIA/NeMo writes them: ``audio_7.tar`` next
 to the manifest, or above its folder ``sharded_manifests``. Further stretches of a recording that is in the
@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from components.data.files.parsing import Fields, RecordError, Row
-from components.files.locations.location import absolute_location, is_remote, join_location
+from components.data.files.drafts import Draft
+from components.data.files.field_readers import read_references, read_required, read_seconds, read_string
+from components.data.files.format import Format, SourceFile
+from components.data.files.parsing import Fields, RecordError, Row, read_json_rows
+from components.files.locations.location import absolute_location, folder_of, is_remote, join_location
 from components.files.locations.opening import is_file
 
 _REPEATED = re.compile(r"-sub[0-9]+(\.[A-Za-z0-9]{1,8})$")
@@ -70,3 +73,36 @@ class NemoTars:
         if is_remote(tars[-1]):
             return tars[-1]
         return next((tar for tar in tars if is_file(tar)), None)
+
+
+def _convert_nemo(fields: Fields) -> Draft:
+    return Draft(
+        id=read_string(fields, "id"),
+        audio=read_required(fields, "audio_filepath"),
+        offset=read_seconds(fields, "offset") or 0.0,
+        duration=read_seconds(fields, "duration"),
+        transcript=read_string(fields, "text"),
+        source_language=read_string(fields, "source_lang") or read_string(fields, "lang"),
+        target_language=read_string(fields, "target_lang"),
+        references=read_references(fields, "answer"),
+        speaker=read_string(fields, "speaker"),
+    )
+
+
+def _read_rows(file: SourceFile) -> Iterator[Row]:
+    tars = NemoTars(folder_of(file.location), file.archives, file.number)
+    return tars.place(read_json_rows(file.location))
+
+
+NEMO = Format(
+    summary="JSONL as NeMo writes it: audio_filepath, duration, offset, text, lang",
+    identifying_fields=("audio_filepath",),
+    known_fields=(
+        *("id", "audio_filepath", "duration", "offset", "text", "lang", "source_lang", "target_lang"),
+        *("answer", "pnc", "taskname", "speaker", "shard_id"),
+    ),
+    read=_read_rows,
+    convert=_convert_nemo,
+    is_jsonl=True,
+    archives=r".*\.tar",
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.pipeline.idle_nodes import find_idle_nodes, remove_idle_nodes
+from components.pipeline.items.idle_nodes import find_idle_nodes, remove_idle_nodes
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Audio, Utterance

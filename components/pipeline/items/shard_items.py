@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.nodes.node_context import DataType, Item
-from components.pipeline.item_gatherer import RECORDS, ItemGatherer, id_of
+from components.pipeline.items.item_gatherer import RECORDS, ItemGatherer, id_of
 from components.records import NBest, NodeOutcome, Route, Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import parse_refused

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.pipeline.item_gatherer import ItemGatherer, id_of
+from components.pipeline.items.item_gatherer import ItemGatherer, id_of
+from components.pipeline.items.shard_items import ShardSource, read_items
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reader import read_pipeline
-from components.pipeline.shard_items import ShardSource, read_items
 from components.records import (
     Audio,
     Decision,
@@ -117,7 +117,7 @@ def test_items_are_read_from_shards_and_from_stages(tmp_path: Path, in_one_piece
 
 
 def test_the_way_decides_who_is_computed() -> None:
-    from components.pipeline.item_gatherer import takes_branch
+    from components.pipeline.items.item_gatherer import takes_branch
 
     assert takes_branch(Route(utterance_id="u1", branch="up"), "up")
     assert not takes_branch(Route(utterance_id="u1", branch="down"), "up")

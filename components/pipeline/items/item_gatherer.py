@@ -7,7 +7,7 @@ from enum import Enum
 
 from components.nodes.facts import Carry, Need
 from components.nodes.node_context import DataType, Item
-from components.pipeline.idle_nodes import applies, passes_text
+from components.pipeline.items.idle_nodes import applies, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.shards.tallies import UtteranceProfile, profile_of
