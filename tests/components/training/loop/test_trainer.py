@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from components.training.loop import checkpoint, train_step, trainer, validation
 from components.training.loop.scoring import load_translation_model
 from components.training.loop.trainer import train
 from tests.components.training.tiny import TINY, draw_lines, write_copies
+from tests.components.training.toy_learner import ToyLearner, toy_settings
 
 pytestmark = pytest.mark.core
 
@@ -36,6 +38,15 @@ def copying(tmp_path: Path) -> TrainingConfig:
     return TrainingConfig.model_validate({**TINY, **size, **budget, "data": data, "dev": dev})
 
 
+@pytest.fixture
+def toy() -> TrainingConfig:
+    """A training whose learner is made in a moment, for what the loop does."""
+    return toy_settings(max_steps=12, eval_every=4, average_checkpoints=2)
+
+
+fit = partial(train, make_learner=ToyLearner)
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
@@ -48,7 +59,8 @@ def assert_same_weights(folder: Path, other: Path) -> None:
 
 
 def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
-    config = copying.model_copy(update={"max_steps": 500, "eval_every": 250, "dropout": 0.0, "d_model": 64})
+    budget = {"max_steps": 240, "eval_every": 120, "learning_rate": 1e-2}
+    config = copying.model_copy(update={**budget, "dropout": 0.0, "d_model": 64})
     state = train(config, tmp_path / "out")
     assert state.best_score > 90
     assert state.history[-1]["dev_loss"] < 0.5  # a uniform guess would be log(64) = 4.2
@@ -103,12 +115,15 @@ def test_interrupted_and_resumed_equals_uninterrupted(
     ]
 
 
-@pytest.fixture
-def trained(copying: TrainingConfig, tmp_path: Path) -> tuple[TrainingConfig, Path]:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingConfig, Path]:
     """A short training; its last evaluation comes after its other two checkpoints."""
-    config = copying.model_copy(update={"max_steps": 6, "eval_every": 2, "eval_sentences": 2})
-    train(config, tmp_path / "whole")
-    return config, tmp_path / "whole"
+    config, folder = (
+        toy_settings(max_steps=6, eval_every=2, average_checkpoints=2),
+        tmp_path_factory.mktemp("toy"),
+    )
+    fit(config, folder / "whole")
+    return config, folder / "whole"
 
 
 def flip(path: Path) -> None:
@@ -125,14 +140,19 @@ DAMAGES = {"flip": flip, "cut": cut, "empty": lambda path: path.write_bytes(b"")
 CHECKPOINT = ("model.safetensors", "optimiser.safetensors", "state.json", "manifest.json")
 
 
-def damaged_equals(whole: tuple[TrainingConfig, Path], damaged: Path, damage: Callable[[Path], None]) -> None:
+def damaged_equals(
+    whole: tuple[TrainingConfig, Path],
+    damaged: Path,
+    damage: Callable[[Path], None],
+    again: Callable[[TrainingConfig, Path], object] = fit,
+) -> None:
     """Assert that a training goes on from a damaged file of its folder and ends with the same bits."""
     config, folder = whole
     copy = folder.parent / "copy"
     shutil.copytree(folder, copy)
     shutil.rmtree(copy / "model")
     damage(copy / damaged)
-    train(config, copy)
+    again(config, copy)
     for path in (folder / "model").iterdir():
         assert (copy / "model" / path.name).read_bytes() == path.read_bytes(), path.name
     for path in checkpoint.list_checkpoints(folder / "checkpoints"):
@@ -157,17 +177,22 @@ def test_a_checkpoint_that_the_end_needs_is_made_again(trained: tuple[TrainingCo
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_damaged_settings_and_tokenizers_are_made_again(
-    trained: tuple[TrainingConfig, Path], kind: str
-) -> None:
-    files = [path.name for path in (trained[1] / "tokenizer").iterdir()]
+def test_damaged_settings_are_made_again(trained: tuple[TrainingConfig, Path], kind: str) -> None:
+    damaged_equals(trained, Path("settings.json"), DAMAGES[kind])
+
+
+def test_a_damaged_tokenizer_is_made_again(copying: TrainingConfig, tmp_path: Path) -> None:
+    short = {"max_steps": 2, "eval_every": 2, "eval_sentences": 2}
+    config, whole = copying.model_copy(update=short), tmp_path / "whole"
+    train(config, whole)
+    files = [path.name for path in (whole / "tokenizer").iterdir()]
     assert "source.spm" in files
-    for name in ("settings.json", *(f"tokenizer/{file}" for file in files)):
-        damaged_equals(trained, Path(name), DAMAGES[kind])
+    for file in files:
+        damaged_equals((config, whole), Path("tokenizer") / file, flip, train)
 
 
 def test_nothing_is_renamed_before_it_is_durable(
-    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: set[tuple[int, int]] = set()
     fsync, rename = os.fsync, Path.rename
@@ -183,57 +208,57 @@ def test_nothing_is_renamed_before_it_is_durable(
 
     monkeypatch.setattr(os, "fsync", noting)
     monkeypatch.setattr(Path, "rename", checking)
-    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+    fit(toy.model_copy(update={"max_steps": 1}), tmp_path / "out")
     folder = (tmp_path / "out" / "checkpoints").stat()
     assert (folder.st_dev, folder.st_ino) in synced
 
 
-def test_a_finished_run_is_not_trained_further(copying: TrainingConfig, tmp_path: Path) -> None:
-    train(copying, tmp_path / "out")
+def test_a_finished_run_is_not_trained_further(toy: TrainingConfig, tmp_path: Path) -> None:
+    fit(toy, tmp_path / "out")
     before = (tmp_path / "out" / "model" / "model.safetensors").read_bytes()
-    assert train(copying, tmp_path / "out").step == 12
+    assert fit(toy, tmp_path / "out").step == 12
     assert (tmp_path / "out" / "model" / "model.safetensors").read_bytes() == before
 
 
-def test_a_larger_budget_goes_on_where_the_smaller_ended(copying: TrainingConfig, tmp_path: Path) -> None:
-    train(copying.model_copy(update={"max_steps": 8}), tmp_path / "grown")
-    train(copying, tmp_path / "grown")
-    train(copying, tmp_path / "whole")
+def test_a_larger_budget_goes_on_where_the_smaller_ended(toy: TrainingConfig, tmp_path: Path) -> None:
+    fit(toy.model_copy(update={"max_steps": 8}), tmp_path / "grown")
+    fit(toy, tmp_path / "grown")
+    fit(toy, tmp_path / "whole")
     assert_same_weights(tmp_path / "grown" / "model", tmp_path / "whole" / "model")
 
 
 def test_stops_when_dev_bleu_stops_rising(
-    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 30.0, 29.0, 50.0])
     monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
-    config = copying.model_copy(update={"max_steps": 100, "eval_every": 1, "patience": 3})
-    state = train(config, tmp_path / "out")
+    config = toy.model_copy(update={"max_steps": 100, "eval_every": 1, "patience": 3})
+    state = fit(config, tmp_path / "out")
     assert (state.step, state.best_step, state.best_score) == (5, 2, 30.0)
 
 
 def test_the_best_checkpoint_is_the_model_when_the_average_is_worse(
-    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 5.0])
     monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
-    train(copying, tmp_path / "out")
+    fit(toy, tmp_path / "out")
     assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000008", tmp_path / "out" / "model")
 
 
 def test_the_best_checkpoint_is_kept_however_old(
-    copying: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    toy: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 20.0, 20.0, 5.0])
     monkeypatch.setattr(trainer.Trainer, "_score", lambda run: next(scores))
-    train(copying.model_copy(update={"max_steps": 5, "eval_every": 1}), tmp_path / "out")
+    fit(toy.model_copy(update={"max_steps": 5, "eval_every": 1}), tmp_path / "out")
     there = [int(path.name[5:]) for path in checkpoint.list_checkpoints(tmp_path / "out" / "checkpoints")]
     assert there == [2, 4, 5]
     assert_same_weights(tmp_path / "out" / "checkpoints" / "step-00000002", tmp_path / "out" / "model")
 
 
-def test_minutes_are_a_budget(copying: TrainingConfig, tmp_path: Path) -> None:
-    assert train(copying.model_copy(update={"max_minutes": 1e-9}), tmp_path / "out").step == 1
+def test_minutes_are_a_budget(toy: TrainingConfig, tmp_path: Path) -> None:
+    assert fit(toy.model_copy(update={"max_minutes": 1e-9}), tmp_path / "out").step == 1
 
 
 def test_a_loss_that_is_not_finite_is_one_error(
@@ -268,10 +293,10 @@ def test_losses_that_are_read_together_are_those_of_every_step(
     assert not list((tmp_path / "broken" / "checkpoints").glob("*"))
 
 
-def test_another_configuration_in_the_same_folder_is_refused(copying: TrainingConfig, tmp_path: Path) -> None:
-    train(copying.model_copy(update={"max_steps": 1}), tmp_path / "out")
+def test_another_configuration_in_the_same_folder_is_refused(toy: TrainingConfig, tmp_path: Path) -> None:
+    fit(toy.model_copy(update={"max_steps": 1}), tmp_path / "out")
     with pytest.raises(ConfigError, match="expected a run with seed 1, found 2"):
-        train(copying.model_copy(update={"seed": 2}), tmp_path / "out")
+        fit(toy.model_copy(update={"seed": 2}), tmp_path / "out")
 
 
 def test_heads_must_divide_the_width(copying: TrainingConfig, tmp_path: Path) -> None:
