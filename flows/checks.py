@@ -52,9 +52,9 @@ def checks_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list
 
 
 def _require_reviewer(pipeline: Pipeline, node: Node) -> None:
-    from tasks.execution.reviewing import require_reviewer  # Prefect, which `plan` need not
+    from tasks.execution.reviewers import find_reviewer  # only where a node asks
 
-    require_reviewer(pipeline, node)
+    find_reviewer().require_reviewer(pipeline, node)
 
 
 def checks_of_reviews(pipeline: Pipeline) -> list[Check]:

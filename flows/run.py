@@ -12,19 +12,17 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause, TerminationSignal
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
-from pydantic import ValidationError
 
-from components.errors import AntiphonError, ConfigError
+from components.errors import AntiphonError
 from components.files.files import utc_now
 from components.metrics.normalizers import BY_LANGUAGE
-from components.pipeline.equivalent_reuse import use_reuse
+from components.pipeline.reuse.equivalent_reuse import use_reuse
 from components.run_record import PipelineRecord, RunRecord, Score, StageRef
 from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.stages.stage_plan import library_versions
 from components.storage.store import Store, check_run_name
 from flows import signals
 from flows.parameters.base import FlowParameters
-from flows.registry import flow_named
 from flows.server.ephemeral_server import describe_lost_server
 from tasks.engines.engine import use_engine
 from tasks.task_options import unwrap
@@ -178,43 +176,6 @@ def _failure_status(error: BaseException) -> tuple[str, str]:
         note = "ended by Prefect, whose log says why; finished shards are kept: run it again to go on"
         return "cancelled", note
     return "failed", describe_lost_server(error) or f"{type(error).__name__}: {error}".removesuffix(": ")
-
-
-def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
-    """Load a finished run, and open a copy of it to which ``stage`` will be added.
-
-    Args:
-        name: of the finished run.
-        stage: what will be added.
-        parameters: name the copy; NAME-STAGE if they do not.
-
-    Raises:
-        ConfigError: the run has no pipeline, or its parameters are no longer those of its flow.
-    """
-    finished_run = Store(parameters.store).load_run(name)
-    if not finished_run.pipeline.nodes:
-        raise ConfigError(
-            f"run {name}: {stage} expects a run of a pipeline, found one of {finished_run.flow}"
-        )
-    model = flow_named(finished_run.flow).parameters
-    overrides = {
-        "name": parameters.name or f"{name}-{stage}"[:100],
-        "replace": parameters.replace or parameters.name is None,  # the name is this run's and the stage's
-        "store": parameters.store,
-    }
-    try:
-        run = Run(finished_run.flow, model.model_validate({**finished_run.parameters, **overrides}))
-    except ValidationError as error:
-        fault = " ".join(str(error).splitlines()[1:3])
-        raise ConfigError(f"run {name}: {fault}; run the flow again") from None
-    for ref in finished_run.stages:
-        run.add(ref.model_copy(update={"reused": True}))
-    run.metrics, run.notes, run.pipeline = (
-        dict(finished_run.metrics),
-        list(finished_run.notes),
-        finished_run.pipeline,
-    )
-    return finished_run, run
 
 
 def final_state(record: RunRecord) -> RunRecord | State[RunRecord]:

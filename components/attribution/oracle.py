@@ -13,7 +13,7 @@ from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.text.languages import UNDETERMINED
-from components.text.matching.resegmentation import retime
+from components.text.matching.retiming import retime
 
 VERSION = 1
 """Version of which reference is taken, and of how errors are corrected."""

@@ -13,8 +13,9 @@ from typing_extensions import override
 
 from components import metrics
 from components.analysis.analysis import VALUES, Analysis, Computed, Event, Numbers, read_numbers
-from components.analysis.run_outputs import check_comparable, read_latency, text_stages
+from components.analysis.run_outputs import read_latency, text_stages
 from components.analysis.table import Column, Sentence, Table
+from components.comparison.comparable_runs import check_comparable
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.systems import load_same_data, system_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.files.files import read_lines, write_bytes
 from components.records import Hypothesis, Identifier, Record, Segment, Sha256, Text
-from components.text.matching.resegmentation import retime
+from components.text.matching.retiming import retime
 
 CORRECTIONS = "corrections.jsonl"
 """The file of corrections in a stage; of several of one utterance the last counts."""

@@ -23,7 +23,7 @@ from components.records import Decision, Hypothesis, NBest, Utterance
 from components.refining.judging.decisions import Estimates
 from components.refining.judging.proposal_judge import AcceptanceGate
 from components.text.languages import UNDETERMINED
-from components.text.matching.resegmentation import retime
+from components.text.matching.retiming import retime
 
 METHODS: dict[str, Callable[[FuseConfig, str | None], PromptedFuser | TrainedFuser]] = {
     "prompted": make_prompted_fuser,

@@ -14,14 +14,14 @@ from components.models import pin_references
 from components.models.adapted_references import join_adapters, split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.nodes.node_context import NodeContext
-from components.pipeline.equivalent_reuse import (
-    EquivalentStages,
-    alike_shard,
-    alike_stage,
-    takes_equivalents,
-)
 from components.pipeline.items.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
+from components.pipeline.reuse.equivalent_reuse import (
+    Equivalents,
+    alike_shard,
+    alike_stage,
+    find_equivalents,
+)
 from components.run_record import StageRef
 from components.storage.shards.shard import shard_key
 from components.storage.stages.reader import read_shards
@@ -129,7 +129,7 @@ def plan_nodes(
         AntiphonError: a model or a file is missing; the message names the node.
     """
     identities, alike = _Identities(data), _Identities(data)
-    equivalent = EquivalentStages(Store(store)) if takes_equivalents() else None
+    equivalent = find_equivalents(store)
     idle = find_idle_nodes(pipeline, data)
     plans: dict[str, NodePlan] = {}
     written = (complete_node(pipeline, node, store) for node in pipeline if not pipeline.is_data(node.name))
@@ -160,7 +160,7 @@ def _plan_shards(
     pipeline: Pipeline,
     identities: _Identities,
     alike: _Identities,
-    equivalent: EquivalentStages | None,
+    equivalent: Equivalents | None,
 ) -> NodePlan:
     """Return a plan with the shards of its node: the exact ones, or equivalent ones that are stored."""
     stage = planned.stage

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from components.errors import AntiphonError, ConfigError
-from flows.cli.compute.torchrun import hand_over, is_one_of_several, lead_or_follow
+from flows.cli.compute.launchers import find_launcher, is_one_of_several
 from flows.cli.help.command_entries import MainGroup
 
 _GC_THRESHOLD = (50_000, 20, 100)
@@ -81,7 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     call = partial(_call_app, sys.argv[1:] if arguments is None else arguments)
     if not is_one_of_several():
         sys.exit(exit_code_of(call))
-    sys.exit(hand_over(exit_code_of(partial(lead_or_follow, call))))
+    launcher = find_launcher()
+    sys.exit(launcher.hand_over(exit_code_of(partial(launcher.lead_or_follow, call))))
 
 
 def _call_app(arguments: list[str]) -> object:

@@ -21,10 +21,10 @@ from components.metrics.normalizers import (
     NormalizerName,
     check_normalizer,
 )
-from components.pipeline.equivalent_reuse import Reuse
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
+from components.pipeline.reuse.equivalent_reuse import Reuse
 from components.run_record import StageRef
 from components.storage.places.location import local_root
 from components.storage.store import check_run_name

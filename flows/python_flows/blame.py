@@ -13,8 +13,9 @@ from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.blame import BlameParameters
 from flows.python_flows.error_attribution import add_blame
+from flows.python_flows.reopened_run import reopen_run
 from flows.registry import pipeline_of
-from flows.run import final_state, reopen_run
+from flows.run import final_state
 from tasks.stages import report
 
 

@@ -13,8 +13,9 @@ from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.contribution import ContributionParameters
+from flows.python_flows.reopened_run import reopen_run
 from flows.registry import pipeline_of
-from flows.run import final_state, reopen_run
+from flows.run import final_state
 from tasks.stages import contribution as contribution_stage
 from tasks.stages import report
 

@@ -18,9 +18,10 @@ from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.improve import ImproveParameters
 from flows.python_flows.error_attribution import add_blame
+from flows.python_flows.reopened_run import reopen_run
 from flows.python_flows.tune import WINNER_FILE
 from flows.registry import pipeline_of
-from flows.run import final_state, reopen_run
+from flows.run import final_state
 from tasks.stages import report
 from tasks.stages.remedy_search import FinishedRun, Limits, RemedySearch
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from components.analysis.run_outputs import check_comparable
+from components.comparison.comparable_runs import check_comparable
 from components.errors import AntiphonError
 from components.files.canonical_json import digest_of
 from components.pipeline.pipeline import DATA

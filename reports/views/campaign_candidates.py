@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
-from components.analysis.run_outputs import check_comparable, output_of
+from components.analysis.run_outputs import output_of
 from components.campaign.blinding import MAX_SYSTEMS
 from components.campaign.candidates import Candidate, gather_candidates
+from components.comparison.comparable_runs import check_comparable
 from components.comparison.systems import load_same_data
 from components.errors import ConfigError
 from components.metrics.metric import Output

@@ -100,7 +100,7 @@ def require_reviewer(pipeline: Pipeline, node: Node) -> None:
         )
 
 
-def ask_in_prefect(node: str, questions: Sequence[Question], hours: float) -> Answers:
+def ask(node: str, questions: Sequence[Question], hours: float) -> Answers:
     """Pause the flow run until its form of questions was sent, and return the answers.
 
     Raises:

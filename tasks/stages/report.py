@@ -10,9 +10,8 @@ from components.export.beside_report import write_texts_beside_report
 from components.files.files import disk_full_as_store_error, write_bytes
 from components.run_record import RunRecord
 from components.storage.runs.report_files import PLOTS, REPORT, seal_report
-from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
-from reports.page import html_page, index_page
+from reports.page import html_page
 from reports.page.report_view import view_of
 from reports.page.sample import sample_view
 from reports.plots import graph, run_plots
@@ -48,18 +47,6 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     return page, images
 
 
-def render_again(name: str, store: Store) -> Path:
-    """Write the report of a recorded run again and return its path.
-
-    Raises:
-        StoreError: there is no such run, or it cannot be written.
-    """
-    with store.lock_recorded_run(name) as run:
-        page, _ = render(run, store)
-        store.backend.upload_run(name)
-    return page
-
-
 def publish_run_report(run: RunRecord, store: Store, label: str = "") -> None:
     """Write the report of a run; publish its plots, what was done, and how the report is opened.
 
@@ -71,16 +58,6 @@ def publish_run_report(run: RunRecord, store: Store, label: str = "") -> None:
     page: Path = unwrap(label_task(write_report, label)(run, store))
     publish_run(run)
     publish_report(page, store.backend.url)
-
-
-def write_store_index(store: Store) -> Path:
-    """Write the index of a store's runs and return its path.
-
-    Raises:
-        StoreError: it cannot be written.
-    """
-    with disk_full_as_store_error("the index of the runs", store.root):
-        return index_page.write_index(list_runs(store), store.root)
 
 
 @task(name="report", task_run_name="report", **NOT_STORED)

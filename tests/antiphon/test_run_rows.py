@@ -11,7 +11,7 @@ import antiphon
 from antiphon._rows import describe_utterance, list_rows_of_node
 from components.records import Audio, Segment, Word
 from components.run_record import NodeRecord, PipelineRecord
-from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
 from tests.components.storage.test_store import record
 from tests.components.storage.upkeep.stores import save_run

@@ -18,7 +18,7 @@ from components import models
 from components.data.files.named_sets import SAMPLES
 from components.errors import ModelError
 from components.models import resolve as resolve_model
-from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from flows.cli import main as cli

@@ -17,7 +17,7 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from components.errors import ModelError
 from components.records import Outcome, Quarantined, Utterance
 from components.refining import checks
-from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig

@@ -15,8 +15,9 @@ from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows import signals
 from flows.parameters.blame import BlameParameters
+from flows.python_flows.reopened_run import reopen_run
 from flows.registry import flow_named
-from flows.run import Run, reopen_run
+from flows.run import Run
 from tests.components.storage.test_store import record
 from tests.reports.example_runs import stage
 

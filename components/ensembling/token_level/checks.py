@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components import models
+from components.ensembling.member_list import list_members
 from components.ensembling.token_level import factory, whisper_ensemble
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.factory import build_combiner
@@ -18,7 +19,7 @@ from components.recognition.backend_choice import infer_backend
 from components.recognition.checks import check as check_recognizer
 from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.translation.checks import check as check_translator
-from components.translation.ensemble_config import DROPOUT_PREFIX, EnsembleConfig, list_members
+from components.translation.ensemble_config import DROPOUT_PREFIX, EnsembleConfig
 
 
 def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:

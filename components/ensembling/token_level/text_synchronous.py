@@ -12,8 +12,8 @@ from typing import Any
 
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import LogitsProcessor
+from components.decoding.mixing.same_constraints import require_same_constraints
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.generation_settings import require_same_constraints
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.text_synchronous.ragged_group import GroupSettings, RaggedGroup

@@ -13,8 +13,8 @@ from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import DraftBuilder
+from components.decoding.mixing.same_constraints import require_same_constraints
 from components.decoding.models.causal import CausalModel
-from components.decoding.models.generation_settings import require_same_constraints
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, require_same_vocabulary
 from components.ensembling.token_level.dropout import DropoutScorer

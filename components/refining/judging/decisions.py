@@ -15,7 +15,7 @@ from components.records import Decision, Hypothesis, NBest, Segment
 from components.refining.config import ESTIMATE, RoundsConfig
 from components.refining.judging.stopping import RefinementHistory, stop_reason
 from components.text.languages import UNDETERMINED
-from components.text.matching.resegmentation import retime
+from components.text.matching.retiming import retime
 from components.text.text_confidence import estimates_of
 
 

@@ -74,7 +74,7 @@ class StagePlan(Record):
         models: the references by which the run names its models, by role. They are shown, and not part of the
             key: a model may have several names.
         alike: what it shares with stages that differ by numerics alone
-            (:mod:`components.pipeline.equivalent_reuse`); no part of the key.
+            (:mod:`components.pipeline.reuse.equivalent_reuse`); no part of the key.
     """
 
     stage: str = Field(min_length=1, max_length=128, pattern=r"^[a-z][a-z0-9_-]*$")

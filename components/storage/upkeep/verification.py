@@ -8,7 +8,6 @@ from typing import NamedTuple
 from components.errors import StoreError
 from components.files.json_text import parse_json
 from components.storage.places.locks import LockWait
-from components.storage.runs.report_files import find_report_faults
 from components.storage.runs.run_records import METRICS, RECORD, check_record
 from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal
@@ -16,6 +15,7 @@ from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import KEY, RUNS, STAGES, References, list_keys
+from components.storage.upkeep.report_verification import find_report_faults
 
 
 class Fault(NamedTuple):

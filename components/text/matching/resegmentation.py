@@ -18,7 +18,6 @@ from itertools import pairwise
 
 from rapidfuzz.distance import Levenshtein, Opcode
 
-from components.records import Segment
 from components.text.languages import ENDS_SENTENCE, without_spaces
 
 PROTOCOL = "reseg:min-word-edits"
@@ -92,26 +91,6 @@ def count_edits(text: str, references: Sequence[str], language: str) -> int:
     words = [unit.key for unit in _split_units(text, language)]
     return Levenshtein.distance(
         [unit.key for reference in references for unit in _split_units(reference, language)], words
-    )
-
-
-def retime(text: str, language: str, segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Give a changed text the times of the text before it.
-
-    Args:
-        text: the changed text, in the language of the one before.
-        language: of both.
-        segments: of the text before, with its times.
-
-    Returns:
-        Segments of the same times with the words of ``text``, without those that have none now. One whose
-        text is the same keeps its words and its confidence.
-    """
-    pieces = resegment(text, [segment.text for segment in segments], language)
-    return tuple(
-        segment if segment.text == piece else Segment(start=segment.start, end=segment.end, text=piece)
-        for segment, piece in zip(segments, pieces, strict=True)
-        if piece
     )
 
 

@@ -58,7 +58,7 @@ def compare(
     """
     runs = values["runs"]
     if isinstance(runs, list) and len(runs) == 1:
-        from components.storage.runs.baseline_run import find_baseline
+        from components.storage.runs.accepted_runs import find_baseline
         from components.storage.store import Store
 
         store = values.get("store")

@@ -84,9 +84,9 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     from components.data.stage import foresee_data
     from components.models.weight_digests import resolve_weight_digests
     from components.pipeline.advice.forecast import forecast_nodes
-    from components.pipeline.equivalent_reuse import use_reuse
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
+    from components.pipeline.reuse.equivalent_reuse import use_reuse
     from components.storage.store import Store
     from flows.checks import check_of_data, checks_of_metrics
     from flows.preflight import Preflight

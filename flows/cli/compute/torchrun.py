@@ -19,20 +19,14 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
+from flows.cli.compute.launchers import STARTED_BY
 
 GROUPS: Extensions[Any] = Extensions("antiphon.process_groups", "process group", accept_any)
 """Modules by which processes join (``join``), compute their share (``follow``) and part (``leave``)."""
-STARTED_BY = "TORCHELASTIC_RUN_ID"
-"""Variable that torchrun sets."""
 
 
 EXIT_CODE_FILE = "ANTIPHON_EXIT_CODE_FILE"
 """Variable with the file in which process 0 leaves its exit code to the command that started torchrun."""
-
-
-def is_one_of_several() -> bool:
-    """Return whether torchrun started this process and others."""
-    return STARTED_BY in os.environ and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def run_over_processes(count: int, arguments: Sequence[str]) -> int:

@@ -47,7 +47,7 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     from flows.cli.help.console import console
     from flows.cli.look.printing import print_run
     from reports.page.report_view import view_of
-    from reports.terminal import run_printing, utterance_printing
+    from reports.terminal import run_printing, stage_printing, utterance_printing
 
     store = Store(store_url)
     run = store.load_run(name)
@@ -64,8 +64,8 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
         outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
         utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
     elif node == "data" and data is not None:
-        run_printing.print_data(view, refused.values(), console())
+        stage_printing.print_data(view, refused.values(), console())
     elif node is not None:
-        run_printing.print_stage(view, node, console())
+        stage_printing.print_stage(view, node, console())
     else:
         print_run(run, store)

@@ -29,7 +29,8 @@ def latency(
 
     - `antiphon latency RUN --limit 200 --json`
     """
-    from components.analysis.run_outputs import LATENCY, check_comparable
+    from components.analysis.run_outputs import LATENCY
+    from components.comparison.comparable_runs import check_comparable
     from components.files.files import utc_now, write_json
     from components.storage.store import Store
     from flows.cli.help.console import console

@@ -35,7 +35,7 @@ def report(
     from components.storage.store import Store
     from components.text.escaping import to_printable
     from flows.parameters.faults import check_values
-    from tasks.stages.report import write_store_index
+    from tasks.stages.report_again import write_store_index
 
     if (run is None) != index:
         raise ConfigError("report: expected the name of a run, or --index for the index of all runs")
@@ -53,7 +53,7 @@ def report(
 def _write_again(run: str, store: Store) -> Path:
     """Write the report again; where nothing may be written, it is the one that is there."""
     from components.errors import NotWritableError
-    from tasks.stages.report import render_again
+    from tasks.stages.report_again import render_again
 
     try:
         return render_again(run, store)

@@ -41,7 +41,7 @@ def rename(
 
 def write_report(store: Store, name: str, otherwise: str) -> None:
     """Write the report of a run again; where it cannot be written say what that means, and why."""
-    from tasks.stages.report import render_again
+    from tasks.stages.report_again import render_again
 
     try:
         render_again(name, store)
@@ -97,7 +97,7 @@ def accept(
 
     `antiphon compare OTHER` compares with it, and neither delete nor prune removes it.
     """
-    from components.storage.runs.baseline_run import accept_run, revoke_acceptance
+    from components.storage.runs.accepted_runs import accept_run, revoke_acceptance
     from components.storage.store import Store
 
     opened = Store(store)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.records import Segment, Word
-from components.text.matching.resegmentation import count_edits, cut_blocks, resegment, retime
+from components.text.matching.resegmentation import count_edits, cut_blocks, resegment
+from components.text.matching.retiming import retime
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=7)
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from components.errors import DataError
 from components.records import Audio, Hypothesis, NBest, Quarantined
-from reports.terminal.run_printing import print_data, print_quarantined, print_run, print_stage
+from reports.terminal.run_printing import print_quarantined, print_run
+from reports.terminal.stage_printing import print_data, print_stage
 from reports.terminal.tables import new_table
 from reports.terminal.utterance_printing import print_utterance
 from reports.views.run_view import RunView

@@ -10,7 +10,6 @@ from components.analysis import run_outputs as systems
 from components.analysis.cost import summarize_latency
 from components.analysis.run_outputs import (
     LATENCY,
-    check_comparable,
     cost_of,
     load_utterances,
     output_of,
@@ -19,6 +18,7 @@ from components.analysis.run_outputs import (
     text_stages,
 )
 from components.comparison.analysis import COMPARISON
+from components.comparison.comparable_runs import check_comparable
 from components.comparison.comparison import Comparison
 from components.comparison.systems import load_same_data
 from components.errors import DataError, StoreError

@@ -32,7 +32,7 @@ def answers_to(monkeypatch: pytest.MonkeyPatch, sent: Mapping[str, str] | None) 
 
     monkeypatch.setattr(reviewing, "pause_flow_run", pause)
     monkeypatch.setattr(reviewing, "get_run_logger", logging.getLogger)
-    return reviewing.ask_in_prefect("checked", QUESTIONS, 1.5)
+    return reviewing.ask("checked", QUESTIONS, 1.5)
 
 
 def test_the_form_shows_each_text_with_what_helps_to_judge_it() -> None:

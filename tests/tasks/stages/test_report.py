@@ -8,7 +8,7 @@ from components.comparison.added_scores import add_scores
 from components.errors import ConfigError
 from components.metrics.scores_settings import ScoresFile
 from components.storage.store import Store
-from tasks.stages.report import write_store_index
+from tasks.stages.report_again import write_store_index
 from tests.components.storage.test_store import record
 
 

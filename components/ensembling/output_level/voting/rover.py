@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.estimated_weights import require_word_confidences
 from components.ensembling.output_level.voting.confusion_network import Column, build_confusion_network
-from components.ensembling.output_level.voting.words import MIN_CONFIDENCE, split_words
+from components.ensembling.output_level.voting.word_confidences import split_words
+from components.ensembling.output_level.voting.words import MIN_CONFIDENCE
 from components.ensembling.output_level.weighted_hypotheses import (
     SystemNBest,
     WeightedHypothesis,
@@ -27,7 +28,7 @@ from components.ensembling.output_level.weighted_hypotheses import (
 from components.metrics.normalizers import normalizer_for
 from components.records import Hypothesis, Segment, Token
 from components.text.languages import UNDETERMINED, without_spaces
-from components.text.matching.resegmentation import retime
+from components.text.matching.retiming import retime
 
 
 @dataclass(frozen=True)

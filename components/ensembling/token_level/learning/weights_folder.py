@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.decoding.combiner import Combiner
 from components.decoding.member_settings import MixingConfig
+from components.ensembling.member_list import list_members
 from components.ensembling.token_level import factory
 from components.ensembling.token_level.combiners import NegativeEvidence
 from components.ensembling.token_level.learning import fitting
@@ -16,7 +17,7 @@ from components.errors import StoreError
 from components.files.files import read_json, write_json
 from components.metrics.statistics.shapley import MAX_MEMBERS, MemberContribution
 from components.storage.stages.model_labels import label_models
-from components.translation.ensemble_config import COEFFICIENTS_FILE, EnsembleConfig, list_members
+from components.translation.ensemble_config import COEFFICIENTS_FILE, EnsembleConfig
 
 CONTRIBUTIONS = "contributions.json"
 """File of the members' contributions to the development likelihood."""

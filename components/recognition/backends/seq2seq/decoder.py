@@ -16,11 +16,8 @@ from components.compute.device import pick_dtype
 from components.decoding.candidates import Candidate, member_scores_at, statistics_at
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
-from components.decoding.models.generation_settings import (
-    generation_setting,
-    logits_processors_of,
-    require_same_constraints,
-)
+from components.decoding.mixing.same_constraints import require_same_constraints
+from components.decoding.models.generation_settings import generation_setting, logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.speech_seq2seq import SpeechSeq2SeqScorer
 from components.decoding.scorers import digest_of, require_same_vocabulary

@@ -6,7 +6,7 @@ import pytest
 
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.system_combination import check_combination, combine_outputs
-from components.ensembling.output_level.voting.words import split_words
+from components.ensembling.output_level.voting.word_confidences import split_words
 from components.errors import ConfigError
 from components.records import Hypothesis, NBest
 from components.text.normalization.text_normalization import Normalizer

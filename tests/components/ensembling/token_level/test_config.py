@@ -6,9 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from components.decoding.member_settings import MixingConfig
+from components.ensembling.member_list import list_members
 from components.ensembling.token_level.checks import check_translators
 from components.errors import ConfigError
-from components.translation.ensemble_config import EnsembleConfig, TranslatorMembers, list_members
+from components.translation.ensemble_config import EnsembleConfig, TranslatorMembers
 
 
 @pytest.mark.parametrize("name", ["pool", "pooled"])

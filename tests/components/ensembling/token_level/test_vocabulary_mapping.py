@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from components.decoding.config import SearchConfig
-from components.decoding.models.generation_settings import require_same_constraints
+from components.decoding.mixing.same_constraints import require_same_constraints
 from components.decoding.scorers import Vocabulary, digest_of, require_same_vocabulary
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation, LogLinearInterpolation

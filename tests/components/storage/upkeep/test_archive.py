@@ -24,7 +24,7 @@ from components.files.canonical_json import add_digest, verify_digest
 from components.files.digests import sha256_of
 from components.records import Audio
 from components.storage.objects import lease
-from components.storage.runs.baseline_run import accept_run, list_accepted
+from components.storage.runs.accepted_runs import accept_run, list_accepted
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards, read_utterances
 from components.storage.stages.seal import SEAL

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.errors import StoreError
 from components.storage.places import locks
-from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.accepted_runs import accept_run
 from components.storage.runs.usage_leases import UsageLeases
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from components.storage.runs import usage_leases
-from components.storage.runs.baseline_run import accept_run
+from components.storage.runs.accepted_runs import accept_run
 from components.storage.runs.usage_leases import UsageLeases
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles

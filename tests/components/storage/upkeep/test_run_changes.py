@@ -7,7 +7,8 @@ import json
 import pytest
 
 from components.errors import ConfigError, StoreError
-from components.storage.runs.baseline_run import accept_run, find_baseline, read_acceptance, revoke_acceptance
+from components.storage.runs.accepted_runs import accept_run, find_baseline, revoke_acceptance
+from components.storage.runs.baseline_run import read_acceptance
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles

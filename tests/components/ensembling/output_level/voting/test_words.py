@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from components.ensembling.output_level.voting.words import split_words
+from components.ensembling.output_level.voting.word_confidences import split_words
 from components.records import Hypothesis, Token
 from components.text.normalization.text_normalization import get_normalizer, word_key
 

@@ -8,15 +8,14 @@ machines that shares a store computes it once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from components.errors import StoreError
+from components.extensions import Extensions, accept_any
 from components.files.canonical_json import digest_of
 from components.records import Sha256
-from components.storage.stages.seal import SEAL, read_seal
 from components.storage.stages.stage_plan import StagePlan, digest_plan
 from components.storage.store import Store
 
@@ -32,11 +31,6 @@ def use_reuse(reuse: Reuse) -> Iterator[None]:
         yield
     finally:
         _REUSE.reset(token)
-
-
-def takes_equivalents() -> bool:
-    """Return whether what was computed with other numerics is reused."""
-    return _REUSE.get() == "equivalent"
 
 
 def alike_stage(plan: StagePlan, upstream: Mapping[str, str]) -> Sha256:
@@ -72,25 +66,8 @@ class Found(NamedTuple):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.numerics.items())) or "no torch"
 
 
-class EquivalentStages:
-    """The finished stages of a store and their shards, by what they share with those alike."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._stages: dict[str, Found] = {}
-        self._shards: dict[str, Found] = {}
-        for key in store.backend.files.list_folders("stages"):
-            content = store.backend.files.read(f"stages/{key}/{SEAL}")
-            try:
-                seal = read_seal(content or b"", SEAL, key)
-            except StoreError:
-                continue
-            found = Found(key, seal.plan.get("numerics") or {})
-            if alike := seal.plan.get("alike"):
-                self._stages.setdefault(alike, found)
-            for shard in seal.shards:
-                if shard.alike:
-                    self._shards.setdefault(shard.alike, found._replace(key=shard.key))
+class Equivalents(Protocol):
+    """What is stored that is alike."""
 
     def choose_shards(self, keys: Sequence[str], alike: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Return the keys of shards to use: the exact ones, or what is alike and stored.
@@ -102,17 +79,16 @@ class EquivalentStages:
         Returns:
             The keys, and how many of them were computed with other numerics, by these.
         """
-        stored = self._store.backend.find_shards(keys)
-        chosen, others = [], Counter[str]()
-        for key, shared in zip(keys, alike, strict=True):
-            found = None if key in stored else self._shards.get(shared)
-            chosen.append(key if found is None else found.key)
-            if found is not None and found.key != key:
-                others[found.describe()] += 1
-        return chosen, others
 
     def find_stage(self, plan: StagePlan) -> Found | None:
         """Return a finished stage made in one piece that is alike; None where the exact one is there."""
-        if plan.alike is None or self._store.backend.files.read(f"stages/{plan.key}/{SEAL}") is not None:
-            return None
-        return self._stages.get(plan.alike)
+
+
+SEARCHES: Extensions[Callable[[Store], Equivalents]] = Extensions("antiphon.reuse", "reuse", accept_any)
+"""Reuse -> looks through a store."""
+
+
+def find_equivalents(store: str | None) -> Equivalents | None:
+    """Look for what may be reused though it is not exactly the same; None where nothing else may be."""
+    reuse = _REUSE.get()
+    return None if reuse == "exact" else SEARCHES[reuse](Store(store))

@@ -1,0 +1,1 @@
+"""Reuse of what is stored though it is not exactly the same."""
