@@ -26,7 +26,7 @@ from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
 from components.pipeline.reader import read_pipeline
 from components.storage.store import Store
-from tasks.engines.engine import ENGINES, use_engine
+from tasks.engines.engine import ENGINES, LOCAL, use_engine
 from tasks.execution.executor import execute
 
 PAGE = "side-by-side"
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Seconds of every graph in every round, and the median of their ratios to one function, by engine."""
     code_permission.allow_own_code()
-    for engine in ENGINES:
+    for engine in (LOCAL, *ENGINES):
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             (work / "steps.py").write_text(STEPS, encoding="utf-8")

@@ -30,12 +30,8 @@ from components.pipeline.items.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.run_record import StageRef
-from components.storage.stages.reader import read_shards
-from tasks.engines.engine import current_ray
+from tasks.engines.engine import current_engine
 from tasks.engines.node_at_work import Shards
-from tasks.engines.ray.node_shards import RayShards
-from tasks.engines.ray.segment import Segment
-from tasks.engines.ray.segments import list_segments
 from tasks.engines.run_coordinator import BlockedError, HaltedError, RunCoordinator, Status
 from tasks.execution.current_node import CURRENT_NODE
 from tasks.execution.node_run import NodeRun
@@ -186,7 +182,7 @@ def _start_nodes(
         when the exception of a signal's handler interrupts it.)
     """
     ids: dict[str, UUID] = {name: uuid4() for name in plans}
-    shards = _divide_into_segments(plans, duplicates, data, coordinator)
+    shards = _assign_shards(plans, duplicates, data, coordinator)
     threads, ended = [], []
     for name, planned in plans.items():
         if name in duplicates:
@@ -212,27 +208,22 @@ def _start_nodes(
     return ended
 
 
-def _divide_into_segments(
+def _assign_shards(
     plans: Mapping[str, NodePlan],
     duplicates: Mapping[str, str],
     data: Mapping[str, StageRef],
     coordinator: RunCoordinator,
 ) -> dict[str, Shards]:
-    """Return who computes the shards of nodes: on Ray the segment of each, else nothing."""
-    ray = current_ray()
-    if ray is None:
-        asking = [name for name, planned in plans.items() if planned.node.resources.describe()]
-        if asking:
-            get_run_logger().info(
-                "%s: resources are for the engine ray; this process computes without them", ", ".join(asking)
-            )
-        return {}
-    shards: dict[str, Shards] = {}
-    for members in list_segments(plans, duplicates):
-        keys = [shard.key for shard in read_shards(data[str(plans[members[0]].own)])]
-        segment = Segment(members, keys, ray, coordinator)
-        shards |= {name: RayShards(segment) for name in members}
-    return shards
+    """Return who computes the shards of nodes; those that are not named this process computes."""
+    engine = current_engine()
+    if engine is not None:
+        return engine.assign_shards(plans, duplicates, data, coordinator)
+    asking = [name for name, planned in plans.items() if planned.node.resources.describe()]
+    if asking:
+        get_run_logger().info(
+            "%s: resources are for the engine ray; this process computes without them", ", ".join(asking)
+        )
+    return {}
 
 
 def _run_node(run: NodeRun, arguments: Mapping[str, Any], ended: Event) -> None:

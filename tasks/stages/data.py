@@ -11,8 +11,7 @@ from components.data.stage import store_data
 from components.run_record import StageRef
 from components.storage.store import Store
 from tasks.artifacts import publish_quarantine
-from tasks.engines.engine import current_ray
-from tasks.engines.ray.loading import RayLoading
+from tasks.engines.engine import current_engine
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 MAX_NAMED = 3
@@ -29,8 +28,8 @@ def load_data(
     store: Store,
 ) -> StageRef | State[StageRef]:
     """Read and check a data set (or recordings) and keep its utterances; see :func:`store_data`."""
-    ray = current_ray()
-    build = None if ray is None else RayLoading(ray)
+    engine = current_engine()
+    build = None if engine is None else engine.build_shards
     ref = store_data(source, audio, (source_language, target_language), limit, store, build)
     records = f"{ref.items:,} record{'s' * (ref.items != 1)}"
     name = source or _name_recordings(str(audio).splitlines())

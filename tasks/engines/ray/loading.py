@@ -14,7 +14,7 @@ from components.data.row_reader import DraftedRow
 from components.data.stage import BuiltShard, build_shard
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
-from tasks.engines.ray.engine import RayEngine, error_of
+from tasks.engines.ray.driver_process import DriverProcess, error_of
 from tasks.engines.ray.messages import Event, LoadJob
 
 WAVE = 64
@@ -39,11 +39,11 @@ class RayLoading:
     """Builds the shards of a data set on the workers of a run's cluster, in order.
 
     Args:
-        engine: of the run.
+        driver: of the run.
     """
 
-    def __init__(self, engine: RayEngine) -> None:
-        self._engine = engine
+    def __init__(self, driver: DriverProcess) -> None:
+        self._driver = driver
 
     def __call__(self, shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
         """Yield the shards, two waves of them ahead."""
@@ -59,7 +59,7 @@ class RayLoading:
     def _begin(self, wave: list[list[DraftedRow]], store: Store) -> SimpleQueue[Event]:
         told: SimpleQueue[Event] = SimpleQueue()
         url, folder = store.backend.url, str(Path.cwd())
-        self._engine.run(lambda number: LoadJob(number, url, folder, wave), told.put)
+        self._driver.run(lambda number: LoadJob(number, url, folder, wave), told.put)
         return told
 
 

@@ -16,7 +16,7 @@ from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 from tasks.engines.node_job import NodeJob
-from tasks.engines.ray.engine import RayEngine, error_of
+from tasks.engines.ray.driver_process import DriverProcess, error_of
 from tasks.engines.ray.messages import Event, NodeStep, Row, SegmentJob
 from tasks.engines.ray.pools import Demand
 from tasks.engines.run_coordinator import HaltedError, RunCoordinator
@@ -51,16 +51,16 @@ class Segment:
     Args:
         members: the nodes, in the order of computing.
         data: keys of the shards of their data set.
-        engine: Ray's driver.
+        driver: Ray's.
         coordinator: of the run.
     """
 
     def __init__(
-        self, members: Sequence[str], data: Sequence[str], engine: RayEngine, coordinator: RunCoordinator
+        self, members: Sequence[str], data: Sequence[str], driver: DriverProcess, coordinator: RunCoordinator
     ) -> None:
         self._members = tuple(members)
         self._data = data
-        self._engine = engine
+        self._driver = driver
         self._coordinator = coordinator
         self._parts: dict[str, Part] = {}
         self._inboxes: dict[str, SimpleQueue[Event]] = {}
@@ -90,7 +90,7 @@ class Segment:
         if part.missing:
             self._coordinator.wait(lambda: all(map(self._is_decided, self._members)))
             self._begin()
-        return Inbox(inbox, self._engine, self._coordinator)
+        return Inbox(inbox, self._driver, self._coordinator)
 
     def _begin(self) -> None:
         """Begin the job, unless another node has."""
@@ -98,7 +98,7 @@ class Segment:
             has_begun, self._has_begun = self._has_begun, True
         if not has_begun:
             try:
-                self._engine.run(self._make_job, self._receive)
+                self._driver.run(self._make_job, self._receive)
             except Exception as error:  # all wait for it
                 told = type(error).__name__ if isinstance(error, AntiphonError) else ""
                 self._receive(Event(-1, "failed", error=told, message=str(error)))
@@ -117,8 +117,10 @@ class Segment:
 class Inbox:
     """What is told of one node."""
 
-    def __init__(self, events: SimpleQueue[Event], engine: RayEngine, coordinator: RunCoordinator) -> None:
-        self._events, self._engine, self._coordinator = events, engine, coordinator
+    def __init__(
+        self, events: SimpleQueue[Event], driver: DriverProcess, coordinator: RunCoordinator
+    ) -> None:
+        self._events, self._driver, self._coordinator = events, driver, coordinator
         self._has_halted = False
 
     def next_shard(self) -> Event | None:
@@ -145,7 +147,7 @@ class Inbox:
     def _halt(self) -> None:
         if not self._has_halted:
             self._has_halted = True
-            self._engine.halt()
+            self._driver.halt()
         if self._coordinator.seconds_left <= 0:
             raise HaltedError
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import AntiphonError, ConfigError, ModelError
 from tasks.engines import engine
-from tasks.engines.ray.engine import RayEngine, WorkerFaultError, error_of
+from tasks.engines.ray.driver_process import DriverProcess, WorkerFaultError, error_of
 from tasks.engines.ray.messages import Event
 
 
@@ -15,21 +15,21 @@ def test_an_engine_is_set_by_parameter_flow_and_environment(monkeypatch: pytest.
     with engine.use_engine(None):
         assert engine.resolve_engine_name() == "local"
     with engine.use_engine("ray"), engine.use_engine(None):
-        assert engine.current_ray() is not None
-        outer = engine.current_ray()
+        assert engine.current_engine() is not None
+        outer = engine.current_engine()
         with engine.use_engine("ray"):
-            assert engine.current_ray() is outer
+            assert engine.current_engine() is outer
         with engine.use_engine("local"):
-            assert engine.current_ray() is None
+            assert engine.current_engine() is None
     monkeypatch.setenv(engine.VARIABLE, "rey")
     with pytest.raises(ConfigError, match=r"ANTIPHON_ENGINE: expected one of local, ray, found 'rey'"):
         engine.resolve_engine_name()
 
 
 def test_an_extra_that_is_absent_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.engines.ray.engine.find_spec", lambda name: None)
+    monkeypatch.setattr("tasks.engines.ray.driver_process.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"engine ray: expected .* pip install 'antiphon\[ray\]'"):
-        RayEngine()
+        DriverProcess()
 
 
 def test_a_cluster_with_another_antiphon_is_refused_by_name() -> None:
