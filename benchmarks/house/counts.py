@@ -16,7 +16,7 @@ from flows.presets.preset import read_preset
 EXTENSIONS = {
     *("recognize", "translate", "packaged", "whisper", "encoder-decoder"),
     *("wer", "cer", "bleu", "chrf", "ter", "hallucinations", "hallucinated_words", "cpwer", "tcpwer"),
-    *("pools", "txt", "srt", "vtt", "tsv"),
+    *("pools", "txt", "tsv"),
 }
 """What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
 NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/claims.md")

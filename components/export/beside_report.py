@@ -9,11 +9,11 @@ from pathlib import Path
 from components.errors import AntiphonError
 from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
+from components.export.formats import FORMATS
 from components.export.large_texts import is_large, write_tables
 from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
-from components.export.subtitles.cues import Cue
-from components.export.subtitles.rule_check import check_rules
+from components.export.subtitles.cue import Cue
 from components.files.files import encode_json, rename_durably, staging_folder
 from components.run_record import RunRecord
 from components.storage.runs.report_files import TEXTS
@@ -50,8 +50,10 @@ def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
 
 def _write(texts: RunTexts, folder: Path) -> list[str]:
     few = len(texts.recordings) <= MAX_RECORDINGS
-    formats: tuple[TextFormat, ...] = (*_PER_RECORDING, "tsv") if few else ("tsv",)
+    wanted: tuple[TextFormat, ...] = (*_PER_RECORDING, "tsv") if few else ("tsv",)
+    formats = [form for form in wanted if form in FORMATS]
     settings, subtitles = ExportSettings(), list[list[Cue]]()
+    layout = next((layout for form in formats if (layout := FORMATS[form].layout)), None)
     with staging_folder(folder) as staging:
         fresh = staging / TEXTS  # made by the user's umask, as the staging folder is not
         fresh.mkdir()
@@ -59,8 +61,8 @@ def _write(texts: RunTexts, folder: Path) -> list[str]:
             (fresh / name).write_bytes(file.content)  # not synced: they can be made again
             if file.cues:
                 subtitles.append(list(file.cues))
-        if subtitles:
-            check = check_rules(subtitles, settings.rules).model_dump(mode="json")
+        if subtitles and layout is not None:
+            check = layout.check(subtitles, settings).model_dump(mode="json")
             (fresh / RULES).write_bytes(encode_json(check))
         names = sorted(path.name for path in fresh.iterdir())
         if folder.exists():

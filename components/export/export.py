@@ -13,7 +13,7 @@ from components.export.format_names import TextFormat
 from components.export.formats import FORMATS, TextFile
 from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
-from components.export.subtitles.cues import Cue
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.rule_check import RuleCheck, check_rules
 from components.files.files import write_bytes
 from components.records import Quarantined

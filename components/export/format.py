@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from components.export.recording_text import RecordingText
-from components.export.subtitles.cues import Cue
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.rules import SubtitleRules
+from components.records import Record
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,27 @@ class ExportSettings:
     low: float | None = None
 
 
+class Layout(NamedTuple):
+    """How subtitles are made of what was said.
+
+    Attributes:
+        lay_out: the words of a recording -> its subtitles.
+        check: the subtitles of files -> how many break which rule.
+    """
+
+    lay_out: Callable[[RecordingText, ExportSettings], Sequence[Cue]]
+    check: Callable[[Iterable[Sequence[Cue]], ExportSettings], Record]
+
+
 class Format(NamedTuple):
-    """A format: what writes it, and whether one file holds all recordings. Subtitles are for speech alone."""
+    """A format: what writes it, whether one file holds all recordings, and how subtitles are made."""
 
     summary: str
     encode: Callable[[Sequence[RecordingText], Sequence[Cue], ExportSettings], bytes]
     is_table: bool = False
-    is_subtitle: bool = False
+    layout: Layout | None = None
+
+    @property
+    def is_subtitle(self) -> bool:
+        """Whether it is one of subtitles."""
+        return self.layout is not None

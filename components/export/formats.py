@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from components.errors import ConfigError
 from components.export.format import ExportSettings, Format
 from components.export.format_names import TextFormat
-from components.export.recording_text import RecordingText, words_of
-from components.export.subtitles.cues import Cue, build_cues_of_blocks
+from components.export.recording_text import RecordingText
+from components.export.subtitles.cue import Cue
 from components.extensions import Extensions
 from components.files.file_names import safe_name
 from components.text.languages import is_undetermined
@@ -74,28 +74,19 @@ def _encode_recording(
 ) -> Iterator[TextFile]:
     cues: Sequence[Cue] | None = None
     for form in formats:
-        if not FORMATS[form].is_subtitle:
+        layout = FORMATS[form].layout
+        if layout is None:
             counted: Sequence[Cue] = ()
         elif not text.timed:
             continue
         else:
-            counted = () if cues is not None else _cues_of(text, settings)  # checked once, written twice
+            counted = (
+                () if cues is not None else layout.lay_out(text, settings)
+            )  # checked once, written twice
             cues = counted if cues is None else cues
         content = FORMATS[form].encode([text], cues or (), settings)
         is_missing = all(part.quarantined is not None for part in text.parts)
         yield TextFile((text.name, _label(text, settings), form), text.node, content, counted, is_missing)
-
-
-def _cues_of(text: RecordingText, settings: ExportSettings) -> list[Cue]:
-    """Subtitles of a recording; those of each part of a film's alone, where its own cues ended."""
-    spoken = any(part.utterance.audio is not None for part in text.parts)
-    groups = [text.parts] if spoken else [[part] for part in text.parts]
-    own = [words_of([segment for part in parts for segment in part.segments]) for parts in groups]
-    if not (settings.bilingual and text.is_translation):
-        return build_cues_of_blocks([(words, ()) for words in own], text.language, settings.rules)
-    sources = [words_of([segment for part in parts for segment in part.source_segments]) for parts in groups]
-    blocks = zip(sources, own, strict=True)
-    return build_cues_of_blocks(blocks, text.source_language, settings.rules, text.language)
 
 
 def _label(text: RecordingText, settings: ExportSettings) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TextPart, TimedSegment
-from components.export.subtitles.cues import Cue
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.timed_words import TimedWord, join_words
 from components.text.languages import without_spaces
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from components.export.documents.word_table import Column, Runs, build_table
 from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TextPart
-from components.export.subtitles.cues import Cue
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.timed_words import TimedWord
 from components.text.languages import english_name, is_undetermined
 

@@ -3,49 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
 
 from components.export.subtitles.break_costs import break_costs
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.cue_breaks import Text, divide
 from components.export.subtitles.lines import break_lines
 from components.export.subtitles.rules import SubtitleRules
-from components.export.subtitles.timed_words import TimedWord, join_words, width_of
+from components.export.subtitles.timed_words import TimedWord, width_of
 
-Line = tuple[TimedWord, ...]
 Block = tuple[Sequence[TimedWord], Sequence[TimedWord]]
 """Words, and those of the same in another language."""
 SHORTEST = 0.04
 """Seconds that a subtitle lasts at least, whatever the times of its words: one frame of film."""
-
-
-@dataclass(frozen=True)
-class Cue:
-    """A subtitle.
-
-    Attributes:
-        start: seconds into the recording, to the millisecond.
-        end: the same.
-        lines: its words by line.
-        second: the same in another language, below or above them.
-    """
-
-    start: float
-    end: float
-    lines: tuple[Line, ...]
-    second: tuple[Line, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """Its lines, and those of the other language after them."""
-        return "\n".join(join_words(line) for line in (*self.lines, *self.second))
-
-    @property
-    def reading_speed(self) -> float:
-        """Columns a second, of the language that has more."""
-        columns = max(sum(map(width_of, lines)) for lines in (self.lines, self.second))
-        return columns / (self.end - self.start)
 
 
 def build_cues(

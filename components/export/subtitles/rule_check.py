@@ -8,7 +8,7 @@ from statistics import median
 
 from pydantic import Field
 
-from components.export.subtitles.cues import Cue
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.rules import SubtitleRules
 from components.export.subtitles.timed_words import width_of
 from components.records import Record

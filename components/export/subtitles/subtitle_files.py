@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Literal
 
-from components.export.format import ExportSettings, Format
-from components.export.recording_text import RecordingText
-from components.export.subtitles.cues import Cue, Line
+from components.export.format import ExportSettings, Format, Layout
+from components.export.recording_text import RecordingText, words_of
+from components.export.subtitles.cue import Cue, Line
+from components.export.subtitles.cues import build_cues_of_blocks
+from components.export.subtitles.rule_check import RuleCheck, check_rules
 from components.export.subtitles.timed_words import TimedWord, join_words
 
 SubtitleFormat = Literal["srt", "vtt"]
@@ -81,11 +83,28 @@ def _protect_tags(text: str) -> str:
     return re.sub(r"\\(?=[nNh])", lambda match: match[0] + _JOINER, text)
 
 
+def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
+    """Subtitles of a recording; those of each part of a film's alone, where its own cues ended."""
+    spoken = any(part.utterance.audio is not None for part in text.parts)
+    groups = [text.parts] if spoken else [[part] for part in text.parts]
+    own = [words_of([segment for part in parts for segment in part.segments]) for parts in groups]
+    if not (settings.bilingual and text.is_translation):
+        return build_cues_of_blocks([(words, ()) for words in own], text.language, settings.rules)
+    sources = [words_of([segment for part in parts for segment in part.source_segments]) for parts in groups]
+    blocks = zip(sources, own, strict=True)
+    return build_cues_of_blocks(blocks, text.source_language, settings.rules, text.language)
+
+
+def _check(files: Iterable[Sequence[Cue]], settings: ExportSettings) -> RuleCheck:
+    return check_rules(files, settings.rules)
+
+
 def _encode(
     form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
 ) -> bytes:
     return encode_subtitles(cues, form, low=settings.low).encode()
 
 
-SRT = Format("subtitles, SubRip", partial(_encode, "srt"), is_subtitle=True)
-VTT = Format("subtitles, WebVTT", partial(_encode, "vtt"), is_subtitle=True)
+LAYOUT = Layout(_lay_out, _check)
+SRT = Format("subtitles, SubRip", partial(_encode, "srt"), layout=LAYOUT)
+VTT = Format("subtitles, WebVTT", partial(_encode, "vtt"), layout=LAYOUT)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.export.subtitles.break_costs import break_costs
+from components.export.subtitles.cue import Cue
 from components.export.subtitles.cue_breaks import Text, _CueCosts, _fits, divide
-from components.export.subtitles.cues import Cue, build_cues, build_cues_of_blocks
+from components.export.subtitles.cues import build_cues, build_cues_of_blocks
 from components.export.subtitles.lines import break_lines, count_lines
 from components.export.subtitles.rule_check import check_rules
 from components.export.subtitles.rules import SubtitleRules
