@@ -71,7 +71,6 @@ def to_matrix(rows: Sequence[Features], columns: Sequence[Column]) -> FloatArray
     return np.stack(parts, axis=1) if parts else np.zeros((len(rows), 0))
 
 
-
 def find_missing(rows: Sequence[Features], columns: Sequence[Column]) -> list[str]:
     """Return the features that the system behind these texts does not give, though an estimator needs them.
 

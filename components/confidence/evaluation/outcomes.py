@@ -55,7 +55,6 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
 ESTIMATES = tuple(row.estimate for row in OUTCOMES.values())
 
 
-
 def signals_of_words(hypothesis: Hypothesis) -> dict[str, Sequence[float | None]]:
     """Signal -> confidence of each word of ``text.split()``; None where a word has none."""
     n = len(hypothesis.text.split())
