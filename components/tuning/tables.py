@@ -124,20 +124,19 @@ def _describe_end(study: Study) -> str:
 
 
 def study_tables(study: Study) -> list[Table]:
-    """Return the front, then all tries."""
-    note = f"Search over {len(study.variables)} settings, {summarize(study)}."
+    """Return the front, if anything was tried, then all tries."""
+    note = f"Search over {format_count(len(study.variables), 'setting')}, {summarize(study)}."
     caveat = (
         "No other try is better in everything; intervals are of this data, on which the best were chosen."
     )
-    return [
-        Table(
-            "Pareto front of the search",
-            f"{note} {caveat}",
-            tuple(try_rows(study, study.front)),
-            list_plots(study),
-        ),
-        Table("Tries", "Values on the last rung that a try finished.", tuple(try_rows(study))),
-    ]
+    front = Table(
+        "Pareto front of the search",
+        f"{note} {caveat}",
+        tuple(try_rows(study, study.front)),
+        list_plots(study),
+    )
+    tries = Table("Tries", "Values on the last rung that a try finished.", tuple(try_rows(study)))
+    return [front, tries] if len(study.complete) > 1 else [tries]
 
 
 def list_plots(study: Study) -> tuple[Plot, ...]:

@@ -251,7 +251,7 @@ def test_a_cascade_through_the_form_of_v2(
     record = json.loads((store / "runs" / "by-hand" / "run.json").read_text())
     assert record["status"] == "completed"
     assert {"bleu", "chrf", "ter"} == set(record["metrics"])
-    expected = {"data", "asr", "mt", "mt 0", "metrics", "pools", "report"}
+    expected = {"data", "asr", "mt", "metrics", "pools", "report"}
     assert tasks_of(prefect_url, run, expected) == expected
     result = artifacts(prefect_url, run)
     assert {"mt-examples", "summary", "lineage", "report", "plot-stage-seconds"} <= result.keys()

@@ -71,12 +71,6 @@ def to_matrix(rows: Sequence[Features], columns: Sequence[Column]) -> FloatArray
     return np.stack(parts, axis=1) if parts else np.zeros((len(rows), 0))
 
 
-def names_of(columns: Sequence[Column]) -> list[str]:
-    """Return what the columns of the matrix are called."""
-    marks = {column.name: [f"{column.name} absent"] if column.absent > 0 else [] for column in columns}
-    return [name for column in columns for name in (column.name, *marks[column.name])]
-
-
 def find_missing(rows: Sequence[Features], columns: Sequence[Column]) -> list[str]:
     """Return the features that the system behind these texts does not give, though an estimator needs them.
 

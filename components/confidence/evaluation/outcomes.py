@@ -55,11 +55,6 @@ OUTCOMES: dict[OutcomeName, Outcome] = {
 ESTIMATES = tuple(row.estimate for row in OUTCOMES.values())
 
 
-def has_estimates(hypothesis: Hypothesis) -> bool:
-    """Return whether an estimator has annotated a text."""
-    return bool(hypothesis.word_confidences) or any(name in hypothesis.features for name in ESTIMATES)
-
-
 def signals_of_words(hypothesis: Hypothesis) -> dict[str, Sequence[float | None]]:
     """Signal -> confidence of each word of ``text.split()``; None where a word has none."""
     n = len(hypothesis.text.split())

@@ -32,8 +32,6 @@ def open_backend(url: str | None) -> LocalBackend:
     resolved = resolve_store_url(url)
     scheme = resolved.partition("://")[0]
     if scheme not in STORES:
-        known = ", ".join(f"{name}://" for name in STORES)
-        raise ConfigError(
-            f"store: expected a folder or a URL of {known}, found {scheme}://; take one of these"
-        )
+        known = ", ".join(f"{name}://bucket/folder" for name in sorted(STORES, reverse=True))
+        raise ConfigError(f"store: expected a path, {known}, found {scheme}://; take one of these")
     return STORES[scheme](resolved)

@@ -39,7 +39,7 @@ class Usage(NamedTuple):
         stages: of all stages and their shards.
         runs: of each run, the largest first.
         kinds: of each kind of stage, the largest first.
-        unreferenced: of stages and shards that no run refers to, and their number.
+        unreferenced: of stages and shards that no run refers to, and the number of such stages.
         leftovers: of what killed processes and repairs left.
         locks: of locks, leases and notes.
         audio: of recordings that came with an imported run.
@@ -78,7 +78,7 @@ def measure_usage(store: Store) -> Usage:
         stages=inventory.bytes_of(everything),
         runs=tuple(sorted(runs, key=lambda run: (-run.own - run.files, run.name))),
         kinds=_measure_kinds(files, inventory, references),
-        unreferenced=(inventory.bytes_of(free), len(free)),
+        unreferenced=(inventory.bytes_of(free), len(free & set(inventory.keys))),
         leftovers=sum(facts.bytes for facts in inventory.leftovers().values()),
         locks=sum(facts.bytes for facts in inventory.locks().values()),
         audio=sum(facts.bytes for name, facts in inventory.facts.items() if name.startswith(f"{AUDIO}/")),

@@ -56,7 +56,7 @@ def test_usage(
         ["data", "1"],
     ]
     values = json.loads(called(store, capsys, "store", "usage", "--json"))
-    assert values["unreferenced"]["stages"] == 2
+    assert values["unreferenced"]["stages"] == 1
     assert values["prefect_database"] == {"path": str(home / "prefect.db"), "bytes": 1500}
     assert values["runs"][0]["name"] == "mine"
 

@@ -17,10 +17,10 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reader import read_pipeline
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Segment, Utterance
-from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.whole_stage import compute_once
 from components.storage.store import Store
+from tests.components.storage.written import written
 
 VOTES = CombineSettings(n_best=1)
 RERANK = CombineSettings(method="reranking", utility="wer", tuned="weights")
@@ -93,9 +93,9 @@ def pipeline(*of: str, names: Sequence[str] = "xy", **settings: Any) -> Pipeline
     return read_pipeline({"nodes": {**nodes, "mt": {"kind": "combine", "of": list(of), **settings}}})
 
 
-def test_the_order_is_in_the_key_and_no_name_is() -> None:
-    values = {"stage": "data", "key": "d", "path": ".", "items": 2, "quarantined": 0, "sha256": "0" * 64}
-    data = {"data": StageRef.model_validate(values | {"seconds": 0, "peak_memory_bytes": 0, "reused": False})}
+def test_the_order_is_in_the_key_and_no_name_is(tmp_path: Path) -> None:
+    text = Utterance(id="a", text="a dog", source_language="en", target_language="de")
+    data = {"data": written(Store(str(tmp_path)), "data", [text])}
 
     def key(names: Sequence[str], of: Sequence[str]) -> str:
         graph = pipeline(*of, names=names)
