@@ -62,7 +62,7 @@ def compute_shard(
         work: the shard.
         begin: called with its items before they are computed.
     """
-    what = f"{job.context.name} {work.number}"
+    what = f"shard {work.number} of {job.context.name}"
     with store.backend.hold_local_lock(work.key, what):
         found = store.find_shard(work.key, work.read)
         if found is not None:  # another run has computed it meanwhile

@@ -33,7 +33,7 @@ from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_best_texts, read_shards
 from components.storage.store import Store
 from tasks.engines.run_coordinator import HaltedError, RunCoordinator
-from tasks.execution import executor, node_run, reviewing
+from tasks.execution import executor, reviewing
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
 from tests.components.storage.written import written
@@ -251,7 +251,7 @@ def test_what_was_computed_before_a_person_is_asked_is_told(
             time.sleep(0.05)
         return Answers({asked.utterance_id: "by hand" for asked in questions}, "Ann", utc_now(), "a test")
 
-    monkeypatch.setattr(node_run, "ask_in_prefect", answer)
+    monkeypatch.setattr(reviewing, "ask", answer)
     monkeypatch.setattr(reviewing, "is_attended", lambda: True)
     executed = bench.run({"a": {"of": DATA}, "checked": {"kind": "edit_by_reviewer", "of": "a", "worst": 1}})
     told = bench.observed[0]
