@@ -21,7 +21,7 @@ from components.data.dataset import Row
 from components.records import Quarantined
 from components.storage.objects.object_store import ObjectStore
 from flows.cli.main import main
-from tests.components.storage.written import lines_at, shard_paths
+from tests.components.storage.written import lines_at
 from tests.flows import fakes
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ ITEMS = 320
 def _rows() -> list[dict[str, str]]:
     """Texts of a page each."""
     languages = {"source_language": "en", "target_language": "de"}
-    return [{"id": f"u{n:04d}", "text": f"a dog {n} " + "runs " * 120, **languages} for n in range(ITEMS)]
+    return [{"id": f"u{n:04d}", "text": f"a dog {n} " + "runs " * 300, **languages} for n in range(ITEMS)]
 
 
 SHARDS = sum(
@@ -124,14 +124,13 @@ class Place:
         (self.folder / "calls.go").touch()
 
     def kept(self) -> int:
-        """Complete shards beyond those of the stages that are done."""
-        done = [path.parent for path in self.store.glob("stages/*/stage.json")]
+        """Complete shards of translations."""
         if self.url is not None:
             objects = ObjectStore(self.url)
-            n_done = sum(name.endswith("/stage.json") for name in objects.list_names("stages"))
-            return len(objects.list_names("shards")) - SHARDS * n_done
-        shards = {path.name for path in self.store.glob("shards/*/*.jsonl") if not path.name.startswith(".")}
-        return len(shards - {path.name for folder in done for path in shard_paths(folder)})
+            shards = [objects.read(name) or b"" for name in objects.list_names("shards")]
+        else:
+            shards = [path.read_bytes() for path in self.store.glob("shards/*/[!.]*.jsonl")]
+        return sum(b'"kind": "translate"' in shard.split(b"\n", 1)[0] for shard in shards)
 
 
 @dataclass(frozen=True)

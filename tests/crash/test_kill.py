@@ -92,7 +92,7 @@ def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> No
     """A file size limit makes writes fail as a full disk does."""
 
     def bounded() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 
     full = ended(place.start(bounded, FAKE_PADDING="10000"))
     assert full.code == 1
