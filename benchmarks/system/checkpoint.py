@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -71,11 +72,9 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         yield Result(RAY_DATA, describe(options, folder / "ray"))
         if options.curator:
             (folder / "curator").mkdir()
-            with start_cluster() as address:
+            with start_cluster(options.curator) as environment:
                 command = [options.curator, str(PROGRAMS / "curator.py"), pieces, *seconds]
-                kill_and_resume(
-                    command, os.environ | _RAY | {"RAY_ADDRESS": address}, folder / "curator", half
-                )
+                kill_and_resume(command, environment, folder / "curator", half)
             yield Result(CURATOR, describe(options, folder / "curator"))
 
 
@@ -111,18 +110,19 @@ def describe(
 
 
 @contextmanager
-def start_cluster() -> Iterator[str]:
-    """Start a Ray cluster of eight CPUs that outlives its drivers; its address."""
+def start_cluster(python: str) -> Iterator[dict[str, str]]:
+    """Start with a Python a Ray cluster of eight CPUs that outlives its drivers; the environment of these."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = f"--head --block --num-cpus=8 --include-dashboard=false --object-store-memory={2**28}".split()
-    command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
+    command = [python, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
     command += ["--node-ip-address=127.0.0.1", f"--port={port}"]
+    environment = os.environ | _RAY | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen(command, env=os.environ | _RAY, **quiet)
+    process = subprocess.Popen(command, env=environment, **quiet)
     try:
-        yield f"127.0.0.1:{port}"
+        yield environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()

@@ -73,7 +73,7 @@ def kill_below(pid: int, text: str, choose: Callable[[list[int]], int]) -> bool:
     return False
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120.0) -> bool:
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 300.0) -> bool:
     """Wait until ``ready``; whether it came true before the process ended.
 
     Raises:
