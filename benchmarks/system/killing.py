@@ -97,6 +97,13 @@ class Outcomes(NamedTuple):
     shard_of: dict[str, int]
 
 
+def has_finished(store: Path, run: str) -> bool:
+    """Whether a run has all its stages; one that was stopped has a record without some."""
+    if not (store / "runs" / run / "run.json").exists():
+        return False
+    return {stage.stage for stage in Store(str(store)).load_run(run).stages} >= set(NODES)
+
+
 def read_outcomes(store: Path, run: str) -> Outcomes:
     """Read all outcomes of a finished run, from its shards."""
     stages = {stage.stage: stage for stage in Store(str(store)).load_run(run).stages}
