@@ -52,6 +52,13 @@ def make_texts(count: int, seed: int = 7, prefix: str = "row") -> Iterator[dict[
         yield {"id": f"{prefix}-{number:07}", "text": text, "source_language": "en"}
 
 
+def lengthen_texts(rows: Iterable[dict[str, Any]], characters: int) -> Iterator[dict[str, Any]]:
+    """Yield rows with texts of so many characters, each its own text over and over."""
+    for row in rows:
+        text = row["text"] + " "
+        yield {**row, "text": (text * (characters // len(text) + 1))[:characters].strip()}
+
+
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
     """Write a manifest; gives back its path."""
     with path.open("w", encoding="utf-8") as file:

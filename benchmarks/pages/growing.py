@@ -132,18 +132,24 @@ def _ratio(values: Any, name: str) -> float:
 
 
 def _executor(measurements: Measurements) -> str:
-    cascade, texts = (_ratio(measurements[task], "cpu") for task in ("cascade", "texts"))
     values = measurements["texts"]
+    texts, cascade = _ratio(values, "cpu"), ""
+    if "cascade" in measurements.parts:
+        ratio = say(_ratio(measurements["cascade"], "cpu"), CASCADE_BAR, "{:.3f}")
+        cascade = f"the sample cascade takes {ratio} of the CPU time of before, "
     files = max(int(sides["now"]["files"]) for sides in values["rounds"])
     return (
-        f"the sample cascade takes {say(cascade, CASCADE_BAR, '{:.3f}')} of the CPU time of before, "
-        f"{values['texts']:,} texts through {values['nodes']} nodes {say(texts, TEXTS_BAR)} and "
+        f"{cascade}{values['texts']:,} texts through {values['nodes']} nodes take "
+        f"{say(texts, TEXTS_BAR)} of the CPU time of before and leave "
         f"{say(files, FILES_BAR, '{}')} files"
     )
 
 
 def _executor_blocks(measurements: Measurements) -> Iterator[str]:
-    for task, title in (("cascade", "The sample cascade"), ("texts", "Texts through nodes without a model")):
+    titles = {"cascade": "The sample cascade", "texts": "Texts through nodes without a model"}
+    for task, title in titles.items():
+        if task not in measurements.parts:
+            continue
         rounds = measurements[task]["rounds"]
         rows = [
             {f"{side} {name}": value for side, values in sides.items() for name, value in values.items()}

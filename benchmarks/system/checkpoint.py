@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -37,6 +38,8 @@ from benchmarks.system.killing import (
 
 PAGE = "checkpoint"
 PROGRAMS = ROOT / "benchmarks" / "system" / "checkpoint_programs"
+_LIMIT = 300.0
+"""Seconds that a command has until it is killed, and to its end when it is started again."""
 _RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
@@ -69,11 +72,9 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         yield Result(RAY_DATA, describe(options, folder / "ray"))
         if options.curator:
             (folder / "curator").mkdir()
-            with start_cluster() as address:
+            with start_cluster(options.curator) as environment:
                 command = [options.curator, str(PROGRAMS / "curator.py"), pieces, *seconds]
-                kill_and_resume(
-                    command, os.environ | _RAY | {"RAY_ADDRESS": address}, folder / "curator", half
-                )
+                kill_and_resume(command, environment, folder / "curator", half)
             yield Result(CURATOR, describe(options, folder / "curator"))
 
 
@@ -86,12 +87,12 @@ def kill_and_resume(command: Sequence[str], environment: Mapping[str, str], fold
     with (folder / "output.txt").open("ab") as output:
         options: Any = {"cwd": folder, "env": dict(environment), "stdout": output, "stderr": output}
         process = subprocess.Popen(command, **options)
-        is_begun = wait_until(lambda: count_calls(folder) >= calls, process, seconds=300)
+        is_begun = wait_until(lambda: count_calls(folder) >= calls, process, seconds=_LIMIT)
         process.kill()
         process.wait()
         (folder / "killed").mkdir()
         shutil.copy(folder / CALLS, folder / "killed")
-        code = subprocess.run(command, check=False, **options).returncode
+        code = subprocess.run(command, check=False, timeout=_LIMIT, **options).returncode
     if code or not is_begun:
         told = (folder / "output.txt").read_text("utf-8", "replace")
         raise SystemExit(f"{' '.join(command)}: exit code {code}, killed in the middle: {is_begun}\n{told}")
@@ -109,18 +110,19 @@ def describe(
 
 
 @contextmanager
-def start_cluster() -> Iterator[str]:
-    """Start a Ray cluster of two CPUs that outlives its drivers; its address."""
+def start_cluster(python: str) -> Iterator[dict[str, str]]:
+    """Start with a Python a Ray cluster of eight CPUs that outlives its drivers; the environment of these."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = f"--head --block --num-cpus=2 --include-dashboard=false --object-store-memory={2**28}".split()
-    command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
+    options = f"--head --block --num-cpus=8 --include-dashboard=false --object-store-memory={2**28}".split()
+    command = [python, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
     command += ["--node-ip-address=127.0.0.1", f"--port={port}"]
+    environment = os.environ | _RAY | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex()}
     quiet: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen(command, env=os.environ | _RAY, **quiet)
+    process = subprocess.Popen(command, env=environment, **quiet)
     try:
-        yield f"127.0.0.1:{port}"
+        yield environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()

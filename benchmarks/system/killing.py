@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.common.processes import find_descendants
-from benchmarks.common.synthetic_texts import make_texts, write_rows
+from benchmarks.common.synthetic_texts import lengthen_texts, make_texts, write_rows
+from components.data.cutting import CHARACTERS
 from components.storage.stages.reader import read_shard, read_shards
 from components.storage.store import Store
 
@@ -48,9 +49,8 @@ def write_graph(folder: Path, shards: int, seconds: Sequence[float]) -> None:
         seconds: that each node takes for a shard.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = make_texts(shards * ROWS_A_SHARD)
-    rows = [{**row, "text": " ".join([row["text"]] * 100)[:2000]} for row in texts]
-    write_rows(folder / "texts.jsonl", rows)
+    texts = lengthen_texts(make_texts(shards * ROWS_A_SHARD), CHARACTERS // ROWS_A_SHARD)
+    write_rows(folder / "texts.jsonl", texts)
     chain = zip(NODES, ("data", *NODES), seconds, strict=False)
     nodes = "".join(_NODE.format(name=name, of=of, seconds=s / ROWS_A_SHARD) for name, of, s in chain)
     (folder / "graph.yaml").write_text(f"source_language: en\nnodes:\n{nodes}", encoding="utf-8")
@@ -73,7 +73,7 @@ def kill_below(pid: int, text: str, choose: Callable[[list[int]], int]) -> bool:
     return False
 
 
-def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120.0) -> bool:
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 300.0) -> bool:
     """Wait until ``ready``; whether it came true before the process ended.
 
     Raises:
@@ -95,6 +95,13 @@ class Outcomes(NamedTuple):
 
     lines: dict[str, list[list[bytes]]]
     shard_of: dict[str, int]
+
+
+def has_finished(store: Path, run: str) -> bool:
+    """Whether a run has all its stages; one that was stopped has a record without some."""
+    if not (store / "runs" / run / "run.json").exists():
+        return False
+    return {stage.stage for stage in Store(str(store)).load_run(run).stages} >= set(NODES)
 
 
 def read_outcomes(store: Path, run: str) -> Outcomes:

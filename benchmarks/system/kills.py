@@ -25,6 +25,7 @@ from benchmarks.system.killing import (
     count_calls,
     count_lost_rows,
     count_wrong_shards,
+    has_finished,
     kill_below,
     read_outcomes,
     wait_until,
@@ -53,7 +54,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         work = options.work or Path(folder)
         undisturbed = prepare(work / "undisturbed", options)
-        if not (undisturbed / "store" / "runs" / "run" / "run.json").exists():
+        if not has_finished(undisturbed / "store", "run"):
             measure_command(run_command(), environment_of(undisturbed, "local"), undisturbed)
         expected = read_outcomes(undisturbed / "store", "run")
         for engine, sorts in ENGINES.items():
@@ -113,7 +114,7 @@ def run_rounds(base: Path, engine: str, wanted: dict[str, int]) -> Iterator[Path
             (folder / name).write_bytes((base / name).read_bytes())
         left = Counter(wanted)
         left.subtract(read_kills(folder))
-        while not (folder / "store" / "runs" / "run" / "run.json").exists():
+        while not has_finished(folder / "store", "run"):
             run_and_kill(folder, engine, left)
         for sort in read_kills(folder):
             wanted[sort] -= 1

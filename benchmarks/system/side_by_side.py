@@ -19,8 +19,9 @@ from flows.server import settings  # noqa: F401 - before Prefect is imported
 from prefect import flow  # isort: skip
 
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.common.synthetic_texts import make_texts, write_rows
+from benchmarks.common.synthetic_texts import lengthen_texts, make_texts, write_rows
 from benchmarks.pages.growing import ONE, ROW, SIDE
+from components.data.cutting import CHARACTERS
 from components.data.stage import store_data
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
@@ -30,6 +31,7 @@ from tasks.engines.engine import ENGINES, LOCAL, use_engine
 from tasks.execution.executor import execute
 
 PAGE = "side-by-side"
+_ROWS_A_SHARD = 4
 STEPS = """\
 import time
 
@@ -55,8 +57,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             (work / "steps.py").write_text(STEPS, encoding="utf-8")
-            rows = make_texts(4 * options.shards)
-            write_rows(work / "texts.jsonl", ({**row, "text": (row["text"] * 500)[:5000]} for row in rows))
+            rows = make_texts(_ROWS_A_SHARD * options.shards)
+            write_rows(work / "texts.jsonl", lengthen_texts(rows, CHARACTERS // _ROWS_A_SHARD))
             seconds = run_rounds(work, engine, options)
         graphs = {
             name: {

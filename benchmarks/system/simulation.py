@@ -6,15 +6,13 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import NamedTuple
 
 from components.data.cutting import Cut, cut_shards
-from tasks.engines.ray.pools import Demand, Machine, size_pools
+from tasks.engines.ray.pools import Demand, Machine, count_blocks, size_pools
 
 CARDS_A_MACHINE = 8
-MAX_BLOCKS = 5000
-"""Tasks of a node at most: shards travel together where there are more (tasks/engines/ray/driver.py)."""
 
 
 class Costs(NamedTuple):
@@ -117,12 +115,17 @@ def simulate(
         costs: everything else.
         seed: of the times at which workers are lost.
     """
-    size = -(-len(shards) // MAX_BLOCKS)
-    blocks = [shards[first : first + size] for first in range(0, len(shards), size)]
+    blocks = divide(shards, count_blocks(len(shards), sum(workers)))
     run = _Run(blocks, rates, costs, random.Random(seed))
     run.work(workers)
     useful = sum(rates) * sum(shard.seconds for shard in shards)
     return Simulated(run.ended, useful / (sum(workers) * run.ended), run.lost_shards, run.lost_workers)
+
+
+def divide(shards: Sequence[Shard], count: int) -> list[Sequence[Shard]]:
+    """Divide shards into so many blocks, whose numbers of shards differ by one at most, as Ray does."""
+    ends = [len(shards) * number // count for number in range(count + 1)]
+    return [shards[first:end] for first, end in pairwise(ends)]
 
 
 class _Block(NamedTuple):

@@ -15,13 +15,15 @@ from components.files.files import rename_durably, staging_folder
 from components.files.json_text import parse_json
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, StageRef
-from components.storage.shards.line_ids import id_of_line
+from components.storage.shards.line_ids import id_of_line, unquote
 from components.storage.shards.shard import parse_refused
 from components.storage.stages.reader import read_shard, read_shards, store_of
 from components.text.table_cells import guard_cell, guard_id, join_cells
 
 COLUMNS = ("id", "text", "quarantined")
-_TEXT_FIRST = re.compile(rb'\{"utterance_id":"(?:[^"\\]|\\.)*","hypotheses":\[\{"text":("(?:[^"\\]|\\.)*")')
+_TEXT_FIRST = re.compile(
+    rb'\{"utterance_id":"[^"\\]*(?:\\.[^"\\]*)*","hypotheses":\[\{"text":("[^"\\]*(?:\\.[^"\\]*)*")'
+)
 """The beginning of a stored n-best list: the best hypothesis stands first, and its text in it."""
 
 
@@ -68,4 +70,4 @@ def _rows_of(ref: StageRef) -> Iterator[tuple[str, ...]]:
 def text_of_line(line: bytes) -> str:
     """Return the best text of the stored line of an n-best list; what follows it is not read."""
     found = _TEXT_FIRST.match(line)
-    return str(parse_json(line)["hypotheses"][0]["text"] if found is None else parse_json(found[1]))
+    return str(parse_json(line)["hypotheses"][0]["text"]) if found is None else unquote(found[1])

@@ -170,9 +170,11 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
     def request_of(
         self, run: RunRecord, pipeline: Pipeline, store: Store, normalizer: str
     ) -> ConfidenceRequest | None:
+        if not run.metrics:  # before anything is read
+            return None
         texts = {node.name for node in run.pipeline.of_data() if node.output == "text"}
         estimated = [ref for ref in run.stages if ref.stage in texts and is_annotated(ref)]
-        return ConfidenceRequest(run, estimated, normalizer) if estimated and run.metrics else None
+        return ConfidenceRequest(run, estimated, normalizer) if estimated else None
 
     @override
     def plan(self, request: ConfidenceRequest, store: Store) -> StagePlan:

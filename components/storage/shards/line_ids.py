@@ -6,7 +6,7 @@ import re
 
 from components.files.json_text import parse_json
 
-_ID_FIRST = re.compile(rb'\{(?:"quarantined":\{)?"(?:utterance_id|id)":("(?:[^"\\]|\\.)*")')
+_ID_FIRST = re.compile(rb'\{(?:"quarantined":\{)?"(?:utterance_id|id)":("[^"\\]*(?:\\.[^"\\]*)*")')
 
 
 def id_of_line(line: bytes) -> str:
@@ -16,5 +16,9 @@ def id_of_line(line: bytes) -> str:
         record = parse_json(line)
         record = record.get("quarantined", record)
         return str(record.get("utterance_id") or record["id"])
-    quoted = found[1]
+    return unquote(found[1])
+
+
+def unquote(quoted: bytes) -> str:
+    """Return the text that a string of JSON stands for."""
     return str(parse_json(quoted)) if b"\\" in quoted else quoted[1:-1].decode("utf-8", "surrogatepass")

@@ -29,14 +29,12 @@ from tasks.engines.ray.board import Board
 from tasks.engines.ray.loading import build_on_worker
 from tasks.engines.ray.messages import Event, Job, LoadJob, Message, SegmentJob
 from tasks.engines.ray.node_actor import NodeActor
-from tasks.engines.ray.pools import Machine, Pool, size_pools
+from tasks.engines.ray.pools import Machine, Pool, count_blocks, size_pools
 
 _POLL_SECONDS = 0.3
 """Seconds between two looks at what workers have done."""
 _STUCK_SECONDS = 15.0
 """Seconds without anything at work after which a lost machine is taken for the reason."""
-_BLOCKS_OF_WORKER = 32
-"""Tasks of a node, for each worker of the job, at most; each takes some milliseconds of this process."""
 _LOCAL_OBJECTS = 256 * 2**20
 """Bytes of Ray's object store where it is started here: rows are small, everything else is in ours."""
 _PROBE_SECONDS = 60.0
@@ -189,8 +187,7 @@ class _Driver:
 
 
 def _make_dataset(job: SegmentJob, pools: dict[str, Pool], board: Any) -> ray.data.Dataset:
-    workers = sum(pools[step.name].size for step in job.steps)
-    blocks = min(len(job.rows), max(_BLOCKS_OF_WORKER * workers, 1))
+    blocks = count_blocks(len(job.rows), sum(pools[step.name].size for step in job.steps))
     rows = [{"row": row} for row in job.rows]
     data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=blocks)
     for step in job.steps:

@@ -12,6 +12,8 @@ from components.errors import ConfigError
 
 _SMALLEST = 1e-4
 """Ray's smallest part of a processor or a card."""
+_BLOCKS_OF_WORKER = 32
+"""Tasks of a node for each worker of the job, at most; each takes the driver some milliseconds."""
 
 
 class Machine(NamedTuple):
@@ -89,6 +91,16 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
         else:
             growing.remove(slowest)
     return {name: Pool(sizes[name], demand.cpus, demand.gpus) for name, demand in shared.items()}
+
+
+def count_blocks(shards: int, workers: int) -> int:
+    """Return the blocks in which the shards of a job travel from node to node.
+
+    Args:
+        shards: of the job.
+        workers: of all its nodes.
+    """
+    return min(shards, max(_BLOCKS_OF_WORKER * workers, 1))
 
 
 def _share(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:
