@@ -41,8 +41,8 @@ class NodePlan:
         context: where it computes.
         stage: the plan.
         own: the data set whose utterances it computes; None of a node that reads whole stages alone.
-        shards: for each shard of that what is read, role -> identity; empty of what is made whole.
-        shard_keys: the keys of its shards, in the order of those of its data set.
+        shards: for each shard of that what is read, role -> identity; empty where no shard is computed.
+        shard_keys: the keys of its shards, in their order; empty of what is made whole.
         alike: what each shares with those that differ by numerics alone.
         equivalents: numerics of others that are reused -> how many shards, or stages.
     """
@@ -146,6 +146,8 @@ def plan_nodes(
         planned = NodePlan(node, context, stage, own)
         if by_shard:
             planned = _plan_shards(planned, pipeline, identities, alike, equivalent)
+        elif node.facts.stage is not None and own is not None:
+            planned = _take_stored_shards(planned, identities.by_shard[own])
         elif equivalent is not None and (found := equivalent.find_stage(stage)) is not None:
             stage = Store(store).load_plan(found.key)
             planned = replace(planned, stage=stage, equivalents={found.describe(): 1})
@@ -178,6 +180,21 @@ def _plan_shards(
         alike=tuple(shared),
         equivalents=equivalents,
     )
+
+
+def _take_stored_shards(planned: NodePlan, data: tuple[str, ...]) -> NodePlan:
+    """Return the plan of a finished stage with its shards, where each was made of one of the data."""
+    store = Store(planned.context.store)
+    entries = store.load_seal(planned.stage.key).shards
+    if len(entries) != len(data):
+        return planned
+    headers = [store.find_shard(entry.key) for entry in entries]
+    made_of = tuple(header.read.get(DATA, ("", ""))[0] if header is not None else "" for header in headers)
+    if made_of != data:
+        return planned
+    keys = tuple(entry.key for entry in entries)
+    alike = tuple(str(entry.alike or entry.key) for entry in entries)
+    return replace(planned, shard_keys=keys, alike=alike)
 
 
 def make_stage_plan(

@@ -147,7 +147,7 @@ class NodeRun:
         ref = self.coordinator.ref(name)
         if ref is None:
             return None
-        if self.plans[name].shards:
+        if self.plans[name].shard_keys:
             shard = self.shards_of(ref)[number]
             return ShardSource(shard.key), shard.sha256
         return ShardSource(stage=self.store.localize(ref)), ref.sha256
