@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from components.errors import StoreError
@@ -67,6 +66,7 @@ class NodeRun:
         """What it has computed, from when it begins to."""
         self.gatherer = ItemGatherer(pipeline, self.node)
         self._entries: dict[str, tuple[ShardEntry, ...]] = {}
+        self._job: NodeJob | None = None
         self.depth = pipeline.depth_of(self.node.name)
 
     @property
@@ -208,10 +208,13 @@ class NodeRun:
         if (first := next(refused, None)) is not None:
             self.node.kind.check_failed(self.node.settings, first)
 
-    @cached_property
+    @property
     def job(self) -> NodeJob:
-        """What a process needs to know to compute shards."""
-        return self.make_job()
+        """What a process needs to know to compute shards; who asks first waits for the tables that it reads."""
+        # No cached_property: before Python 3.12 one lock serves all nodes, and this waits for others.
+        if self._job is None:
+            self._job = self.make_job()
+        return self._job
 
     def make_job(self) -> NodeJob:
         """Return what a process needs to know to compute shards."""
