@@ -210,7 +210,7 @@ class NodeRun:
 
     @property
     def job(self) -> NodeJob:
-        """What a process needs to know to compute shards; who asks first waits for the tables that it reads."""
+        """What a process needs to know to compute shards; the first to ask waits for its tables."""
         # No cached_property: before Python 3.12 one lock serves all nodes, and this waits for others.
         if self._job is None:
             self._job = self.make_job()
