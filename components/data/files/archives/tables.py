@@ -66,7 +66,11 @@ def _read_rows(file: SourceFile) -> Iterator[Row]:
         for at in range(len(batch)):
             fields: Fields = dict.fromkeys(columns.others)
             fields["row"] = f"{Path(file_name_of(location)).stem}-{first + at}"
-            values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
+            try:
+                values = {name: _as_field(name, batch.column(name)[at].as_py()) for name in read}
+            except UnicodeDecodeError as error:
+                yield Row(first + at + 1, RecordError("unreadable record", f"expected UTF-8, found {error}"))
+                continue
             if columns.sound is not None:
                 stored = f"{absolute_location(location)}#{columns.sound}/{first + at}"
                 values["audio_location"] = (
