@@ -90,7 +90,7 @@ def shouting(calls: Path) -> dict[str, dict[str, object]]:
 
 def test_a_node_that_gets_none_of_the_requests_has_no_latency(tmp_path: Path) -> None:
     pipeline = read_pipeline({"nodes": shouting(tmp_path / "calls")})
-    aside = Quarantined(utterance_id="u0", stage="a", reason="bad", detail="it is").model_dump_json()
+    aside = Quarantined(utterance_id="u0", stage="a", reason="bad", detail="it is")
     stages = {
         "data": written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
         "a": written(Store(str(tmp_path)), "a", list(map(nbest, IDS[1:])), [aside]),
