@@ -12,19 +12,17 @@ from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from flows.cli.main import main
 from tests.components.storage.test_store import record
-from tests.tasks.execution.test_latency import seal
+from tests.components.storage.written import written
 
 IDS = [f"u{n}" for n in range(12)]
 
 
-def utterance(key: str, transcript: str | None) -> str:
+def utterance(key: str, transcript: str | None) -> Utterance:
     audio = Audio(path="/x.wav", sha256="0" * 64, seconds=2.0, sample_rate=16000)
-    return Utterance(id=key, audio=audio, source_language="en", transcript=transcript).model_dump_json(
-        exclude_defaults=True
-    )
+    return Utterance(id=key, audio=audio, source_language="en", transcript=transcript)
 
 
-def nbest(n: int) -> str:
+def nbest(n: int) -> NBest:
     """Every third second word is wrong, and less sure than the others."""
     words = ["good", "bad" if n % 3 == 0 else "dogs"]
     log_probs = [-0.1, -2.0 if n % 3 == 0 else -0.3]
@@ -35,17 +33,16 @@ def nbest(n: int) -> str:
         system="x",
         tokens=tuple(Token(piece=f" {w}", log_prob=p) for w, p in zip(words, log_probs, strict=True)),
     )
-    return NBest(utterance_id=IDS[n], hypotheses=(best,)).model_dump_json(exclude_defaults=True)
+    return NBest(utterance_id=IDS[n], hypotheses=(best,))
 
 
 def make_run(folder: Path, transcript: str | None) -> None:
-    stages = (
-        seal(folder, "data", [utterance(key, transcript) for key in IDS], ids=IDS),
-        seal(folder, "asr", [nbest(n) for n in range(len(IDS))], ids=IDS),
-    )
+    store = Store(str(folder))
+    data = written(store, "data", [utterance(key, transcript) for key in IDS])
+    stages = (data, written(store, "asr", [nbest(n) for n in range(len(IDS))]))
     node = NodeRecord(name="asr", kind="recognize", output="text", reads={"of0": "data"}, language="source")
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "asr"})
-    Store(str(folder)).save_run(record("mine", flow="pipeline", stages=stages, pipeline=pipeline))
+    store.save_run(record("mine", flow="pipeline", stages=stages, pipeline=pipeline))
 
 
 def run(folder: Path, *arguments: str) -> object:

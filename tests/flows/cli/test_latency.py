@@ -12,7 +12,8 @@ from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from flows.cli.main import main
 from tests.components.storage.test_store import record
-from tests.tasks.execution.test_latency import IDS, nbest, seal, utterance
+from tests.components.storage.written import written
+from tests.tasks.execution.test_latency import IDS, nbest, utterance
 from tests.tasks.kinds import FAKES
 
 
@@ -22,8 +23,8 @@ def test_the_latency_of_a_run_is_kept_beside_it(
     for name, kind in FAKES.items():
         monkeypatch.setitem(KINDS, name, kind)
     stages = (
-        seal(tmp_path, "data", [utterance(key, 2.0) for key in IDS]),
-        seal(tmp_path, "a", list(map(nbest, IDS))),
+        written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
+        written(Store(str(tmp_path)), "a", list(map(nbest, IDS))),
     )
     node = NodeRecord(name="a", kind="shout", output="text", reads={"of0": "data"}, language="source")
     graph = {"nodes": {"a": {"kind": "shout", "of": "data", "calls": str(tmp_path / "calls")}}}

@@ -16,7 +16,7 @@ from components.pipeline.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
-from tests.components.pipeline.test_item_gatherer import bad, by_id, spoken, text, written
+from tests.components.pipeline.items.test_item_gatherer import bad, by_id, spoken, text, written
 from tests.components.pipeline.test_planning import REF
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
