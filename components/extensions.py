@@ -57,6 +57,17 @@ class Extensions(MutableMapping[str, T], Generic[T]):
         """Return the ``module:name`` of an extension, which is not imported."""
         return self._entries[name][0].value
 
+    def only(self) -> T:
+        """Return the extension of a group that is to have one.
+
+        Raises:
+            ConfigError: none is installed, or several.
+        """
+        if len(self) != 1:
+            raise ConfigError(f"{self.group}: expected one {self.what} to be installed, found {len(self)}")
+        (extension,) = self.values()
+        return extension
+
     def _missing(self, name: str) -> T:
         raise KeyError(name)
 
@@ -92,6 +103,51 @@ class Extensions(MutableMapping[str, T], Generic[T]):
 
 def _owner_of(entry: EntryPoint) -> str:
     return "an unknown package" if entry.dist is None else entry.dist.name
+
+
+def accept_class(base: type) -> Callable[[str, str, Any], Any]:
+    """Return what takes a class derived from ``base``, and makes an object of it."""
+
+    def accept(name: str, value: str, extension: Any) -> Any:
+        del name
+        if not (isinstance(extension, type) and issubclass(extension, base)):
+            raise ConfigError(f"expected a class of {base.__name__} at {value}, found {extension!r:.80}")
+        return extension()
+
+    return accept
+
+
+def accept_object(base: type[T]) -> Callable[[str, str, Any], T]:
+    """Return what takes an object of ``base``."""
+
+    def accept(name: str, value: str, extension: Any) -> T:
+        del name
+        if not isinstance(extension, base):
+            raise ConfigError(f"expected an object of {base.__name__} at {value}, found {extension!r:.80}")
+        return extension
+
+    return accept
+
+
+def accept_methods(*methods: str) -> Callable[[str, str, Any], Any]:
+    """Return what takes an object, or a module, with these functions."""
+
+    def accept(name: str, value: str, extension: Any) -> Any:
+        del name
+        missing = [method for method in methods if not callable(getattr(extension, method, None))]
+        if missing:
+            raise ConfigError(f"expected {value} to define {' and '.join(missing)}")
+        return extension
+
+    return accept
+
+
+def accept_callable(name: str, value: str, extension: Any) -> Any:
+    """Take a function or a class."""
+    del name
+    if not callable(extension):
+        raise ConfigError(f"expected a function or a class at {value}, found {extension!r:.80}")
+    return extension
 
 
 def accept_any(name: str, value: str, extension: Any) -> Any:

@@ -52,9 +52,9 @@ def checks_of_pipeline(pipeline: Pipeline, store: str | None, seed: int) -> list
 
 
 def _require_reviewer(pipeline: Pipeline, node: Node) -> None:
-    from tasks.execution.reviewers import find_reviewer  # only where a node asks
+    from tasks.execution.reviewers import REVIEWERS  # only where a node asks
 
-    find_reviewer().require_reviewer(pipeline, node)
+    REVIEWERS.only().require_reviewer(pipeline, node)
 
 
 def checks_of_reviews(pipeline: Pipeline) -> list[Check]:

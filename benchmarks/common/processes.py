@@ -116,8 +116,8 @@ def measure_command(
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or own is None:
-        told = (folder / "output.txt").read_text("utf-8", "replace").splitlines()[-20:]
-        raise SystemExit("\n".join([f"{' '.join(command)}: exit code {process.returncode}", *told]))
+        output = (folder / "output.txt").read_text("utf-8", "replace").splitlines()[-20:]
+        raise SystemExit("\n".join([f"{' '.join(command)}: exit code {process.returncode}", *output]))
     driver = [own, *children.values()]
     return Usage(
         seconds,

@@ -124,8 +124,8 @@ def mean_error_rate(model: str, sets: Mapping[str, Mapping[str, list[Utterance]]
     rates = []
     for parts in sets.values():
         texts = recognize(model, parts["dev"])
-        said = {key: (text,) for key, text in references(parts["dev"]).items()}
-        table = text_statistics(said, texts, language="en", n_total=len(said), names=("wer",))
+        spoken = {key: (text,) for key, text in references(parts["dev"]).items()}
+        table = text_statistics(spoken, texts, language="en", n_total=len(spoken), names=("wer",))
         rates.append(float(table["wer"].score()))
     return sum(rates) / len(rates)
 

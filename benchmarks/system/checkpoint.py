@@ -94,8 +94,8 @@ def kill_and_resume(command: Sequence[str], environment: Mapping[str, str], fold
         shutil.copy(folder / CALLS, folder / "killed")
         code = subprocess.run(command, check=False, timeout=_LIMIT, **options).returncode
     if code or not is_begun:
-        told = (folder / "output.txt").read_text("utf-8", "replace")
-        raise SystemExit(f"{' '.join(command)}: exit code {code}, killed in the middle: {is_begun}\n{told}")
+        output = (folder / "output.txt").read_text("utf-8", "replace")
+        raise SystemExit(f"{' '.join(command)}: exit code {code}, killed in the middle: {is_begun}\n{output}")
 
 
 def describe(

@@ -59,8 +59,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         expected = read_outcomes(undisturbed / "store", "run")
         for engine, sorts in ENGINES.items():
             wanted = {sort: options.workers if sort == WORKER else options.drivers for sort in sorts}
-            kept = prepare(work / engine, options)
-            rounds = list(run_rounds(kept, engine, wanted))
+            place = prepare(work / engine, options)
+            rounds = list(run_rounds(place, engine, wanted))
             kills: Counter[str] = Counter()
             again = lost = wrong = 0
             for folder_of_round in rounds:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from components.errors import ConfigError
 from components.export.format import ExportSettings, Format
 from components.export.format_names import TextFormat
 from components.export.recording_text import RecordingText
 from components.export.subtitles.cue import Cue
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_object
 from components.files.file_names import safe_name
 from components.text.languages import is_undetermined
 
-
-def _accept_format(name: str, value: str, extension: Any) -> Format:
-    if not isinstance(extension, Format):
-        raise ConfigError(f"expected a Format for {name}, found {value}")
-    return extension
-
-
-FORMATS: Extensions[Format] = Extensions("antiphon.formats", "format", _accept_format)
+FORMATS: Extensions[Format] = Extensions("antiphon.formats", "format", accept_object(Format))
 """Every format by the extension of its files."""
 
 

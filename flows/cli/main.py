@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from components.errors import AntiphonError, ConfigError
-from flows.cli.compute.launchers import find_launcher, is_one_of_several
+from flows.cli.compute.launchers import LAUNCHERS, is_one_of_several
 from flows.cli.help.command_entries import MainGroup
 
 _GC_THRESHOLD = (50_000, 20, 100)
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     call = partial(_call_app, sys.argv[1:] if arguments is None else arguments)
     if not is_one_of_several():
         sys.exit(exit_code_of(call))
-    launcher = find_launcher()
+    launcher = LAUNCHERS.only()
     sys.exit(launcher.hand_over(exit_code_of(partial(launcher.lead_or_follow, call))))
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 from components.data.row_reader import DraftedRow
 from components.data.stage import BuiltShard
 from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_callable
 from components.pipeline.planning import NodePlan
 from components.run_record import StageRef
 from components.storage.store import Store
@@ -55,13 +55,7 @@ class Engine(Protocol):
         """End it; ``at_once`` where the run was stopped."""
 
 
-def _accept(name: str, value: str, extension: object) -> Callable[[], Engine]:
-    if not callable(extension):
-        raise ConfigError(f"expected what starts the engine {name}, found {value}")
-    return extension
-
-
-ENGINES: Extensions[Callable[[], Engine]] = Extensions("antiphon.engines", "engine", _accept)
+ENGINES: Extensions[Callable[[], Engine]] = Extensions("antiphon.engines", "engine", accept_callable)
 """Name of an engine -> starts it."""
 
 _ENGINE: ContextVar[Engine | None] = ContextVar("engine of this flow", default=None)

@@ -36,7 +36,7 @@ from tasks.engines.run_coordinator import BlockedError, HaltedError, RunCoordina
 from tasks.execution.current_node import CURRENT_NODE
 from tasks.execution.node_run import NodeRun
 from tasks.execution.node_task import compute_node
-from tasks.execution.reviewers import asks_people, find_reviewer
+from tasks.execution.reviewers import REVIEWERS, asks_people
 
 _POLL_SECONDS = 0.2
 """Seconds between two checks for a request to suspend."""
@@ -100,7 +100,7 @@ def execute(
     pipeline = remove_idle_nodes(pipeline, data)
     plans = plan_nodes(pipeline, data, store, seed, resolve_weight_digests)
     if asks_people(pipeline):
-        passing = find_reviewer().pass_unattended_reviews(pipeline, plans)
+        passing = REVIEWERS.only().pass_unattended_reviews(pipeline, plans)
         if passing is not pipeline:
             pipeline, plans = passing, plan_nodes(passing, data, store, seed, resolve_weight_digests)
     firsts: dict[str, str] = {}

@@ -27,7 +27,7 @@ from tasks.engines.local import LocalShards, lane_of, rank
 from tasks.engines.node_at_work import Shards
 from tasks.engines.node_job import NodeJob, ShardWork
 from tasks.engines.run_coordinator import RunCoordinator
-from tasks.execution.reviewers import find_reviewer
+from tasks.execution.reviewers import REVIEWERS
 from tasks.progress import WholeProgress
 
 
@@ -288,7 +288,7 @@ class NodeRun:
 
     def _ask(self, name: str, questions: Sequence[Question], hours: float) -> Answers:
         with self.coordinator.ask(self.node.name):
-            return find_reviewer().ask(name, questions, hours)
+            return REVIEWERS.only().ask(name, questions, hours)
 
     def _with_costs(self, context: NodeContext) -> NodeContext:
         """Return the site with the seconds that everything above each input took."""

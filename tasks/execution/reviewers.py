@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
 from components.nodes.facts import Mode
 from components.nodes.questions import Answers, Question
@@ -26,20 +25,7 @@ class Reviewer(Protocol):
         """Ask for the answers of a node, and wait for them. StoreError where nobody gave them in time."""
 
 
-REVIEWERS: Extensions[Any] = Extensions("antiphon.reviewers", "reviewer", accept_any)
-
-
-def find_reviewer() -> Reviewer:
-    """Return what asks people.
-
-    Raises:
-        ConfigError: none is installed.
-    """
-    if len(REVIEWERS) != 1:
-        raise ConfigError(f"expected one way to ask a person, found {len(REVIEWERS)}")
-    (reviewer,) = REVIEWERS.values()
-    found: Reviewer = reviewer
-    return found
+REVIEWERS: Extensions[Reviewer] = Extensions("antiphon.reviewers", "reviewer", accept_any)
 
 
 def asks_people(pipeline: Pipeline) -> bool:

@@ -81,5 +81,5 @@ def results(outputs: Outputs) -> dict[str, Result]:
 def page(outputs: Outputs) -> list[str]:
     """Choices on val, and all scores."""
     rows = list(zip(map(str, SEEDS), _chosen_systems(outputs), strict=True))
-    chosen = markdown_table(("seed", "system"), rows)
-    return ["## Chosen on val", "", chosen, "", *score_sections(outputs, (DEV, FLICKR16))]
+    choices = markdown_table(("seed", "system"), rows)
+    return ["## Chosen on val", "", choices, "", *score_sections(outputs, (DEV, FLICKR16))]

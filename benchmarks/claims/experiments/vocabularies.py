@@ -71,5 +71,5 @@ def page(outputs: Outputs) -> list[str]:
         (str(seed), _best(outputs, seed, tuple(PAIRS.values())), _best(outputs, seed, (SHARED, OTHER)))
         for seed in SEEDS
     ]
-    chosen = markdown_table(("seed", "pair", "better member"), rows)
-    return ["## Chosen on val", "", chosen, "", *score_sections(outputs, (DEV, FLICKR16))]
+    choices = markdown_table(("seed", "pair", "better member"), rows)
+    return ["## Chosen on val", "", choices, "", *score_sections(outputs, (DEV, FLICKR16))]

@@ -6,12 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from components.data.files.drafts import Draft
 from components.data.files.parsing import Fields, Row
-from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_object
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,5 @@ class Format:
         return bool(self.files) and re.fullmatch(self.files, file_name) is not None
 
 
-def _accept(name: str, value: str, extension: Any) -> Format:
-    if not isinstance(extension, Format):
-        raise ConfigError(f"expected a Format for {name}, found {value}")
-    return extension
-
-
-DATA_FORMATS: Extensions[Format] = Extensions("antiphon.data_formats", "data format", _accept)
+DATA_FORMATS: Extensions[Format] = Extensions("antiphon.data_formats", "data format", accept_object(Format))
 """Format by name."""

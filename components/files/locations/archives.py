@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_methods
 
 TAKEN_OUT = ".audio"
 """Ending of copies of members that have no names."""
@@ -44,15 +43,9 @@ class Archive(Protocol):
         """Return a local file with what a member holds. LocationError."""
 
 
-def _accept(name: str, value: str, extension: Any) -> Archive:
-    methods = ("file_name", "open_member", "extract_member")
-    if not all(callable(getattr(extension, method, None)) for method in methods):
-        raise ConfigError(f"expected what opens members of .{name} files, found {value}")
-    archive: Archive = extension
-    return archive
-
-
-ARCHIVES: Extensions[Archive] = Extensions("antiphon.archives", "archive", _accept)
+ARCHIVES: Extensions[Archive] = Extensions(
+    "antiphon.archives", "archive", accept_methods("file_name", "open_member", "extract_member")
+)
 """Ending of a file's name, without its dot -> what opens the members of such files."""
 
 

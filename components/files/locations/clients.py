@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 
-from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_methods
 
 
 class RemoteFile(NamedTuple):
@@ -34,14 +33,9 @@ class Client(Protocol):
         """Write a file's content, at most ``limit`` bytes, into ``target``; its size and version."""
 
 
-def _accept(name: str, value: str, extension: Any) -> Client:
-    if not all(callable(getattr(extension, method, None)) for method in ("check", "look_up", "download")):
-        raise ConfigError(f"expected what fetches {name}:// URLs, found {value}")
-    client: Client = extension
-    return client
-
-
-CLIENTS: Extensions[Client] = Extensions("antiphon.locations", "location", _accept)
+CLIENTS: Extensions[Client] = Extensions(
+    "antiphon.locations", "location", accept_methods("check", "look_up", "download")
+)
 """Scheme of a URL -> what reaches files there."""
 
 

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_class
 from components.models.adapters.format import AdapterFormat
 
-
-def _accept(name: str, value: str, adapter_format: Any) -> AdapterFormat:
-    if not (isinstance(adapter_format, type) and issubclass(adapter_format, AdapterFormat)):
-        raise ConfigError(f"expected an AdapterFormat at {value}, found {adapter_format!r:.80}")
-    row: AdapterFormat = adapter_format()
-    return row
-
-
-ADAPTERS: Extensions[AdapterFormat] = Extensions("antiphon.adapters", "form of adapters", _accept)
+ADAPTERS: Extensions[AdapterFormat] = Extensions(
+    "antiphon.adapters", "form of adapters", accept_class(AdapterFormat)
+)
 
 
 def format_of_folder(folder: Path) -> AdapterFormat | None:

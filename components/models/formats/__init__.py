@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_class
 from components.models.formats.format import ModelFormat
 
-
-def _accept(name: str, value: str, model_format: Any) -> ModelFormat:
-    if not (isinstance(model_format, type) and issubclass(model_format, ModelFormat)):
-        raise ConfigError(f"expected a ModelFormat at {value}, found {model_format!r:.80}")
-    row: ModelFormat = model_format()
-    return row
-
-
-FORMATS: Extensions[ModelFormat] = Extensions("antiphon.model_formats", "format of models", _accept)
+FORMATS: Extensions[ModelFormat] = Extensions(
+    "antiphon.model_formats", "format of models", accept_class(ModelFormat)
+)
 """Format by its name, beside those of Whisper."""
 
 

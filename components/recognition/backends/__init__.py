@@ -5,21 +5,12 @@ A row is read without importing torch or a backend's library; its methods import
 
 from __future__ import annotations
 
-from typing import Any
-
-from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_class
 from components.recognition.backends.backend import Backend
 
-
-def _accept(name: str, value: str, backend: Any) -> Backend:
-    if not (isinstance(backend, type) and issubclass(backend, Backend)):
-        raise ConfigError(f"expected a Backend at {value}, found {backend!r:.80}")
-    row: Backend = backend()
-    return row
-
-
-BACKENDS: Extensions[Backend] = Extensions("antiphon.recognizers", "recognizer backend", _accept)
+BACKENDS: Extensions[Backend] = Extensions(
+    "antiphon.recognizers", "recognizer backend", accept_class(Backend)
+)
 """Backend by its name in the configuration."""
 
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_callable
 from components.storage.places.local_backend import LocalBackend
 from components.storage.places.location import local_root, resolve_store_url
 
-
-def _accept(name: str, value: str, extension: object) -> Callable[[str], LocalBackend]:
-    if not callable(extension):
-        raise ConfigError(f"expected what opens a store at {name}://, found {value}")
-    return extension
-
-
-STORES: Extensions[Callable[[str], LocalBackend]] = Extensions("antiphon.stores", "store", _accept)
+STORES: Extensions[Callable[[str], LocalBackend]] = Extensions("antiphon.stores", "store", accept_callable)
 """Scheme of a URL -> opens the backend of a store there."""
 
 

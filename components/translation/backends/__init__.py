@@ -5,10 +5,8 @@ A row is read without importing torch or a backend's library; its methods import
 
 from __future__ import annotations
 
-from typing import Any
-
 from components.errors import ConfigError
-from components.extensions import Extensions
+from components.extensions import Extensions, accept_class
 from components.models.references import split_reference
 from components.translation.backends.backend import TranslatorBackend
 
@@ -18,14 +16,9 @@ DEFAULT = "encoder-decoder"
 """The backend of models that no other reads."""
 
 
-def _accept(name: str, value: str, backend: Any) -> TranslatorBackend:
-    if not (isinstance(backend, type) and issubclass(backend, TranslatorBackend)):
-        raise ConfigError(f"expected a TranslatorBackend at {value}, found {backend!r:.80}")
-    row: TranslatorBackend = backend()
-    return row
-
-
-BACKENDS: Extensions[TranslatorBackend] = Extensions("antiphon.translators", "translator backend", _accept)
+BACKENDS: Extensions[TranslatorBackend] = Extensions(
+    "antiphon.translators", "translator backend", accept_class(TranslatorBackend)
+)
 """Backend by its name."""
 
 

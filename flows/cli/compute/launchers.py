@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
 
 STARTED_BY = "TORCHELASTIC_RUN_ID"
@@ -26,20 +25,7 @@ class Launcher(Protocol):
         """Leave an exit code to what started the processes; return that of this one."""
 
 
-LAUNCHERS: Extensions[Any] = Extensions("antiphon.launchers", "launcher", accept_any)
-
-
-def find_launcher() -> Launcher:
-    """Return what starts several processes.
-
-    Raises:
-        ConfigError: none is installed.
-    """
-    if len(LAUNCHERS) != 1:
-        raise ConfigError(f"expected one way to start several processes, found {len(LAUNCHERS)}")
-    (launcher,) = LAUNCHERS.values()
-    found: Launcher = launcher
-    return found
+LAUNCHERS: Extensions[Launcher] = Extensions("antiphon.launchers", "launcher", accept_any)
 
 
 def is_one_of_several() -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from flows.cli.compute.launchers import find_launcher
+from flows.cli.compute.launchers import LAUNCHERS
 from flows.cli.compute.run_display import RunDisplay, display_run
 from flows.cli.compute.run_parameters import check_size, is_pipeline_file, resolve_parameters
 from flows.cli.help.commands import RunCommand
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
         print_template(shown) if template else print_parameters(shown, as_json=as_json)
         return
     if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
-        raise typer.Exit(find_launcher().run_over_processes(processes, sys.argv[1:]))
+        raise typer.Exit(LAUNCHERS.only().run_over_processes(processes, sys.argv[1:]))
     flags = gather_values(values, until=until)
     raise typer.Exit(run_flow(flow, config, assignments or [], flags, as_json=as_json, yes=yes))
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
 from flows.cli.compute.launchers import STARTED_BY
 
@@ -77,9 +76,7 @@ def lead_or_follow(run: Callable[[], object]) -> object:
     Raises:
         AntiphonError: what the run raises, or why this process cannot join in a training.
     """
-    if len(GROUPS) != 1:
-        raise ConfigError(f"expected one way to compute in several processes, found {len(GROUPS)}")
-    (group,) = GROUPS.values()
+    group = GROUPS.only()
     try:
         processes = group.join()
         del os.environ[STARTED_BY]  # a command that this one starts is none of them

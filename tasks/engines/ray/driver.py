@@ -125,8 +125,8 @@ class _Driver:
         except AntiphonError as error:
             ended = Event(job.number, "failed", error=type(error).__name__, message=str(error))
         except Exception as error:
-            told = "".join(traceback.format_exception(error)).strip()
-            ended = Event(job.number, "failed", message=told)
+            trace = "".join(traceback.format_exception(error)).strip()
+            ended = Event(job.number, "failed", message=trace)
         with suppress(OSError):  # the run has ended meanwhile
             self.tell(ended)
 

@@ -163,19 +163,19 @@ class DriverProcess:
 
     def _describe_end(self, process: subprocess.Popen[bytes]) -> str:
         code = process.wait()
-        told = self._read_output()
+        output = self._read_output()
         address = os.environ.get("RAY_ADDRESS") or "this machine"
         if not self._is_connected:
             return (
                 f"ray: expected a cluster at {address}, found none that answers: start it, set RAY_ADDRESS "
                 "to the address of its head on a machine of the cluster, and RAY_AUTH_MODE as it has it"
             )
-        if "Failed to connect to GCS" in told or "raylet" in told:
+        if "Failed to connect to GCS" in output or "raylet" in output:
             return (
                 f"ray: expected the cluster at {address} to stay while the run is at work, found it gone; "
                 "finished shards are kept: start the cluster and run this again to go on"
             )
-        last = told.strip().splitlines()[-1:] or [f"exit code {code}"]
+        last = output.strip().splitlines()[-1:] or [f"exit code {code}"]
         return (
             f"ray: expected its driver to stay while the run is at work, found that it ended ({last[0]}); "
             "finished shards are kept: run this again to go on"

@@ -57,17 +57,17 @@ class RayLoading:
             yield from _collect(*waves.popleft())
 
     def _begin(self, wave: list[list[DraftedRow]], store: Store) -> SimpleQueue[Event]:
-        told: SimpleQueue[Event] = SimpleQueue()
+        events: SimpleQueue[Event] = SimpleQueue()
         url, folder = store.backend.url, str(Path.cwd())
-        self._driver.run(lambda number: LoadJob(number, url, folder, wave), told.put)
-        return told
+        self._driver.run(lambda number: LoadJob(number, url, folder, wave), events.put)
+        return events
 
 
-def _collect(count: int, told: SimpleQueue[Event]) -> list[BuiltShard]:
+def _collect(count: int, events: SimpleQueue[Event]) -> list[BuiltShard]:
     """Return the shards of a wave, in order, once it has ended."""
     built: dict[int, BuiltShard] = {}
     while True:
-        event = told.get()
+        event = events.get()
         if event.sort == "shard":
             header = ShardHeader.model_validate_json(event.header)
             built[event.number] = BuiltShard(header, event.size[1] > 0)

@@ -100,8 +100,8 @@ class Segment:
             try:
                 self._driver.run(self._make_job, self._receive)
             except Exception as error:  # all wait for it
-                told = type(error).__name__ if isinstance(error, AntiphonError) else ""
-                self._receive(Event(-1, "failed", error=told, message=str(error)))
+                name = type(error).__name__ if isinstance(error, AntiphonError) else ""
+                self._receive(Event(-1, "failed", error=name, message=str(error)))
 
     def _make_job(self, number: int) -> SegmentJob:
         parts = [self._parts[name] for name in self._members if name in self._parts]
