@@ -12,7 +12,7 @@ from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
-from components.pipeline.planning import complete_node
+from components.pipeline.stage_planning import complete_node
 from components.pipeline.steps.auto import is_auto
 from components.run_record import StageRef
 from components.storage.shards.tallies import UtteranceProfile

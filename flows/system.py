@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from components.errors import AntiphonError
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.planning import with_models
+from components.pipeline.stage_planning import with_models
 from components.run_record import RunRecord, StageRef
 from flows.checks import Check, check_of_data, checks_of_metrics, checks_of_reviews
 from flows.parameters.base import DataParameters, FlowParameters

@@ -1,4 +1,4 @@
-"""What a node is given: one item an utterance, and the site where it computes."""
+"""What a node is given: one item an utterance, and the context in which it computes."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ class Pipeline:
         return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
     def context_of(self, node: Node, store: str | None, seed: int) -> NodeContext:
-        """Return the site of a node before the tables that it reads are finished."""
+        """Return the context of a node before the tables that it reads are finished."""
         return NodeContext(
             name=node.name,
             store=store,

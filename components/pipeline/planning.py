@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
-from components.compute.machine import resolve_device_type
-from components.errors import ConfigError
-from components.files.digests import file_digest
-from components.models import pin_references
-from components.models.adapted_references import join_adapters, split_adapters
-from components.models.architecture_lookup import find_architecture
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.idle_nodes import find_idle_nodes
-from components.pipeline.pipeline import DATA, NODE, Node, Pipeline, replace_references
+from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.reuse.equivalent_reuse import (
     Equivalents,
     alike_shard,
     alike_stage,
     find_equivalents,
 )
+from components.pipeline.stage_planning import (
+    WeightDigests,
+    complete_node,
+    make_stage_plan,
+    with_pinned_models,
+)
 from components.run_record import StageRef
 from components.storage.shards.shard import shard_key
 from components.storage.stages.reader import read_shards
-from components.storage.stages.stage_plan import StagePlan, library_versions
+from components.storage.stages.seal import Seal
+from components.storage.stages.stage_plan import StagePlan
 from components.storage.store import Store
-
-WeightDigests = Callable[[Mapping[str, str], str | None], dict[str, str]]
-"""Computes the digests of models' files, from their references by role and the URL of the store."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +133,10 @@ def plan_nodes(
         context = pipeline.context_of(node, store, seed)
         own = pipeline.data_of(node.name) if node.kind.mode.reads_items else None
         by_shard = own is not None and not node.kind.mode.is_whole and node.facts.stage is None
-        stage = _find_stored_plan(node, store)
-        if stage is None:
+        seal = None if node.facts.stage is None else Store(store).load_seal(node.facts.stage)
+        if seal is not None:
+            stage = StagePlan.model_validate(seal.plan)
+        else:
             read = identities.of_whole(node, own, shards=by_shard)
             stage = make_stage_plan(node, context, read, weights, is_idle=node.name in idle)
             shared = alike_stage(stage, alike.of_whole(node, own, shards=by_shard))
@@ -146,8 +144,8 @@ def plan_nodes(
         planned = NodePlan(node, context, stage, own)
         if by_shard:
             planned = _plan_shards(planned, pipeline, identities, alike, equivalent)
-        elif node.facts.stage is not None and own is not None:
-            planned = _take_stored_shards(planned, identities.by_shard[own])
+        elif seal is not None and own is not None:
+            planned = _take_stored_shards(planned, seal, identities.by_shard[own])
         elif equivalent is not None and (found := equivalent.find_stage(stage)) is not None:
             stage = Store(store).load_plan(found.key)
             planned = replace(planned, stage=stage, equivalents={found.describe(): 1})
@@ -182,133 +180,14 @@ def _plan_shards(
     )
 
 
-def _take_stored_shards(planned: NodePlan, data: tuple[str, ...]) -> NodePlan:
+def _take_stored_shards(planned: NodePlan, seal: Seal, data: tuple[str, ...]) -> NodePlan:
     """Return the plan of a finished stage with its shards, where each was made of one of the data."""
-    store = Store(planned.context.store)
-    entries = store.load_seal(planned.stage.key).shards
-    if len(entries) != len(data):
+    if len(seal.shards) != len(data):
         return planned
-    headers = [store.find_shard(entry.key) for entry in entries]
+    store = Store(planned.context.store)
+    headers = [store.find_shard(shard.key) for shard in seal.shards]
     made_of = tuple(header.read.get(DATA, ("", ""))[0] if header is not None else "" for header in headers)
     if made_of != data:
         return planned
-    keys = tuple(entry.key for entry in entries)
-    alike = tuple(str(entry.alike or entry.key) for entry in entries)
-    return replace(planned, shard_keys=keys, alike=alike)
-
-
-def make_stage_plan(
-    node: Node,
-    context: NodeContext,
-    upstream: Mapping[str, str],
-    weights: WeightDigests,
-    *,
-    is_idle: bool = False,
-) -> StagePlan:
-    """Plan one node: everything that decides its outputs.
-
-    Args:
-        node: the node.
-        context: where it computes.
-        upstream: role -> key of what it reads whole.
-        weights: computes the digests of models.
-        is_idle: whether it computes nothing, so that no model decides anything.
-    """
-    kind, settings, facts = node.kind, node.settings, node.facts
-    elsewhere = _models_elsewhere(node)
-    made_here = {role: f"store:{upstream[role]}" for role in node.model_nodes}
-    try:
-        inputs = {role: file_digest(Path(path)) for role, path in facts.files.items()}
-    except OSError as error:
-        raise ConfigError(f"{node.name}: expected a readable file, found {error}") from error
-    return StagePlan(
-        stage=node.name,
-        kind=kind.name,
-        version=facts.version,
-        parameters=_key_parameters(node, context),
-        upstream=dict(upstream),
-        inputs=inputs if is_idle else inputs | kind.digests(settings, context),
-        weights={} if is_idle else weights(elsewhere, context.store),
-        seed=context.seed if facts.seed is None else facts.seed,
-        libraries=library_versions(facts.libraries),
-        models={**node.models, **elsewhere, **made_here},
-    )
-
-
-def _find_stored_plan(node: Node, store: str | None) -> StagePlan | None:
-    """Return the plan of the finished stage that is used instead of computing, if the node names one.
-
-    Raises:
-        AntiphonError: it is missing.
-    """
-    return None if node.facts.stage is None else Store(store).load_plan(node.facts.stage)
-
-
-def _models_elsewhere(node: Node) -> dict[str, str]:
-    """References of a node's models by role, without the parts of them that other nodes make."""
-    elsewhere = {}
-    for role, model in node.models.items():
-        base, adapters = split_adapters(model)
-        parts = [a for a in adapters if not a.reference.startswith(NODE)]
-        if not base.startswith(NODE):
-            elsewhere[role] = join_adapters(base, tuple(parts))
-        else:
-            elsewhere |= {f"{role}+{number}": part.reference for number, part in enumerate(parts, 1)}
-    return elsewhere
-
-
-def _adapter_weights(node: Node) -> dict[str, list[float]]:
-    """Weights of adapters of which another node makes one: no digest of a model holds them. By role."""
-    weights = {role: split_adapters(model)[1] for role, model in node.models.items() if NODE in model}
-    return {role: [adapter.weight for adapter in adapters] for role, adapters in weights.items() if adapters}
-
-
-def _key_parameters(node: Node, context: NodeContext) -> dict[str, Any]:
-    parameters = node.kind.parameters(node.settings, context)
-    device = node.facts.device
-    if device is not None and "torch" in node.facts.libraries:
-        parameters["device"] = resolve_device_type(device)
-    if node.when is not None:
-        parameters["when"] = node.when[1]
-    if node.translates:
-        parameters["to"] = node.to or context.languages[1]
-    if weights := _adapter_weights(node):
-        parameters["adapter_weights"] = weights
-    return parameters
-
-
-def complete_node(pipeline: Pipeline, node: Node, store: str | None) -> Node:
-    """Return a node with what its models' configurations decide, those of models made here included."""
-    made = {f"{NODE}{name}": _architecture_of(pipeline, name, store) for name in node.model_nodes.values()}
-    return replace(node, settings=node.kind.complete(node.settings, store, made))
-
-
-def _architecture_of(pipeline: Pipeline, name: str, store: str | None) -> str:
-    """Return the architecture of the model that a node makes; empty where nothing says it."""
-    maker = pipeline.nodes[name]
-    base = split_adapters(next(iter(maker.models.values()), ""))[0]
-    if maker.facts.architecture or not base:
-        return maker.facts.architecture
-    if base.startswith(NODE):
-        return _architecture_of(pipeline, base.removeprefix(NODE), store)
-    return find_architecture(base, store)
-
-
-def with_pinned_models(node: Node, store: str | None) -> Node:
-    """Return a node whose models that are named by a run, ``store:RUN``, are named by their keys.
-
-    A run's name may be given to another run, or be changed; a key stays.
-    """
-    pinned = pin_references(node.models, store)
-    return replace(node, settings=replace_references(node.settings, pinned)) if pinned else node
-
-
-def with_tables(context: NodeContext, node: Node, refs: Mapping[str, StageRef]) -> NodeContext:
-    """Return the site of a node once the tables and models that it reads are finished."""
-    return replace(context, tables={role: refs[name] for role, name in node.tables.items()})
-
-
-def with_models(settings: Any, node: Node, keys: Mapping[str, str]) -> Any:
-    """Return settings in which the models that other nodes made are ``store:KEY``."""
-    references = {f"{NODE}{name}": f"store:{keys[name]}" for name in node.tables.values()}
-    return replace_references(settings, references)
+    keys = tuple(shard.key for shard in seal.shards)
+    return replace(planned, shard_keys=keys, alike=tuple(shard.alike or shard.key for shard in seal.shards))

@@ -13,8 +13,8 @@ from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import Places, parse_yaml
 from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import complete_node
 from components.pipeline.reader import read_pipeline
+from components.pipeline.stage_planning import complete_node
 from components.pipeline.steps.auto import is_auto
 from components.tuning.objectives import PRICE, Objective, read_objective
 from components.tuning.samplers import SamplerName, choose_sampler

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from components.nodes.node_context import Item
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.items.shard_items import ShardSource
-from components.pipeline.pipeline import Node
+from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader
@@ -18,23 +19,27 @@ from tasks.engines.run_coordinator import RunCoordinator
 
 
 class NodeAtWork(Protocol):
-    """A node of a run whose shards are found or computed.
+    """A node of a run whose shards, or files, are found or computed.
 
     Attributes:
+        pipeline: the graph.
         node: the node.
         planned: its plan.
         store: where.
         coordinator: of the nodes of the run.
         gatherer: makes its items.
         depth: how far downstream it is.
+        progress: what it has computed, from when it begins to.
     """
 
+    pipeline: Pipeline
     node: Node
     planned: NodePlan
     store: Store
     coordinator: RunCoordinator
     gatherer: ItemGatherer
     depth: int
+    progress: NodeProgress | None
 
     @property
     def data(self) -> StageRef:
@@ -42,7 +47,7 @@ class NodeAtWork(Protocol):
 
     @property
     def job(self) -> NodeJob:
-        """What a process needs to know to compute its shards."""
+        """What a process needs to know to compute."""
 
     @property
     def counts(self) -> NodeProgress:
@@ -50,6 +55,12 @@ class NodeAtWork(Protocol):
 
     def shards_of(self, ref: StageRef) -> tuple[ShardEntry, ...]:
         """Return the shards of a finished stage, in order."""
+
+    def wait_for_ref(self, name: str) -> StageRef | None:
+        """Wait for what is read under a name; None of a node that had nothing to do."""
+
+    def read_item_shards(self) -> Iterator[list[Item]]:
+        """Yield the items of every shard of the data set, each as soon as what it reads is there."""
 
     def wait_for_work(self, number: int) -> ShardWork:
         """Wait for all that a shard of the node reads, and return what computes it."""

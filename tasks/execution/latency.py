@@ -20,7 +20,8 @@ from components.nodes.node_context import Component, Item
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.items.shard_items import read_outcomes
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.planning import NodePlan, plan_nodes, with_models, with_tables
+from components.pipeline.planning import NodePlan, plan_nodes
+from components.pipeline.stage_planning import with_models, with_tables
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances

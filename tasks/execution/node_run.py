@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from components.errors import StoreError
-from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
-from components.nodes.node_context import Item, NodeContext
-from components.nodes.questions import Answers, Question
+from components.nodes.node_context import Item
 from components.pipeline.items.item_gatherer import ItemGatherer, has_stopped
 from components.pipeline.items.shard_items import ShardSource, read_items
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import NodePlan, make_stage_plan, with_models, with_tables
+from components.pipeline.planning import NodePlan
+from components.pipeline.stage_planning import with_models, with_tables
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader, parse_refused
 from components.storage.stages.reader import read_shard, read_shards
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
-from components.storage.stages.whole_stage import StageFiles, compute_once, discard_work
+from components.storage.stages.whole_stage import discard_work
 from components.storage.store import Store
 from reports.terminal.node_progress import NodeProgress
-from tasks.engines.local import LocalShards, lane_of, rank
+from tasks.engines.local import LocalShards
 from tasks.engines.node_at_work import Shards
 from tasks.engines.node_job import NodeJob, ShardWork
 from tasks.engines.run_coordinator import RunCoordinator
-from tasks.execution.reviewers import REVIEWERS
-from tasks.progress import WholeProgress
+from tasks.execution.whole_node import compute_whole
 
 
 class NodeRun:
@@ -85,7 +81,7 @@ class NodeRun:
                 discard_work(Path(finished.path))
                 return finished
             if kind.mode.is_whole:
-                return self._compute_whole(read)
+                return compute_whole(self, read)
             if stored:
                 kind.build(self.node.settings, self.planned.context)  # says what is missing
             if not self._has_work():
@@ -98,7 +94,7 @@ class NodeRun:
 
     def _has_work(self) -> bool:
         """Return whether any item needs work, and set ``all_idle``: there are items, and none does."""
-        for items in self._read_shards():
+        for items in self.read_item_shards():
             for item in items:
                 if self.node.kind.mode is not Mode.ROUND or not has_stopped(item):
                     self.all_idle = False
@@ -110,11 +106,12 @@ class NodeRun:
 
     def _wait_for_all(self) -> dict[str, str]:
         """Wait for everything that the node reads and return the digests, by role."""
-        refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
+        refs = {role: self.wait_for_ref(name) for role, name in self.node.reads.items()}
         # Of utterances the digest of what decides results stands in the key; where their audio lies does not.
         return {role: ref.sha256 for role, ref in refs.items() if ref is not None and ref.content is None}
 
-    def _wait_for_ref(self, name: str) -> StageRef | None:
+    def wait_for_ref(self, name: str) -> StageRef | None:
+        """Wait for what is read under a name; None of a node that had nothing to do."""
         return self.data_sets[name] if name in self.data_sets else self.coordinator.wait_for(name)
 
     def wait_for_work(self, number: int) -> ShardWork:
@@ -158,7 +155,7 @@ class NodeRun:
             self._entries[ref.key] = read_shards(self.store.localize(ref))
         return self._entries[ref.key]
 
-    def _read_shards(self) -> Iterator[list[Item]]:
+    def read_item_shards(self) -> Iterator[list[Item]]:
         """Yield the items of every shard of the data set, each as soon as what it reads is there."""
         for number, shard in enumerate(self.shards_of(self.data)):
             work = self.wait_for_work(number)
@@ -210,14 +207,13 @@ class NodeRun:
 
     @property
     def job(self) -> NodeJob:
-        """What a process needs to know to compute shards; the first to ask waits for its tables."""
+        """What a process needs to know to compute; the first to ask waits for its tables."""
         # No cached_property: before Python 3.12 one lock serves all nodes, and this waits for others.
         if self._job is None:
-            self._job = self.make_job()
+            self._job = self._make_job()
         return self._job
 
-    def make_job(self) -> NodeJob:
-        """Return what a process needs to know to compute shards."""
+    def _make_job(self) -> NodeJob:
         context = with_tables(self.planned.context, self.node, self._find_tables())
         keys = {name: planned.stage.key for name, planned in self.plans.items()}
         settings = with_models(self.node.settings, self.node, keys)
@@ -238,7 +234,7 @@ class NodeRun:
         )
 
     def _find_tables(self) -> dict[str, StageRef]:
-        refs = {name: self._wait_for_ref(name) for name in self.node.tables.values()}
+        refs = {name: self.wait_for_ref(name) for name in self.node.tables.values()}
         return {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
 
     def find_first_text(self) -> StageRef | None:
@@ -246,72 +242,3 @@ class NodeRun:
         names = [name for name in self.node.of if self.pipeline.type_of(name) == "text"]
         refs = [self.coordinator.ref(name) for name in names if self.coordinator.is_finished(name)]
         return next((self.store.localize(ref) for ref in refs if ref is not None), None)
-
-    # Whole
-
-    def _compute_whole(self, read: dict[str, str]) -> StageRef:
-        job = self.make_job()
-        kind = self.node.kind
-        refs = {role: self._wait_for_ref(name) for role, name in self.node.reads.items()}
-        stages = {role: self.store.localize(ref) for role, ref in refs.items() if ref is not None}
-        settings = kind.settings.model_validate_json(job.settings)
-
-        context = self._with_progress(job.context)
-
-        def work(folder: Path) -> StageFiles:
-            if kind.mode is not Mode.WHOLE:
-                return kind.collect(settings, self._with_costs(context), self._read_items(), folder)
-            return kind.make(settings, context, stages, folder)
-
-        def work_with_torch(folder: Path) -> StageFiles:
-            from tasks.engines.device_context import whole_stage_context  # noqa: PLC0415 - imports torch
-
-            with whole_stage_context(job, kind.facts(settings).files):
-                return work(folder)
-
-        compute = work_with_torch if "torch" in self.planned.stage.libraries else work
-        lane = lane_of(self)
-        self.coordinator.open_lane(lane, 1)
-        with self.coordinator.hold_lane(lane, rank(self.depth, 0)):
-            return compute_once(self.store, self.planned.stage, compute, read)
-
-    def _with_progress(self, context: NodeContext) -> NodeContext:
-        """Return the site of a node that is made in one piece, with progress shown and stopping checked."""
-        self.progress = NodeProgress(self.node.name, 100, is_percentage=True)
-        bar = WholeProgress(self.progress, self.node.kind.summary)
-
-        def show(percent: float) -> None:
-            self.coordinator.check_halted()
-            bar.show(percent)
-
-        return replace(context, progress=show, verify=self._verify_plan, ask=self._ask)
-
-    def _ask(self, name: str, questions: Sequence[Question], hours: float) -> Answers:
-        with self.coordinator.ask(self.node.name):
-            return REVIEWERS.only().ask(name, questions, hours)
-
-    def _with_costs(self, context: NodeContext) -> NodeContext:
-        """Return the site with the seconds that everything above each input took."""
-        costs = {}
-        for name in self.node.of:
-            above = [
-                node.name for node in self.pipeline.subgraph_of(name) if not self.pipeline.is_data(node.name)
-            ]
-            refs = {node: self.coordinator.ref(node) for node in above}
-            costs[name] = {node: ref.seconds for node, ref in refs.items() if ref is not None}
-        return replace(context, costs=costs)
-
-    def _verify_plan(self) -> None:
-        """Raise StoreError where what the node reads has changed since it was planned."""
-        planned = self.planned.stage
-        here = make_stage_plan(self.node, self.planned.context, planned.upstream, resolve_weight_digests)
-        if here.fingerprint != planned.fingerprint:
-            raise StoreError(
-                f"{self.node.name}: expected data and models as planned, found others; run it again"
-            )
-
-    def _read_items(self) -> Iterator[Item]:
-        """Yield its items one by one, until the run is to stop."""
-        for items in self._read_shards():
-            self.coordinator.check_halted()
-            yield from items
