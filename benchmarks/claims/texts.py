@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from components.files.files import write_atomically
 
 Pair = tuple[str, str]
@@ -24,13 +24,13 @@ def write_pairs(
 
 def tatoeba_english() -> list[str]:
     """The different English sentences of all Tatoeba pairs, sorted."""
-    files = sorted((SHARED / "data" / "tatoeba").glob("*.eng"))
+    files = sorted((data_set("tatoeba")).glob("*.eng"))
     return sorted({line for file in files for line in file.read_text(encoding="utf-8").splitlines()})
 
 
 def tatoeba_pairs() -> list[Pair]:
-    """1,000 English sentences with their German translation, from the folder ANTIPHON_SHARED."""
-    folder = SHARED / "data" / "tatoeba"
+    """1,000 English sentences with their German translation."""
+    folder = data_set("tatoeba")
     columns = [
         (folder / f"tatoeba.deu-eng.{code}").read_text(encoding="utf-8").splitlines()
         for code in ("eng", "deu")

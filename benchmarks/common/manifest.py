@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmarks.common.paths import RESULTS, ROOT, SHARED
+from benchmarks.common.paths import RESULTS, ROOT, data_folder
 from components.files.files import write_atomically
 
 OUTPUTS = RESULTS / "outputs"
@@ -64,13 +64,13 @@ def describe_run(command: str, **fields: Any) -> Manifest:
 
 
 def portable(value: Any) -> Any:
-    """A setting without the folders of this machine: paths begin at the repository or the shared folder."""
+    """A setting without the folders of this machine: paths begin at the repository or the folder of data."""
     if isinstance(value, list | tuple):
         return [portable(item) for item in value]
     if not isinstance(value, str | Path) or not Path(value).is_absolute():
         return str(value) if isinstance(value, Path) else value
     path = Path(value)
-    for root, name in ((SHARED, "$ANTIPHON_SHARED"), (ROOT, "."), (Path.home(), "~")):
+    for root, name in ((data_folder(), "$ANTIPHON_DATA"), (ROOT, "."), (Path.home(), "~")):
         if path.is_relative_to(root):
             return f"{name}/{path.relative_to(root).as_posix()}"
     return path.name

@@ -1,11 +1,32 @@
-"""Where the repository, its pages of results and the shared data folder are."""
+"""Where the repository, its pages of results and the data of the benchmarks are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from components.errors import DataError
+from components.files.digests import cache_folder
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
-SHARED = Path(os.environ.get("ANTIPHON_SHARED", ROOT.parent / "shared"))
-"""Multi30k and the human recordings, which are not part of the repository."""
+
+
+def data_folder() -> Path:
+    """Where ``benchmarks.data fetch`` puts what it fetches: ANTIPHON_DATA, else ``sets`` in the cache."""
+    named = os.environ.get("ANTIPHON_DATA")
+    return Path(named).expanduser().absolute() if named else cache_folder() / "sets"
+
+
+def data_set(name: str) -> Path:
+    """The folder of one set: fetched, or as the team's shared folder beside the repository has it.
+
+    Raises:
+        DataError: it is in neither place.
+    """
+    for folder in (data_folder(), ROOT.parent / "shared" / "data"):
+        if (folder / name).is_dir():
+            return folder / name
+    raise DataError(
+        f"{name}: expected {data_folder() / name}, found none; run: python -m benchmarks.data fetch {name}"
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from components import audio
 from components.records import Utterance
 
@@ -17,7 +17,7 @@ PAUSE = 0.6
 
 def load_recordings(language: str | None = None) -> list[Utterance]:
     """All recordings, or those of one language."""
-    folder = SHARED / "data" / "audio"
+    folder = data_set("audio")
     rows = map(json.loads, (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines())
     return [
         Utterance(

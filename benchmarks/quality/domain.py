@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from benchmarks.common.recordings import load_recordings
 from benchmarks.common.sections import Result, section_parser
 from components import data
@@ -26,7 +26,6 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument(
         "--tatoeba",
         type=Path,
-        default=SHARED / "data" / "tatoeba" / "tatoeba.deu-eng.eng",
         help="plain English text, one sentence a line",
     )
     return section
@@ -38,7 +37,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
     translator = build(TranslationConfig(model=MODEL, n_best=1, device="cpu"))
     shares = {}
-    for name, utterances in load_sets(options.tatoeba).items():
+    tatoeba = options.tatoeba or data_set("tatoeba") / "tatoeba.deu-eng.eng"
+    for name, utterances in load_sets(tatoeba).items():
         outcomes = [outcome for outcome in translator.translate(utterances) if isinstance(outcome, NBest)]
         shares[name] = [round(o.best.features.get(UNFAMILIAR_FEATURE, 0.0), 4) for o in outcomes]
         print(name, len(outcomes), flush=True)

@@ -20,7 +20,7 @@ import numpy as np
 import soundfile
 
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from benchmarks.common.recordings import decode_audio
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts, count_translations
@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 def load_captions() -> list[Utterance]:
     """The spoken captions of the shared folder and those of the sample set, each one sentence."""
-    shared = data.load(str(SHARED / "data" / "spoken" / "manifest.jsonl"), target_language="de").utterances
+    shared = data.load(str(data_set("spoken") / "manifest.jsonl"), target_language="de").utterances
     samples = data.load("sample").utterances
     return [u for u in (*shared, *samples) if u.audio and len(u.references) == 1 and u.audio.seconds < 8]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_by_metric
 from components.metrics.table import METRICS, term_metrics
@@ -133,7 +133,7 @@ def make_texts(n: int) -> dict[str, str]:
     for number in range(n):
         names = {"first": draw.choice(FIRST), "last": draw.choice(LAST), "drug": draw.choice(DRUGS)}
         texts[f"name{number:03d}"] = TEMPLATES[number % len(TEMPLATES)].format(**names)
-    path = SHARED / "data" / "multi30k" / "test_2016_flickr.en"
+    path = data_set("multi30k") / "test_2016_flickr.en"
     captions = path.read_text(encoding="utf-8").splitlines()
     step = len(captions) // n
     return texts | {f"caption{i:03d}": captions[i * step] for i in range(n)}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_translations
 from components import data
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument("--captions", type=int, default=40, help="of test_2016_flickr, the first so many")
     section.add_argument("--sentences", type=int, default=60, help="of Tatoeba, every n-th")
     section.add_argument("--beam", type=int, default=3)
-    section.add_argument("--tatoeba", type=Path, default=SHARED / "data" / "tatoeba", help="its folder")
+    section.add_argument("--tatoeba", type=Path, help="its folder")
     return section
 
 
@@ -55,7 +55,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Set -> every system's texts, their statistics, and CPU seconds."""
     sets = {
         "captions": list(data.load("multi30k:test_2016_flickr", limit=options.captions).utterances),
-        "tatoeba": load_tatoeba(options.tatoeba, options.sentences),
+        "tatoeba": load_tatoeba(options.tatoeba or data_set("tatoeba"), options.sentences),
     }
     for name, utterances in sets.items():
         values = translate(utterances, options)

@@ -11,7 +11,7 @@ from statistics import median
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from benchmarks.common.sections import Result, section_parser
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
@@ -26,7 +26,7 @@ SYSTEMS, HYPOTHESES = 5, 5
 def load_systems(count: int, seed: int = 0) -> list[list[SystemNBest]]:
     """German captions, each with 25 versions in which up to four words are other words."""
     rng = random.Random(seed)
-    lines = (SHARED / "data" / "multi30k" / "val.de").read_text(encoding="utf-8").splitlines()[:count]
+    lines = (data_set("multi30k") / "val.de").read_text(encoding="utf-8").splitlines()[:count]
     vocabulary = " ".join(lines).split()
 
     def version_of(line: str, rank: int) -> Hypothesis:

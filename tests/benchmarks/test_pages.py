@@ -20,7 +20,7 @@ from benchmarks.claims.outputs import outputs_file
 from benchmarks.common import sections
 from benchmarks.common.manifest import describe_run, portable
 from benchmarks.common.measurements import Part, outputs_path, read_measurements, store_part
-from benchmarks.common.paths import RESULTS, ROOT, SHARED
+from benchmarks.common.paths import RESULTS, ROOT, data_folder
 from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES, TIMED, page_named, render
@@ -93,8 +93,8 @@ def test_outputs_name_no_folder_of_a_machine() -> None:
 
 
 def test_settings_name_no_folder_of_this_machine() -> None:
-    settings = [SHARED / "data" / "x.txt", [str(ROOT / "docs")], "/opt/bin/python", 3]
-    assert portable(settings) == ["$ANTIPHON_SHARED/data/x.txt", ["./docs"], "python", 3]
+    settings = [data_folder() / "x.txt", [str(ROOT / "docs")], "/opt/bin/python", 3]
+    assert portable(settings) == ["$ANTIPHON_DATA/x.txt", ["./docs"], "python", 3]
     assert portable("packaged:whisper-base") == "packaged:whisper-base"
 
 

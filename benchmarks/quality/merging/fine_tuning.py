@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from components.training.config import TrainingConfig
 from components.training.loop import trainer
 
@@ -54,7 +54,7 @@ def pair(folder: Path, name: str, lines: list[tuple[str, str]]) -> str:
 
 def tatoeba() -> list[tuple[str, str]]:
     """English and German of the 1,000 Tatoeba pairs."""
-    files = [SHARED / "data" / "tatoeba" / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
+    files = [data_set("tatoeba") / f"tatoeba.deu-eng.{code}" for code in ("eng", "deu")]
     columns = [file.read_text(encoding="utf-8").splitlines() for file in files]
     return list(zip(*columns, strict=True))
 

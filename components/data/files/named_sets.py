@@ -11,6 +11,7 @@ from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError, read_lines
 from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
+from components.files.digests import cache_folder
 from components.files.locations.opening import open_location
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "manifest.jsonl"
@@ -18,7 +19,7 @@ MULTI30K_VARIABLE = "ANTIPHON_MULTI30K"
 PARAGRAPHS = "paragraphs:"
 NAMED = {
     "sample": "spoken English captions of our own with German references (audio)",
-    "multi30k:SPLIT": f"Multi30k captions from ${MULTI30K_VARIABLE} or ../shared/data/multi30k (text)",
+    "multi30k:SPLIT": f"Multi30k captions from ${MULTI30K_VARIABLE}, or fetched (text)",
     "multi30k:FOLDER:SPLIT": "the same from a folder that you name",
     "paragraphs:FILE": "plain text whose paragraphs are divided by blank lines, each one record",
     "fold:K/N:SOURCE": "part K of N of any of these, by the ids; fold:-K/N:SOURCE: all but that part",
@@ -53,17 +54,17 @@ def find_multi30k_files(name: str, source: str | None, target: str | None) -> li
 
 def _find_multi30k_folder() -> Path:
     named = os.environ.get(MULTI30K_VARIABLE)
-    shared = os.environ.get("ANTIPHON_SHARED")
+    data = os.environ.get("ANTIPHON_DATA")
     candidates = [
         *([Path(named)] if named else []),
-        *([Path(shared) / "data" / "multi30k"] if shared else []),
+        (Path(data) if data else cache_folder() / "sets") / "multi30k",
         Path(__file__).parents[3].parent / "shared" / "data" / "multi30k",
         Path.cwd().parent / "shared" / "data" / "multi30k",
     ]
     for folder in candidates:
         if folder.is_dir():
             return folder
-    looked = f"${MULTI30K_VARIABLE} and next to the project"
+    looked = f"${MULTI30K_VARIABLE}, $ANTIPHON_DATA and {cache_folder() / 'sets'}"
     raise DataError(f"multi30k: expected its folder in {looked}, found none; write multi30k:FOLDER:SPLIT")
 
 

@@ -117,7 +117,7 @@ def test_the_shared_sets_are_read_whole():
 
 
 def test_multi30k_that_is_nowhere_is_one_error(tmp_path, monkeypatch):
-    monkeypatch.delenv("ANTIPHON_SHARED", raising=False)
+    monkeypatch.setenv("ANTIPHON_DATA", str(tmp_path / "none"))
     monkeypatch.setenv(named_sets.MULTI30K_VARIABLE, str(tmp_path / "none"))
     monkeypatch.setattr(named_sets, "__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
     (tmp_path / "here").mkdir()
