@@ -42,10 +42,10 @@ def _place(path: PurePosixPath, folder: Path) -> Path | None:
 
 
 def read_dialogs(lua: str) -> dict[str, tuple[str, str]]:
-    """Id -> (English, its translation), of calls dialogId(id, font, English) and dialogStr(text).
+    r"""Id -> (English, its translation), of calls dialogId(id, font, English) and dialogStr(text).
 
-    >>> read_dialogs('dialogId("a", "f", "A \\\\"b\\\\".")\\ndialogStr("Ein \\\\"b\\\\".")\\ndialogId("c", "f", "C")')
-    {'a': ('A"b', 'Ein"b')}
+    >>> read_dialogs('dialogId("a", "f", "A \\"b\\".")\ndialogStr("Ein \\"b\\".")\ndialogId("c", "f", "C")')
+    {'a': ('A "b".', 'Ein "b".')}
     """
     found: dict[str, tuple[str, str]] = {}
     name = english = ""
