@@ -78,27 +78,49 @@ def make_cut(
     return Cut(digest, max(length, _SHORTEST), document)
 
 
+class Cutter:
+    """Decides row after row whether a shard ends there.
+
+    Attributes:
+        is_at_rest: whether the rows so far decide nothing of where the next shards end.
+        by_content: whether the last shard ended where its rows say so: not before a long recording, nor for
+            its length.
+    """
+
+    def __init__(self) -> None:
+        self.is_at_rest = True
+        self.by_content = False
+        self._length = self._since_candidate = self._together = 0.0
+
+    def ends_after(self, row: Cut, following: Cut | None) -> bool:
+        """Return whether a shard ends after a row, and go on to the ``following`` one."""
+        self._together += row.length
+        if following is not None and _are_together(row, following):
+            return False
+        together, self._together = self._together, 0.0
+        self._length += together
+        self._since_candidate += together
+        # As likely as that one of random points, which are LEAST apart on average, falls on the row.
+        is_candidate = together >= 1 or row.digest < 1 - exp(-together / LEAST)
+        self.by_content = is_candidate and self._since_candidate > LEAST
+        if is_candidate:
+            self._since_candidate = 0.0
+        is_before_long = following is not None and following.length >= 1
+        ends = self.by_content or is_before_long or self._length >= GREATEST
+        if ends:
+            self._length = 0.0
+        self.is_at_rest = ends and is_candidate
+        return ends
+
+
 def cut_shards(rows: Iterable[R]) -> Iterator[list[R]]:
     """Cut rows into shards, in order; what has the length of a usual shard by itself is one."""
-    batch: list[R] = []
-    length = since_candidate = together = 0.0
+    batch, cutter = list[R](), Cutter()
     for row, following in _with_next(rows):
         batch.append(row)
-        together += row.cut.length
-        if following is not None and _are_together(row.cut, following.cut):
-            continue
-        length += together
-        since_candidate += together
-        # As likely as that one of random points, which are LEAST apart on average, falls on the row.
-        is_candidate = together >= 1 or row.cut.digest < 1 - exp(-together / LEAST)
-        ends = is_candidate and since_candidate > LEAST
-        if is_candidate:
-            since_candidate = 0.0
-        is_before_long = following is not None and following.cut.length >= 1
-        if ends or is_before_long or length >= GREATEST:
+        if cutter.ends_after(row.cut, None if following is None else following.cut):
             yield batch
-            batch, length = [], 0.0
-        together = 0.0
+            batch = []
     if batch:
         yield batch
 

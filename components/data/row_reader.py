@@ -5,8 +5,6 @@ Nothing of a row's audio is looked at here, and nothing grows with the rows but 
 
 from __future__ import annotations
 
-import hashlib
-import sqlite3
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
@@ -17,12 +15,12 @@ from typing import NamedTuple
 
 from components.data.cutting import UNKNOWN_SECONDS, Cut, make_cut
 from components.data.files.drafts import Draft
-from components.data.files.parsing import RecordError
+from components.data.files.parsing import LineCursor, RecordError
+from components.data.used_ids import UsedIds
 from components.files.locations.location import FilePath, file_name_of
 from components.text.counted_nouns import format_count
 from components.text.languages import is_same_language
 
-_IDS_IN_MEMORY = 100_000
 _MAX_ID = 512
 """Characters of an id, as of a record."""
 
@@ -56,42 +54,6 @@ class DraftedRow(NamedTuple):
     folder: FilePath = ""
 
 
-class _UsedIds:
-    """Ids that are taken: the last in memory, the others in a file that is removed with this object."""
-
-    def __init__(self) -> None:
-        self._recent: set[bytes] = set()
-        self._database: sqlite3.Connection | None = None
-
-    def __contains__(self, name: str) -> bool:
-        return self._has(_digest_of(name))
-
-    def add(self, name: str) -> bool:
-        """Add an id; return False where it is taken."""
-        digest = _digest_of(name)
-        if self._has(digest):
-            return False
-        self._recent.add(digest)
-        if len(self._recent) >= _IDS_IN_MEMORY:
-            self._put_aside()
-        return True
-
-    def _has(self, digest: bytes) -> bool:
-        if digest in self._recent or self._database is None:
-            return digest in self._recent
-        found = self._database.execute("SELECT 1 FROM ids WHERE digest = ?", (digest,))
-        return found.fetchone() is not None
-
-    def _put_aside(self) -> None:
-        if self._database is None:
-            self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-            self._database.execute("CREATE TABLE ids (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-            self._database.execute("BEGIN")
-        rows = ((digest,) for digest in sorted(self._recent))
-        self._database.executemany("INSERT INTO ids VALUES (?)", rows)
-        self._recent.clear()
-
-
 @dataclass
 class RowReader:
     """Makes the rows of one data set, in order.
@@ -104,6 +66,8 @@ class RowReader:
         count: rows so far.
         skipped: how many records were left out, by their language.
         notes: lines for the user, once all rows are read.
+        cursor: where the last row is, in formats that tell it.
+        used: the ids of the rows so far.
     """
 
     name: str
@@ -113,7 +77,8 @@ class RowReader:
     count: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
-    _used: _UsedIds = field(default_factory=_UsedIds)
+    cursor: LineCursor = field(default_factory=LineCursor)
+    used: UsedIds = field(default_factory=UsedIds)
 
     def read(self, draft: Draft, where: str, fallback: str) -> Iterator[DraftedRow]:
         """Yield the row of a record, unless it is left out.
@@ -142,7 +107,7 @@ class RowReader:
     ) -> Iterator[DraftedRow]:
         """Yield the row of a faulty record, under its id or its file:line where it has no usable one."""
         name = name or where
-        while not self._used.add(name):
+        while not self.used.add(name):
             name += "'"
         self.count += 1
         fault = Fault(error.reason, str(error))
@@ -151,7 +116,7 @@ class RowReader:
     def usable_id(self, name: object) -> str | None:
         """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
         normal = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
-        return normal if is_valid_id(normal) and normal not in self._used else None
+        return normal if is_valid_id(normal) and normal not in self.used else None
 
     def note_skipped(self) -> None:
         """Add to the notes how many records were left out."""
@@ -163,17 +128,17 @@ class RowReader:
             stem = Path(file_name_of(draft.audio)).stem if draft.audio else fallback
             derived = f"{stem}@{draft.offset:g}" if draft.offset else stem
             name = unicodedata.normalize("NFC", derived)
-            if is_valid_id(name) and self._used.add(name):
+            if is_valid_id(name) and self.used.add(name):
                 return name
             name = unicodedata.normalize("NFC", fallback)
-            while not self._used.add(name):
+            while not self.used.add(name):
                 name += "'"
             return name
         name = unicodedata.normalize("NFC", draft.id)
         if not is_valid_id(name):
             expected = f"an id of 1 to {_MAX_ID} printable characters"
             raise RecordError("bad field", f"expected {expected}, found {ascii(name)[:60]}; rename it")
-        if not self._used.add(name):
+        if not self.used.add(name):
             raise RecordError("duplicate id", f"expected a new id, found {name!r} again (in NFC); rename one")
         return name
 
@@ -181,10 +146,6 @@ class RowReader:
 def is_valid_id(name: str) -> bool:
     """Return whether ``name`` can be an id: not empty, not longer than a record allows, printable."""
     return 0 < len(name) <= _MAX_ID and bool(name.strip()) and name.isprintable()
-
-
-def _digest_of(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _cut_of(draft: Draft, name: str) -> Cut:
@@ -197,7 +158,7 @@ def _cut_of(draft: Draft, name: str) -> Cut:
 
 def _only_language(draft: Draft) -> str | None:
     stated = [draft.references, *(segment.references for segment in draft.segments)]
-    languages = {language for references in stated for language in references if language is not None}
+    languages = {language for references in stated for language in references if language}
     return languages.pop() if len(languages) == 1 else None
 
 

@@ -11,8 +11,10 @@ from components.compute.profiling import Cost, measure_cost
 from components.data.changes import refuse_changes
 from components.data.cutting import cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
+from components.data.folds import parse_fold
 from components.data.loading import OpenedSet, open_audio, open_set
-from components.data.remembered_sets import RememberedSet
+from components.data.memory.remembered_sets import RememberedSet
+from components.data.memory.remembered_shards import ShardMemory
 from components.data.row_building import build_rows, foresee_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
@@ -37,7 +39,9 @@ class BuiltShard(NamedTuple):
     has_audio: bool
 
 
-Builder = Callable[[Iterable[list[DraftedRow]], Store], Iterator[BuiltShard]]
+Shards = Iterable[list[DraftedRow] | ShardHeader]
+"""Of a data set, in order: rows, or the header of what is stored."""
+Builder = Callable[[Shards, Store], Iterator[BuiltShard]]
 """Opens, checks and stores rows, shard by shard, and yields the shards in order."""
 
 
@@ -64,22 +68,26 @@ def store_data(
         DataError: nothing usable in it.
     """
     opened = _open(source, audio, languages, limit)
-    remembered = None
-    if source is not None:
-        remembered = RememberedSet(source, {"languages": languages, "limit": limit}, store)
-        if (known := remembered.recall()) is not None:
-            return known
+    options = {"languages": languages, "limit": limit, "version": _PLAN.version}
+    remembered = None if source is None else RememberedSet(source, options, store)
+    if remembered is not None and (known := remembered.recall()) is not None:
+        return known
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
+    is_whole = source is not None and limit is None and parse_fold(source) is None
+    memory = ShardMemory(str(source), options, store) if is_whole else None
     spoken = False
     with measure_cost() as cost, refuse_changes(source):
         headers = list[ShardHeader]()
-        for built in (build or build_shards)(cut_shards(opened.rows), store):
+        shards = cut_shards(opened.rows) if memory is None else memory.cut(opened)
+        for built in (build or build_shards)(shards, store):
             headers.append(built.header)
             spoken = spoken or built.has_audio
     if not headers:
         why = "".join(f"; {note}" for note in opened.reader.notes)
         raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
     ref = _finish(store, headers, cost)
+    if memory is not None:
+        memory.remember(headers)
     if remembered is not None and not spoken:
         remembered.remember(ref)
     return ref
@@ -121,7 +129,7 @@ def _open(source: str | None, audio: str | None, languages: Languages, limit: in
     return open_set(str(source), limit=limit, **options)
 
 
-def build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
+def build_shards(shards: Shards, store: Store) -> Iterator[BuiltShard]:
     """Open and store the shards of a data set in threads, a few ahead of the first that is not done."""
     pending: deque[Future[BuiltShard]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:
@@ -137,8 +145,10 @@ def build_shards(shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[B
                 future.cancel()
 
 
-def build_shard(rows: Sequence[DraftedRow], store: Store) -> BuiltShard:
-    """Open and store one shard of a data set."""
+def build_shard(rows: Sequence[DraftedRow] | ShardHeader, store: Store) -> BuiltShard:
+    """Open and store one shard of a data set, unless it is stored."""
+    if isinstance(rows, ShardHeader):
+        return BuiltShard(rows, has_audio=False)
     has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
     return BuiltShard(_store_shard(build_rows(rows), store), has_audio)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from components.records import Segment
 
-References = dict[str | None, list[str]]
-"""Reference translations by language; None stands for the record's target language."""
+References = dict[str, list[str]]
+"""Reference translations by language; "" stands for the record's target language."""
 
 
 @dataclass(frozen=True)

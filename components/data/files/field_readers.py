@@ -65,7 +65,7 @@ def read_references(fields: Fields, name: str) -> References:
     value = fields.get(name)
     if value is None:
         return {}
-    by_language = value if isinstance(value, dict) else {None: value}
+    by_language = value if isinstance(value, dict) else {"": value}
     references: References = {}
     for language, texts in by_language.items():
         listed = texts if isinstance(texts, list) else [] if texts is None else [texts]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.data.files.drafts import Draft
-from components.data.files.parsing import Fields, Row
+from components.data.files.parsing import Fields, LineCursor, Row
 from components.extensions import Extensions, accept_object
 
 
@@ -22,6 +22,7 @@ class SourceFile:
         archives: with the recordings, where they are named beside the files.
         language: that texts are written in, where it is known.
         notes: for the user; reading adds some.
+        cursor: tells where the last row is, where the format does.
     """
 
     location: str
@@ -29,6 +30,7 @@ class SourceFile:
     archives: tuple[str, ...] = ()
     language: str | None = None
     notes: list[str] = field(default_factory=list)
+    cursor: LineCursor | None = None
 
 
 @dataclass(frozen=True)

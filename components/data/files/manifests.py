@@ -84,7 +84,9 @@ def _read_file(
             raise DataError(
                 f"{show_location(path)}: expected the source language of plain text, found none; state it"
             )
-    file = SourceFile(path, number, source.archives, reader.source_language)
+    languages = (reader.source_language, reader.target_language)
+    reader.cursor.context = str((manifest_format.identifying_fields, file_name.name, languages))
+    file = SourceFile(path, number, source.archives, reader.source_language, cursor=reader.cursor)
     for row in manifest_format.read(file):
         if limit is not None and reader.count >= limit:
             break

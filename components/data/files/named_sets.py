@@ -124,7 +124,7 @@ def _read_parallel(
             id=fallback,
             text=text if isinstance(text, str) else "",
             source_language=source,
-            references={None: [item for item in references if isinstance(item, str) and item.strip()]},
+            references={"": [item for item in references if isinstance(item, str) and item.strip()]},
         )
         yield from reader.read(draft, where, fallback)
 

@@ -52,8 +52,50 @@ class Row:
     content: Fields | RecordError
 
 
-def read_lines(path: FilePath) -> Iterator[tuple[int, str | RecordError]]:
+@dataclass
+class LineCursor:
+    """Where the line is that was read last. Whoever knows what the lines of a stretch give may pass it over.
+
+    Attributes:
+        file: that is read; None where its lines are not told, or lie packed.
+        context: what decides, beside a line, which row it gives.
+        number: of the line, from 1 on.
+        start: its first byte.
+        line: it, with its end.
+    """
+
+    file: IO[bytes] | None = None
+    context: str = ""
+    number: int = 0
+    start: int = 0
+    line: bytes = b""
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return bytes of the file; the line that is read next stays."""
+        assert self.file is not None
+        following = self.file.tell()
+        self.file.seek(start)
+        content = self.file.read(size)
+        self.file.seek(following)
+        return content
+
+    def read_line(self, start: int) -> bytes:
+        """Return the line that begins there, likewise."""
+        return self.read(start, MAX_LINE_BYTES).partition(b"\n")[0] + b"\n"
+
+    def pass_over(self, content: bytes) -> None:
+        """Go on behind ``content``, which begins with the line."""
+        assert self.file is not None
+        self.number += content.count(b"\n") - 1
+        self.file.seek(self.start + len(content))
+
+
+def read_lines(path: FilePath, cursor: LineCursor | None = None) -> Iterator[tuple[int, str | RecordError]]:
     """Numbered lines without their ends (LF or CRLF); blank ones are left out.
+
+    Args:
+        path: the file's.
+        cursor: that is to tell where a line is.
 
     Raises:
         DataError: The file is missing, not a regular file, too large or plainly not text.
@@ -68,29 +110,38 @@ def read_lines(path: FilePath) -> Iterator[tuple[int, str | RecordError]]:
         if stored.seek(0, 2) > MAX_MANIFEST_BYTES:
             raise DataError(f"{shown}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
         stored.seek(0)
+        cursor = cursor or LineCursor()
+        cursor.file, cursor.number = None if packed else stored, 0
         file: IO[bytes] = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]
         try:
-            yield from _read_numbered(shown, file)
+            yield from _read_numbered(shown, file, cursor)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             what = f"expected a whole gzip file, found it damaged or truncated ({error}); copy it again"
             yield 0, RecordError("unreadable record", f"{shown}: {what}")
+        finally:
+            cursor.file = None
 
 
-def _read_numbered(shown: str, file: IO[bytes]) -> Iterator[tuple[int, str | RecordError]]:
-    number = size = 0
-    while line := file.readline(MAX_LINE_BYTES):
-        number, size = number + 1, size + len(line)
+def _read_numbered(
+    shown: str, file: IO[bytes], cursor: LineCursor
+) -> Iterator[tuple[int, str | RecordError]]:
+    while True:
+        start = cursor.start = file.tell()
+        if not (line := file.readline(MAX_LINE_BYTES)):
+            return
+        cursor.number, cursor.line = cursor.number + 1, line
         is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
-        line = line.removeprefix(BOM) if number == 1 else line
+        line = line.removeprefix(BOM) if cursor.number == 1 else line
         if is_cut:
+            size = start + MAX_LINE_BYTES
             while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
                 size += len(rest)
                 _check_unpacked(shown, size)
             expected = f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
-            yield number, RecordError("unreadable record", expected)
+            yield cursor.number, RecordError("unreadable record", expected)
         elif line.strip():
-            yield number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
-        _check_unpacked(shown, size)
+            yield cursor.number, _decode_line(line.removesuffix(b"\n").removesuffix(b"\r"))
+        _check_unpacked(shown, start)
 
 
 def _check_unpacked(shown: str, size: int) -> None:
@@ -135,9 +186,9 @@ def read_paragraph_rows(path: FilePath) -> Iterator[Row]:
         yield Row(first, {"text": " ".join(parts), **blank})
 
 
-def read_json_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of a JSONL file: one object per line, strict JSON, no key twice."""
-    for number, line in read_lines(path):
+def read_json_rows(path: FilePath, cursor: LineCursor | None = None) -> Iterator[Row]:
+    """Rows of a JSONL file: one object per line, strict JSON, no key twice; see :func:`read_lines`."""
+    for number, line in read_lines(path, cursor):
         yield Row(number, line if isinstance(line, RecordError) else parse_object(line))
 
 

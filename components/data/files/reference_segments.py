@@ -82,14 +82,14 @@ def select_references(references: References, stated: str | None, target: str | 
     """The references in the target language; those of no stated language belong to the record's target.
 
     Args:
-        references: texts by language, None for the record's target.
+        references: texts by language, "" for the record's target.
         stated: the target that the record states.
         target: the language that is asked for.
     """
     own = stated is None or target is None or is_same_language(stated, target)
-    texts = list(references.get(None, [])) if own else []
+    texts = list(references.get("", [])) if own else []
     for language, others in references.items():
-        if language is not None and target is not None and is_same_language(language, target):
+        if language and target is not None and is_same_language(language, target):
             texts += others
     return tuple(texts)
 

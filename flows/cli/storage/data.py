@@ -100,7 +100,7 @@ def announce(
 
     Exit code: 0 it has changed; 4 it has not; 2 it cannot be found.
     """
-    from components.data.announced_changes import note_changes
+    from components.data.memory.announced_changes import note_changes
     from components.errors import AntiphonError, ConfigError
 
     try:

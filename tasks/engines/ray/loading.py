@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
 from components.data.row_reader import DraftedRow
-from components.data.stage import BuiltShard, build_shard
+from components.data.stage import BuiltShard, Shards, build_shard
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 from tasks.engines.ray.driver_process import DriverProcess, error_of
-from tasks.engines.ray.messages import Event, LoadJob
+from tasks.engines.ray.messages import Event, LoadJob, decode_rows, encode_rows
 
 WAVE = 64
 """Shards of a job; two jobs are at work."""
 
 
-def build_on_worker(store: str, folder: str, rows: list[DraftedRow]) -> tuple[str, bool]:
+def build_on_worker(store: str, folder: str, rows: bytes) -> tuple[str, bool]:
     """Store a shard of a data set; its header as JSON, and whether any of its rows names audio.
 
     Args:
         store: URL of the store.
         folder: where the run is, in which relative paths begin.
-        rows: as its manifest has them.
+        rows: as its manifest has them, encoded.
     """
     with suppress(OSError):  # another machine may have no such folder
         os.chdir(folder)
-    built = build_shard(rows, Store(store))
+    built = build_shard(decode_rows(rows), Store(store))
     return built.header.model_dump_json(), built.has_audio
 
 
@@ -45,26 +45,38 @@ class RayLoading:
     def __init__(self, driver: DriverProcess) -> None:
         self._driver = driver
 
-    def __call__(self, shards: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
+    def __call__(self, shards: Shards, store: Store) -> Iterator[BuiltShard]:
         """Yield the shards, two waves of them ahead."""
-        waves: deque[tuple[int, SimpleQueue[Event]]] = deque()
-        rows = iter(shards)
-        while wave := list(islice(rows, WAVE)):
-            waves.append((len(wave), self._begin(wave, store)))
+        waves: deque[Callable[[], list[BuiltShard]]] = deque()
+        rest = iter(shards)
+        while wave := list(islice(rest, WAVE)):
+            waves.append(self._begin(wave, store))
             if len(waves) > 1:
-                yield from _collect(*waves.popleft())
+                yield from waves.popleft()()
         while waves:
-            yield from _collect(*waves.popleft())
+            yield from waves.popleft()()
 
-    def _begin(self, wave: list[list[DraftedRow]], store: Store) -> SimpleQueue[Event]:
+    def _begin(
+        self, wave: Sequence[list[DraftedRow] | ShardHeader], store: Store
+    ) -> Callable[[], list[BuiltShard]]:
+        """Begin with a wave; what is returned waits for its end and returns its shards."""
+        stored = {n: BuiltShard(each, False) for n, each in enumerate(wave) if isinstance(each, ShardHeader)}
+        rows = {n: each for n, each in enumerate(wave) if not isinstance(each, ShardHeader)}
         events: SimpleQueue[Event] = SimpleQueue()
-        url, folder = store.backend.url, str(Path.cwd())
-        self._driver.run(lambda number: LoadJob(number, url, folder, wave), events.put)
-        return events
+        if rows:
+            url, folder, texts = store.backend.url, str(Path.cwd()), list(map(encode_rows, rows.values()))
+            self._driver.run(lambda number: LoadJob(number, url, folder, texts), events.put)
+
+        def collect() -> list[BuiltShard]:
+            built = _collect(len(rows), events) if rows else []
+            both = stored | dict(zip(rows, built, strict=True))
+            return [both[number] for number in range(len(wave))]
+
+        return collect
 
 
 def _collect(count: int, events: SimpleQueue[Event]) -> list[BuiltShard]:
-    """Return the shards of a wave, in order, once it has ended."""
+    """Return the shards of a job, in order, once it has ended."""
     built: dict[int, BuiltShard] = {}
     while True:
         event = events.get()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import TypeAdapter
 
 from components.data.row_reader import DraftedRow
 from components.run_record import StageRef
 from tasks.engines.node_job import NodeJob
 from tasks.engines.ray.pools import Demand
+
+_ESCAPED: Final = b"\\"
+"""Before JSON whose texts hold lone surrogates, escaped."""
 
 
 class NodeStep(NamedTuple):
@@ -88,13 +94,33 @@ class LoadJob(NamedTuple):
         number: of the job, in its run.
         store: URL of the store.
         folder: where the run is, in which relative paths begin.
-        shards: their rows, as the manifest has them.
+        shards: their rows, as the manifest has them, encoded.
     """
 
     number: int
     store: str
     folder: str
-    shards: Sequence[list[DraftedRow]]
+    shards: Sequence[bytes]
+
+
+@lru_cache(maxsize=1)
+def _rows_as_json() -> TypeAdapter[list[DraftedRow]]:
+    return TypeAdapter(list[DraftedRow])
+
+
+def encode_rows(rows: list[DraftedRow]) -> bytes:
+    """Return rows as JSON, which costs a third of what pickled objects do."""
+    try:
+        return _rows_as_json().dump_json(rows, exclude_defaults=True)
+    except ValueError:  # lone surrogates, of the name of a file
+        return _ESCAPED + json.dumps(_rows_as_json().dump_python(rows)).encode()
+
+
+def decode_rows(content: bytes) -> list[DraftedRow]:
+    """Return the rows that were encoded."""
+    if content.startswith(_ESCAPED):
+        return _rows_as_json().validate_python(json.loads(content.removeprefix(_ESCAPED)))
+    return _rows_as_json().validate_json(content)
 
 
 Job = SegmentJob | LoadJob

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.data.announced_changes import note_changes
 from components.data.changes import refuse_changes
+from components.data.memory.announced_changes import note_changes
 from components.errors import DataError
 
 

@@ -18,11 +18,11 @@ GOLDEN = [
         {"audio": {"path": "a.wav", "sha256": "ff", "seconds": 2.0, "sample_rate": 8000, "offset": 1.0}},
         Draft(audio="a.wav", offset=1.0, duration=2.0, sha256="ff"),
     ),
-    ("antiphon", {"text": "x", "references": "y"}, Draft(text="x", references={None: ["y"]})),
+    ("antiphon", {"text": "x", "references": "y"}, Draft(text="x", references={"": ["y"]})),
     (
         "antiphon",
         {"text": "x", "references": ["y", " ", "z"]},
-        Draft(text="x", references={None: ["y", "z"]}),
+        Draft(text="x", references={"": ["y", "z"]}),
     ),
     (
         "antiphon",
@@ -37,7 +37,7 @@ GOLDEN = [
     (
         "nemo",
         {"audio_filepath": "a", "source_lang": "en", "target_lang": "de", "answer": "hallo"},
-        Draft(audio="a", source_language="en", target_language="de", references={None: ["hallo"]}),
+        Draft(audio="a", source_language="en", target_language="de", references={"": ["hallo"]}),
     ),
     (
         "files",
@@ -48,7 +48,7 @@ GOLDEN = [
     (
         "tsv",
         {"client_id": "c", "path": "a.mp3", "sentence": "hi", "translation": "ho", "locale": ""},
-        Draft(audio="a.mp3", transcript="hi", references={None: ["ho"]}, speaker="c"),
+        Draft(audio="a.mp3", transcript="hi", references={"": ["ho"]}, speaker="c"),
     ),
     ("csv", {"sentence": "hi", "locale": "en"}, Draft(text="hi", source_language="en")),
 ]

@@ -1,0 +1,1 @@
+"""What is remembered of data sets that were read before."""
