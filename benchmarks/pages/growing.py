@@ -22,6 +22,7 @@ GROWN = {
     "scattered": "+1% rows one by one",
 }
 RUNS = {
+    "database": "{start} rows, which makes Prefect's database",
     "start": "{start} rows",
     "start again": "{start} rows once more",
     "small": "{small:,} rows",

@@ -39,9 +39,9 @@ class BuiltShard(NamedTuple):
     has_audio: bool
 
 
-Shards = Iterable[list[DraftedRow] | ShardHeader]
+DataShards = Iterable[list[DraftedRow] | ShardHeader]
 """Of a data set, in order: rows, or the header of what is stored."""
-Builder = Callable[[Shards, Store], Iterator[BuiltShard]]
+Builder = Callable[[DataShards, Store], Iterator[BuiltShard]]
 """Opens, checks and stores rows, shard by shard, and yields the shards in order."""
 
 
@@ -98,7 +98,7 @@ def foresee_data(
 ) -> tuple[StageRef, int]:
     """Return the stage of a data set as far as it is known without opening audio, and the rows that are not.
 
-    It opens, fetches and asks nothing. Shards of rows that were all looked at are those of a run.
+    It opens, fetches and asks nothing. DataShards of rows that were all looked at are those of a run.
 
     Args:
         source: the data set, or None for recordings.
@@ -129,7 +129,7 @@ def _open(source: str | None, audio: str | None, languages: Languages, limit: in
     return open_set(str(source), limit=limit, **options)
 
 
-def build_shards(shards: Shards, store: Store) -> Iterator[BuiltShard]:
+def build_shards(shards: DataShards, store: Store) -> Iterator[BuiltShard]:
     """Open and store the shards of a data set in threads, a few ahead of the first that is not done."""
     pending: deque[Future[BuiltShard]] = deque()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="data") as pool:

@@ -8,13 +8,12 @@ a flow says which, else ``ANTIPHON_ENGINE``. Where the machines are is no matter
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from components.data.row_reader import DraftedRow
-from components.data.stage import BuiltShard
+from components.data.stage import BuiltShard, DataShards
 from components.errors import ConfigError
 from components.extensions import Extensions, accept_callable
 from components.pipeline.planning import NodePlan
@@ -48,7 +47,7 @@ class Engine(Protocol):
             coordinator: of the run.
         """
 
-    def build_shards(self, rows: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
+    def build_shards(self, shards: DataShards, store: Store) -> Iterator[BuiltShard]:
         """Open, check and store the rows of a data set; its shards in order."""
 
     def close(self, *, at_once: bool) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from components.data.row_reader import DraftedRow
-from components.data.stage import BuiltShard
+from components.data.stage import BuiltShard, DataShards
 from components.pipeline.planning import NodePlan
 from components.run_record import StageRef
 from components.storage.stages.reader import read_shards
@@ -44,9 +43,9 @@ class RayEngine:
             shards |= {name: RayShards(segment) for name in members}
         return shards
 
-    def build_shards(self, rows: Iterable[list[DraftedRow]], store: Store) -> Iterator[BuiltShard]:
+    def build_shards(self, shards: DataShards, store: Store) -> Iterator[BuiltShard]:
         """Open, check and store the rows of a data set; its shards in order."""
-        return RayLoading(self._driver)(rows, store)
+        return RayLoading(self._driver)(shards, store)
 
     def close(self, *, at_once: bool) -> None:
         """End the driver, and a cluster that it has started."""

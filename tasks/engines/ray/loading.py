@@ -11,14 +11,14 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from components.data.row_reader import DraftedRow
-from components.data.stage import BuiltShard, Shards, build_shard
+from components.data.stage import BuiltShard, DataShards, build_shard
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 from tasks.engines.ray.driver_process import DriverProcess, error_of
 from tasks.engines.ray.messages import Event, LoadJob, decode_rows, encode_rows
 
 WAVE = 64
-"""Shards of a job; two jobs are at work."""
+"""DataShards of a job; two jobs are at work."""
 
 
 def build_on_worker(store: str, folder: str, rows: bytes) -> tuple[str, bool]:
@@ -45,7 +45,7 @@ class RayLoading:
     def __init__(self, driver: DriverProcess) -> None:
         self._driver = driver
 
-    def __call__(self, shards: Shards, store: Store) -> Iterator[BuiltShard]:
+    def __call__(self, shards: DataShards, store: Store) -> Iterator[BuiltShard]:
         """Yield the shards, two waves of them ahead."""
         waves: deque[Callable[[], list[BuiltShard]]] = deque()
         rest = iter(shards)

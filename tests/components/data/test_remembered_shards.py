@@ -31,7 +31,7 @@ class Bench:
         self.manifest.write_text("".join(lines), "utf-8")
         self.read = self.known = 0
 
-        def build(shards: stage.Shards, store: Store) -> Iterator[stage.BuiltShard]:
+        def build(shards: stage.DataShards, store: Store) -> Iterator[stage.BuiltShard]:
             for shard in shards:
                 self._count(shard)
                 yield stage.build_shard(shard, store)
