@@ -13,6 +13,7 @@ from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.stage_planning import with_models
 from components.run_record import RunRecord, StageRef
+from components.storage.places.location import find_in_store
 from flows.checks import Check, check_of_data, checks_of_metrics, checks_of_reviews
 from flows.parameters.base import DataParameters, FlowParameters
 from flows.preflight import Preflight
@@ -183,5 +184,5 @@ def load_data_node(run: Run, languages: tuple[str | None, str | None], node: Nod
     """Load the data set of a node of kind ``data``."""
     settings = node.settings
     assert isinstance(settings, DataSettings)
-    source = (settings.source, None, *languages, settings.limit)
+    source = (find_in_store(settings.source, run.store_url), None, *languages, settings.limit)
     return run.add(data_sets.load_data(*source, run.store), node.name)

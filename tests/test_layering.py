@@ -50,6 +50,7 @@ ROOMS = (
     "components.pruning",
     "components.improvement",
     "components.tuning",
+    "components.serving",
     "reports.views",
     "reports",
     "reports.plots",

@@ -26,7 +26,7 @@ from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reuse.equivalent_reuse import Reuse
 from components.run_record import StageRef
-from components.storage.places.location import local_root
+from components.storage.places.location import find_in_store, local_root
 from components.storage.store import check_run_name
 from components.text.languages import check_code
 
@@ -229,7 +229,8 @@ class DataParameters(FlowParameters):
     @property
     def data_set(self) -> DataSet:
         """The data set that the pipeline runs over."""
-        return self.data, self.audio, self.source_language, self.target_language, self.limit
+        data = find_in_store(self.data, self.store)
+        return data, self.audio, self.source_language, self.target_language, self.limit
 
     @property
     def languages(self) -> dict[str, str | None]:

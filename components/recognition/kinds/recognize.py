@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
@@ -15,6 +15,7 @@ from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
+from components.nodes.sessions import Session
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend
 from components.recognition.backends import BACKENDS
@@ -167,10 +168,24 @@ class Recognize(SpeechKind[RecognizeSettings]):
 
             recognizer = factory.build(settings, context.store, seed=context.seed)
 
-        def recognize(items: Sequence[Item]) -> list[Outcome]:
-            return recognizer.recognize([item.utterance for item in items])
+        return Recognition(recognizer)
 
-        return recognize
+
+@dataclass(frozen=True)
+class Recognition:
+    """The component: items -> the outcomes of their utterances."""
+
+    recognizer: Recognizer
+
+    def __call__(self, items: Sequence[Item]) -> list[Outcome]:
+        """Return an outcome each, in order."""
+        return self.recognizer.recognize([item.utterance for item in items])
+
+    def open_session(self) -> Session | None:
+        """Return what recognizes items that come and go, where the recognizer can."""
+        opener = getattr(self.recognizer, "open_session", None)
+        session: Session | None = None if opener is None else opener()
+        return session
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:

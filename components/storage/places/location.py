@@ -10,6 +10,8 @@ from components.errors import ConfigError
 from components.files.redaction import redact
 
 STORE_VARIABLE = "ANTIPHON_STORE"
+IN_STORE = "store:"
+"""Begins the name of a data set that lies in the store, such as ``store:kept/NAME``."""
 
 
 def resolve_store_url(url: str | None) -> str:
@@ -43,6 +45,22 @@ def local_root(url: str | None) -> Path | None:
     if not parts.netloc:
         raise ConfigError(f"store: expected {parts.scheme}://bucket/folder, found {url!r}, without a bucket")
     return None
+
+
+def find_in_store(source: str | None, url: str | None) -> str | None:
+    """Return the path of what lies in a store, ``store:FOLDER/NAME``; anything else as it is.
+
+    Raises:
+        ConfigError: it points out of the store, or that is no folder.
+    """
+    if source is None or not source.startswith(IN_STORE):
+        return source
+    root, path = local_root(url), Path(source.removeprefix(IN_STORE))
+    if root is None:
+        raise ConfigError(f"{source}: expected a store in a folder, found object storage; name a file")
+    if path.is_absolute() or ".." in path.parts:
+        raise ConfigError(f"{source}: expected a path inside the store, found one that leaves it")
+    return str(root / path)
 
 
 def _check_folder(path: Path) -> Path:

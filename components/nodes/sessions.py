@@ -1,0 +1,33 @@
+"""Components that take items while they compute: a long recording does not hold up a short one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from components.nodes.node_context import Component, Item
+from components.records import NodeOutcome
+
+
+class Session(Protocol):
+    """Items at work, computed step by step; what is admitted between two steps shares the next batches."""
+
+    @property
+    def keys(self) -> frozenset[int]:
+        """The items at work."""
+
+    def admit(self, key: int, item: Item) -> None:
+        """Take an item; ``key`` is that of no other at work."""
+
+    def drop(self, key: int) -> None:
+        """Forget an item that nobody waits for."""
+
+    def step(self) -> Mapping[int, NodeOutcome]:
+        """Compute one batch; the outcomes of the items that it finished."""
+
+
+def open_session(component: Component) -> Session | None:
+    """Return a session of a component that has some; None of one that computes batches whole."""
+    opener = getattr(component, "open_session", None)
+    session: Session | None = None if opener is None else opener()
+    return session

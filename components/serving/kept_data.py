@@ -1,0 +1,134 @@
+"""Kept requests as a data set: a folder for each hour, with a manifest and the recordings beside it.
+
+A request is one line, written at once after its recording; what a killed server left of a line does not count.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.data.files.format import Format, SourceFile
+from components.data.files.formats import FORMATS
+from components.data.files.parsing import Row, read_json_rows
+from components.files.files import sync_file, sync_folder
+from components.records import Audio
+
+KEPT = "kept"
+"""Folder of a store with a folder for each graph."""
+MANIFEST, SHADOW, AUDIO = "kept-requests.jsonl", "shadow.jsonl", "audio"
+
+
+class KeptRequests:
+    """The kept requests of one graph.
+
+    Args:
+        store: folder of the store.
+        name: of the graph.
+    """
+
+    def __init__(self, store: Path, name: str) -> None:
+        self.folder = store / KEPT / name
+
+    def add(self, row: Mapping[str, Any], recording: Path | None) -> None:
+        """Keep a request.
+
+        Args:
+            row: as a manifest has it, without its recording.
+            recording: which is moved, if there is one.
+        """
+        hour = self._hour()
+        stored: dict[str, Any] = dict(row)
+        if recording is not None:
+            target = hour / AUDIO / str(row["id"])
+            target.parent.mkdir(exist_ok=True)
+            shutil.copyfile(recording, partial := target.with_suffix(".part"))
+            sync_file(partial)
+            partial.replace(target)
+            sync_folder(target.parent)
+            stored["audio"] = f"{AUDIO}/{target.name}"
+        _append_line(hour / MANIFEST, stored)
+
+    def add_shadow(self, values: Mapping[str, Any]) -> None:
+        """Keep what two graphs gave for a request."""
+        _append_line(self._hour() / SHADOW, values)
+
+    def read_shadow(self) -> Iterator[dict[str, Any]]:
+        """Yield what two graphs gave, request by request."""
+        for file in sorted(self.folder.glob(f"*/{SHADOW}")):
+            for row in _read_whole_lines(file):
+                if isinstance(row.content, dict):
+                    yield row.content
+
+    def remove_old(self, days: float, size: int) -> None:
+        """Remove what was kept for longer than so many days, and the oldest hours beyond so many bytes."""
+        hours = sorted((path for path in self.folder.glob("*") if path.is_dir()), reverse=True)
+        limit, total = time.time() - days * 86_400, 0
+        for number, hour in enumerate(hours):
+            total += sum(path.stat().st_size for path in hour.rglob("*") if path.is_file())
+            began = datetime.strptime(hour.name, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()
+            if began + 3600 < limit or (total > size and number):
+                shutil.rmtree(hour, ignore_errors=True)
+
+    def _hour(self) -> Path:
+        hour = self.folder / datetime.now(UTC).strftime("%Y-%m-%dT%H")
+        hour.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return hour
+
+
+def borrow_recording(audio: Audio, name: str) -> Path:
+    """Return an upload under a further name, so that it outlives its request; whoever asked removes it."""
+    path = Path(f"{audio.path}.{name}")
+    try:
+        os.link(audio.path, path)
+    except OSError:  # no links here
+        shutil.copyfile(audio.path, path)
+    return path
+
+
+def _append_line(path: Path, values: Mapping[str, Any]) -> None:
+    """Append one JSON object in one call, after the end of the last whole line."""
+    line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+    with path.open("ab+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            if file.read(1) != b"\n":  # a server was killed, or the disk was full
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+        os.write(file.fileno(), line)
+        os.fsync(file.fileno())
+
+
+def _read_whole_lines(path: Path) -> Iterator[Row]:
+    """Yield the rows of a file but what was begun of a last line."""
+    rows = list(read_json_rows(str(path)))
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        is_whole = file.read(1) in (b"", b"\n")
+    yield from rows if is_whole else rows[:-1]
+
+
+def _read(source: SourceFile) -> Iterator[Row]:
+    return _read_whole_lines(Path(source.location))
+
+
+_PLAIN = FORMATS["antiphon"]
+FORMAT = Format(
+    summary="requests that antiphon serve has kept: a folder STORE/kept/NAME",
+    identifying_fields=("served",),
+    known_fields=(*_PLAIN.known_fields, "served"),
+    read=_read,
+    convert=_PLAIN.convert,
+    files=MANIFEST.replace(".", r"\."),
+    find_files=lambda folder: sorted(map(str, Path(folder).glob(f"*/{MANIFEST}"))),
+)

@@ -1,0 +1,172 @@
+"""Continuous batches: what waits at a node, whosever request it is, is computed together.
+
+Each lane (a device, or what needs none) has a thread, in which nodes have their turns. A batch waits for requests
+that are on their way, as many as there were at once lately, but no longer than the greatest wait; a client who
+is alone never waits.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from components.serving.graph import ServedGraph, ServedNode
+from components.serving.lane import Done, Lane, Work
+from components.serving.measures import Measures
+from components.serving.requests import GraphRequest
+
+_MEMORY_SECONDS = 2.0
+"""How long it is remembered how many requests there were at once."""
+
+
+class BatchLimits(NamedTuple):
+    """How batches are made.
+
+    Attributes:
+        wait: seconds that one waits for further requests at most.
+        items: of one at most.
+        speech: seconds of recordings in one, unless one recording alone has more.
+    """
+
+    wait: float = 0.05
+    items: int = 32
+    speech: float = 1800.0
+
+
+class Scheduler:
+    """Computes the requests of a graph.
+
+    Args:
+        graph: the graph.
+        limits: of its batches.
+        measures: are told.
+        threads: of torch, per lane.
+    """
+
+    def __init__(self, graph: ServedGraph, limits: BatchLimits, measures: Measures, threads: int = 1) -> None:
+        self.graph = graph
+        self._limits, self._measures = limits, measures
+        self._changed = threading.Condition()
+        self._queues: dict[str, list[Work]] = {name: [] for name in graph.nodes}
+        self._turns = dict.fromkeys(graph.nodes, 0.0)
+        self._active: dict[int, GraphRequest] = {}
+        self._crowd, self._crowd_time = 0, 0.0
+        self._is_closed = False
+        by_lane = defaultdict[str, list[ServedNode]](list)
+        for served in sorted(graph.nodes.values(), key=lambda node: -node.depth):
+            by_lane[served.lane].append(served)
+        self._threads = [
+            threading.Thread(target=self._run, args=(Lane(nodes, threads),), name=f"lane {name}", daemon=True)
+            for name, nodes in by_lane.items()
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def n_active(self) -> int:
+        """Requests that have not ended."""
+        return len(self._active)
+
+    def submit(self, request: GraphRequest) -> None:
+        """Begin a request; it ends in a thread of the scheduler."""
+        with self._changed:
+            self._active[request.number] = request
+            now = time.monotonic()
+            if len(self._active) >= self._crowd or now - self._crowd_time > _MEMORY_SECONDS:
+                self._crowd, self._crowd_time = len(self._active), now
+        self._advance([request])
+
+    def forget(self, request: GraphRequest) -> None:
+        """Let go of a request that has ended, or that nobody waits for."""
+        with self._changed:
+            self._active.pop(request.number, None)
+            self._changed.notify_all()
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Return how many items wait at each node."""
+        with self._changed:
+            return {name: len(queue) for name, queue in self._queues.items()}
+
+    def close(self) -> None:
+        """End the threads; what has not ended is left as it is."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(5)
+
+    def _run(self, lane: Lane) -> None:
+        while (batch := self._wait_for_batch(lane)) is not None:
+            node, works = batch
+            if works:
+                self._measures.count_batch(node.name, len(works))
+            for done in lane.compute(node, works):
+                self._note(node, done)
+
+    def _note(self, node: ServedNode, done: Done) -> None:
+        request = done.work.request
+        self._measures.count_item(node.name, done.outcome, done.seconds)
+        if done.error is not None:
+            request.end(done.error)
+            return
+        request.take(node.name, done.outcome, done.seconds)
+        if not request.is_cancelled:
+            self._advance([request])
+
+    def _advance(self, requests: Iterable[GraphRequest]) -> None:
+        for request in requests:
+            try:
+                ready = list(request.advance())
+            except Exception as error:
+                request.end(error)
+                continue
+            if ready:
+                with self._changed:
+                    for served, item in ready:
+                        self._queues[served.name].append(Work(request, item))
+                    self._changed.notify_all()
+
+    def _wait_for_batch(self, lane: Lane) -> tuple[ServedNode, list[Work]] | None:
+        """Wait for the next batch of a lane, or a step of what is at work there; None at the end."""
+        with self._changed:
+            while not self._is_closed:
+                now = time.monotonic()
+                for node in lane.nodes:
+                    queue = self._queues[node.name]
+                    queue[:] = (work for work in queue if not work.request.is_cancelled)
+                # The one that waited longest for its turn: a long recording at one holds up no other.
+                for node in sorted(lane.nodes, key=lambda node: self._turns[node.name]):
+                    at_work = lane.at_work(node)
+                    if at_work or self._is_ripe(node, lane, now):
+                        self._turns[node.name] = now
+                        return node, self._take(self._queues[node.name], at_work)
+                oldest = [queue[0].since for node in lane.nodes if (queue := self._queues[node.name])]
+                wait = max(0.001, min(oldest) + self._limits.wait - now) if oldest else None
+                self._changed.wait(wait)
+        return None
+
+    def _is_ripe(self, node: ServedNode, lane: Lane, now: float) -> bool:
+        """Return whether a batch begins now: it is full, all are there that may come, or it waited enough."""
+        queue, limits = self._queues[node.name], self._limits
+        if not queue or lane.is_light or len(queue) >= limits.items or now - queue[0].since >= limits.wait:
+            return bool(queue)
+        here = {work.request.number for other in lane.nodes for work in self._queues[other.name]}
+        coming = sum(r.is_before(node.name) and r.number not in here for r in self._active.values())
+        if not node.follows and now - self._crowd_time < _MEMORY_SECONDS:
+            coming += max(0, min(self._crowd, limits.items) - len(self._active))
+        return coming <= 0
+
+    def _take(self, queue: list[Work], at_work: list[Work]) -> list[Work]:
+        """Take the next batch out of a queue, in order; a recording that is too long beside others stays."""
+        room, seconds = self._limits.items - len(at_work), sum(work.speech for work in at_work)
+        taken: list[Work] = []
+        for work in list(queue)[: max(0, room)]:
+            if (taken or at_work) and seconds + work.speech > self._limits.speech:
+                continue
+            seconds += work.speech
+            taken.append(work)
+            queue.remove(work)
+        return taken

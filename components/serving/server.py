@@ -1,0 +1,110 @@
+"""The HTTP server: uvicorn, bounds on slow clients, and an end that answers what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from components.serving.service import Service
+
+_log = logging.getLogger("antiphon.serving")
+HEADER_SECONDS = 10.0
+"""Until the headers of a request must be there."""
+_KEEP_ALIVE_SECONDS = 15
+_HEADER_BYTES = 16_384
+_SPARE_CONNECTIONS = 64
+"""Beside those of requests that are let in: they are told 429, or ask for the health."""
+
+
+class BoundedProtocol(H11Protocol):
+    """HTTP whose clients must send the headers of a request in time."""
+
+    _clock: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Start the clock."""
+        super().connection_made(transport)
+        self._set_clock()
+
+    def data_received(self, data: bytes) -> None:
+        """Start the clock with the first byte of a request, and stop it when its headers are there."""
+        super().data_received(data)
+        self._set_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _set_clock(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_clock()
+        elif self._clock is None:
+            self._clock = self.loop.call_later(HEADER_SECONDS, self.transport.close)
+
+    def _stop_clock(self) -> None:
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+
+
+class Server(uvicorn.Server):
+    """A server that ends by SIGTERM and SIGINT with exit code 0, when all that it let in is answered."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain at the first signal, end at the second."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self._drain)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        settings = self._service.settings
+        if self.started and settings.socket is None:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            _log.info("ready at http://%s:%d/v1", settings.host, port)
+        elif self.started:
+            _log.info("ready at unix:%s", settings.socket)
+
+    def _drain(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = self._service.is_draining = True
+        _log.info("no new requests are taken; those at work are answered")
+
+
+def make_server(app: FastAPI, service: Service) -> Server:
+    """Return the server of an application."""
+    settings = service.settings
+    where: dict[str, Any] = {"host": settings.host, "port": settings.port}
+    config = uvicorn.Config(
+        app,
+        **({"uds": settings.socket} if settings.socket else where),
+        http=BoundedProtocol,
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=round(settings.timeout),
+        h11_max_incomplete_event_size=_HEADER_BYTES,
+        limit_concurrency=settings.queue + _SPARE_CONNECTIONS,
+    )
+    return Server(config, service)

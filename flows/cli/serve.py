@@ -1,0 +1,78 @@
+"""`antiphon serve`: a graph behind the OpenAI endpoints."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from components.errors import ConfigError
+from components.serving.settings import TOKEN, ServeSettings
+from flows.cli.help.model_flags import Values, with_flags
+from flows.cli.help.options import Assignments, Config, StoreUrl
+
+Graph = Annotated[
+    str,
+    typer.Argument(
+        metavar="FLOW|FILE.yaml|store:RUN", help="a preset, a file with a pipeline, or a finished run"
+    ),
+]
+FLAGS = (
+    *("host", "port", "socket", "called", "cors"),
+    *(
+        "max_wait",
+        "max_batch",
+        "queue",
+        "max_megabytes",
+        "max_seconds",
+        "max_characters",
+        "timeout",
+        "upload_timeout",
+    ),
+    *("keep", "keep_days", "keep_megabytes", "shadow"),
+)
+
+
+@with_flags(ServeSettings, *FLAGS)
+def serve(
+    graph: Graph,
+    values: Values,
+    config: Config = None,
+    assignments: Assignments = None,
+    store: StoreUrl = None,
+) -> None:
+    """Serve a graph behind the OpenAI endpoints: its texts are those of `antiphon run`.
+
+    Requests of many clients are computed in one batch, routes decide live, and what nodes have learned must
+    be finished in the store. It ends by Ctrl-C or SIGTERM, when what it let in is answered
+    (docs/use/serving.md). Examples:
+
+    - `antiphon serve examples/routed_cascade.yaml`
+
+    - `antiphon serve store:nightly --keep 0.05` keeps one of twenty requests as a data set
+
+    - `antiphon serve cascade --shadow other.yaml` answers by the first, compares with the second
+    """
+    from pydantic import ValidationError
+
+    from components.text.validation_faults import describe_value_fault
+
+    try:
+        settings = ServeSettings.model_validate(values)
+    except ValidationError as error:
+        faults = (describe_value_fault(dict(fault)) for fault in error.errors())
+        raise ConfigError("\n".join(faults)) from None
+    token = os.environ.get(TOKEN) or None
+    if token is None and not settings.is_local:
+        raise ConfigError(
+            f"--host {settings.host}: expected a token in {TOKEN}, which clients must bear where "
+            "other machines can reach the server, found none"
+        )
+    from flows.serving import serve_graph
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")
+    logging.getLogger("antiphon").setLevel(logging.INFO)
+    raise typer.Exit(serve_graph(graph, config, assignments or [], store, settings, token))

@@ -1,0 +1,224 @@
+"""What is served: the graph of a file, a preset or a finished run, checked and planned as a run's is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from components.data.stage import foresee_data
+from components.errors import ConfigError
+from components.models.weight_digests import resolve_weight_digests
+from components.nodes.data import DataSettings
+from components.pipeline.items.idle_nodes import remove_idle_nodes
+from components.pipeline.pipeline import DATA, Node, Pipeline
+from components.pipeline.planning import NodePlan, plan_nodes
+from components.run_record import StageRef
+from components.serving.app import make_app
+from components.serving.graph import ServedGraph, build_graph, live_nodes, whole_nodes
+from components.serving.keeping import Keeper
+from components.serving.kept_data import KEPT, KeptRequests
+from components.serving.names import list_names
+from components.serving.server import make_server
+from components.serving.service import Service
+from components.serving.settings import ServeSettings
+from components.serving.shadow import Shadow
+from components.storage.places.location import local_root
+from components.storage.store import Store
+from flows.cli.compute.run_parameters import resolve_parameters
+from flows.parameters.base import FlowParameters
+from flows.parameters.pipeline import PipelineParameters, systems_of
+from flows.preflight import Preflight
+from flows.registry import FlowEntry, flow_named
+
+STORE = "store:"
+_log = logging.getLogger("antiphon.serving")
+
+
+def serve_graph(
+    what: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    store_url: str | None,
+    settings: ServeSettings,
+    token: str | None,
+) -> int:
+    """Serve a graph until a signal ends it; returns the exit code.
+
+    Args:
+        what: a file, a preset, or ``store:RUN``.
+        config: file of parameters of a preset.
+        assignments: further parameters, ``a.b=value``.
+        store_url: of the store; None: as the parameters say.
+        settings: of the server.
+        token: that clients must bear.
+
+    Raises:
+        AntiphonError: what cannot be served.
+    """
+    graph, store = open_graph(what, config, assignments, store_url, settings.called)
+    from components.compute.device import count_torch_threads
+
+    service = Service(graph, settings, count_torch_threads())
+    if settings.keep is not None or settings.shadow is not None:
+        _add_listeners(service, store, store_url)
+    for line in _describe(service):
+        _log.info(line)
+    server = make_server(make_app(service, token), service)
+    try:
+        asyncio.run(server.serve())
+    finally:
+        service.close()
+    return 0 if server.started else 1
+
+
+def _add_listeners(service: Service, store: Store, store_url: str | None) -> None:
+    """Keep requests, and let a second graph answer them, as the settings say."""
+    root = local_root(store.backend.url)
+    if root is None:
+        raise ConfigError("keep: expected a store in a folder, found object storage; say --store FOLDER")
+    settings, kept = service.settings, KeptRequests(root, service.graph.name)
+    if settings.keep is not None:
+        service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
+    if settings.shadow is not None:
+        command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
+        command += ["--store", store_url] if store_url else []
+        shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
+        service.listeners.append(shadow)
+
+
+def _describe(service: Service) -> Iterator[str]:
+    """Yield what is served, where, and what is kept."""
+    settings, graph = service.settings, service.graph
+    yield f"models {', '.join(list_names(graph))}; graph {graph.key[:12]}"
+    for name, key in graph.pinned.items():
+        yield f"{name} is what was learned in store:{key[:12]}"
+    if settings.keep is None:
+        yield "no request is kept"
+    else:
+        which = (
+            f"{settings.share:.0%} of requests" if settings.share else f"requests that go to {settings.keep}"
+        )
+        yield (
+            f"{which} are kept, recordings and texts, as the data set store:{KEPT}/{graph.name}, for "
+            f"{settings.keep_days:g} days and up to {settings.keep_megabytes} MB"
+        )
+
+
+def open_graph(
+    what: str,
+    config: Path | None,
+    assignments: Sequence[str],
+    store_url: str | None,
+    called: str | None = None,
+) -> ServedGraph:
+    """Return a graph, its models loaded.
+
+    Args:
+        what: a file, a preset, or ``store:RUN``.
+        config: file of parameters of a preset.
+        assignments: further parameters, ``a.b=value``.
+        store_url: of the store; None: as the parameters say.
+        called: its name for clients; that of the file, preset or run by default.
+
+    Raises:
+        AntiphonError: what a run of it would refuse, and what cannot compute one request alone.
+    """
+    finished: dict[str, StageRef] = {}
+    if what.startswith(STORE):
+        run = Store(store_url).load_run(what.removeprefix(STORE))
+        entry = flow_named(run.flow)
+        parameters: Any = entry.parameters.model_validate({**run.parameters, "store": store_url})
+        finished = {ref.stage: ref for ref in run.stages}
+    else:
+        entry, parameters = resolve_parameters(
+            what, config, assignments, {"store": store_url} if store_url else {}
+        )
+    name = called or Path(what.removeprefix(STORE)).stem
+    store = Store(parameters.store)
+    with TemporaryDirectory() as folder:
+        graph = _build(name, _graph_of(entry, parameters), parameters, store, finished, Store(folder))
+    return graph, store
+
+
+def _graph_of(entry: FlowEntry, parameters: FlowParameters) -> Pipeline:
+    if isinstance(parameters, PipelineParameters) and len(systems := systems_of(parameters)) > 1:
+        raise ConfigError(f"matrix: expected one graph to serve, found {len(systems)}; set what it varies")
+    return entry.pipeline(parameters)
+
+
+def _build(
+    name: str,
+    pipeline: Pipeline,
+    parameters: FlowParameters,
+    store: Store,
+    finished: Mapping[str, StageRef],
+    foreseen: Store,
+) -> ServedGraph:
+    preflight = Preflight(pipeline, parameters.store, parameters.seed)
+    preflight.check()
+    example = {DATA: _foresee_request(pipeline, Path(foreseen.root), foreseen)}
+
+    def load(node: Node) -> StageRef:
+        settings = node.settings
+        assert isinstance(settings, DataSettings)
+        return foresee_data(settings.source, None, pipeline.languages, settings.limit, foreseen)[0]
+
+    sets = preflight.admit(example, load)
+    pipeline = remove_idle_nodes(preflight.pipeline, sets)
+    live_nodes(pipeline)  # refuses what cannot be served
+    plans = plan_nodes(pipeline, sets, parameters.store, parameters.seed, resolve_weight_digests)
+    tables = {
+        node.name: _find_finished(node, pipeline, plans, finished, store) for node in whole_nodes(pipeline)
+    }
+    return build_graph(name, pipeline, plans, tables, store)
+
+
+def _foresee_request(pipeline: Pipeline, folder: Path, store: Store) -> StageRef:
+    """Return a data set of one utterance that stands for requests: with what nodes read of it."""
+    source, target = pipeline.languages
+    readers = [node for node in pipeline if DATA in node.of]
+    row: dict[str, object] = {"id": "request", "source_language": source or "und", "target_language": target}
+    if any("speech" in node.kind.reads for node in readers):
+        row |= {"audio": "request.wav", "duration": 1.0}
+    if any("speech" not in node.kind.reads for node in readers):
+        row["text"] = "request"
+    file = folder / "request.jsonl"
+    file.write_text(
+        json.dumps({key: value for key, value in row.items() if value is not None}), encoding="utf-8"
+    )
+    return foresee_data(str(file), None, pipeline.languages, None, store)[0]
+
+
+def _find_finished(
+    node: Node,
+    pipeline: Pipeline,
+    plans: Mapping[str, NodePlan],
+    finished: Mapping[str, StageRef],
+    store: Store,
+) -> StageRef:
+    """Return the finished stage of a node that is made in one piece.
+
+    Raises:
+        ConfigError: it is not there; how to make it.
+    """
+    user_name = pipeline.user_name_of(node.name)
+    if node.name in finished:
+        return finished[node.name]
+    if pipeline.data_of(node.name) == DATA and node.kind.mode.reads_items:
+        raise ConfigError(
+            f"{user_name}: expected what it learned, which it learns from all utterances of a run; "
+            "run the graph and serve store:RUN, or give it dev: SET"
+        )
+    ref = store.find_stage(plans[node.name].stage)
+    if ref is None:
+        raise ConfigError(
+            f"{user_name}: expected {node.name} finished in the store, found none of these settings and "
+            f"data; run the graph once (antiphon run FILE --until {user_name}), then serve it"
+        )
+    return ref

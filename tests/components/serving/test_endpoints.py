@@ -1,0 +1,241 @@
+"""OpenAI's endpoints over a graph of functions, asked in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from components.nodes.node_context import Item
+from components.records import NBest, Quarantined
+from components.serving.app import make_app
+from components.serving.graph import ServedGraph
+from components.serving.service import Service
+from components.serving.settings import ServeSettings
+from tests.components.serving.graphs import COMPONENTS, Function, each, hear, make_graph
+
+TRANSCRIBE, TRANSLATE, CHAT = "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/chat/completions"
+
+
+def wave(seconds: float) -> bytes:
+    """A WAV file of noise."""
+    samples = np.random.default_rng(0).normal(0, 0.1, round(seconds * 16_000)).astype("float32")
+    content = io.BytesIO()
+    soundfile.write(content, samples, 16_000, format="WAV")
+    return content.getvalue()
+
+
+@asynccontextmanager
+async def serving(
+    graph: ServedGraph | None = None, token: str | None = None, **settings: Any
+) -> AsyncIterator[tuple[httpx.AsyncClient, Service]]:
+    """A client of a server."""
+    service = Service(graph or make_graph(), ServeSettings(**settings))
+    transport = httpx.ASGITransport(make_app(service, token), raise_app_exceptions=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client, service
+    finally:
+        service.close()
+
+
+async def send(
+    client: httpx.AsyncClient, path: str = TRANSCRIBE, content: bytes | None = None, **fields: Any
+) -> httpx.Response:
+    """Send a recording."""
+    return await client.post(path, files={"file": ("../../x.wav", content or wave(1))}, data=fields)
+
+
+def test_every_form_of_an_answer() -> None:
+    async def ask() -> None:
+        async with serving() as (client, service):
+            answer = await send(client)
+            assert answer.json() == {"text": "heard 1.00"}
+            assert answer.headers["x-antiphon-graph"] == service.graph.key
+            assert (await send(client, response_format="text")).text == "heard 1.00\n"
+            assert (await send(client, TRANSLATE)).json() == {"text": "de: heard 1.00"}
+            srt = await send(client, TRANSLATE, response_format="srt")
+            assert srt.text == "1\n00:00:00,000 --> 00:00:01,000\nde: heard 1.00\n\n"
+            vtt = await send(client, response_format="vtt")
+            assert vtt.text.startswith("WEBVTT\n\n") and vtt.headers["content-type"].startswith("text/vtt")
+            fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+            verbose = (await send(client, **fields)).json()
+            assert (verbose["task"], verbose["language"], verbose["duration"]) == ("transcribe", "english", 1.0)
+            assert verbose["words"][1] == {"word": "1.00", "start": 0.5, "end": 1.0}
+            nodes = (await send(client, TRANSLATE, wave(3), response_format="nodes")).json()["nodes"]
+            assert {name: node.get("text") or node["branch"] for name, node in nodes.items()} == {
+                "fast": "heard 3.00",
+                "doubt": "escalate",
+                "good": "heard 3.00 well",
+                "asr": "heard 3.00 well",
+                "mt": "de: heard 3.00 well",
+            }
+            assert not list(service.spool.glob("upload-*"))
+
+    asyncio.run(ask())
+
+
+def test_chat_names_and_counters() -> None:
+    async def ask() -> None:
+        async with serving(called="talks", graph=make_graph()) as (client, _):
+            names = [model["id"] for model in (await client.get("/v1/models")).json()["data"]]
+            assert names == ["cascade", "cascade/transcript", "cascade/translation"]
+            messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "A cat."}]
+            answer = (await client.post(CHAT, json={"messages": messages, "target_language": "fr"})).json()
+            assert answer["choices"][0]["message"]["content"] == "fr: A cat."
+            streamed = (await client.post(CHAT, json={"messages": messages, "stream": True})).text
+            events = [json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line]
+            assert "".join(e["choices"][0]["delta"].get("content", "") for e in events) == "de: A cat."
+            assert (await send(client, model="cascade/translation")).json() == {"text": "de: heard 1.00"}
+            metrics = (await client.get("/metrics")).text
+            assert 'antiphon_requests_total{endpoint="completions",status="200"} 2.0' in metrics
+            assert 'antiphon_routes_total{branch="keep",node="doubt"} 3.0' in metrics
+            assert (await client.get("/health")).json()["status"] == "ok"
+
+    asyncio.run(ask())
+
+
+FAULTS = [
+    ({"model": "cascad"}, 404, "did you mean cascade"),
+    ({"response_format": "yaml"}, 400, "expected one of json"),
+    ({"language": "German"}, 400, "de"),
+    ({"content": b"no sound"}, 400, "file: expected WAV"),
+    ({"content": wave(1)[:20_000]}, 400, "truncated"),
+    ({"content": b""}, 400, "empty"),
+    ({"content": wave(5)}, 400, "at most 4 s"),
+]
+
+
+@pytest.mark.parametrize(("fields", "status", "words"), FAULTS)
+def test_a_wrong_request_is_told_why_in_one_line(fields: dict[str, Any], status: int, words: str) -> None:
+    async def ask() -> None:
+        async with serving(max_seconds=4) as (client, service):
+            content = fields.pop("content", None)
+            if content is not None:
+                answer = await client.post(TRANSCRIBE, files={"file": ("a.wav", content)})
+            else:
+                answer = await send(client, **fields)
+            message = answer.json()["error"]["message"]
+            assert answer.status_code == status and words in message and "\n" not in message
+            assert str(service.spool) not in message and service.is_idle
+
+    asyncio.run(ask())
+
+
+BODIES: list[tuple[str, dict[str, str], bytes, int]] = [
+    (CHAT, {}, b"[" * 100_000, 400),
+    (CHAT, {}, b'{"messages": 5}', 400),
+    (CHAT, {}, json.dumps({"messages": [{"role": "user", "content": "a" * 60_000}]}).encode(), 413),
+    (CHAT, {}, b"x" * 1_000_000, 413),
+    (TRANSCRIBE, {"content-type": "text/plain"}, b"x", 415),
+    (TRANSCRIBE, {"content-type": "multipart/form-data; boundary=b"}, b"x" * 1000, 400),
+    (TRANSCRIBE, {"content-type": "multipart/form-data; boundary=b"}, b"--b\r\nA: " + b"x" * 99_999, 400),
+    (
+        TRANSCRIBE,
+        {"content-type": "multipart/form-data; boundary=b"},
+        b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n' * 100 + b"--b--\r\n",
+        400,
+    ),
+    (TRANSCRIBE, {"content-type": "multipart/form-data; boundary=b", "content-length": str(2**31)}, b"x", 413),
+    ("/v1/files", {}, b"", 404),
+    (CHAT, {"origin": "http://evil.example"}, b"{}", 403),
+    (CHAT, {"host": "evil.example"}, b"{}", 403),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "body", "status"), BODIES)
+def test_hostile_bodies_are_refused(path: str, headers: dict[str, str], body: bytes, status: int) -> None:
+    async def ask() -> None:
+        async with serving() as (client, service):
+            answer = await client.post(path, content=body, headers=headers)
+            assert answer.status_code == status, answer.text
+            assert answer.json()["error"]["message"]
+            assert service.is_idle and not list(service.spool.glob("upload-*"))
+
+    asyncio.run(ask())
+
+
+def test_a_token_and_a_page_that_may_ask() -> None:
+    async def ask() -> None:
+        async with serving(token="s3cret", cors=("http://page.example",)) as (client, _):
+            assert (await client.get("/v1/models")).status_code == 401
+            assert (await client.get("/health")).status_code == 200
+            bearer = {"authorization": "Bearer s3cret", "origin": "http://page.example"}
+            answer = await client.get("/v1/models", headers=bearer)
+            assert answer.headers["access-control-allow-origin"] == "http://page.example"
+
+    asyncio.run(ask())
+
+
+def fail(item: Item) -> NBest:
+    """Fail for recordings of three seconds."""
+    assert item.utterance.audio is not None
+    if item.utterance.audio.seconds == 3:
+        raise ValueError("secret path")
+    return hear(item)
+
+
+def refuse(item: Item) -> Quarantined:
+    """Refuse everything."""
+    return Quarantined(utterance_id=item.utterance.id, stage="fast", reason="no speech", detail="found noise")
+
+
+@pytest.fixture
+def slow() -> Iterator[tuple[Function, list[int]]]:
+    """A recognizer that waits, and the sizes of its batches."""
+    import time
+
+    sizes: list[int] = []
+
+    def component(items: Any) -> list[NBest]:
+        sizes.append(len(items))
+        time.sleep(0.2)
+        return [hear(item) for item in items]
+
+    yield component, sizes
+
+
+def test_a_fault_spoils_no_other_request_of_the_batch() -> None:
+    async def ask() -> None:
+        async with serving(make_graph({**COMPONENTS, "fast": each(fail)})) as (client, _):
+            answers = await asyncio.gather(*(send(client, content=wave(n)) for n in (1, 3, 2)))
+            assert [answer.status_code for answer in answers] == [200, 500, 200]
+            assert "secret" not in answers[1].text
+        async with serving(make_graph({**COMPONENTS, "fast": each(refuse)})) as (client, _):
+            answer = await send(client)
+            assert (answer.status_code, answer.json()["error"]["message"]) == (400, "found noise")
+
+    asyncio.run(ask())
+
+
+def test_requests_share_batches_and_too_many_are_sent_away(slow: tuple[Function, list[int]]) -> None:
+    async def ask() -> None:
+        async with serving(make_graph({**COMPONENTS, "fast": slow[0]}), queue=8) as (client, service):
+            answers = await asyncio.gather(*(send(client) for _ in range(12)))
+            counts = [answer.status_code for answer in answers]
+            assert (counts.count(200), counts.count(429)) == (8, 4)
+            assert next(a for a in answers if a.status_code == 429).headers["retry-after"] == "1"
+            assert len(slow[1]) < 8
+            service.is_draining = True
+            assert (await send(client)).status_code == 503
+
+    asyncio.run(ask())
+
+
+def test_a_request_is_given_up_after_its_time(slow: tuple[Function, list[int]]) -> None:
+    async def ask() -> None:
+        async with serving(make_graph({**COMPONENTS, "fast": slow[0]}), timeout=0.05) as (client, service):
+            assert (await send(client)).status_code == 504
+            assert service.is_idle
+
+    asyncio.run(ask())
+
+
