@@ -11,6 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from components.audio import describe
+from components.data.files.named_sets import SAMPLES
 from components.data.stage import foresee_data
 from components.errors import ConfigError
 from components.models.weight_digests import resolve_weight_digests
@@ -18,6 +20,7 @@ from components.nodes.data import DataSettings
 from components.pipeline.items.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
+from components.records import Utterance
 from components.run_record import StageRef
 from components.serving.app import make_app
 from components.serving.graph import ServedGraph, build_graph, live_nodes, whole_nodes
@@ -30,6 +33,7 @@ from components.serving.settings import ServeSettings
 from components.serving.shadow import Shadow
 from components.storage.places.location import local_root
 from components.storage.store import Store
+from components.text.languages import UNDETERMINED
 from flows.cli.compute.run_parameters import resolve_parameters
 from flows.parameters.base import FlowParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
@@ -69,6 +73,7 @@ def serve_graph(
         _add_listeners(service, store, store_url)
     for line in _describe(service):
         _log.info(line)
+    service.warm_up(_example(graph), settings.timeout)
     server = make_server(make_app(service, token), service)
     try:
         asyncio.run(server.serve())
@@ -90,6 +95,20 @@ def _add_listeners(service: Service, store: Store, store_url: str | None) -> Non
         command += ["--store", store_url] if store_url else []
         shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
+
+
+def _example(graph: ServedGraph) -> Utterance:
+    """Return an utterance as the graph reads it."""
+    source, target = graph.pipeline.languages
+    recording = describe(str(SAMPLES.parent / "caption-01.flac")) if graph.hears else None
+    text = None if recording is not None else "One."
+    return Utterance(
+        id="warm-up",
+        audio=recording,
+        text=text,
+        source_language=source or UNDETERMINED,
+        target_language=target,
+    )
 
 
 def _describe(service: Service) -> Iterator[str]:
@@ -116,8 +135,8 @@ def open_graph(
     assignments: Sequence[str],
     store_url: str | None,
     called: str | None = None,
-) -> ServedGraph:
-    """Return a graph, its models loaded.
+) -> tuple[ServedGraph, Store]:
+    """Return a graph, its models loaded, and the store that it is from.
 
     Args:
         what: a file, a preset, or ``store:RUN``.

@@ -1,6 +1,7 @@
 """Kept requests as a data set: a folder for each hour, with a manifest and the recordings beside it.
 
-A request is one line, written at once after its recording; what a killed server left of a line does not count.
+A request is one line, written at once after its recording; what a killed server left of a line counts for
+nothing.
 """
 
 from __future__ import annotations

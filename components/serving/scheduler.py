@@ -1,8 +1,8 @@
 """Continuous batches: what waits at a node, whosever request it is, is computed together.
 
-Each lane (a device, or what needs none) has a thread, in which nodes have their turns. A batch waits for requests
-that are on their way, as many as there were at once lately, but no longer than the greatest wait; a client who
-is alone never waits.
+Each lane (a device, or what needs none) has a thread, in which nodes have their turns. A batch waits for
+requests that are on their way, as many as were there at once lately, but no longer than the greatest wait; a
+client who is alone never waits.
 """
 
 from __future__ import annotations

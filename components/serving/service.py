@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import shutil
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -58,11 +59,22 @@ class Service:
         self.started = time.time()
         self.listeners: list[Listener] = []
         limits = BatchLimits(settings.max_wait, settings.max_batch, settings.max_seconds)
+        self._torch_threads = threads
         self._scheduler = Scheduler(graph, limits, self.measures, threads)
         self.measures.watch_queues(self._scheduler.queue_lengths)
         self._admitted = 0
         self._mean_seconds = 1.0
         self.spool, self._lock = _make_spool()
+
+    def warm_up(self, utterance: Utterance, seconds: float) -> None:
+        """Compute an utterance of nobody, so that the first client does not wait for what loads late."""
+        scheduler = Scheduler(self.graph, BatchLimits(), Measures(), self._torch_threads)
+        ended = threading.Event()
+        scheduler.submit(
+            GraphRequest(self.graph, utterance, list(self.graph.outputs)[-1], lambda _: ended.set())
+        )
+        ended.wait(seconds)
+        scheduler.close()
 
     def close(self) -> None:
         """End its threads and remove its uploads."""
@@ -159,8 +171,8 @@ def _resolve(future: asyncio.Future[None]) -> None:
 def _make_spool() -> tuple[Path, IO[bytes]]:
     """Return a locked folder for uploads that its owner alone reads; those of killed servers are removed."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_SPOOL}*"):
-        with suppress(OSError), (folder / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError), (folder / _LOCK).open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
     spool = Path(tempfile.mkdtemp(prefix=_SPOOL))
     lock = (spool / _LOCK).open("wb")

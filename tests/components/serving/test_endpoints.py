@@ -68,7 +68,11 @@ def test_every_form_of_an_answer() -> None:
             assert vtt.text.startswith("WEBVTT\n\n") and vtt.headers["content-type"].startswith("text/vtt")
             fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
             verbose = (await send(client, **fields)).json()
-            assert (verbose["task"], verbose["language"], verbose["duration"]) == ("transcribe", "english", 1.0)
+            assert (verbose["task"], verbose["language"], verbose["duration"]) == (
+                "transcribe",
+                "english",
+                1.0,
+            )
             assert verbose["words"][1] == {"word": "1.00", "start": 0.5, "end": 1.0}
             nodes = (await send(client, TRANSLATE, wave(3), response_format="nodes")).json()["nodes"]
             assert {name: node.get("text") or node["branch"] for name, node in nodes.items()} == {
@@ -92,7 +96,9 @@ def test_chat_names_and_counters() -> None:
             answer = (await client.post(CHAT, json={"messages": messages, "target_language": "fr"})).json()
             assert answer["choices"][0]["message"]["content"] == "fr: A cat."
             streamed = (await client.post(CHAT, json={"messages": messages, "stream": True})).text
-            events = [json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line]
+            events = [
+                json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line
+            ]
             assert "".join(e["choices"][0]["delta"].get("content", "") for e in events) == "de: A cat."
             assert (await send(client, model="cascade/translation")).json() == {"text": "de: heard 1.00"}
             metrics = (await client.get("/metrics")).text
@@ -144,7 +150,12 @@ BODIES: list[tuple[str, dict[str, str], bytes, int]] = [
         b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n' * 100 + b"--b--\r\n",
         400,
     ),
-    (TRANSCRIBE, {"content-type": "multipart/form-data; boundary=b", "content-length": str(2**31)}, b"x", 413),
+    (
+        TRANSCRIBE,
+        {"content-type": "multipart/form-data; boundary=b", "content-length": str(2**31)},
+        b"x",
+        413,
+    ),
     ("/v1/files", {}, b"", 404),
     (CHAT, {"origin": "http://evil.example"}, b"{}", 403),
     (CHAT, {"host": "evil.example"}, b"{}", 403),
@@ -237,5 +248,3 @@ def test_a_request_is_given_up_after_its_time(slow: tuple[Function, list[int]]) 
             assert service.is_idle
 
     asyncio.run(ask())
-
-

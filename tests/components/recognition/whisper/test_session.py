@@ -33,7 +33,9 @@ def test_its_outcomes_are_those_of_the_recognizer_and_short_ones_overtake_a_long
         found |= finished
     assert [found[key] for key in range(6)] == expected
     assert ends[-1] == 0 and set(ends[:-1]) == {1, 2, 3, 4, 5}
-    assert max(backend.batches) == 3 and backend.batches[1] == 3, "the long one shares batches with the others"
+    assert max(backend.batches) == 3 and backend.batches[1] == 3, (
+        "the long one shares batches with the others"
+    )
 
 
 def test_what_nobody_waits_for_is_dropped(tmp_path: Path) -> None:
