@@ -6,10 +6,10 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.audio import describe
 from components.data.files.named_sets import SAMPLES
@@ -34,57 +34,69 @@ from components.serving.shadow import Shadow
 from components.storage.places.location import local_root
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
-from flows.cli.compute.run_parameters import resolve_parameters
 from flows.parameters.base import FlowParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.preflight import Preflight
 from flows.registry import FlowEntry, flow_named
 
-STORE = "store:"
 _log = logging.getLogger("antiphon.serving")
 
 
-def serve_graph(
-    what: str,
-    config: Path | None,
-    assignments: Sequence[str],
-    store_url: str | None,
-    settings: ServeSettings,
-    token: str | None,
-) -> int:
+class Source(NamedTuple):
+    """What is to be served.
+
+    Attributes:
+        name: for clients.
+        entry: its flow.
+        parameters: of that.
+        finished: the stages of a finished run of it, by node.
+    """
+
+    name: str
+    entry: FlowEntry
+    parameters: Any
+    finished: Mapping[str, StageRef] = {}
+
+
+def source_of_run(name: str, store_url: str | None) -> Source:
+    """Return what a finished run has run, with what it has learned."""
+    run = Store(store_url).load_run(name)
+    entry = flow_named(run.flow)
+    parameters = entry.parameters.model_validate({**run.parameters, "store": store_url})
+    return Source(name, entry, parameters, {ref.stage: ref for ref in run.stages})
+
+
+def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> int:
     """Serve a graph until a signal ends it; returns the exit code.
 
     Args:
-        what: a file, a preset, or ``store:RUN``.
-        config: file of parameters of a preset.
-        assignments: further parameters, ``a.b=value``.
-        store_url: of the store; None: as the parameters say.
+        source: the graph.
         settings: of the server.
         token: that clients must bear.
 
     Raises:
         AntiphonError: what cannot be served.
     """
-    graph, store = open_graph(what, config, assignments, store_url, settings.called)
-    from components.compute.device import count_torch_threads
+    graph = open_graph(source)
+    from components.compute.device import count_torch_threads  # imports torch
 
     service = Service(graph, settings, count_torch_threads())
-    if settings.keep is not None or settings.shadow is not None:
-        _add_listeners(service, store, store_url)
-    for line in _describe(service):
-        _log.info(line)
-    service.warm_up(_example(graph), settings.timeout)
-    server = make_server(make_app(service, token), service)
     try:
+        if settings.keep is not None or settings.shadow is not None:
+            _add_listeners(service, source.parameters.store)
+        for line in _describe(service):
+            _log.info(line)
+        service.warm_up(_example(graph), settings.timeout)
+        server = make_server(make_app(service, token), service)
         asyncio.run(server.serve())
     finally:
         service.close()
     return 0 if server.started else 1
 
 
-def _add_listeners(service: Service, store: Store, store_url: str | None) -> None:
+def _add_listeners(service: Service, store_url: str | None) -> None:
     """Keep requests, and let a second graph answer them, as the settings say."""
-    root = local_root(store.backend.url)
+    root = local_root(store_url)
     if root is None:
         raise ConfigError("keep: expected a store in a folder, found object storage; say --store FOLDER")
     settings, kept = service.settings, KeptRequests(root, service.graph.name)
@@ -92,7 +104,7 @@ def _add_listeners(service: Service, store: Store, store_url: str | None) -> Non
         service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
-        command += ["--store", store_url] if store_url else []
+        command += ["--store", str(root)]
         shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
 
@@ -129,40 +141,16 @@ def _describe(service: Service) -> Iterator[str]:
         )
 
 
-def open_graph(
-    what: str,
-    config: Path | None,
-    assignments: Sequence[str],
-    store_url: str | None,
-    called: str | None = None,
-) -> tuple[ServedGraph, Store]:
-    """Return a graph, its models loaded, and the store that it is from.
-
-    Args:
-        what: a file, a preset, or ``store:RUN``.
-        config: file of parameters of a preset.
-        assignments: further parameters, ``a.b=value``.
-        store_url: of the store; None: as the parameters say.
-        called: its name for clients; that of the file, preset or run by default.
+def open_graph(source: Source) -> ServedGraph:
+    """Return a graph, its models loaded.
 
     Raises:
         AntiphonError: what a run of it would refuse, and what cannot compute one request alone.
     """
-    finished: dict[str, StageRef] = {}
-    if what.startswith(STORE):
-        run = Store(store_url).load_run(what.removeprefix(STORE))
-        entry = flow_named(run.flow)
-        parameters: Any = entry.parameters.model_validate({**run.parameters, "store": store_url})
-        finished = {ref.stage: ref for ref in run.stages}
-    else:
-        entry, parameters = resolve_parameters(
-            what, config, assignments, {"store": store_url} if store_url else {}
-        )
-    name = called or Path(what.removeprefix(STORE)).stem
-    store = Store(parameters.store)
+    parameters = source.parameters
+    pipeline = _graph_of(source.entry, parameters)
     with TemporaryDirectory() as folder:
-        graph = _build(name, _graph_of(entry, parameters), parameters, store, finished, Store(folder))
-    return graph, store
+        return _build(source.name, pipeline, parameters, source.finished, Store(folder))
 
 
 def _graph_of(entry: FlowEntry, parameters: FlowParameters) -> Pipeline:
@@ -175,10 +163,10 @@ def _build(
     name: str,
     pipeline: Pipeline,
     parameters: FlowParameters,
-    store: Store,
     finished: Mapping[str, StageRef],
     foreseen: Store,
 ) -> ServedGraph:
+    store = Store(parameters.store)
     preflight = Preflight(pipeline, parameters.store, parameters.seed)
     preflight.check()
     example = {DATA: _foresee_request(pipeline, Path(foreseen.root), foreseen)}

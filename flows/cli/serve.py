@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,8 @@ Graph = Annotated[
         metavar="FLOW|FILE.yaml|store:RUN", help="a preset, a file with a pipeline, or a finished run"
     ),
 ]
+STORE = "store:"
+"""Begins the name of a finished run."""
 FLAGS = (
     *("host", "port", "socket", "called", "cors"),
     *(
@@ -71,8 +74,16 @@ def serve(
             f"--host {settings.host}: expected a token in {TOKEN}, which clients must bear where "
             "other machines can reach the server, found none"
         )
-    from flows.serving import serve_graph
+    from flows.cli.compute.run_parameters import resolve_parameters
+    from flows.serving import Source, serve_graph, source_of_run
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")
     logging.getLogger("antiphon").setLevel(logging.INFO)
-    raise typer.Exit(serve_graph(graph, config, assignments or [], store, settings, token))
+    if graph.startswith(STORE):
+        source = source_of_run(graph.removeprefix(STORE), store)
+    else:
+        entry, parameters = resolve_parameters(
+            graph, config, assignments or [], {"store": store} if store else {}
+        )
+        source = Source(Path(graph).stem, entry, parameters)
+    raise typer.Exit(serve_graph(source._replace(name=settings.called or source.name), settings, token))

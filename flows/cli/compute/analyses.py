@@ -30,6 +30,16 @@ def compare(
             autocompletion=complete_metrics,
         ),
     ] = None,
+    shadow: Annotated[
+        str | None,
+        typer.Option("--shadow", metavar="NAME", help="instead: two graphs that `antiphon serve` let answer"),
+    ] = None,
+    corrected: Annotated[
+        str | None,
+        typer.Option(
+            "--corrected", metavar="RUN", help="--shadow: of the kept requests, whose texts are right"
+        ),
+    ] = None,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
@@ -54,8 +64,17 @@ def compare(
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
 
+    - `antiphon compare --shadow talks` (docs/use/serving.md)
+
     - `antiphon compare small large --normalizer open-asr --price-per-hour 1.20`
     """
+    if shadow is not None:
+        from flows.cli.look.shadow import print_shadow
+
+        store = values.get("store")
+        raise typer.Exit(
+            print_shadow(shadow, corrected, None if store is None else str(store), as_json=as_json)
+        )
     runs = values["runs"]
     if isinstance(runs, list) and len(runs) == 1:
         from components.storage.runs.accepted_runs import find_baseline
