@@ -136,8 +136,13 @@ def publish_extras(ref: StageRef) -> None:
     publish_plots(sorted(folder.glob("*.png")))
 
 
-def publish_result(ref: StageRef, tables: Sequence[Table]) -> None:
-    """Publish the tables of an analysis, and the pictures of its stage."""
+def publish_result(ref: StageRef, tables: Sequence[Table], verdict: Sequence[str] = ()) -> None:
+    """Publish the verdict of an analysis, its tables, and the pictures of its stage."""
+    if verdict:
+        text = "\n\n".join(f"**{escape_markdown(line)}**" for line in verdict)
+        create_markdown_artifact(
+            markdown=text, key=_artifact_key(ref.stage, "verdict"), description=verdict[0]
+        )
     for number, table in enumerate(tables):
         rows = [{name: table.text(row, name) for name in table.columns} for row in table.rows]
         title = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")

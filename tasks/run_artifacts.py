@@ -17,6 +17,7 @@ from components.analysis.formatting import format_memory
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_plan
 from components.storage.stages.stage_plan import content_of
+from reports.analyses.verdict import verdict_of
 from tasks.artifacts import escape_markdown, models_of
 
 REPORTS_URL = "ANTIPHON_REPORTS_URL"
@@ -35,8 +36,9 @@ def _describe_memory(ref: StageRef) -> str:
 
 
 def publish_summary(run: RunRecord) -> None:
-    """Publish scores with their intervals and protocols, and what each stage cost."""
+    """Publish the verdict, scores with their intervals and protocols, and what each stage cost."""
     parts = [f"# Run {escape_markdown(run.name)}\n"]
+    parts += [f"**{escape_markdown(sentence.text)}**\n" for sentence in verdict_of(run)]
     if run.metrics:
         parts += ["| metric | value | 95% interval | scored |", "|---|---|---|---|"]
     for name, score in run.metrics.items():

@@ -3,7 +3,7 @@
     python -m benchmarks.quality.confidence.spoken_captions FOLDER
     python -m benchmarks.tools.fit_packaged_estimators --spoken FOLDER/val.jsonl --store STORE [NAME ...]
 
-A fit is a run of ``antiphon run estimate``: an interrupted one goes on, and a finished one is reused.
+A fit is a run of ``antiphon run estimator``: an interrupted one goes on, and a finished one is reused.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _SHORT = (
     "and its p_correct by 28, too low; the features were chosen among 12 combinations by this set, so that "
     "this is optimistic. On human recordings no gain over the log-probability can be told "
     "(docs/results/confidence.md). On long recordings p_correct and expected_wer say little. On other "
-    "speech, fit your own: `antiphon run estimate --data dev.jsonl`"
+    "speech, fit your own: `antiphon run estimator --data dev.jsonl`"
 )
 
 
@@ -77,7 +77,7 @@ FITS = {
         },
         "Multi30k's val split, English captions and their German translations; beam search as by default",
         "Captions of images, written by people. Transcripts with errors and other domains were not seen: fit "
-        "your own: `antiphon run estimate --data dev.jsonl --set of=translation`",
+        "your own: `antiphon run estimator --data dev.jsonl --set of=translation`",
     ),
 }
 
@@ -90,7 +90,7 @@ def fit(name: str, spoken: Path | None, limit: int | None, store: str) -> Fitted
     with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
         json.dump(values, config)
         config.flush()
-        command = [sys.executable, "-m", "flows.cli.main", "run", "estimate", "-c", config.name]
+        command = [sys.executable, "-m", "flows.cli.main", "run", "estimator", "-c", config.name]
         subprocess.run(command, check=True, cwd=ROOT)
     return read_estimator(locate_estimator(f"store:{values['name']}", store))
 

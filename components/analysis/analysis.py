@@ -81,13 +81,8 @@ class Result(ABC, Generic[R]):
     def tables(self, findings: R) -> list[Table]:
         """Return what was found out as tables."""
 
-    def summary(self, findings: R) -> list[str]:
-        """Return what was found out as lines, without a full stop."""
-        del findings
-        return []
-
     def verdict(self, findings: R) -> list[Sentence]:
-        """Return the sentences that stand first on the page of a run."""
+        """Return the sentences that stand first: on the page, in the terminal, in Prefect and in Python."""
         del findings
         return []
 

@@ -10,7 +10,8 @@ from components.analysis.table import Table
 
 COST_NOTE = (
     "RTFx: seconds of audio per second of computing, total by total, in batches, models loaded. p50 and p95: "
-    "seconds of one utterance at a time (antiphon latency). Prices are in the currency of price_per_hour and "
+    "seconds of one utterance at a time (antiphon measure RUN --latency). "
+    "Prices are in the currency of price_per_hour and "
     "include served models whose prices are known (docs/families/served.md)."
 )
 

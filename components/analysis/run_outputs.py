@@ -91,7 +91,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
 
 
 def read_latency(run: RunRecord, store: Store) -> Latency | None:
-    """Return the latency of a run's system that ``antiphon latency`` measured; None where it did not.
+    """Return the latency of a run's system that ``antiphon measure`` measured; None where it did not.
 
     Raises:
         StoreError: its file is damaged.
@@ -101,7 +101,7 @@ def read_latency(run: RunRecord, store: Store) -> Latency | None:
         return Latency.model_validate(read_json(path).get("system")) if path.exists() else None
     except ValidationError as error:
         raise StoreError(
-            f"{path}: expected a latency, found: {to_one_line(error)}; antiphon latency {run.name} again"
+            f"{path}: expected a latency, found: {to_one_line(error)}; measure it again"
         ) from error
 
 

@@ -128,12 +128,8 @@ class Blame(Analysis[BlameRequest, AttributionReport]):
         return Computed(report, request.data.items, [VALUES])
 
     @override
-    def summary(self, findings: AttributionReport) -> list[str]:
-        return [summarize(attribution) for attribution in findings.blames]
-
-    @override
     def verdict(self, findings: AttributionReport) -> list[Sentence]:
-        return [Sentence(f"{line}.") for line in self.summary(findings)]
+        return [Sentence(f"{summarize(attribution)}.") for attribution in findings.blames]
 
     @override
     def tables(self, findings: AttributionReport) -> list[Table]:

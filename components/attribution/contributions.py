@@ -112,16 +112,9 @@ class ContributionAnalysis(Analysis[ContributionRequest, Contributions]):
         return Computed(Contributions(systems=tuple(measured)), request.data.items)
 
     @override
-    def summary(self, findings: Contributions) -> list[str]:
-        lines = []
-        for contribution in findings.systems:
-            parts = describe_parts(contribution)
-            lines += [f"{contribution.title}: {parts}"] if parts else []
-        return lines
-
-    @override
     def verdict(self, findings: Contributions) -> list[Sentence]:
-        return list(_describe_most_and_least(findings.systems))
+        named = ((each.title, describe_parts(each)) for each in findings.systems)
+        return [Sentence(f"{title}: {parts}.") for title, parts in named if parts]
 
     @override
     def tables(self, findings: Contributions) -> list[Table]:
@@ -136,23 +129,6 @@ class ContributionAnalysis(Analysis[ContributionRequest, Contributions]):
 
 
 CONTRIBUTION = ContributionAnalysis()
-
-
-def _describe_most_and_least(contributions: Sequence[Contribution]) -> Iterator[Sentence]:
-    """Of each system the part without which most is lost, and the one without which least is."""
-    for contribution in contributions:
-        lost = sorted(
-            (share for share in contribution.shares if share.lost is not None),
-            key=lambda share: -_points_of(share).value,
-        )
-        if len(lost) > 1:
-            first, last = (
-                f"{format_estimate(share.lost, digits=1)} without {share.part}"
-                for share in (lost[0], lost[-1])
-                if share.lost is not None
-            )
-            name = label_of(contribution.metric)
-            yield Sentence(f"{contribution.title}: most {name} is lost ({first}), least ({last}).")
 
 
 def _score_system(

@@ -64,7 +64,7 @@ class ComparisonSettings(BaseModel):
         (),
         title="Stated comparisons",
         description="comparisons stated before the results are seen, corrected together; the others are "
-        "exploratory. If empty: every system against the baseline in the first of metrics",
+        "not tested. If empty: every system against the baseline in the first of metrics",
     )
     missing: Literal["common", "empty"] = Field(
         "common",

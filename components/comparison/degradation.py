@@ -27,7 +27,7 @@ from components.metrics.statistics.significance import PROTOCOLS
 from components.perturbation.strengths import STRENGTHS, Strength
 from components.records import Record
 
-Robustness = Literal["more robust", "less robust", "not told apart", "exploratory", "too few"]
+Robustness = Literal["more robust", "less robust", "no significant difference", "not tested", "too few"]
 
 
 class CurvePoint(Record):
@@ -94,7 +94,7 @@ def measure_degradation(
         conditions: system -> what its graph is set to.
         tables: system -> metric -> statistics.
         baseline: the system whose curve the others are tested against.
-        ranking: the score in which slopes are tested; differences in others are exploratory.
+        ranking: the score in which slopes are tested; differences in others are not tested.
         test: of slopes; curves at different strengths are tested by the bootstrap, as no output of the one
             could be exchanged for one of the other.
     """
@@ -235,7 +235,7 @@ def _verdict(p: float | None, gain: float, *, is_tested: bool) -> Robustness:
     if p is None:
         return "too few"
     if not is_tested:
-        return "exploratory"
+        return "not tested"
     if p >= 0.05:
-        return "not told apart"
+        return "no significant difference"
     return "more robust" if gain > 0 else "less robust"

@@ -15,7 +15,7 @@ from components.metrics.statistics.corpus_statistics import CorpusStatistics, dr
 from components.metrics.statistics.significance import (
     Difference,
     correct_family,
-    mark_exploratory,
+    mark_untested,
     paired_test,
 )
 from components.text.suggestions import did_you_mean
@@ -67,7 +67,7 @@ def compare_pairs(
     }
     family = list(dict.fromkeys(stated))
     corrected = dict(zip(family, correct_family([tests[pair] for pair in family]), strict=True))
-    return tuple(corrected.get(pair) or mark_exploratory(test) for pair, test in tests.items())
+    return tuple(corrected.get(pair) or mark_untested(test) for pair, test in tests.items())
 
 
 def check_stated(stated: Sequence[StatedComparison], systems: Sequence[str], baseline: str) -> None:

@@ -115,10 +115,6 @@ class ExpertContribution(ExpertsAnalysis[Contributions]):
         return Computed(Contributions(systems=tuple(shares)), len(samples))
 
     @override
-    def summary(self, findings: Contributions) -> list[str]:
-        return CONTRIBUTION.summary(findings)
-
-    @override
     def verdict(self, findings: Contributions) -> list[Sentence]:
         return CONTRIBUTION.verdict(findings)
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from components import metrics
 from components.analysis.analysis import Analysis, Computed
-from components.analysis.table import Table
+from components.analysis.table import Sentence, Table
 from components.errors import DataError
 from components.metrics.libraries import scoring_libraries
 from components.metrics.statistics.significance import Difference, compare_texts
@@ -89,8 +89,8 @@ class QualityGate(Analysis[GateRequest, Verdict]):
         return Computed(verdict, verdict.difference.n)
 
     @override
-    def summary(self, findings: Verdict) -> list[str]:
-        return [str(findings)]
+    def verdict(self, findings: Verdict) -> list[Sentence]:
+        return [Sentence(f"{findings}.")]
 
     @override
     def tables(self, findings: Verdict) -> list[Table]:

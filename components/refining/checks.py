@@ -64,8 +64,7 @@ def check_gate(
     if config.uses_estimates and config.estimator is None and texts is not None:
         what = "gate: estimate" if config.gate == ESTIMATE else "stop_estimate"
         raise ConfigError(
-            f"estimator: expected a fitted one for {what}, such as store:RUN of antiphon run estimate, found "
-            "none"
+            f"estimator: expected a fitted one for {what}, such as store:RUN of `run estimator`, found none"
         )
     if config.estimator is not None and split_reference(config.estimator)[0] != "node":
         check_estimator(config.estimator, config.estimate, store, transcripts=transcripts, texts=texts)

@@ -33,7 +33,7 @@ ESTIMATE = "estimate"
 """The gate, and the stop rule, by an estimator that was fitted on development data (kind ``estimate``)."""
 ESTIMATOR_DESCRIPTION = (
     "gate estimate: the fitted estimator (docs/evaluation/confidence.md): node:NAME of kind fit_estimator, "
-    "packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), or a path"
+    "packaged:NAME, store:KEY, store:RUN (of antiphon run estimator), or a path"
 )
 ESTIMATE_DESCRIPTION = "which of its estimates; empty: p_correct or p_bad, else the expected score"
 MODEL_GATES = ("forward", "round_trip", "fluency", "quality_estimation")

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from components import metrics
 from components.analysis.analysis import Analysis, Computed
-from components.analysis.table import Table
+from components.analysis.table import Sentence, Table
 from components.files.canonical_json import digest_of
 from components.files.files import write_bytes
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
@@ -180,8 +180,8 @@ class StudyAnalysis(Analysis[StudyRequest, Study]):
         return Computed(study, len(study.tries), [TRIES, JOURNAL])
 
     @override
-    def summary(self, findings: Study) -> list[str]:
-        return [f"search: {summarize(findings)}"]
+    def verdict(self, findings: Study) -> list[Sentence]:
+        return [Sentence(f"Search: {summarize(findings)}.")]
 
     @override
     def tables(self, findings: Study) -> list[Table]:
@@ -238,8 +238,8 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
         return [confirmation_table(findings)]
 
     @override
-    def summary(self, findings: Confirmation) -> list[str]:
-        return [describe_verdict(findings)]
+    def verdict(self, findings: Confirmation) -> list[Sentence]:
+        return [Sentence(f"{describe_verdict(findings)}.")]
 
 
 STUDY, CONFIRMATION = StudyAnalysis(), ConfirmationAnalysis()

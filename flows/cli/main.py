@@ -30,10 +30,10 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="""Many speech and language models as one system: run it, look into each stage, find the culprit.
+    help="""Speech to text and translations, by many models as one system, and how good it is.
 
-Start with `antiphon run cascade` (the sample set), then with your own:
-`antiphon run cascade --audio talk.wav --target-language de`.
+A talk: `antiphon transcribe talk.mp4 --out talk.srt`. A system: `antiphon init`, then `antiphon run`.
+A question: `antiphon compare RUN RUN`.
 
 Exit codes: 0 done; 3 done, some records quarantined; 2 wrong usage or configuration; 1 failed.""",
 )

@@ -15,6 +15,8 @@ from components.serving.settings import TOKEN, ServeSettings
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import Assignments, Config, StoreUrl
 
+PANEL = "Use"
+
 Graph = Annotated[
     str,
     typer.Argument(
@@ -47,9 +49,9 @@ def serve(
     assignments: Assignments = None,
     store: StoreUrl = None,
 ) -> None:
-    """Serve a graph behind the OpenAI endpoints: its texts are those of `antiphon run`.
+    """Serve a graph behind the OpenAI endpoints.
 
-    Requests of many clients are computed in one batch, routes decide live, and what nodes have learned must
+    Its texts are those of `antiphon run`. Requests of many clients are computed in one batch, routes decide live, and what nodes have learned must
     be finished in the store. It ends by Ctrl-C or SIGTERM, when what it let in is answered
     (docs/use/serving.md). Examples:
 

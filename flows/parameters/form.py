@@ -26,16 +26,16 @@ FIRST_FIELDS = (
     "systems",
 )
 LAST_FIELDS = (
-    *("model_metrics", "normalizer", "price_per_hour", "edits", "blame"),
+    *("model_metrics", "normalizer", "price_per_hour", "edits", "blame", "folder", "title"),
     *("device", "dtype", "threads", "engine", "reuse", "seed", "name", "replace", "store"),
 )
-MAIN_FIELDS = frozenset(
-    {
-        *("model", "method", "members", "combination", "beam_size", "run", "data", "dev", "source_language"),
-        *("target_language", "gate", "gate_model", "num_layers", "max_steps", "steps"),
-    }
+MAIN_FIELDS = (
+    *("recipe", "graph", "run", "runs", "systems", "baseline", "data", "audio", "target_language", "limit"),
+    *("model", "budget", "objectives", "confirm", "method", "metric", "num_experts", "level", "rounds"),
+    *("max_steps", "steps", "max_minutes", "num_layers", "beam_size", "members", "terms", "dev", "init_from"),
+    *("gate", "gate_model", "combination", "terms", "source_language", "name", "until"),
 )
-"""Settings in the first tab of a long group."""
+"""Settings in the first tab of a long group, and in the short list of parameters, most important first."""
 MAX_GROUP_FIELDS = 6
 """Fields of a group that has no tabs."""
 _WORDS = {

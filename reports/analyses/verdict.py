@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from components.analysis.analysis import results_of
 from components.analysis.measuring.overview import Overview
 from components.analysis.table import Link, Sentence, filter_by, link_to_filter
 from components.metrics.table import METRICS, label_of, main_metrics
-from components.run_record import RunRecord, Score
+from components.run_record import RunRecord, Score, StageRef
 from components.text.counted_nouns import format_count
 from reports.analyses.word_errors import MAX_LINKED, WordErrors
+
+
+def verdict_of(run: RunRecord) -> list[Sentence]:
+    """Return the sentences that stand first wherever a run is shown: page, terminal, Prefect, Python."""
+    return [*describe_scores(run), *describe_findings(run.stages), *describe_quarantined(run)]
+
+
+def describe_findings(stages: Sequence[StageRef]) -> list[Sentence]:
+    """Return the verdicts of the analyses that some stages are."""
+    return [sentence for ref, result in results_of(stages) for sentence in result.verdict(result.read(ref))]
 
 
 def describe_scores(run: RunRecord) -> list[Sentence]:

@@ -12,7 +12,7 @@ from components.analysis.analysis import Numbers, Result, results_of
 from components.analysis.formatting import flatten_parameters
 from components.analysis.measuring.overview import read_overview
 from components.analysis.run_outputs import cost_of, text_stages
-from components.analysis.table import Cell, Sentence, Table, link_to_utterance, load_pictures
+from components.analysis.table import Cell, Table, link_to_utterance, load_pictures
 from components.export.beside_report import RULES
 from components.files.files import read_json
 from components.metrics.metric import Output
@@ -27,7 +27,7 @@ from components.storage.stages.stored_records import StoredOutcomes, StoredRecor
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from components.text.counted_nouns import format_count
-from reports.analyses import verdict
+from reports.analyses.verdict import verdict_of
 from reports.views.rows import Models
 from reports.views.run_view import RunView
 
@@ -56,7 +56,7 @@ def view_of(run: RunRecord, store: Store) -> RunView:
         sections=[*sections_of_quarantined(run.stages), *_sections(run, results)],
         columns=[column for each in numbers for column in each.columns],
         values=_join_values(numbers),
-        verdict=[*verdict.describe_scores(run), *_verdicts(results), *verdict.describe_quarantined(run)],
+        verdict=verdict_of(run),
         texts=list_texts(store.run_folder(run.name)),
         cost=cost_of(run, store) if DATA in stages and text_stages(run) else None,
         tallies={name: read_tallies(ref) for name, ref in stages.items()},
@@ -91,7 +91,7 @@ def _view_of_systems(run: RunRecord, baseline: str, results: Sequence[Shown], st
         columns=[column for each in numbers for column in each.columns],
         values=_join_values(numbers),
         systems=united.outputs,
-        verdict=[*_verdicts(results), *verdict.describe_quarantined(run)],
+        verdict=verdict_of(run),
     )
 
 
@@ -108,18 +108,11 @@ def _sections(run: RunRecord, results: Sequence[Shown], settings: Sequence[Table
 
 
 def _tables_of(shown: Shown) -> list[Table]:
-    """Return the tables of an analysis, with what it says in a line before the note of the first."""
-    tables, lines = shown.result.tables(shown.findings), shown.result.summary(shown.findings)
+    """Return the tables of an analysis; those of one of several nodes are named for it."""
+    tables: list[Table] = shown.result.tables(shown.findings)
     if shown.ref.stage != shown.ref.kind and shown.ref.kind in KINDS:  # one of several nodes
         tables = [replace(table, title=f"{table.title}: {shown.ref.stage}") for table in tables]
-    if not tables:
-        return tables
-    note = " ".join([*(f"{line}." for line in lines), *filter(None, [tables[0].note])])
-    return [replace(tables[0], note=note), *tables[1:]]
-
-
-def _verdicts(results: Sequence[Shown]) -> list[Sentence]:
-    return [sentence for shown in results for sentence in shown.result.verdict(shown.findings)]
+    return tables
 
 
 def _join_values(numbers: Sequence[Numbers]) -> dict[str, dict[str, float]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from components.analysis.analysis import results_of
-from components.analysis.table import Table
+from components.analysis.table import Sentence, Table
 from components.run_record import StageRef
 from components.text.escaping import to_printable
 from reports.terminal.tables import new_table
@@ -18,12 +18,15 @@ MAX_ROWS = 30
 
 
 def print_results(stages: Sequence[StageRef], console: Console) -> None:
-    """Print what the analyses of some stages found out."""
+    """Print the tables of what the analyses of some stages found out."""
     for ref, result in results_of(stages):
-        findings = result.read(ref)
-        for line in result.summary(findings):
-            console.print(Text(to_printable(line), "bold"), soft_wrap=True)
-        print_tables(result.tables(findings), console)
+        print_tables(result.tables(result.read(ref)), console)
+
+
+def print_verdict(sentences: Iterable[Sentence], console: Console) -> None:
+    """Print the sentences of a verdict, a line each."""
+    for sentence in sentences:
+        console.print(Text(to_printable(sentence.text), "bold"))
 
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:

@@ -1,8 +1,9 @@
-"""Tables for the terminal that stay readable on a narrow one: a row that does not fit becomes a few lines."""
+"""Tables for the terminal that stay tables on a narrow one, where less is shown and nothing is cut."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
 from rich import box
 from rich.cells import cell_len
@@ -11,29 +12,54 @@ from rich.table import Column, Table
 from rich.text import Text
 
 _SPACE = 3  # columns between two cells
-_MIN_TEXT = 24  # columns that a text may be folded to
+_WIDE_TEXT, _NARROW_TEXT = 24, 11  # columns that a text may be folded to
+_INTERVAL = re.compile(r" (\(\S+ to \S+\))$")
+NO_INTERVALS = "95% intervals: in a wider terminal, in the report, with --json"
 
 
 class FittingTable(Table):
     """A table whose numbers and names are never broken.
 
-    Columns of longer texts are folded between words. Where even that does not fit the terminal, every row is
-    printed as its first cell and, below each other or side by side, what the others are called and hold.
+    Columns of longer texts are folded between words. Where that does not fit the terminal, intervals stand
+    below their values; then they are left out, which a line says; then every row is printed as its first cell
+    and, below each other or side by side, what the others are called and hold.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Print the table, or its rows as lines."""
-        least = [
-            min(max(widths), _least_of(column)) for column in self.columns if (widths := _widths(column))
-        ]
-        if sum(least) + _SPACE * (len(least) - 1) > options.max_width:
-            yield from self._lines()
-            return
-        for column, width in zip((c for c in self.columns if _widths(c)), least, strict=True):
+        """Print the table as wide as it can be, or its rows as lines."""
+        for change in (None, _stack, _drop):
+            table = self if change is None else self._changed(change)
+            for text_width in (_WIDE_TEXT, _NARROW_TEXT):
+                if table._fit(text_width, options.max_width):
+                    yield from Table.__rich_console__(table, console, options)
+                    if change is _drop and table._texts() != self._texts():
+                        yield Text(NO_INTERVALS, "dim")
+                    return
+        yield from self._lines()
+
+    def _fit(self, text_width: int, room: int) -> bool:
+        """Give every column the width that it needs; returns whether there is room for all."""
+        used = [(column, widths) for column in self.columns if (widths := _widths(column))]
+        least = [min(max(widths), _least_of(column, text_width)) for column, widths in used]
+        if sum(least) + _SPACE * (len(least) - 1) > room:
+            return False
+        for (column, widths), width in zip(used, least, strict=True):
             column.min_width = width  # rich would take room from all columns alike, and break long names
+            column.no_wrap = max(widths) <= width
+        return True
+
+    def _changed(self, change: Callable[[Text], Text]) -> FittingTable:
+        """Return a copy whose right-aligned cells, which are numbers, are changed."""
+        copy = FittingTable(box=self.box, pad_edge=self.pad_edge, header_style=self.header_style)
         for column in self.columns:
-            column.no_wrap = max(_widths(column), default=0) <= _MIN_TEXT
-        yield from super().__rich_console__(console, options)
+            copy.add_column(column.header, justify=column.justify, overflow=column.overflow)
+        for row in zip(*(column.cells for column in self.columns), strict=True):
+            cells = zip(self.columns, map(_to_text, row), strict=True)
+            copy.add_row(*(change(cell) if column.justify == "right" else cell for column, cell in cells))
+        return copy
+
+    def _texts(self) -> list[str]:
+        return [_to_text(cell).plain for column in self.columns for cell in column.cells]
 
     def _lines(self) -> Iterator[RenderableType]:
         """Yield the rows as lines: numbers with their names, texts without, nothing of what is empty."""
@@ -51,15 +77,29 @@ class FittingTable(Table):
         yield Text()
 
 
+def _stack(cell: Text) -> Text:
+    """Return a number with its interval on a line below."""
+    match = _INTERVAL.search(cell.plain)
+    return cell if match is None else Text("\n").join([cell[: match.start()], cell[match.start(1) :]])
+
+
+def _drop(cell: Text) -> Text:
+    """Return a number without its interval."""
+    match = _INTERVAL.search(cell.plain)
+    return cell if match is None else cell[: match.start()]
+
+
 def _widths(column: Column) -> list[int]:
     cells = (column.header, *column.cells)
     return [max(map(cell_len, _to_text(cell).plain.splitlines()), default=0) for cell in cells]
 
 
-def _least_of(column: Column) -> int:
-    """Columns that a column needs: all of a name or a number, the longest word of a text."""
+def _least_of(column: Column, text_width: int) -> int:
+    """Columns that a column needs: all of a number, the longest word of a text."""
+    if column.justify == "right":
+        return max(_widths(column))
     words = [word for cell in column.cells for word in _to_text(cell).plain.split()]
-    return max(_MIN_TEXT, *map(cell_len, words)) if words else _MIN_TEXT
+    return max(text_width, *map(cell_len, words)) if words else text_width
 
 
 def _to_text(cell: object) -> Text:

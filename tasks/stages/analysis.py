@@ -53,11 +53,12 @@ def hold_device(device: str) -> Iterator[None]:
 def publish_analysis(analysis: Result[Any], ref: StageRef) -> None:
     """Publish what a stage found out: lines of the log, tables and pictures, events."""
     findings = analysis.read(ref)
-    for line in analysis.summary(findings):
+    verdict = [sentence.text for sentence in analysis.verdict(findings)]
+    for line in verdict:
         get_run_logger().info("%s: %s", analysis.kind, line)
     for warning in analysis.warnings(findings):
         get_run_logger().warning("%s: %s", analysis.kind, warning)
-    publish_result(ref, analysis.tables(findings))
+    publish_result(ref, analysis.tables(findings), verdict)
     for event in analysis.events(findings):
         resource = {"prefect.resource.id": f"antiphon.{event.about}", "prefect.resource.name": event.name}
         emit_event(event=event.event, resource=resource, payload=event.payload)

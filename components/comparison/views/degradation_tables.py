@@ -16,11 +16,11 @@ from components.text.escaping import to_printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_THAN = {"more robust": " than ", "less robust": " than ", "not told apart": " from "}
+_THAN = {"more robust": " than ", "less robust": " than ", "no significant difference": " to "}
 
 
 def describe_robustness(difference: SlopeDifference, n: int) -> str:
-    """Return the test in words: more or less robust, not told apart, or too few to tell."""
+    """Return the test in words: more or less robust, no significant difference, or too few to tell."""
     return describe_too_few(n) if difference.verdict == "too few" else difference.verdict
 
 
@@ -93,5 +93,5 @@ def _note(comparison: Comparison, degradations: Sequence[Degradation]) -> str:
         "Slope of the least-squares line through the scores of perturbed inputs, with 95% intervals over "
         f"{first.n:,} utterances; p of {label_of(first.metric)} ({TEST_LABELS[first.test]}) "
         "after Holm's correction over the systems, "
-        "the others are exploratory."
+        "the others were not tested."
     )

@@ -38,17 +38,24 @@ def list_plots(comparison: Comparison) -> tuple[Plot, ...]:
 
 
 def describe_verdict(difference: Difference) -> str:
-    """The test in words: better, worse, or not told apart at 0.05 after correction; or too few to tell.
+    """The test in words: better, worse, or no significant difference at 0.05 after correction; or too few.
 
-    Without a difference it says what the test can find: ``not told apart; this test finds 1.1 BLEU or more``.
+    Without a difference it says what the test could have found.
     """
     if difference.verdict == "too few":
         return describe_too_few(difference.n)
-    low, high = difference.interval or (0.0, 0.0)
-    if not difference.detectable or difference.verdict in ("better", "worse") or low > 0 or high < 0:
+    if difference.verdict != "no significant difference":
         return difference.verdict
+    return f"{difference.verdict}{describe_detectable(difference)}"
+
+
+def describe_detectable(difference: Difference) -> str:
+    """Return ``; this test could only detect 1.1 BLEU or more``; empty where that is not known."""
+    low, high = difference.interval or (0.0, 0.0)
+    if not difference.detectable or low > 0 or high < 0:
+        return ""
     seen = f"{difference.detectable:.2g}" if difference.detectable < 10 else f"{difference.detectable:.0f}"
-    return f"{difference.verdict}; this test finds {seen} {label_of(difference.metric)} or more"
+    return f"; this test could only detect {seen} {label_of(difference.metric)} or more"
 
 
 def describe_family(comparison: Comparison) -> str:
@@ -62,8 +69,8 @@ def describe_family(comparison: Comparison) -> str:
     if len(stated) > 1:
         stated_before = f"{len(stated)} comparisons stated before ({metrics})"
         text = f"p ({tests}) after Holm's correction over the {stated_before}"
-    exploratory = len(stated) < len(comparison.differences)
-    return text + ("; others are exploratory: they have an interval, but no verdict." if exploratory else ".")
+    untested = len(stated) < len(comparison.differences)
+    return text + ("; others were not tested: they have an interval, but no verdict." if untested else ".")
 
 
 def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Difference]]:
@@ -77,13 +84,6 @@ def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Diffe
 def _than(difference: Difference, comparison: Comparison) -> str:
     """``than B `` in front of a verdict where it is not about the baseline."""
     return "" if difference.baseline == comparison.baseline else f"than {to_printable(difference.baseline)}: "
-
-
-def summarize(difference: Difference) -> str:
-    """Return one system's test: ``tiny: BLEU -0.40 (-1.22 to +0.43), p 0.310, not told apart``."""
-    p = "" if difference.p_holm is None else f", p {format_p_value(difference.p_holm)}"
-    change = f"{label_of(difference.metric)} {_change(difference)}{p}"
-    return f"{to_printable(difference.system)}: {change}, {describe_verdict(difference)}"
 
 
 def _change(difference: Difference) -> str:
@@ -138,8 +138,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
     """Return the comparison as parts of a report: the table, plots, groups, largest differences."""
     differences = comparison.differences
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
-    ranked = map(summarize, comparison.ranked_differences)
-    note = f"{'. '.join(ranked)}. Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
+    note = f"Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
     note += f"{comparison.n_total:,} utterances. {describe_family(comparison)}"
     sections = [
         Table(

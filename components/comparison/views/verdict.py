@@ -1,13 +1,15 @@
-"""What came out of a comparison, in the sentences that stand first on its page."""
+"""What came out of a comparison, in the sentences that stand first wherever it is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from components.analysis.cost import Cost
-from components.analysis.formatting import format_p_value
+from components.analysis.formatting import describe_too_few, format_p_value
 from components.analysis.table import Sentence
 from components.comparison.comparison import Comparison
 from components.comparison.views import degradation_tables
-from components.comparison.views.tables import describe_verdict
+from components.comparison.views.tables import describe_detectable
 from components.metrics.statistics.significance import Difference
 from components.metrics.table import METRICS, label_of, main_metrics
 
@@ -16,7 +18,7 @@ SAME_SPEED = 1.1
 
 
 def describe_comparison(comparison: Comparison) -> list[Sentence]:
-    """Return a sentence per system: how far it is from the baseline, whether that is sure, how fast it is."""
+    """Return the verdict on each system against the baseline: better or not, how sure, how fast."""
     costs = {row.system: row.cost for row in comparison.rows}
     names = main_metrics([difference.metric for difference in comparison.differences])
     if comparison.ranking is not None and comparison.ranking not in METRICS:
@@ -28,17 +30,10 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
             for test in comparison.differences
             if (test.system, test.baseline) == (row.system, comparison.baseline)
         }
-        ranked = sorted(
-            (name for name in names if name in tests), key=lambda name: name != comparison.ranking
-        )
+        ranked = [tests[name] for name in names if name in tests]
+        ranked.sort(key=lambda test: test.metric != comparison.ranking)
         if ranked:
-            base = comparison.baseline
-            changes = [
-                _describe_difference(tests[name], "" if number else f" than {base}")
-                for number, name in enumerate(ranked)
-            ]
-            speed = describe_speed(costs[row.system], costs[base])
-            sentences.append(Sentence(f"{row.system} is {'; '.join(filter(None, [*changes, speed]))}."))
+            sentences.append(Sentence(" ".join(_describe_system(ranked, costs))))
     degradations = (each for each in comparison.degradations if each.metric == comparison.ranking)
     sentences += [
         Sentence(f"{line}.") for each in degradations for line in degradation_tables.summarize(each)
@@ -46,18 +41,38 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
     return sentences
 
 
-def _describe_difference(test: Difference, than: str) -> str:
-    """``0.4 BLEU worse than A (95% -1.1 to +0.3), not told apart``."""
-    gain = test.difference if test.higher_is_better else -test.difference
-    change = f"{abs(gain):.1f} {label_of(test.metric)} {'better' if gain > 0 else 'worse'}{than}"
-    if not gain:
-        change = f"the same in {label_of(test.metric)}{than.replace(' than ', ' as ')}"
-        if test.interval == (0.0, 0.0):
-            return f"{change}, utterance by utterance"
-    interval = "" if test.interval is None else " (95% {:+.1f} to {:+.1f})".format(*test.interval)
+def _describe_system(tests: list[Difference], costs: Mapping[str, Cost]) -> Iterator[str]:
+    """Yield sentences on a system: the first test's verdict, other scores, its speed."""
+    first, *others = tests
+    yield f"{describe_difference(first)}."
+    if others:
+        yield f"Other scores: {', '.join(map(_describe_change, others))}."
+    speed = describe_speed(costs[first.system], costs[first.baseline])
+    if speed:
+        yield f"{first.system} is {speed}."
+
+
+def describe_difference(test: Difference) -> str:
+    """Return a test in words: ``A is better than B: +0.4 BLEU (95% +0.1 to +0.7), p 0.010``."""
+    system, baseline = test.system, test.baseline
+    if not test.difference and test.interval == (0.0, 0.0):
+        return f"{system} and {baseline} have the same {label_of(test.metric)}, utterance by utterance"
+    change = _describe_change(test)
     if test.verdict in ("better", "worse"):
-        return f"{change}{interval}, p {format_p_value(test.p_holm)}"
-    return f"{change}{interval}, {describe_verdict(test)}"
+        return f"{system} is {test.verdict} than {baseline}: {change}, p {format_p_value(test.p_holm)}"
+    if test.verdict == "too few":
+        same = f"{system} and {baseline} have the same {label_of(test.metric)}; "
+        few = describe_too_few(test.n)
+        return f"{same}{few}" if not test.difference else f"{few} {system} from {baseline}: {change}"
+    if test.verdict == "not tested":
+        return f"{system} against {baseline}, not tested: {change}"
+    return f"No significant difference between {system} and {baseline}: {change}{describe_detectable(test)}"
+
+
+def _describe_change(test: Difference) -> str:
+    """``-0.4 BLEU (95% -1.1 to +0.3)``."""
+    interval = "" if test.interval is None else " (95% {:+.1f} to {:+.1f})".format(*test.interval)
+    return f"{test.difference:+.1f} {label_of(test.metric)}{interval}"
 
 
 def describe_speed(cost: Cost, baseline: Cost) -> str:

@@ -12,12 +12,13 @@ from typing_extensions import override
 
 from components.analysis.analysis import Analysis, Computed
 from components.analysis.formatting import format_estimate
-from components.analysis.table import Plot, Table
+from components.analysis.table import Plot, Sentence, Table
 from components.confidence.evaluation import quality
 from components.confidence.evaluation.calibration import MIN_BINS, MIN_IN_BIN
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality
 from components.confidence.evaluation.scored_texts import is_annotated, read_node_texts
+from components.confidence.evaluation.verdict import describe_signals
 from components.metrics.normalizers import libraries_of_normalizer
 from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from components.pipeline.pipeline import DATA, Pipeline
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("numpy", "rapidfuzz", "sacrebleu", "openai-whisper")
 _SHOWN = ("ece", "nce", "auroc", "auroc_gain", "aurc", "eaurc", "kendall", "pearson")
-"""Measures with a column; `antiphon confidence --json` has all of them."""
+"""Measures with a column; `antiphon measure --json` has all of them."""
 _DIGITS = {"ece": 3, "aurc": 3, "eaurc": 3}
 _EXPLANATION = (
     "ECE: how far confidences are from the share that is right, 0 is best. NCE: what they tell beyond the "
@@ -210,6 +211,10 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
             )
         )
         return Computed(Signals(signals=signals), len(signals))
+
+    @override
+    def verdict(self, findings: Signals) -> list[Sentence]:
+        return describe_signals(findings.signals)
 
     @override
     def tables(self, findings: Signals) -> list[Table]:

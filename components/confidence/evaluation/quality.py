@@ -21,6 +21,7 @@ from components.confidence.evaluation.discrimination import (
     risk_coverage_curve,
 )
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW, OutcomeName
+from components.confidence.evaluation.threshold import Threshold, find_threshold
 from components.confidence.evaluation.trial_tables import (
     ScoredText,
     TrialTable,
@@ -35,7 +36,7 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.bootstrap import PROTOCOL, Estimate, FloatArray
 from components.records import Record
 
-VERSION = 2
+VERSION = 3
 """Version of what is measured; changes with its numbers."""
 
 
@@ -54,6 +55,7 @@ class SignalQuality(Record):
             fewer than MIN_BINS bins have trials.
         reliability: of probabilities.
         curve: risk over coverage.
+        threshold: from which on enough is right; None where it cannot be told, or is not needed.
         signature: how the numbers were made.
     """
 
@@ -67,6 +69,7 @@ class SignalQuality(Record):
     measures: dict[str, Estimate | None]
     reliability: tuple[ReliabilityBin, ...] = ()
     curve: RiskCoverage
+    threshold: Threshold | None = None
     signature: str
 
 
@@ -156,6 +159,7 @@ def _measure_table(
             measures=measures,
             reliability=reliability,
             curve=risk_coverage_curve(trials),
+            threshold=find_threshold(trials) if is_probability else None,
             signature=_sign(name, normalizer),
         )
 

@@ -36,7 +36,7 @@ class EstimateSettings(EstimatorConfig):
     )
     model: str | None = Field(
         None,
-        description="a finished one instead: packaged:NAME, store:KEY, store:RUN (of antiphon run estimate), "
+        description="a finished one instead: packaged:NAME, store:KEY, store:RUN (of `run estimator`), "
         "or a path",
         examples=["packaged:whisper-base"],
     )

@@ -9,7 +9,7 @@ where d is clear of zero and rejects 10.7% of true nulls at 5%, and its strict >
 of 1,000 the smallest p there is (docs/decisions/0022). Intervals are 95% percentiles of the paired bootstrap
 differences under both tests. Below 50 utterances the bootstrap is too liberal, so ``auto`` is randomization
 there (docs/evaluation/comparing.md). Comparisons that were stated before are corrected together by Holm
-(1979); others are exploratory: they have an interval, and no verdict. Beside every difference
+(1979); others are not tested: they have an interval, and no verdict. Beside every difference
 stands the smallest true one that would have been found. Of fewer than 10 utterances nothing is said.
 """
 
@@ -39,7 +39,7 @@ from components.metrics.statistics.null_distributions import (
 )
 from components.records import Record
 
-Verdict = Literal["better", "worse", "not told apart", "exploratory", "too few"]
+Verdict = Literal["better", "worse", "no significant difference", "not tested", "too few"]
 
 
 class Difference(Record):
@@ -48,7 +48,7 @@ class Difference(Record):
     ``interval`` is the 95% bootstrap interval of ``difference``; ``p`` is two-sided; ``p_holm`` is corrected
     for ``family`` comparisons; ``p_sacrebleu`` is what sacreBLEU's function gives; ``detectable`` is the
     smallest true difference that the test finds in 80% of cases. All are None of too few utterances.
-    ``verdict`` is that of ``p_holm`` at 0.05; a comparison that was not stated before is exploratory and has
+    ``verdict`` is that of ``p_holm`` at 0.05; a comparison that was not stated before is not tested and has
     none.
     """
 
@@ -65,7 +65,7 @@ class Difference(Record):
     p_sacrebleu: float | None = Field(ge=0, le=1)
     detectable: float | None = Field(ge=0)
     verdict: Verdict
-    family: int = Field(ge=0, description="comparisons corrected together; 0 if exploratory")
+    family: int = Field(ge=0, description="comparisons corrected together; 0 if it was not tested")
     higher_is_better: bool
     n: int = Field(ge=0, description="utterances compared")
     n_total: int = Field(ge=0, description="utterances in the data set")
@@ -132,16 +132,16 @@ def correct_family(differences: Sequence[Difference]) -> list[Difference]:
     ]
 
 
-def mark_exploratory(difference: Difference) -> Difference:
+def mark_untested(difference: Difference) -> Difference:
     """Return a comparison that nobody stated before: its interval stands, its p decides nothing."""
-    verdict = "too few" if difference.p is None else "exploratory"
+    verdict = "too few" if difference.p is None else "not tested"
     return difference.model_copy(update={"p_holm": None, "family": 0, "verdict": verdict})
 
 
 def _with_corrected_p(difference: Difference, p: float | None, family: int) -> Difference:
     value = difference.difference
     gain = value if difference.higher_is_better else -value
-    verdict: Verdict = "not told apart"
+    verdict: Verdict = "no significant difference"
     if p is None:
         verdict = "too few"
     elif p < 0.05:

@@ -14,6 +14,8 @@ from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
 from flows.parameters.compare import CompareParameters
 
+PANEL = "Judge"
+
 FLAGS = ("baseline", "scores", "normalizer", "price_per_hour", "primary")
 """Parameters of a comparison of finished runs that have a flag."""
 
@@ -43,7 +45,9 @@ def compare(
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare finished runs of the same data: scores with intervals, paired tests, cost, groups, examples.
+    """Say which of several runs is better, and by how much.
+
+    Finished runs of the same data: scores with intervals, paired tests, cost, groups, examples.
 
     `antiphon run compare -c FILE` runs the systems as well. Examples:
 
@@ -55,7 +59,7 @@ def compare(
       (`antiphon campaign` asks for it)
 
     - `antiphon compare small large huge --baseline small --metric bleu`: a verdict and a p for each in BLEU,
-      corrected for two comparisons; differences in other scores are exploratory
+      corrected for two comparisons; differences in other scores are not tested
 
     - `antiphon compare small large huge --primary 'huge versus large in chrf'`: this one comparison is tested
 
@@ -113,10 +117,10 @@ blame = flow_command(
     "blame",
     "segments",
     positional="run",
-    help="""Attribute errors to stages: transcripts and drafts are corrected, and the stages below run again.
+    help="""Say what the errors of each node cost the result.
 
-Of a run of any pipeline; what was computed is reused. The copy of the run with its blame is named
-RUN-blame. Examples:
+Transcripts and drafts are corrected, and the nodes below run again: of a run of any pipeline; what was
+computed is reused. The copy of the run with its blame is named RUN-blame. Examples:
 
 - `antiphon blame RUN`, with `--segments pieces.jsonl`
 
@@ -128,7 +132,7 @@ improve = flow_command(
     "improve",
     "budget",
     positional="run",
-    help="""List what could be done about a run's errors; with `--budget`, try it, and run the best.
+    help="""List remedies for a run's errors; with --budget, try them.
 
 The error attribution of the run (it is made if there is none) bounds what each remedy can gain. With a
 budget each is tried on some utterances drawn at random, which forecasts its gain and its cost; the one
@@ -144,8 +148,9 @@ contribution = flow_command(
     "contribution",
     "metric",
     positional="run",
-    help="""Measure what each part of a run's system adds: its members, inputs, sources, rounds or experts.
+    help="""Say what each part of a system adds: members, inputs, rounds.
 
-The system is run again without some of its parts; leave-one-out and Shapley values with intervals.
+Members, inputs, sources, rounds or experts: the system is run again without some of its parts;
+leave-one-out and Shapley values with intervals.
 `--metric chrf` counts in another metric than BLEU.""",
 )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from components.merging.recipe.recipe import Recipe
     from components.merging.statistics.data_sets import DataSets
 
+PANEL = "Build"
+
 
 class MergeParameters(StoreParameters):
     """Parameters of a merge into a folder."""
@@ -33,9 +35,10 @@ class MergeParameters(StoreParameters):
 
 @with_flags(MergeParameters, "check", "data", "seed", "device", "store", positional=("recipe", "out"))
 def merge(values: Values) -> None:
-    """Merge models into a new model folder, after a check; the recipe is mergekit's YAML, as it is.
+    """Merge models into a new one, by mergekit's recipes.
 
-    Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml merged-model`.
+    The models are checked first. Examples: `antiphon merge recipe.yml --check`, `antiphon merge recipe.yml
+    merged-model`.
 
     Models are paths, ORG/NAME of the hub, `packaged:NAME`, `store:KEY`, or MODEL+ADAPTER with a LoRA; a
     recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from components.run_record import StageRef
     from flows.registry import FlowEntry
 
+PANEL = "Build"
+
 AsMermaid = Annotated[bool, typer.Option("--mermaid", help="print the graph as Mermaid text")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="print nodes, keys and forecasts as JSON, a system in a line")
@@ -37,7 +39,7 @@ def plan(
     mermaid: AsMermaid = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do, without running it: the nodes, what is reused, and how long the rest takes.
+    """Show what a run would compute, reuse and take; run nothing.
 
     FILE.yaml holds a graph of models (docs/use/pipelines.md); each system of its `matrix` is shown. What a
     run would refuse (models, licences, languages, programs) is refused here. Examples:

@@ -17,6 +17,7 @@ from flows.cli.compute.run_parameters import check_size, is_pipeline_file, resol
 from flows.cli.help.commands import RunCommand
 from flows.cli.help.model_flags import Values, gather_values, with_flags
 from flows.cli.help.options import (
+    AllParameters,
     AsJson,
     Assignments,
     Config,
@@ -35,6 +36,8 @@ from flows.server.server_process import ServerProcess, start_importing
 if TYPE_CHECKING:
     from components.run_record import RunRecord
 
+PANEL = "Build"
+
 EXIT_QUARANTINED = 3
 
 
@@ -51,16 +54,17 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     until: Until = None,
     as_json: AsJson = False,
     parameters: ListParameters = False,
+    all_parameters: AllParameters = False,
     template: Template = False,
     yes: Yes = False,
     processes: Processes = 1,
 ) -> None:
-    """Run a flow or a pipeline of your own; a finished stage is reused, an interrupted one goes on.
+    """Run a preset, or a pipeline of your own.
 
-    FILE.yaml holds a graph of models and what it is run on (docs/use/pipelines.md); a `matrix` of settings
-    in it is compared, and `--until NODE` runs a part. Every flow has parameters of its own: `antiphon
-    run FLOW --help` explains them, and `--set` or a FILE sets them. A flag below that stands for a
-    parameter which FLOW has not is refused.
+    What is finished is reused, what was interrupted goes on. FILE.yaml holds a graph of models and what it
+    is run on (docs/use/pipelines.md); a `matrix` of settings in it is compared, and `--until NODE` runs a
+    part. Every flow has parameters of its own: `antiphon run FLOW --help` explains them, and `--set` or a
+    FILE sets them. A flag below that stands for a parameter which FLOW has not is refused.
 
     For example:
 
@@ -82,7 +86,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
         from flows.cli.help.parameter_printing import print_parameters, print_template
 
         shown = "pipeline" if is_pipeline_file(flow) else flow
-        print_template(shown) if template else print_parameters(shown, as_json=as_json)
+        if template:
+            print_template(shown)
+        else:
+            print_parameters(shown, as_json=as_json, all_of_them=all_parameters)
         return
     if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
         raise typer.Exit(LAUNCHERS.only().run_over_processes(processes, sys.argv[1:]))

@@ -15,6 +15,8 @@ from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
 from flows.parameters.tune import TuneParameters
 
+PANEL = "Build"
+
 FLAGS = ("confirm", "objectives", "tries", "parallel", "data", "target_language", "limit")
 
 
@@ -33,7 +35,7 @@ def tune(
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search over the settings of a pipeline; the winner is confirmed once on data that the search never saw.
+    """Search for the best settings; confirm them on unseen data.
 
     Every try is a pipeline: what it shares with others is computed once, and a stopped search goes on where
     it was (docs/families/tuning.md). Examples:

@@ -17,25 +17,39 @@ if TYPE_CHECKING:
     from components.run_record import NodeRecord, RunRecord
     from components.storage.store import Store
 
+PANEL = "Use"
+
 _NUMBERED = re.compile(r"(.+)-edited(?:-(\d+))?")
 
 
 def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     run: Annotated[str, typer.Argument(metavar="RUN", help="name of a finished run")],
-    node: Annotated[str, typer.Argument(metavar="NODE", help="whose texts were edited, such as asr or mt")],
+    node: Annotated[
+        str | None, typer.Argument(metavar="NODE", help="whose texts were edited, such as asr or mt")
+    ] = None,
     source: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--from", metavar="FILE", help="edited .tsv, .docx, .jsonl or .srt file, or a folder of .srt"
         ),
-    ],
+    ] = None,
+    lessons: Annotated[
+        Path | None,
+        typer.Option("--lessons", metavar="DIR", help="write what the corrections of RUN teach, run nothing"),
+    ] = None,
+    min_count: Annotated[
+        int, typer.Option("--min-count", metavar="N", min=1, help="lessons: times a term was replaced")
+    ] = 2,
+    unchanged_right: Annotated[
+        bool, typer.Option("--unchanged-right", help="lessons: all other texts were read, too, and are right")
+    ] = False,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
     name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
     store: StoreUrl = None,
     replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Correct the texts of a node by hand; a new run reuses what lies above and runs again what lies below.
+    """Correct texts by hand; a new run follows from them.
 
     The corrections stay in the store, with who made them, when, and what the texts were before; the edited
     file is not needed any more. RUN stays as it is. Editing a run that was edited adds to its corrections.
@@ -49,7 +63,17 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
 
     - `antiphon export RUN --node asr --for-edit --format srt --out subtitles`, and `--from subtitles`: a file
       per recording, whose cues may be corrected, split, merged and moved.
+
+    - `antiphon edit RUN-edited --lessons DIR` writes training pairs, transcripts, examples for prompts, terms
+      and calibration points of all corrections so far (docs/use/editing.md).
     """
+    if lessons is not None and node is None and source is None:
+        from flows.cli.files.edit_lessons import write_lessons
+
+        write_lessons(run, lessons, min_count, store, unchanged_right=unchanged_right)
+        return
+    if node is None or source is None or lessons is not None:
+        raise ConfigError("expected NODE and --from FILE, or --lessons DIR alone")
     raise typer.Exit(run_edited(run, node, source, by, name, store, replace=replace, as_json=as_json))
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from components.export.format_names import TextFormat
     from components.export.run_texts import RunTexts
 
+PANEL = "Use"
+
 MAX_LISTED = 20
 """Files or quarantined records that are named."""
 
@@ -33,7 +35,9 @@ MAX_LISTED = 20
     ExportParameters, "node", *OUTPUT_FLAGS[:5], "for_edit", *OUTPUT_FLAGS[5:], "store", positional="run"
 )
 def export(values: Values, as_json: AsJson = False) -> None:
-    r"""Write what a run made as text, subtitles or tables, a file per recording; times are the recording's.
+    r"""Write a run's texts as subtitles, documents or tables.
+
+    There is a file per recording; times are the recording's.
 
     Files are named RECORDING.LANGUAGE.FORMAT and go into the folder RUN, unless --out says where. A table
     (tsv, jsonl, parquet) holds all recordings. docs/use/export.md has the columns and the rules of subtitles.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from components.data import Dataset
     from components.pipeline.advice.starter import DataFacts
 
+PANEL = "Build"
+
 EXTRAS = {
     "fast": "faster_whisper",
     "sphinx": "pocketsphinx",
@@ -55,11 +57,11 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Write a small pipeline file for your data, which runs as it is and is meant to be changed.
+    """Write a first pipeline file for your data.
 
-    It looks at the data (recordings or texts, their languages, whether there are references) and at what is
-    installed, and asks nothing. Without --data and --audio it takes what lies in this folder. An existing
-    file is not touched. For example:
+    The file runs as it is and is meant to be changed. The command looks at the data (recordings or texts,
+    their languages, whether there are references) and at what is installed, and asks nothing. Without
+    --data and --audio it takes what lies in this folder. An existing file is not touched. For example:
 
     - `antiphon init talks.yaml --audio 'talks/*.m4a' --to de`
 

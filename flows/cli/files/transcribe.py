@@ -11,6 +11,8 @@ from flows.cli.files.export_targets import OUTPUT_FLAGS
 from flows.cli.help.model_flags import Values, with_flags
 from flows.parameters.written_texts import TranscribeParameters
 
+PANEL = "Use"
+
 LANGUAGE_FLAGS = {"language": ("--from", "--language")}
 FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
 
@@ -22,10 +24,11 @@ FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
     spelled=LANGUAGE_FLAGS,
 )
 def transcribe(values: Values) -> None:
-    """Transcribe recordings: the text is printed, or written where --out says.
+    """Turn recordings into text or subtitles.
 
-    It is a run as any other: kept in the store, resumed after an interruption, reused when it is asked for
-    again. `antiphon inspect RUN` and its report show more.
+    The text is printed, or written where --out says. It is a run as any other: kept in the store, resumed
+    after an interruption, reused when it is asked for again. `antiphon inspect RUN` and its report show
+    more.
 
     For example:
 

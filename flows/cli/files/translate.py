@@ -17,16 +17,18 @@ from flows.parameters.written_texts import TranslateParameters
 if TYPE_CHECKING:
     from flows.cli.files.input_files import InputFiles
 
+PANEL = "Use"
+
 FLAGS = ("to", "language", "model", "asr_model", "beam_size", "paragraphs")
 
 
 @with_flags(TranslateParameters, *FLAGS, *OUTPUT_FLAGS, *COMMON, positional="files", spelled=LANGUAGE_FLAGS)
 def translate(values: Values) -> None:
-    """Translate recordings, texts or subtitles: the translation is printed, or written where --out says.
+    """Translate recordings, texts or subtitles.
 
-    Which model translates is said on standard error. Without --model it is the packaged one for general texts
-    of the direction; a model of the hub that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is
-    usually better and faster.
+    The translation is printed, or written where --out says. Which model translates is said on standard
+    error. Without --model it is the packaged one for general texts of the direction; a model of the hub
+    that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is usually better and faster.
 
     For example:
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from flows.cli.help.commands import Command, Group
 from flows.cli.help.verbosity import with_verbosity
 
 COMMANDS: Extensions[Any] = Extensions("antiphon.commands", "command", accept_any)
-FIRST = ("transcribe", "translate", "init", "run", "plan")
-"""Commands that stand first in the list of all; the others follow by their names."""
+FIRST = ("transcribe", "translate", "init", "plan", "run", "compare", "runs")
+"""Commands that stand first in their panel; the others follow by their names."""
+PANELS = ("Use", "Build", "Judge", "Keep", "More")
+"""Panels of the list of all commands; a module names that of its commands, ``PANEL = "Judge"``."""
 MARKUP: Any = "markdown"
 
 
@@ -57,13 +60,14 @@ class MainGroup(Group):
         self._lists = False
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names of all commands."""
-        return list(self.commands)
+        """Return the names of all commands, panel by panel."""
+        return sorted(self.commands, key=lambda name: PANELS.index(read_panel(COMMANDS.target(name))))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a name; for a list what its file says of it."""
         if self._lists:
-            return Command(cmd_name, short_help=read_summary(COMMANDS.target(cmd_name)))
+            target = COMMANDS.target(cmd_name)
+            return Command(cmd_name, short_help=read_summary(target), rich_help_panel=read_panel(target))
         return self.commands.get(cmd_name)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -111,10 +115,7 @@ def read_summary(target: str) -> str:
         target: ``module:name`` of a function, or of what a call with ``help=`` makes.
     """
     module, _, name = target.partition(":")
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return ""
-    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+    for node in _read_module(module):
         text = None
         if isinstance(node, ast.FunctionDef) and (node.name == name or _is_callback(node, name)):
             text = ast.get_docstring(node)
@@ -123,6 +124,24 @@ def read_summary(target: str) -> str:
         if text is not None:
             return " ".join(text.partition("\n\n")[0].split())
     return ""
+
+
+def read_panel(target: str) -> str:
+    """Return the panel that a command's module names; ``More`` where it names none of ours."""
+    for node in _read_module(target.partition(":")[0]):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PANEL":
+            name = ast.unparse(node.value)[1:-1]
+            return name if name in PANELS else PANELS[-1]
+    return PANELS[-1]
+
+
+@cache
+def _read_module(module: str) -> list[ast.stmt]:
+    """Return the statements of a module, which is not imported."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return []
+    return ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
 
 
 def _is_callback(node: ast.FunctionDef, app: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from flows.registry import FLOWS
 
@@ -16,8 +16,22 @@ def _plain_help_option(option: Any) -> Any:
     return option
 
 
+def _plain_parameters(parameters: list[Any]) -> list[Any]:
+    """Return parameters whose help names no Python type: the name of an argument, or of a value, says it."""
+    for each in parameters:
+        if isinstance(each, TyperArgument):
+            each.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
+        elif getattr(each, "is_flag", False):
+            each.metavar = ""
+    return parameters
+
+
 class Command(TyperCommand):
     """A command whose flags name no type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        return _plain_parameters(super().get_params(ctx))
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option ``--help``."""
@@ -32,7 +46,7 @@ class RunCommand(Command):
         if args and args[0] in FLOWS and {"--help", "-h"} & set(args):
             from flows.cli.help.parameter_printing import print_help
 
-            print_help(args[0])
+            print_help(args[0], all_of_them="--all" in args)
             ctx.exit()
         rest: list[str] = super().parse_args(ctx, args)
         return rest
@@ -40,6 +54,10 @@ class RunCommand(Command):
 
 class Group(TyperGroup):
     """`antiphon`: the name of a flow is no command, but says what was meant."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        return _plain_parameters(super().get_params(ctx))
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option ``--help``."""

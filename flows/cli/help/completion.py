@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
@@ -38,10 +39,16 @@ def _first_argument(ctx: Any, name: str) -> str:
     return str(ctx.params.get(name) or ctx.args[0])
 
 
+def shown_flows() -> list[str]:
+    """Return the flows that have no command of their own: what `antiphon run` names."""
+    commands = {entry.name for entry in entry_points(group="antiphon.commands")}
+    return [name for name in FLOWS if name not in commands and name != "pipeline"]
+
+
 @_quiet
 def complete_flows(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Flows, and files with pipelines."""
-    yield from ((name, entry.summary) for name, entry in FLOWS.items())
+    yield from ((name, FLOWS[name].summary) for name in shown_flows())
     folder = "".join(incomplete.rpartition("/")[:2])  # as it is typed, with its slash
     for path in sorted(Path(folder).iterdir()):
         if path.is_dir() or path.suffix in {".yaml", ".yml"}:

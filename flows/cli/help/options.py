@@ -11,14 +11,14 @@ from flows.cli.help.completion import (
     complete_assignments,
     complete_flows,
     complete_runs,
+    shown_flows,
 )
-from flows.registry import FLOWS
 
 FlowOrFile = Annotated[
     str,
     typer.Argument(
         metavar="FLOW|FILE.yaml",
-        help=f"{', '.join(FLOWS)}, or a file with a pipeline",
+        help=f"a file with a pipeline, or {', '.join(shown_flows())}",
         autocompletion=complete_flows,
     ),
 ]
@@ -48,8 +48,9 @@ Replace = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="the last line of standard output is one JSON object")]
 ListParameters = Annotated[
-    bool, typer.Option("--parameters", help="list what can be set on the flow, with defaults, and stop")
+    bool, typer.Option("--parameters", help="list what is set on the flow most, with defaults, and stop")
 ]
+AllParameters = Annotated[bool, typer.Option("--all", help="with --parameters or --help: list all of them")]
 Template = Annotated[
     bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
 ]

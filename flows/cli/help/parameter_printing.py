@@ -12,7 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.help.console import console
-from flows.cli.help.parameters import FIRST, ParameterRow, group_rows, parameter_rows, to_plain, to_yaml
+from flows.cli.help.parameters import (
+    FIRST,
+    ParameterRow,
+    group_rows,
+    parameter_rows,
+    select_main,
+    to_plain,
+    to_yaml,
+)
 from flows.registry import FLOWS, flow_named
 
 _WIDE = 100
@@ -20,8 +28,8 @@ _WIDE = 100
 _COMMENT_WIDTH = 100
 
 
-def print_help(flow: str) -> None:
-    """Print what a flow does, how it is called and what can be set on it.
+def print_help(flow: str, *, all_of_them: bool = False) -> None:
+    """Print what a flow does, how it is called and what is set on it most, or all that can be set.
 
     Raises:
         ConfigError: there is no such flow.
@@ -33,16 +41,25 @@ def print_help(flow: str) -> None:
     flags = [f"--{row.name}".replace("_", "-") for row in rows if row.name in FLAGS]
     out.print(Text(f"Flags: {', '.join(flags)}; more: antiphon run --help."))
     out.print(Text("Anything else is set by --set NAME=VALUE or in a file, -c FILE.yaml.\n"))
-    print_rows(rows, out)
+    _print_selection(flow, rows, out, all_of_them=all_of_them)
     out.print(Text(f"A file with all of it: antiphon run {flow} --template > {flow}.yaml", "dim"))
+
+
+def _print_selection(flow: str, rows: Sequence[ParameterRow], out: Console, *, all_of_them: bool) -> None:
+    """Print the main parameters of a flow, and how many more there are; or all."""
+    shown = rows if all_of_them else select_main(rows)
+    print_rows(shown, out)
+    if len(rows) > len(shown):
+        more = f"{len(rows) - len(shown)} more: antiphon run {flow} --parameters --all"
+        out.print(Text(more, "dim"))
 
 
 FLAGS = frozenset({"store", "name", "replace", "audio", "data", "target_language", "limit", "until"})
 """Parameters that have a flag of `antiphon run`."""
 
 
-def print_parameters(flow: str, *, as_json: bool = False) -> None:
-    """Print the parameters of a flow by groups, or as one JSON object.
+def print_parameters(flow: str, *, as_json: bool = False, all_of_them: bool = False) -> None:
+    """Print the main parameters of a flow by groups, or all; as one JSON object all.
 
     Raises:
         ConfigError: there is no such flow.
@@ -52,7 +69,7 @@ def print_parameters(flow: str, *, as_json: bool = False) -> None:
         values = [row._asdict() | {"default": to_plain(row.default)} for row in rows]
         typer.echo(json.dumps({"flow": flow, "summary": FLOWS[flow].summary, "parameters": values}))
         return
-    print_rows(rows, console())
+    _print_selection(flow, rows, console(), all_of_them=all_of_them)
 
 
 def print_rows(rows: Sequence[ParameterRow], out: Console) -> None:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from components.files.yaml_text import format_yaml
 from components.text.extension_choice import ExtensionChoice
+from flows.parameters.form import MAIN_FIELDS
 
 FIRST, MODELS, SEARCH, RUNNING, OTHER = (
     "what you set first",
@@ -43,6 +44,8 @@ _BOUNDS = {
     "max_length": "length at most",
 }
 """The attributes of pydantic's bounds (of the package annotated-types) in words."""
+MAX_MAIN = 15
+"""Parameters of a flow that are listed without ``--all``."""
 _PLAIN = {
     str: "text",
     int: "whole number",
@@ -106,6 +109,19 @@ def group_rows(rows: Sequence[ParameterRow]) -> Mapping[str, list[ParameterRow]]
     ordered = sorted(rows, key=lambda row: order.get(row.name, len(order) if row.group != FIRST else -1))
     groups = {group: [row for row in ordered if row.group == group] for group in GROUPS}
     return {group: members for group, members in groups.items() if members}
+
+
+def select_main(rows: Sequence[ParameterRow]) -> list[ParameterRow]:
+    """Return the few parameters that are set most, in their order: those that must be set among them."""
+
+    def rank(row: ParameterRow) -> tuple[int, int]:
+        leaf = row.name.rpartition(".")[2]
+        place = MAIN_FIELDS.index(leaf) if leaf in MAIN_FIELDS else len(MAIN_FIELDS)
+        return (0 if row.is_required else 1, place)
+
+    named = [row for row in rows if row.is_required or rank(row)[1] < len(MAIN_FIELDS)]
+    chosen = {row.name for row in sorted(named, key=rank)[:MAX_MAIN]}
+    return [row for row in rows if row.name in chosen]
 
 
 def to_plain(value: Any) -> Any:

@@ -12,6 +12,8 @@ from components.text.suggestions import did_you_mean
 from flows.cli.help.completion import complete_nodes
 from flows.cli.help.options import FinishedRun, StoreUrl
 
+PANEL = "Keep"
+
 
 def inspect(
     run: FinishedRun,
@@ -28,7 +30,7 @@ def inspect(
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,
     store: StoreUrl = None,
 ) -> None:
-    """Show a run: its nodes and scores, what a node produced, or one utterance's way through all of them.
+    """Show a run, what a node made, or one utterance in all nodes.
 
     Examples: `antiphon inspect RUN`, with `--node mt`, with `--utterance ID`.
     """

@@ -14,9 +14,10 @@ from components.storage.stages.reader import read_quarantined
 from components.storage.store import Store
 from components.text.escaping import to_printable
 from flows.cli.help.console import console
+from reports.analyses.verdict import describe_findings, verdict_of
 from reports.page.report_view import view_of
 from reports.terminal import run_printing
-from reports.terminal.analysis_printing import print_results
+from reports.terminal.analysis_printing import print_results, print_verdict
 
 MAX_REASONS = 5
 """Records quarantined by a stage whose reasons the summary gives; `inspect --node` gives all."""
@@ -25,6 +26,7 @@ MAX_REASONS = 5
 def print_run(run: RunRecord, store: Store) -> None:
     """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
     out = console()
+    print_verdict(verdict_of(run), out)
     print_results(run.stages, out)
     if run.systems:
         for note in run.notes:  # a system that failed, say
@@ -49,7 +51,9 @@ def _print_places(folder: Path, names: Iterable[str]) -> None:
 def print_analyses(run: RunRecord, kinds: Collection[str], store: Store) -> None:
     """What the stages of some kinds say, and in a line which run holds them and all that was there before."""
     out = console()
-    print_results([ref for ref in run.stages if ref.kind in kinds], out)
+    shown = [ref for ref in run.stages if ref.kind in kinds]
+    print_verdict(describe_findings(shown), out)
+    print_results(shown, out)
     _print_places(store.run_folder(run.name), ["winner.yaml"])
     line = f"{run.name}  {run.flow}, {run.status}; its nodes, texts and scores: antiphon inspect {run.name}"
     out.print(Text(to_printable(line), "dim"), soft_wrap=True)

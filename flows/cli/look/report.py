@@ -13,6 +13,8 @@ from flows.cli.help.options import ExternalScores, StoreUrl
 if TYPE_CHECKING:
     from components.storage.store import Store
 
+PANEL = "Keep"
+
 
 def report(
     run: Annotated[
@@ -24,7 +26,7 @@ def report(
     scores: ExternalScores = None,
     store: StoreUrl = None,
 ) -> None:
-    """Write the HTML report and the plots of a run again, and print where they are.
+    """Write a run's report again, and print where it is.
 
     With --index, write a page with all runs of the store (flow, data, models, scores, status, time), which
     sorts, filters and leads to their reports. With --scores, those that somebody else gave join.

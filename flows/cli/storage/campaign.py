@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from components.campaign.settings import CampaignSettings
 
+PANEL = "Judge"
+
 
 class CampaignGroup(Group):
     """`antiphon campaign RUN` is `antiphon campaign create RUN`."""
@@ -36,7 +38,7 @@ class CampaignGroup(Group):
 campaign_app = typer.Typer(
     cls=CampaignGroup,
     no_args_is_help=True,
-    help="""Ask people which system is better: items for pearmut or a table, and their answers as scores.
+    help="""Ask people which system is better.
 
 `antiphon campaign RUN RUN` writes a campaign (`antiphon campaign create --help`: its options),
 `antiphon campaign import` reads the answers, and

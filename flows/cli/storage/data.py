@@ -14,7 +14,9 @@ import typer
 if TYPE_CHECKING:
     from components.data import Dataset
 
-data_app = typer.Typer(help="Look at data sets before anything is run on them.", no_args_is_help=True)
+PANEL = "Keep"
+
+data_app = typer.Typer(help="Look at data sets before anything runs.", no_args_is_help=True)
 MAX_LISTED = 20
 """Quarantined records that the table lists; --json lists all."""
 

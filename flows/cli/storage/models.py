@@ -16,6 +16,8 @@ from flows.cli.help.amounts import format_size
 from flows.cli.help.completion import complete_models
 from flows.cli.help.verbosity import Verbosity, verbosity
 
+PANEL = "Keep"
+
 models_app = typer.Typer(no_args_is_help=True, help="List, fetch and look at models.")
 
 

@@ -18,6 +18,8 @@ from flows.cli.storage.run_details import show
 if TYPE_CHECKING:
     from components.storage.runs.run_listing import RunEntry
 
+PANEL = "Keep"
+
 MAIN_METRICS, MAX_METRICS = ("wer", "bleu", "chrf"), 3
 """Scores of a run that the table shows, else the first so many; --json gives all."""
 
@@ -47,7 +49,7 @@ def runs(
     limit: MaxRuns = DEFAULT_LIMIT,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs of the store, and show, rename, delete, accept, export and import them.
+    """List, show, rename, delete, accept and move runs.
 
     Without a command it lists them. Examples:
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from components.storage.upkeep.prune import Pruned
     from components.storage.upkeep.usage import Usage
 
+PANEL = "Keep"
+
 store_app = typer.Typer(
     no_args_is_help=True,
-    help="Keep the store: what it holds, whether it is intact, what can go (docs/use/store.md).",
+    help="Show what the store holds; verify and prune it.",
 )
 
 

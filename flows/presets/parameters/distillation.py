@@ -88,7 +88,7 @@ class DistillParameters(ScoredParameters):
     estimator: str | None = Field(
         None,
         description="judges the teacher's translations for keep_threshold or keep_share: packaged:NAME, "
-        "store:KEY or store:RUN (of antiphon run estimate)",
+        "store:KEY or store:RUN (of antiphon run estimator)",
     )
     teacher: DistillTeacher = Field(default=DistillTeacher(), description="who is imitated")
 

@@ -1,4 +1,4 @@
-"""What the preset ``estimate`` asks: the texts to learn from, new ones or those of a finished run."""
+"""What the preset ``estimator`` asks: the texts to learn from, new ones or those of a finished run."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from benchmarks.common.paths import ROOT
 from components.analysis.analysis import ANALYSES, Analysis, Computed, analysis_named
-from components.analysis.table import Table
+from components.analysis.table import Sentence, Table
 from components.errors import ConfigError, StoreError
 from components.files.files import read_json, write_json
 from components.records import Record
@@ -41,8 +41,8 @@ class LengthAnalysis(Analysis[tuple[str, ...], Lengths]):
         return Computed(Lengths(mean=sum(map(len, request)) / len(request)), len(request))
 
     @override
-    def summary(self, findings: Lengths) -> list[str]:
-        return [f"{findings.mean:.1f} characters"]
+    def verdict(self, findings: Lengths) -> list[Sentence]:
+        return [Sentence(f"{findings.mean:.1f} characters.")]
 
     @override
     def tables(self, findings: Lengths) -> list[Table]:
@@ -60,7 +60,7 @@ def test_page_terminal_and_file_have_the_same_table(lengths: StageRef, tmp_path:
     (section,) = view_of(
         record("mine").model_copy(update={"stages": (lengths,)}), Store(str(tmp_path))
     ).sections
-    assert section.note == "2.0 characters. Means."
+    assert section.note == "Means."
     assert "all 2.0" in " ".join(printed([section]).split())
     stored = read_json(Path(lengths.path) / TABLES)["tables"]
     assert stored == [

@@ -93,7 +93,7 @@ def test_equal_slopes_are_not_told_apart_and_few_utterances_tell_nothing() -> No
     (same,) = measure_degradation(
         states, tables | {f"tiny-{x}": tables[f"base-{x}"] for x in SNR}, "tiny-20.0", "m"
     )
-    assert (same.differences[0].p, same.differences[0].verdict) == (1.0, "not told apart")
+    assert (same.differences[0].p, same.differences[0].verdict) == (1.0, "no significant difference")
     assert same.differences[0].baseline == "tiny"
     states, tables = systems(n=5)
     (few,) = measure_degradation(states, tables, "base-None", "m")
@@ -103,7 +103,7 @@ def test_equal_slopes_are_not_told_apart_and_few_utterances_tell_nothing() -> No
 
 def test_in_another_score_than_that_which_ranks_nothing_is_tested() -> None:
     (one,) = measure_degradation(*systems(), "base-None", "bleu")
-    assert (one.differences[0].verdict, one.differences[0].p_holm) == ("exploratory", None)
+    assert (one.differences[0].verdict, one.differences[0].p_holm) == ("not tested", None)
     assert one.differences[0].difference.interval is not None
 
 

@@ -37,9 +37,9 @@ def test_the_mean_is_tested_as_a_metric() -> None:
     drawn = [counts @ gain / N for part in draw_counts(N) for counts in part]
     assert tests["good"].difference == pytest.approx(gain.mean())
     assert tests["good"].interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)))
-    assert (tests["good"].verdict, tests["alike"].verdict) == ("better", "not told apart")
+    assert (tests["good"].verdict, tests["alike"].verdict) == ("better", "no significant difference")
     assert tests["good"].family == 2  # Holm
-    assert {one.verdict for one in result.differences if one.metric == "bleu"} == {"exploratory"}
+    assert {one.verdict for one in result.differences if one.metric == "bleu"} == {"not tested"}
     (judgements,) = result.judgements
     assert (judgements.n, judgements.n_total, judgements.agreement) == (N, N, 0.5)
     worse, _ = run(judged(False, base=BASE, good=GOOD, alike=BASE), ranking="esa")

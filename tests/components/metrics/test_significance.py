@@ -104,7 +104,7 @@ def test_what_is_reported() -> None:
         REFERENCES, {n: SYSTEMS[n] for n in ("good", "base")}, "good", language="de", names=("ter",)
     )
     assert (turned.verdict, turned.better) == ("worse", False)
-    assert {one.verdict for one in result if one.system == "alike"} == {"not told apart"}
+    assert {one.verdict for one in result if one.system == "alike"} == {"no significant difference"}
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "randomization"])
@@ -141,7 +141,7 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     difference = paired_test(
         statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"), "randomization"
     )
-    assert (difference.p, difference.verdict) == (1.0, "not told apart")
+    assert (difference.p, difference.verdict) == (1.0, "no significant difference")
     assert difference.p_sacrebleu == pytest.approx(1 / 10001)
     by_bootstrap = paired_test(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
     assert by_bootstrap.p is not None

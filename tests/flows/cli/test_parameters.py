@@ -10,7 +10,7 @@ import pytest
 from components.errors import ConfigError
 from flows.cli.compute.config_file import gather
 from flows.cli.help.parameter_printing import print_parameters
-from flows.cli.help.parameters import GROUPS, ParameterRow, parameter_rows
+from flows.cli.help.parameters import GROUPS, MAX_MAIN, ParameterRow, parameter_rows, select_main
 from flows.cli.main import main
 from flows.registry import FLOWS, flow_named
 
@@ -75,7 +75,8 @@ def test_help_of_a_flow_is_its_own(
     out = capsys.readouterr().out
     assert "merged by mergekit's recipe" in out
     assert "--audio" not in out  # merge takes no recording
-    assert out.index("recipe  ") < out.index("\nmodels\n") < out.index("\nrunning\n")
+    assert out.index("recipe  ") < out.index("\nmodels\n") < out.index("\nsearch\n")
+    assert "\nrunning\n" not in out
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -111,3 +112,19 @@ def test_descriptions_stand_beside_the_names_where_there_is_room(
     line = next(n for n, line in enumerate(lines) if line.strip().startswith("limit "))
     assert (row.description[:20] in lines[line]) == (width == "200")
     assert row.description[:20] in " ".join(lines[line : line + 2])
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_few_parameters_are_listed_first_and_all_on_request(
+    flow: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    rows = rows_of(flow)
+    main = select_main(list(rows.values()))
+    assert 1 < len(main) <= MAX_MAIN
+    assert {row.name for row in rows.values() if row.is_required} <= {row.name for row in main}
+    call("run", flow, "--parameters", "--all")
+    assert all(name in capsys.readouterr().out for name in list(rows)[:1])
+    call("run", flow, "--parameters")
+    more = f"{len(rows) - len(main)} more: antiphon run {flow} --parameters --all"
+    assert (more in capsys.readouterr().out) == (len(rows) > len(main))

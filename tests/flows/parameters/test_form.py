@@ -89,7 +89,7 @@ def test_a_long_group_has_a_tab_of_main_settings_and_one_of_all() -> None:
     main, everything = asr["anyOf"]
     assert (asr["title"], list(main["properties"])) == (
         "Recognition",
-        ["model", "beam_size", "members", "combination"],
+        ["model", "beam_size", "terms", "members", "combination"],
     )
     assert list(everything["properties"]) == list(RecognizeSettings.model_fields)
     usual = {"model": "packaged:whisper-base", "beam_size": 5, "members": [], "combination": "linear"}

@@ -27,7 +27,7 @@ def test_a_blame_as_table_section_and_text() -> None:
     assert len(table.rows) == len(rows)
     assert "Spearman" in table.note
     text = printed([table], 240)
-    assert attribution_report.summarize(report.blames[0]) == BLAME.summary(report)[0]
+    assert attribution_report.summarize(report.blames[0]) == BLAME.verdict(report)[0].text.removesuffix(".")
     assert "oracle-substitution" in text
     dearest = report.kinds[0]
     assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text

@@ -52,11 +52,13 @@ def test_what_is_lost_without_each_part_comes_first_and_what_cannot_be_told_is_s
         title="mt", metric="bleu", score=estimate(30.0), nobody=2.0, empty="no text", shares=shares,
         n=100, n_total=100, signature="bleu|seed:1",
     )  # fmt: skip
-    (line,) = CONTRIBUTION.summary(Contributions(systems=(many,)))
+    ((line, _),) = CONTRIBUTION.verdict(Contributions(systems=(many,)))
     assert line == (
         "mt: without new +9.00 (+8.00 to +10.00) is lost; "
         "without lm +0.20 (-0.10 to +0.50) is lost, not told from nothing; without copy nothing changes; "
-        "without worse +1.00 (+0.50 to +1.50) is gained; old adds -1.50 (-2.00 to -1.00)"
+        "without worse +1.00 (+0.50 to +1.50) is gained; old adds -1.50 (-2.00 to -1.00)."
     )
     few = many.model_copy(update={"n": 3})
-    assert CONTRIBUTION.summary(Contributions(systems=(few,))) == ["mt: 3 utterances: too few to tell"]
+    assert CONTRIBUTION.verdict(Contributions(systems=(few,))) == [
+        ("mt: 3 utterances: too few to tell.", None)
+    ]

@@ -25,10 +25,10 @@ def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
     assert len(texts) == 2
     low, high = alike.interval or (0.0, 0.0)
     assert texts[0].startswith(
-        f"alike is {abs(alike.difference):.1f} BLEU worse than base "
-        f"(95% {low:+.1f} to {high:+.1f}), not told apart"
+        f"No significant difference between alike and base: {alike.difference:+.1f} BLEU "
+        f"(95% {low:+.1f} to {high:+.1f}); this test could only detect "
     )
-    assert texts[1].startswith(f"good is {good.difference:.1f} BLEU better than base (95% ")
+    assert texts[1].startswith(f"good is better than base: {good.difference:+.1f} BLEU (95% ")
     assert ", p <0.001" in texts[1]
 
 
@@ -37,8 +37,13 @@ def test_systems_of_the_same_texts_are_the_same() -> None:
     systems = [base, replace(base, name="again")]
     result = compare(UTTERANCES, systems, ComparisonSettings(), language="de", source_language="en")[0]
     (sentence,) = describe_comparison(result)
-    assert sentence.text == "again is the same in BLEU as base, utterance by utterance; about as fast."
-    assert [describe_verdict(test) for test in result.differences] == ["not told apart", "exploratory"]
+    assert sentence.text == (
+        "again and base have the same BLEU, utterance by utterance. again is about as fast."
+    )
+    assert [describe_verdict(test) for test in result.differences] == [
+        "no significant difference",
+        "not tested",
+    ]
 
 
 def test_of_few_utterances_the_same_is_not_called_better() -> None:
@@ -49,7 +54,7 @@ def test_of_few_utterances_the_same_is_not_called_better() -> None:
     result = compare(few, systems, ComparisonSettings(), language="de", source_language="en")[0]
     (sentence,) = describe_comparison(result)
     assert sentence.text == (
-        "again is the same in BLEU as base, 3 utterances: too few to tell; about as fast."
+        "again and base have the same BLEU; 3 utterances: too few to tell. again is about as fast."
     )
 
 

@@ -29,7 +29,9 @@ def test_what_an_analysis_left_out_is_a_warning_and_its_tables_are_published(
 
     monkeypatch.setattr(COMPARISON, "read", read)
     monkeypatch.setattr(
-        analysis, "publish_result", lambda ref, tables: titles.extend(t.title for t in tables)
+        analysis,
+        "publish_result",
+        lambda ref, tables, verdict: titles.extend([t.title for t in tables] + verdict),
     )
     monkeypatch.setattr(analysis, "emit_event", pytest.fail)  # none is worse
     monkeypatch.setattr(analysis, "get_run_logger", lambda: logging.getLogger("run"))
@@ -38,3 +40,4 @@ def test_what_an_analysis_left_out_is_a_warning_and_its_tables_are_published(
     assert [line.getMessage() for line in caplog.records] == [f"comparison: {note}" for note in result.notes]
     assert f"1 of {len(UTTERANCES)} translations left out" in caplog.text
     assert titles[:2] == ["Systems", "Cost"]
+    assert titles[-1].startswith("good is better than base: ")

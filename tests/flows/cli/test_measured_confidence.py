@@ -1,4 +1,4 @@
-"""`antiphon confidence`: any finished run with references, and the lines of what it cannot measure."""
+"""`antiphon measure`: any finished run with references, and the lines of what it cannot measure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make_run(folder: Path, transcript: str | None) -> None:
 
 def run(folder: Path, *arguments: str) -> object:
     with pytest.raises(SystemExit) as ending:
-        main(["confidence", "mine", "--store", str(folder), *arguments])
+        main(["measure", "mine", "--store", str(folder), *arguments])
     return ending.value.code
 
 

@@ -1,4 +1,4 @@
-"""`antiphon latency`: what it measures is printed, and kept with the run."""
+"""`antiphon measure --latency`: what it measures is printed, and kept with the run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_latency_of_a_run_is_kept_beside_it(
     store = Store(str(tmp_path))
     store.save_run(record("mine", flow="pipeline", parameters=parameters, stages=stages, pipeline=pipeline))
     with pytest.raises(SystemExit) as ending:
-        main(["latency", "mine", "--limit", "20", "--json", "--store", str(tmp_path)])
+        main(["measure", "mine", "--latency", "--limit", "20", "--json", "--store", str(tmp_path)])
     assert not ending.value.code
     *table, line = capsys.readouterr().out.splitlines()
     values = json.loads(line)
@@ -41,4 +41,4 @@ def test_the_latency_of_a_run_is_kept_beside_it(
     assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **stored}
     assert (stored["limit"], stored["system"]["n"], list(stored["nodes"])) == (20, 20, ["a"])
     assert stored["system"]["seconds"] == pytest.approx(stored["nodes"]["a"]["seconds"])
-    assert [row.split()[0] for row in table if row.strip()][-2:] == ["a", "all"]
+    assert [row.split()[0] for row in table if row.strip()][-3:] == ["a", "all", "latency"]

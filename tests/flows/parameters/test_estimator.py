@@ -1,4 +1,4 @@
-"""The graph of the flow `estimate`: texts of models, or of a finished run."""
+"""The graph of the flow `estimator`: texts of models, or of a finished run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from components.pipeline.pipeline import Pipeline
 from flows.registry import flow_named
 from tests.components.export.example_run import new_store, write_run
 
-ENTRY = flow_named("estimate")
+ENTRY = flow_named("estimator")
 
 
 def graph(**values: Any) -> Pipeline:

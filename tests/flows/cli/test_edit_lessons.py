@@ -1,4 +1,4 @@
-"""`antiphon learn-from-edits`: the files that a run with corrections gives."""
+"""`antiphon edit --lessons`: the files that a run with corrections gives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 
 def learn(store: Store, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ending:
-        main(["learn-from-edits", *arguments, "--store", str(store.root)])
+        main(["edit", *arguments, "--store", str(store.root)])
     return int(ending.value.code or 0)
 
 
@@ -42,7 +42,7 @@ def test_corrections_become_pairs_examples_terms_and_calibration(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "lessons"
-    assert learn(store, "corrected", "--out", str(folder), "--min-count", "1") == 0
+    assert learn(store, "corrected", "--lessons", str(folder), "--min-count", "1") == 0
     output = capsys.readouterr()
     names = ["pairs.jsonl", "transcripts.jsonl", "examples.jsonl", "terms.tsv", "calibration.jsonl"]
     assert output.out.splitlines() == [str(folder / name) for name in names]
@@ -61,6 +61,6 @@ def test_corrections_become_pairs_examples_terms_and_calibration(
 def test_a_run_that_nobody_corrected_is_one_line(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert learn(store, "run", "--out", str(tmp_path / "lessons")) == 2
+    assert learn(store, "run", "--lessons", str(tmp_path / "lessons")) == 2
     assert "run run: expected a run with corrections or a review, found none" in capsys.readouterr().err
     assert not (tmp_path / "lessons").exists()
