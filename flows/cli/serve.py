@@ -51,9 +51,9 @@ def serve(
 ) -> None:
     """Serve a graph behind the OpenAI endpoints.
 
-    Its texts are those of `antiphon run`. Requests of many clients are computed in one batch, routes decide live, and what nodes have learned must
-    be finished in the store. It ends by Ctrl-C or SIGTERM, when what it let in is answered
-    (docs/use/serving.md). Examples:
+    Its texts are those of `antiphon run`. Requests of many clients are computed in one batch, routes decide
+    live, and what nodes have learned must be finished in the store. It ends by Ctrl-C or SIGTERM, when what
+    it let in is answered (docs/use/serving.md). Examples:
 
     - `antiphon serve examples/routed_cascade.yaml`
 
