@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from components.analysis.formatting import format_duration
+from components.analysis.formatting import format_duration, format_seconds
 
 
 @dataclass
@@ -23,6 +24,8 @@ class NodeProgress:
         resumed: those of an earlier attempt, which say nothing about the speed.
         in_flight: of what is being computed, what its component says is done.
         audio_seconds: seconds of speech in what this attempt has done.
+        worked: seconds of computing so far, without waiting for other nodes or for the device; of a node that
+            calls ``begin_work``.
         clock: seconds that only rise.
     """
 
@@ -36,17 +39,28 @@ class NodeProgress:
     in_flight: float = 0.0
     audio_seconds: float = 0.0
     audio_in_flight: float = 0.0
+    worked: float | None = None
     clock: Callable[[], float] = time.monotonic
     started_at: float = field(init=False)
-    counted_at: float = field(init=False)
+    counted_seconds: float = field(default=0.0, init=False)
+    _working_since: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Start the clock."""
-        self.started_at = self.counted_at = self.clock()
+        self.started_at = self.clock()
+
+    @contextmanager
+    def work(self) -> Iterator[None]:
+        """Count the time of the block as work; what lies between such blocks is waiting."""
+        self._working_since = self.clock()
+        try:
+            yield
+        finally:
+            self.worked, self._working_since = self.seconds, None
 
     def count(self) -> None:
         """Note that what is done has changed just now: speeds are told from here."""
-        self.counted_at = self.clock()
+        self.counted_seconds = self.seconds
 
     def gather(self, utterances: int, items: int) -> None:
         """Note a further slice of the data set, and how many of its utterances the node gets."""
@@ -65,12 +79,15 @@ class NodeProgress:
 
     @property
     def seconds(self) -> float:
-        """Seconds since it began."""
-        return max(self.clock() - self.started_at, 1e-9)
+        """Seconds at work, where that is counted, else since it began."""
+        if self.worked is None and self._working_since is None:
+            return max(self.clock() - self.started_at, 1e-9)
+        present = 0.0 if self._working_since is None else self.clock() - self._working_since
+        return max((self.worked or 0.0) + present, 1e-9)
 
     @property
     def _counted_seconds(self) -> float:
-        return max(self.counted_at - self.started_at, 1e-9)
+        return max(self.counted_seconds, 1e-9)
 
     @property
     def share(self) -> float | None:
@@ -95,7 +112,7 @@ class NodeProgress:
         rest = (self.expected or 0.0) - self.done - self.in_flight
         if self.rate <= 0 or rest <= 0:
             return None
-        left = max(rest / self.rate - (self.clock() - self.counted_at), 1.0)
+        left = max(rest / self.rate - (self.seconds - self._counted_seconds), 1.0)
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:
@@ -111,10 +128,6 @@ class NodeProgress:
             return ""
         speech = f", {self.audio_rate:.1f} s of speech/s" if self.audio_rate > 0 else ""
         return f"{self.rate:.1f} records/s{speech}"
-
-    def describe_speed(self) -> tuple[str, str]:
-        """Return how long it took, and its rates."""
-        return format_duration(self.seconds), self.describe_rates()
 
     def describe_rest(self) -> str:
         """Return how long it will take; empty where that is not known."""
@@ -139,6 +152,7 @@ class NodeEnd:
         items: records that it read.
         quarantined: those that it quarantined.
         error: why it failed.
+        seconds: that it computed, as its stage states them.
     """
 
     node: str
@@ -147,14 +161,25 @@ class NodeEnd:
     items: int = 0
     quarantined: int = 0
     error: str = ""
+    seconds: float = 0.0
 
     def describe_work(self) -> str:
         """Return what was done, how fast."""
         if self.status in {"failed", "blocked"}:
             return ": ".join(part for part in (self.status, self.error) if part)
         count = f"{self.items:,} record{'s' * (self.items != 1)}" if self.items else ""
-        speed = () if self.progress is None or self.status != "computed" else self.progress.describe_speed()
+        speed = self._describe_speed() if self.status == "computed" else ()
         return ", ".join(part for part in (self.status, count, *speed) if part)
+
+    def _describe_speed(self) -> Iterator[str]:
+        """Yield how long it computed and, where that was a second or more, its rates."""
+        if not self.seconds or self.progress is None:
+            return
+        yield format_seconds(self.seconds) if self.seconds < 10 else format_duration(self.seconds)
+        if self.seconds >= 1 and not self.progress.is_percentage:
+            yield f"{self.items / self.seconds:.1f} records/s"
+            if self.progress.audio_seconds and not self.progress.resumed:
+                yield f"{self.progress.audio_seconds / self.seconds:.1f} s of speech/s"
 
     def describe(self) -> str:
         """Return all of it in a line, as for a log."""

@@ -54,7 +54,8 @@ class LocalShards:
 
         lane = lane_of(run)
         run.coordinator.open_lane(lane, 1)
-        with run.coordinator.hold_lane(lane, rank(run.depth, work.number)), progress.listen(show):
+        held = run.coordinator.hold_lane(lane, rank(run.depth, work.number))
+        with held, run.counts.work(), progress.listen(show):
             header = retry_transient(
                 lambda: compute_shard(run.store, job, work, begin),
                 run.coordinator.wait_seconds,

@@ -45,6 +45,6 @@ def compute_current_node() -> StageRef | State[StageRef | None]:
         return as_prefect_state(None)
     status: Status = "reused" if ref.reused else "computed"
     coordinator.finish(name, ref, status)
-    show_end(NodeEnd(name, status, run.progress, ref.items, ref.quarantined))
+    show_end(NodeEnd(name, status, run.progress, ref.items, ref.quarantined, seconds=ref.seconds))
     publish_node(run.pipeline, run.node, ref, run.data_sets, run.find_first_text())
     return as_prefect_state(ref)

@@ -45,6 +45,20 @@ def test_the_time_that_is_left_runs_down_between_two_counts_and_the_rate_stays()
     assert (progress.rate, progress.seconds_left) == (2.0, 6.0)
 
 
+def test_waiting_for_the_node_above_is_no_work() -> None:
+    progress = progress_at(120.0, 0)
+    assert isinstance(progress.clock, Clock)
+    for _ in range(2):
+        with progress.work():
+            progress.clock.now += 2.0
+            progress.done += 10
+            progress.count()
+        progress.clock.now += 60.0
+    assert (progress.seconds, progress.rate, progress.seconds_left) == (4.0, 5.0, 4.0)
+    ended = NodeEnd("mt", "computed", progress, items=49, seconds=0.77)
+    assert ended.describe() == "mt: computed, 49 records, 0.77 s"
+
+
 def test_before_anything_is_done_nothing_is_told() -> None:
     assert progress_at(3.0, 0).describe() == "asr: 0 of 40 (0%)"
 
@@ -104,7 +118,7 @@ def test_finished_nodes_stay_as_one_line_and_the_moving_lines_are_gone() -> None
     live = LiveProgress(console)
     live.start()
     live.update(progress_at(10.0, 40))
-    live.end(NodeEnd("asr", "computed", progress_at(10.0, 40), items=40, quarantined=2))
+    live.end(NodeEnd("asr", "computed", progress_at(99.0, 40), items=40, quarantined=2, seconds=10.0))
     live.end(NodeEnd("mt", "failed", error="no such model"))
     live.stop()
     live.stop()
