@@ -1,9 +1,9 @@
 """One confirmatory pass over texts that nobody has seen: ``python -m benchmarks.confirm --data FOLDER``.
 
 FOLDER holds one or more parallel texts, STEM.en with STEM.de (and STEM.fr, STEM.cs for the experiments of
-several languages), a sentence a line. Every experiment behind docs/claims.md that reads a test set runs again
-with these texts in its place: the models of --work are used, or trained again by the settings of the
-experiment, and everything is chosen on Multi30k's val as before. OUT/claims.md is the same table.
+several languages), a sentence a line. Every experiment behind docs/evidence.md that reads a test set runs
+again with these texts in its place: the models of --work are used, or trained again by the settings of the
+experiment, and everything is chosen on Multi30k's val as before. OUT/evidence.md is the same table.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             outputs_file(name, outputs_folder).unlink()
             print(f"{name}: not confirmed: it reads no test set of text", flush=True)
     write_pages(options.out, outputs_folder)
-    print(options.out / "claims.md")
+    print(options.out / "evidence.md")
 
 
 if __name__ == "__main__":

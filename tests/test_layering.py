@@ -51,6 +51,7 @@ ROOMS = (
     "components.improvement",
     "components.tuning",
     "components.serving",
+    "components.claims",
     "reports.views",
     "reports",
     "reports.plots",

@@ -1,4 +1,4 @@
-"""Experiments behind docs/claims.md: ``python -m benchmarks.claims run NAME...`` or ``list``.
+"""Experiments behind docs/evidence.md: ``python -m benchmarks.claims run NAME...`` or ``list``.
 
 A run trains and decodes what its work folder lacks (interrupted, it goes on), keeps the outputs under
 docs/results/outputs and writes the pages again.

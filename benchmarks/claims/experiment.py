@@ -10,8 +10,8 @@ from typing import Protocol, cast
 
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import Workspace
+from components.claims.verdict import Measured
 
 _MODULES = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "experiments")])}
 EXPERIMENTS = tuple(
@@ -30,7 +30,7 @@ class Experiment(Protocol):
     def run(self, work: Workspace, outputs: Outputs) -> None:
         """Train and decode what is not there yet, and put everything that is to be kept into ``outputs``."""
 
-    def results(self, outputs: Outputs) -> Mapping[str, Result]:
+    def results(self, outputs: Outputs) -> Mapping[str, Measured]:
         """The measured comparisons by ``claim.comparison``."""
 
     def page(self, outputs: Outputs) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.claims.verdict import Result
+from components.claims.verdict import Result
 from components.metrics.statistics.bootstrap import SEED
 
 Table = np.ndarray[Any, np.dtype[np.float64]]

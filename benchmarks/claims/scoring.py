@@ -1,4 +1,4 @@
-"""Kept statistics as scores and as results: differences over seeds and items."""
+"""Kept statistics as tables of pages."""
 
 from __future__ import annotations
 
@@ -8,69 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.verdict import Result
-from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.common.tables import format_interval, markdown_table
-from benchmarks.common.two_level import Arms, two_level_test
-from components.metrics.statistics.bootstrap import FloatArray
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
-
-
-def two_level(
-    system: Sequence[CorpusStatistics],
-    baseline: Sequence[CorpusStatistics],
-    *,
-    paired: bool = True,
-    replicates: str = "seeds",
-    items: str = "sentences",
-) -> Result:
-    """The first minus the second, over replicates (seeds) and sentences."""
-    return over_tasks([(system, baseline)], paired=paired, replicates=replicates, items=items)
-
-
-def over_tasks(
-    arms: Sequence[Arms], *, paired: bool = True, replicates: str = "seeds", items: str = "sentences"
-) -> Result:
-    """The mean over tasks (languages, say) of the first minus the second, over replicates and items."""
-    test = two_level_test(arms, paired_seeds=paired)
-    if test.interval is None or test.p is None or test.detectable is None:
-        raise ValueError(f"expected at least 10 items, found {test.n}")
-    over = f"{test.seeds} {replicates} x {test.n:,} {items}"
-    return Result(
-        difference=test.difference, interval=test.interval, p=test.p, detectable=test.detectable, over=over
-    )
-
-
-def of_sums(sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = True) -> Result:
-    """The same for any score of sums over items: nats a token, a share of right choices."""
-    estimate: TwoLevelEstimate = two_level_bootstrap(sums, paired_seeds=paired)
-    if estimate.interval is None or estimate.p is None or estimate.detectable is None:
-        raise ValueError("expected at least 10 items")
-    return Result(
-        difference=estimate.difference,
-        interval=estimate.interval,
-        p=estimate.p,
-        detectable=estimate.detectable,
-        over=over,
-    )
-
-
-def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> Result:
-    """What the first pair of arms gains (system less baseline) less what the second pair gains."""
-    tables = [*first[0], *first[1], *second[0], *second[1]]
-    if any(table.ids != tables[0].ids or table.signature != tables[0].signature for table in tables):
-        raise ValueError("expected the same sentences and protocol in all arms")
-    metric, width = tables[0].metric, tables[0].rows.shape[1]
-
-    def rows(arms: Arms) -> FloatArray:
-        pairs = zip(*arms, strict=True)
-        return np.stack([np.concatenate([a.rows, b.rows], axis=1) for a, b in pairs])
-
-    def gain(sums: FloatArray) -> FloatArray:
-        return np.asarray(metric.score(sums[..., :width]) - metric.score(sums[..., width:]))
-
-    over = f"{len(first[0])} {replicates} x {len(tables[0].ids):,} sentences"
-    return of_sums(ItemSums(gain, rows(first), rows(second)), over)
+from components.claims.verdict import Result
 
 
 def score_sections(

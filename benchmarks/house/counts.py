@@ -19,8 +19,8 @@ EXTENSIONS = {
     *("pools", "txt", "tsv"),
 }
 """What a cascade with packaged models uses, by the names of entry points of the groups ``antiphon.*``."""
-NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/claims.md")
-"""Results (docs/claims.md is made of outputs, too), decisions, what is made of docstrings, and the log."""
+NO_PAGES = ("docs/results", "docs/decisions", "docs/reference", "docs/log.md", "docs/evidence.md")
+"""Results (docs/evidence.md is made of outputs, too), decisions, what is made of docstrings, and the log."""
 
 
 def count_lines(files: Iterable[Path]) -> int:

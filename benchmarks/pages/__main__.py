@@ -17,7 +17,7 @@ from benchmarks.pages.page import PAGES, write_page
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     command = argparse.ArgumentParser("python -m benchmarks.pages", description=__doc__)
-    command.add_argument("pages", nargs="*", metavar="PAGE", help="default: all, and docs/claims.md")
+    command.add_argument("pages", nargs="*", metavar="PAGE", help="default: all, and docs/evidence.md")
     command.add_argument("--out", type=Path, default=RESULTS, help="folder of the pages and of outputs/")
     return command
 

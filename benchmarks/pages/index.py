@@ -8,10 +8,10 @@ from pathlib import Path
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import read_outputs
-from benchmarks.claims.verdict import judge
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import headline
+from components.claims.verdict import judge
 from components.files.files import write_bytes
 
 INTRODUCTION = """\
@@ -91,19 +91,19 @@ def render_index(folder: Path = RESULTS) -> str:
         cells = [_cells(row, folder) for row in rows]
         blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
     if experiments := _experiments(folder):
-        blocks += ["## [Claims of the field](../claims.md)"]
+        blocks += ["## [Claims of the field](../evidence.md)"]
         blocks += [markdown_table(["experiment", "verdicts", "page"], experiments)]
     return "\n\n".join(blocks) + "\n"
 
 
 def _experiments(folder: Path) -> list[list[str]]:
-    """One row for each experiment behind docs/claims.md that was run."""
+    """One row for each experiment behind docs/evidence.md that was run."""
     rows = []
     for name in EXPERIMENTS:
         if outputs := read_outputs(name, folder / "outputs"):
             results, page = experiment_named(name).results(outputs), name.replace("_", "-")
             claims = [claim for claim in read_register() if claim.experiment == name]
-            verdicts = "; ".join(f"{claim.claim}: **{judge(claim, results)[0]}**" for claim in claims)
+            verdicts = "; ".join(f"{claim.claim}: **{judge(claim, results).text}**" for claim in claims)
             rows.append([experiment_named(name).TITLE, verdicts, f"[{page}]({page}.md)"])
     return rows
 

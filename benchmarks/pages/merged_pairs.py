@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 
 RESAMPLES = 2000
 PROTOCOL = """\

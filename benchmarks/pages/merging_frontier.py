@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.common.text_statistics import read_statistics
 from benchmarks.pages.merged_pairs import Pairs
 from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.null_distributions import correct_holm
+from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 
 RESAMPLES = 2000

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.seed_bootstrap import TwoLevelEstimate
 from benchmarks.common.tables import format_interval, format_p_value, markdown_table, one_paragraph
 from benchmarks.pages.page import Page
 from benchmarks.quality.reduced_experts.domains import SENTENCES, TEST, VAL
@@ -18,6 +17,7 @@ from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_plots import shorten_layer_name
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.null_distributions import correct_holm
+from components.metrics.statistics.seed_bootstrap import TwoLevelEstimate
 
 PICTURE = "reduced-experts.png"
 HALF = EXPERTS // 2

@@ -1,4 +1,4 @@
-"""Claims: the register, the rule of verdicts, and pages that are what the kept outputs say."""
+"""Claims: the register, and pages that are what the kept outputs say."""
 
 from __future__ import annotations
 
@@ -9,79 +9,23 @@ from pathlib import Path
 import pytest
 
 from benchmarks.claims.__main__ import parser
-from benchmarks.claims.claim import Claim, Comparison, read_register
+from benchmarks.claims.claim import read_register
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import Outputs, read_outputs, write_outputs
 from benchmarks.claims.page import write_pages
-from benchmarks.claims.verdict import Result, decide, judge
 from benchmarks.common.manifest import describe_run
+from components.claims.verdict import Measured
 from components.records import Utterance
 
 DOCS = Path(__file__).parents[2] / "docs"
 MEASURED = [name for name in EXPERIMENTS if read_outputs(name) is not None]
 
 
-def result(low: float, high: float, p: float) -> Result:
-    return Result(difference=(low + high) / 2, interval=(low, high), p=p, detectable=1.0, over="3 seeds")
-
-
-@pytest.mark.parametrize(
-    ("expected", "low", "high", "p", "decision"),
-    [
-        ("positive", 0.2, 1.0, 0.01, "holds"),
-        ("positive", 0.2, 1.0, 0.06, "not shown"),  # after correction
-        ("positive", -0.1, 1.0, 0.04, "not shown"),
-        ("positive", -1.0, -0.2, 0.01, "contradicted"),
-        ("negative", -1.0, -0.2, 0.01, "holds"),
-        ("negative", 0.2, 1.0, 0.01, "contradicted"),
-        ("within 0.3", -0.2, 0.25, 0.9, "holds"),
-        ("within 0.3", 0.1, 0.29, 0.001, "holds"),  # a difference, but a small one
-        ("within 0.3", -0.2, 0.4, 0.5, "not shown"),
-        ("within 0.3", 0.31, 0.9, 0.001, "contradicted"),
-    ],
-)
-def test_the_decision_of_one_comparison(
-    expected: str, low: float, high: float, p: float, decision: str
-) -> None:
-    comparison = Comparison(name="c", text="a against b", metric="bleu", expected=expected)
-    assert decide(comparison, result(low, high, p), p) == decision
-
-
-@pytest.mark.parametrize(
-    ("intervals", "verdict"),
-    [
-        ([(1, 2), (1, 2)], "holds"),
-        ([(1, 2), (-1, 2)], "holds here with limits"),
-        ([(1, 2), (-2, -1)], "holds here with limits"),
-        ([(-1, 2), (-2, -1)], "contradicted"),
-        ([(-1, 2), (-1, 1)], "not shown"),
-        ([(1, 2)], "holds here with limits"),  # of two that were registered, one was measured
-        ([], "not measured"),
-    ],
-)
-def test_the_verdict_of_a_claim(intervals: list[tuple[float, float]], verdict: str) -> None:
-    comparisons = [Comparison(name=n, text=n, metric="bleu", expected="positive") for n in "ab"]
-    claim = Claim(name="x", claim="X", sources=("Y",), experiment="seeds", design="", comparisons=comparisons)
-    results = {
-        f"x.{name}": result(low, high, 0.9 if low < 0 < high else 0.001)
-        for name, (low, high) in zip("ab", intervals, strict=False)
-    }
-    assert judge(claim, results)[0] == verdict
-
-
-def test_p_is_corrected_over_the_comparisons_of_a_claim() -> None:
-    comparisons = [Comparison(name=n, text=n, metric="bleu", expected="positive") for n in "ab"]
-    claim = Claim(name="x", claim="X", sources=("Y",), experiment="seeds", design="", comparisons=comparisons)
-    verdict, rows = judge(claim, {"x.a": result(0.1, 2, 0.03), "x.b": result(0.1, 2, 0.04)})
-    assert [p for *_, p in rows] == [0.06, 0.06]
-    assert verdict == "not shown"
-
-
 def test_the_register_has_a_name_for_everything_once() -> None:
     names = [claim.name for claim in read_register()]
     assert len(set(names)) == len(names) >= 25
     for claim in read_register():
-        comparisons = [comparison.name for comparison in claim.comparisons]
+        comparisons = [comparison.name for comparison in claim.comparisons()]
         assert len(set(comparisons)) == len(comparisons)
 
 
@@ -107,9 +51,9 @@ def test_outputs_are_read_as_they_were_written_and_the_bytes_are_the_same(tmp_pa
 
 
 @pytest.fixture(scope="module")
-def results() -> Iterator[dict[str, Mapping[str, Result]]]:
+def results() -> Iterator[dict[str, Mapping[str, Measured]]]:
     """What every experiment gives for its kept outputs; computed once, also for the pages."""
-    values: dict[str, Mapping[str, Result]] = {}
+    values: dict[str, Mapping[str, Measured]] = {}
     with pytest.MonkeyPatch.context() as patch:
         for name in MEASURED:
             outputs = read_outputs(name)
@@ -119,8 +63,8 @@ def results() -> Iterator[dict[str, Mapping[str, Result]]]:
         yield values
 
 
-def test_results_are_registered_comparisons(results: dict[str, Mapping[str, Result]]) -> None:
-    registered = {f"{claim.name}.{c.name}" for claim in read_register() for c in claim.comparisons}
+def test_results_are_registered_comparisons(results: dict[str, Mapping[str, Measured]]) -> None:
+    registered = {f"{claim.name}.{c.name}" for claim in read_register() for c in claim.comparisons()}
     for name, values in results.items():
         assert set(values) <= registered, name
 

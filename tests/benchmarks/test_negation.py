@@ -18,7 +18,7 @@ def test_the_scale_is_the_one_that_forgets_most_while_the_others_lose_little() -
         1.5: (18.0, 29.0, 2.0),  # 1.5: too much
     }
     assert pick_negative_scale(scores) == 1.0
-    assert pick_negative_scale({0.0: (20.0, 30.0, 15.0), 0.1: (10, 10, 1), 0.2: (5, 5, 0)}) == 0.1
+    assert pick_negative_scale({0.0: (20.0, 30.0, 15.0), 0.1: (10, 10, 1), 0.2: (5, 5, 0)}) is None
 
 
 def test_the_random_vector_is_as_long_as_the_task_vector_in_every_tensor(tmp_path: Path) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 
 TITLE = "Bagging: bootstrap samples against seeds"
 QUESTION = """
@@ -21,6 +20,10 @@ bags better than one model of all pairs, and is it better than an ensemble of se
 """
 NUMBERS = (1, 2, 3, 4)
 TESTS = (FLICKR16, FLICKR17)
+METRICS = ("bleu", "chrf")
+TRIPLES = [tuple(other for other in NUMBERS if other != number) for number in NUMBERS]
+"""Members of replicate n: all but number n."""
+OF_FOUR = "triples of 4 members"
 SEED, BAG, SEEDS, BAGS = "a model of all pairs", "a bag", "3 seeds mixed", "3 bags mixed"
 
 
@@ -36,23 +39,25 @@ def run(work: Workspace, outputs: Outputs) -> None:
         utterances = work.utterances(data)
         for single, mixture, models in ((SEED, SEEDS, seeds), (BAG, BAGS, bags)):
             for number in NUMBERS:
-                triple = [models[other] for other in NUMBERS if other != number]
+                triple = [models[other] for other in TRIPLES[number - 1]]
                 for system, members in ((single, [models[number]]), (mixture, triple)):
                     texts = work.translate(utterances, members)
                     outputs.add_translations(data, utterances, system, number, texts)
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
-    """The registered comparisons, over the four triples, which share members, and sentences."""
-    seed, seeds, bags = (_of(outputs, system) for system in (SEED, SEEDS, BAGS))
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons, over the members of the four triples and sentences."""
     return {
-        "bagging.bags_against_one": two_level(bags, seed, replicates="triples"),
-        "bagging.bags_against_seeds": two_level(bags, seeds, replicates="triples"),
+        "bagging.bags_against_one": by_metrics(METRICS, lambda m: _compare(outputs, BAGS, SEED, m)),
+        "bagging.bags_against_seeds": by_metrics(METRICS, lambda m: _compare(outputs, BAGS, SEEDS, m)),
     }
 
 
-def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
-    return [outputs.joined(TESTS, system, number) for number in NUMBERS]
+def _compare(outputs: Outputs, system: str, baseline: str, metric: str) -> Result:
+    arms = (
+        [outputs.joined(TESTS, name, number, metric) for number in NUMBERS] for name in (system, baseline)
+    )
+    return two_level(*arms, replicates=OF_FOUR, members=TRIPLES)
 
 
 def page(outputs: Outputs) -> list[str]:

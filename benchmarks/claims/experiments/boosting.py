@@ -8,9 +8,10 @@ from benchmarks.claims.boosting import boosting_learner, sentence_losses, weight
 from benchmarks.claims.experiments.deliberation import train_deliberation
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import gain_difference, score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
+from components.claims.measuring import by_metrics, gain_difference, two_level
+from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.config import VERSION, TrainingConfig
 
@@ -57,17 +58,21 @@ def run(work: Workspace, outputs: Outputs) -> None:
                 outputs.add_translations(data, utterances, system, seed, texts)
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
 
-    def of(system: str) -> list[CorpusStatistics]:
-        return [outputs.joined(TESTS, system, seed) for seed in SEEDS]
+    def of(system: str, metric: str) -> list[CorpusStatistics]:
+        return [outputs.joined(TESTS, system, seed, metric) for seed in SEEDS]
 
+    def gain(metric: str) -> Result:
+        pair, first, refined, start = (of(system, metric) for system in (PAIR, FIRST, REFINED, START))
+        return gain_difference((pair, first), (refined, start))
+
+    metrics = ("bleu", "chrf")
+    against_seeds = by_metrics(metrics, lambda metric: two_level(of(PAIR, metric), of(PLAIN, metric)))
     return {
-        "refinement_not_boosting.boosting_against_seeds": two_level(of(PAIR), of(PLAIN)),
-        "refinement_not_boosting.boosting_against_deliberation": gain_difference(
-            (of(PAIR), of(FIRST)), (of(REFINED), of(START))
-        ),
+        "refinement_not_boosting.boosting_against_seeds": against_seeds,
+        "refinement_not_boosting.boosting_against_deliberation": by_metrics(metrics, gain),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import over_tasks, score_table, two_level
+from benchmarks.claims.scoring import score_table
 from benchmarks.claims.speech.captions import (
     best_texts,
     encode,
@@ -27,9 +27,10 @@ from benchmarks.claims.speech.dual_source import (
     load_dual_source,
     translate,
 )
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
+from components.claims.measuring import by_metrics, over_tasks, two_level
+from components.claims.verdict import Measured, Result
 from components.records import Utterance
 from components.stacking.training.learner import SpokenPair
 
@@ -141,14 +142,18 @@ def _translate(
     return dict(work.cached(key, lambda: translate(load_dual_source(model), spoken, texts, states, 5)))
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison: the mean over voices."""
-    arms = [(_of(outputs, voice, RIGHT), _of(outputs, voice, SHUFFLED)) for voice in VOICES]
-    return {"stacking_captions.right_against_shuffled": over_tasks(arms, items="captions, of three voices")}
+
+    def test(metric: str) -> Result:
+        arms = [tuple(_of(outputs, voice, sound, metric) for sound in (RIGHT, SHUFFLED)) for voice in VOICES]
+        return over_tasks(arms, items="captions, of three voices")
+
+    return {"stacking_captions.right_against_shuffled": by_metrics(("bleu", "chrf"), test)}
 
 
-def _of(outputs: Outputs, voice: str, sound: str) -> list[Any]:
-    return [outputs.statistics(voice, f"trained with {sound}", seed) for seed in SEEDS]
+def _of(outputs: Outputs, voice: str, sound: str, metric: str = "bleu") -> list[Any]:
+    return [outputs.statistics(voice, f"trained with {sound}", seed, metric) for seed in SEEDS]
 
 
 def page(outputs: Outputs) -> list[str]:

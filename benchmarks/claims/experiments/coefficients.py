@@ -19,12 +19,14 @@ from benchmarks.claims.few_examples import (
 )
 from benchmarks.claims.forced_scores import nats_per_token, sums_of_tokens
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import of_sums, score_sections
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.texts import tatoeba_pairs, write_pairs
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace, digest_of
-from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import of_sums, two_level
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured, Result
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
 from components.translation.ensemble_config import TRANSLATION_VERSION
 
@@ -122,36 +124,62 @@ def _equal(outputs: Outputs, seed: int, domain: str, what: str) -> np.ndarray[An
     return np.concatenate([np.asarray(equal[name][what][POOL:], float) for name in names])
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
-    """The registered comparisons, in nats a token."""
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons: nats a token, and the sign of BLEU where texts were decoded."""
     equal = [outputs.measurements[f"specialist {seed}"]["equal"]["tatoeba"] for seed in SEEDS]
     ways = [
         sums_of_tokens([row[way] for row in equal], equal[0]["tokens"]) for way in ("linear", "log_linear")
     ]
+    either = of_sums(ItemSums(nats_per_token, *ways), f"{len(SEEDS)} specialists x {SENTENCES} sentences")
+    shares = "equal shares, linear"
     measured = {
-        "or_and.or": of_sums(
-            ItemSums(nats_per_token, *ways), f"{len(SEEDS)} specialists x {SENTENCES} sentences"
+        "or_and.or": Measured(
+            by_metric={"nats": either} | _texts(outputs, "tatoeba", shares, "equal shares, log-linear")
         )
     }
-    judged = SENTENCES - POOL
     for domain in ("tatoeba", "captions"):
         learned = _rows(outputs, domain, 50, "linear")
-        shares = [_equal(outputs, row["specialist"], domain, "linear") for row in learned]
-        measured[f"few_examples.{domain}"] = _gain(
-            outputs, domain, [row["sentences"] for row in learned], shares, judged
-        )
+        values = [row["sentences"] for row in learned]
+        for name, baseline, system in (
+            (domain, [_equal(outputs, row["specialist"], domain, "linear") for row in learned], shares),
+            (f"{domain}_best", [_best_member(outputs, row["specialist"], domain) for row in learned], None),
+        ):
+            gain = {"nats": _gain(outputs, domain, learned, values, baseline)}
+            texts = _texts(outputs, domain, "linear, weights of 50 examples", system) if system else {}
+            measured[f"few_examples.{name}"] = Measured(by_metric=gain | texts)
+    rows = _rows(outputs, "mix", 200, "gate")
     gates, constants = (
         [row["sentences"] for row in _rows(outputs, "mix", 200, method)] for method in ("gate", "linear")
     )
-    return {**measured, "gate.mix": _gain(outputs, "mix", gates, constants, 2 * judged)}
+    gain = _gain(outputs, "mix", rows, gates, constants)
+    return {**measured, "gate.mix": Measured(by_metric={"nats": gain})}
+
+
+def _best_member(outputs: Outputs, seed: int, domain: str) -> np.ndarray[Any, Any]:
+    """Values by held-out sentence of the member that is better where examples are drawn from."""
+    members = outputs.measurements[f"specialist {seed}"]["equal"][domain]["members"]
+    on_pool = {n: float(np.sum(values[:POOL])) for n, values in enumerate(members)}
+    return np.asarray(members[best_on_dev(on_pool)][POOL:], float)
+
+
+def _texts(outputs: Outputs, domain: str, system: str, baseline: str) -> dict[str, Result]:
+    def test(metric: str) -> Result:
+        arms = (
+            [outputs.statistics(domain, name, seed, metric) for seed in SEEDS] for name in (system, baseline)
+        )
+        return two_level(*arms, replicates="specialists")
+
+    return {metric: test(metric) for metric in ("bleu", "chrf")}
 
 
 def _gain(
-    outputs: Outputs, domain: str, first: Sequence[Any], second: Sequence[Any], sentences: int
+    outputs: Outputs, domain: str, rows: Sequence[dict[str, Any]], first: Sequence[Any], second: Sequence[Any]
 ) -> Result:
     tokens = _equal(outputs, SEEDS[0], domain, "tokens")
     sums = ItemSums(nats_per_token, sums_of_tokens(first, tokens), sums_of_tokens(second, tokens))
-    return of_sums(sums, f"{len(first)} draws x {sentences} sentences")
+    specialists = [(row["specialist"],) for row in rows]
+    over = f"{len(rows)} draws of {len(SEEDS)} specialists x {len(tokens)} sentences"
+    return of_sums(sums, over, members=specialists)
 
 
 def page(outputs: Outputs) -> list[str]:

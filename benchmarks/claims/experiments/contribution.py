@@ -15,12 +15,12 @@ from benchmarks.claims.experiments.seeds import SEEDS, train_seeds
 from benchmarks.claims.forced_scores import FloatArray, score_references
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.rank_correlation import correlate_ranks
-from benchmarks.claims.scoring import of_sums
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, Workspace, digest_of
-from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import of_sums
+from components.claims.verdict import Measured, Result
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.metrics.statistics.shapley import (
     CoalitionGame,
     all_coalitions,
@@ -123,24 +123,35 @@ def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in values.items()}
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons: with no correlation at all, and with the leave-one-out of a single copy."""
     ensembles = outputs.measurements["ensembles"]
-    over = f"{len(ensembles)} ensembles x {len(ensembles[0]['tokens'])} sentences"
-    rows = np.stack([_rank_rows(ensemble) for ensemble in ensembles])
+    over = f"{len(ensembles)} ensembles of {len(SEEDS)} trainings x {len(ensembles[0]['tokens'])} sentences"
+    trainings = [{name.split("@")[0] for name in ensemble["coefficients"]} for ensemble in ensembles]
+
+    def correlate(measure: str) -> Result:
+        rows = np.stack([_rank_rows(ensemble, measure) for ensemble in ensembles])
+        return of_sums(ItemSums(_rank_score, rows, np.zeros_like(rows)), over, members=trainings)
+
     twins = np.stack([_twin_rows(ensemble) for ensemble in ensembles])
-    alone = twins[..., [1, 1]]  # a ratio of 1
+    ratio = of_sums(ItemSums(_ratio, twins, twins[..., [1, 1]]), over, members=trainings)  # against 1
     return {
-        "contribution.correlation": of_sums(ItemSums(_rank_score, rows, np.zeros_like(rows)), over),
-        "contribution.twins": of_sums(ItemSums(_ratio, twins, alone), over),
+        "contribution.correlation": Measured(
+            by_metric={"rho": correlate("leave_one_out"), "rho, Shapley": correlate("shapley")}
+        ),
+        "contribution.twins": Measured(by_metric={"ratio less 1": ratio}),
     }
 
 
-def _rank_rows(ensemble: dict[str, Any]) -> FloatArray:
-    """(sentences, 2 SIZE): leave-one-out of each sentence, and the coefficients, the same in every row."""
-    left = np.asarray(list(ensemble["leave_one_out"].values()), float).T
+def _rank_rows(ensemble: dict[str, Any], measure: str) -> FloatArray:
+    """(sentences, 2 SIZE): what each sentence owes to a member, and the coefficients, the same in every row.
+
+    Shapley values were kept for the ensemble, not by sentence.
+    """
     coefficients = np.asarray(list(ensemble["coefficients"].values()), float)
-    return np.concatenate([left, np.broadcast_to(coefficients, left.shape)], axis=1)
+    values = np.asarray(list(ensemble[measure].values()), float).T
+    shape = (len(ensemble["tokens"]), SIZE)
+    return np.concatenate([np.broadcast_to(values, shape), np.broadcast_to(coefficients, shape)], axis=1)
 
 
 def _rank_score(sums: FloatArray) -> FloatArray:

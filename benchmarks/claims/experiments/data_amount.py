@@ -14,7 +14,6 @@ import torch
 from benchmarks.claims.experiments.seeds import TRAINING as SEED_TRAINING
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import two_level
 from benchmarks.claims.speech.captions import best_texts, encode, speak, transcribe, translate_texts
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
@@ -23,9 +22,10 @@ from benchmarks.claims.speech.dual_source import (
     load_dual_source,
     translate,
 )
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace, digest_of
 from benchmarks.common.tables import format_interval, markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
@@ -143,14 +143,20 @@ def _translate_directly(
     return dict(work.cached(key, lambda: translate(load_dual_source(model), spoken, unread, states, 5)))
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison: the direct model is the same in both leads, so it cancels."""
-    return {"cascade_and_data.because": two_level(_of(outputs, ALL), _of(outputs, SAME, REGISTERED))}
+
+    def test(metric: str) -> Result:
+        return two_level(_of(outputs, ALL, metric=metric), _of(outputs, SAME, REGISTERED, metric=metric))
+
+    return {"cascade_and_data.because": by_metrics(("bleu", "chrf"), test)}
 
 
-def _of(outputs: Outputs, system: str, size: int | None = None) -> list[CorpusStatistics]:
+def _of(
+    outputs: Outputs, system: str, size: int | None = None, metric: str = "bleu"
+) -> list[CorpusStatistics]:
     name = system if size is None else f"{system}, {size}"
-    return [outputs.statistics(FLICKR16, name, seed) for seed in SEEDS]
+    return [outputs.statistics(FLICKR16, name, seed, metric) for seed in SEEDS]
 
 
 def page(outputs: Outputs) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import difference_table, score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import difference_table, score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace, digest_of
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured
 from components.decoding.config import SearchConfig
 from components.decoding.searches.deliberation import DeliberationModel
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
@@ -91,14 +92,23 @@ def translate_by_first_pass(work: Workspace, utterances: Sequence[Utterance], mo
     return dict(work.cached(key, decode))
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-    return {"deliberation.against_fine_tuning": two_level(_of(outputs, SECOND), _of(outputs, PLAIN))}
+
+    def against(baseline: str) -> Measured:
+        return by_metrics(
+            ("bleu", "chrf"), lambda m: two_level(_of(outputs, SECOND, m), _of(outputs, baseline, m))
+        )
+
+    return {
+        "deliberation.against_first_pass": against(FIRST),
+        "deliberation.against_fine_tuning": against(PLAIN),
+    }
 
 
-def _of(outputs: Outputs, system: str) -> list[CorpusStatistics]:
+def _of(outputs: Outputs, system: str, metric: str = "bleu") -> list[CorpusStatistics]:
     """Statistics of a system on both sets as one, by seed."""
-    return [outputs.joined(TESTS, system, seed) for seed in outputs.seeds(system)]
+    return [outputs.joined(TESTS, system, seed, metric) for seed in outputs.seeds(system)]
 
 
 def page(outputs: Outputs) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,28 @@ import numpy as np
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.question_classifier import QuestionClassifier
 from benchmarks.claims.sampling import log_probs_of, sample
-from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.texts import tatoeba_english, write_pairs
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
-from benchmarks.common.seed_bootstrap import ItemSums
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, of_sums
+from components.claims.verdict import Measured, Result
 from components.ensembling.token_level.combiners import LogLinearInterpolation, NegativeEvidence
+from components.metrics.statistics.bootstrap import FloatArray
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.training.learners.language_model_learner import LanguageLearner
 
 TITLE = "DExperts: an expert and an anti-expert steer a language model"
 QUESTION = """
 A small language model of English captions and Tatoeba sentences (6 M parameters) is the core. Its copies
 after 100 updates on questions and on statements are expert and anti-expert. 500 sentences are sampled from
-core + s (expert - anti-expert), from core + s expert, and from each model alone. How many are questions, by
-a classifier of wording (final punctuation is taken away) that learned from other sentences? And what does
-that cost in fluency, as nats a token under the core?
+core + s (expert - anti-expert), from core + s (expert - core), which is the expert alone at s = 1, and from
+each model alone. How many are questions, by a classifier of wording (final punctuation is taken away) that
+learned from other sentences, and by their question mark? What does that cost in fluency, as nats a token
+under the core? And at equal fluency, does the anti-expert add anything to what the expert alone can do?
 """
 SEEDS, SAMPLES = (1, 2, 3), 500
 STRENGTHS = (0.5, 1.0, 2.0)
+MEASURES = ("percent by wording", "percent by mark")
 CORE = {"tokenizer": PACKAGED, "max_steps": 600, "eval_every": 200}
 TUNED = {
     "max_steps": 100,
@@ -118,7 +122,8 @@ def sample_arms(models: dict[str, Path], seed: int) -> dict[str, Any]:
     core, expert, anti = (models[name] for name in ("core", "expert", "anti-expert"))
     arms: dict[str, Any] = {name: ([model], None) for name, model in models.items()}
     for s in STRENGTHS:
-        arms[f"core + {s:g} expert"] = ([core, expert], LogLinearInterpolation((1.0, s)))
+        if s != 1:  # that is the expert
+            arms[f"core + {s:g} (expert - core)"] = ([core, expert], LogLinearInterpolation((1 - s, s)))
         arms[f"core + {s:g} (expert - anti-expert)"] = ([core, expert, anti], NegativeEvidence(s))
     rows = {}
     for arm, (members, combiner) in arms.items():
@@ -132,27 +137,78 @@ def sample_arms(models: dict[str, Path], seed: int) -> dict[str, Any]:
     return rows
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
-    """The registered comparisons, in percent of questions."""
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons: percent of questions by wording and by their mark, and nats a token."""
     both = "core + 1 (expert - anti-expert)"
+    nats = _of_arms(
+        lambda sums: sums[..., 0] / sums[..., 1] - sums[..., 5] / sums[..., 6], outputs, both, "core"
+    )
     return {
-        "dexperts.attribute": _compare(outputs, both, "core"),
-        "dexperts.both": _compare(outputs, both, "core + 1 expert"),
+        "dexperts.equal_fluency": by_metrics(MEASURES, lambda m: _at_equal_fluency(outputs, m)),
+        "dexperts.fluency": Measured(by_metric={"nats": nats}),
+        "dexperts.steers": by_metrics(MEASURES, lambda m: _shares(outputs, m, both, "core")),
+        "dexperts.expert": by_metrics(MEASURES, lambda m: _shares(outputs, m, both, "expert")),
     }
 
 
-def _compare(outputs: Outputs, first: str, second: str) -> Result:
-    sums = ItemSums(_percent, _questions(outputs, first), _questions(outputs, second))
-    return of_sums(sums, f"{len(SEEDS)} seeds x {SAMPLES} sentences")
+def _shares(outputs: Outputs, measure: str, first: str, second: str) -> Result:
+    column = 2 + MEASURES.index(measure)
+
+    def score(sums: FloatArray) -> FloatArray:
+        return np.asarray(100 * (sums[..., column] - sums[..., COLUMNS + column]) / SAMPLES)
+
+    return _of_arms(score, outputs, first, second)
 
 
-def _questions(outputs: Outputs, arm: str) -> np.ndarray[Any, Any]:
-    values = np.asarray([outputs.measurements[f"seed {seed}"][arm]["question"] for seed in SEEDS], float)
-    return np.stack([100 * values, np.ones_like(values)], axis=2)
+def _at_equal_fluency(outputs: Outputs, measure: str) -> Result:
+    """Questions of each strength less those of the expert alone at as many nats a token, their mean.
+
+    The expert alone is a line from the core (strength 0) by its measured strengths, in between linear.
+    """
+    steered = [f"core + {s:g} (expert - anti-expert)" for s in STRENGTHS]
+    first = outputs.measurements[f"seed {SEEDS[0]}"]
+    alone = [arm for arm in ("core", "core + 0.5 (expert - core)", "expert") if arm in first]
+    column = 2 + MEASURES.index(measure)
+
+    def score(sums: FloatArray) -> FloatArray:
+        arms = np.moveaxis(sums.reshape(*sums.shape[:-1], -1, COLUMNS), -2, 0)
+        nats, share = arms[..., 0] / arms[..., 1], 100 * arms[..., column] / SAMPLES
+        own, line = slice(0, len(steered)), slice(len(steered), None)
+        return np.asarray((share[own] - _interpolate(nats[own], nats[line], share[line])).mean(0))
+
+    return _of_arms(score, outputs, *steered, *alone)
 
 
-def _percent(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.asarray(sums[..., 0] / sums[..., 1])
+def _interpolate(at: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Values (k, ...) at ``at`` of the lines through (x, y) (m, ...), x growing; level beyond the ends."""
+    result = np.broadcast_to(y[0], at.shape).copy()
+    for left in range(len(x) - 1):
+        share = np.clip((at - x[left]) / np.maximum(x[left + 1] - x[left], 1e-9), 0, 1)
+        result += share * (y[left + 1] - y[left])
+    return result
+
+
+def _of_arms(score: Callable[[FloatArray], FloatArray], outputs: Outputs, *arms: str) -> Result:
+    """A score of the sums of some arms, beside one of 0; each arm has columns COLUMNS apart."""
+    rows = np.stack(
+        [np.concatenate([_columns(outputs.measurements[f"seed {s}"][arm]) for arm in arms], 1) for s in SEEDS]
+    )
+    # the second arm is a score of nothing: what is tested is the first alone
+    zero = lambda sums: np.where(sums[..., -1] > 0, score(sums[..., :-1]), 0.0)  # noqa: E731
+    marked = np.concatenate([rows, np.ones((*rows.shape[:2], 1))], 2)
+    unmarked = np.concatenate([rows, np.zeros((*rows.shape[:2], 1))], 2)
+    return of_sums(ItemSums(zero, marked, unmarked), f"{len(SEEDS)} seeds x {SAMPLES} sentences")
+
+
+COLUMNS = 5
+
+
+def _columns(arm: dict[str, Any]) -> FloatArray:
+    """(sentences, COLUMNS): nats lost under the core, tokens, question by wording, by its mark, 1."""
+    marks = [text.endswith("?") for text in arm["texts"]]
+    return np.stack(
+        [-np.asarray(arm["nats"], float), arm["tokens"], arm["question"], marks, np.ones(SAMPLES)], axis=1
+    )
 
 
 def page(outputs: Outputs) -> list[str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_table
 from benchmarks.claims.workspace import FLICKR16, Workspace
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 
 TITLE = "Dropout at test time as an ensemble"
 QUESTION = """
@@ -29,12 +30,14 @@ def run(work: Workspace, outputs: Outputs) -> None:
             outputs.add_translations(FLICKR16, utterances, system, seed, texts)
 
 
-def results(outputs: Outputs) -> Mapping[str, Result]:
+def results(outputs: Outputs) -> Mapping[str, Measured]:
     """The registered comparison."""
-    masks, plain = (
-        [outputs.statistics(FLICKR16, system, seed) for seed in SEEDS] for system in (MASKS, PLAIN)
-    )
-    return {"dropout.masks_against_own_model": two_level(masks, plain)}
+
+    def test(metric: str) -> Result:
+        arms = ([outputs.statistics(FLICKR16, s, seed, metric) for seed in SEEDS] for s in (MASKS, PLAIN))
+        return two_level(*arms)
+
+    return {"dropout.masks_against_own_model": by_metrics(("bleu", "chrf"), test)}
 
 
 def page(outputs: Outputs) -> list[str]:

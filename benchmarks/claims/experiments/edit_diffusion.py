@@ -6,10 +6,11 @@ from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.refining import refine
-from benchmarks.claims.scoring import score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.refining.config import RefineConfig
 from components.refining.learners import EditDiffusionLearner
@@ -68,14 +69,17 @@ def _chosen_systems(outputs: Outputs) -> list[str]:
     return [max(names, key=lambda name: outputs.statistics(DEV, name, seed).score()) for seed in SEEDS]
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-    refined = [
-        outputs.statistics(FLICKR16, system, seed)
-        for system, seed in zip(_chosen_systems(outputs), SEEDS, strict=True)
-    ]
-    drafts = [outputs.statistics(FLICKR16, DRAFT, seed) for seed in SEEDS]
-    return {"edit_diffusion.against_draft": two_level(refined, drafts)}
+    chosen = _chosen_systems(outputs)
+
+    def test(metric: str) -> Result:
+        refined = [
+            outputs.statistics(FLICKR16, s, seed, metric) for s, seed in zip(chosen, SEEDS, strict=True)
+        ]
+        return two_level(refined, [outputs.statistics(FLICKR16, DRAFT, seed, metric) for seed in SEEDS])
+
+    return {"edit_diffusion.against_draft": by_metrics(("bleu", "chrf"), test)}
 
 
 def page(outputs: Outputs) -> list[str]:

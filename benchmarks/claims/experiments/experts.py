@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks.claims.merging import dev_scores
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import over_tasks
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, over_tasks
+from components.claims.verdict import Measured, Result
 from components.experts import multilingual, routing_stats
 from components.experts.config import VERSION, ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
@@ -102,9 +102,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
             for seed, model in by_seed.items():
                 texts = work.translate(utterances, [model])
                 data, first = data_of(language), seed == SEEDS[0]
-                outputs.add_translations(
-                    data, utterances, system, seed, texts, language, metrics=("bleu",), keep_texts=first
-                )
+                outputs.add_translations(data, utterances, system, seed, texts, language, keep_texts=first)
     outputs.measurements["parameters"] = {s: _count_parameters(by_seed[1]) for s, by_seed in systems.items()}
     outputs.measurements["routers"] = {
         system: _observe_once(work, systems[system][1]) for system in (EXPERTS, UNBALANCED, UPCYCLED)
@@ -139,14 +137,16 @@ def data_of(language: str) -> str:
     return f"{FLICKR16} {language}"
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
 
-    def of(system: str, language: str) -> list[CorpusStatistics]:
-        return [outputs.statistics(data_of(language), system, seed) for seed in SEEDS]
+    def of(system: str, language: str, metric: str) -> list[CorpusStatistics]:
+        return [outputs.statistics(data_of(language), system, seed, metric) for seed in SEEDS]
 
-    arms = [(of(EXPERTS, language), of(ACTIVE, language)) for language in LANGUAGES]
-    return {"experts.against_active_size": over_tasks(arms)}
+    def test(metric: str) -> Result:
+        return over_tasks([(of(EXPERTS, x, metric), of(ACTIVE, x, metric)) for x in LANGUAGES])
+
+    return {"experts.against_active_size": by_metrics(("bleu", "chrf"), test)}
 
 
 def page(outputs: Outputs) -> list[str]:

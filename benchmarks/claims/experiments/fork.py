@@ -14,10 +14,11 @@ import torch
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.merging import dev_scores, merged
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_table
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured
 from components.merging.io.model_folder import ModelFolder
 from components.merging.soups import uniform_soup
 from components.merging.weight_similarity import compare_weights
@@ -36,6 +37,7 @@ common initialization; is that enough, or is common training needed? The ensembl
 nothing in common, is the yardstick.
 """
 SEEDS = (1, 2, 3)
+METRICS = ("bleu", "chrf")
 FORKS = (0, 100, 300, 1000)
 CHILDREN = (1, 2)
 UPDATES = 600
@@ -105,7 +107,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
             for system, models in systems.items():
                 texts = work.translate(utterances, models)
                 name = system_at(system, fork)
-                outputs.add_translations(FLICKR16, utterances, name, seed, texts, metrics=("bleu",))
+                outputs.add_translations(FLICKR16, utterances, name, seed, texts, metrics=METRICS)
             outputs.measurements[f"cosine {seed} {fork}"] = round(_cosine(children), 4)
 
 
@@ -121,11 +123,14 @@ def system_at(system: str, fork: int) -> str:
     return f"{system}, forked at {fork:,}"
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
     return {
-        f"common_training.fork_{fork}": two_level(
-            _tables(outputs, "mean", fork), _tables(outputs, "better child", fork)
+        f"common_training.fork_{fork}": by_metrics(
+            METRICS,
+            lambda metric, fork=fork: two_level(
+                *(_tables(outputs, system, fork, metric) for system in ("mean", "better child"))
+            ),
         )
         for fork in (0, 1000)
     }
@@ -166,5 +171,5 @@ def page(outputs: Outputs) -> list[str]:
     ]
 
 
-def _tables(outputs: Outputs, system: str, fork: int) -> list[CorpusStatistics]:
-    return [outputs.statistics(FLICKR16, system_at(system, fork), seed) for seed in SEEDS]
+def _tables(outputs: Outputs, system: str, fork: int, metric: str = "bleu") -> list[CorpusStatistics]:
+    return [outputs.statistics(FLICKR16, system_at(system, fork), seed, metric) for seed in SEEDS]

@@ -9,10 +9,10 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import two_level
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.learners.learner import MakeLearner
 from components.training.learners.meta_learner import MetaConfig, MetaLearner
@@ -97,7 +97,6 @@ def run(work: Workspace, outputs: Outputs, seeds: Sequence[int] = SEEDS) -> None
                 seed,
                 texts,
                 LANGUAGE,
-                metrics=("bleu",),
                 keep_texts=seed == SEEDS[0],
             )
 
@@ -107,14 +106,17 @@ def system_of(method: str, size: int) -> str:
     return f"{METHODS[method]}, {size:,} pairs"
 
 
-def _tables(outputs: Outputs, method: str, size: int) -> list[CorpusStatistics]:
-    return [outputs.statistics(FLICKR16, system_of(method, size), seed) for seed in SEEDS]
+def _tables(outputs: Outputs, method: str, size: int, metric: str = "bleu") -> list[CorpusStatistics]:
+    return [outputs.statistics(FLICKR16, system_of(method, size), seed, metric) for seed in SEEDS]
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-    meta, multilingual = (_tables(outputs, method, 600) for method in ("reptile", "multilingual"))
-    return {"meta_learning.few_pairs": two_level(meta, multilingual)}
+
+    def test(metric: str) -> Result:
+        return two_level(*(_tables(outputs, method, 600, metric) for method in ("reptile", "multilingual")))
+
+    return {"meta_learning.few_pairs": by_metrics(("bleu", "chrf"), test)}
 
 
 def page(outputs: Outputs) -> list[str]:

@@ -9,11 +9,12 @@ from typing import Any
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import difference_table, score_sections, two_level
+from benchmarks.claims.scoring import difference_table, score_sections
 from benchmarks.claims.texts import Pair, write_pairs
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
 from components.records import Utterance
 from components.training.learners.language_model_learner import LanguageLearner
 
@@ -125,14 +126,15 @@ def choose_strength(work: Workspace, outputs: Outputs, domains: Domains, seed: i
     return max(scores, key=scores.__getitem__)
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison, on B."""
-    return {"negative_evidence.pair": _compare(outputs, PAIR, CORE)}
+    test = lambda metric: _compare(outputs, PAIR, CORE, metric=metric)  # noqa: E731
+    return {"negative_evidence.pair": by_metrics(("bleu", "chrf"), test)}
 
 
-def _compare(outputs: Outputs, first: str, second: str, domain: str = "B") -> Result:
+def _compare(outputs: Outputs, first: str, second: str, domain: str = "B", metric: str = "bleu") -> Result:
     names = [f"{data}, {domain}" for data in TESTS]
-    arms = [[outputs.joined(names, system, seed) for seed in SEEDS] for system in (first, second)]
+    arms = [[outputs.joined(names, system, seed, metric) for seed in SEEDS] for system in (first, second)]
     return two_level(*arms)
 
 

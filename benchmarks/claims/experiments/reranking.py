@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.claims.experiments.bagging import OF_FOUR, TRIPLES
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import difference_table, score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import difference_table, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace, digest_of
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured, Result
 from components.ensembling.output_level.config import SYSTEM_COMBINATION_VERSION, SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
 from components.ensembling.output_level.system_combination import combine_outputs
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Hypothesis, NBest, Utterance
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
@@ -121,7 +124,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
         reranking = RERANKING.model_copy(update={"coefficients": coefficients})
         for data in TESTS:
             of_triple = {f"seed {number}": lists[data][number] for number in triple}
-            best = lists[data][max(triple, key=scores.__getitem__)]
+            best = lists[data][best_on_dev({number: scores[number] for number in triple})]
             systems = {
                 BEST: {key: nbest.best.text for key, nbest in best.items()},
                 RERANKED: combine(sets[data], of_triple, reranking),
@@ -145,17 +148,17 @@ def combine(
     return texts
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
-    """The registered comparison, over the four triples, which share members, and sentences."""
-    return {"reranking.against_best": _compare(outputs, RERANKED, BEST)}
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparison, over the members of the four triples and sentences."""
+    test = partial(_compare, outputs, RERANKED, BEST)
+    return {"reranking.against_best": by_metrics(("bleu", "chrf"), test)}
 
 
-def _compare(outputs: Outputs, system: str, baseline: str) -> Result:
-    return two_level(_of(outputs, system), _of(outputs, baseline), replicates="triples")
-
-
-def _of(outputs: Outputs, system: str) -> Sequence[CorpusStatistics]:
-    return [outputs.joined(TESTS, system, number) for number in NUMBERS]
+def _compare(outputs: Outputs, system: str, baseline: str, metric: str = "bleu") -> Result:
+    arms = (
+        [outputs.joined(TESTS, name, number, metric) for number in NUMBERS] for name in (system, baseline)
+    )
+    return two_level(*arms, replicates=OF_FOUR, members=TRIPLES)
 
 
 def page(outputs: Outputs) -> list[str]:

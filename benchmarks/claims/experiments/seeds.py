@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import itertools
 import random
-import subprocess
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import of_sums, score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
-from benchmarks.common.seed_bootstrap import ItemSums
-from benchmarks.common.tables import markdown_table
-from components.compute import profiling
-from components.compute.device import use_threads
+from components.claims.measuring import by_metrics, two_level
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 TITLE = "Ensembles of seeds and of checkpoints"
@@ -32,6 +25,7 @@ checkpoints of one training do the same for less?
 """
 SEEDS = (1, 2, 3, 4, 5, 6, 7)
 TESTS = (FLICKR16, FLICKR17)
+METRICS = ("bleu", "chrf")
 LAST = (1100, 1200, 1300, 1400, 1500)
 TRAINING: dict[str, Any] = {
     "tokenizer": PACKAGED,
@@ -72,10 +66,6 @@ def run(work: Workspace, outputs: Outputs) -> None:
     outputs.measurements["triples"] = [list(triple) for triple in draw_triples()]
     _run_checkpoints(work, outputs, models)
     _run_sizes(work, outputs, models)
-    outputs.measurements["cost"] = work.cached(
-        {"cost": [str(model) for model in models.values()], "memory": "sampled"},
-        lambda: measure_cost(list(models.values())),
-    )
 
 
 def _run_checkpoints(work: Workspace, outputs: Outputs, models: Mapping[int, Path]) -> None:
@@ -99,67 +89,44 @@ def _run_sizes(work: Workspace, outputs: Outputs, models: Mapping[int, Path]) ->
         outputs.add_translations(FLICKR16, utterances, f"seeds 1 to {size}", 0, texts)
 
 
-def measure_cost(models: Sequence[Path], rounds: int = 12, sentences: int = 100) -> list[dict[str, float]]:
-    """CPU seconds and peak memory (MB) of decoding by 1, 2, 4 and 7 members, each in a process of its own."""
-    rows = []
-    for number in range(rounds):
-        for size in (1, 2, 4, 7):
-            command = [sys.executable, "-m", __name__, str(sentences), *map(str, models[:size])]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            seconds, memory = map(float, done.stdout.split()[-2:])
-            rows.append({"round": number, "members": size, "seconds": seconds, "megabytes": memory})
-    return rows
-
-
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
     triples: list[list[int]] = outputs.measurements["triples"]
     on_val = {seed: outputs.statistics(DEV, "one seed", seed).score() for seed in SEEDS}
-    best = [max(triple, key=on_val.__getitem__) for triple in triples]
-    numbers = range(1, len(triples) + 1)
-    linear = [outputs.joined(TESTS, "triple, linear", n) for n in numbers]
-    log_linear = [outputs.joined(TESTS, "triple, log-linear", n) for n in numbers]
-    singles = [outputs.joined(TESTS, "one seed", seed) for seed in best]
-    few = (1, 2, 3)
+    best = [best_on_dev({seed: on_val[seed] for seed in triple}) for triple in triples]
+    numbers, few = range(1, len(triples) + 1), (1, 2, 3)
 
-    def of(system: str) -> list[CorpusStatistics]:
-        return [outputs.statistics(FLICKR16, system, seed) for seed in few]
+    def triples_of(system: str, metric: str) -> list[CorpusStatistics]:
+        return [outputs.joined(TESTS, f"triple, {system}", n, metric) for n in numbers]
 
-    costs = np.array(
-        [
-            [row["seconds"] for row in outputs.measurements["cost"] if row["members"] == size]
-            for size in (7, 1)
-        ]
-    )
-    ratio = ItemSums(lambda sums: sums[..., 0] / sums[..., 1], costs.T[None], np.ones_like(costs.T)[None])
-    shared = "triples of 7 seeds"
+    def by_triples(system: list[CorpusStatistics], baseline: list[CorpusStatistics]) -> Result:
+        return two_level(system, baseline, replicates="triples of 7 seeds", members=triples)
+
+    def against_best(metric: str) -> Result:
+        singles = [outputs.joined(TESTS, "one seed", seed, metric) for seed in best]
+        return by_triples(triples_of("linear", metric), singles)
+
+    def compare(system: str, baseline: str) -> Measured:
+        def test(metric: str) -> Result:
+            arms = (
+                [outputs.statistics(FLICKR16, name, seed, metric) for seed in few]
+                for name in (system, baseline)
+            )
+            return two_level(*arms)
+
+        return by_metrics(METRICS, test)
+
     return {
-        "ensembling.triple_against_best": two_level(linear, singles, replicates=shared),
-        "cost.seconds_per_member": of_sums(ratio, f"{costs.shape[1]} interleaved rounds"),
-        "or_and.alike": two_level(linear, log_linear, replicates=shared),
-        "checkpoints.checkpoints_against_last": two_level(of("5 checkpoints"), of("last checkpoint")),
-        "checkpoints.seeds_against_checkpoints": two_level(of("5 seeds"), of("5 checkpoints")),
+        "ensembling.triple_against_best": by_metrics(METRICS, against_best),
+        "or_and.alike": by_metrics(
+            METRICS, lambda m: by_triples(triples_of("linear", m), triples_of("log-linear", m))
+        ),
+        "checkpoints.against_mean": compare("5 checkpoints", "one seed"),
+        "checkpoints.against_last": compare("5 checkpoints", "last checkpoint"),
+        "checkpoints.seeds_against_checkpoints": compare("5 seeds", "5 checkpoints"),
     }
 
 
 def page(outputs: Outputs) -> list[str]:
-    """Scores of all systems, gain by size, cost by size."""
-    lines = score_sections(outputs, TESTS)
-    header = ("members", "CPU s (median of rounds)", "peak memory, MB")
-    rows = []
-    for size in (1, 2, 4, 7):
-        own = [row for row in outputs.measurements["cost"] if row["members"] == size]
-        seconds = sorted(row["seconds"] for row in own)[len(own) // 2]
-        rows.append((str(size), f"{seconds:.1f}", f"{max(row['megabytes'] for row in own):.0f}"))
-    return [*lines, "## Cost of decoding 100 sentences, beam 5", "", markdown_table(header, rows)]
-
-
-if __name__ == "__main__":
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder, use_threads(1):
-        work = Workspace(Path(folder))
-        started = time.process_time()
-        with profiling.measure_cost() as cost:  # ru_maxrss would be that of the process that started this one
-            work.translate(work.utterances(FLICKR16, limit=int(sys.argv[1])), sys.argv[2:])
-        print(time.process_time() - started, cost.peak_memory_bytes / 1e6)
+    """Scores of all systems."""
+    return score_sections(outputs, TESTS)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.refining import Texts, refine
-from benchmarks.claims.scoring import gain_difference, score_table, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_table
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, gain_difference, two_level
+from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import NBest, Utterance
 from components.refining.config import RefineConfig
@@ -29,6 +30,8 @@ MODELS = {
     "Qwen2.5-Coder 1.5B": "packaged:qwen2.5-coder-1.5b",
 }
 SENTENCES, LONGEST = 200, 64
+FLOOR = 2.0
+"""BLEU below which a draft is no translation, so that refinement can neither help nor harm."""
 DRAFT, REFINED, CORRECTED, SEARCHED = (
     "draft",
     "refined with feedback",
@@ -81,21 +84,32 @@ def draft(work: Workspace, utterances: Sequence[Utterance], model: str, *, beam_
     return dict(work.cached(key, decode))
 
 
-def _of(outputs: Outputs, model: str, system: str) -> list[CorpusStatistics]:
-    return [outputs.statistics(FLICKR16, f"{model}, {system}", 0, "chrf")]
+def _of(outputs: Outputs, model: str, system: str, metric: str) -> list[CorpusStatistics]:
+    return [outputs.statistics(FLICKR16, f"{model}, {system}", 0, metric)]
 
 
-def _gain(outputs: Outputs, model: str, system: str = REFINED) -> Result:
-    return two_level(_of(outputs, model, system), _of(outputs, model, DRAFT), replicates="model")
+def _gain(outputs: Outputs, model: str, system: str = REFINED, metric: str = "chrf") -> Result:
+    arms = (_of(outputs, model, name, metric) for name in (system, DRAFT))
+    return two_level(*arms, replicates="model")
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
-    """The registered comparisons, in chrF."""
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons, and the drafts of the smallest model if they are no translations."""
     smallest, _, largest = MODELS
-    arms = [(_of(outputs, model, REFINED), _of(outputs, model, DRAFT)) for model in (largest, smallest)]
+    metrics = ("chrf", "bleu")
+
+    def trend(metric: str) -> Result:
+        large, small = (
+            (_of(outputs, model, REFINED, metric), _of(outputs, model, DRAFT, metric))
+            for model in (largest, smallest)
+        )
+        return gain_difference(large, small, replicates="model")
+
+    floor = _of(outputs, smallest, DRAFT, "bleu")[0].score()
+    refused = [f"drafts of {smallest} have {floor:.2f} BLEU: nothing to refine"] if floor < FLOOR else []
     return {
-        "self_refine.smallest": _gain(outputs, smallest),
-        "self_refine.trend": gain_difference(*arms, replicates="model"),
+        "self_refine.trend": by_metrics(metrics, trend, refused),
+        "self_refine.smallest": by_metrics(metrics, lambda m: _gain(outputs, smallest, metric=m), refused),
     }
 
 

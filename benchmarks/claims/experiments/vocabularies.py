@@ -6,10 +6,12 @@ from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import by_metrics, two_level
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured, Result
 
 TITLE = "Models of different vocabularies, mixed token by token"
 QUESTION = """
@@ -51,18 +53,22 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def _best(outputs: Outputs, seed: int, systems: tuple[str, ...]) -> str:
     """The system of highest BLEU on val."""
-    return max(systems, key=lambda system: outputs.statistics(DEV, system, seed).score())
+    return best_on_dev({system: outputs.statistics(DEV, system, seed).score() for system in systems})
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
     pairs = [_best(outputs, seed, tuple(PAIRS.values())) for seed in SEEDS]
     singles = [_best(outputs, seed, (SHARED, OTHER)) for seed in SEEDS]
-    arms = [
-        [outputs.statistics(FLICKR16, system, seed) for system, seed in zip(systems, SEEDS, strict=True)]
-        for systems in (pairs, singles)
-    ]
-    return {"vocabularies.pair": two_level(*arms)}
+
+    def test(metric: str) -> Result:
+        arms = [
+            [outputs.statistics(FLICKR16, s, seed, metric) for s, seed in zip(systems, SEEDS, strict=True)]
+            for systems in (pairs, singles)
+        ]
+        return two_level(*arms)
+
+    return {"vocabularies.pair": by_metrics(("bleu", "chrf"), test)}
 
 
 def page(outputs: Outputs) -> list[str]:

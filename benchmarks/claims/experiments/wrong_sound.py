@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.permutation import sign_flip_p
-from benchmarks.claims.scoring import of_sums
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
     SPEECH,
@@ -22,10 +21,12 @@ from benchmarks.claims.speech.dual_source import (
 )
 from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_sounds, speak, transcribe
 from benchmarks.claims.speech.homograph_choices import mean_share, share_in_translations, word_sums
-from benchmarks.claims.verdict import Result
 from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
-from benchmarks.common.seed_bootstrap import ItemSums, two_level_bootstrap
 from benchmarks.common.tables import format_interval, markdown_table
+from components.claims.measuring import by_metrics, of_sums
+from components.claims.permutation import sign_flip_p
+from components.claims.verdict import Measured, Result
+from components.metrics.statistics.seed_bootstrap import ItemSums, two_level_bootstrap
 
 TITLE = "Spoken homographs, heard rightly and wrongly"
 QUESTION = """
@@ -130,17 +131,20 @@ def _describe(spoken: SpokenHomographs, utterance_id: str) -> dict[str, Any]:
     return {"split": s.split, "family": s.family, "word": s.word, "keys": list(s.keys)}
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons: p by sign flips of words, intervals by a bootstrap over seeds and words."""
     measured = {}
     for split, name in SPLITS.items():
-        right, other = (word_sums(outputs, system, split) for system in (RIGHT, OTHER))
-        words = right.shape[1]
-        over = f"{len(right)} seeds x {words} words, sign flips of words"
-        result = of_sums(ItemSums(mean_share, right, other), over)
-        p = sign_flip_p((right - other)[..., 0].mean(0).tolist())
-        measured[f"stacking.{name}"] = result.model_copy(update={"p": p})
+        measured[f"stacking.{name}"] = by_metrics(("percent", "nats"), partial(_compare, outputs, split))
     return measured
+
+
+def _compare(outputs: Outputs, split: str, metric: str) -> Result:
+    right, other = (word_sums(outputs, s, split, nats=metric == "nats") for s in (RIGHT, OTHER))
+    over = f"{len(right)} seeds x {right.shape[1]} words, sign flips of words"
+    result = of_sums(ItemSums(mean_share, right, other), over)
+    p = sign_flip_p((right - other)[..., 0].mean(0).tolist())
+    return result.model_copy(update={"p": p})
 
 
 def page(outputs: Outputs) -> list[str]:

@@ -8,16 +8,19 @@ from benchmarks.claims.outputs import Outputs
 from components.metrics.statistics.bootstrap import FloatArray
 
 
-def word_sums(outputs: Outputs, system: str, split: str, *, with_read: bool = True) -> FloatArray:
-    """Percent of right choices and 1, for each seed and word (seeds, words, 2)."""
+def word_sums(
+    outputs: Outputs, system: str, split: str, *, with_read: bool = True, nats: bool = False
+) -> FloatArray:
+    """Percent of right choices (or the nats by which the right one is preferred) and 1 (seeds, words, 2)."""
     sentences = outputs.measurements["sentences"]
     fit = [i for i, s in enumerate(sentences) if s["split"] == split and (with_read or s["word"] != "read")]
     words = sorted({sentences[i]["word"] for i in fit})
     of_word = np.array([[sentences[i]["word"] == word for i in fit] for word in words], np.float64)
     rows = []
     for margins in outputs.measurements["margins"][system].values():
-        right = np.array([margins[i] > 0 for i in fit], np.float64)
-        shares = 100 * of_word @ right / of_word.sum(1)
+        own = np.array([margins[i] for i in fit])
+        values = own if nats else 100.0 * (own > 0)
+        shares = of_word @ values / of_word.sum(1)
         rows.append(np.stack([shares, np.ones(len(words))], 1))
     return np.stack(rows)
 

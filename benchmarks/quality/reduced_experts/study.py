@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from benchmarks.claims.rank_correlation import correlate_ranks
-from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from benchmarks.quality.reduced_experts.domains import DOMAINS
 from benchmarks.quality.reduced_experts.graph import DRAWS, WHOLE
 from components.experts.reducing.clusters import RANDOM
@@ -21,6 +20,7 @@ from components.metrics.statistics.bootstrap import (
     bootstrap_interval,
     ratio_interval,
 )
+from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.metrics.table import get_metric
 
 RESAMPLES = 2000

@@ -21,10 +21,11 @@ from benchmarks.claims.experiments.soups.models import (
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs
-from benchmarks.claims.scoring import over_tasks, score_sections, two_level
-from benchmarks.claims.verdict import Result
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.measuring import over_tasks, two_level
+from components.claims.verdict import Measured, Result
 from components.merging.soups import uniform_soup
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
@@ -76,11 +77,12 @@ def _run_pairs(
             )
 
 
-def results(outputs: Outputs) -> dict[str, Result]:
+def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
     draws = outputs.measurements["draws"]
     numbers = range(1, len(draws) + 1)
     over = "sets of 6 of 12 fine-tunings"
+    sets = [draw["uniform"] for draw in draws]
 
     def soups(system: str, data: Sequence[str]) -> list[CorpusStatistics]:
         return [outputs.joined(data, system, n) for n in numbers]
@@ -88,7 +90,9 @@ def results(outputs: Outputs) -> dict[str, Result]:
     best = [outputs.joined(IN_DOMAIN, "one fine-tuning", draw["best"][0]) for draw in draws]
     uniform, greedy = soups("uniform soup", IN_DOMAIN), soups("greedy soup", IN_DOMAIN)
     shifted = soups("uniform soup", SHIFT), soups("greedy soup", SHIFT)
-    half = over_tasks([shifted, (greedy, uniform)], replicates=over)  # a mean of two, so half of their sum
+    half = over_tasks(
+        [shifted, (greedy, uniform)], replicates=over, members=sets
+    )  # a mean of two, so half of their sum
     low, high = half.interval
     interaction = half.model_copy(
         update={
@@ -101,14 +105,23 @@ def results(outputs: Outputs) -> dict[str, Result]:
     means = [outputs.statistics(FLICKR16, "mean of two", n) for n in pairs]
     ensembles = [outputs.statistics(FLICKR16, "ensemble of two", n) for n in pairs]
     return {
-        "soups.greedy_in_domain": two_level(greedy, best, replicates=over),
-        "soups.uniform_in_domain": two_level(uniform, best, replicates=over),
-        "soups.interaction": interaction,
-        "averaging_like_ensembling.correlation": _correlate_gains(outputs),
-        "averaging_like_ensembling.mean_against_ensemble": two_level(
-            means, ensembles, replicates="pairs of 12 fine-tunings"
+        "soups.greedy_in_domain": _bleu(two_level(greedy, best, replicates=over, members=sets)),
+        "soups.uniform_in_domain": _bleu(two_level(uniform, best, replicates=over, members=sets)),
+        "soups.interaction": _bleu(interaction),
+        "averaging_like_ensembling.correlation": Measured(by_metric={"r": _correlate_gains(outputs)}),
+        "averaging_like_ensembling.mean_against_ensemble": _bleu(
+            two_level(
+                means,
+                ensembles,
+                replicates="pairs of 12 fine-tunings",
+                members=list(itertools.combinations(NUMBERS, 2)),
+            )
         ),
     }
+
+
+def _bleu(result: Result) -> Measured:
+    return Measured(by_metric={"bleu": result})
 
 
 def gains_of_pairs(outputs: Outputs, system: str, ids: Sequence[str]) -> np.ndarray:

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.claims.merging import dev_scores, dev_scores_of_recipe, merged, vector_recipe
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import Model, Workspace, digest_of
+from components.claims.selection import best_on_dev
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
 from components.merging.recipe.reader import parse_recipe
@@ -43,20 +44,21 @@ TUNING: dict[str, Any] = {
     "max_steps": 300,
     "eval_every": 100,
     "average_checkpoints": 1,
-    "learning_rate": 1e-3,
+    "learning_rate": 1e-4,
     "warmup_steps": 20,
     "lr_schedule": "linear",
 }
 JOINT: dict[str, Any] = {**TUNING, "max_steps": 900, "eval_every": 300}
 """Fine-tuning on all three languages at once, with the updates of the three together."""
+SCALES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0)
 METHODS: dict[str, tuple[str, dict[str, float], tuple[float, ...]]] = {
-    "addition": ("task_arithmetic", {}, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
-    "TIES": ("ties", {"density": 0.2}, (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)),
-    "DARE-TIES": ("dare_ties", {"density": 0.5}, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
-    "DARE-linear": ("dare_linear", {"density": 0.5}, (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)),
+    "addition": ("task_arithmetic", {}, SCALES),
+    "TIES": ("ties", {"density": 0.2}, SCALES),
+    "DARE-TIES": ("dare_ties", {"density": 0.5}, SCALES),
+    "DARE-linear": ("dare_linear", {"density": 0.5}, SCALES),
 }
-"""System -> merge method, its parameters, the scales that are tried."""
-NEGATIVE_SCALES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
+"""System -> merge method, its parameters, the scales that are tried; 0 is the base."""
+NEGATIVE_SCALES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)
 ALLOWED_LOSS = 1.0
 """BLEU that German and French together may lose on val, on average, when Czech is subtracted."""
 
@@ -100,7 +102,7 @@ def subtract(work: Workspace, models: Mapping[str, Path], seed: int, outputs: Ou
     recipes = {s: vector_recipe("task_arithmetic", base, [tuned], -s) for s in NEGATIVE_SCALES}
     scores = {s: dev_scores_of_recipe(work, recipe, LANGUAGES) for s, recipe in recipes.items()}
     scores[0.0] = dev_scores(work, base, LANGUAGES)
-    scale = pick_negative_scale(scores)
+    scale = pick_negative_scale(scores) or min(filter(None, scores))
     outputs.measurements[f"negation {seed}"] = {
         "scale": scale,
         "curve": [[s, *(round(x, 2) for x in scores[s])] for s in sorted(scores)],
@@ -111,14 +113,18 @@ def subtract(work: Workspace, models: Mapping[str, Path], seed: int, outputs: Ou
     }
 
 
-def pick_negative_scale(scores: Mapping[float, Sequence[float]]) -> float:
-    """The scale with the lowest Czech score among those at which the others lose little; 0.0 is the base."""
+def pick_negative_scale(scores: Mapping[float, Sequence[float]]) -> float | None:
+    """The scale with the lowest Czech score among those at which the others lose little, if there is one.
+
+    0.0 is the base.
+    """
     others = [LANGUAGES.index(language) for language in OTHERS]
     means = {scale: np.mean([values[i] for i in others]) for scale, values in scores.items()}
-    allowed = [s for s in scores if s and means[s] >= means[0.0] - ALLOWED_LOSS] or [
-        min(filter(None, scores))
-    ]
-    return min(allowed, key=lambda scale: scores[scale][LANGUAGES.index(FORGOTTEN)])
+    forgotten = LANGUAGES.index(FORGOTTEN)
+    allowed = {
+        s: values[forgotten] for s, values in scores.items() if s and means[s] >= means[0.0] - ALLOWED_LOSS
+    }
+    return best_on_dev(allowed, higher_is_better=False) if allowed else None
 
 
 def write_random_vector(base: Path, tuned: Path, folder: Path, seed: int) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.claims.verdict import Result
+from components.claims.verdict import Result
 from components.metrics.statistics.bootstrap import SEED, FloatArray
 from components.metrics.statistics.null_distributions import two_sided_p
 
-RESAMPLES, _PER_BATCH = 10_000, 500
+RESAMPLES, _PER_BATCH = 4_000, 500
 
 
 def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) -> FloatArray:
@@ -35,7 +35,10 @@ def auc(scores: FloatArray, is_bad: FloatArray) -> float:
 
 
 def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatArray, over: str) -> Result:
-    """AUC less that of another score of the same cases, or less 0.5; a bootstrap over items.
+    """Mean AUC within conditions, less that of another score or less 0.5; a bootstrap over items.
+
+    Pooled over conditions, an AUC would mostly tell which condition a case is of. A condition without a
+    bad (or a good) case is left out.
 
     Args:
         scores: (conditions, items), higher where worse is expected; an item is drawn in all conditions.
@@ -43,19 +46,22 @@ def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatAr
         is_bad: the same, 1 or 0.
         over: what was resampled, in words.
     """
-    conditions, n = scores.shape
-    cases = np.tile(np.arange(n), conditions)
+    mixed = (is_bad.min(1) == 0) & (is_bad.max(1) == 1)
+    scores, is_bad = scores[mixed], is_bad[mixed]
+    others = None if baseline is None else baseline[mixed]
+    n = scores.shape[1]
+
+    def mean_auc(values: FloatArray, weights: FloatArray) -> FloatArray:
+        own = [weighted_auc(row, bad, weights) for row, bad in zip(values, is_bad, strict=True)]
+        return np.asarray(np.mean(own, axis=0))
 
     def difference(weights: FloatArray) -> FloatArray:
-        own = weighted_auc(scores.ravel(), is_bad.ravel(), weights)
-        if baseline is None:
-            return own - 0.5
-        return own - weighted_auc(baseline.ravel(), is_bad.ravel(), weights)
+        return mean_auc(scores, weights) - (0.5 if others is None else mean_auc(others, weights))
 
     rng = np.random.default_rng(SEED)
-    observed = float(difference(np.ones((1, len(cases))))[0])
+    observed = float(difference(np.ones((1, n)))[0])
     drawn = [
-        difference(rng.multinomial(n, np.full(n, 1 / n), size=_PER_BATCH)[:, cases].astype(np.float64))
+        difference(rng.multinomial(n, np.full(n, 1 / n), size=_PER_BATCH).astype(np.float64))
         for _ in range(RESAMPLES // _PER_BATCH)
     ]
     resampled = np.concatenate(drawn)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from benchmarks.common.seed_bootstrap import ItemSums, two_level_bootstrap
-from benchmarks.common.two_level import two_level_test
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
+from components.metrics.statistics.seed_bootstrap import ItemSums, two_level_bootstrap
+from components.metrics.statistics.two_level import two_level_test
 from tests.components.metrics.corpora import N, corpus, table_of
 
 N_NULLS, ITEMS = 300, 60
@@ -152,3 +154,30 @@ def test_what_does_not_fit_together_is_refused() -> None:
     table = table_of(np.ones((ITEMS, 1)))
     with pytest.raises(DataError, match="found one without seeds"):
         two_level_test([([table], [])])
+
+
+@pytest.mark.parametrize(("models", "triples"), [(4, 4), (7, 10)])
+def test_replicates_that_share_members_cover_by_members(models: int, triples: int) -> None:
+    """Counted as independent, the triples of four models reject 30% of true nulls here."""
+    draw = np.random.default_rng(7)
+    combinations = list(itertools.combinations(range(models), 3))
+    covered = 0
+    for _ in range(N_NULLS):
+        chosen = [combinations[n] for n in sorted(draw.permutation(len(combinations))[:triples])]
+        own = draw_arm(draw, models, 1, 0.3, 0.3)
+        system = np.stack([own[list(triple)].mean(0) for triple in chosen])
+        task = ItemSums(mean, arm(system), arm(np.zeros_like(system)))
+        interval = two_level_bootstrap(task, resamples=500, members=chosen).interval
+        assert interval is not None
+        covered += interval[0] <= 0 <= interval[1]
+    assert 0.91 <= covered / N_NULLS <= 0.99
+
+
+def test_members_of_their_own_change_nothing_and_one_in_all_is_refused() -> None:
+    draw = np.random.default_rng(8)
+    task = ItemSums(mean, arm(draw_arm(draw, 3, 1, 1, 1)), arm(np.zeros((3, ITEMS))))
+    plain = two_level_bootstrap(task, resamples=500)
+    own = two_level_bootstrap(task, resamples=500, members=["a", "b", "c"])
+    assert own.interval == pytest.approx(plain.interval)
+    with pytest.raises(DataError, match="found 'a' in all 3"):
+        two_level_bootstrap(task, members=["ab", "ac", "ad"])

@@ -7,16 +7,16 @@ docstring says how, and what its coverage is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Hashable, Sequence
 from itertools import pairwise
 
 import numpy as np
 from pydantic import Field
 
-from benchmarks.common.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import RESAMPLES, SEED, Interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.seed_bootstrap import ItemSums, TwoLevelEstimate, two_level_bootstrap
 from components.records import Record
 
 Arms = tuple[Sequence[CorpusStatistics], Sequence[CorpusStatistics]]
@@ -50,7 +50,12 @@ class TwoLevelDifference(Record):
     signature: str
 
 
-def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) -> TwoLevelDifference:
+def two_level_test(
+    arms: Arms | Sequence[Arms],
+    *,
+    paired_seeds: bool = True,
+    members: Sequence[Collection[Hashable]] | None = None,
+) -> TwoLevelDifference:
     """The first arm minus the second, over seeds and items.
 
     Args:
@@ -59,6 +64,8 @@ def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) ->
             same ones, in the same order, in every task.
         paired_seeds: Whether the n-th seeds of both arms belong together (same data order, same start).
             Otherwise the arms may have different numbers of seeds; an arm of one is taken as a fixed model.
+        members: What each replicate was made of, where they share it (triples of some models); then members,
+            not replicates, are resampled.
 
     Raises:
         DataError: No statistics, other items or protocols within a task, or numbers of seeds that do not fit.
@@ -72,7 +79,7 @@ def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) ->
         )
         for system, baseline in tasks
     ]
-    estimate = two_level_bootstrap(sums, paired_seeds=paired_seeds)
+    estimate = two_level_bootstrap(sums, paired_seeds=paired_seeds, members=members)
     first = tasks[0][0][0]
     signatures = dict.fromkeys(system[0].signature for system, _ in tasks)
     return TwoLevelDifference(
@@ -88,14 +95,24 @@ def two_level_test(arms: Arms | Sequence[Arms], *, paired_seeds: bool = True) ->
         n=sum(task.system.shape[1] for task in sums),
         seed_differences=estimate.seed_differences,
         higher_is_better=first.metric.higher_is_better,
-        signature="|".join([*signatures, _protocol(estimate, len(sums), paired_seeds=paired_seeds)]),
+        signature="|".join(
+            [*signatures, _protocol(estimate, len(sums), paired_seeds=paired_seeds, members=members)]
+        ),
     )
 
 
-def _protocol(estimate: TwoLevelEstimate, n_tasks: int, *, paired_seeds: bool) -> str:
+def _protocol(
+    estimate: TwoLevelEstimate,
+    n_tasks: int,
+    *,
+    paired_seeds: bool,
+    members: Sequence[Collection[Hashable]] | None,
+) -> str:
     counts = f"{len(estimate.values)}:{len(estimate.baseline_values)}"
     if len(estimate.values) == len(estimate.baseline_values) == 1:
         seeds = "seeds:1|items-only"
+    elif members is not None:
+        seeds = f"replicates:{len(estimate.values)}|members:{len({m for own in members for m in own})}"
     elif paired_seeds:
         seeds = f"seeds:{len(estimate.values)}-paired"
     else:

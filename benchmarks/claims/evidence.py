@@ -1,0 +1,104 @@
+"""docs/evidence.md: every claim with its answer, in three tiers, and the differences as a forest plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from benchmarks.claims.claim import read_register
+from benchmarks.claims.outputs import Outputs
+from benchmarks.common.tables import markdown_table
+from components.claims.claim import Claim
+from components.claims.verdict import Measured, Result, Row, Verdict, judge
+
+HEAD = """# What is known, and how well
+
+Every claim of the lecture on ensembling and mixtures of experts, or of the papers behind it, with the answer
+that our measurements give. What is compared and what is expected was committed before the run; what was
+changed later says so (`benchmarks/claims/claims.yaml`). The answer follows by rule
+(`components/claims/verdict.py`): the *primary* comparison decides, by all its metrics (95% interval on the
+expected side, p < 0.05), else it *depends on the metric*; a choice at the edge of its grid *cannot answer*;
+*mixed* says which parts of the sentence hold. Nine claims stand on the same seven trainings of 6 million
+parameters, so they are not independent. `python -m benchmarks.claims run NAME` measures again, `make pages`
+writes this page.
+
+![Differences of the primary comparisons with their 95% intervals](evidence.svg)
+"""
+TIERS = {
+    1: "Tier 1: replicated over seeds, two metrics, two domains",
+    2: "Tier 2: one domain, or one metric, or no replication",
+    3: "Tier 3: no answer, or not measured",
+}
+MIN_SEEDS = 3
+
+
+def verdicts(results: Mapping[str, Measured]) -> list[tuple[Claim, Verdict]]:
+    """All registered claims that comparisons decide, with their verdicts."""
+    return [(claim, judge(claim, results)) for claim in read_register() if claim.primary]
+
+
+def tier_of(claim: Claim, verdict: Verdict) -> int:
+    """1 where every domain says the same with seeds and two metrics; 3 where nothing answers."""
+    if verdict.word in ("cannot answer", "not measured"):
+        return 3
+    decided = [row for row in verdict.rows if row.role != "context" and row.measured]
+    domains = {row.comparison.domain or claim.domain for row in decided}
+    replicated = all(row.measured and row.measured.seeds >= MIN_SEEDS for row in decided)
+    metrics = min(len((*row.comparison.metrics, *row.comparison.signs)) for row in decided)
+    agreed = verdict.word in ("holds", "contradicted", "not shown")
+    return 1 if agreed and replicated and metrics > 1 and len(domains) > 1 else 2
+
+
+def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Outputs]) -> str:
+    """The page, tier by tier."""
+    judged = verdicts(results)
+    lines = [HEAD]
+    for tier, title in TIERS.items():
+        own = [(claim, verdict) for claim, verdict in judged if tier_of(claim, verdict) == tier]
+        lines += [f"## {title}", "", f"{len(own)} claims.", ""]
+        if own:
+            header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
+            lines += [markdown_table(header, [_row(*pair, measured) for pair in own]), ""]
+    lines += ["## Pages of times", "", *_pages_of_times(), ""]
+    return "\n".join(lines)
+
+
+def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tuple[str, ...]:
+    compared = "<br>".join(_compared(verdict.rows)) or claim.design
+    domains = dict.fromkeys(row.comparison.domain or claim.domain for row in verdict.rows)
+    voices = {row.comparison.voices or claim.voices for row in verdict.rows} - {"none"}
+    data = ", ".join([*domains, *(f"{voice} voices" for voice in sorted(voices))])
+    page = f"`python -m benchmarks.claims run {claim.experiment}`"
+    if claim.experiment in measured:
+        name = claim.experiment.replace("_", "-")
+        page = f"[{name}](results/{name}.md), {measured[claim.experiment].manifest.date}"
+    notes = [f"**{claim.claim}** ({', '.join(claim.sources)})"]
+    notes += [f"But: {claim.counter}."] if claim.counter else []
+    notes += [f"Changed: {change}." for change in claim.changed]
+    return "<br>".join(notes), verdict.text, compared, data, page
+
+
+def _compared(rows: Sequence[Row]) -> Iterator[str]:
+    for row in rows:
+        if row.measured:
+            values = "; ".join(
+                format_result(result, row.p.get(metric, result.p), metric)
+                for metric, result in row.measured.by_metric.items()
+            )
+            (over,) = list(dict.fromkeys(result.over for result in row.measured.by_metric.values()))[:1]
+            role = "" if row.role == "primary" else f" ({row.role})"
+            yield f"{row.comparison.text}{role}: {values}; {over}"
+
+
+def _pages_of_times() -> Iterator[str]:
+    for claim in read_register():
+        if not claim.primary:
+            page = claim.experiment.replace("_", "-")
+            sources = ", ".join(claim.sources)
+            yield f"- {claim.claim} ({sources}): [{page}](results/{page}.md). {claim.design}."
+
+
+def format_result(result: Result, p: float, metric: str) -> str:
+    """``+1.10 bleu (+0.5 to +1.7), p 0.002``."""
+    low, high = result.interval
+    written = f"p {p:.4f}" if p >= 0.0001 else "p < 0.0001"
+    return f"{result.difference:+.3g} {metric} ({low:+.2g} to {high:+.2g}), {written}"
