@@ -195,8 +195,8 @@ def _signal_table(outputs: Outputs) -> list[str]:
             rows.append((f"{definition}: {name}", *cells))
     note = (
         "Area under the ROC curve: how often, of a bad and a good translation drawn at random, the bad one "
-        'has the worse value (0.5 is chance). "Lost": 10 chrF against the translation of the gold transcript; '
-        '"bad": in the lowest quarter of gold transcripts\' chrF.'
+        'has the worse value (0.5 is chance). "Lost": 10 chrF against the translation of the gold '
+        'transcript; "bad": in the lowest quarter of gold transcripts\' chrF.'
     )
     return [note, "", markdown_table(("signal", "mean", *CONDITIONS), rows)]
 
