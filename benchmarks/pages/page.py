@@ -41,6 +41,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "running": ("speed-report", "orchestration", "startup", "memory", "driver"),
     "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
+    "serving": ("serving",),
     "gpu": ("gpu",),
 }
 """Module of this package -> the pages in its ``PAGES``."""
@@ -50,7 +51,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("padding", "word-times", "arithmetic", "students"),
-        *("orchestration", "startup", "scaling", "driver", "growth", "executor", "side-by-side"),
+        *("orchestration", "startup", "scaling", "driver", "growth", "executor", "side-by-side", "serving"),
     )
 )
 """Pages of times, which name the processor beside the result."""

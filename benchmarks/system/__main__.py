@@ -21,6 +21,7 @@ SECTIONS = {
     "checkpoint": "benchmarks.system.checkpoint",
     "scaling": "benchmarks.system.scaling",
     "driver": "benchmarks.system.driver",
+    "serving": "benchmarks.system.serving",
 }
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def as_verbose_json(request: GraphRequest, granularities: Collection[str]) -> di
 
 
 def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:
-    content = segment.text.encode()
+    content, mean = segment.text.encode(), best.score / max(1, best.n_tokens)
     return {
         "id": number,
         "seek": round(segment.start * 100),
@@ -119,9 +119,9 @@ def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:
         "text": segment.text,
         "tokens": [],
         "temperature": best.features.get("temperature", 0.0),
-        "avg_logprob": segment.mean_log_prob,
+        "avg_logprob": mean if segment.mean_log_prob is None else segment.mean_log_prob,
         "compression_ratio": len(content) / max(1, len(zlib.compress(content))),
-        "no_speech_prob": best.features.get("no_speech_prob", 0.0),
+        "no_speech_prob": best.features.get("no_speech"),
     }
 
 

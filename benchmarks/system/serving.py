@@ -1,0 +1,301 @@
+"""What serving costs: texts, overhead, many clients, a plain service; storms, kills, hostile requests.
+
+Servers are processes of their own, and so is what asks them. CPU seconds are those of the server's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from benchmarks.common.paths import ROOT
+from benchmarks.common.processes import antiphon, read_process
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.system import serving_load as load
+
+PAGE = "serving"
+MODEL = "packaged:whisper-tiny.en"
+GRAPH = f"""
+source_language: en
+nodes:
+  asr: {{kind: recognize, model: "{MODEL}", beam_size: 1, n_best: 1}}
+"""
+CASCADE = ROOT / "examples" / "routed_cascade.yaml"
+PLAIN = ROOT / "benchmarks" / "system" / "serving_programs" / "plain.py"
+_START_SECONDS = 600.0
+
+
+class Running(NamedTuple):
+    """A server: its address and process."""
+
+    url: str
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of it so far."""
+        process = read_process(self.process.pid)
+        return 0.0 if process is None else process.cpu
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that it has now."""
+        fields = Path("/proc", str(self.process.pid), "statm").read_text(encoding="ascii").split()
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.system serving", __doc__)
+    section.add_argument(
+        "--rounds", type=int, default=2, help="over the sample set, for each number of clients"
+    )
+    section.add_argument("--clients", type=int, default=16)
+    section.add_argument("--storm", type=int, default=1000, help="requests of the storm")
+    section.add_argument("--hostile", type=int, default=200)
+    section.add_argument("--kills", type=int, default=5)
+    section.add_argument("--threads", type=int, default=1, help="of torch and of CTranslate2")
+    section.add_argument("--parts", default="texts,clients,storm,hostile,kills", help="to be measured")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Each part by servers of its own."""
+    parts = {"texts": texts, "clients": clients, "storm": storm, "hostile": hostile, "kills": kills}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "tiny.yaml").write_text(GRAPH, encoding="utf-8")
+        for part in options.parts.split(","):
+            yield Result(part, parts[part](options, folder), [MODEL])
+
+
+@contextmanager
+def serve(command: Sequence[str], folder: Path, port: int, threads: int) -> Iterator[Running]:
+    """Start a server; it is ended by SIGTERM, unless it was killed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
+    environment["ANTIPHON_STORE"] = str(folder / "store")
+    log = folder / f"{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
+        server = Running(f"http://127.0.0.1:{port}", port, process, log)
+        try:
+            _wait(server)
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+def _wait(server: Running) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/health", timeout=5).status_code == 200:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise SystemExit(f"no server: {server.log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def own_server(graph: Path, port: int, *arguments: str) -> list[str]:
+    """The command of Antiphon's server."""
+    return [*antiphon("serve", str(graph), "--port", str(port)), *arguments]
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def texts(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The texts of the routed cascade by the openai client, beside those of a run."""
+    command = antiphon("run", str(CASCADE), "--name", "sample", "--json")
+    environment = {
+        **os.environ,
+        "ANTIPHON_STORE": str(folder / "store"),
+        "OMP_NUM_THREADS": str(options.threads),
+    }
+    environment["PYTHONPATH"] = str(ROOT)
+    subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
+    expected = _texts_of_run(folder / "store", "sample")
+    port = free_port()
+    with serve(own_server(CASCADE, port), folder, port, options.threads) as server:
+        from openai import OpenAI
+
+        client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=900)
+        found = {"transcript": {}, "translation": {}}
+        for each in load.sample_recordings():
+            file = ("recording", each.content)
+            found["transcript"][each.id] = client.audio.transcriptions.create(
+                model="routed_cascade", file=file
+            ).text
+            found["translation"][each.id] = client.audio.translations.create(
+                model="routed_cascade", file=file
+            ).text
+        together, _ = asyncio.run(
+            load.ask_all(server.url, load.sample_recordings(), options.clients, load.TRANSLATE)
+        )
+    found["translation, 16 clients"] = {answer.id: answer.body["text"] for answer in together}
+    return {
+        what: {
+            "same": sum(expected[what.partition(",")[0]][key] == text for key, text in of.items()),
+            "of": len(of),
+        }
+        for what, of in found.items()
+    }
+
+
+def _texts_of_run(store: Path, name: str) -> dict[str, dict[str, str]]:
+    from components.storage.stages.reader import read_best_texts
+    from components.storage.store import Store
+
+    opened = Store(str(store))
+    run = opened.load_run(name)
+    stages = {ref.stage: ref for ref in run.stages}
+    return {role: read_best_texts(stages[node]) for role, node in run.pipeline.outputs.items()}
+
+
+def clients(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Overhead, and requests a second: one client, many, and a plain service, turn by turn."""
+    from components.models import resolve
+    from components.recognition.backends.faster_whisper.model import find_ctranslate2_folder
+
+    port, plain_port = free_port(), free_port()
+    weights = find_ctranslate2_folder(resolve(MODEL))
+    plain = [sys.executable, str(PLAIN), str(weights), str(plain_port), str(options.threads)]
+    recordings, rows = load.sample_recordings(), list[dict[str, Any]]()
+    overheads = list[float]()
+    with (
+        serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as own,
+        serve(plain, folder, plain_port, options.threads) as other,
+    ):
+        cases = [("antiphon", own, 1), ("antiphon", own, options.clients), ("plain", other, options.clients)]
+        for _, server, count in cases:
+            asyncio.run(load.ask_all(server.url, recordings[: 2 * count], count))  # what loads late is loaded
+        for number in range(options.rounds):
+            for name, server, count in cases:
+                cpu = server.cpu
+                answers, seconds = asyncio.run(load.ask_all(server.url, recordings, count))
+                assert all(answer.status == 200 for answer in answers), answers
+                rows.append(
+                    {
+                        "system": name,
+                        "clients": count,
+                        "round": number,
+                        "requests": len(answers),
+                        "seconds": seconds,
+                        "cpu": server.cpu - cpu,
+                        "p50": statistics.median(answer.seconds for answer in answers),
+                        "load": os.getloadavg()[0],
+                    }
+                )
+                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+                if (name, count) == ("antiphon", 1):
+                    overheads += [a.seconds - a.body["nodes"]["asr"]["seconds"] for a in answers]
+    return {"rows": rows, "overhead_ms": {f"p{q}": 1000 * _quantile(overheads, q) for q in (50, 90, 99)}}
+
+
+def _quantile(values: Sequence[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Requests with cancels, bad audio and slow clients: how they ended, and the server's memory."""
+    port = free_port()
+    recordings = load.sample_recordings()
+    with serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as server:
+        memory, ended = list[float](), list[dict[str, int]]()
+        for number in range(4):
+            counted = asyncio.run(
+                load.storm(server.url, recordings, options.storm // 4, options.clients, number)
+            )
+            ended.append(dict(counted))
+            memory.append(server.resident / 2**20)
+            print(ended[-1], memory[-1], file=sys.stderr, flush=True)
+        metrics = httpx.get(f"{server.url}/metrics").text
+    total: dict[str, int] = {}
+    for each in ended:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    in_flight = next(line for line in metrics.splitlines() if line.startswith("antiphon_requests_in_flight "))
+    return {"ended": total, "memory_mib": memory, "in_flight_afterwards": float(in_flight.split()[1])}
+
+
+def hostile(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Hostile requests: what they were told, and the server's memory; then a good one."""
+    port = free_port()
+    recordings = load.sample_recordings()
+    with serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as server:
+        asyncio.run(load.ask_all(server.url, recordings[:4], 4))
+        before = server.resident
+        statuses = asyncio.run(load.attack(server.url, options.hostile))
+        closed = load.send_slow_headers("127.0.0.1", port, 20, 13.0)
+        (answer,), _ = asyncio.run(load.ask_all(server.url, recordings[:1], 1))
+        peak = read_process(server.process.pid)
+        assert peak is not None
+        return {
+            "statuses": {kind: sorted(set(found)) for kind, found in statuses.items()},
+            "requests": sum(map(len, statuses.values())),
+            "slow_headers_closed": [closed, 20],
+            "more_mib": (peak.peak - before) / 2**20,
+            "tracebacks": server.log.read_text(encoding="utf-8").count("Traceback"),
+            "good_afterwards": answer.status,
+        }
+
+
+def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """SIGKILL in the middle while every request is kept: what the data set then has."""
+    from components.data import load as load_data
+
+    kept = folder / "store" / "kept" / "tiny"
+    recordings, whole, faults, answered = load.sample_recordings(), 0, 0, 0
+    for number in range(options.kills):
+        port = free_port()
+        with serve(
+            own_server(folder / "tiny.yaml", port, "--keep", "1"), folder, port, options.threads
+        ) as server:
+            answered += asyncio.run(_ask_until_killed(server, recordings, 3.0 + number))
+        data = load_data(str(kept))
+        whole, faults = len(data.utterances), len(data.quarantined)
+    return {"kills": options.kills, "answered": answered, "kept": whole, "faulty": faults}
+
+
+async def _ask_until_killed(server: Running, recordings: Sequence[load.Recording], seconds: float) -> int:
+    answered = 0
+
+    async def ask() -> None:
+        nonlocal answered
+        async with httpx.AsyncClient(base_url=server.url, timeout=900) as connection:
+            for each in recordings:
+                try:
+                    await connection.post(load.TRANSCRIBE, files={"file": ("recording", each.content)})
+                except httpx.HTTPError:
+                    return
+                answered += 1
+
+    async def kill() -> None:
+        await asyncio.sleep(seconds)
+        server.process.kill()
+
+    await asyncio.gather(kill(), *(ask() for _ in range(4)))
+    return answered
