@@ -29,13 +29,13 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let it pass."""
-        fault = self._find_fault(Headers(scope=scope), scope["path"]) if scope["type"] == "http" else None
+        fault = self._find_fault(Headers(scope=scope), scope) if scope["type"] == "http" else None
         if fault is None:
             await self._app(scope, receive, send)
             return
         await JSONResponse(fault.body, fault.status, {"Connection": "close"})(scope, receive, send)
 
-    def _find_fault(self, headers: Headers, path: str) -> RequestError | None:
+    def _find_fault(self, headers: Headers, scope: Scope) -> RequestError | None:
         origin, host = headers.get("origin"), headers.get("host", "")
         own = (f"http://{host}", f"https://{host}")
         if origin is not None and origin not in (*self._settings.cors, *own):
@@ -48,7 +48,8 @@ class Gate:
                 return RequestError(403, "expected the host 127.0.0.1 or localhost, found another", "host")
             return None
         presented = headers.get("authorization", "").removeprefix("Bearer ").encode()
-        if path in _OPEN or hmac.compare_digest(presented, self._token.encode()):
+        is_question = scope["method"] == "OPTIONS" and origin in self._settings.cors  # which bears no token
+        if is_question or scope["path"] in _OPEN or hmac.compare_digest(presented, self._token.encode()):
             return None
         return RequestError(401, "expected Authorization: Bearer TOKEN, found none or another", "token")
 

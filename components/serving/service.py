@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from components.audio import Limits, describe
+from components.audio import Limits, probe
+from components.audio.container import check_length
 from components.errors import DataError, TransientError
 from components.records import Audio, Utterance
 from components.serving.faults import RequestError
@@ -121,10 +122,13 @@ class Service:
             raise RequestError(400, "file: expected a recording, found none", param="file")
         limits = Limits(seconds=self.settings.max_seconds, file_bytes=self.settings.max_megabytes * 10**6)
         try:
-            return describe(str(upload.path), limits=limits)
+            found = probe(upload.path, limits)
+            check_length(upload.path, found.seconds, found.sample_rate, found.channels, limits)
         except DataError as error:
             message = str(error).replace(str(upload.path), "file")
             raise RequestError(400, message, "unreadable_audio", param="file") from None
+        path, rate = str(upload.path), found.sample_rate
+        return Audio(path=path, sha256=upload.sha256, seconds=found.seconds, sample_rate=rate)
 
     async def compute(self, utterance: Utterance, output: str) -> GraphRequest:
         """Return a request that has ended.

@@ -103,6 +103,9 @@ async def read_form(request: Request, folder: Path, limit: int, idle_seconds: fl
     except BaseException as error:
         reader.close()
         reader.upload.remove()
+        if isinstance(error, OSError):
+            message = f"expected room for the recording, found none ({error.strerror}); try again later"
+            raise RequestError(503, message, "no_space", retry_after=60) from None
         if isinstance(error, FormParserError):
             raise RequestError(400, f"expected a form, found something else: {error}") from None
         raise

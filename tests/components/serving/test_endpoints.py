@@ -182,6 +182,10 @@ def test_a_token_and_a_page_that_may_ask() -> None:
             bearer = {"authorization": "Bearer s3cret", "origin": "http://page.example"}
             answer = await client.get("/v1/models", headers=bearer)
             assert answer.headers["access-control-allow-origin"] == "http://page.example"
+            asked = {"origin": "http://page.example", "access-control-request-method": "POST"}
+            allowed = await client.options(CHAT, headers=asked)
+            assert allowed.status_code == 200 and "POST" in allowed.headers["access-control-allow-methods"]
+            assert (await client.options(CHAT, headers={**asked, "origin": "http://evil"})).status_code == 403
 
     asyncio.run(ask())
 

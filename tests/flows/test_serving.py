@@ -1,0 +1,138 @@
+"""`antiphon serve` as a process of its own, and what it refuses to serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.errors import ConfigError
+from flows.cli.compute.run_parameters import resolve_parameters
+from flows.cli.main import main
+from flows.serving import Source, open_graph
+
+ROOT = Path(__file__).parents[2]
+STEPS = """
+import time
+
+def shout(record):
+    time.sleep(1.5 if record["text"] == "slow" else 0)
+    return record["text"].upper()
+"""
+GRAPH = """
+source_language: en
+nodes:
+  loud: {kind: python, file: steps.py, function: shout, of: data}
+outputs: {transcript: loud}
+"""
+
+
+class Served:
+    """A server at a socket: its process, its store, a client."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "store"
+        (folder / "steps.py").write_text(STEPS, encoding="utf-8")
+        (folder / "talks.yaml").write_text(GRAPH, encoding="utf-8")
+        socket = folder / "server.socket"
+        command = [sys.executable, "-m", "flows.cli.main", "serve", str(folder / "talks.yaml"), "--keep", "1"]
+        command += ["--socket", str(socket), "--store", str(self.store)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.log = folder / "log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
+        transport = httpx.HTTPTransport(uds=str(socket))
+        self.client = httpx.Client(transport=transport, base_url="http://localhost", timeout=60)
+        until = time.monotonic() + 120
+        while "ready" not in (said := self.log.read_text(encoding="utf-8")):
+            assert self.process.poll() is None and time.monotonic() < until, said
+            time.sleep(0.1)
+
+    def ask(self, text: str) -> httpx.Response:
+        """Send a text."""
+        body = {"messages": [{"role": "user", "content": text}]}
+        return self.client.post("/v1/chat/completions", json=body)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for the module; the last test ends it."""
+    server = Served(tmp_path_factory.mktemp("served"))
+    yield server
+    server.process.kill()
+    server.process.wait()
+
+
+def test_a_server_answers_keeps_and_says_so(served: Served) -> None:
+    answer = served.ask("hello")
+    assert answer.json()["choices"][0]["message"]["content"] == "HELLO"
+    said = served.log.read_text(encoding="utf-8")
+    assert "models talks, talks/transcript" in said and "100% of requests are kept" in said
+    until = time.monotonic() + 10
+    while not (files := list(served.store.glob("kept/talks/*/*.jsonl"))) and time.monotonic() < until:
+        time.sleep(0.05)
+    row = json.loads(files[0].read_text(encoding="utf-8"))
+    assert (row["text"], row["served"]["nodes"]["loud"]["text"]) == ("hello", "HELLO")
+
+
+def test_after_sigterm_what_was_let_in_is_answered(served: Served) -> None:
+    answers: list[httpx.Response] = []
+    asking = threading.Thread(target=lambda: answers.append(served.ask("slow")))
+    asking.start()
+    time.sleep(0.5)
+    served.process.send_signal(signal.SIGTERM)
+    asking.join(30)
+    assert answers[0].json()["choices"][0]["message"]["content"] == "SLOW"
+    assert served.process.wait(30) == 0
+    with pytest.raises(httpx.ConnectError):
+        served.ask("late")
+
+
+def test_other_machines_need_a_token(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTIPHON_SERVE_TOKEN", raising=False)
+    for arguments, words in (
+        (["--host", "0.0.0.0"], "ANTIPHON_SERVE_TOKEN"),
+        (["--keep", "2"], "found 2"),
+        (["--keep", "x"], "NODE.BRANCH"),
+    ):
+        with pytest.raises(SystemExit) as ending:
+            main(["serve", "cascade", *arguments])
+        assert ending.value.code == 2
+        assert words in capsys.readouterr().err
+
+
+ROUTE = """
+data: sample
+source_language: en
+target_language: de
+nodes:
+  fast: {{kind: translate, model: "packaged:multi30k-en-de", beam_size: 1, n_best: 1}}
+  doubt: {{kind: route, of: fast, by: mean_log_prob, budget: 0.5{dev}}}
+  good: {{kind: translate, model: "packaged:multi30k-en-de", when: doubt.escalate}}
+  de: {{kind: select, of: [good, fast]}}
+"""
+
+
+def test_what_nodes_learn_must_be_finished(tmp_path: Path) -> None:
+    (tmp_path / "dev.en").write_text("A cat.\nA dog.\n", encoding="utf-8")
+    (tmp_path / "dev.de").write_text("Eine Katze.\nEin Hund.\n", encoding="utf-8")
+    for dev, words in (
+        ("", "serve store:RUN, or give it dev"),
+        (f', dev: "{tmp_path}/dev.en,{tmp_path}/dev.de"', "expected doubt--fit finished in the store"),
+    ):
+        file = tmp_path / "route.yaml"
+        file.write_text(ROUTE.format(dev=dev), encoding="utf-8")
+        entry, parameters = resolve_parameters(str(file), None, [], {"store": str(tmp_path / "store")})
+        with pytest.raises(ConfigError, match=words):
+            open_graph(Source("route", entry, parameters))
