@@ -1,7 +1,8 @@
 """Data of a report: embedded in the page while it is small, else in a folder of scripts beside it.
 
 A page opened from disk may not fetch files, but it may load scripts: ``PAGE-data/NAME.js`` calls
-``antiphon("NAME", JSON)``, and nothing of it is read before it is needed.
+``antiphon("NAME", JSON)`` for a block, or for several that were added one after another and are small.
+Nothing of it is read before it is needed.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from components.text.escaping import to_script_json
 
 MAX_INLINE_CHARACTERS = 2 * 2**20
 """Characters of data that a page carries at most."""
+FILE_CHARACTERS = 2**20
+"""A file with so many takes no further block."""
 
 
 class DataBlocks:
@@ -24,16 +27,30 @@ class DataBlocks:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.names: list[str] = []
+        self.files: list[str] = []
+        """Names of their first blocks."""
         self.size = 0
+        self._last_size = 0
 
-    def add(self, name: str, value: object) -> None:
-        """Add a block; ``name`` is of letters, digits and hyphens."""
+    def add(self, name: str, value: object, *, follows: bool = False) -> None:
+        """Add a block.
+
+        Args:
+            name: of letters, digits and hyphens.
+            value: its JSON.
+            follows: whether it may stand in the file of the block before.
+        """
         text = to_script_json(value)
-        content = f'antiphon("{name}",{text});\n'
-        (self._folder / f"{name}.js").write_text(content, encoding="ascii", newline="\n")
-        self.names.append(name)
+        if not self.files or not follows or self._last_size >= FILE_CHARACTERS:
+            self.files.append(name)
+            self._last_size = 0
+        with self._path_of(self.files[-1]).open("a", encoding="ascii", newline="\n") as file:
+            file.write(f'antiphon("{name}",{text});\n')
+        self._last_size += len(text)
         self.size += len(text)
+
+    def _path_of(self, first: str) -> Path:
+        return self._folder / f"{first}.js"
 
     @property
     def inline(self) -> bool:
@@ -42,10 +59,11 @@ class DataBlocks:
 
     def embed(self, file: TextIO) -> None:
         """Write every block into the page."""
-        for name in self.names:
-            content = (self._folder / f"{name}.js").read_text(encoding="ascii")
-            text = content.removeprefix(f'antiphon("{name}",').removesuffix(");\n")
-            file.write(f'<script type="application/json" id="{name}">{text}</script>\n')
+        for first in self.files:
+            with self._path_of(first).open(encoding="ascii", newline="\n") as blocks:
+                for line in blocks:
+                    name, text = line.removeprefix('antiphon("').removesuffix(");\n").split('",', 1)
+                    file.write(f'<script type="application/json" id="{name}">{text}</script>\n')
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from reports.views.steps import steps_of
 
 PAGE = 50
 """Utterances per page, and per block of data that the script reads when it needs it."""
+_PAGE_BLOCK = "page-"
 
 _SCRIPTS = (
     *("elements.js", "theme.js", "tables.js", "filter.js", "blocks.js", "marks.js", "player.js"),
@@ -64,12 +65,14 @@ def write_html(
         errors = WordErrors(view)
         columns, flags = _write_blocks(view, path.parent, blocks, embed_limit, errors)
         data = "" if blocks.inline else f"{path.stem}-data"
+        files = [name.removeprefix(_PAGE_BLOCK) for name in blocks.files if name.startswith(_PAGE_BLOCK)]
+        values = _context(view, data, errors) | {"files": ",".join(files)}
         page = folder / "page.html"
         with page.open("w", encoding="utf-8", newline="\n") as file:
             file.write(
                 template_environment()
                 .get_template("report.html")
-                .render(**_context(view, data, errors), **_tools(view, columns, flags))
+                .render(**values, **_tools(view, columns, flags))
             )
             if blocks.inline:
                 blocks.embed(file)
@@ -101,7 +104,7 @@ def _write_blocks(
                 )
             )
             details.append(build_details(view, row, steps, folder, frozenset(audio)))
-        blocks.add(f"page-{start // PAGE}", details)
+        blocks.add(f"{_PAGE_BLOCK}{start // PAGE}", details, follows=True)
     used, flags = drop_empty_columns(index, columns), reduce(or_, (cast(int, line[2]) for line in index), 0)
     blocks.add("index", index)
     for sha256, source in audio.items():
