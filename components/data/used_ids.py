@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 ID_BYTES = 16
 """Of the digest of an id."""
 _IN_MEMORY = 20_000
+_FILTER_BITS = 24
 
 
 def digest_id(name: str) -> bytes:
@@ -29,6 +30,8 @@ class UsedIds:
         self._recent: set[bytes] = set()
         self._runs: list[_Run] = []
         """Each has at most half of what the one before has."""
+        self._filter = bytearray(2**_FILTER_BITS // 8)
+        """A bit for the first bits of each digest in the runs: that of most new ones is not set."""
 
     def __contains__(self, name: str) -> bool:
         return self._has(digest_id(name))
@@ -53,13 +56,18 @@ class UsedIds:
         return True
 
     def _has(self, digest: bytes) -> bool:
-        return digest in self._recent or any(run.has_any(*_split(digest)) for run in self._runs)
+        if digest in self._recent:
+            return True
+        bit = int.from_bytes(digest[:8], "little") >> (64 - _FILTER_BITS)
+        may_be_aside = self._filter[bit >> 3] >> (bit & 7) & 1
+        return may_be_aside == 1 and any(run.has_any(*_split(digest)) for run in self._runs)
 
     def _put_aside_many(self) -> None:
         if len(self._recent) < _IN_MEMORY:
             return
         first, second = _split(b"".join(self._recent))
         self._recent.clear()
+        _set_bits(self._filter, first)
         while self._runs and len(self._runs[-1].first) < 2 * len(first):
             first, second = _join(self._runs.pop(), first, second)
         self._runs.append(_store(first, second))
@@ -89,6 +97,13 @@ def _split(digests: bytes) -> tuple[Halves, Halves]:
 
     halves = np.frombuffer(digests, "<u8")
     return halves[::2], halves[1::2]
+
+
+def _set_bits(bits: bytearray, first: Halves) -> None:
+    import numpy as np  # noqa: PLC0415 - as above
+
+    places = (first >> np.uint64(64 - _FILTER_BITS)).astype(np.int64)
+    np.bitwise_or.at(np.frombuffer(bits, np.uint8), places >> 3, (1 << (places & 7)).astype(np.uint8))
 
 
 def _join(run: _Run, first: Halves, second: Halves) -> tuple[Halves, Halves]:

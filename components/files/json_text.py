@@ -9,18 +9,18 @@ MAX_DEPTH = 100
 """Objects and lists inside each other: what walks over a value afterwards calls itself once for each."""
 
 
-def parse_json(content: str | bytes, **hooks: Any) -> Any:
+def parse_json(content: str | bytes, decoder: json.JSONDecoder | None = None) -> Any:
     """Parse JSON whose depth is bounded.
 
     Args:
         content: the JSON.
-        hooks: of :func:`json.loads`.
+        decoder: of texts; what :func:`json.loads` has if None.
 
     Raises:
         ValueError: not JSON, or nested more than :data:`MAX_DEPTH` deep.
     """
     try:
-        value = json.loads(content, **hooks)
+        value = decoder.decode(content) if decoder and isinstance(content, str) else json.loads(content)
     except RecursionError:
         raise _depth_error() from None
     if _count_brackets(content) > MAX_DEPTH:  # else it cannot be deep, which takes no walk to see

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from typing import Any
 
 from components.data.files.drafts import Draft
 from components.data.files.field_readers import (
@@ -24,8 +25,23 @@ from components.data.files.parsing import (
     read_tsv_rows,
 )
 
+_AUDIO = ("audio", "offset", "duration", "sha256")
+_TEXTS = ("id", "text", "transcript", "source_language", "target_language", "domain", "speaker", "document")
+
 
 def _convert_antiphon(fields: Fields) -> Draft:
+    values: dict[str, Any] = {name: read_string(fields, name) for name in _TEXTS if name in fields}
+    if "references" in fields:
+        values["references"] = read_references(fields, "references")
+    if "segments" in fields:
+        values["segments"] = read_segments(fields, "segments")
+    if any(name in fields for name in _AUDIO):
+        values |= _read_audio(fields)
+    return Draft(**values)
+
+
+def _read_audio(fields: Fields) -> dict[str, Any]:
+    """Return what an object in ``audio`` says, or the fields beside it."""
     audio = fields.get("audio")
     audio_fields = audio if isinstance(audio, dict) else {}
     if audio is not None and not audio_fields:
@@ -34,22 +50,12 @@ def _convert_antiphon(fields: Fields) -> Draft:
         **audio_fields,
         **{name: fields[name] for name in ("offset", "duration", "sha256") if name in fields},
     }
-    return Draft(
-        id=read_string(fields, "id"),
-        audio=read_string(merged, "path"),
-        offset=read_seconds(merged, "offset") or 0.0,
-        duration=read_seconds(merged, "duration" if "duration" in merged else "seconds"),
-        sha256=read_string(merged, "sha256"),
-        text=read_string(fields, "text"),
-        transcript=read_string(fields, "transcript"),
-        source_language=read_string(fields, "source_language"),
-        target_language=read_string(fields, "target_language"),
-        references=read_references(fields, "references"),
-        domain=read_string(fields, "domain"),
-        speaker=read_string(fields, "speaker"),
-        document=read_string(fields, "document"),
-        segments=read_segments(fields, "segments"),
-    )
+    return {
+        "audio": read_string(merged, "path"),
+        "offset": read_seconds(merged, "offset") or 0.0,
+        "duration": read_seconds(merged, "duration" if "duration" in merged else "seconds"),
+        "sha256": read_string(merged, "sha256"),
+    }
 
 
 def _convert_files(fields: Fields) -> Draft:

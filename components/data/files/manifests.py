@@ -87,6 +87,7 @@ def _read_file(
     languages = (reader.source_language, reader.target_language)
     reader.cursor.context = str((manifest_format.identifying_fields, file_name.name, languages))
     file = SourceFile(path, number, source.archives, reader.source_language, cursor=reader.cursor)
+    known = frozenset(manifest_format.known_fields)
     for row in manifest_format.read(file):
         if limit is not None and reader.count >= limit:
             break
@@ -94,7 +95,8 @@ def _read_file(
         if isinstance(row.content, RecordError):
             yield from reader.refuse(row.content, where)
             continue
-        ignored.update(field for field in row.content if field not in manifest_format.known_fields)
+        if unknown := row.content.keys() - known:
+            ignored.update(unknown)
         try:
             draft = manifest_format.convert(row.content)
         except RecordError as error:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -195,7 +196,7 @@ def read_json_rows(path: FilePath, cursor: LineCursor | None = None) -> Iterator
 def parse_object(line: str) -> Fields | RecordError:
     """Return the object of a JSON text: strict, no key twice."""
     try:
-        value = parse_json(line, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
+        value = parse_json(line, _STRICT)
     except ValueError as error:
         return RecordError("unreadable record", f"expected one JSON object, found faulty JSON: {error}")
     if not isinstance(value, dict):
@@ -213,6 +214,9 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> Fields:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number; leave the field out")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
 
 
 def _name_json_type(value: object) -> str:
