@@ -33,6 +33,7 @@ ROOMS = (
     "components.comparison",
     "components.editing",
     "components.own_code",
+    "components.imported_texts",
     "components.synthesis",
     "components.confidence",
     "components.routing",

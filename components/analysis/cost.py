@@ -60,6 +60,7 @@ class Cost(Record):
 
     Attributes:
         seconds: of computing, in batches, without loading models.
+        is_known: whether they are; those of texts that came from elsewhere are not.
         real_time_factor: seconds of computing per second of audio.
         peak_memory_bytes: of the stage that needed most.
         card_memory: peak of each card's memory, by its name, likewise.
@@ -72,6 +73,7 @@ class Cost(Record):
     """
 
     seconds: float = Field(ge=0)
+    is_known: bool = Field(default=True, exclude_if=bool)
     real_time_factor: float | None = Field(default=None, ge=0)
     peak_memory_bytes: int = Field(ge=0)
     card_memory: CardMemory = Field(default_factory=dict, exclude_if=operator.not_)

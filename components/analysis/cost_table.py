@@ -29,7 +29,7 @@ _OPTIONAL = ("RTFx", "p50", "p95", "price/audio hour", "price/1M characters")
 def _describe(cost: Cost) -> dict[str, str]:
     latency = cost.latency
     return {
-        "time": format_seconds(cost.seconds),
+        "time": format_seconds(cost.seconds) if cost.is_known else "unknown",
         "RTFx": format_rtfx(cost.rtfx),
         "p50": "" if latency is None else f"{latency.p50:.3f}",
         "p95": "" if latency is None or latency.p95 is None else f"{latency.p95:.3f}",

@@ -15,6 +15,7 @@ from components.errors import AntiphonError, DataError, StoreError, to_one_line
 from components.files.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.references import is_elsewhere
+from components.nodes.kinds import KINDS
 from components.pipeline.pipeline import DATA, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
@@ -70,6 +71,8 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
     """
     used = _stages_in_use(run)
     texts = [ref for ref in text_stages(run) if ref in used]
+    kinds = (KINDS.get(node.kind) for node in run.pipeline.nodes)
+    is_known = all(kind is None or kind.stated.get("costs", True) for kind in kinds)
     seconds = sum(ref.seconds for ref in used)
     data = data_of(run)
     totals = read_tallies(data).get(TOTALS, {})
@@ -78,7 +81,8 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
     stated = run.parameters.get("price_per_hour")
     return Cost(
         seconds=seconds,
-        real_time_factor=seconds / audio if audio else None,
+        is_known=is_known,
+        real_time_factor=seconds / audio if audio and is_known else None,
         peak_memory_bytes=max((ref.peak_memory_bytes for ref in used), default=0),
         card_memory=largest_card_memory(ref.card_memory for ref in used),
         parameters=parameters_of(run, store),

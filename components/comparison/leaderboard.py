@@ -70,7 +70,7 @@ def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None)
         return frozenset()
     points = {}
     for name, metrics in tables.items():
-        if ranking in metrics:
+        if ranking in metrics and costs[name].is_known:
             table = metrics[ranking]
             quality = table.score() if table.metric.higher_is_better else -table.score()
             points[name] = (quality, costs[name].seconds)

@@ -122,6 +122,7 @@ class Facts:
             are scored beside it.
         analyses: kinds of analyses (``antiphon.analyses``) that a run of it gets once it is scored.
         is_scored: whether its texts are scored wherever there are references.
+        costs: whether its seconds are what the system costs; of texts that came from elsewhere they are not.
         may_drop: whether it may give None for an item, which drops the utterance.
         keeps_spoken: whether it gives speech unchanged; where all data are spoken, the node is left out.
         description: what ``antiphon plan`` says of its settings beside its name, in a few words.
@@ -151,6 +152,7 @@ class Facts:
     candidates: Callable[[Sequence[NBest]], list[str]] | None = None
     analyses: tuple[str, ...] = ()
     is_scored: bool = True
+    costs: bool = True
     may_drop: bool = False
     keeps_spoken: bool = False
     description: str = ""

@@ -15,7 +15,9 @@ def _quality_cost(comparison: Comparison) -> Figure:
     with plot_style():
         figure, plot = new_axes(3.2)
         points = [
-            (row.cost.seconds, row.scores[name].value, row) for row in comparison.rows if name in row.scores
+            (row.cost.seconds, row.scores[name].value, row)
+            for row in comparison.rows
+            if name in row.scores and row.cost.is_known
         ]
         front = sorted((x, y) for x, y, row in points if row.pareto)
         plot.plot([x for x, _ in front], [y for _, y in front], color="#9aa4af", linewidth=1, zorder=1)

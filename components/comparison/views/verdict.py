@@ -77,7 +77,7 @@ def _describe_change(test: Difference) -> str:
 
 def describe_speed(cost: Cost, baseline: Cost) -> str:
     """``3.1 times faster``; empty where no time was measured."""
-    if not cost.seconds or not baseline.seconds:
+    if not (cost.is_known and baseline.is_known and cost.seconds and baseline.seconds):
         return ""
     ratio = baseline.seconds / cost.seconds
     if 1 / SAME_SPEED < ratio < SAME_SPEED:

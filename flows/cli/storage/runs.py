@@ -12,7 +12,7 @@ import typer
 
 from components.errors import ConfigError
 from flows.cli.help.options import AsJson, StoreUrl
-from flows.cli.storage import run_archives, run_changes
+from flows.cli.storage import run_archives, run_changes, run_outputs
 from flows.cli.storage.run_details import show
 
 if TYPE_CHECKING:
@@ -161,3 +161,4 @@ for command in (run_changes.rename, run_changes.delete, run_changes.accept):
     runs_app.command()(command)
 runs_app.command("export")(run_archives.export_run)
 runs_app.command("import")(run_archives.import_run)
+runs_app.command("import-outputs")(run_outputs.import_outputs)

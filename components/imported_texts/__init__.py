@@ -1,0 +1,1 @@
+"""Texts that another program made, as the outputs of a system: read in its formats, joined to the data."""

@@ -1,0 +1,226 @@
+"""Formats of outputs: those of WhisperX, openai-whisper, inspect_ai and sclite, subtitles, and tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.audio.container import read_regular_file
+from components.data.files import parsing
+from components.data.files.language_names import name_without_language
+from components.data.files.subtitles import parse_srt, parse_vtt
+from components.errors import DataError, to_one_line
+from components.files.json_text import parse_json
+from components.imported_texts.outputs import Outputs
+from components.records import Segment
+from components.text.text_encoding import decode_text
+
+MAX_BYTES = 2**28
+"""Of a file of outputs."""
+IDS = ("id", "utterance_id", "utterance", "audio", "audio_filepath", "file", "path", "recording", "name")
+TEXTS = (
+    *("text", "hypothesis", "hyp", "prediction", "pred_text", "transcript", "transcription", "translation"),
+    *("output", "sentence"),
+)
+"""Names of columns and fields that are taken for the id and the text, the first that is there."""
+_TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)\s*")
+_COMMENT = ";;"
+_TIMED = {"recording", "start", "end", "text"}
+
+
+def read_outputs(file: str) -> Outputs:
+    """Return the outputs in a file, or in the files of a folder, which are named for their recordings.
+
+    Raises:
+        DataError: no such file, no format for its ending, or a line that is none of its format.
+    """
+    path = Path(file)
+    if not path.is_dir():
+        return _read_file(path, alone=True)
+    outputs = Outputs()
+    files = sorted(each for each in path.iterdir() if each.suffix.lower() in READERS)
+    if not files:
+        raise DataError(f"{file}: expected files {', '.join(READERS)}, found none")
+    for each in files:
+        found = _read_file(each, alone=False)
+        _add(outputs.by_id, found.by_id, each)
+        _add(outputs.timed, found.timed, each)
+    return outputs
+
+
+def _add(known: dict[str, Any], found: Mapping[str, Any], file: Path) -> None:
+    if twice := known.keys() & found.keys():
+        raise DataError(
+            f"{file}: expected each recording once, found {sorted(twice)[0]!r} in another file, too"
+        )
+    known.update(found)
+
+
+def _read_file(path: Path, *, alone: bool) -> Outputs:
+    read = READERS.get(path.suffix.lower())
+    if read is None:
+        raise DataError(
+            f"{path}: expected a file {', '.join(READERS)} or a folder of them, found {path.suffix!r}"
+        )
+    outputs = read(path)
+    if outputs.lines and not alone:  # the text of one recording
+        return Outputs(by_id={name_without_language(path): " ".join(filter(None, outputs.lines))})
+    return outputs
+
+
+def _text_of(path: Path) -> str:
+    return decode_text(read_regular_file(str(path), MAX_BYTES), str(path)).text
+
+
+def _read_lines(path: Path) -> Outputs:
+    return Outputs(lines=[" ".join(line.split()) for line in _text_of(path).removesuffix("\n").split("\n")])
+
+
+def _read_rows(read: Callable[[Any], Iterator[parsing.Row]]) -> Callable[[Path], Outputs]:
+    def read_table(path: Path) -> Outputs:
+        rows = list(_fields_of(path, read(path)))
+        if rows and all(fields.keys() >= _TIMED for _, fields in rows):
+            return Outputs(timed=_collect_pieces(rows))
+        return Outputs(by_id=_collect(rows))
+
+    return read_table
+
+
+def _fields_of(path: Path, rows: Iterable[parsing.Row]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for row in rows:
+        where = f"{path}:{row.line}"
+        if isinstance(row.content, parsing.RecordError):
+            raise DataError(f"{where}: {row.content}")
+        yield where, row.content
+
+
+def _collect_pieces(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, list[Segment]]:
+    """Return the pieces of recordings of a table as `antiphon export --format tsv` writes it."""
+    timed: dict[str, list[Segment]] = {}
+    for where, fields in rows:
+        try:
+            piece = Segment(start=float(fields["start"]), end=float(fields["end"]), text=fields["text"])
+        except ValueError:
+            raise DataError(f"{where}: expected start and end in seconds, and a text, found others") from None
+        timed.setdefault(str(fields["recording"]), []).append(piece)
+    return timed
+
+
+def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for where, fields in rows:
+        names = [next((name for name in known if name in fields), None) for known in (IDS, TEXTS)]
+        if None in names:
+            raise DataError(
+                f"{where}: expected an id ({', '.join(IDS[:4])} ...) and a text ({', '.join(TEXTS[:3])} ...),"
+                " "
+                f"found {', '.join(map(str, fields)) or 'nothing'}"
+            )
+        key, text = (fields[str(name)] for name in names)
+        key = str(key) if names[0] in ("id", "utterance_id", "utterance") else Path(str(key)).stem
+        if not isinstance(text, str):
+            raise DataError(f"{where}: expected a text, found {type(text).__name__}")
+        if key in texts:
+            raise DataError(f"{where}: expected one text each, found a second of {key!r}")
+        texts[key] = " ".join(text.split())
+    return texts
+
+
+def _read_json(path: Path) -> Outputs:
+    """Read segments with times (WhisperX, openai-whisper, whisper.cpp), or samples (a log of inspect_ai)."""
+    try:
+        values = parse_json(_text_of(path))
+    except ValueError as error:
+        raise DataError(f"{path}: expected JSON, found {to_one_line(error)}") from None
+    if isinstance(values, list):
+        rows = ((f"{path}: item {n}", row) for n, row in enumerate(values, 1) if isinstance(row, dict))
+        return Outputs(by_id=_collect(rows))
+    if isinstance(values, dict) and isinstance(values.get("samples"), list):
+        samples = ((f"{path}: sample {n}", _sample(row)) for n, row in enumerate(values["samples"], 1))
+        return Outputs(by_id=_collect(samples))
+    if isinstance(values, dict) and isinstance(values.get("segments"), list):
+        try:
+            pieces = [Segment(start=p["start"], end=p["end"], text=p["text"]) for p in values["segments"]]
+        except (KeyError, TypeError, ValueError):
+            raise DataError(f"{path}: expected segments with start, end and text, found others") from None
+        return Outputs(timed={name_without_language(path): pieces})
+    if isinstance(values, dict) and values and all(isinstance(text, str) for text in values.values()):
+        return Outputs(by_id={str(key): " ".join(text.split()) for key, text in values.items()})
+    raise DataError(f"{path}: expected segments, samples, or texts by id, found other JSON")
+
+
+def _sample(row: Any) -> Mapping[str, Any]:
+    """Return id and text of a sample of inspect_ai."""
+    output = row.get("output", {}) if isinstance(row, dict) else {}
+    return {"id": row.get("id"), "text": output.get("completion") if isinstance(output, dict) else output}
+
+
+def _read_subtitles(path: Path) -> Outputs:
+    parse = parse_vtt if path.suffix.lower() == ".vtt" else parse_srt
+    pieces = [Segment(start=c.start, end=c.end, text=c.text) for c in parse(str(path), _text_of(path))]
+    return Outputs(timed={name_without_language(path): pieces})
+
+
+def _read_trn(path: Path) -> Outputs:
+    """Read sclite's transcripts: ``the text (id)``."""
+    texts = {}
+    for where, line in _numbered(path):
+        match = _TRN.fullmatch(line)
+        if match is None:
+            raise DataError(f"{where}: expected a text and its id such as (talk-1), found {line!r:.60}")
+        texts[match["id"]] = " ".join(match["text"].split())
+    return Outputs(by_id=texts)
+
+
+def _read_ctm(path: Path) -> Outputs:
+    """Read NIST's words: ``recording channel start duration word``."""
+    timed: dict[str, list[Segment]] = {}
+    for where, line in _numbered(path):
+        parts = line.split()
+        try:
+            start, length = float(parts[2]), float(parts[3])
+            timed.setdefault(parts[0], []).append(Segment(start=start, end=start + length, text=parts[4]))
+        except (IndexError, ValueError):
+            raise DataError(
+                f"{where}: expected recording, channel, start, duration, word, found {line!r:.60}"
+            ) from None
+    return Outputs(timed=timed)
+
+
+def _read_stm(path: Path) -> Outputs:
+    """Read NIST's segments: ``recording channel speaker start end <label> text``."""
+    timed: dict[str, list[Segment]] = {}
+    for where, line in _numbered(path):
+        parts = line.split(maxsplit=5)
+        try:
+            text = re.sub(r"^<[^>]*>\s*", "", parts[5]) if len(parts) > 5 else ""
+            piece = Segment(start=float(parts[3]), end=float(parts[4]), text=text)
+        except (IndexError, ValueError):
+            raise DataError(
+                f"{where}: expected recording, channel, speaker, start, end, text, found {line!r:.60}"
+            ) from None
+        timed.setdefault(parts[0], []).append(piece)
+    return Outputs(timed=timed)
+
+
+def _numbered(path: Path) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(_text_of(path).split("\n"), 1):
+        if line.strip() and not line.startswith(_COMMENT):
+            yield f"{path}:{number}", line
+
+
+READERS: dict[str, Callable[[Path], Outputs]] = {
+    ".txt": _read_lines,
+    ".jsonl": _read_rows(parsing.read_json_rows),
+    ".csv": _read_rows(parsing.read_csv_rows),
+    ".tsv": _read_rows(parsing.read_tsv_rows),
+    ".json": _read_json,
+    ".srt": _read_subtitles,
+    ".vtt": _read_subtitles,
+    ".trn": _read_trn,
+    ".ctm": _read_ctm,
+    ".stm": _read_stm,
+}
+"""Ending of a file -> what reads it."""
