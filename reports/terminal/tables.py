@@ -11,7 +11,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Column, Table
 from rich.text import Text
 
-_SPACE = 3  # columns between two cells
+_SPACE, _EDGES = 3, 2  # columns between two cells, and left and right of a table
 _WIDE_TEXT, _NARROW_TEXT = 24, 11  # columns that a text may be folded to
 _INTERVAL = re.compile(r" (\(\S+ to \S+\))$")
 NO_INTERVALS = "95% intervals: in a wider terminal, in the report, with --json"
@@ -41,7 +41,7 @@ class FittingTable(Table):
         """Give every column the width that it needs; returns whether there is room for all."""
         used = [(column, widths) for column in self.columns if (widths := _widths(column))]
         least = [min(max(widths), _least_of(column, text_width)) for column, widths in used]
-        if sum(least) + _SPACE * (len(least) - 1) > room:
+        if sum(least) + _SPACE * (len(least) - 1) + _EDGES > room:
             return False
         for (column, widths), width in zip(used, least, strict=True):
             column.min_width = width  # rich would take room from all columns alike, and break long names

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 LIBRARIES = ("numpy", "rapidfuzz", "sacrebleu", "openai-whisper")
 _SHOWN = ("ece", "nce", "auroc", "auroc_gain", "aurc", "eaurc", "kendall", "pearson")
 """Measures with a column; `antiphon measure --json` has all of them."""
+_ORDER = ("AURC", "E-AURC", "Kendall", "Pearson")
+"""Columns of the second table."""
 _DIGITS = {"ece": 3, "aurc": 3, "eaurc": 3}
 _EXPLANATION = (
     "ECE: how far confidences are from the share that is right, 0 is best. NCE: what they tell beyond the "
@@ -52,8 +54,7 @@ def build_rows(signals: Sequence[SignalQuality]) -> Iterator[dict[str, str]]:
             "node": signal.node,
             "predicts": OUTCOMES[signal.outcome].label,
             "signal": signal.signal,
-            "n": _describe_n(signal),
-            "overall": _describe_loss(signal),
+            "of": f"{_describe_n(signal)}, {_describe_loss(signal)}",
         }
         measures = {
             label: format_measure(signal, name)
@@ -109,7 +110,16 @@ def build_tables(signals: Sequence[SignalQuality]) -> list[Table]:
         return []
     protocol = "; ".join(dict.fromkeys(signal.signature for signal in signals))
     plots = tuple(_list_plots(signals))
-    return [Table("Confidence", _note(signals), tuple(build_rows(signals)), plots, protocol=protocol)]
+    rows = tuple(build_rows(signals))
+    names = [label for _, label in _columns(signals)]
+    ranked = [name for name in names if name.startswith(_ORDER)]
+    head = ("node", "predicts", "signal")
+    first = (*head, "of", *(name for name in names if name not in ranked))
+    tables = [Table("Confidence", _note(signals), rows, plots, protocol=protocol, columns=first)]
+    if ranked:
+        note = "What is lost when only the surest are kept, and correlation with WER or chrF."
+        tables.append(Table("Confidence: order", note, rows, columns=(*head, *ranked)))
+    return tables
 
 
 def _list_plots(signals: Sequence[SignalQuality]) -> Iterator[Plot]:

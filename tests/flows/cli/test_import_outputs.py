@@ -1,0 +1,84 @@
+"""`antiphon runs import-outputs` makes a graph of one node; `antiphon score` needs no store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli.compute import run as running
+from flows.cli.main import main
+
+SOURCES = ["one dog", "two dogs", "a cat"]
+REFERENCES = ["ein Hund", "zwei Hunde", "eine Katze"]
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Parallel text in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    Path("d.en").write_text("\n".join(SOURCES) + "\n")
+    Path("d.de").write_text("\n".join(REFERENCES) + "\n")
+    return "d.en,d.de"
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ending:
+        main(list(arguments))
+    return int(ending.value.code or 0)
+
+
+def test_outputs_become_a_run_of_one_node(
+    data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values: dict[str, Any] = {}
+
+    def run_flow(*arguments: Any, as_json: bool) -> int:
+        values.update(arguments[3])
+        return 0
+
+    monkeypatch.setattr(running, "run_flow", run_flow)
+    Path("deepl.txt").write_text("ein Hund\nzwei Hund\neine Katze\n")
+    assert call("runs", "import-outputs", "deepl.txt", "--data", data, "--name", "deepl") == 0
+    node = values["graph"]["nodes"]["texts"]
+    assert (values["name"], values["data"], node["kind"], node["to"]) == ("deepl", data, "texts", "de")
+    rows = [json.loads(line) for line in Path(node["file"]).read_text().splitlines()]
+    assert rows[1] == {"id": "d-000002", "text": "zwei Hund"}
+    assert "3 of 3 utterances have a text in deepl.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("few.txt", "ein Hund\n", "expected 3 lines, one per utterance of the data, found 1 in few.txt"),
+        ("x.jsonl", '{"id": "q", "text": "x"}\n', "such as 'd-000001', 'd-000002', 'd-000003', found 'q'"),
+        ("none.txt", None, "none.txt"),
+    ],
+)
+def test_outputs_of_other_data_are_one_line(
+    name: str, content: str | None, message: str, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        Path(name).write_text(content)
+    assert call("runs", "import-outputs", name, "--data", data, "--name", "x") == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_two_files_are_scored_without_a_store(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("hyp.txt").write_text("ein Hund\nzwei Hunde\neine Maus\n")
+    assert call("score", "hyp.txt", "d.de.txt") == 2
+    Path("d.de").rename("ref.txt")
+    capsys.readouterr()
+    assert call("score", "hyp.txt", "ref.txt", "--language", "de", "--metric", "wer", "--json") == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    score = json.loads(line)["metrics"]["wer"]
+    assert (score["value"], score["n"]) == (pytest.approx(100 / 6), 3)
+    Path("ref.txt").write_text("ein Hund\n")
+    assert call("score", "hyp.txt", "ref.txt") == 2
+    assert "expected as many lines in both files, found 3 in hyp.txt and 1" in capsys.readouterr().err
+    assert not Path("antiphon-store").exists()
