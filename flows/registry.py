@@ -106,6 +106,17 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.contribution:ContributionParameters",
         adds=("contribution",),
     ),
+    "watch": PythonFlow(
+        "is a run over new data without references as the accepted one? alarms, stage by stage",
+        "flows.python_flows.watch:watch",
+        "flows.parameters.watch:WatchParameters",
+        adds=("watch",),
+    ),
+    "roll_back": PythonFlow(
+        "give a deployment the graph of the accepted run again",
+        "flows.python_flows.roll_back:roll_back",
+        "flows.parameters.watch:RollBackParameters",
+    ),
     "improve": PythonFlow(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.python_flows.improve:improve",

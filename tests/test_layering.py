@@ -53,6 +53,7 @@ ROOMS = (
     "components.tuning",
     "components.serving",
     "components.claims",
+    "components.monitoring",
     "reports.views",
     "reports",
     "reports.plots",

@@ -123,7 +123,7 @@ class ComparisonAnalysis(Analysis[ComparisonRequest, Comparison]):
             utterances,
             [system_of(name, run, store, settings.price_per_hour) for name, run in request.runs.items()],
             settings,
-            language=_target_languages(utterances, request.runs),
+            language=target_languages(utterances, request.runs),
             source_language={utterance.id: utterance.source_language for utterance in utterances},
             bind=lambda name: request.bind(name, store),
             scores=request.scores,
@@ -198,7 +198,7 @@ def _stated_costs(runs: Mapping[str, RunRecord], store: Store) -> dict[str, Any]
     return {name: values for name, values in stated.items() if values}
 
 
-def _target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
+def target_languages(utterances: list[Utterance], runs: Mapping[str, RunRecord]) -> dict[str, str]:
     """Return each utterance's target language, as the data or else the runs state it."""
     stated = {run.parameters.get("target_language") for run in runs.values()} - {None}
     other = str(stated.pop()) if len(stated) == 1 else UNDETERMINED

@@ -24,7 +24,9 @@ Tables = Mapping[str, Mapping[str, CorpusStatistics]]
 """System -> metric -> statistics."""
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
+    """Two systems in a metric."""
+
     metric: str
     system: str
     versus: str
@@ -46,15 +48,12 @@ def compare_pairs(
         DataError: a stated comparison in a metric that is not there.
     """
     all_pairs = [
-        _Pair(metric, system, baseline)
+        Pair(metric, system, baseline)
         for metric in tables[baseline]
         for system in tables
         if system != baseline and metric in tables[system]
     ]
-    if settings.primary:
-        stated = [_resolve(comparison, tables, baseline, ranking) for comparison in settings.primary]
-    else:
-        stated = [pair for pair in all_pairs if pair.metric == ranking]
+    stated = list_stated(tables, baseline, ranking, settings)
     draw_together(table for metrics in tables.values() for table in metrics.values())
     tests = {
         pair: paired_test(
@@ -65,9 +64,20 @@ def compare_pairs(
         )
         for pair in dict.fromkeys([*all_pairs, *stated])
     }
-    family = list(dict.fromkeys(stated))
+    family = stated
     corrected = dict(zip(family, correct_family([tests[pair] for pair in family]), strict=True))
     return tuple(corrected.get(pair) or mark_untested(test) for pair, test in tests.items())
+
+
+def list_stated(
+    tables: Tables, baseline: str, ranking: str | None, settings: ComparisonSettings
+) -> list[Pair]:
+    """Return the stated comparisons, each once; arguments and errors are those of :func:`compare_pairs`."""
+    if settings.primary:
+        resolved = [_resolve(comparison, tables, baseline, ranking) for comparison in settings.primary]
+        return list(dict.fromkeys(resolved))
+    names = [system for system in tables if system != baseline and ranking in tables[system]]
+    return [Pair(ranking, system, baseline) for system in names] if ranking is not None else []
 
 
 def check_stated(stated: Sequence[StatedComparison], systems: Sequence[str], baseline: str) -> None:
@@ -86,8 +96,8 @@ def check_stated(stated: Sequence[StatedComparison], systems: Sequence[str], bas
             raise DataError(f"primary: expected two systems to compare, found {system} and itself")
 
 
-def _resolve(stated: StatedComparison, tables: Tables, baseline: str, ranking: str | None) -> _Pair:
-    pair = _Pair(stated.metric or ranking or "", stated.system, stated.versus or baseline)
+def _resolve(stated: StatedComparison, tables: Tables, baseline: str, ranking: str | None) -> Pair:
+    pair = Pair(stated.metric or ranking or "", stated.system, stated.versus or baseline)
     for name in (pair.system, pair.versus):
         if pair.metric not in tables[name]:
             scored = ", ".join(tables[name]) or "none"

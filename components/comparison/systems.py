@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.analysis.run_outputs import cost_of, load_utterances, output_of
-from components.comparison.comparison import System
 from components.comparison.strength_curves import Conditions, read_conditions
+from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.error_rates.turns import output_turns
 from components.records import Utterance

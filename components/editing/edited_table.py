@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.audio.container import read_regular_file
 from components.editing.editable_text import EditableText
 from components.editing.proposal import Proposal, refuse_unknown_id
 from components.errors import ConfigError
 from components.files.json_text import parse_json
 from components.text.table_cells import guard_cell, normalize_spaces, strip_guard
-from components.text.text_encoding import DecodedText
+from components.text.text_encoding import MAX_BYTES, DecodedText, decode_text
 
 ID, TEXT = "id", "text"
 COLUMNS = (ID, TEXT, "source", "confidence")
@@ -78,6 +79,18 @@ def propose_texts(
             if text != normalize_spaces(present):
                 proposals.append(Proposal(utterance_id, text, None))
     return proposals
+
+
+def read_ids(path: Path) -> set[str]:
+    """Return the ids in a table as :func:`read_edited_table` reads it, or in its JSON lines.
+
+    Raises:
+        ConfigError: it cannot be read, or has no column id.
+    """
+    decoded = decode_text(read_regular_file(path, MAX_BYTES), path.name)
+    is_json = path.suffix.lower() == ".jsonl"
+    rows = _read_json(path, decoded.text) if is_json else _read_tsv(path, decoded.text)
+    return {_unguard(str(row.cells.get(ID, ""))) for row in rows}
 
 
 def _unguard(cell: str) -> str:

@@ -46,9 +46,25 @@ class CompareParameters(ComparisonSettings, DataParameters):
         description="files of scores that somebody else gave (id, system, value), tested as any metric; "
         "NAME=FILE, NAME=FILE:lower where lower is better (docs/evaluation/judgements.md)",
     )
+    sequential: bool = Field(
+        False,
+        description="also test at every look: a verdict that holds however often these data are looked at as "
+        "they grow; systems that run here stop as soon as it is there",
+    )
+    margin: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="sequential: a difference below so many points does not matter; equivalence is a verdict",
+    )
     blame: bool = Field(False, description="of each cascade also say which stage loses what")
 
     _check_metrics = field_validator("metrics")(check_metric_names)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether differences are tested at every look."""
+        return self.sequential or self.margin is not None
 
     def settings(self) -> ComparisonSettings:
         """Return how the systems are compared."""

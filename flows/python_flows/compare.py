@@ -6,19 +6,23 @@ Systems are run here (they share stages through the store) or are finished runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
+from components.analysis.analysis import analysis_named
+from components.analysis.run_outputs import data_of
 from components.comparison.analysis import COMPARISON, ComparisonRequest
 from components.comparison.external_scores import check_systems
 from components.comparison.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores
 from components.metrics.table import METRICS, sort_metrics
+from components.monitoring.sequential.analysis import SEQUENTIAL, SequentialRequest
 from components.run_record import RunRecord
 from components.storage.store import Store
 from components.text.suggestions import did_you_mean
@@ -34,6 +38,9 @@ from flows.system import System
 from tasks.stages import report
 from tasks.stages.analysis import run_analysis
 from tasks.stages.sentence_scores import bind_staged
+
+FIRST_LOOK = 200
+"""Utterances after which a sequential test of systems that run is looked at first."""
 
 
 def system_names(parameters: CompareParameters) -> list[str]:
@@ -69,16 +76,50 @@ def run_comparison(parameters: CompareParameters) -> RunRecord | State[RunRecord
     names = system_names(parameters)
     run = Run("compare", parameters)
     with run:
-        systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
-        earlier_runs = {name: run.store.load_run(name) for name in parameters.runs}
-        records = run_systems(systems, run) | earlier_runs
-        if len(records) < 2 or (parameters.baseline or names[0]) not in records:
-            raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
-        request = ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
-        run.add(run_analysis("comparison", request, run.store))
+        for limit in _list_looks(parameters):
+            records = _run_once(parameters.model_copy(update={"limit": limit}), names, run)
+            if _is_decided(run) or limit is None or data_of(next(iter(records.values()))).items < limit:
+                break
+        run.add(run_analysis("comparison", _request(records, parameters), run.store))
         record_comparison(run, records)
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
+
+
+def _list_looks(parameters: CompareParameters) -> Iterator[int | None]:
+    """Yield how many utterances systems run over: all; of a sequential test twice as many each time."""
+    limit = FIRST_LOOK
+    while parameters.is_sequential and not parameters.runs and limit < (parameters.limit or math.inf):
+        yield limit
+        limit *= 2
+    yield parameters.limit
+
+
+def _run_once(parameters: CompareParameters, names: Sequence[str], run: Run) -> dict[str, RunRecord]:
+    """Run the systems and return all records that are compared, tested at this look if that is asked for."""
+    systems = {system.name: _make_system(system, parameters, run.name) for system in parameters.systems}
+    earlier_runs = {name: run.store.load_run(name) for name in parameters.runs}
+    records = run_systems(systems, run) | earlier_runs
+    if len(records) < 2 or (parameters.baseline or names[0]) not in records:
+        raise ConfigError("expected the baseline and another system to finish; see the notes of the run")
+    if parameters.is_sequential:
+        run.add(run_analysis("sequential", _sequential_request(records, parameters), run.store))
+    return records
+
+
+def _is_decided(run: Run) -> bool:
+    """Return whether every test that was made at the last look has a verdict."""
+    ref = run.stages.get("sequential")
+    findings = None if ref is None else analysis_named("sequential").read(ref)
+    return findings is not None and all(test.decided is not None for test in findings.tests)
+
+
+def _request(records: Mapping[str, RunRecord], parameters: CompareParameters) -> ComparisonRequest:
+    return ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
+
+
+def _sequential_request(records: Mapping[str, RunRecord], parameters: CompareParameters) -> SequentialRequest:
+    return SequentialRequest(_request(records, parameters), parameters.margin)
 
 
 def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
@@ -102,8 +143,9 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
     run = Run("compare", parameters)
     with run:
-        request = ComparisonRequest(records, parameters.settings(), bind_staged, parameters.scores)
-        run.add(COMPARISON.run(request, run.store))
+        run.add(COMPARISON.run(_request(records, parameters), run.store))
+        if parameters.is_sequential:
+            run.add(SEQUENTIAL.run(_sequential_request(records, parameters), run.store))
         record_comparison(run, records)
         report.render(run.record, run.store)
     return run.record

@@ -70,7 +70,8 @@ def describe_family(comparison: Comparison) -> str:
         stated_before = f"{len(stated)} comparisons stated before ({metrics})"
         text = f"p ({tests}) after Holm's correction over the {stated_before}"
     untested = len(stated) < len(comparison.differences)
-    return text + ("; others were not tested: they have an interval, but no verdict." if untested else ".")
+    text += "; others were not tested: they have an interval, but no verdict." if untested else "."
+    return f"{text} It holds for one look at these data; --sequential holds for many."
 
 
 def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Difference]]:

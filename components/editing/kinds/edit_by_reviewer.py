@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
 from components.editing.editable_text import certainty_of
+from components.editing.edited_table import read_ids
 from components.editing.kinds.edit_from_store import list_ids
 from components.editing.questions import answers_as_corrections, choose_doubtful
 from components.files.locations.location import file_name_of
@@ -20,6 +21,7 @@ from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.nodes.questions import Question
 from components.pipeline.steps.editing import ROLE
 from components.run_record import StageRef
+from components.stage_settings import FilePath
 from components.storage.stages.whole_stage import StageFiles
 
 VERSION = 1
@@ -39,6 +41,10 @@ class EditByReviewerSettings(NodeSettings):
     worst: int | None = Field(
         None, ge=1, le=200, description="instead: ask for so many, the least sure first"
     )
+    listed: FilePath | None = Field(
+        None,
+        description="instead: ask for the utterances of a table (column id), such as `antiphon watch` writes",
+    )
     max: int = Field(DEFAULT_QUESTIONS, ge=1, le=200, description="texts in the form at most")
     timeout_hours: float = Field(24.0, gt=0, le=24 * 90, description="how long the run waits for answers")
     unattended: Literal["refuse", "pass"] = Field(
@@ -47,8 +53,10 @@ class EditByReviewerSettings(NodeSettings):
 
     @model_validator(mode="after")
     def _check_single_choice(self) -> EditByReviewerSettings:
-        if (self.below is None) == (self.worst is None):
-            raise ValueError("expected below (a confidence) or worst (a number of texts), one of the two")
+        if sum(value is not None for value in (self.below, self.worst, self.listed)) != 1:
+            raise ValueError(
+                "expected below (a confidence), worst (a number of texts) or listed (a file), one of them"
+            )
         return self
 
 
@@ -78,7 +86,7 @@ class ReviewAnswersSettings(EditByReviewerSettings):
 
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides which texts are asked for; whether any are, only where none is."""
-        asked = self.model_dump(mode="json", include={"below", "worst", "max"})
+        asked = self.model_dump(mode="json", include={"below", "worst", "max"})  # a list is in it as a file
         return {**asked, "passed": True} if self.passed else asked
 
 
@@ -99,8 +107,12 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
         self, settings: ReviewAnswersSettings, context: NodeContext, items: Iterator[Item], folder: Path
     ) -> StageFiles:
         """Ask for the doubtful texts and store the answers."""
-        most = min(settings.max, settings.worst or settings.max)
-        questions = choose_doubtful(_make_questions(items), settings.below, 0 if settings.passed else most)
+        most = 0 if settings.passed else min(settings.max, settings.worst or settings.max)
+        asked = _make_questions(items)
+        if settings.listed is not None:
+            ids = read_ids(Path(settings.listed))
+            asked = (each for each in asked if each.utterance_id in ids)
+        questions = choose_doubtful(asked, settings.below, most)
         corrections = []
         if questions:
             answers = context.ask(context.name.removesuffix(f"-{ANSWERS}"), questions, settings.timeout_hours)

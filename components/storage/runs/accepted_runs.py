@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from components.errors import ConfigError
+from components.extensions import Extensions, accept_callable
 from components.files.files import encode_json, utc_now
 from components.run_record import RunRecord
 from components.storage.runs.baseline_run import Acceptance, acceptance_file
 from components.storage.runs.run_records import read_record
 from components.storage.store import Store
+
+KEEPERS: Extensions[Callable[[RunRecord, Store], None]] = Extensions(
+    "antiphon.acceptance", "keeper of accepted runs", accept_callable
+)
+"""What keeps something of a run that is accepted, such as a table of numbers for later comparisons."""
 
 
 def data_of(run: RunRecord) -> str | None:
@@ -49,6 +57,8 @@ def accept_run(store: Store, name: str, note: str = "") -> str | None:
             (other.name for other in list_accepted(store) if other.name != name and _is_like(other, run)),
             None,
         )
+        for keep in KEEPERS.values():
+            keep(run, store)
         acceptance = Acceptance(accepted=utc_now(), note=note)
         store.backend.files.write(acceptance_file(name), encode_json(acceptance.model_dump(mode="json")))
         if before is not None:

@@ -16,7 +16,7 @@ from flows.parameters.compare import CompareParameters
 
 PANEL = "Judge"
 
-FLAGS = ("baseline", "scores", "normalizer", "price_per_hour", "primary")
+FLAGS = ("baseline", "scores", "normalizer", "price_per_hour", "primary", "sequential", "margin")
 """Parameters of a comparison of finished runs that have a flag."""
 
 
@@ -65,6 +65,8 @@ def compare(
 
     - `antiphon compare small large --metric comet:hub:Unbabel/wmt22-comet-da`: by a model
       (docs/evaluation/metrics.md)
+
+    - `antiphon compare old new --margin 0.5`: at every look (`--sequential`), with equivalence as a verdict
 
     - `antiphon compare small large --set test=randomization --set 'metrics=[bleu, chrf, ter]'`
 
@@ -142,6 +144,30 @@ forecast held. The copy of the run is named RUN-improve. Examples:
 - `antiphon improve RUN`
 
 - `antiphon improve RUN --budget 600`, with `--set share=0.2` or `--set recognizer=hub:ORG/NAME`""",
+)
+
+watch = flow_command(
+    "watch",
+    "accepted",
+    "data",
+    "audio",
+    "alpha",
+    positional="runs",
+    help="""Say whether runs over new data are as the accepted run, without references; which stage changed.
+
+Per stage and over time: sound, confidence, expected WER or chrF (nodes of kind `estimate`), agreement of
+systems, routes, lengths, language, repetition, unfamiliar text, quarantine. At most one watched life in a
+hundred (`--alpha`) gives a false alarm, however often one looks. The copy of the last run with what was
+found is named RUN-watch; beside its report lies a table of 30 utterances to correct, whose corrections
+give a verdict by score. Examples:
+
+- `antiphon runs accept RUN` keeps what later runs are compared with
+
+- `antiphon watch monday tuesday wednesday --accepted RUN`
+
+- `antiphon watch --accepted RUN --audio folder` runs the accepted graph over the folder first
+
+- `antiphon edit tuesday asr --from correct-asr.tsv`, then `antiphon watch tuesday-edited --accepted RUN`""",
 )
 
 contribution = flow_command(

@@ -95,7 +95,8 @@ def accept(
 ) -> None:
     """Accept a run: it becomes the baseline of its flow and data set.
 
-    `antiphon compare OTHER` compares with it, and neither delete nor prune removes it.
+    `antiphon compare OTHER` compares with it, and neither delete nor prune removes it. A table of numbers
+    per utterance, without texts and sound, stays beside it: `antiphon watch NEW` compares new data with that.
     """
     from components.storage.runs.accepted_runs import accept_run, revoke_acceptance
     from components.storage.store import Store

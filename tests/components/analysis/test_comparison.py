@@ -5,9 +5,10 @@ from pydantic import ValidationError
 
 from components.analysis.buckets import group_utterances
 from components.analysis.cost import Cost
-from components.comparison.comparison import System, compare
+from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.leaderboard import find_contrasts, pareto_front, score_buckets
+from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from components.analysis.cost import Cost
-from components.comparison.comparison import System, compare
+from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.tabulation import System
 from components.metrics.error_rates.turns import Turn, Turns, output_turns
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.analysis.cost import Cost
-from components.comparison.comparison import Comparison, System, compare
+from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.error_rates.recognition import recognition_scores
 from components.metrics.statistics.corpus_statistics import text_statistics

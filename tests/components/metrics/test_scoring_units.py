@@ -6,8 +6,9 @@ import pytest
 
 from components.analysis.cost import Cost
 from components.attribution.cascade_attribution import AttributionCase, attribute_cascade
-from components.comparison.comparison import System, compare
+from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.tabulation import System
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
 from components.metrics.translation_quality.translation import translation_scores

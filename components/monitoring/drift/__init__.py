@@ -1,0 +1,1 @@
+"""Alarms over the numbers of each stage, without references."""

@@ -1,0 +1,139 @@
+"""The signals of new utterances beside those of the accepted run, stage by stage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from components.errors import DataError
+from components.monitoring.drift.conformal import Evidence, FloatArray, gather_evidence, rank
+from components.monitoring.drift.profile import Profile, StageProfile
+from components.monitoring.drift.stage_signals import WAY
+
+OTHER_LANGUAGE = "other_language"
+MIN_ACCEPTED = 20
+"""Accepted numbers that a signal needs."""
+
+
+class Pair(NamedTuple):
+    """A signal of a stage.
+
+    Attributes:
+        stage: name of the node.
+        signal: its name.
+        accepted: numbers of the accepted run (m,), without those missing.
+        places: of the new utterances that have it (n,).
+        values: theirs (n,).
+    """
+
+    stage: str
+    signal: str
+    accepted: FloatArray
+    places: Sequence[int]
+    values: FloatArray
+
+
+def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
+    """Return the utterances of several runs in their order, each once, without those that were accepted.
+
+    Raises:
+        DataError: nothing is left.
+    """
+    known, kept = set(accepted.ids), list[tuple[int, int]]()
+    for number, profile in enumerate(profiles):
+        for place, key in enumerate(profile.ids):
+            if key not in known:
+                known.add(key)
+                kept.append((number, place))
+    if not kept:
+        names = ", ".join(profile.run for profile in profiles)
+        raise DataError(
+            f"expected utterances in {names} that the accepted run {accepted.run} lacks, found none; compare "
+            "the runs instead: antiphon compare"
+        )
+    ids = tuple(profiles[number].ids[place] for number, place in kept)
+    in_order = dict.fromkeys(each.stage for profile in profiles for each in profile.stages)
+    stages = tuple(_join_stage([_stage(p, name) for p in profiles], kept) for name in in_order)
+    return Profile(version=accepted.version, run=profiles[-1].run, ids=ids, stages=stages)
+
+
+def _stage(profile: Profile, name: str) -> StageProfile | None:
+    return next((each for each in profile.stages if each.stage == name), None)
+
+
+def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, int]]) -> StageProfile:
+    there = [part for part in parts if part is not None]
+    signals = dict.fromkeys(name for part in there for name in part.signals)
+
+    def pick(name: str) -> Iterator[float | None]:
+        for number, place in kept:
+            part = parts[number]
+            values = part.signals.get(name) if part is not None else None
+            yield None if values is None else values[place]
+
+    def language(number: int, place: int) -> str | None:
+        part = parts[number]
+        return part.languages[place] if part is not None and part.languages else None
+
+    return StageProfile(
+        stage=there[0].stage,
+        kind=there[0].kind,
+        signals={name: tuple(pick(name)) for name in signals},
+        languages=tuple(language(number, place) for number, place in kept),
+    )
+
+
+def pair_signals(accepted: Profile, new: Profile) -> list[Pair]:
+    """Return the signals that both have and that say something, in the order of the accepted run's graph."""
+    pairs = []
+    for stage in accepted.stages:
+        later = _stage(new, stage.stage)
+        if later is None:
+            continue
+        before, after = _complete(stage, stage), _complete(later, stage)
+        names = dict.fromkeys([*before.signals, *after.signals])
+        ways = [name for name in names if name.startswith(WAY)]
+        for name in names:
+            if len(ways) == 2 and name == ways[1]:  # the other share
+                continue
+            old, values = (_column(each, name) for each in (before, after))
+            there = np.flatnonzero(~np.isnan(values))
+            old, own = old[~np.isnan(old)], values[there]
+            varied = len(own) > 0 and (np.ptp(old) > 0 or (own != old[0]).any()) if len(old) else False
+            if len(old) >= MIN_ACCEPTED and varied:
+                pairs.append(Pair(before.stage, name, old, there.tolist(), own))
+    return pairs
+
+
+def _column(stage: StageProfile, name: str) -> FloatArray:
+    """Return a signal (n,), NaN where it is missing; a way that was not gone is 0."""
+    size = len(next(iter(stage.signals.values()), ()))
+    values = stage.signals.get(name, (None,) * size)
+    column = np.array([np.nan if value is None else value for value in values], np.float64)
+    if name.startswith(WAY):
+        passed = _column(stage, "quarantined") == 0
+        column = np.where(np.isnan(column) & passed, 0.0, column)
+    return column
+
+
+def _complete(stage: StageProfile, accepted: StageProfile) -> StageProfile:
+    """Return a stage with the signal of texts that are not in the accepted run's most frequent language."""
+    usual = Counter(code for code in accepted.languages if code).most_common(1)
+    if not usual or not stage.languages:
+        return stage
+    other = tuple(None if code is None else float(code != usual[0][0]) for code in stage.languages)
+    return stage.model_copy(update={"signals": {**stage.signals, OTHER_LANGUAGE: other}})
+
+
+def evidence_of(pair: Pair, ids: Sequence[str]) -> Evidence:
+    """Return the evidence that a signal has changed; ties are broken by digests of the utterances' ids."""
+    draws = np.array([_draw(f"{pair.stage}\0{pair.signal}\0{ids[place]}") for place in pair.places])
+    return gather_evidence(rank(pair.accepted, pair.values, draws))
+
+
+def _draw(name: str) -> float:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48

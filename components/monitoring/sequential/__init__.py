@@ -1,0 +1,1 @@
+"""Tests of differences that hold however often they are looked at."""

@@ -1,0 +1,52 @@
+"""Parameters of the flows `watch` and `roll_back`."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from components.monitoring.drift.detection import ALPHA
+from flows.parameters.base import DATA_DESCRIPTION, FlowParameters
+
+
+class WatchParameters(FlowParameters):
+    """What can be set on watching."""
+
+    model_config = ConfigDict(title="Watch")
+
+    runs: tuple[str, ...] = Field(
+        (), max_length=500, description="finished runs over new data, in the order of time"
+    )
+    accepted: str | None = Field(
+        None, description="the run that was accepted; the accepted one of the same flow if empty"
+    )
+    data: str | None = Field(
+        None, description=f"instead of runs: run the accepted graph over this first. {DATA_DESCRIPTION}"
+    )
+    audio: str | None = Field(None, description="the same, over a folder of recordings")
+    alpha: float = Field(
+        ALPHA, gt=0, lt=0.5, description="probability of any false alarm in the whole life of what is watched"
+    )
+    review: bool = Field(
+        False, description="where there is an alarm, wait for a person's corrections in this run's page"
+    )
+    hours: float = Field(24.0, gt=0, le=24 * 90, description="how long a review waits")
+
+    @model_validator(mode="after")
+    def _check_single_source(self) -> Self:
+        given = [bool(self.runs), self.data is not None, self.audio is not None]
+        if sum(given) != 1:
+            raise ValueError(f"expected one of runs, data and audio, found {sum(given)}")
+        if not self.runs and self.accepted is None:
+            raise ValueError("accepted: expected the run whose graph runs over the data, found none")
+        return self
+
+
+class RollBackParameters(FlowParameters):
+    """Which deployment goes back, and to what."""
+
+    model_config = ConfigDict(title="Roll back")
+
+    deployment: str = Field(description="FLOW/NAME of a deployment, such as pipeline/nightly")
+    accepted: str = Field(description="the run whose settings it gets")

@@ -1,0 +1,61 @@
+"""Give a deployment the settings of the accepted run again: its graph, models and searches, not its data.
+
+An automation runs it after an alarm (automations/watch.yaml).
+"""
+
+from __future__ import annotations
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+
+from components.errors import ConfigError
+from components.run_record import RunRecord
+from components.storage.store import Store
+from flows.definition import define_flow
+from flows.parameters.watch import RollBackParameters
+from flows.registry import flow_named
+from flows.run import Run, final_state
+
+KEPT = ("data", "audio", "limit", "name", "replace", "store", "edits")
+"""Parameters of a deployment that stay as they are."""
+
+
+@define_flow(RollBackParameters)
+def roll_back(parameters: RollBackParameters) -> RunRecord | State[RunRecord]:
+    """Set the parameters of a deployment to those of a run."""
+    run = Run("roll_back", parameters)
+    with run:
+        accepted = Store(parameters.store).read_run(parameters.accepted)
+        changed = _update(parameters.deployment, accepted)
+        run.notes.append(f"{parameters.deployment} has the settings of {accepted.name} again: {changed}")
+    return final_state(run.record)
+
+
+def _update(name: str, accepted: RunRecord) -> str:
+    """Change the deployment; returns the names of the parameters that are now others.
+
+    Raises:
+        ConfigError: there is no such deployment, or it is one of another flow.
+    """
+    flow, _, _ = name.partition("/")
+    if flow != accepted.flow.replace("_", "-"):
+        raise ConfigError(f"deployment: expected one of {accepted.flow}, as {accepted.name} is, found {name}")
+    with get_client(sync_client=True) as client:
+        try:
+            deployment = client.read_deployment_by_name(name)
+        except ObjectNotFound:
+            raise ConfigError(f"deployment: expected FLOW/NAME of one on the server, found {name}") from None
+        kept = {key: value for key, value in deployment.parameters.items() if key in KEPT}
+        model = flow_named(accepted.flow).parameters
+        fields = model.model_fields.items()
+        settings = {
+            key: accepted.parameters[key]
+            for key, field in fields
+            if key not in KEPT and key in accepted.parameters and accepted.parameters[key] != field.default
+        }
+        update = DeploymentUpdate(parameters={**settings, **kept})
+        client.update_deployment(deployment.id, update)
+    changed = [key for key in settings if settings[key] != deployment.parameters.get(key)]
+    return ", ".join(changed) or "nothing was different"

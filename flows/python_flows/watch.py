@@ -1,0 +1,145 @@
+"""Is a run over new data, without references, as the accepted one? Alarms, stage by stage.
+
+`antiphon watch RUN --accepted NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect.client.schemas.objects import State
+
+from components.editing.correction import latest_by_id, read_stored_corrections
+from components.editing.corrections_stage import KIND as FROM_STORE
+from components.editing.editable_text import EditableText, certainty_of
+from components.editing.kinds.edit_by_reviewer import ReviewAnswers
+from components.editing.run_texts import node_to_edit, texts_of_node
+from components.errors import ConfigError
+from components.export.for_edit import write_for_edit
+from components.monitoring.drift.analysis import WATCH, WatchRequest
+from components.monitoring.drift.findings import WatchFindings
+from components.monitoring.drift.profile import load_profile
+from components.nodes.questions import Question
+from components.pipeline.steps.editing import SUFFIX
+from components.run_record import RunRecord
+from components.storage.runs.accepted_runs import list_accepted
+from components.storage.store import Store
+from flows.definition import define_flow
+from flows.parameters.base import DataParameters
+from flows.parameters.watch import WatchParameters
+from flows.python_flows.reopened_run import reopen_run
+from flows.registry import flow_named
+from flows.run import Run, final_state
+from flows.system import run_system
+from tasks.execution.reviewers import REVIEWERS
+from tasks.stages import report
+from tasks.stages.analysis import run_analysis
+from tasks.task_options import unwrap
+
+Corrected = Mapping[str, Mapping[str, str]]
+
+
+@define_flow(WatchParameters)
+def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
+    """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
+    store = Store(parameters.store)
+    names = list(parameters.runs)
+    if not names:
+        names = [_run_accepted_graph(parameters, store).name]
+    records = [store.load_run(name) for name in names]
+    profile = load_profile(_find_accepted(parameters, records[-1], store), store)
+    record, run = reopen_run(names[-1], "watch", parameters)
+    with run:
+        request = WatchRequest(records, profile, parameters.alpha, _read_corrections(records))
+        findings = _watch(run, request)
+        if findings.change is not None and parameters.review and findings.score is None:
+            given = _ask(record, findings, parameters.hours)
+            findings = _watch(run, WatchRequest(records, profile, parameters.alpha, given))
+        _write_list(record, findings, run)
+        report.publish_run_report(run.record, run.store)
+    return final_state(run.record)
+
+
+def _watch(run: Run, request: WatchRequest) -> WatchFindings:
+    return WATCH.read(run.add(run_analysis(WATCH.kind, request, run.store)))
+
+
+def _find_accepted(parameters: WatchParameters, run: RunRecord, store: Store) -> RunRecord:
+    """Return the accepted run: the one named, else the only accepted one of the same flow.
+
+    Raises:
+        ConfigError: none, or several.
+    """
+    if parameters.accepted is not None:
+        return store.read_run(parameters.accepted)
+    like = [other for other in list_accepted(store) if other.flow == run.flow]
+    if len(like) != 1:
+        names = ", ".join(other.name for other in like) or "none"
+        raise ConfigError(
+            f"accepted: expected one accepted run of {run.flow}, found {names}; accept one (antiphon runs "
+            "accept RUN), or name it: --accepted NAME"
+        )
+    return like[0]
+
+
+def _run_accepted_graph(parameters: WatchParameters, store: Store) -> RunRecord:
+    """Run the flow of the accepted run, with its settings, over the new data; what is stored is reused."""
+    accepted = store.read_run(str(parameters.accepted))
+    entry = flow_named(accepted.flow)
+    if not issubclass(entry.parameters, DataParameters):
+        raise ConfigError(f"run {accepted.name}: expected a run over data, found one of {accepted.flow}")
+    values = {
+        **accepted.parameters,
+        "data": parameters.data,
+        "audio": parameters.audio,
+        "limit": None,
+        "name": f"{accepted.name}-new"[:100],
+        "replace": True,
+        "store": parameters.store,
+    }
+    new = entry.parameters.model_validate(values)
+    record: RunRecord = unwrap(run_system(accepted.flow, new, entry.pipeline(new), entry.hooks))
+    return record
+
+
+def _read_corrections(records: list[RunRecord]) -> Corrected:
+    """Return the texts that people gave in these runs, by node and utterance."""
+    corrected: dict[str, dict[str, str]] = {}
+    for run in records:
+        for ref in run.stages:
+            if ref.kind in (FROM_STORE, ReviewAnswers.name):
+                for each in latest_by_id(read_stored_corrections(Path(ref.path))).values():
+                    corrected.setdefault(each.node.removesuffix(SUFFIX), {})[each.id] = each.text
+    return corrected
+
+
+def _listed_texts(record: RunRecord, findings: WatchFindings) -> dict[str, EditableText]:
+    """Return the texts that are proposed for correction, of the last run."""
+    if findings.node is None:
+        return {}
+    texts = texts_of_node(record, node_to_edit(record, findings.node))
+    return {key: texts[key] for key in findings.proposed if key in texts}
+
+
+def _write_list(record: RunRecord, findings: WatchFindings, run: Run) -> None:
+    """Write what is proposed as a table that `antiphon edit` and `edit_by_reviewer` read."""
+    texts = _listed_texts(record, findings)
+    if texts and findings.score is None:
+        path = run.path / f"correct-{findings.node}.tsv"
+        write_for_edit(texts, "tsv", path, str(findings.node), overwrite=True)
+        run.notes.append(
+            f"to correct: {path}, then antiphon edit {record.name} {findings.node} --from that file, and "
+            "antiphon watch the edited run"
+        )
+
+
+def _ask(record: RunRecord, findings: WatchFindings, hours: float) -> Corrected:
+    """Wait for a person's corrections of what is proposed."""
+    texts = _listed_texts(record, findings)
+    questions = [
+        Question(key, each.text, certainty_of(each.hypothesis), each.source or "")
+        for key, each in texts.items()
+    ]
+    answers = REVIEWERS.only().ask(str(findings.node), questions, hours)
+    return {str(findings.node): dict(answers.texts)}
