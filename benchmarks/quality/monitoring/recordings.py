@@ -25,8 +25,8 @@ from components.records import Utterance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build
 
-USUAL, NEW = 500, 250
-"""Captions of the test set that are heard before, and those behind them, which change."""
+USUAL, CHANGED = 750, range(500, 600)
+"""Captions of the test set that are heard as usual, and those that are heard after each change."""
 TRANSLATOR = "packaged:multi30k-en-de"
 PRUNED = 0.45
 """Share of each matrix of the exchanged translator that is zero."""
@@ -129,14 +129,14 @@ def write_manifest(work: Path, name: str, spoken: Sequence[Utterance]) -> Path:
 
 def make_sets(work: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     """Name -> its manifest and the graph that hears it; the first is what is usual."""
-    usual, later = speak(work, captions(0, USUAL)), captions(USUAL, USUAL + NEW)
-    new = speak(work, later)
+    usual, later = speak(work, captions(0, USUAL)), captions(CHANGED.start, CHANGED.stop)
+    new = usual[CHANGED.start : CHANGED.stop]
     noise = PerturbationConfig(snr_db=10)
     sets = {
-        "usual": (usual + new, graph()),
+        "usual": (usual, graph()),
         "10 dB": (change(work, "noise", new, lambda s, key: perturb_speech(s, noise, key, 7)), graph()),
         "another voice": (speak(work, later, "rms"), graph()),
-        "another domain": (speak(work, sentences(NEW)), graph()),
+        "another domain": (speak(work, sentences(len(CHANGED))), graph()),
         "half silent": (change(work, "silent", new, lambda s, _: silence_half(s)), graph()),
         "recognizer exchanged": (new, graph(recognizer="packaged:whisper-base")),
         "translator exchanged": (new, graph(translator=exchange_translator(work))),

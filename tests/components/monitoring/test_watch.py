@@ -1,0 +1,164 @@
+"""Runs of a small graph, written by hand, are watched: what is found, where, and what is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.errors import DataError
+from components.monitoring.drift.analysis import WATCH, WatchRequest, describe
+from components.monitoring.drift.profile import PROFILE, load_profile
+from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
+from components.run_record import NodeRecord, PipelineRecord, RunRecord
+from components.storage.runs.accepted_runs import accept_run
+from components.storage.store import Store
+from tests.components.storage.test_store import record
+from tests.components.storage.written import written
+
+GRAPH = PipelineRecord(
+    nodes=(
+        NodeRecord(name="asr", kind="recognize", output="text", language="source", reads={"of0": "data"}),
+        NodeRecord(name="doubt", kind="route", output="table", reads={"of0": "asr"}),
+        NodeRecord(name="mt", kind="translate", output="text", language="target", reads={"of0": "asr"}),
+    ),
+    outputs={"transcript": "asr", "translation": "mt"},
+)
+WORDS = ["the", "a", "man", "dog", "runs", "sleeps", "in", "on", "park", "bench", "red", "blue", "old"]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"))
+
+
+def save_run(
+    store: Store,
+    name: str,
+    n: int = 150,
+    *,
+    asr: Callable[[int], float] = lambda k: 0.0,
+    mt: Callable[[int], float] = lambda k: 0.0,
+    lost: Callable[[int], bool] = lambda k: False,
+) -> RunRecord:
+    """A run of text that is copied; log-probabilities are normal, lower by what the functions say."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    texts = {f"{name}-{k}": " ".join(rng.choice(WORDS, rng.integers(4, 9))) for k in range(n)}
+    common = {"source_language": "en", "target_language": "de"}
+    utterances = [Utterance(id=key, text=text, transcript=text, **common) for key, text in texts.items()]
+
+    def outcomes(node: str, lower: Callable[[int], float]) -> list[NBest]:
+        return [
+            NBest(
+                utterance_id=key,
+                hypotheses=(
+                    Hypothesis(
+                        text=f"{text} wrong" if lower(k) >= 1 else text if node == "asr" else text[::-1],
+                        score=-10 * abs(0.3 + 0.1 * rng.normal() + lower(k)),
+                        n_tokens=10,
+                        system=node,
+                    ),
+                ),
+            )
+            for k, (key, text) in enumerate(texts.items())
+            if not (node == "mt" and lost(k))
+        ]
+
+    refused = [
+        Quarantined(utterance_id=key, stage="mt", reason="r", detail="d")
+        for k, key in enumerate(texts)
+        if lost(k)
+    ]
+    ways = [Route(utterance_id=key, branch="keep" if k % 3 else "escalate") for k, key in enumerate(texts)]
+    refs = [
+        written(store, "data", utterances),
+        written(store, "asr", outcomes("asr", asr)),
+        written(store, "doubt", ways),
+        written(store, "mt", outcomes("mt", mt), refused),
+    ]
+    store.save_run(record(name, stages=tuple(refs), pipeline=GRAPH))
+    return store.load_run(name)
+
+
+def test_nothing_is_found_where_nothing_changed(store: Store) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    runs = [save_run(store, "monday"), save_run(store, "tuesday")]
+    findings = WATCH.read(WATCH.run(WatchRequest(runs, accepted), store))
+    assert findings.change is None
+    assert (findings.n, findings.n_accepted) == (300, 150)
+    assert "No change was found in 300 new utterances against 150 of accepted" in describe(findings)[0]
+    assert {row.stage for row in findings.signals} == {"data", "asr", "doubt", "mt"}
+    assert not WATCH.events(findings)
+
+
+def test_the_stage_that_changed_first_is_named_with_what_shows_it(store: Store) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    run = save_run(store, "new", asr=lambda k: 0.3 * (k >= 60), mt=lambda k: 0.3 * (k >= 60))
+    ref = WATCH.run(WatchRequest([run], accepted), store)
+    findings = WATCH.read(ref)
+    change = findings.change
+    assert change is not None
+    assert (change.stage, change.signal, change.direction) == ("asr", "mean_log_prob", "lower")
+    assert 50 <= change.onset <= 70 <= change.alarm + 5 < 100
+    assert len(findings.examples) == 10
+    assert all(int(each.id.split("-")[1]) >= change.onset - 1 for each in findings.examples)
+    assert findings.node == "asr"
+    assert len(set(findings.proposed)) == 30
+    (event,) = WATCH.events(findings)
+    assert (event.event, event.payload["stage"], event.payload["run"]) == (
+        "antiphon.watch.alarm",
+        "asr",
+        "new",
+    )
+    tables = WATCH.tables(findings)
+    assert [table.title for table in tables] == [
+        "Signals",
+        "What shows the change best",
+        "To correct by hand",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "signal"),
+    [({"mt": lambda k: 0.4 * (k >= 20)}, "mean_log_prob"), ({"lost": lambda k: k >= 60}, "quarantined")],
+)
+def test_a_change_further_down_is_told_there(
+    store: Store, changes: dict[str, Callable[[int], bool]], signal: str
+) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    findings = WATCH.read(WATCH.run(WatchRequest([save_run(store, "new", **changes)], accepted), store))
+    assert findings.change is not None
+    assert (findings.change.stage, findings.change.signal) == ("mt", signal)
+
+
+def test_corrections_give_a_verdict_by_score(store: Store) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    run = save_run(store, "new", asr=lambda k: 1.0 * (k >= 20))
+    findings = WATCH.read(WATCH.run(WatchRequest([run], accepted), store))
+    corrected = dict.fromkeys(findings.proposed[:5], "a man runs")
+    judged = WATCH.read(WATCH.run(WatchRequest([run], accepted, corrected={"asr": corrected}), store))
+    assert judged.score is not None
+    assert (judged.score.n, judged.score.accepted, judged.score.verdict) == (30, 0.0, "worse")
+    assert "By 30 corrected texts of asr: WER" in describe(judged)[1]
+
+
+def test_what_is_accepted_is_kept_as_numbers_alone(store: Store, tmp_path: Path) -> None:
+    run = save_run(store, "accepted")
+    accept_run(store, "accepted")
+    content = (store.run_folder("accepted") / PROFILE).read_text()
+    assert not any(word in content for word in ("park", "sleeps", str(tmp_path)))
+    assert len(content) < 80_000
+    for ref in run.stages:
+        (Path(ref.path) / "stage.json").unlink()
+    profile = load_profile(store.read_run("accepted"), store)
+    assert profile.ids == tuple(json.loads(content)["ids"])
+
+
+def test_a_run_of_nothing_new_is_refused(store: Store) -> None:
+    run = save_run(store, "accepted")
+    accepted = load_profile(run, store)
+    with pytest.raises(DataError, match="that the accepted run accepted lacks, found none; compare the runs"):
+        WATCH.run(WatchRequest([run], accepted), store)
