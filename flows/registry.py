@@ -112,6 +112,12 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.watch:WatchParameters",
         adds=("watch",),
     ),
+    "probe": PythonFlow(
+        "does a recognizer write what is not in the sound? words are taken from recordings",
+        "flows.python_flows.probe:probe",
+        "flows.parameters.probe:ProbeParameters",
+        "flows.python_flows.probe:checks",
+    ),
     "roll_back": PythonFlow(
         "give a deployment the graph of the accepted run again",
         "flows.python_flows.roll_back:roll_back",

@@ -1,0 +1,39 @@
+"""What a language model alone would guess in the place of a word that is not in the sound."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from components.ensembling.output_level.weighted_hypotheses import TextScorer
+from components.monitoring.probing.probes import Target, candidates_for, keys_of
+
+CANDIDATES = 40
+"""Further words that compete for the place."""
+
+
+def guess_words(
+    model: TextScorer, transcripts: Mapping[str, str], targets: Sequence[tuple[str, Target]], seed: int = 0
+) -> list[float]:
+    """Return the probability of each target (utterance id, word) given all other words of its sentence.
+
+    The model scores the sentence with the word and with 40 others of the same data in its place; the
+    probability is the word's share. Few candidates, of the right domain, make guessing easier than it is, so
+    what is found beyond it is not owed to a weak language model alone.
+    """
+    words = Counter(word for text in transcripts.values() for word in keys_of(text))
+    sentences, sizes = list[str](), list[int]()
+    for key, target in targets:
+        left, right = _split(transcripts[key], target.position)
+        options = candidates_for(words, target.word, CANDIDATES, f"{seed} {key} {target.position}")
+        sentences += [" ".join(filter(None, (left, option, right))) for option in options]
+        sizes.append(len(options))
+    scores = np.split(np.array(model.score(sentences)), np.cumsum(sizes)[:-1]) if sizes else []
+    return [float(np.exp(own[0] - np.logaddexp.reduce(own))) for own in scores]
+
+
+def _split(transcript: str, position: int) -> tuple[str, str]:
+    words = transcript.split()
+    return " ".join(words[:position]), " ".join(words[position + 1 :])
