@@ -89,24 +89,34 @@ def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, 
 
 def pair_signals(accepted: Profile, new: Profile) -> list[Pair]:
     """Return the signals that both have and that say something, in the order of the accepted run's graph."""
+    before, after = columns_of(accepted, accepted), columns_of(new, accepted)
     pairs = []
-    for stage in accepted.stages:
-        later = _stage(new, stage.stage)
-        if later is None:
-            continue
-        before, after = _complete(stage, stage), _complete(later, stage)
-        names = dict.fromkeys([*before.signals, *after.signals])
-        ways = [name for name in names if name.startswith(WAY)]
-        for name in names:
-            if len(ways) == 2 and name == ways[1]:  # the other share
-                continue
-            old, values = (_column(each, name) for each in (before, after))
-            there = np.flatnonzero(~np.isnan(values))
-            old, own = old[~np.isnan(old)], values[there]
-            varied = len(own) > 0 and (np.ptp(old) > 0 or (own != old[0]).any()) if len(old) else False
-            if len(old) >= MIN_ACCEPTED and varied:
-                pairs.append(Pair(before.stage, name, old, there.tolist(), own))
+    for name, values in before.items():
+        if name in after:
+            there = np.flatnonzero(~np.isnan(after[name]))
+            old, own = values[~np.isnan(values)], after[name][there]
+            if len(old) >= MIN_ACCEPTED and len(own) and (np.ptp(old) > 0 or (own != old[0]).any()):
+                pairs.append(Pair(*name, old, there.tolist(), own))
     return pairs
+
+
+def columns_of(profile: Profile, accepted: Profile) -> dict[tuple[str, str], FloatArray]:
+    """Return the signals of a run, (stage, signal) -> (n,), NaN where missing, of the accepted run's stages.
+
+    Ways that one of the two runs never went are there as well; of two ways one says all.
+    """
+    columns: dict[tuple[str, str], FloatArray] = {}
+    for stage in accepted.stages:
+        own = _stage(profile, stage.stage)
+        if own is None:
+            continue
+        completed = _complete(own, stage)
+        names = dict.fromkeys([*completed.signals, *stage.signals])
+        ways = sorted(name for name in names if name.startswith(WAY))
+        for name in names:
+            if len(ways) != 2 or name != ways[1]:
+                columns[stage.stage, name] = _column(completed, name)
+    return columns
 
 
 def _column(stage: StageProfile, name: str) -> FloatArray:
