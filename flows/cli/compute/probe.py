@@ -13,6 +13,8 @@ from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
 from flows.parameters.probe import ProbeParameters
 
+PANEL = "Judge"
+
 FLAGS = ("data", "limit", "node", "words", "language_model", "voice")
 
 
