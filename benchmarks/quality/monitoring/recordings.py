@@ -16,7 +16,7 @@ import soundfile
 from safetensors.numpy import load_file, save_file
 
 from antiphon import Run, run_pipeline
-from benchmarks.common.paths import SHARED
+from benchmarks.common.paths import data_set
 from components import audio, data, models
 from components.files.files import write_bytes
 from components.perturbation.config import PerturbationConfig
@@ -52,7 +52,7 @@ def captions(start: int, stop: int) -> list[Utterance]:
 
 def sentences(count: int) -> list[Utterance]:
     """English sentences of Tatoeba with their German translations."""
-    folder = SHARED / "data" / "tatoeba"
+    folder = data_set("tatoeba")
     english, german = (
         (folder / f"tatoeba.deu-eng.{code}").read_text(encoding="utf-8").splitlines()
         for code in ("eng", "deu")

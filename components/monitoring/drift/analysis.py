@@ -119,10 +119,6 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
         return [Sentence(f"{line}.") for line in describe(findings)]
 
     @override
-    def summary(self, findings: WatchFindings) -> list[str]:
-        return describe(findings)
-
-    @override
     def events(self, findings: WatchFindings) -> list[Event]:
         change = findings.change
         if change is None:

@@ -143,10 +143,6 @@ class ProbeAnalysis(Analysis[ProbeRequest, ProbeFindings]):
     def verdict(self, findings: ProbeFindings) -> list[Sentence]:
         return [Sentence(f"{describe(each)}.") for each in findings.verdicts]
 
-    @override
-    def summary(self, findings: ProbeFindings) -> list[str]:
-        return list(map(describe, findings.verdicts))
-
 
 PROBE = ProbeAnalysis()
 

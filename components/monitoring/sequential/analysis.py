@@ -108,10 +108,6 @@ class SequentialAnalysis(Analysis[SequentialRequest, SequentialTests]):
         return [Sentence(f"{line}.") for line in map(describe, findings.tests)]
 
     @override
-    def summary(self, findings: SequentialTests) -> list[str]:
-        return list(map(describe, findings.tests))
-
-    @override
     def events(self, findings: SequentialTests) -> list[Event]:
         return [
             Event(QUALITY_DROPPED, f"system.{test.system}", test.system, _payload(test))
