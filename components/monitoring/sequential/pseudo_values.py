@@ -10,7 +10,7 @@ curvature of F drops out, so their mean is the difference of the scores to the t
 same references it is the difference itself.
 
 m is where the block of 25 utterances ends that i is in: values stay what they are when utterances follow.
-Early blocks are linearized where the corpus is small; the mean is then off by some hundredths of a BLEU point.
+Early blocks are linearized where the corpus is small: the mean is off by some hundredths of a BLEU point.
 """
 
 from __future__ import annotations
