@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from components.compute.device import use_threads
-from tests.golden.systems.golden import CASES, find_faults, read_golden, run_case, write_pairs
+from tasks.engines.engine import use_engine
+from tests.golden.systems.golden import (
+    CASES,
+    find_faults,
+    read_golden,
+    run_case,
+    stage_digests,
+    write_pairs,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
@@ -34,6 +42,20 @@ def test_a_preset_gives_what_it_gave(name: str, folder: Path) -> None:
         outputs = run_case(name, str(folder / "store"), write_pairs(folder))
     faults = list(find_faults(name, read_golden()[name], outputs))
     assert not faults, "\n".join(faults)
+
+
+def test_both_engines_give_the_same_bytes(folder: Path) -> None:
+    """``python -m tests.golden.systems engines`` does the same for all presets and files of examples/."""
+    pytest.importorskip("ray", reason="needs the extra ray")
+    stages = {}
+    for engine in ("local", "ray"):
+        store = folder / engine
+        with use_threads(1), use_engine(engine):
+            for name in ("cascade", "own_code.yaml"):
+                run_case(name, str(store), write_pairs(folder))
+        stages[engine] = stage_digests(store)
+    assert len(stages["ray"]) > 6
+    assert stages["ray"] == stages["local"]
 
 
 def test_a_golden_would_see_another_text_order_or_score() -> None:

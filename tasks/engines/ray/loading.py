@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from components.data.row_reader import DraftedRow
 from components.data.stage import BuiltShard, DataShards, build_shard
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
@@ -48,7 +47,8 @@ class RayLoading:
     def __call__(self, shards: DataShards, store: Store) -> Iterator[BuiltShard]:
         """Yield the shards, two waves of them ahead."""
         waves: deque[Callable[[], list[BuiltShard]]] = deque()
-        rest = iter(shards)
+        # Encoded one by one: as objects the rows of a wave take ten times the memory.
+        rest = (shard if isinstance(shard, ShardHeader) else encode_rows(shard) for shard in shards)
         while wave := list(islice(rest, WAVE)):
             waves.append(self._begin(wave, store))
             if len(waves) > 1:
@@ -56,16 +56,14 @@ class RayLoading:
         while waves:
             yield from waves.popleft()()
 
-    def _begin(
-        self, wave: Sequence[list[DraftedRow] | ShardHeader], store: Store
-    ) -> Callable[[], list[BuiltShard]]:
+    def _begin(self, wave: Sequence[bytes | ShardHeader], store: Store) -> Callable[[], list[BuiltShard]]:
         """Begin with a wave; what is returned waits for its end and returns its shards."""
         stored = {n: BuiltShard(each, False) for n, each in enumerate(wave) if isinstance(each, ShardHeader)}
         rows = {n: each for n, each in enumerate(wave) if not isinstance(each, ShardHeader)}
         events: SimpleQueue[Event] = SimpleQueue()
         if rows:
-            url, folder, texts = store.backend.url, str(Path.cwd()), list(map(encode_rows, rows.values()))
-            self._driver.run(lambda number: LoadJob(number, url, folder, texts), events.put)
+            url, folder, encoded = store.backend.url, str(Path.cwd()), list(rows.values())
+            self._driver.run(lambda number: LoadJob(number, url, folder, encoded), events.put)
 
         def collect() -> list[BuiltShard]:
             built = _collect(len(rows), events) if rows else []

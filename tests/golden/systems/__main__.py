@@ -1,4 +1,4 @@
-"""The command: ``python -m tests.golden.systems check [CASE ...]``."""
+"""The commands: ``python -m tests.golden.systems check [CASE ...]``, and ``write`` and ``engines``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.golden.systems.golden import (
     find_faults,
     read_golden,
     run_case,
+    stage_digests,
     write_pairs,
 )
 from tests.serving import prefect_server
@@ -28,9 +29,26 @@ from tests.serving import prefect_server
 def parser() -> argparse.ArgumentParser:
     """The parser of the command."""
     command = argparse.ArgumentParser(prog="python -m tests.golden.systems", description=__doc__)
-    command.add_argument("do", choices=("check", "write"), help="compare with outputs.json, or write it")
+    what = "compare with outputs.json, write it, or compare the bytes of the local engine with Ray's"
+    command.add_argument("do", choices=("check", "write", "engines"), help=what)
     command.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all if none")
     return command
+
+
+def compare_engines(cases: Sequence[str], folder: Path, pairs: str) -> int:
+    """Run cases on both engines; how many stages differ."""
+    faults = 0
+    for name in cases:
+        stages = {}
+        for engine in ("local", "ray"):
+            os.environ["ANTIPHON_ENGINE"] = engine
+            run_case(name, f"{folder}/{engine}/{name}", pairs)
+            stages[engine] = stage_digests(folder / engine / name)
+        local, ray = stages["local"].items(), stages["ray"].items()
+        found = sorted({stage for stage, _ in local ^ ray})
+        print(f"{name}: {len(local)} stages, {len(found)} differ {' '.join(found)}".strip(), flush=True)
+        faults += len(found)
+    return faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, prefect_server(Path(folder)) as url:
         os.environ["PREFECT_API_URL"] = url
         pairs = write_pairs(Path(folder))
+        if options.do == "engines":
+            return 1 if compare_engines(options.cases or list(CASES), Path(folder), pairs) else 0
         for name in options.cases or CASES:
             started = time.process_time(), time.monotonic()
             outputs = run_case(name, f"{folder}/store", pairs)

@@ -101,6 +101,12 @@ def _round(number: float | None) -> float | None:
     return None if number is None else float(f"{number:.6g}")
 
 
+def stage_digests(store: Path) -> dict[str, str]:
+    """The digest of what each finished stage of a store holds, by name and key."""
+    seals = [json.loads(path.read_bytes()) for path in store.glob("stages/*/stage.json")]
+    return {f"{seal['stage']} {seal['key'][:12]}": seal["sha256"] for seal in seals}
+
+
 def find_faults(name: str, expected: Outputs, found: Outputs) -> Iterator[str]:
     """What a case gave otherwise than in the golden, a line each."""
     close, first = CASES[name].get("close", CLOSE), CASES[name].get("first", {})
