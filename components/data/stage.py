@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from components.compute.profiling import Cost, measure_cost
 from components.data.changes import refuse_changes
-from components.data.cutting import cut_shards
+from components.data.cutting import SIZES, cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
 from components.data.folds import parse_fold
 from components.data.loading import OpenedSet, open_audio, open_set
@@ -68,7 +68,7 @@ def store_data(
         DataError: nothing usable in it.
     """
     opened = _open(source, audio, languages, limit)
-    options = {"languages": languages, "limit": limit, "version": _PLAN.version}
+    options = {"languages": languages, "limit": limit, "version": _PLAN.version, "cuts": SIZES}
     remembered = None if source is None else RememberedSet(source, options, store)
     if remembered is not None and (known := remembered.recall()) is not None:
         return known
