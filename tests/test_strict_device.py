@@ -62,7 +62,7 @@ from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_loss
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
-from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.masks import mask_by_magnitude
 from components.pruning.prune import prune
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
 from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
@@ -344,7 +344,7 @@ def watched_experts(place: Place) -> Any:
     return records, torch.from_numpy(likelihoods_of(model, Tokenizer(), SAMPLES))
 
 
-def pruned(place: Place, pattern: Pattern) -> Any:
+def pruned(place: Place, pattern: str) -> Any:
     return mask_by_magnitude(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
 

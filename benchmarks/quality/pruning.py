@@ -22,7 +22,6 @@ from components.metrics.statistics.significance import compare_texts
 from components.metrics.translation_quality.translation import translation_scores
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
-from components.pruning.masks import Pattern
 from components.pruning.prune import PruningSummary, prune
 from components.records import NBest, Utterance
 from components.training.examples import parallel_data
@@ -34,7 +33,7 @@ from components.translation.translator import Translator
 
 PAGE = "pruning"
 BEAM, BATCH, JUDGED = 5, 64, 200
-VARIANTS: dict[str, tuple[Pattern, float]] = {
+VARIANTS: dict[str, tuple[str, float]] = {
     "2:4": ("2:4", 0.5),
     **{f"block, {keep:.0%} kept": ("block", keep) for keep in (0.9, 0.75, 0.5, 0.25)},
     **{f"single, {keep:.0%} kept": ("single", keep) for keep in (0.75, 0.5, 0.25, 0.1)},

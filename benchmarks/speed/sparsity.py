@@ -20,10 +20,10 @@ from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import LinearInterpolation
-from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.masks import mask_by_magnitude
 from components.pruning.sparse_linear import Layout, SparseLinear, multiply_active_units
 
-LAYOUT: dict[Pattern, Layout] = {"block": "bsr", "single": "csr"}
+LAYOUT: dict[str, Layout] = {"block": "bsr", "single": "csr"}
 TOKENS = (1, 16, 256)
 
 

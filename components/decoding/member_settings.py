@@ -11,12 +11,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.checkpoint_references import last_checkpoints
 from components.extensions import Extensions, accept_any
 
 ENSEMBLES: Extensions[Any] = Extensions("antiphon.ensembles", "ensembles", accept_any)
 """``recognizers`` and ``translators`` -> what checks and builds their ensembles."""
 Filter = Literal["before", "after"]
 """Whether implausible tokens are removed by the core model's probability, or by the mixture's."""
+DROPOUT_PREFIX = "dropout:"
+"""Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
 Combination = Literal["linear", "log_linear"]
 """Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
 
@@ -135,3 +138,37 @@ class MemberDevices(BaseModel):
         """Return the settings of a member: with its device, if it has one of its own."""
         device = self.member_devices[index] if index < len(self.member_devices) else ""
         return self.model_copy(update={"device": device}) if device else self
+
+
+class ModelMembers(MemberDevices):
+    """Members that come of the first model: it with dropout, or checkpoints of its training."""
+
+    dropout_members: int = Field(
+        0,
+        ge=0,
+        le=16,
+        title="Dropout members",
+        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
+    )
+    checkpoints: int = Field(
+        0,
+        ge=0,
+        le=50,
+        title="Checkpoints",
+        description="checkpoint ensemble: the last so many checkpoints that the training of the first model "
+        "kept (keep_checkpoints), in place of it",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.dropout_members and self.checkpoints:
+            raise ValueError("expected dropout_members or checkpoints, found both")
+        return self
+
+    @property
+    def first_members(self) -> tuple[str, ...]:
+        """The members in the place of the first model; itself without any."""
+        model: str = getattr(self, "model", "")
+        if self.checkpoints:
+            return last_checkpoints(model, self.checkpoints)
+        return (DROPOUT_PREFIX + model,) * self.dropout_members or (model,)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.decoding.member_settings import MixingConfig
+from components.decoding.member_settings import DROPOUT_PREFIX, MixingConfig
 from components.errors import ConfigError
-from components.translation.ensemble_config import DROPOUT_PREFIX
 
 
 def list_members(references: Sequence[str], mixing: MixingConfig) -> list[str]:

@@ -1,22 +1,28 @@
-"""Settings of a merge: the recipe, as a file, as its text, or as keys in a pipeline's file."""
+"""Settings of a merge: a recipe (a file, its text, or keys in a pipeline's file), or the models of a soup."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from components.checkpoint_references import last_checkpoints
+from components.errors import MergeError
 from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
-from components.stage_settings import Device
+from components.merging.soup_recipes import uniform_soup
+from components.metrics.choices import MetricChoice
+from components.stage_settings import Device, Unkeyed
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
 DEVICE = "where methods on task or singular vectors compute: cpu, cuda, cuda:N, auto; all others on the CPU"
 VERSION = 6
 """Version of the merge engine: raised when the same recipe gives other weights."""
+CHOICE_VERSION = 1
+"""Version of choices on development data: raised when the same candidates and scores give another choice."""
 
 
 class MergeConfig(BaseModel):
@@ -24,11 +30,36 @@ class MergeConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    method: Literal["recipe", "uniform_soup", "greedy_soup"] = Field(
+        "recipe",
+        description="recipe: as it says; uniform_soup: the plain mean of models; greedy_soup: that of those "
+        "which do not make it worse on dev, the best first",
+    )
     recipe: str = Field(
+        "",
         title="Recipe",
-        min_length=1,
         description="mergekit's YAML: a file, its text (with line breaks), or its keys",
         examples=["recipe.yml"],
+    )
+    models: tuple[str, ...] = Field(
+        (), description="soups: the candidates: models, runs (store:RUN) or checkpoints (store:RUN@STEP)"
+    )
+    checkpoints: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="soups: the last so many checkpoints that each of models kept, in its place",
+    )
+    scales: tuple[float, ...] = Field(
+        (),
+        description="a recipe of task vectors: factors of their scales that are tried on dev; empty = 1",
+    )
+    dev: Unkeyed[str | None] = Field(
+        None, description="greedy_soup and scales: development data that decide (never a test set)"
+    )
+    dev_limit: int = Field(200, ge=1, description="only the first so many utterances of dev")
+    metric: Annotated[str, MetricChoice(further=("auto",))] = Field(
+        "auto", description="what decides on dev, by greedy search; auto: wer for speech, bleu for text"
     )
 
     data: dict[str, str] = Field(
@@ -51,11 +82,56 @@ class MergeConfig(BaseModel):
     def _as_text(cls, value: Any) -> Any:
         return json.dumps(value, indent=1, ensure_ascii=False) if isinstance(value, dict) else value
 
+    @model_validator(mode="after")
+    def _check_method(self) -> MergeConfig:
+        if self.method == "recipe" and (not self.recipe or self.models or self.checkpoints):
+            raise ValueError("expected a recipe, or models and method uniform_soup or greedy_soup")
+        if self.method != "recipe" and (self.recipe or not self.models or self.scales):
+            raise ValueError(f"expected models for {self.method}, and neither a recipe nor scales")
+        if self.chooses != (self.dev is not None):
+            raise ValueError(
+                f"expected dev with greedy_soup or scales, and with nothing else, found dev {self.dev}"
+            )
+        return self
+
+    @property
+    def chooses(self) -> bool:
+        """Whether development data decide what is merged."""
+        return self.method == "greedy_soup" or bool(self.scales)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The models of a soup."""
+        if not self.checkpoints:
+            return self.models
+        return tuple(name for model in self.models for name in last_checkpoints(model, self.checkpoints))
+
+    def to_recipe(self) -> Recipe:
+        """Return the recipe; of a soup that of the mean of all its candidates.
+
+        Raises:
+            ConfigError, MergeError: see :func:`recipe_of`; a recipe without task vectors has no scales, or
+                a soup has fewer than two candidates, or one twice.
+        """
+        if self.method != "recipe":
+            if len(self.candidates) < 2:
+                raise MergeError(
+                    f"models: expected two or more for {self.method}, found {len(self.candidates)}"
+                )
+            return uniform_soup(self.candidates)
+        recipe = recipe_of(self.recipe)
+        if self.scales and not recipe.vectors:
+            raise MergeError(
+                f"{recipe.where}: scales: expected task vectors ({{model, minus, scale}}), found none"
+            )
+        return recipe
+
     def key_parameters(self) -> dict[str, Any]:
-        """Return the text of the recipe, wherever it stands, and how data are read, if any are."""
+        """Return the text of the recipe, wherever it stands, how data are read, and how dev decides."""
         languages = {"source_language": self.source_language, "target_language": self.target_language}
         reading = {"data_limit": self.data_limit, **languages} if self.data else {}
-        return {"recipe": recipe_of(self.recipe).text, **reading}
+        chosen = {"choice": self.method, "scales": self.scales, "metric": self.metric} if self.chooses else {}
+        return {"recipe": self.to_recipe().text, **reading, **chosen}
 
 
 def is_text(recipe: str) -> bool:

@@ -1,87 +1,33 @@
-"""Averages of models that descend from one: checkpoints of a training run, fine-tunings of one model.
+"""Greedy soups (Wortsman et al. 2022): the mean of those fine-tunings of one model that do not make it worse.
 
-Checkpoint averaging (Vaswani et al. 2017), exponential averaging, uniform and greedy soups (Wortsman et al.
-2022). Scores that decide are on development data, never on test data. The functions give recipes;
-:func:`components.merging.merge.merge` makes models of them.
+Scores that decide are on development data, never on test data.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from components.errors import MergeError
 from components.merging.merge import MergeOptions, merge
-from components.merging.recipe.reader import parse_recipe
-from components.merging.recipe.recipe import Recipe
+from components.merging.soup_recipes import uniform_soup
 
 ScoreFunction = Callable[[str], float]
 """Scores a model, given by reference or folder, on development data; higher is better."""
 
 
-def average_recipe(weights: Mapping[str, float], *, normalize: bool = True) -> Recipe:
-    """Return the recipe of a weighted mean of models.
-
-    Args:
-        weights: each model's weight, by its reference or folder.
-        normalize: whether the sum is divided by the sum of the weights.
-
-    Raises:
-        MergeError: There is no model, or a weight is not finite.
-    """
-    if not weights:
-        raise MergeError("expected at least one model to average, found none")
-    lines = ["merge_method: linear", f"parameters: {{normalize: {str(normalize).lower()}}}", "models:"]
-    for model, weight in weights.items():
-        if not math.isfinite(weight):
-            raise MergeError(f"{model}: expected a finite weight, found {weight}")
-        lines.append(f"  - model: {_quote(model)}\n    parameters: {{weight: {weight!r}}}")
-    return parse_recipe("\n".join(lines) + "\n", "soup")
-
-
-def uniform_soup(models: Sequence[str]) -> Recipe:
-    """Return the recipe of the plain mean of models. Raises MergeError where one is named twice."""
-    if len(set(models)) != len(models):
-        raise MergeError(f"expected every model once, found {', '.join(models)}")
-    return average_recipe(dict.fromkeys(models, 1.0))
-
-
-def average_of_last(checkpoints: Sequence[str], count: int) -> Recipe:
-    """Return the recipe of the plain mean of the last checkpoints of a run.
-
-    Args:
-        checkpoints: references or folders, oldest first.
-        count: how many of the last are averaged.
-
-    Raises:
-        MergeError: There are not so many.
-    """
-    if not 1 <= count <= len(checkpoints):
-        raise MergeError(f"expected 1 to {len(checkpoints)} checkpoints to average, found {count}")
-    return uniform_soup(checkpoints[-count:])
-
-
-def exponential_average(checkpoints: Sequence[str], decay: float) -> Recipe:
-    """Return the recipe of the mean with weights 1, decay, decay² ... from the last checkpoint back.
-
-    Args:
-        checkpoints: references or folders, oldest first.
-        decay: above 0 and at most 1.
-
-    Raises:
-        MergeError: The decay is out of range.
-    """
-    if not 0.0 < decay <= 1.0:
-        raise MergeError(f"expected a decay above 0 and at most 1, found {decay}")
-    return average_recipe({c: decay**age for age, c in enumerate(reversed(checkpoints))})
-
-
 class SoupTrial(NamedTuple):
-    """One trial of a greedy soup: the model added, the mean's score with it, and whether it is kept."""
+    """One trial of a greedy soup.
+
+    Attributes:
+        model: that was added.
+        alone: its own score.
+        score: that of the mean with it.
+        accepted: whether it stays.
+    """
 
     model: str
+    alone: float
     score: float
     accepted: bool
 
@@ -103,33 +49,39 @@ class Soup(NamedTuple):
 
 
 def greedy_soup(
-    models: Sequence[str], score: ScoreFunction, work: Path, options: MergeOptions | None = None
+    models: Sequence[str],
+    score: ScoreFunction,
+    work: Path,
+    options: MergeOptions | None = None,
+    on_trial: Callable[[int], None] = lambda done: None,
 ) -> Soup:
     """Add models to a mean from the best to the worst; each stays unless the mean's score falls.
 
     Args:
         models: references or folders; of equally good ones the first is added first.
         score: scores a model on development data.
-        work: trials are written to ``work/soup-N``.
+        work: trials are written to ``work/soup-N``; those of an interrupted search are used.
         options: of each merge.
+        on_trial: is called with the number of models and means that have a score.
 
     Raises:
         MergeError: A model is named twice, or models cannot be averaged.
     """
     uniform_soup(models)  # refuses doubles
-    scores = {model: score(model) for model in models}
+    scores = {}
+    for number, model in enumerate(models, 1):
+        scores[model] = score(model)
+        on_trial(number)
     order = sorted(models, key=lambda model: -scores[model])
     ingredients, best, folder = [order[0]], scores[order[0]], None
-    trials = [SoupTrial(order[0], best, accepted=True)]
+    trials = [SoupTrial(order[0], best, best, accepted=True)]
     for number, model in enumerate(order[1:], start=2):
         out = work / f"soup-{number}"
-        merge(uniform_soup([*ingredients, model]), out, options)
+        if not out.is_dir():  # a merge appears whole or not at all
+            merge(uniform_soup([*ingredients, model]), out, options)
         trial_score = score(str(out))
-        trials.append(SoupTrial(model, trial_score, accepted=trial_score >= best))
+        trials.append(SoupTrial(model, scores[model], trial_score, accepted=trial_score >= best))
         if trial_score >= best:
             ingredients, best, folder = [*ingredients, model], trial_score, out
+        on_trial(len(models) + number - 1)
     return Soup(tuple(ingredients), best, folder, tuple(trials))
-
-
-def _quote(model: str) -> str:
-    return '"' + model.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from components.errors import MergeError
-from components.merging.recipe.recipe import Recipe
-from components.merging.soups import average_recipe
 
 
 class TaskVector(NamedTuple):
@@ -38,8 +36,8 @@ class TaskVector(NamedTuple):
         """``scale * self``; with -1 the vector that unlearns."""
         return TaskVector({}).plus(self, scale)
 
-    def apply_to(self, model: str) -> Recipe:
-        """Return the recipe of ``model`` + this vector.
+    def added_to(self, model: str) -> Mapping[str, float]:
+        """Return the coefficients of ``model`` + this vector, for ``average_recipe(..., normalize=False)``.
 
         The model need not be the one that the vector was taken from.
 
@@ -49,7 +47,7 @@ class TaskVector(NamedTuple):
         terms = TaskVector({model: 1.0}).plus(self).terms
         if not terms:
             raise MergeError(f"{model}: expected something left of model + vector, found that they cancel")
-        return average_recipe(terms, normalize=False)
+        return terms
 
 
 def combine_vectors(vectors: Sequence[TaskVector], scale: float = 1.0) -> TaskVector:
@@ -66,6 +64,15 @@ class ScaleSearch(NamedTuple):
     scale: float
     score: float
     scores_by_scale: Mapping[float, float]
+
+    @property
+    def is_at_edge(self) -> bool:
+        """Whether a scale beyond those that were tried might be better: the least or the greatest won.
+
+        The model without any vector, scale 0, is no edge where no negative scale was meant to be tried.
+        """
+        least, greatest = min(self.scores_by_scale), max(self.scores_by_scale)
+        return self.scale != 0 and self.scale in (least, greatest)
 
 
 def search_scale(scales: Sequence[float], score: Callable[[float], float]) -> ScaleSearch:

@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from components.checkpoint_references import split_step
 from components.errors import ConfigError
 from components.models.references import display_reference, split_reference
 
 _WEIGHT = re.compile(r"([+-]?[0-9.]+(?:[eE]-?[0-9]+)?)\*(.*)", re.DOTALL)
+_QUOTED = re.compile(r'"([^"\n]*)"')
 _WEIGHT_LIMIT = 100.0
 FORM = "BASE+ADAPTER or BASE+WEIGHT*ADAPTER"
 
@@ -47,23 +49,36 @@ def join_adapters(base: str, adapters: tuple[WeightedAdapter, ...]) -> str:
 
 
 def parts_of(reference: str) -> tuple[str, ...]:
-    """Return the references that a model reference is made of: the base, then the adapters."""
+    """Return the references that a model reference is made of: the base, then the adapters.
+
+    A checkpoint that a training kept is named as the whole training, without ``@STEP``.
+    """
     base, adapters = split_adapters(reference)
-    return (base, *(adapter.reference for adapter in adapters))
+    return tuple(split_step(part)[0] for part in (base, *(adapter.reference for adapter in adapters)))
 
 
 def replace_parts(text: str, references: Mapping[str, str]) -> str:
-    """Replace a reference, or the parts of it that are keys of ``references``; other text stays as it is."""
-    if text in references or "+" not in text or not any(name in text for name in references):
+    """Replace a reference, or the parts of it that are keys of ``references``; other text stays as it is.
+
+    Of a checkpoint, ``REFERENCE@STEP``, the step stays. In a text of several lines, such as a recipe's, those
+    are replaced that stand in double quotes.
+    """
+    if text in references or not any(name in text for name in references):
         return references.get(text, text)
+    if "\n" in text:
+        return _QUOTED.sub(lambda found: f'"{replace_parts(found[1], references)}"', text)
+
+    def renamed(part: str) -> str:
+        whole, step = split_step(part)
+        return references[part] if part in references else references.get(whole, whole) + step
+
     try:
         base, adapters = split_adapters(text)
+        return join_adapters(
+            renamed(base), tuple(a._replace(reference=renamed(a.reference)) for a in adapters)
+        )
     except ConfigError:
         return text
-    if not references.keys() & {base, *(adapter.reference for adapter in adapters)}:
-        return text
-    renamed = tuple(a._replace(reference=references.get(a.reference, a.reference)) for a in adapters)
-    return join_adapters(references.get(base, base), renamed)
 
 
 def read_adapter_setting(value: object) -> tuple[WeightedAdapter, ...]:

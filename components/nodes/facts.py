@@ -105,6 +105,7 @@ class Facts:
         seed: of its random numbers, where it is not the run's.
         device: on which it computes (auto, cpu, cuda:0, ...); None for a lane of its own.
         architecture: of the model that it makes, where that is not the one of the first that it starts from.
+        checkpoints: of a training, how many of its last checkpoints are kept as models of their own.
         reads_source: whether its items have the source of the first input's text.
         branches: that it sends utterances, for ``when: NODE.BRANCH``.
         numbers: of its first input that it decides by; one that cannot be there is refused.
@@ -138,6 +139,7 @@ class Facts:
     seed: int | None = None
     device: str | None = "cpu"
     architecture: str = ""
+    checkpoints: int = 0
     reads_source: bool = False
     branches: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()

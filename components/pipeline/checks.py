@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from components.checkpoint_references import split_step
 from components.errors import ConfigError
+from components.models.adapted_references import split_adapters
 from components.nodes.facts import Language
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
@@ -41,13 +43,7 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         if output not in kind.reads and not (output == "data" and {"speech", "text"} & set(kind.reads)):
             expected = " or ".join(kind.reads) or "nothing"
             note(path, f"{node.name}.of: {kind.name} reads {expected}, found {name}, which gives {output}")
-    for role, reference in node.models.items():
-        source = node.tables.get(role)
-        if source is not None and pipeline.type_of(source) != "model":
-            note(
-                (*path[:2], role),
-                f"{node.name}: expected a model, found {reference}, which gives {pipeline.type_of(source)}",
-            )
+    _check_models(pipeline, node, note)
     makers = table_kinds(kind.settings)
     for role, name in node.facts.tables.items():
         made_by = DATA if name == DATA else pipeline.nodes[name].kind.name
@@ -71,6 +67,31 @@ def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         kind.check_inputs(node.settings, pipeline.context_of(node, None, 0))
     except ConfigError as error:
         note(path[:2], f"{node.name}: {error}")
+
+
+def _check_models(pipeline: Pipeline, node: Node, note: AddFault) -> None:
+    """Check what the nodes give that make its models."""
+    path = ("nodes", node.name)
+    for role, reference in node.models.items():
+        source = node.tables.get(role)
+        if source is not None and pipeline.type_of(source) != "model":
+            note(
+                (*path, role),
+                f"{node.name}: expected a model, found {reference}, which gives {pipeline.type_of(source)}",
+            )
+        elif source is not None:
+            _check_step(node, reference, pipeline.nodes[source].facts.checkpoints, note)
+
+
+def _check_step(node: Node, reference: str, kept: int, note: AddFault) -> None:
+    """Check that a training keeps the checkpoint that is asked of it, as far as that is known before."""
+    step = split_step(split_adapters(reference)[0])[1].removeprefix("@")
+    if step and (not kept or (step.startswith("-") and int(step) < -kept)):
+        note(
+            ("nodes", node.name),
+            f"{node.name}: expected a checkpoint that {reference.partition('@')[0]} keeps, found {reference} "
+            f"and keep_checkpoints {kept}; set keep_checkpoints there",
+        )
 
 
 def _check_same_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:

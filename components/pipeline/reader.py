@@ -77,6 +77,9 @@ def read_pipeline(
     nodes = split_systems(values.get("nodes"), faults)
     written = apply_defaults(nodes, values.get("defaults") or {}, faults)
     faults.raise_if_any()
+    if any("bags" in node for node in written.values()):
+        written = GRAPH_STEPS["bags"](written, faults)
+        faults.raise_if_any()
     learning = GRAPH_STEPS["development"](written, faults) if _has_own_data(written) else written
     expanded, aliases = _expand(learning, faults)
     drafts = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from components.checkpoint_references import split_step
 from components.compute.machine import resolve_device_type
 from components.errors import ConfigError
 from components.files.digests import file_digest
@@ -41,7 +42,9 @@ def make_stage_plan(
     """
     kind, settings, facts = node.kind, node.settings, node.facts
     elsewhere = _models_elsewhere(node)
-    made_here = {role: f"store:{upstream[role]}" for role in node.model_nodes}
+    made_here = {
+        role: f"store:{upstream[role]}{_checkpoint_steps(node).get(role, '')}" for role in node.model_nodes
+    }
     try:
         inputs = {role: file_digest(Path(path)) for role, path in facts.files.items()}
     except OSError as error:
@@ -79,6 +82,13 @@ def _adapter_weights(node: Node) -> dict[str, list[float]]:
     return {role: [adapter.weight for adapter in adapters] for role, adapters in weights.items() if adapters}
 
 
+def _checkpoint_steps(node: Node) -> dict[str, str]:
+    """Steps of checkpoints that another node keeps: the key of its stage does not say which. By role."""
+    parts = {role: split_adapters(model)[0] for role, model in node.models.items() if NODE in model}
+    steps = {role: split_step(base)[1] for role, base in parts.items()}
+    return {role: step for role, step in steps.items() if step}
+
+
 def _key_parameters(node: Node, context: NodeContext) -> dict[str, Any]:
     parameters = node.kind.parameters(node.settings, context)
     device = node.facts.device
@@ -90,6 +100,8 @@ def _key_parameters(node: Node, context: NodeContext) -> dict[str, Any]:
         parameters["to"] = node.to or context.languages[1]
     if weights := _adapter_weights(node):
         parameters["adapter_weights"] = weights
+    if steps := _checkpoint_steps(node):
+        parameters["checkpoint_steps"] = steps
     return parameters
 
 
@@ -106,7 +118,7 @@ def _architecture_of(pipeline: Pipeline, name: str, store: str | None) -> str:
     if maker.facts.architecture or not base:
         return maker.facts.architecture
     if base.startswith(NODE):
-        return _architecture_of(pipeline, base.removeprefix(NODE), store)
+        return _architecture_of(pipeline, split_step(base)[0].removeprefix(NODE), store)
     return find_architecture(base, store)
 
 

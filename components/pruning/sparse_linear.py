@@ -24,7 +24,7 @@ from torch.sparse import (
 
 from components.compute.layers.packed_linear import build_linear
 from components.errors import ConfigError
-from components.pruning.masks import BLOCK, Pattern
+from components.pruning.masks import BLOCK
 
 CALLS = 50
 """Products in a row by which one is timed on a GPU."""
@@ -86,12 +86,12 @@ LAYOUTS: dict[Layout, Callable[[Tensor], Tensor]] = {
     "semi-structured": _semi_structured,
 }
 """How a pruned weight is held: dense, blocks of rows (BSR), rows (CSR), or torch's 2:4 format."""
-SPARSE_LAYOUTS: dict[Pattern, tuple[Layout, ...]] = {
+SPARSE_LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "2:4": ("semi-structured",),
     "block": ("bsr",),
     "single": ("csr",),
 }
-"""Layouts that leave out the zeros of a pattern."""
+"""Layouts that leave out the zeros of a pattern; of other N:M there is none."""
 
 
 def semi_structured_obstacle(weight: Tensor) -> str | None:
@@ -113,9 +113,7 @@ def semi_structured_obstacle(weight: Tensor) -> str | None:
 
 
 @torch.inference_mode()
-def find_fastest_layout(
-    weight: Tensor, pattern: Pattern, rows: int, repeats: int = 5
-) -> tuple[Layout, float]:
+def find_fastest_layout(weight: Tensor, pattern: str, rows: int, repeats: int = 5) -> tuple[Layout, float]:
     """Measure which layout of a pruned weight is the fastest on this machine.
 
     Args:
@@ -131,7 +129,7 @@ def find_fastest_layout(
     x = torch.randn(rows, weight.shape[1], device=weight.device, dtype=weight.dtype)
     usable = [
         layout
-        for layout in SPARSE_LAYOUTS[pattern]
+        for layout in SPARSE_LAYOUTS.get(pattern, ())
         if layout != "semi-structured" or semi_structured_obstacle(weight) is None
     ]
     half = weight.dtype == torch.bfloat16

@@ -17,3 +17,4 @@ class RecognizerEnsembleConfig(MemberDevices, RecognitionConfig):
     members: tuple[str, ...] = Field(min_length=1)
     combination: Combination = "linear"
     coefficients: tuple[float, ...] = ()
+    dropout_rate: float = 0.1

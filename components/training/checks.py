@@ -12,6 +12,7 @@ from components.training.config import TrainingConfig
 from components.training.examples import speech_data
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.marian_model import check_heads
+from components.training.meta_config import MetaConfig
 from components.training.parallel import compilation
 from components.training.parallel.processes import joined_processes
 from components.training.students.distillation_config import DistillationConfig
@@ -27,7 +28,25 @@ def check(config: TrainingConfig, store: str | None) -> None:
     check_code(config.target_language)
     for source in (config.data, config.dev):
         data.check(source, config.source_language, config.target_language)
+    if isinstance(config, MetaConfig):
+        _check_meta(config)
     check_machine(config, store)
+
+
+def _check_meta(config: MetaConfig) -> None:
+    """Refuse the learner meta without tasks, tasks for another one, and what it cannot do. ConfigError."""
+    if (config.kind == "meta") != (config.meta is not None):
+        raise ConfigError(
+            f"meta: expected tasks with learner meta, and with no other, found learner {config.kind}; write "
+            "meta: {tasks: [{data: SET, target_language: fr}, ...]}"
+        )
+    if config.kind == "meta" and (
+        config.compile or config.num_microbatches > 1
+    ):  # compiled: no second derivative
+        raise ConfigError("learner meta: expected neither compile nor num_microbatches; leave them out")
+    for task in config.tasks:
+        for source in (task.data, str(task.dev)):
+            data.check(source, task.source_language, task.target_language)
 
 
 def check_machine(config: TrainingConfig, store: str | None) -> None:
@@ -55,7 +74,7 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
 
 def _check_lora(config: FineTuningConfig) -> None:
     """Refuse an adapter of nothing, of a refiner, or without PEFT. ConfigError."""
-    if config.init_from is None or config.kind in ("deliberation", "edit_diffusion"):
+    if config.init_from is None or config.kind in ("deliberation", "edit_diffusion", "meta"):
         raise ConfigError(
             "lora: expected a model in init_from that is adapted, and kind translation, language_model or "
             f"recognition, found init_from {config.init_from} and {config.kind}; set init_from or leave lora "

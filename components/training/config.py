@@ -15,6 +15,11 @@ INITIAL_MODEL_VERSION = 2
 was trained without any."""
 
 
+LearnerName = Literal[
+    "translation", "language_model", "deliberation", "edit_diffusion", "recognition", "meta"
+]
+
+
 class TrainingConfig(StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
@@ -55,12 +60,13 @@ class TrainingConfig(StageSettings):
         description="decides initial weights, dropout and the order of the data",
     )
 
-    kind: Literal["translation", "language_model", "deliberation", "edit_diffusion", "recognition"] = Field(
+    kind: LearnerName = Field(
         "translation",
         title="Kind of model",
         description="translation (source to target), language_model (of the target side alone), deliberation "
-        "or edit_diffusion (refiners that start from the translation model named in init_from), or "
-        "recognition (fine-tunes the Whisper model of init_from on speech with transcripts)",
+        "or edit_diffusion (refiners that start from the translation model named in init_from), "
+        "recognition (fine-tunes the Whisper model of init_from on speech with transcripts), or meta (start "
+        "weights of a translator from several tasks, to be fine-tuned on little data)",
     )
     init_from: ModelRef | None = Field(
         None,

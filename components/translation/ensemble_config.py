@@ -6,20 +6,18 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from components.decoding.member_settings import MemberDevices, MixingConfig
+from components.decoding.member_settings import MemberDevices, MixingConfig, ModelMembers
 from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
 SHARING_VERSION = 2
 """Beside it, that of mixing over the union or intersection of vocabularies."""
-DROPOUT_PREFIX = "dropout:"
-"""Before a model reference: that model with Monte-Carlo dropout; every occurrence draws masks of its own."""
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``fit_mixture`` node, that holds what was learned."""
 
 
-class TranslatorMembers(MemberDevices, TranslationConfig):
+class TranslatorMembers(ModelMembers, TranslationConfig):
     """The search settings that all translators of an ensemble share, and the translators."""
 
     keyed_when_set: ClassVar[tuple[str, ...]] = (*TranslationConfig.keyed_when_set, "member_devices")
@@ -29,19 +27,11 @@ class TranslatorMembers(MemberDevices, TranslationConfig):
         title="Further members",
         description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
     )
-    dropout_members: int = Field(
-        0,
-        ge=0,
-        le=16,
-        title="Dropout members",
-        description="Monte-Carlo dropout: the first model so many times with dropout on, in place of it",
-    )
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every translator in its order; those with dropout begin with :data:`DROPOUT_PREFIX`."""
-        first = (DROPOUT_PREFIX + self.model,) * self.dropout_members or (self.model,)
-        return (*first, *self.members)
+        """Every translator in its order; those with dropout begin with ``dropout:``."""
+        return (*self.first_members, *self.members)
 
 
 class EnsembleConfig(MemberDevices, TranslationConfig):

@@ -20,7 +20,7 @@ from benchmarks.common.tables import markdown_table
 from components.claims.measuring import by_metrics, two_level
 from components.claims.verdict import Measured
 from components.merging.io.model_folder import ModelFolder
-from components.merging.soups import uniform_soup
+from components.merging.soup_recipes import uniform_soup
 from components.merging.weight_similarity import compare_weights
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.config import TrainingConfig

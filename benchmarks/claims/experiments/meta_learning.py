@@ -15,7 +15,8 @@ from components.claims.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.learners.learner import MakeLearner
-from components.training.learners.meta_learner import MetaConfig, MetaLearner
+from components.training.learners.meta_learner import MetaLearner
+from components.training.meta_config import MetaConfig
 
 TITLE = "Meta-learning: a new language from 100, 600 and 3,000 pairs"
 QUESTION = """
@@ -26,7 +27,7 @@ sentences they never saw. Does the meta-learned start make more of few pairs?
 """
 SEEDS = (1, 2, 3)
 LANGUAGE, SIZES = "cs", (100, 600, 3000)
-METHODS = {"multilingual": "multilingual start", "reptile": "meta-learned start (Reptile)"}
+METHODS = {"joint": "multilingual start", "reptile": "meta-learned start (Reptile)"}
 LEARNER = cast("MakeLearner", MetaLearner)
 SHARED: dict[str, Any] = {
     "target_language": LANGUAGE,
@@ -35,16 +36,14 @@ SHARED: dict[str, Any] = {
     "batch_tokens": 1500,
     "average_checkpoints": 1,
 }
-BEFORE: dict[str, Any] = {
-    "languages": ("fr", "de"),
-    "skip": max(SIZES),
-    "adapt_data": "multi30k:train",
-    "adapt_limit": max(SIZES),
-}
+BEFORE: dict[str, Any] = {"kind": "meta", "limit": max(SIZES)}
+TASKS = [
+    {"data": "multi30k:train", "target_language": language, "skip": max(SIZES)} for language in ("fr", "de")
+]
 START: dict[str, Any] = {
     **SHARED,
     **BEFORE,
-    "method": "multilingual",
+    "meta": {"method": "joint", "tasks": TASKS},
     "vocab_size": 4000,
     "max_steps": 1000,
     "eval_every": 250,
@@ -57,7 +56,6 @@ GO_ON: dict[str, Any] = {
     "learning_rate": 5e-4,
     "warmup_steps": 20,
     "lr_schedule": "linear",
-    "inner_learning_rate": 0.1,
 }
 ADAPT: dict[str, Any] = {
     **SHARED,
@@ -76,7 +74,8 @@ def train_models(work: Workspace, seed: int) -> dict[tuple[str, int], Path]:
     models = {}
     for method in METHODS:
         name = f"meta-{seed}-{method}"
-        settings = {**GO_ON, "method": method, "seed": seed, "init_from": str(start)}
+        meta = {"method": method, "tasks": TASKS, "inner_learning_rate": 0.1}
+        settings = {**GO_ON, "meta": meta, "seed": seed, "init_from": str(start)}
         before = work.train(name, learner=LEARNER, config=MetaConfig, **settings)
         for size in SIZES:
             adapt = {**ADAPT, "limit": size, "seed": seed, "init_from": str(before)}
@@ -114,7 +113,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
 
     def test(metric: str) -> Result:
-        return two_level(*(_tables(outputs, method, 600, metric) for method in ("reptile", "multilingual")))
+        return two_level(*(_tables(outputs, method, 600, metric) for method in ("reptile", "joint")))
 
     return {"meta_learning.few_pairs": by_metrics(("bleu", "chrf"), test)}
 
@@ -127,7 +126,7 @@ def page(outputs: Outputs) -> list[str]:
         for method in METHODS:
             scores = [table.score() for table in _tables(outputs, method, size)]
             cells.append(f"{np.mean(scores):.2f} ({', '.join(f'{x:.1f}' for x in scores)})")
-        test = two_level(_tables(outputs, "reptile", size), _tables(outputs, "multilingual", size))
+        test = two_level(_tables(outputs, "reptile", size), _tables(outputs, "joint", size))
         low, high = test.interval
         rows.append((f"{size:,}", *cells, f"{test.difference:+.2f} ({low:+.1f} to {high:+.1f})"))
     return [

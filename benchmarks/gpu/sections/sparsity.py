@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmarks.gpu.context import DTYPES, Context, Timed
 from benchmarks.gpu.row import Row, Value
 from benchmarks.gpu.stopwatch import Call, as_graph, rotate
-from components.pruning.masks import Pattern, mask_by_magnitude
+from components.pruning.masks import mask_by_magnitude
 from components.pruning.sparse_linear import (
     Layout,
     SparseLinear,
@@ -22,7 +22,7 @@ SHAPES = ((4096, 4096), (8192, 8192), (4096, 14336))
 ROWS = (16, 64, 512, 4096)
 COPIES = 4
 """Weights that are read in turns: one of 33 MB would stay in the L2."""
-PATTERNS: tuple[tuple[str, Pattern, Layout, float], ...] = (
+PATTERNS: tuple[tuple[str, str, Layout, float], ...] = (
     ("2:4", "2:4", "semi-structured", 0.5),
     ("blocks, a quarter kept", "block", "bsr", 0.25),
     ("blocks, a tenth kept", "block", "bsr", 0.1),
@@ -39,7 +39,7 @@ def measure(context: Context) -> Iterator[Row]:
             for _ in range(context.size(COPIES, 1))
         ]
         layers = {"dense": [SparseLinear(weight, None, "dense") for weight in weights]}
-        patterns: dict[str, Pattern] = {}
+        patterns: dict[str, str] = {}
         for name, pattern, layout, keep in PATTERNS:
             pruned = [weight * mask_by_magnitude(weight, pattern, keep) for weight in weights]
             if layout != "semi-structured" or semi_structured_obstacle(pruned[0]) is None:
@@ -53,7 +53,7 @@ def _measure_rows(
     context: Context,
     layers: dict[str, list[SparseLinear]],
     weight: Tensor,
-    patterns: dict[str, Pattern],
+    patterns: dict[str, str],
     rows: int,
     dtype: str,
 ) -> Iterator[Row]:

@@ -96,7 +96,8 @@ class PreparedSeq2Seq:
             n_fused = fuse_qkv(model, arithmetic)
             fuse_mlp(model, arithmetic)
             prepack(model, arithmetic)
-            self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0
+            is_sparse = bool(getattr(model.config, "sparse_layers", None))
+            self.has_own_decoder = type(model) is MarianMTModel and n_fused > 0 and not is_sparse
 
     def scores(self, first: int, **step: Any) -> Tensor:
         """Run the decoder.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components import models
+from components.decoding.member_settings import DROPOUT_PREFIX
 from components.ensembling.member_list import list_members
 from components.ensembling.token_level import factory, whisper_ensemble
 from components.ensembling.token_level.combiners import COMBINATIONS
@@ -19,7 +20,7 @@ from components.recognition.backend_choice import infer_backend
 from components.recognition.checks import check as check_recognizer
 from components.recognition.ensemble_config import RecognizerEnsembleConfig
 from components.translation.checks import check as check_translator
-from components.translation.ensemble_config import DROPOUT_PREFIX, EnsembleConfig
+from components.translation.ensemble_config import EnsembleConfig
 
 
 def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:
@@ -135,10 +136,11 @@ def check_recognizers(config: RecognizerEnsembleConfig, store: str | None) -> No
         StoreError: a member names a checkpoint that the store lacks.
     """
     config = with_first_backend(config, store)
-    for backend in (config.backend, *(infer_backend(name, store) for name in config.members)):
+    names = [name.removeprefix(DROPOUT_PREFIX) for name in config.members]
+    for backend in (config.backend, *(infer_backend(name, store) for name in names)):
         if backend not in MIXED_BACKENDS:
             raise ConfigError(explain_backend(backend))
     if config.coefficients:
         COMBINATIONS[config.combination](config.coefficients).active_members(len(config.members))
-    for index, name in enumerate(config.members):
+    for index, name in enumerate(names):
         check_recognizer(config.for_member(index).model_copy(update={"model": name}), store)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.combiner import Combiner
-from components.decoding.member_settings import MemberDevices, MixingConfig
+from components.decoding.member_settings import DROPOUT_PREFIX, MemberDevices, MixingConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.member_list import list_members
@@ -33,7 +33,6 @@ from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
 from components.translation.context.guides import load_terms
-from components.translation.ensemble_config import DROPOUT_PREFIX
 from components.translation.factory import list_settings, load_draft, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.translator import Translator

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
-from components.decoding.member_settings import Combination
+from components.decoding.member_settings import DROPOUT_PREFIX, Combination
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
+from components.ensembling.token_level.whisper_dropout import WhisperWithDropout
 from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.backend_choice import with_backend
@@ -156,7 +157,22 @@ MIXED_BACKENDS = ("whisper", "seq2seq")
 
 def with_first_backend(config: RecognizerEnsembleConfig, store: str | None) -> RecognizerEnsembleConfig:
     """Return the settings with the backend that reads the first member, unless one is set."""
-    return with_backend(config.model_copy(update={"model": config.members[0]}), store)
+    first = config.members[0].removeprefix(DROPOUT_PREFIX)
+    return with_backend(config.model_copy(update={"model": first}), store)
+
+
+def _with_dropout(
+    config: RecognizerEnsembleConfig, loaded: Sequence[OpenAIWhisperBackend]
+) -> list[OpenAIWhisperBackend]:
+    """Return the members, those with dropout with masks of their own. ConfigError for other backends."""
+    if config.backend != "whisper":
+        raise ConfigError(f"dropout_members: expected backend whisper, found {config.backend}")
+    return [
+        WhisperWithDropout(backend, number, config.dropout_rate)
+        if name.startswith(DROPOUT_PREFIX)
+        else backend
+        for number, (name, backend) in enumerate(zip(config.members, loaded, strict=True))
+    ]
 
 
 def explain_backend(backend: str) -> str:
@@ -178,8 +194,10 @@ def build_recognizer(config: RecognizerEnsembleConfig, store: str | None = None,
     config = with_first_backend(config, store)
     if config.backend not in MIXED_BACKENDS:
         raise ConfigError(explain_backend(config.backend))
-    checkpoints = [resolve(name, store) for name in config.members]
+    checkpoints = [resolve(name.removeprefix(DROPOUT_PREFIX), store) for name in config.members]
     loaded = [load_resident(each, config.for_member(index)) for index, each in enumerate(checkpoints)]
+    if any(name.startswith(DROPOUT_PREFIX) for name in config.members):
+        loaded = _with_dropout(config, loaded)
     backends = dict(zip(number_duplicates(config.members), loaded, strict=True))
     if config.backend == "seq2seq":
         weights = tuple(config.coefficients) or (1 / len(backends),) * len(backends)

@@ -1,4 +1,4 @@
-"""``merge``: one model from several, by a recipe in mergekit's format."""
+"""``merge``: one model from several, by a recipe in mergekit's format, or a soup."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
 from typing_extensions import override
 
-from components.errors import AntiphonError
-from components.files.files import disk_full_as_store_error, write_json
-from components.merging.config import VERSION, MergeConfig, is_text, recipe_of
+from components import metrics
+from components.errors import AntiphonError, ConfigError
+from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.merging.config import CHOICE_VERSION, VERSION, MergeConfig, is_text
+from components.merging.kinds.task_vector import TaskVectorSettings, name_for_others, read_vector
 from components.merging.recipe.model_names import reference_of
-from components.models.adapted_references import parts_of, replace_parts
+from components.merging.recipe.recipe import Recipe
+from components.merging.recipe.vectors import fill_vectors, held_vectors
+from components.models import references
 from components.nodes.facts import Facts
 from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
-from components.storage.stages.whole_stage import TABLES, StageFiles
+from components.storage.stages.whole_stage import TABLES, WORK, StageFiles
 from components.training.kinds.model_kind import ModelKind
+from components.translation.config import VERSION as TRANSLATION_VERSION
 
 if TYPE_CHECKING:
     from components.merging.checks import Diagnosis
 
 MODEL = "model"
+NODE = f"{references.NODE}:"
+SCORING = ("sentencepiece", "sacrebleu", "jiwer", "llvmlite")
+"""Distributions that decide scores on development data, beside those of every merge."""
 _log = logging.getLogger("antiphon.merging")
 
 
@@ -33,7 +42,7 @@ class Merge(ModelKind[MergeConfig]):
     """Checks the models of a recipe and merges them."""
 
     name = "merge"
-    summary = "models -> one model, as mergekit's recipe says"
+    summary = "models -> one model: mergekit's recipe, task vectors, a uniform or greedy soup"
     settings = MergeConfig
     version = str(VERSION)
     libraries = ("torch", "numpy", "safetensors", "transformers")
@@ -42,41 +51,68 @@ class Merge(ModelKind[MergeConfig]):
     def facts(self, settings: MergeConfig) -> Facts:
         facts = super().facts(settings)
         try:
-            recipe = recipe_of(settings.recipe)
+            recipe = settings.to_recipe()
         except AntiphonError:
             return facts  # check reports a recipe that cannot be read
+        decides = f"/dev/{CHOICE_VERSION}/{TRANSLATION_VERSION}/{metrics.version}" if settings.chooses else ""
+        further = (*(("peft",) if recipe.adapters else ()), *(SCORING if settings.chooses else ()))
         return replace(
             facts,
-            libraries=(*facts.libraries, *(("peft",) if recipe.adapters else ())),
-            models={model: reference_of(model, recipe) for model in recipe.sources},
+            version=facts.version + decides,
+            libraries=tuple(dict.fromkeys((*facts.libraries, *further))),
+            models={_role_of(model, recipe): reference_of(model, recipe) for model in recipe.sources},
+            tables={
+                _role_of(name, recipe): name.removeprefix(NODE)
+                for name in held_vectors(recipe)
+                if name.startswith(NODE)
+            },
         )
+
+    @override
+    def parameters(self, settings: MergeConfig, context: NodeContext) -> dict[str, Any]:
+        """Return the settings; nodes have no names in a key, only the order in which they are named."""
+        values, recipe = settings.key_parameters(), settings.to_recipe()
+        for node in (*recipe.sources, *held_vectors(recipe)):
+            if node.startswith(NODE):
+                values["recipe"] = values["recipe"].replace(f'"{node}"', f'"{_role_of(node, recipe)}"')
+        return values
 
     @override
     def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
         """Resolve the recipe where it is a file."""
-        if is_text(settings.recipe):
+        if settings.method != "recipe" or is_text(settings.recipe):
             return settings
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     @override
     def digests(self, settings: MergeConfig, context: NodeContext) -> dict[str, str]:
-        """Return the digests of the data that models are measured on, by the models' names."""
+        """Return the digests of the data that models are measured on, by the models' names, and of dev."""
         from components import data  # noqa: PLC0415 - decodes audio
 
         languages = {"source_language": settings.source_language, "target_language": settings.target_language}
+        sets = {f"data {model}": (source, settings.data_limit) for model, source in settings.data.items()}
+        if settings.dev is not None:
+            sets["dev"] = settings.dev, settings.dev_limit
         return {
-            f"data {model}": data.load(source, limit=settings.data_limit, **languages).digest
-            for model, source in settings.data.items()
+            role: data.load(source, limit=limit, **languages).digest for role, (source, limit) in sets.items()
         }
+
+    @override
+    def check_table(self, settings: MergeConfig, context: NodeContext, role: str, maker: BaseModel) -> None:
+        """Refuse a table that is no task vector."""
+        if not isinstance(maker, TaskVectorSettings):
+            raise ConfigError(f"expected a node of kind task_vector, found {role}")
 
     @override
     def check(self, settings: MergeConfig, context: NodeContext) -> None:
         """Check its method, its parameters and its models' names."""
+        from components import data  # noqa: PLC0415 - decodes audio
         from components.merging import preflight  # noqa: PLC0415 - imports torch
         from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
-        sets = DataSets.of_settings(settings)
-        preflight.check_recipe(recipe_of(settings.recipe), context.store, sets)
+        preflight.check_recipe(settings.to_recipe(), context.store, DataSets.of_settings(settings))
+        if settings.dev is not None:
+            data.check(settings.dev, settings.source_language, settings.target_language)
 
     @override
     def make(
@@ -91,16 +127,28 @@ class Merge(ModelKind[MergeConfig]):
         from components.merging.merge import MergeOptions, merge  # noqa: PLC0415 - imports torch
         from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
-        recipe = recipe_of(settings.recipe)
-        references = self._references(settings, context)
-        diagnosis = examine_recipe(recipe, context.store, references)
+        recipe = settings.to_recipe()
+        known_as = self._references(settings, context)
+        if held := held_vectors(recipe):
+            known = {name: read_vector(name, _role_of(name, recipe), context) for name in held}
+            recipe = fill_vectors(recipe, known)
+        diagnosis = examine_recipe(recipe, context.store, known_as)
         diagnosis.require()
         sets = DataSets.of_settings(settings)
         options = MergeOptions(
-            seed=context.seed, store=context.store, references=references, data=sets, device=settings.device
+            seed=context.seed, store=context.store, references=known_as, data=sets, device=settings.device
         )
-        _report_findings(diagnosis, folder)
-        context.progress(50.0)
+        tables = [_report_findings(diagnosis)]
+        if settings.chooses:
+            from components.merging.choice import choose  # noqa: PLC0415 - imports torch
+
+            labels = {f"store:{ref.key}": f"{NODE}{ref.stage}" for ref in context.tables.values()}
+            recipe, chosen = choose(settings, recipe, options, folder / WORK, labels, context.progress)
+            _log.info("merge: %s", chosen["title"])
+            tables.insert(0, chosen)
+        else:
+            context.progress(50.0)
+        write_json(folder / TABLES, {"tables": tables})
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -112,23 +160,37 @@ class Merge(ModelKind[MergeConfig]):
 
     def _references(self, settings: MergeConfig, context: NodeContext) -> dict[str, str]:
         """Return the references of the recipe's models that other nodes made, or parts of them, by name."""
-        references = {}
-        for name, reference in self.facts(settings).models.items():
-            keys = {
-                part: f"store:{context.tables[role].key}"
-                for number, part in enumerate(parts_of(reference))
-                if (role := name if number == 0 else f"{name}+{number}") in context.tables
-            }
-            if keys:
-                references[name] = replace_parts(reference, keys)
-        return references
+        recipe = settings.to_recipe()
+        models = self.facts(settings).models
+        return {
+            name: name_for_others(models[role], role, context)
+            for name in recipe.sources
+            if NODE in models[role := _role_of(name, recipe)]
+        }
+
+    @override
+    def notes(
+        self, settings: MergeConfig, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Say what was chosen, too."""
+        chosen = read_json(Path(ref.path) / TABLES)["tables"][0] if settings.chooses else None
+        told = [f"{ref.stage}: {chosen['title']}, {chosen['note']}"] if chosen else []
+        return [*told, *super().notes(settings, context, ref, data)]
 
 
-def _report_findings(diagnosis: Diagnosis, folder: Path) -> None:
-    """Write what the checks found as a table, and log its warnings."""
+def _role_of(name: str, recipe: Recipe) -> str:
+    """Return the role of a model or vector: its name, of a node's its place among the nodes named."""
+    if not name.startswith(NODE):
+        return name
+    nodes = [each for each in (*recipe.sources, *held_vectors(recipe)) if each.startswith(NODE)]
+    return f"node{nodes.index(name) + 1}"
+
+
+def _report_findings(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return what the checks found as a table, and log its warnings."""
     rows = [{"level": finding.level, "text": finding.text} for finding in diagnosis.findings]
     rows += [{"level": "lineage", "text": str(lineage)} for lineage in diagnosis.similarities]
     for row in rows:
         if row["level"] == "warning":
             _log.warning("merge: %s", row["text"])
-    write_json(folder / TABLES, {"tables": [{"title": "What the merge doctor found", "rows": rows}]})
+    return {"title": "What the merge doctor found", "rows": rows}

@@ -24,6 +24,7 @@ from components.merging.recipe.recipe import (
     TokenizerConfig,
 )
 from components.merging.recipe.stages import join_stages, split_documents
+from components.merging.recipe.vectors import has_vectors, read_vectors, sum_vectors
 from components.merging.recipe.yaml_node import YamlNode
 
 DTYPES = ("float32", "float16", "bfloat16", "float64")
@@ -75,13 +76,14 @@ def _parse_document(text: str, where: str) -> Recipe:
     top = YamlNode(value, (), lines, where)
     values = top.mapping(KEYS)
     adapters = _read_adapters(top, values) if "adapters" in values else ()
-    modules = {} if adapters else _read_modules(top, values)
+    vectors = read_vectors(top, values) if has_vectors(values) and "merge_method" in values else ()
+    modules = {} if adapters or vectors else _read_modules(top, values)
     base = values.get("base_model")
     dtype, out_dtype = (values[k].choice(DTYPES) if k in values else None for k in ("dtype", "out_dtype"))
     if "merge_method" not in values:
         raise top.error("expected merge_method, found none")
     template = values.get("chat_template")
-    return Recipe(
+    recipe = Recipe(
         method=values["merge_method"].text(),
         modules=modules,
         base_model=base.text() if base else None,
@@ -95,7 +97,9 @@ def _parse_document(text: str, where: str) -> Recipe:
         warnings=tuple(top.warnings),
         adapters=adapters,
         name=values["name"].text() if "name" in values else None,
+        vectors=vectors,
     )
+    return sum_vectors(recipe) if vectors else recipe
 
 
 def _read_adapters(top: YamlNode, values: Mapping[str, YamlNode]) -> tuple[InputSlice, ...]:

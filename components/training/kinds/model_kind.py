@@ -47,7 +47,8 @@ class TrainingKind(ModelKind[T]):
         has_dropout = settings.init_from is not None and settings.kind != "recognition"
         version = f"{VERSION}/from/{INITIAL_MODEL_VERSION}" if has_dropout else facts.version
         libraries = (*facts.libraries, *settings.extra_libraries)
-        return replace(facts, version=settings.version_prefix + version, libraries=libraries)
+        version = settings.version_prefix + version
+        return replace(facts, version=version, libraries=libraries, checkpoints=settings.keep_checkpoints)
 
     @override
     def digests(self, settings: T, context: NodeContext) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""The learner of meta-learning: several translation directions of one source language, to be adapted later.
+"""The learner of meta-learning: several directions or domains of translation, to be adapted later.
 
 The first step of a low-resource system: the model that comes out is the ``init_from`` of a plain training on
-the little data there is (Gu et al. 2018). ``multilingual`` is the baseline: the same batches, one loss.
+the little data there is (Gu et al. 2018). ``joint`` is the baseline: the same batches, one loss.
 """
 
 from __future__ import annotations
@@ -9,86 +9,50 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from components.errors import ConfigError
 from components.training import initialization, meta_learning
-from components.training.config import TrainingConfig
 from components.training.examples import batches, parallel_data, vocabulary
 from components.training.examples.bagging import resample_items
 from components.training.examples.batches import Batch, Example
 from components.training.examples.parallel_data import Pair
 from components.training.loop import cross_entropy, validation
 from components.training.marian_model import build_marian
-
-
-class MetaConfig(TrainingConfig):
-    """Settings of the training before adaptation; ``target_language`` is the one of the adaptation."""
-
-    method: Literal["multilingual", "maml", "first-order", "reptile"] = Field(
-        "first-order",
-        title="Method",
-        description="how the directions are learned together: one loss, or episodes of support and query",
-    )
-    languages: tuple[str, ...] = Field(
-        ("fr", "cs"),
-        title="High-resource languages",
-        min_length=1,
-        description="target languages learned from; each is a task",
-    )
-    skip: int = Field(
-        0, title="Pairs skipped", ge=0, description="first pairs of each direction that are left out"
-    )
-    adapt_data: str | None = Field(
-        None,
-        title="Adaptation data",
-        description="parallel text of the later direction: its pieces enter the vocabulary, nothing else",
-    )
-    adapt_limit: int | None = Field(
-        None, title="Adaptation pairs", ge=1, description="pairs of it that are read; empty = all"
-    )
-    inner_learning_rate: float = Field(
-        0.05, title="Inner learning rate", gt=0.0, le=10.0, description="of the plain steps on the support"
-    )
-    inner_steps: int = Field(
-        1, title="Inner steps", ge=1, le=10, description="support batches of an episode, one step each"
-    )
+from components.training.meta_config import MetaConfig, MetaTask
 
 
 class MetaLearner:
-    """Learns from episodes over several directions; their mean development loss picks the checkpoint."""
+    """Learns from episodes over several tasks; their mean development loss picks the checkpoint."""
 
     score_name = "log_likelihood"
 
     def __init__(self, config: MetaConfig, out: Path, device: torch.device, store: str | None = None) -> None:
-        self.config = config
-        if config.compile and config.method != "multilingual":  # compiled passes have no second derivative
-            raise ConfigError(
-                f"compile: expected method multilingual, found {config.method}; leave compile out"
-            )
-        parts = [
-            self._read_pairs(config.data, language, config.limit)[config.skip :]
-            for language in config.languages
+        assert config.meta is not None  # checked
+        self.config, self.meta, tasks = config, config.meta, config.tasks
+        texts = [
+            resample_items(_read(task, task.data, task.limit)[task.skip :], config.seed, config.bag)
+            for task in tasks
         ]
-        texts = [resample_items(part, config.seed, config.bag) for part in parts]
-        if not all(texts):
-            raise ConfigError(f"skip: expected fewer than the pairs of each direction, found {config.skip}")
+        if empty := [task.data for task, text in zip(tasks, texts, strict=True) if not text]:
+            raise ConfigError(
+                f"meta.tasks: expected pairs to learn from, found none in {empty[0]} beyond skip"
+            )
         self.tokenizer, spm = self._load_or_learn_vocabulary(out, texts, store)
         self.examples: list[Example] = []
         self.task_of: list[int] = []
-        for task, (language, text) in enumerate(zip(config.languages, texts, strict=True)):
-            encoded = parallel_data.encode_pairs(text, spm, config.max_length, language)
+        for number, (task, text) in enumerate(zip(tasks, texts, strict=True)):
+            encoded = parallel_data.encode_pairs(text, spm, config.max_length, str(task.target_language))
             self.examples += encoded
-            self.task_of += [task] * len(encoded)
+            self.task_of += [number] * len(encoded)
         self._dev = [
             parallel_data.encode_pairs(
-                self._read_pairs(config.dev, language), spm, config.max_length, language
+                _read(task, str(task.dev)), spm, config.max_length, str(task.target_language)
             )
-            for language in config.languages
+            for task in tasks
         ]
         self.lengths = [example.length for example in self.examples]
         self.model = initialization.load_initial_model(config, store) or build_marian(
@@ -97,25 +61,23 @@ class MetaLearner:
         self.model.set_attn_implementation("eager")  # the fused kernels have no second derivative
         self.model.to(device)
 
-    def _read_pairs(self, source: str, language: str, limit: int | None = None) -> list[Pair]:
-        return parallel_data.read_pairs(source, (self.config.source_language, language), limit)[0]
-
     def _load_or_learn_vocabulary(
         self, out: Path, texts: Sequence[Sequence[Pair]], store: str | None
     ) -> tuple[Any, bytes]:
-        """Load the vocabulary of ``tokenizer`` or ``init_from``, or learn one for all directions.
+        """Load the vocabulary of ``tokenizer`` or ``init_from``, or learn one for all tasks.
 
-        A learned one also sees the text that is adapted to later, and has a tag for each target language.
+        A learned one also sees the text that is adapted to later. Where there are several target languages it
+        has a tag for each.
         """
         config = self.config
-        target = config.target_language
-        tags = [vocabulary.tag(language) for language in dict.fromkeys((*config.languages, target))]
+        targets = dict.fromkeys(
+            (*(str(task.target_language) for task in config.tasks), config.target_language)
+        )
+        tags = [vocabulary.tag(language) for language in targets] if len(targets) > 1 else []
 
         def learn() -> bytes:
-            later: Sequence[Pair] = []
-            if config.adapt_data is not None:
-                both = (config.source_language, target)
-                later = parallel_data.read_pairs(config.adapt_data, both, config.adapt_limit)[0]
+            both = (config.source_language, config.target_language)
+            later = parallel_data.read_pairs(config.data, both, config.limit)[0]
             lines = itertools.chain.from_iterable(itertools.chain(*texts, later))
             return vocabulary.train(lines, config.vocab_size, tags)
 
@@ -133,25 +95,25 @@ class MetaLearner:
         return batch.to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Compute the loss whose gradient is the (meta-)gradient, averaged over the directions in the batch.
+        """Compute the loss whose gradient is the (meta-)gradient, averaged over the tasks in the batch.
 
         Its value is the cross-entropy of the whole batch, or of the queries after adaptation. The token
         count is that of the whole batch: what one update has read.
         """
-        config = self.config
+        meta, smoothing = self.meta, self.config.label_smoothing
         tokens = sum(len(self.examples[i].target) for i in rows)
-        parts = meta_learning.split_episode(rows, self.task_of, config.inner_steps + 1)
-        if config.method == "multilingual" or not parts:
-            return cross_entropy.label_smoothing_loss(self.model, self._batch(rows), config.label_smoothing)
+        parts = meta_learning.split_episode(rows, self.task_of, meta.inner_steps + 1)
+        if meta.method == "joint" or not parts:
+            return cross_entropy.label_smoothing_loss(self.model, self._batch(rows), smoothing)
         loss = meta_learning.functional_loss(self.model, self._label_smoothing_loss)
         weights = meta_learning.trainable_weights(self.model)
         values = [
-            meta_learning.METHODS[config.method](
+            meta_learning.METHODS[meta.method](
                 loss,
                 weights,
                 [self._batch(s) for s in supports],
                 self._batch(query),
-                config.inner_learning_rate,
+                meta.inner_learning_rate,
             )
             for *supports, query in parts.values()
         ]
@@ -161,7 +123,7 @@ class MetaLearner:
         return cross_entropy.label_smoothing_loss(module, batch, self.config.label_smoothing)[0]
 
     def dev_loss(self) -> float:
-        """Return the directions' mean cross-entropy before any adaptation, nats per target token."""
+        """Return the tasks' mean cross-entropy before any adaptation, nats per target token."""
         losses = [
             validation.dev_loss(self.model, examples, self.config.batch_tokens) for examples in self._dev
         ]
@@ -175,3 +137,8 @@ class MetaLearner:
         """Write a folder that transformers loads; its tokenizer asks for the language adapted to."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+
+def _read(task: MetaTask, source: str, limit: int | None = None) -> list[Pair]:
+    languages = (str(task.source_language), str(task.target_language))
+    return parallel_data.read_pairs(source, languages, limit)[0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from typing_extensions import override
 
 from components.errors import ConfigError
+from components.extensions import Extensions, accept_any
 from components.translation.backends.backend import TranslatorBackend
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
     from components.translation.translator import ContextBackend, Translator
+
+
+SPARSE_PRODUCTS: Extensions[Any] = Extensions("antiphon.sparse_products", "sparse products", accept_any)
+"""``pruned``: puts sparse layers into a loaded model whose configuration names some, on a CPU."""
 
 
 class SearchedBackend(TranslatorBackend):
@@ -63,4 +68,6 @@ def load_packed(
     packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
     arithmetic = packed.get(dtype) if on_cpu else None
     model, tokenizer = load_transformers(checkpoint, kind, device, "float32" if arithmetic else dtype)
+    if dtype == "float32" and on_cpu and getattr(model.config, "sparse_layers", None):
+        SPARSE_PRODUCTS["pruned"](model, checkpoint.reference)
     return model_class(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer

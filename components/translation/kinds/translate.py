@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
-from components.decoding.member_settings import ENSEMBLES, MixingConfig
+from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, MixingConfig
 from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
@@ -23,7 +23,6 @@ from components.translation import checks
 from components.translation.backends import backend_elsewhere, libraries_of
 from components.translation.config import SERVED_VERSION, VERSION
 from components.translation.ensemble_config import (
-    DROPOUT_PREFIX,
     SHARING_VERSION,
     EnsembleConfig,
     TranslatorMembers,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from components.translation.translator import Translator
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacremoses")
-WHOSE = {"model", "members", "dropout_members"}
+WHOSE = {"model", "members", "dropout_members", "checkpoints"}
 """Settings that say who translates."""
 ASKED = {"max_tokens", "prompt"}
 """Settings that decide what a served model is asked."""
@@ -64,11 +63,12 @@ class TranslateSettings(TranslatorMembers):
     @property
     def ensemble(self) -> EnsembleConfig | None:
         """The members and their mixing; None for a single translator."""
-        if not (self.members or self.dropout_members or self.combine.method == "negative_evidence"):
+        first = self.first_members
+        if not (self.members or first != (self.model,) or self.combine.method == "negative_evidence"):
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
-        values["member_devices"] = self.devices_after(max(1, self.dropout_members))
+        values["member_devices"] = self.devices_after(len(first))
         return EnsembleConfig.model_validate(values)
 
     @property

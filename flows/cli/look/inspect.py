@@ -41,24 +41,32 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     """Print what was asked for on standard output.
 
     Raises:
-        ConfigError: the run has no such node of records.
+        ConfigError: the run has no such node of records or tables.
         DataError: the run has no such utterance.
     """
     from components.storage.stages.reader import read_quarantined
     from components.storage.store import Store
     from flows.cli.help.console import console
     from flows.cli.look.printing import print_run
-    from reports.page.report_view import view_of
+    from reports.page.report_view import sections_of_stage, view_of
     from reports.terminal import run_printing, stage_printing, utterance_printing
+    from reports.terminal.analysis_printing import print_tables
 
     store = Store(store_url)
     run = store.load_run(name)
     view = view_of(run, store)
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
+    shown = {ref.stage: tables for ref in run.stages if (tables := sections_of_stage(ref))}
     if node is not None and node not in view.outcomes and (data is None or node != "data"):
-        names = ", ".join([*(["data"] if data else []), *view.outcomes]) or "none"
-        hint = did_you_mean(node, ["data", *view.outcomes])
-        raise ConfigError(f"--node: expected a node with records, one of {names}; found {node!r}{hint}")
+        if node in shown:
+            print_tables(shown[node], console())
+            return
+        known = list(dict.fromkeys([*(["data"] if data else []), *view.outcomes, *shown]))
+        hint = did_you_mean(node, known)
+        raise ConfigError(
+            f"--node: expected a node with records or tables, one of {', '.join(known) or 'none'}; found "
+            f"{node!r}{hint}"
+        )
     refused = {} if data is None else {record.utterance_id: record for record in read_quarantined(data)}
     if utterance in refused and view.row(utterance) is None:
         run_printing.print_quarantined("data", [refused[utterance]], 1, name, console())

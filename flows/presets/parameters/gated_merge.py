@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from components import models
-from components.merging.config import recipe_of
+from components.errors import ConfigError
+from components.merging.config import MergeConfig
 from components.merging.recipe.model_names import reference_of
 from components.metrics.choices import MetricChoice
 from flows.parameters.base import DataSet, FlowParameters, Nodes, check_language
@@ -51,7 +52,7 @@ class MergeParameters(FlowParameters):
     @property
     def baseline_model(self) -> str:
         """The model that the gate compares with: as set, else the recipe's base, else its first."""
-        recipe = recipe_of(self._recipe())
+        recipe = self._settings().to_recipe()
         return self.baseline or reference_of(recipe.sources[0], recipe)
 
     def replace_nodes(self, nodes: Nodes) -> Nodes:
@@ -60,8 +61,10 @@ class MergeParameters(FlowParameters):
         With development data these are ``mt`` or ``asr`` and ``baseline``; with test data ``mt-test`` or
         ``asr-test``.
         """
-        measured = {} if self.data is None else {"data": self.data, **self.languages}
-        made: Nodes = {"merge": {**nodes["merge"], **measured}}
+        measured = {} if self.data is None else {"data": self.data}
+        chosen = {"dev": self.dev, "metric": self.metric} if self._chooses() else {}
+        languages = self.languages if measured or chosen else {}
+        made: Nodes = {"merge": {**nodes["merge"], **measured, **chosen, **languages}}
         if self.dev is None and self.test is None:
             return made
         name = self._find_decoder()
@@ -73,15 +76,28 @@ class MergeParameters(FlowParameters):
             made[f"{name}-test"] = {**nodes[name], "model": "node:merge", "of": "test"}
         return made
 
-    def _recipe(self) -> str:
-        """Return the field ``recipe``, which the preset's form adds."""
-        return str(vars(self)["recipe"])
+    def _chooses(self) -> bool:
+        """Whether the development data also decide what is merged."""
+        if (vars(self)["method"] != "greedy_soup") and not vars(self)["scales"]:
+            return False
+        if self.dev is None:
+            raise ConfigError(
+                "dev: expected development data that decide what is merged, found none; set dev"
+            )
+        return True
+
+    def _settings(self) -> MergeConfig:
+        """Return the settings of the merge: the fields that the preset's form adds."""
+        names = ("method", "recipe", "models", "checkpoints", "scales")
+        return MergeConfig.model_validate(
+            {name: vars(self)[name] for name in names} | ({"dev": self.dev} if self._chooses() else {})
+        )
 
     def _find_decoder(self) -> str:
         """Return the node that decodes with a model of the recipe: ``asr`` or ``mt``."""
         from components.merging import preflight  # imports torch
 
-        recipe = recipe_of(self._recipe())
+        recipe = self._settings().to_recipe()
         preflight.check_recipe(recipe, self.store)  # before a model is fetched
         first = models.resolve(reference_of(recipe.sources[0], recipe), self.store)
         return "asr" if first.architecture.startswith("Whisper") else "mt"

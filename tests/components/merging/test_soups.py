@@ -10,13 +10,13 @@ from safetensors.torch import load_file
 
 from components.errors import MergeError
 from components.merging.merge import merge
-from components.merging.soups import (
+from components.merging.soup_recipes import (
     average_of_last,
     average_recipe,
     exponential_average,
-    greedy_soup,
     uniform_soup,
 )
+from components.merging.soups import greedy_soup
 from tests.components.merging.model_folders import flat
 
 

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from components.errors import MergeError
 from components.merging.merge import merge
+from components.merging.soup_recipes import average_recipe
 from components.merging.task_vectors import TaskVector, combine_vectors, search_scale
 from tests.components.merging.model_folders import folder
 
@@ -26,7 +27,7 @@ def test_the_base_and_its_vector_are_the_tuned_model(tmp_path: Path) -> None:
     base = folder(tmp_path / "base", {"w": torch.randn(500, generator=draw) * 100})
     tuned = folder(tmp_path / "tuned", {"w": torch.randn(500, generator=draw) * 1e-6})
     vector = TaskVector.of(str(base), str(tuned))
-    merge(vector.apply_to(str(base)), tmp_path / "out")
+    merge(average_recipe(vector.added_to(str(base)), normalize=False), tmp_path / "out")
     again = load_file(tmp_path / "out" / "model.safetensors")["w"]
     assert torch.equal(again, load_file(tuned / "model.safetensors")["w"])
 
@@ -35,8 +36,11 @@ def test_added_and_negated(tmp_path: Path) -> None:
     values = {"base": 10.0, "one": 12.0, "two": 11.0}
     paths = {name: str(folder(tmp_path / name, {"w": torch.tensor([v])})) for name, v in values.items()}
     single, two = (TaskVector.of(paths["base"], paths[name]) for name in ("one", "two"))
-    merge(combine_vectors([single, two], 2.0).apply_to(paths["base"]), tmp_path / "sum")
-    merge(single.times(-0.5).apply_to(paths["two"]), tmp_path / "less")
+    merge(
+        average_recipe(combine_vectors([single, two], 2.0).added_to(paths["base"]), normalize=False),
+        tmp_path / "sum",
+    )
+    merge(average_recipe(single.times(-0.5).added_to(paths["two"]), normalize=False), tmp_path / "less")
     assert load_file(tmp_path / "sum" / "model.safetensors")["w"].item() == 16.0
     assert load_file(tmp_path / "less" / "model.safetensors")["w"].item() == 10.0
 
@@ -52,7 +56,7 @@ def test_a_vector_space(a: TaskVector, b: TaskVector, c: TaskVector, k: float) -
 
 def test_nothing_left() -> None:
     with pytest.raises(MergeError, match="found that they cancel"):
-        TaskVector({"m": -1.0}).apply_to("m")
+        TaskVector({"m": -1.0}).added_to("m")
 
 
 def test_the_best_scale_is_found() -> None:

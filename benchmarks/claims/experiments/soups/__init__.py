@@ -26,7 +26,7 @@ from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.measuring import over_tasks, two_level
 from components.claims.verdict import Measured, Result
-from components.merging.soups import uniform_soup
+from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
 

@@ -10,13 +10,14 @@ import torch
 from transformers import MarianTokenizer
 
 from components.errors import ConfigError
-from components.training import meta_learning
+from components.training import checks, meta_learning
 from components.training.config import TrainingConfig
 from components.training.examples import parallel_data, vocabulary
-from components.training.learners.meta_learner import MetaConfig, MetaLearner
+from components.training.learners.meta_learner import MetaLearner
 from components.training.loop import validation
 from components.training.loop.scoring import load_translation_model
 from components.training.loop.trainer import train
+from components.training.meta_config import MetaConfig
 from tests.components.training.tiny import TINY
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
@@ -34,23 +35,33 @@ def directions(tmp_path: Path) -> MetaConfig:
         ("de", [" ".join(row).upper() for row in rows]),
     ):
         (tmp_path / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
-    toy = dict.fromkeys(("data", "dev", "adapt_data"), f"multi30k:{tmp_path}:toy")
-    size = {"vocab_size": 80, "dropout": 0.0, "warmup_steps": 2, "batch_tokens": 120, "adapt_limit": 20}
+    source = f"multi30k:{tmp_path}:toy"
+    toy = {"data": source, "dev": source, "limit": 20, "kind": "meta"}
+    size = {"vocab_size": 80, "dropout": 0.0, "warmup_steps": 2, "batch_tokens": 120}
     budget = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1}
-    return MetaConfig.model_validate({**TINY, **size, **budget, **toy})
+    tasks = [{"data": source, "target_language": language} for language in ("fr", "cs")]
+    return MetaConfig.model_validate({**TINY, **size, **budget, **toy, "meta": {"tasks": tasks}})
 
 
-@pytest.mark.parametrize("method", ["multilingual", *meta_learning.METHODS])
+def changed(config: MetaConfig, task: dict[str, int] | None = None, **settings: object) -> MetaConfig:
+    """The same with other settings of meta-learning, and of each task."""
+    assert config.meta is not None
+    tasks = tuple(each.model_copy(update=task or {}) for each in config.meta.tasks)
+    return config.model_copy(update={"meta": config.meta.model_copy(update={"tasks": tasks, **settings})})
+
+
+@pytest.mark.parametrize("method", ["joint", *meta_learning.METHODS])
 def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     directions: MetaConfig, tmp_path: Path, method: str
 ) -> None:
-    config = directions.model_copy(update={"method": method})
+    config = changed(directions, method=method)
     state = train(config, tmp_path / "meta", make_learner=MetaLearner)  # type: ignore[arg-type]
     assert state.step == 4
     assert state.history[-1]["dev_loss"] < state.history[0]["dev_loss"]
     plain = TrainingConfig.model_validate(
         {
             **config.model_dump(include=set(TrainingConfig.model_fields)),
+            "kind": "translation",
             "init_from": str(tmp_path / "meta" / "model"),
             "limit": 10,
             "max_steps": 2,
@@ -62,12 +73,12 @@ def test_every_method_goes_through_the_loop_and_starts_a_plain_training(
     assert len(validation.translate(model, tokenizer, ["ein hund"])) == 1
 
 
-@pytest.mark.parametrize("method", ["multilingual", "maml"])
+@pytest.mark.parametrize("method", ["joint", "maml"])
 def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, method: str) -> None:
     train(directions, tmp_path / "shared", make_learner=MetaLearner)  # type: ignore[arg-type]
     start = tmp_path / "shared" / "model"
-    config = directions.model_copy(
-        update={"method": method, "init_from": str(start), "seed": 5, "d_model": 32}
+    config = changed(directions, method=method).model_copy(
+        update={"init_from": str(start), "seed": 5, "d_model": 32}
     )
     result = learner(config, tmp_path / "further")
     begun = {name: weight.detach().clone() for name, weight in result.model.named_parameters()}
@@ -80,7 +91,8 @@ def test_a_method_begins_with_the_start(directions: MetaConfig, tmp_path: Path, 
 
 
 def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
-    plain = {**directions.model_dump(include=set(TrainingConfig.model_fields)), "eval_sentences": 4}
+    plain = {**directions.model_dump(include=set(TrainingConfig.model_fields)), "kind": "translation"}
+    plain["eval_sentences"] = 4
     train(TrainingConfig.model_validate({**plain, "max_steps": 1}), tmp_path / "plain")
     config = directions.model_copy(update={"init_from": str(tmp_path / "plain" / "model")})
     with pytest.raises(ConfigError, match="a tag for every target language, found none for >>cs<<, >>de<<"):
@@ -88,8 +100,8 @@ def test_a_start_of_one_direction_is_refused(directions: MetaConfig, tmp_path: P
 
 
 def test_a_limit_is_of_what_is_learned_from(directions: MetaConfig, tmp_path: Path) -> None:
-    limited = learner(directions.model_copy(update={"limit": 10}), tmp_path)
-    assert len(limited.examples) == 10 * len(directions.languages)
+    limited = learner(changed(directions, {"limit": 10}), tmp_path)
+    assert len(limited.examples) == 10 * len(directions.tasks)
     assert [len(pairs) for pairs in limited._dev] == [len(p) for p in learner(directions, tmp_path)._dev]
 
 
@@ -98,7 +110,7 @@ def learner(config: MetaConfig, out: Path) -> MetaLearner:
 
 
 def test_an_episode_is_the_mean_over_the_directions(directions: MetaConfig, tmp_path: Path) -> None:
-    config = directions.model_copy(update={"method": "first-order"})
+    config = changed(directions, method="first-order")
     result = learner(config, tmp_path / "one")
     rows = list(range(0, 160, 10))
     value, tokens = result.loss(rows)
@@ -127,5 +139,28 @@ def test_a_vocabulary_without_tags_changes_nothing() -> None:
 
 
 def test_skipping_everything_is_refused(directions: MetaConfig, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="skip: expected fewer"):
-        learner(directions.model_copy(update={"skip": 80}), tmp_path / "none")
+    with pytest.raises(ConfigError, match="expected pairs to learn from, found none in multi30k"):
+        learner(changed(directions, {"skip": 80}), tmp_path / "none")
+
+
+def test_domains_of_one_language_need_no_tags(directions: MetaConfig, tmp_path: Path) -> None:
+    assert directions.meta is not None
+    tasks = tuple(task.model_copy(update={"target_language": None}) for task in directions.meta.tasks)
+    result = learner(changed(directions, tasks=tasks), tmp_path / "one")
+    assert ">>de<<" not in result.tokenizer.get_vocab()
+    assert set(result.task_of) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"meta": None}, "expected tasks with learner meta, and with no other, found learner meta"),
+        ({"kind": "translation"}, "found learner translation"),
+        ({"compile": True}, "learner meta: expected neither compile"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before(
+    directions: MetaConfig, settings: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        checks.check(directions.model_copy(update=settings), None)

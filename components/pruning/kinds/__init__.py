@@ -1,0 +1,1 @@
+"""The kind of node that prunes a model."""
