@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -16,11 +16,9 @@ from components.errors import ModelError
 from components.metrics.table import METRICS
 from components.models import resolve
 from components.models.loaders.loading import Kind, load_transformers
+from components.pruning.config import PruneSettings
 from components.pruning.prune import find_layers, mask_layers, measure_layouts, require_score
 from components.pruning.sparse_loading import SPARSE_LAYERS
-
-if TYPE_CHECKING:
-    from components.pruning.kinds.prune import PruneSettings
 
 CONFIG = "config.json"
 _log = logging.getLogger("antiphon.sparsity")

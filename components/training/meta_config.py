@@ -48,8 +48,8 @@ class MetaConfig(FineTuningConfig):
     meta: MetaSettings | None = Field(
         None,
         title="Meta-learning",
-        description="learner meta: {method, tasks: [{data, target_language}], inner_learning_rate, inner_steps"
-        "}; of data, which is learned afterwards, only the words enter the vocabulary",
+        description="learner meta: {method, tasks: [{data, target_language}], inner_learning_rate, "
+        "inner_steps}; of data, which is learned afterwards, only the words enter the vocabulary",
     )
 
     @property

@@ -54,7 +54,7 @@ class Train(TrainingKind[TrainSettings]):
     """Trains a translator, a language model, a refiner or initial weights, or fine-tunes a recognizer."""
 
     name = "train"
-    summary = "data -> a model: a translator, a language model, a refiner, a fine-tuned Whisper, initial weights"
+    summary = "data -> a model: translator, language model, refiner, fine-tuned Whisper, initial weights"
     settings = TrainSettings
 
     @override

@@ -138,7 +138,7 @@ def _with_read(node: Mapping[str, Any]) -> dict[str, Any]:
 def _words(value: Any) -> Iterator[str]:
     """The names of nodes that may be in a value: NAME, node:NAME and NAME.way."""
     if isinstance(value, str):
-        yield value.removeprefix("node:").split(".")[0]
+        yield value.removeprefix("node:").split(".")[0].split("@")[0]
     elif isinstance(value, Mapping):
         yield from (key.removeprefix("node:") for key in value if key.startswith("node:"))
         for part in value.values():
