@@ -101,9 +101,7 @@ def test_a_vector_that_a_node_made_is_added(tmp_path: Path) -> None:
     assert read_vector_at(stage, paths) == (paths["tuned"], paths["base"])
     model_folders.flat(tmp_path / "tuned2", 7)
     (tmp_path / "tuned2" / "model.safetensors").replace(tmp_path / "tuned" / "model.safetensors")
-    with pytest.raises(
-        MergeError, match="expected the model of the vector, sha256 .*; make the vector again"
-    ):
+    with pytest.raises(MergeError, match=r"expected the model of the vector, .*; make the vector again"):
         read_vector_at(stage, paths)
 
 
