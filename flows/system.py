@@ -12,6 +12,7 @@ from components.errors import AntiphonError
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.stage_planning import with_models
+from components.pipeline.zero_weights import describe_unrun, drop_zero_weights
 from components.run_record import RunRecord, StageRef
 from components.storage.places.location import find_in_store
 from flows.checks import Check, check_of_data, checks_of_metrics, checks_of_reviews
@@ -54,6 +55,7 @@ class System:
         self.parameters = parameters
         self.hooks = hooks
         self._data = hooks.data(parameters)
+        pipeline, self.unrun = drop_zero_weights(pipeline)
         further = [*self._own_checks(pipeline), *hooks.checks(parameters)]
         self.preflight = Preflight(pipeline, parameters.store, parameters.seed, further)
 
@@ -89,6 +91,8 @@ class System:
     def finish(self, run: Run, executed: PipelineResult) -> None:
         """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
+        if self.unrun and DATA in run.stages:
+            run.notes += describe_unrun(self.unrun, run.stages[DATA].items, run.store)
         if isinstance(self.parameters, DataParameters):
             score(run, executed.pipeline, self.parameters.normalizer)
             analyze(run, executed.pipeline, self.parameters.normalizer)

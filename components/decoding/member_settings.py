@@ -140,6 +140,27 @@ class MemberDevices(BaseModel):
         return self.model_copy(update={"device": device}) if device else self
 
 
+def describe_zero_weights(
+    stage: str, names: Sequence[str], weights: Sequence[float], seconds: float
+) -> list[str]:
+    """Say which members have weight 0 and were never run, and about what that saved.
+
+    Args:
+        stage: what to call the node.
+        names: of the members.
+        weights: one each, or none where all are equal.
+        seconds: that the others took, which are taken to cost the same each.
+    """
+    left_out = [name for name, weight in zip(names, weights, strict=False) if weight == 0]
+    if not left_out:
+        return []
+    saved = seconds * len(left_out) / max(1, len(names) - len(left_out))
+    return [
+        f"{stage}: {len(left_out)} of {len(names)} members not run, as the weight is 0: {', '.join(left_out)}; "
+        f"saved about {saved:.1f} s, if each costs the same"
+    ]
+
+
 class ModelMembers(MemberDevices):
     """Members that come of the first model: it with dropout, or checkpoints of its training."""
 

@@ -107,6 +107,7 @@ class Facts:
         architecture: of the model that it makes, where that is not the one of the first that it starts from.
         checkpoints: of a training, how many of its last checkpoints are kept as models of their own.
         reads_source: whether its items have the source of the first input's text.
+        weights: of its inputs, in their order; one of weight 0 is not run. Empty where all count.
         branches: that it sends utterances, for ``when: NODE.BRANCH``.
         numbers: of its first input that it decides by; one that cannot be there is refused.
         thresholds: setting -> a number and what it is compared with; one that it cannot reach is refused.
@@ -141,6 +142,7 @@ class Facts:
     architecture: str = ""
     checkpoints: int = 0
     reads_source: bool = False
+    weights: tuple[float, ...] = ()
     branches: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     thresholds: Mapping[str, tuple[str, float]] = field(default_factory=dict)

@@ -97,6 +97,7 @@ class Combine(Kind[CombineSettings]):
             models=models_of(settings),
             device="auto" if models_of(settings) else "cpu",
             reads_source=reads_source(settings),
+            weights=settings.weights,
             candidates=None if self.learns else partial(_candidates, settings),
         )
 

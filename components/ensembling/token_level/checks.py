@@ -79,7 +79,7 @@ def validate_translators(ensemble: EnsembleConfig, store: str | None) -> None:
     """
     names = list_members(ensemble.members, ensemble.mixing)
     drafts = () if ensemble.draft is None else (ensemble.draft,)
-    if not _share_tokenizer([*(name.removeprefix(DROPOUT_PREFIX) for name in names), *drafts], store):
+    if not _share_tokenizer([*names, *drafts], store):
         factory.build_translator(ensemble, ensemble.members, ensemble.mixing, store=store)
 
 
@@ -109,7 +109,8 @@ def validate_recognizers(config: RecognizerEnsembleConfig, store: str | None) ->
 
 def _share_tokenizer(names: Sequence[str], store: str | None) -> bool:
     """Return whether the files of all tokenizers are known to be the same."""
-    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in names}
+    named = {name.removeprefix(DROPOUT_PREFIX) for name in names}
+    tokenizers = {models.resolve(name, store).tokenizer_sha256 for name in named}
     return len(tokenizers) == 1 and None not in tokenizers
 
 

@@ -95,6 +95,11 @@ def past_seconds(plans: Iterable[NodePlan], store: Store) -> dict[str, float]:
     return {name: value for name, value in seconds.items() if value is not None}
 
 
+def past_seconds_of(kind: str, weights: Mapping[str, str], store: Store) -> float | None:
+    """Return the seconds per item of past stages of a kind with models of these digests, else of the kind."""
+    return _PastTimes(store).seconds_of(kind, weights)
+
+
 class _PastTimes:
     """Seconds per item of past stages, by kind and by the digests of their models."""
 
@@ -112,9 +117,12 @@ class _PastTimes:
 
     def seconds_per_item(self, planned: NodePlan) -> float | None:
         """Return the median for the same models, else for the kind; None if neither has ever run."""
-        stage = planned.stage
-        same = self._by_models.get((stage.kind, tuple(sorted(stage.weights.values()))))
-        values = same or self._by_kind.get(stage.kind)
+        return self.seconds_of(planned.stage.kind, planned.stage.weights)
+
+    def seconds_of(self, kind: str, weights: Mapping[str, str]) -> float | None:
+        """As :meth:`seconds_per_item`, from a kind and the digests of models."""
+        same = self._by_models.get((kind, tuple(sorted(weights.values()))))
+        values = same or self._by_kind.get(kind)
         return median(values) if values else None
 
 

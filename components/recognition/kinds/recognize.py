@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
-from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, ModelMembers
+from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, ModelMembers, describe_zero_weights
 from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
@@ -23,6 +23,7 @@ from components.recognition.config import NGRAM_VERSION, RecognitionConfig
 from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
 from components.recognition.windowed.request import Request
 from components.records import Outcome
+from components.run_record import StageRef
 from components.stage_settings import key_values
 
 if TYPE_CHECKING:
@@ -203,6 +204,13 @@ class Recognition:
         opener = getattr(self.recognizer, "open_session", None)
         session: Session | None = None if opener is None else opener()
         return session
+
+    @override
+    def notes(
+        self, settings: RecognizeSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Say which members were never run."""
+        return describe_zero_weights(ref.stage, settings.references, settings.coefficients, ref.seconds)
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
-from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, MixingConfig
+from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, MixingConfig, describe_zero_weights
 from components.models.references import is_elsewhere
 from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
@@ -210,9 +210,11 @@ class Translate(Kind[TranslateSettings]):
 
         if _is_asked(settings):
             return []
+        weights, names = settings.combine.coefficients, settings.references
+        unrun = describe_zero_weights(ref.stage, names, weights, ref.seconds)
         lost = ENSEMBLES["translators"].notes(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
-        return [*lost, *domain_notes(ref, settings.model, data, context.store)]
+        return [*unrun, *lost, *domain_notes(ref, settings.model, data, context.store)]
 
 
 def _is_asked(settings: TranslateSettings) -> bool:
