@@ -156,8 +156,8 @@ def describe_zero_weights(
         return []
     saved = seconds * len(left_out) / max(1, len(names) - len(left_out))
     return [
-        f"{stage}: {len(left_out)} of {len(names)} members not run, as the weight is 0: {', '.join(left_out)}; "
-        f"saved about {saved:.1f} s, if each costs the same"
+        f"{stage}: {len(left_out)} of {len(names)} members not run, as the weight is 0: "
+        f"{', '.join(left_out)}; saved about {saved:.1f} s, if each costs the same"
     ]
 
 
