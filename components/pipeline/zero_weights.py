@@ -24,7 +24,7 @@ def drop_zero_weights(pipeline: Pipeline) -> tuple[Pipeline, tuple[Unrun, ...]]:
 
     A node stays that is read elsewhere or is an output of the pipeline.
     """
-    nodes, readers = dict(pipeline.nodes), {}
+    nodes, readers = dict(pipeline.nodes), dict[str, str]()
     for node in pipeline:
         weights = node.facts.weights
         if 0.0 not in weights or len(weights) != len(node.of) or not any(weights):

@@ -90,6 +90,24 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
+def test_a_greedy_soup_says_what_was_tried_and_kept(
+    toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soup = {"recipe": "", "method": "greedy_soup", "models": [f"{toys}/a", f"{toys}/b"], "metric": "chrf"}
+    settings = values(toys, tmp_path, source_language="en", target_language="de", **soup)
+    run = merge(**settings, name="soup")
+    (note,) = [note for note in run.notes if note.startswith("merge: Greedy soup: ")]
+    assert "of 2 models, by greedy search on the first" in note
+    assert any(note.startswith("accepted: chrf") for note in run.notes)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["inspect", "soup", "--node", "merge", "--store", str(tmp_path / "store")])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert f"{toys}/a" in printed.replace("\n", "")
+    assert "chrf of the mean with it" in printed
+
+
+@pytest.mark.usefixtures("server")
 def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
     dense = [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]
     recipe = {"merge_method": "linear", "models": dense, "parameters": {"weight": 0.5}}

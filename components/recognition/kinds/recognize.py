@@ -188,6 +188,13 @@ class Recognize(SpeechKind[RecognizeSettings]):
 
         return Recognition(recognizer)
 
+    @override
+    def notes(
+        self, settings: RecognizeSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+    ) -> list[str]:
+        """Say which members were never run."""
+        return describe_zero_weights(ref.stage, settings.references, settings.coefficients, ref.seconds)
+
 
 @dataclass(frozen=True)
 class Recognition:
@@ -204,13 +211,6 @@ class Recognition:
         opener = getattr(self.recognizer, "open_session", None)
         session: Session | None = None if opener is None else opener()
         return session
-
-    @override
-    def notes(
-        self, settings: RecognizeSettings, context: NodeContext, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Say which members were never run."""
-        return describe_zero_weights(ref.stage, settings.references, settings.coefficients, ref.seconds)
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
@@ -64,9 +65,11 @@ class Train(TrainingKind[TrainSettings]):
 
         digests = super().digests(settings, context)
         for number, task in enumerate(settings.tasks, 1):
-            languages = {"source_language": task.source_language, "target_language": task.target_language}
-            digests[f"task{number}"] = data.load(task.data, limit=task.limit, **languages).digest
-            digests[f"task{number} dev"] = data.load(str(task.dev), **languages).digest
+            read = partial(
+                data.load, source_language=task.source_language, target_language=task.target_language
+            )
+            digests[f"task{number}"] = read(task.data, limit=task.limit).digest
+            digests[f"task{number} dev"] = read(str(task.dev)).digest
         return digests
 
     def learner(self, settings: TrainSettings) -> Any:
