@@ -12,7 +12,15 @@ The page docs/use/python.md goes through all of it. These names stay; what lies 
 from antiphon._kinds import node_kind
 from antiphon._merging import merge_models
 from antiphon._run import Run
-from antiphon._runs import compare_runs, list_runs, load_run, run_flow, run_pipeline
+from antiphon._runs import (
+    compare_runs,
+    list_runs,
+    load_run,
+    run_flow,
+    run_pipeline,
+    transcribe,
+    translate,
+)
 from antiphon._scoring import score_transcripts, score_translations
 from components.data import Dataset
 from components.data import from_audio as load_audio
@@ -52,4 +60,6 @@ __all__ = [
     "run_pipeline",
     "score_transcripts",
     "score_translations",
+    "transcribe",
+    "translate",
 ]

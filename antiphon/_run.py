@@ -11,7 +11,7 @@ from antiphon._rows import Per, Row, describe_utterance, format_run_as_html, lis
 from components.audio.local_files import find_local_file, local_file
 from components.errors import ConfigError, DataError
 from components.files.locations.location import is_remote
-from components.records import NodeOutcome, Utterance
+from components.records import NBest, NodeOutcome, Utterance
 from components.run_record import RunRecord, Score
 from components.storage.store import Store
 from components.text.suggestions import did_you_mean
@@ -51,6 +51,24 @@ class Run:
     def scores(self) -> dict[str, Score]:
         """Metric -> score with its interval and protocol, such as ``wer`` and ``bleu``."""
         return dict(self.record.metrics)
+
+    @property
+    def verdict(self) -> list[str]:
+        """What came out, in the sentences that stand first in its report."""
+        from reports.analyses.verdict import verdict_of
+
+        return [sentence.text for sentence in verdict_of(self.record)]
+
+    def texts(self, node: str | None = None) -> dict[str, str]:
+        """Return the best text of each utterance by its id, of a node, or of the last one that gives texts.
+
+        Raises:
+            ConfigError: the run has no such node.
+        """
+        named = node or next(
+            (each.name for each in reversed(self.record.pipeline.of_data()) if each.output == "text"), ""
+        )
+        return {key: each.best.text for key, each in self.outcomes(named).items() if isinstance(each, NBest)}
 
     @property
     def nodes(self) -> list[str]:
@@ -115,7 +133,7 @@ class Run:
                 best text with ``start`` and ``end`` in seconds from the start of the utterance.
 
         Raises:
-            ConfigError: the run has no such node, or ``per`` is asked of no node.
+            ConfigError: the run has no such node, ``per`` is asked of no node, or its texts have no times.
         """
         if per not in get_args(Per) or (node is None and per != "utterance"):
             raise ConfigError(f"per: expected utterance, or segment or word of a node, found {per!r}")
@@ -125,11 +143,15 @@ class Run:
                 describe_utterance(utterance, {name: outcomes.get(utterance.id) for name, outcomes in named})
                 for utterance in self._view.utterances
             ]
-        return [
+        rows = [
             row
             for key, outcome in self.outcomes(node).items()
             for row in list_rows_of_node(outcome, self._by_id.get(key), key, per)
         ]
+        if not rows and per != "utterance" and any(self.texts(node).values()):
+            setting = ": set word_times: true of the node and run it again" if per == "word" else ""
+            raise ConfigError(f"per: expected texts of {node} with times of each {per}, found none{setting}")
+        return rows
 
     def frame(self, node: str | None = None, per: Per = "utterance") -> Any:
         """Return the :meth:`records` as a ``pandas.DataFrame``, utterance ids as its index.

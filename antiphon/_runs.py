@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon._run import Run
+from antiphon._run_list import RunList
 from components.pipeline.pipeline import Pipeline
 from components.storage.store import Store
 
 if TYPE_CHECKING:
     from components.comparison.comparison import Comparison
-    from components.storage.runs.run_listing import RunEntry
 
 
 def run_pipeline(
@@ -57,12 +58,77 @@ def run_flow(flow: str, /, **parameters: Any) -> Run:
     from flows.registry import flow_named
     from tasks.task_options import unwrap
 
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # a notebook shows results, not our log
     entry = flow_named(flow)
     checked = check_values(entry.parameters, parameters)
     allow_own_code()  # whoever calls this runs code of his own in this process already
     run_checks(entry.checks(checked))
     record = unwrap(entry.call(**{field: getattr(checked, field) for field in type(checked).model_fields}))
     return Run(record, Store(checked.store))
+
+
+def transcribe(
+    files: str | Path | Sequence[str | Path],
+    *,
+    language: str | None = None,
+    model: str = "packaged:whisper-base",
+    **parameters: Any,
+) -> Run:
+    """Transcribe recordings, as ``antiphon transcribe`` does; ``run.texts()`` has the texts.
+
+    Args:
+        files: recordings or videos, folders of them, or patterns.
+        language: that is spoken; heard if None.
+        model: the recognizer.
+        parameters: further ones of the flow ``pipeline``, such as ``store`` and ``name``.
+
+    Raises:
+        ConfigError: no such file or model; nothing was computed.
+        AntiphonError: what stopped the run.
+    """
+    graph = {"nodes": {"asr": {"kind": "recognize", "model": model, "word_times": True}}}
+    values = {"audio": _join_files(files), "source_language": language, "title": "transcribe", **parameters}
+    return run_pipeline(graph, **values)
+
+
+def translate(
+    files: str | Path | Sequence[str | Path],
+    to: str,
+    *,
+    language: str | None = None,
+    model: str = "auto",
+    asr_model: str = "packaged:whisper-base",
+    **parameters: Any,
+) -> Run:
+    """Translate recordings, or a text or subtitles; ``run.texts()`` has the translations.
+
+    Args:
+        files: recordings, or one file of text.
+        to: language code of the translation.
+        language: of the source; heard, or told by the file's name, if None.
+        model: the translator; ``auto``: the best for the languages that this machine has.
+        asr_model: the recognizer.
+        parameters: further ones of the flow ``pipeline``, such as ``store`` and ``name``.
+
+    Raises:
+        ConfigError: no such file, or no model that translates so; nothing was computed.
+        AntiphonError: what stopped the run.
+    """
+    from flows.cli.files.input_files import is_text, language_of_name
+
+    names, nodes = _join_files(files), {}
+    source: dict[str, Any] = {"audio": names}
+    if is_text(names):
+        source, language = {"data": names}, language or language_of_name(names)
+    else:
+        nodes["asr"] = {"kind": "recognize", "model": asr_model}
+    nodes["mt"] = {"kind": "translate", "of": "asr" if nodes else "data", "model": model}
+    languages = {"source_language": language, "target_language": to}
+    return run_pipeline({"nodes": nodes}, **source, **languages, **{"title": "translate", **parameters})
+
+
+def _join_files(files: str | Path | Sequence[str | Path]) -> str:
+    return str(files) if isinstance(files, str | Path) else "\n".join(map(str, files))
 
 
 def load_run(name: str, *, store: str | None = None) -> Run:
@@ -79,7 +145,7 @@ def load_run(name: str, *, store: str | None = None) -> Run:
     return Run(opened.load_run(name), opened)
 
 
-def list_runs(*, store: str | None = None, flow: str | None = None) -> list[RunEntry]:
+def list_runs(*, store: str | None = None, flow: str | None = None) -> RunList:
     """Return the runs of a store, the newest first; only their records are read.
 
     Args:
@@ -87,13 +153,16 @@ def list_runs(*, store: str | None = None, flow: str | None = None) -> list[RunE
         flow: only runs of this flow.
 
     Returns:
-        Of each its ``name``, ``status`` (``completed``, ``failed``, ``running``, ``unfinished`` ...), when it
-        was ``started``, its ``record`` (None where it has none), and its ``acceptance``.
+        A list that shows itself as a table; of each its ``name``, ``status`` (``completed``, ``failed``,
+        ``running``, ``unfinished`` ...), when it was ``started``, its ``record`` (None where it has none),
+        and its ``acceptance``.
     """
     from components.storage.runs import run_listing
 
     runs = run_listing.list_runs(Store(store))
-    return [run for run in runs if flow is None or (run.record is not None and run.record.flow == flow)]
+    return RunList(
+        run for run in runs if flow is None or (run.record is not None and run.record.flow == flow)
+    )
 
 
 def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) -> Comparison:

@@ -34,6 +34,6 @@ def require_permission(what: str) -> None:
     """
     if not is_own_code_allowed():
         raise ConfigError(
-            f"expected {VARIABLE}=1 in this worker's environment to run {what}, found none; set it there if "
-            "everyone who may start this deployment may run code on the worker"
+            f"expected permission to run {what}, found none; at your keyboard set {VARIABLE}=1 (or antiphon "
+            "edit --allow-code), on a worker only if all who may start its deployments may run code there"
         )

@@ -21,6 +21,7 @@ from components.nodes.questions import Answers, Question
 from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.storage.store import Store
+from components.text.counted_nouns import format_count
 
 UI = "Prefect UI"
 """Who answered, where the form does not say: Prefect's own server knows no users."""
@@ -108,7 +109,9 @@ def ask(node: str, questions: Sequence[Question], hours: float) -> Answers:
     """
     with _pausing:
         get_run_logger().info(
-            "%s: %s texts to review; open this run's page and press Resume", node, len(questions)
+            "%s: %s to review; open this run's page and press Resume",
+            node,
+            format_count(len(questions), "text"),
         )
         try:
             form: Any = pause_flow_run(
@@ -152,8 +155,8 @@ def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
     )
     form: type[RunInput] = create_model("Review", __base__=RunInput, **fields)
     form._description = (
-        f"**{node}**: {len(questions)} doubtful texts, the least sure first. Correct them, or leave "
-        f"them as they are to approve them; write {EMPTY} for a text that should be empty."
+        f"**{node}**: {format_count(len(questions), 'doubtful text')}, the least sure first. Correct them, "
+        f"or leave them as they are to approve them; write {EMPTY} for a text that should be empty."
     )
     return form
 

@@ -40,6 +40,8 @@ NAMES = {
     "run_pipeline",
     "score_transcripts",
     "score_translations",
+    "transcribe",
+    "translate",
 }
 """A name that is taken away or changed breaks what users wrote: it stands in the changelog first."""
 

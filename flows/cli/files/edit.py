@@ -47,6 +47,9 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
     store: StoreUrl = None,
     replace: Replace = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="run own code of RUN's graph, if it has any")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Correct texts by hand; a new run follows from them.
@@ -67,6 +70,10 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     - `antiphon edit RUN-edited --lessons DIR` writes training pairs, transcripts, examples for prompts, terms
       and calibration points of all corrections so far (docs/use/editing.md).
     """
+    if allow_code:
+        from components.own_code.code_permission import allow_own_code
+
+        allow_own_code()
     if lessons is not None and node is None and source is None:
         from flows.cli.files.edit_lessons import write_lessons
 

@@ -67,7 +67,7 @@ def _fetch_one(name: str, on_progress: Callable[[str], object], *, accept_licenc
     from components.models.packages.fetching import fetch as fetch_packaged
     from components.models.packages.packaged_models import PACKAGED_MODELS
 
-    reference = name if ":" in name or name not in PACKAGED_MODELS else f"packaged:{name}"
+    reference = _reference_of(name)
     try:
         row = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
         if row is not None and reference.startswith("packaged:"):
@@ -81,6 +81,13 @@ def _fetch_one(name: str, on_progress: Callable[[str], object], *, accept_licenc
         return False
     typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
     return True
+
+
+def _reference_of(name: str) -> str:
+    """Return a reference; that of a packaged model may be its name alone, as `list` prints it."""
+    from components.models.packages.packaged_models import PACKAGED_MODELS
+
+    return f"packaged:{name}" if name in PACKAGED_MODELS and not Path(name).exists() else name
 
 
 @contextmanager
@@ -119,7 +126,7 @@ def _show_downloads() -> Iterator[Callable[[str], object]]:
 def show(
     reference: Annotated[
         str,
-        typer.Argument(help="A model reference, e.g. packaged:whisper-base.", autocompletion=complete_models),
+        typer.Argument(help="A name of `list`, or a model reference.", autocompletion=complete_models),
     ],
     store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
 ) -> None:
@@ -130,7 +137,7 @@ def show(
     from components.models import resolve
     from components.models.summary import summarize_checkpoint
 
-    facts = summarize_checkpoint(resolve(reference, store))
+    facts = summarize_checkpoint(resolve(_reference_of(reference), store))
     table = Table(show_header=False, box=None)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -153,18 +160,19 @@ def suggest(
     `model: auto` of a node takes the first of its kind that is here and for general text, and so does
     `antiphon translate`. Example: `antiphon models suggest de en`
     """
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.text import Text
 
     from components.pipeline.advice.recommended_models import ROWS, is_available
     from components.text.languages import UNDETERMINED
     from flows.cli.help.console import console
 
-    table = Table("model", "kind of node", "here", "good for", "quality", box=None, pad_edge=False)
-    table.columns[0].overflow = "fold"
-    code = source or UNDETERMINED
+    out, code = console(), source or UNDETERMINED
     for row in ROWS:
         if row.translates(code, target):
             model = row.reference(code, target) if source and target else row.model
-            here = "by pair" if "{" in model else "yes" if is_available(row, code, target) else "no"
-            table.add_row(model, row.task, here, f"{row.direction}: {row.good_for}", row.measured)
-    console().print(table)
+            is_here = "{" not in model and is_available(row, code, target)
+            here = "a model per pair" if "{" in model else "here" if is_here else "to be fetched"
+            out.print(Text.assemble((model, "bold"), f"  {row.task}, {here}"), soft_wrap=True)
+            covers = "" if row.good_for.startswith(row.direction) else f"{row.direction}: "
+            out.print(Padding(Text(f"{covers}{row.good_for}. Quality: {row.measured}", "dim"), (0, 0, 0, 4)))

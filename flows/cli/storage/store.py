@@ -196,8 +196,9 @@ def _print_usage(url: str, usage: Usage) -> None:
     for kind in usage.kinds:
         kinds.add_row(Text(to_printable(kind.kind)), f"{kind.stages:,}", format_size(kind.bytes))
     out.print(Text(f"{url}: {format_size(usage.bytes)}", "bold"))
-    out.print(runs)
-    out.print(kinds)
+    for table in (runs, kinds):
+        if table.row_count:
+            out.print(table)
     free, count = usage.unreferenced
     database = measure_database()
     cache = LocalFiles(cache_folder())
