@@ -16,6 +16,7 @@ from components.analysis.formatting import flatten_parameters
 from components.analysis.table import Column, Table
 from components.files.files import rename_durably, sync_file
 from components.metrics.table import sort_metrics
+from components.run_record import NOTHING_SCORED
 from components.text.escaping import svg_data_uri, to_script_json
 from reports.analyses.group_table import build_group_section
 from reports.analyses.node_scores import build_node_scores
@@ -38,7 +39,13 @@ from reports.views.run_view import RunView
 from reports.views.steps import steps_of
 
 PAGE = 50
-"""Utterances per page, and per block of data that the script reads when it needs it."""
+"""Utterances per block of data, which the script reads when it needs it; and per page of the list."""
+SYSTEMS_SHOWN = 10
+"""Utterances per page of the list where systems stand beside each other, which takes more room."""
+MIN_DOTS = 3
+"""Utterances of a plot with a dot for each."""
+OPEN_SECTIONS = 4
+"""Sections that are open; further ones, and all of a run without scores, are folded."""
 _PAGE_BLOCK = "page-"
 
 _SCRIPTS = (
@@ -141,6 +148,10 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "style_hash": content_hash(style),
         "script_hash": content_hash(script),
         "page": PAGE,
+        "shown": SYSTEMS_SHOWN if view.systems else PAGE,
+        "text_first": not view.run.metrics and not view.systems and len(view.utterances) > 0,
+        "open_sections": OPEN_SECTIONS if view.run.metrics or view.systems else 0,
+        "nothing_scored": NOTHING_SCORED,
     }
 
 
@@ -164,7 +175,7 @@ def _tools(view: RunView, columns: Sequence[Column], flags: int) -> dict[str, ob
         "flags": flags,
         "systems": list(view.systems),
         "systems_json": Markup(to_script_json(view.systems)),  # noqa: S704 (escaped by it)
-        "dots": list(list_dot_plots(view, columns)),
+        "dots": list(list_dot_plots(view, columns)) if len(view.utterances) >= MIN_DOTS else [],
     }
 
 

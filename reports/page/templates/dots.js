@@ -76,9 +76,25 @@
     live.setAttribute("role", "status");
     figure.append(area, live);
   }
+  const undrawn = new Set(document.querySelectorAll("figure.dots"));
+  function draw(figure) {
+    sight.unobserve(figure);
+    if (undrawn.delete(figure)) drawDots(figure).catch((error) => figure.append(el("p", "bad", error.message)));
+  }
   const sight = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (isIntersecting) { sight.unobserve(target); drawDots(target).catch((error) => target.append(el("p", "bad", error.message))); }
-    }
+    for (const { isIntersecting, target } of entries) if (isIntersecting) draw(target);
   });
-  for (const figure of document.querySelectorAll("figure.dots")) sight.observe(figure);
+  for (const figure of undrawn) sight.observe(figure);
+  // On paper everything is in sight: plots are drawn, folded sections are open.
+  addEventListener("beforeprint", () => {
+    for (const figure of [...undrawn]) draw(figure);
+    for (const fold of document.querySelectorAll("details.fold")) fold.open = true;
+  });
+  // A link to a folded section opens it.
+  function unfold() {
+    const target = document.getElementById(location.hash.slice(1));
+    const fold = target && target.querySelector(":scope > details.fold");
+    if (fold) { fold.open = true; target.scrollIntoView(); }
+  }
+  addEventListener("hashchange", unfold);
+  unfold();

@@ -1,6 +1,6 @@
   // The list: filter, sort, pages, keys; the address says what is seen.
   const section = $("utterances");
-  const size = Number(section.dataset.page), total = Number(section.dataset.total);
+  const chunk = Number(section.dataset.page), size = Number(section.dataset.shown), total = Number(section.dataset.total);
   const systems = block("systems"), baseline = Object.keys(systems)[0];
   const options = [...$("sort").options].slice(1);
   const NAMES = [...new Set(options.map((option) => option.dataset.name))];
@@ -15,10 +15,10 @@
     text: { kind: "part", get: (line_) => line_[7] },
   };
   for (const option of options) KEYS[option.dataset.key] = { kind: "number", get: number(option.dataset.name) };
-  let index = null, terms = [], order = Array.from({ length: total }, (_, i) => i), page = 0, openAll = false, turn = 0;
+  let index = null, terms = [], order = Array.from({ length: total }, (_, i) => i), page = 0, openAll = section.dataset.open === "1", turn = 0;
 
   async function entry(i) {
-    return (await block("page-" + Math.floor(i / size)))[i % size];
+    return (await block("page-" + Math.floor(i / chunk)))[i % chunk];
   }
   function utterance(item) {
     const box = el("details", "utterance");
