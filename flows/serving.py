@@ -31,7 +31,7 @@ from components.serving.server import make_server
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from components.serving.shadow import Shadow
-from components.storage.places.location import local_root
+from components.storage.places.location import find_in_store, local_root
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 from flows.parameters.base import FlowParameters
@@ -174,7 +174,8 @@ def _build(
     def load(node: Node) -> StageRef:
         settings = node.settings
         assert isinstance(settings, DataSettings)
-        return foresee_data(settings.source, None, pipeline.languages, settings.limit, foreseen)[0]
+        source = find_in_store(settings.source, parameters.store)
+        return foresee_data(source, None, pipeline.languages, settings.limit, foreseen)[0]
 
     sets = preflight.admit(example, load)
     pipeline = remove_idle_nodes(preflight.pipeline, sets)

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from components.nodes.kind import Kind
 from components.nodes.node_context import NodeContext, NodeSettings
+from components.storage.places.location import find_in_store
 
 
 class DataSettings(NodeSettings):
@@ -32,4 +33,4 @@ class Data(Kind[DataSettings]):
         """Check that the data set is there."""
         from components import data  # noqa: PLC0415 - decodes audio
 
-        data.check(settings.source, *context.languages)
+        data.check(str(find_in_store(settings.source, context.store)), *context.languages)

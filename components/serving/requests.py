@@ -47,7 +47,7 @@ class GraphRequest:
         self._pending = set(self.nodes)
         self._sent: set[str] = set()
         self._lock = threading.Lock()
-        self._has_ended = False
+        self._ended = 0.0
 
     @property
     def node(self) -> str:
@@ -73,8 +73,8 @@ class GraphRequest:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since it was made."""
-        return time.monotonic() - self.began
+        """Seconds from when it was made until it ended, or until now."""
+        return (self._ended or time.monotonic()) - self.began
 
     def is_before(self, node: str) -> bool:
         """Return whether a node may still have to compute it."""
@@ -110,9 +110,9 @@ class GraphRequest:
     def end(self, error: BaseException | None = None) -> None:
         """End it, with its texts or an error; what ended already stays as it is."""
         with self._lock:
-            if self._has_ended:
+            if self._ended:
                 return
-            self._has_ended, self.error = True, error
+            self._ended, self.error = time.monotonic(), error
         self._on_end(self)
 
     def cancel(self) -> None:

@@ -89,6 +89,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.pipeline.reuse.equivalent_reuse import use_reuse
+    from components.storage.places.location import find_in_store
     from components.storage.store import Store
     from flows.checks import check_of_data, checks_of_metrics
     from flows.preflight import Preflight
@@ -118,7 +119,8 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
 
         def load(node: Node) -> StageRef:
             settings: Any = node.settings
-            found = foresee_data(settings.source, None, graph.languages, settings.limit, foreseen)
+            source = find_in_store(settings.source, parameters.store)
+            found = foresee_data(source, None, graph.languages, settings.limit, foreseen)
             unseen[node.name] = found[1]
             return found[0]
 
