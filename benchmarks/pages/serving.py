@@ -62,10 +62,9 @@ def _blocks(measurements: Measurements) -> list[str]:
     overhead = ", ".join(
         f"{name} {value:.1f} ms" for name, value in measurements["clients"]["overhead_ms"].items()
     )
-    ended = sorted(measurements["storm"]["ended"].items())
+    storms = measurements["storm"]
     hostile, kills = measurements["hostile"], measurements["kills"]
     statuses = [[kind, ", ".join(map(str, found))] for kind, found in hostile["statuses"].items()]
-    memory = ", ".join(f"{value:.0f}" for value in measurements["storm"]["memory_mib"])
     closed, slow = hostile["slow_headers_closed"]
     return [
         "## Clients at once",
@@ -73,9 +72,7 @@ def _blocks(measurements: Measurements) -> list[str]:
         f"By CPU second, which other work changes less: {facts['batching_cpu']:.1f} times one client, "
         f"{facts['plain_cpu']:.1f} times the plain service. Overhead: {overhead}.",
         "## A storm",
-        markdown_table(["how requests ended", "count"], [[name, f"{count:,}"] for name, count in ended]),
-        f"The server's memory after each quarter: {memory} MiB; requests in flight afterwards: "
-        f"{measurements['storm']['in_flight_afterwards']:.0f}.",
+        *(line for name, values in storms.items() for line in _describe_storm(name, values)),
         "## Hostile requests",
         markdown_table(["request", "answers"], statuses),
         f"{hostile['requests']} requests; {closed} of {slow} connections with unfinished headers closed; "
@@ -84,6 +81,16 @@ def _blocks(measurements: Measurements) -> list[str]:
         "## Kills",
         f"{kills['kills']} times SIGKILL while every request is kept and four clients ask: "
         f"{kills['answered']} requests answered, {kills['kept']} kept, {kills['faulty']} faulty rows.",
+    ]
+
+
+def _describe_storm(name: str, values: dict[str, Any]) -> list[str]:
+    rows = [[how, f"{count:,}"] for how, count in sorted(values["ended"].items())]
+    memory = ", ".join(f"{value:.0f}" for value in values["memory_mib"])
+    return [
+        markdown_table([f"{name}: how requests ended", "count"], rows),
+        f"The server's memory after each quarter: {memory} MiB; requests in flight afterwards: "
+        f"{values['in_flight_afterwards']:.0f}.",
     ]
 
 
