@@ -74,6 +74,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"driver": "driver"},
         {"report": "speed-report"},
         {"scaling": "scaling"},
+        {"serving": "serving"},
     ),
     "On a GPU": ({"gpu": "gpu"},),
 }

@@ -34,18 +34,30 @@ def _facts(measurements: Measurements) -> dict[str, Any]:
 
 
 def _result(measurements: Measurements) -> str:
-    facts, texts = _facts(measurements), measurements["texts"]
-    same, of = (sum(row[what] for row in texts.values()) for what in ("same", "of"))
-    return (
-        f"{same} of {of} texts are those of `antiphon run`; the overhead of a request is {facts['p50']:.0f} "
-        f"ms at the median; {facts['many']} clients at once get {facts['batching_seconds']:.1f} times the "
-        f"requests a second of one after the other, and {facts['plain_seconds']:.1f} times those of a plain "
-        "service"
+    facts = _facts(measurements)
+    speed = (
+        f"the overhead of a request is {facts['p50']:.0f} ms at the median; {facts['many']} clients at once "
+        f"get {facts['batching_seconds']:.1f} times the requests a second of one after the other, and "
+        f"{facts['plain_seconds']:.1f} times those of a plain service"
     )
+    if "texts" not in measurements.parts:
+        return speed
+    same, of = (sum(row[what] for row in measurements["texts"].values()) for what in ("same", "of"))
+    return f"{same} of {of} texts are those of `antiphon run`; {speed}"
 
 
 def _blocks(measurements: Measurements) -> list[str]:
-    facts = _facts(measurements)
+    blocks = {"clients": _clients, "storm": _storms, "hostile": _hostile, "kills": _kills}
+    return [
+        block
+        for name, describe in blocks.items()
+        if name in measurements.parts
+        for block in describe(measurements)
+    ]
+
+
+def _clients(measurements: Measurements) -> list[str]:
+    facts, values = _facts(measurements), measurements["clients"]
     columns = {
         "system": "{system}",
         "clients": "{clients}",
@@ -57,30 +69,41 @@ def _blocks(measurements: Measurements) -> list[str]:
     }
     rows = [
         {**row, "rate": row["requests"] / row["seconds"], "by_cpu": row["requests"] / row["cpu"]}
-        for row in measurements["clients"]["rows"]
+        for row in values["rows"]
     ]
-    overhead = ", ".join(
-        f"{name} {value:.1f} ms" for name, value in measurements["clients"]["overhead_ms"].items()
-    )
-    storms = measurements["storm"]
-    hostile, kills = measurements["hostile"], measurements["kills"]
-    statuses = [[kind, ", ".join(map(str, found))] for kind, found in hostile["statuses"].items()]
-    closed, slow = hostile["slow_headers_closed"]
+    overhead = ", ".join(f"{name} {value:.1f} ms" for name, value in values["overhead_ms"].items())
     return [
         "## Clients at once",
         format_rows(rows, columns),
         f"By CPU second, which other work changes less: {facts['batching_cpu']:.1f} times one client, "
         f"{facts['plain_cpu']:.1f} times the plain service. Overhead: {overhead}.",
-        "## A storm",
-        *(line for name, values in storms.items() for line in _describe_storm(name, values)),
+    ]
+
+
+def _storms(measurements: Measurements) -> list[str]:
+    storms = measurements["storm"]
+    return ["## A storm", *(line for name in storms for line in _describe_storm(name, storms[name]))]
+
+
+def _hostile(measurements: Measurements) -> list[str]:
+    values = measurements["hostile"]
+    statuses = [[kind, ", ".join(map(str, found))] for kind, found in values["statuses"].items()]
+    closed, slow = values["slow_headers_closed"]
+    return [
         "## Hostile requests",
         markdown_table(["request", "answers"], statuses),
-        f"{hostile['requests']} requests; {closed} of {slow} connections with unfinished headers closed; "
-        f"{hostile['more_mib']:.0f} MiB more at most, {hostile['tracebacks']} tracebacks in the log; a good "
-        f"request afterwards: {hostile['good_afterwards']}.",
+        f"{values['requests']} requests; {closed} of {slow} connections with unfinished headers closed; "
+        f"{values['more_mib']:.0f} MiB more at most, {values['tracebacks']} tracebacks in the log; a good "
+        f"request afterwards: {values['good_afterwards']}.",
+    ]
+
+
+def _kills(measurements: Measurements) -> list[str]:
+    values = measurements["kills"]
+    return [
         "## Kills",
-        f"{kills['kills']} times SIGKILL while every request is kept and four clients ask: "
-        f"{kills['answered']} requests answered, {kills['kept']} kept, {kills['faulty']} faulty rows.",
+        f"{values['kills']} times SIGKILL while every request is kept and four clients ask: "
+        f"{values['answered']} requests answered, {values['kept']} kept, {values['faulty']} faulty rows.",
     ]
 
 
