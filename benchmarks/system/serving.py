@@ -295,13 +295,13 @@ def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         with serve(
             own_server(folder / "tiny.yaml", port, "--keep", "1"), folder, port, options.threads
         ) as server:
-            answered += asyncio.run(_ask_until_killed(server, recordings, 3.0 + number))
+            answered += asyncio.run(_ask_until_killed(server, recordings, 2 + number))
         data = load_data(str(kept))
         whole, faults = len(data.utterances), len(data.quarantined)
     return {"kills": options.kills, "answered": answered, "kept": whole, "faulty": faults}
 
 
-async def _ask_until_killed(server: Running, recordings: Sequence[load.Recording], seconds: float) -> int:
+async def _ask_until_killed(server: Running, recordings: Sequence[load.Recording], count: int) -> int:
     answered = 0
 
     async def ask() -> None:
@@ -315,7 +315,8 @@ async def _ask_until_killed(server: Running, recordings: Sequence[load.Recording
                 answered += 1
 
     async def kill() -> None:
-        await asyncio.sleep(seconds)
+        while answered < count:
+            await asyncio.sleep(0.002)  # so that kills come at any moment of writing
         server.process.kill()
 
     await asyncio.gather(kill(), *(ask() for _ in range(4)))
