@@ -1,0 +1,158 @@
+"""The analysis ``simultaneous``: latency and quality of a system under policies, and where the latency is from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from typing_extensions import override
+
+from components import metrics
+from components.analysis.analysis import Analysis, Computed
+from components.analysis.formatting import format_estimate
+from components.analysis.table import Plot, Sentence, Table
+from components.metrics.statistics.bootstrap import Estimate
+from components.records import Record
+from components.run_record import Score, StageRef
+from components.simultaneous.evaluation import LATENCIES, Point
+from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
+from components.storage.store import Store
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERSION = "simultaneous/1"
+LABELS = {"yaal": "YAAL", "laal": "LAAL", "al": "AL", "ap": "AP", "start": "start", "end": "end"}
+
+
+class Simultaneous(Record):
+    """A system under several settings.
+
+    Attributes:
+        output: transcript or translation.
+        offline: scores of the run itself, which hears everything first.
+        points: of each setting.
+    """
+
+    output: str
+    offline: tuple[Score, ...] = ()
+    points: tuple[Point, ...]
+
+
+class SimultaneousRequest(NamedTuple):
+    """Replays that are to be made.
+
+    Attributes:
+        settings: policies and chunks, as plain values.
+        data: the recordings.
+        graph: digest of what decides the texts.
+        seed: of the run.
+        replay: makes them; the folder takes their logs, the names of which come back.
+    """
+
+    settings: Mapping[str, Any]
+    data: StageRef
+    graph: str
+    seed: int
+    replay: Callable[[Path], tuple[Simultaneous, list[str]]]
+
+
+class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
+    """Latency and quality of a system that answers while the speaker speaks."""
+
+    kind, file, record = "simultaneous", "simultaneous.json", Simultaneous
+    noun, remedy = "replays", "replay it again"
+
+    @override
+    def plan(self, request: SimultaneousRequest, store: Store) -> StagePlan:
+        return StagePlan(
+            stage=self.kind,
+            kind=self.kind,
+            version=f"{VERSION} metrics/{metrics.version}",
+            parameters=dict(request.settings),
+            upstream={"data": content_of(request.data)},
+            inputs={"graph": request.graph},
+            seed=request.seed,
+            libraries=library_versions(("numpy", "sacrebleu", "jiwer")),
+        )
+
+    @override
+    def compute(self, request: SimultaneousRequest, store: Store, folder: Path) -> Computed[Simultaneous]:
+        found, files = request.replay(folder)
+        return Computed(found, request.data.items, files)
+
+    @override
+    def verdict(self, findings: Simultaneous) -> list[Sentence]:
+        return [Sentence(line) for line in self.summary(findings)]
+
+    @override
+    def summary(self, findings: Simultaneous) -> list[str]:
+        if not findings.points:
+            return []
+        fastest = min(findings.points, key=lambda point: _latency(point, "yaal"))
+        score = next(iter(fastest.scores), None)
+        worth = "" if score is None else f" at {score.name} {score.value:.1f}"
+        offline = next((s for s in findings.offline if score is not None and s.name == score.name), None)
+        beside = "" if offline is None else f" (everything heard first: {offline.value:.1f})"
+        return [
+            f"{fastest.title}: the {findings.output} lags {_latency(fastest, 'yaal'):.2f} s{worth}{beside}"
+        ]
+
+    @override
+    def tables(self, findings: Simultaneous) -> list[Table]:
+        note = (
+            "Seconds that the output lags behind the speaker. Heard: by the sound that was needed; clock: with the "
+            "computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of segments of "
+            "long recordings); AP is a ratio; start: the first word, end: the last, after the sound's end. Intervals "
+            "resample recordings. Nothing that is written is taken back (normalized erasure 0)."
+        )
+        curve = Plot("simultaneous", "Latency and quality", partial(_draw, findings))
+        parts = Table(
+            "Where the latency comes from",
+            "What the mean delay of a written word, by the clock, is made of. sound: until the sound was there; policy "
+            "NODE: the node had the word for good and did not write it yet; input NODE: what had been written above "
+            "was not yet enough; queue: earlier chunks were still computed; NODE: computing. The parts add up.",
+            tuple(_part_rows(findings)),
+        )
+        return [Table("Simultaneous", note, tuple(_rows(findings)), (curve,)), parts]
+
+
+SIMULTANEOUS = SimultaneousAnalysis()
+
+
+def _latency(point: Point, name: str) -> float:
+    return point.heard[name].value if name in point.heard else float("inf")
+
+
+def _rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
+    if findings.offline:
+        yield {"setting": "everything heard first", **_scores(findings.offline)}
+    for point in findings.points:
+        row = {"setting": point.title, **_scores(point.scores)}
+        for of, kind in ((point.heard, "heard"), (point.clock, "clock")):
+            row |= {
+                f"{LABELS[name]}, {kind}": format_estimate(of[name], sign=False)
+                for name in (LATENCIES if kind == "heard" else ("yaal", "laal"))
+                if name in of
+            }
+        row["RTF"] = f"{point.real_time_factor:.2f}"
+        yield row | {"recordings": f"{point.n} of {point.n_total}"}
+
+
+def _scores(scores: tuple[Score, ...]) -> dict[str, str]:
+    return {s.name: format_estimate(Estimate(value=s.value, interval=s.interval), sign=False) for s in scores}
+
+
+def _part_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
+    for point in findings.points:
+        total = sum(point.parts.values())
+        parts = {name: f"{value:.3f}" for name, value in point.parts.items()}
+        yield {"setting": point.title, **parts, "all": f"{total:.3f}"}
+
+
+def _draw(findings: Simultaneous) -> Figure:
+    from components.simultaneous.plots import draw_curve  # noqa: PLC0415 - imports matplotlib
+
+    return draw_curve(findings)

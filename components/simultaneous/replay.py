@@ -1,0 +1,333 @@
+"""Replays recordings chunk by chunk: nodes get prefixes, policies say what of their outputs is written.
+
+A recognizer hears the sound since the last cut, at most :data:`HISTORY_SECONDS`; a translator reads the
+sentence that is being written. With the whole sound in one chunk both get what they get in a run, and write
+the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from components.errors import AntiphonError, ConfigError, DataError
+from components.nodes.node_context import Item
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
+from components.serving.graph import ServedGraph, ServedNode
+from components.simultaneous.policies import Choice, Progress, Units, common_prefix
+from components.simultaneous.records import Delta, Replay, Step
+from components.simultaneous.units import ends_sentence, join_units, split_units
+
+HISTORY_SECONDS = 25.0
+"""Sound that a recognizer hears at most: less than Whisper's window, so that a chunk more still fits."""
+PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
+"""Kind of node -> the prefixes that it can work on; the outputs of other kinds need the whole utterance."""
+_Written = Iterator[tuple[str, float]]
+"""Units that are written, and after how many seconds of sound each was known."""
+
+
+def require_prefixes(graph: ServedGraph) -> None:
+    """Refuse a graph with a node that needs whole utterances.
+
+    Raises:
+        ConfigError: which.
+    """
+    for served in graph.nodes.values():
+        kind = served.node.kind.name
+        if kind not in PREFIXES:
+            raise ConfigError(
+                f"{served.name}: expected nodes that can work on a prefix ({', '.join(PREFIXES)}), found "
+                f"{kind}, which needs the whole utterance; leave it out"
+            )
+
+
+@dataclass
+class _Writer:
+    """What a node has written, and what it works on.
+
+    Attributes:
+        served: the node.
+        policy: of it.
+        progress: of the present window or sentence.
+        units: written before that.
+        cut: seconds (speech), or units of the source (text), that are done with.
+        text: the final text, where the node saw the whole input at once.
+        known: of each unit of the present hypothesis, since how many seconds of sound it has been there.
+    """
+
+    served: ServedNode
+    policy: Choice
+    language: str
+    progress: Progress = field(default_factory=Progress)
+    units: list[str] = field(default_factory=list)
+    cut: float = 0.0
+    last_input: str = ""
+    text: str | None = None
+    known: list[float] = field(default_factory=list)
+
+    @property
+    def all_units(self) -> list[str]:
+        """Everything that is written."""
+        done = self.progress.best[: self.progress.written] if self.progress.hypotheses else []
+        return [*self.units, *done]
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing is written, and nothing of the input done with."""
+        return not self.units and not self.progress.written and not self.cut
+
+    def note(self, nbest: NBest, read: int, heard: float) -> None:
+        """Take note of a hypothesis for the present prefix, of which what is written stays as it is."""
+        before = self.progress.best if self.progress.hypotheses else ()
+        lists = [split_units(h.text, self.language) for h in nbest.hypotheses]
+        written = list(self.all_units[len(self.units) :])
+        kept: list[Units] = [[*written, *units[len(written) :]] for units in lists]
+        self.progress.hypotheses.append(kept)
+        self.progress.read = read
+        self.progress.written = len(written)
+        same = common_prefix([before, kept[0]]) if before else 0
+        self.known[same:] = [heard] * (len(kept[0]) - same)
+
+    def commit(self, *, is_last: bool) -> Iterator[tuple[str, float]]:
+        """Yield the units that are written now, with when each was known: as the policy allows, or all."""
+        progress = self.progress
+        before = progress.written
+        progress.written = len(progress.best) if is_last else self.policy.commit(progress)
+        for position in range(before, progress.written):
+            yield progress.best[position], self.known[position]
+
+    def close(self) -> None:
+        """Begin a new window or sentence."""
+        self.units = self.all_units
+        self.progress, self.known = Progress(), []
+
+
+class Replayer:
+    """Replays utterances through the nodes of a graph.
+
+    Args:
+        graph: the graph, its models loaded.
+        policies: of each node.
+        chunk: seconds of sound at a time; of text, seconds that a word takes.
+        history: seconds of sound that a recognizer hears at most.
+    """
+
+    def __init__(
+        self,
+        graph: ServedGraph,
+        policies: Mapping[str, Choice],
+        chunk: float,
+        history: float = HISTORY_SECONDS,
+    ) -> None:
+        require_prefixes(graph)
+        self._graph, self._policies = graph, policies
+        self._chunk, self._history = chunk, history
+
+    def replay(self, utterance: Utterance) -> Replay:
+        """Replay an utterance; what it cannot compute is noted in its fault."""
+        try:
+            return _Utterance(self, utterance).run()
+        except AntiphonError as error:
+            return Replay(utterance_id=utterance.id, seconds=0.0, fault="; ".join(str(error).splitlines()))
+
+    @property
+    def nodes(self) -> Mapping[str, ServedNode]:
+        """Of the graph, in order."""
+        return self._graph.nodes
+
+    @property
+    def chunk(self) -> float:
+        """Seconds of a chunk."""
+        return self._chunk
+
+    @property
+    def history(self) -> float:
+        """Seconds of sound that are heard at most."""
+        return self._history
+
+    def writer_of(self, served: ServedNode, utterance: Utterance) -> _Writer:
+        """Return a writer that has written nothing."""
+        spoken = self._graph.pipeline.is_spoken(served.name)
+        language = utterance.source_language if spoken else utterance.target_language
+        return _Writer(served, self._policies[served.name], language or utterance.source_language)
+
+
+class _Utterance:
+    """The replay of one utterance."""
+
+    def __init__(self, replayer: Replayer, utterance: Utterance) -> None:
+        self._replayer, self._utterance = replayer, utterance
+        self._writers = {name: replayer.writer_of(node, utterance) for name, node in replayer.nodes.items()}
+        self._source = split_units(utterance.text or "", utterance.source_language)
+        self._deltas: dict[str, list[Delta]] = {name: [] for name in self._writers}
+        self._seconds: dict[str, float] = {}
+        self._clock = 0.0
+
+    def run(self) -> Replay:
+        """Replay it."""
+        times = list(self._times())
+        steps = []
+        for step, heard in enumerate(times):
+            begins = max(heard, self._clock)
+            self._clock, self._seconds = begins, dict.fromkeys(self._writers, 0.0)
+            for name, writer in self._writers.items():
+                is_last = step == len(times) - 1
+                written = list(self._advance(writer, heard, step, is_last=is_last))
+                if written:
+                    units, known = zip(*written, strict=True)
+                    self._deltas[name].append(
+                        Delta(step=step, units=units, heard=heard, clock=self._clock, known=known)
+                    )
+            steps.append(Step(heard=heard, waited=begins - heard, seconds=self._seconds))
+        return Replay(
+            utterance_id=self._utterance.id,
+            seconds=times[-1],
+            steps=tuple(steps),
+            deltas={name: tuple(deltas) for name, deltas in self._deltas.items()},
+            texts={name: self._text_of(writer) for name, writer in self._writers.items()},
+        )
+
+    def _times(self) -> Iterator[float]:
+        """Yield after how many seconds of sound the steps begin."""
+        chunk, audio = self._replayer.chunk, self._utterance.audio
+        length = audio.seconds if audio else len(self._source) * chunk
+        n = 1
+        while n * chunk < length - 1e-6:
+            yield n * chunk
+            n += 1
+        yield length
+
+    def _text_of(self, writer: _Writer) -> str:
+        return join_units(writer.all_units, writer.language) if writer.text is None else writer.text
+
+    def _advance(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+        if PREFIXES[writer.served.node.kind.name] == "speech":
+            yield from self._hear(writer, heard, step, is_last=is_last)
+        else:
+            yield from self._read(writer, heard, step, is_last=is_last)
+
+    def _hear(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+        """Recognize the sound since the last cut."""
+        audio = self._utterance.audio
+        if audio is None:
+            raise DataError(f"{writer.served.name}: expected a recording, found text")
+        whole = is_last and writer.is_untouched
+        if whole:
+            prefix = self._utterance
+        else:
+            update = {"offset": audio.offset + writer.cut, "seconds": heard - writer.cut}
+            prefix = self._utterance.model_copy(update={"audio": audio.model_copy(update=update)})
+        nbest = self._compute(writer, prefix, {})
+        if nbest is None:
+            return
+        writer.note(nbest, step + 1, heard)
+        yield from writer.commit(is_last=is_last)
+        if whole:
+            writer.text = nbest.best.text
+        elif not is_last and heard - writer.cut > self._replayer.history - self._replayer.chunk:
+            yield from self._cut_sound(writer, nbest, heard)
+
+    def _cut_sound(self, writer: _Writer, nbest: NBest, heard: float) -> _Written:
+        """Forget the sound of whole segments that are written; where there is none, write all of it first."""
+        units, cut = 0, 0.0
+        for segment in nbest.best.segments:
+            count = len(split_units(segment.text, writer.language))
+            if units + count > writer.progress.written:
+                break
+            units, cut = units + count, segment.end
+        if not cut:
+            yield from writer.commit(is_last=True)
+            units, cut = writer.progress.written, heard - writer.cut
+        rest = list(writer.progress.best[units : writer.progress.written])
+        writer.progress.written = units
+        writer.close()
+        writer.cut += cut
+        if rest:  # written, and still to be heard again
+            writer.progress, writer.known = Progress([[rest]], len(rest)), [heard] * len(rest)
+
+    def _read(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+        """Translate the sentences that the input has brought to an end, then the one that is being written."""
+        source = self._source_of(writer, step, is_last=is_last)
+        if is_last and writer.is_untouched:
+            above = self._above(writer)
+            own = join_units(source, self._utterance.source_language)
+            text = own if above is None else self._text_of(above)
+            nbest = self._translate(writer, text)
+            if nbest is not None:
+                writer.note(nbest, len(source), heard)
+                writer.text = nbest.best.text
+                yield from writer.commit(is_last=True)
+            return
+        while True:
+            pending = source[int(writer.cut) :]
+            end = next((n for n, unit in enumerate(pending, 1) if ends_sentence(unit)), 0)
+            if not end and not (is_last and pending):
+                break
+            end = end or len(pending)
+            yield from self._write(writer, pending[:end], heard, ends=True)
+            writer.close()
+            writer.cut += end
+            writer.last_input = ""
+        if pending and not is_last:
+            yield from self._write(writer, pending, heard, ends=False)
+
+    def _write(self, writer: _Writer, pending: Units, heard: float, *, ends: bool) -> _Written:
+        above = self._above(writer)
+        language = self._utterance.source_language if above is None else above.language
+        text = join_units(pending, language)
+        if text != writer.last_input:
+            writer.last_input = text
+            nbest = self._translate(writer, text)
+            if nbest is None:
+                return
+            writer.note(nbest, len(pending), heard)
+        elif not ends:
+            return
+        if writer.progress.hypotheses:
+            yield from writer.commit(is_last=ends)
+
+    def _above(self, writer: _Writer) -> _Writer | None:
+        """Return the writer of the text that a node reads; None where that is the data set's."""
+        return next((self._writers[name] for name in writer.served.follows), None)
+
+    def _source_of(self, writer: _Writer, step: int, *, is_last: bool) -> list[str]:
+        above = self._above(writer)
+        if above is not None:
+            return above.all_units
+        return self._source if is_last else self._source[: step + 1]
+
+    def _translate(self, writer: _Writer, text: str) -> NBest | None:
+        above = self._above(writer)
+        if above is None:
+            return self._compute(writer, self._utterance.model_copy(update={"text": text}), {})
+        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=above.served.name)
+        given = NBest(utterance_id=self._utterance.id, hypotheses=(hypothesis,))
+        return self._compute(writer, self._utterance, {above.served.name: given})
+
+    def _compute(
+        self, writer: _Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]
+    ) -> NBest | None:
+        """Return what a node gives for a prefix; None where it has nothing to do."""
+        served = writer.served
+        item = served.gather(utterance, outcomes)
+        if item is None:
+            return None
+        began = time.perf_counter()
+        (outcome,) = _run(served, [item])
+        seconds = time.perf_counter() - began
+        self._seconds[served.name] += seconds
+        self._clock += seconds
+        if isinstance(outcome, Quarantined):
+            raise DataError(f"{served.name}: {outcome.reason}")
+        return outcome if isinstance(outcome, NBest) and outcome.hypotheses else None
+
+
+def _run(served: ServedNode, items: Sequence[Item]) -> Sequence[NodeOutcome | None]:
+    if served.device is None:
+        return served.component(items)
+    from components.compute.device import count_torch_threads, seed_device, use_threads  # noqa: PLC0415
+
+    with use_threads(count_torch_threads()):
+        seed_device(served.device, served.seed)
+        return served.component(items)

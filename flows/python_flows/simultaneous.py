@@ -1,0 +1,114 @@
+"""The simultaneous twin of a finished run: its recordings are replayed, its nodes answer meanwhile.
+
+`antiphon simultaneous RUN`.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+from prefect import get_run_logger
+from prefect.client.schemas.objects import State
+
+from components.analysis.texts_to_score import Languages
+from components.errors import ConfigError, DataError
+from components.metrics.table import metrics_of, under_normalizer
+from components.pipeline.pipeline import DATA
+from components.run_record import RunRecord, Score
+from components.serving.graph import ServedGraph
+from components.simultaneous.analysis import SIMULTANEOUS, Simultaneous, SimultaneousRequest
+from components.simultaneous.evaluation import Output, Point, evaluate
+from components.simultaneous.policies import read_policies
+from components.simultaneous.replay import Replayer, require_prefixes
+from components.simultaneous.stream_log import write_log
+from components.storage.stages.reader import read_utterances
+from flows.definition import define_flow
+from flows.parameters.simultaneous import SimultaneousParameters
+from flows.python_flows.reopened_run import reopen_run
+from flows.run import Run, final_state
+from flows.serving import open_graph, source_of_run
+from tasks.progress import ProgressBar
+from tasks.stages import report
+
+
+@define_flow(SimultaneousParameters)
+def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRecord]:
+    """Replay the recordings of a finished run under policies; adds the stage ``simultaneous`` to a copy of it."""
+    record, run = reopen_run(parameters.run, "simultaneous", parameters)
+    with run:
+        graph = open_graph(source_of_run(parameters.run, parameters.store))
+        require_prefixes(graph)
+        for text in parameters.policy:
+            read_policies(text.split(), list(graph.nodes))
+        twin = _Twin(run, parameters, graph)
+        settings = {"policy": parameters.policy, "chunk": parameters.chunk, "history": parameters.history}
+        request = SimultaneousRequest(
+            {**settings, "limit": parameters.limit}, run.stages[DATA], graph.key, parameters.seed, twin.replay
+        )
+        run.add(SIMULTANEOUS.run(request, run.store))
+        report.publish_run_report(run.record, run.store)
+    return final_state(run.record)
+
+
+class _Twin:
+    """The settings of a flow over the recordings of its run."""
+
+    def __init__(self, run: Run, parameters: SimultaneousParameters, graph: ServedGraph) -> None:
+        self._run, self._parameters, self._graph = run, parameters, graph
+        everything = list(read_utterances(run.stages[DATA]))
+        n = min(parameters.limit or len(everything), len(everything))
+        self._utterances = [everything[k * len(everything) // n] for k in range(n)]
+        self._output = self._find_output()
+
+    def _find_output(self) -> Output:
+        pipeline = self._graph.pipeline
+        role = "translation" if "translation" in pipeline.outputs else "transcript"
+        if role not in pipeline.outputs:
+            raise ConfigError("outputs: expected a transcript or a translation to judge, found none")
+        node = pipeline.outputs[role]  # type: ignore[index]  # it is one of the two
+        chain = [node]
+        while follows := self._graph.nodes[chain[0]].follows:
+            if len(follows) > 1:
+                raise ConfigError(f"{chain[0]}: expected one text to read, found {', '.join(follows)}")
+            chain.insert(0, follows[0])
+        texts = None if pipeline.is_spoken(node) else pipeline.language_of(node)
+        return Output(role, node, tuple(chain), Languages(texts, pipeline.languages[1]))
+
+    def replay(self, folder: Path) -> tuple[Simultaneous, list[str]]:
+        """Replay everything under every setting; logs are written into a folder."""
+        points, files = list[Point](), list[str]()
+        metrics = [
+            under_normalizer(metric, self._run.parameters.normalizer)
+            for metric in metrics_of(self._output.role).values()  # type: ignore[arg-type]
+            if metric.name in ("bleu", "chrf", "wer", "cer")
+        ]
+        names = {u.id: Path(u.audio.path).name if u.audio else u.id for u in self._utterances}
+        settings = list(product(self._parameters.policy, self._parameters.chunk))
+        bar = ProgressBar("simultaneous", f"{len(settings)} settings")
+        for number, (policy, chunk) in enumerate(settings):
+            choices = read_policies(policy.split(), list(self._graph.nodes))
+            replayer = Replayer(self._graph, choices, chunk, self._parameters.history)
+            if number == 0:
+                replayer.replay(self._utterances[0])  # loads what is loaded late
+            replays = [replayer.replay(utterance) for utterance in self._utterances]
+            named = {name: str(choice) for name, choice in choices.items()}
+            point = evaluate(replays, self._utterances, self._output, metrics, (named, chunk))
+            if not point.n:
+                raise DataError(
+                    f"expected a recording to replay, found none: {next(iter(point.faults.values()))}"
+                )
+            points.append(point)
+            get_run_logger().info("%s: %d of %d recordings", point.title, point.n, point.n_total)
+            files.append(f"stream-{number + 1}.jsonl")
+            done = [replay for replay in replays if not replay.fault]
+            (folder / files[-1]).write_text(write_log(done, names, self._output.node), encoding="utf-8")
+            bar.show(100 * (number + 1) / len(settings))
+        return Simultaneous(output=self._output.role, offline=self._offline(), points=tuple(points)), files
+
+    def _offline(self) -> tuple[Score, ...]:
+        """Return the scores of the run itself, where it is over the same recordings."""
+        if self._parameters.limit is not None:
+            return ()
+        wanted = {score for score in ("bleu", "chrf") if self._output.role == "translation"} or {"wer", "cer"}
+        return tuple(score for name, score in self._run.metrics.items() if name in wanted)
