@@ -100,6 +100,12 @@ FLOWS: dict[str, FlowEntry] = {
         hooks_of="flows.python_flows.error_attribution:HOOKS",
         adds=("blame",),
     ),
+    "simultaneous": PythonFlow(
+        "a finished run replayed while the speaker speaks: latency and quality under policies",
+        "flows.python_flows.simultaneous:simultaneous",
+        "flows.parameters.simultaneous:SimultaneousParameters",
+        adds=("simultaneous",),
+    ),
     "contribution": PythonFlow(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.python_flows.contribution:contribution",

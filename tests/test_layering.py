@@ -52,6 +52,7 @@ ROOMS = (
     "components.improvement",
     "components.tuning",
     "components.serving",
+    "components.simultaneous",
     "components.claims",
     "components.monitoring",
     "reports.views",

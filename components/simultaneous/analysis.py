@@ -1,4 +1,4 @@
-"""The analysis ``simultaneous``: latency and quality of a system under policies, and where the latency is from."""
+"""The analysis ``simultaneous``: latency and quality under policies, and where the latency comes from."""
 
 from __future__ import annotations
 
@@ -85,10 +85,6 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
 
     @override
     def verdict(self, findings: Simultaneous) -> list[Sentence]:
-        return [Sentence(line) for line in self.summary(findings)]
-
-    @override
-    def summary(self, findings: Simultaneous) -> list[str]:
         if not findings.points:
             return []
         fastest = min(findings.points, key=lambda point: _latency(point, "yaal"))
@@ -96,24 +92,24 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
         worth = "" if score is None else f" at {score.name} {score.value:.1f}"
         offline = next((s for s in findings.offline if score is not None and s.name == score.name), None)
         beside = "" if offline is None else f" (everything heard first: {offline.value:.1f})"
-        return [
-            f"{fastest.title}: the {findings.output} lags {_latency(fastest, 'yaal'):.2f} s{worth}{beside}"
-        ]
+        lag = f"{fastest.title}: the {findings.output} lags {_latency(fastest, 'yaal'):.2f} s"
+        return [Sentence(f"{lag}{worth}{beside}.")]
 
     @override
     def tables(self, findings: Simultaneous) -> list[Table]:
         note = (
-            "Seconds that the output lags behind the speaker. Heard: by the sound that was needed; clock: with the "
-            "computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of segments of "
-            "long recordings); AP is a ratio; start: the first word, end: the last, after the sound's end. Intervals "
-            "resample recordings. Nothing that is written is taken back (normalized erasure 0)."
+            "Seconds that the output lags behind the speaker. Heard: by the sound needed; clock: with "
+            "the computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of "
+            "segments of long recordings); AP is a ratio; start: the first word, end: the last, after the "
+            "sound's end. Intervals resample recordings. Nothing is taken back (normalized erasure 0)."
         )
         curve = Plot("simultaneous", "Latency and quality", partial(_draw, findings))
         parts = Table(
             "Where the latency comes from",
-            "What the mean delay of a written word, by the clock, is made of. sound: until the sound was there; policy "
-            "NODE: the node had the word for good and did not write it yet; input NODE: what had been written above "
-            "was not yet enough; queue: earlier chunks were still computed; NODE: computing. The parts add up.",
+            "What the mean delay of a written word, by the clock, is made of. sound: until the sound was "
+            "there; policy NODE: the node had the word for good and did not write it yet; input NODE: what "
+            "had been written above was not yet enough; queue: earlier chunks were still computed; NODE: "
+            "computing. The parts add up.",
             tuple(_part_rows(findings)),
         )
         return [Table("Simultaneous", note, tuple(_rows(findings)), (curve,)), parts]

@@ -45,7 +45,7 @@ class Point(Record):
         chunk: seconds.
         n, n_total: recordings that were replayed, of how many.
         scores: of the output.
-        heard, clock: name of a latency -> seconds (``ap``: a ratio), by the sound that was heard and by the clock.
+        heard, clock: name of a latency -> seconds (``ap``: a ratio), by the sound heard and by the clock.
         erasure: normalized; 0, as nothing is taken back.
         real_time_factor: seconds of computing per second of sound.
         parts: what the mean delay of a written unit, by the clock, is made of, in seconds; they add up to it.
@@ -164,9 +164,9 @@ def measure_recording(
 def split_delay(replay: Replay, chain: Sequence[str]) -> Iterator[dict[str, float]]:
     """Yield for every unit of the last node what its delay by the clock is made of; the parts add up to it.
 
-    ``sound``: until the sound was heard that the first node needed. ``policy NODE``: a node had the unit (or the last unit
-    that the next one needed) for good, and did not write it yet. ``input NODE``: what had been written above was not yet
-    enough for this unit. ``queue``: the steps before were still computed. ``NODE``: computing.
+    ``sound``: until the sound was heard that the first node needed. ``policy NODE``: a node had the unit (or
+    the last one that the next node needed) for good, and did not write it yet. ``input NODE``: what had been
+    written above was not yet enough for it. ``queue``: steps before were still computed. ``NODE``: computing.
 
     Args:
         replay: the replay.

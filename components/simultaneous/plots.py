@@ -16,7 +16,7 @@ _COLORS = ("#3d83d6", "#3c9d6b", "#d6813d", "#8a5cc4", "#c4545c")
 
 
 def draw_curve(findings: Simultaneous) -> Figure:
-    """Return score over YAAL, a line for each set of policies through its chunks; dashed: everything heard."""
+    """Return score over YAAL, a line for each set of policies; dashed: everything heard first."""
     with plot_style():
         figure, plot = new_axes(3.2)
         name = ""

@@ -247,7 +247,7 @@ class _Utterance:
             writer.progress, writer.known = Progress([[rest]], len(rest)), [heard] * len(rest)
 
     def _read(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
-        """Translate the sentences that the input has brought to an end, then the one that is being written."""
+        """Translate the sentences that the input has ended, then the one that is being written."""
         source = self._source_of(writer, step, is_last=is_last)
         if is_last and writer.is_untouched:
             above = self._above(writer)
@@ -319,7 +319,7 @@ class _Utterance:
         self._seconds[served.name] += seconds
         self._clock += seconds
         if isinstance(outcome, Quarantined):
-            raise DataError(f"{served.name}: {outcome.reason}")
+            raise DataError(f"{served.name}: {outcome.reason}: {outcome.detail}")
         return outcome if isinstance(outcome, NBest) and outcome.hypotheses else None
 
 

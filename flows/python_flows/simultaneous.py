@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import State
 
 from components.analysis.texts_to_score import Languages
 from components.errors import ConfigError, DataError
+from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.table import metrics_of, under_normalizer
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, Score
@@ -34,8 +35,8 @@ from tasks.stages import report
 
 @define_flow(SimultaneousParameters)
 def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRecord]:
-    """Replay the recordings of a finished run under policies; adds the stage ``simultaneous`` to a copy of it."""
-    record, run = reopen_run(parameters.run, "simultaneous", parameters)
+    """Replay the recordings of a finished run under policies; adds ``simultaneous`` to a copy of it."""
+    _, run = reopen_run(parameters.run, "simultaneous", parameters)
     with run:
         graph = open_graph(source_of_run(parameters.run, parameters.store))
         require_prefixes(graph)
@@ -66,7 +67,7 @@ class _Twin:
         role = "translation" if "translation" in pipeline.outputs else "transcript"
         if role not in pipeline.outputs:
             raise ConfigError("outputs: expected a transcript or a translation to judge, found none")
-        node = pipeline.outputs[role]  # type: ignore[index]  # it is one of the two
+        node = pipeline.outputs[role]
         chain = [node]
         while follows := self._graph.nodes[chain[0]].follows:
             if len(follows) > 1:
@@ -79,7 +80,7 @@ class _Twin:
         """Replay everything under every setting; logs are written into a folder."""
         points, files = list[Point](), list[str]()
         metrics = [
-            under_normalizer(metric, self._run.parameters.normalizer)
+            under_normalizer(metric, getattr(self._run.parameters, "normalizer", BY_LANGUAGE))
             for metric in metrics_of(self._output.role).values()  # type: ignore[arg-type]
             if metric.name in ("bleu", "chrf", "wer", "cer")
         ]
