@@ -16,7 +16,7 @@ from components.analysis.table import Plot, Sentence, Table
 from components.metrics.statistics.bootstrap import Estimate
 from components.records import Record
 from components.run_record import Score, StageRef
-from components.simultaneous.evaluation import LATENCIES, Point
+from components.simultaneous.evaluation import Point
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VERSION = "simultaneous/1"
-LABELS = {"yaal": "YAAL", "laal": "LAAL", "al": "AL", "ap": "AP", "start": "start", "end": "end"}
+LABELS = {"yaal": "YAAL", "laal": "LAAL", "start": "start"}
+SHOWN = {"heard": ("yaal", "laal", "start"), "clock": ("yaal", "laal")}
+"""Latencies in the table; the stage keeps all of them."""
 
 
 class Simultaneous(Record):
@@ -100,8 +102,8 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
         note = (
             "Seconds that the output lags behind the speaker. Heard: by the sound needed; clock: with "
             "the computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of "
-            "segments of long recordings); AP is a ratio; start: the first word, end: the last, after the "
-            "sound's end. Intervals resample recordings. Nothing is taken back (normalized erasure 0)."
+            "segments of long recordings), LAAL all up to the first word written at its end. Intervals resample "
+            "recordings. Nothing is taken back (normalized erasure 0)."
         )
         curve = Plot("simultaneous", "Latency and quality", partial(_draw, findings))
         parts = Table(
@@ -127,10 +129,10 @@ def _rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
         yield {"setting": "everything heard first", **_scores(findings.offline)}
     for point in findings.points:
         row = {"setting": point.title, **_scores(point.scores)}
-        for of, kind in ((point.heard, "heard"), (point.clock, "clock")):
+        for kind, of in (("heard", point.heard), ("clock", point.clock)):
             row |= {
                 f"{LABELS[name]}, {kind}": format_estimate(of[name], sign=False)
-                for name in (LATENCIES if kind == "heard" else ("yaal", "laal"))
+                for name in SHOWN[kind]
                 if name in of
             }
         row["RTF"] = f"{point.real_time_factor:.2f}"
