@@ -101,9 +101,9 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
     def tables(self, findings: Simultaneous) -> list[Table]:
         note = (
             "Seconds that the output lags behind the speaker. Heard: by the sound needed; clock: with the "
-            "computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of segments "
-            "of long recordings), LAAL all up to the first word written at its end. Intervals resample "
-            "recordings. Nothing is taken back (normalized erasure 0)."
+            "computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of "
+            "segments of long recordings), LAAL all up to the first word written at its end. Intervals "
+            "resample recordings. Nothing is taken back (normalized erasure 0)."
         )
         curve = Plot("simultaneous", "Latency and quality", partial(_draw, findings))
         parts = Table(
