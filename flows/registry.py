@@ -93,6 +93,12 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.python_flows.tune:checks",
         "flows.parameters.tune:pipeline",
     ),
+    "design": PythonFlow(
+        "search over graphs: the systems worth having for data and limits, claimed on data it never saw",
+        "flows.python_flows.design:design",
+        "flows.parameters.design:DesignParameters",
+        "flows.python_flows.design:checks",
+    ),
     "blame": PythonFlow(
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.python_flows.blame:blame",

@@ -51,6 +51,7 @@ ROOMS = (
     "components.pruning",
     "components.improvement",
     "components.tuning",
+    "components.design",
     "components.serving",
     "components.simultaneous",
     "components.claims",

@@ -24,6 +24,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "routing": ("routing",),
     "pools": ("pools",),
     "search": ("search",),
+    "design": ("design",),
     "families": ("families",),
     "speed": (
         "speed-ensembles",

@@ -54,6 +54,24 @@ def measure_latency(
     Raises:
         DataError: no node computes anything for single utterances.
     """
+    seconds, utterances = _measure_nodes(pipeline, stages, seed, store_url, limit)
+    return _summarize(seconds, utterances)
+
+
+def measure_request_seconds(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store_url: str | None, limit: int
+) -> list[float]:
+    """Return the seconds of each of some utterances in all nodes on its way.
+
+    Args and raises: as :func:`measure_latency`.
+    """
+    return list(_sum_nodes(_measure_nodes(pipeline, stages, seed, store_url, limit)[0]).values())
+
+
+def _measure_nodes(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store_url: str | None, limit: int
+) -> tuple[dict[str, dict[str, float]], list[Utterance]]:
+    """Return the seconds by node and utterance id, and all utterances."""
     store = Store(store_url)
     refs = {name: store.localize(ref) for name, ref in stages.items()}
     sets = {name: refs[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
@@ -70,7 +88,7 @@ def measure_latency(
             seconds |= {name: times} if times else {}
     if not seconds:
         raise DataError("expected nodes that compute single utterances, found none to measure")
-    return _summarize(seconds, utterances)
+    return seconds, utterances
 
 
 def _answers_requests(pipeline: Pipeline, node: Node) -> bool:
@@ -141,8 +159,14 @@ def _summarize(
     def summarize(times: Mapping[str, float]) -> Latency:
         return summarize_latency(list(times.values()), sum(lengths[key] for key in times))
 
+    nodes = {name: summarize(times) for name, times in seconds.items()}
+    return MeasuredLatency(summarize(_sum_nodes(seconds)), nodes)
+
+
+def _sum_nodes(seconds: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the seconds of each utterance in all nodes."""
     totals: dict[str, float] = {}
     for times in seconds.values():
         for key, value in times.items():
             totals[key] = totals.get(key, 0.0) + value
-    return MeasuredLatency(summarize(totals), {name: summarize(times) for name, times in seconds.items()})
+    return totals

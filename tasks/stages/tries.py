@@ -106,9 +106,9 @@ class ComputedTry:
     def measure(self, objective: Objective) -> float:
         """Measure an objective on the blocks so far."""
         if objective.name == SECONDS:
-            return self._seconds / self._n_utterances
+            return self.seconds / self._n_utterances
         if objective.name == PRICE:
-            return self._price / self._n_utterances
+            return self.price / self._n_utterances
         return self.statistics(objective).score()
 
     def statistics(self, objective: Objective) -> CorpusStatistics:
@@ -164,13 +164,20 @@ class ComputedTry:
         return used
 
     @property
-    def _seconds(self) -> float:
+    def seconds(self) -> float:
+        """Seconds of computing the blocks so far."""
         return sum({ref.key: ref.seconds for ref in self._used}.values())
 
     @property
-    def _price(self) -> float:
+    def peak_memory_bytes(self) -> int:
+        """Peak memory of the stage that needed most."""
+        return max((ref.peak_memory_bytes for ref in self._used), default=0)
+
+    @property
+    def price(self) -> float:
+        """Of computing the blocks so far, served models and machine."""
         served = price_of_served(self._used) or 0.0
-        return served + (self.context.price_per_hour or 0.0) * self._seconds / 3600
+        return served + (self.context.price_per_hour or 0.0) * self.seconds / 3600
 
     def finish(self) -> Try:
         """Return the try with what became of it."""
@@ -246,7 +253,7 @@ def compute_tries(context: TryContext, planned: Sequence[Try], before: Sequence[
     for rung, block in enumerate(context.blocks):
         if not running:
             break
-        _compute_block(context, running, rung, block)
+        compute_block(context, running, rung, block)
         running = [each for each in running if not each.fault]
         if rung < len(context.blocks) - 1:
             running = _promote(context, running, rung, before)
@@ -269,7 +276,7 @@ def _promote(
     ]
 
 
-def _compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int, block: StageRef) -> None:
+def compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int, block: StageRef) -> None:
     """Compute a further block of some tries as one graph; notes the fault of each that fails."""
     first, last = running[0].planned.number, running[-1].planned.number
     which = f"try {first}" if first == last else f"tries {first} to {last}"
@@ -290,7 +297,7 @@ def _compute_block(context: TryContext, running: Sequence[ComputedTry], rung: in
             running[0].fault = _one_line(error)
             return
         for each in running:  # one of them cannot even be planned: the others can
-            _compute_block(context, [each], rung, block)
+            compute_block(context, [each], rung, block)
         return
     for name, each in systems.items():
         try:
@@ -326,7 +333,7 @@ def compute_again(context: TryContext, tries: Sequence[Try]) -> list[ComputedTry
     computed = [ComputedTry(context, each, context.make_pipeline(each.settings)) for each in tries]
     for rung, block in enumerate(context.blocks):
         for each in computed:
-            _compute_block(context, [each], rung, block)
+            compute_block(context, [each], rung, block)
             if each.fault:
                 raise DataError(f"try {each.planned.number}: {each.fault}")
     return computed

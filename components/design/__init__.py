@@ -1,0 +1,1 @@
+"""The search over graphs: data and limits in, the systems worth having out."""

@@ -1,0 +1,115 @@
+"""What a design is for: the models that may be used, and what a system may cost."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from components.records import Record
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]I?B)?", re.IGNORECASE)
+LIMIT_ERROR = 0.05
+"""Probability with which a system that breaks a limit may pass its test."""
+
+
+def _read_size(value: object) -> object:
+    """Return bytes of ``4GB``; pydantic judges everything else."""
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if match is None else round(float(match[1]) * _UNITS[(match[2] or "").upper()])
+
+
+class Limits(BaseModel):
+    """What a system may cost; empty: as much as it likes.
+
+    Attributes:
+        seconds: of computing per utterance, in batches, models loaded.
+        seconds_per_hour: of computing per hour of audio.
+        price: per hour of audio, or per utterance of text: of the machine and of served models.
+        p95: 95th percentile of the seconds of one utterance at a time.
+        memory: peak bytes of the stage that needs most, as 4GB.
+        licences: of all models; a licence fits that contains one of these words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float | None = Field(None, gt=0, description="of computing per utterance")
+    seconds_per_hour: float | None = Field(None, gt=0, description="of computing per hour of audio")
+    price: float | None = Field(
+        None, gt=0, description="per hour of audio (per utterance of text); machines by price_per_hour"
+    )
+    p95: float | None = Field(
+        None, gt=0, description="95th percentile of the seconds of one utterance at a time"
+    )
+    memory: Annotated[int | None, BeforeValidator(_read_size)] = Field(
+        None, gt=0, description="peak memory of a stage, as 4GB"
+    )
+    licences: tuple[str, ...] = Field((), description="words of which a model's licence has one, as MIT")
+
+    @property
+    def of_costs(self) -> dict[str, float]:
+        """The limits that are tested on measured costs: name -> at most."""
+        names = ("seconds", "seconds_per_hour", "price", "p95", "memory")
+        return {name: float(value) for name in names if (value := getattr(self, name)) is not None}
+
+
+class Costs(Record):
+    """What a system costs, measured.
+
+    Attributes: as :class:`Limits`; None where it was not measured, or has no meaning for the data.
+    """
+
+    seconds: float = Field(ge=0)
+    seconds_per_hour: float | None = None
+    price: float | None = None
+    p95: float | None = None
+    memory: float | None = None
+
+
+class LimitTest(Record):
+    """Whether a system keeps a limit.
+
+    Attributes:
+        limit: its name.
+        allowed: at most.
+        measured: the estimate.
+        upper: its one-sided upper confidence bound at :data:`LIMIT_ERROR`; None where there are too few data.
+        keeps: whether the bound is within the limit; None where nothing can be said.
+    """
+
+    limit: str
+    allowed: float
+    measured: float
+    upper: float | None = None
+
+    @property
+    def keeps(self) -> bool | None:
+        """Whether it surely keeps the limit; None: it cannot be told."""
+        if self.measured > self.allowed:
+            return False
+        return None if self.upper is None else self.upper <= self.allowed
+
+
+class ModelChoice(NamedTuple):
+    """A model that may be used.
+
+    Attributes:
+        reference: of it.
+        task: what it does: recognize, translate_speech or translate.
+        size: bytes of its files, where that is known.
+        licence: in a line, where that is known.
+        settings: of the node that uses it, such as the beam of a language model.
+    """
+
+    reference: str
+    task: str
+    size: int | None = None
+    licence: str = ""
+    settings: tuple[tuple[str, object], ...] = ()
+
+    @property
+    def short(self) -> str:
+        """Its name without scheme and organization."""
+        return self.reference.partition(":")[2].rpartition("/")[2] or self.reference

@@ -1,0 +1,155 @@
+"""Parameters of the flow `design`: the data, the models that may be used, the limits, the objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, Field, field_validator
+
+from components.design.candidates import Candidate
+from components.design.goal import Limits
+from components.errors import ConfigError
+from components.pipeline.reader import read_pipeline
+from components.tuning.objectives import Objective, read_objective
+from flows.parameters.base import DataParameters
+from flows.parameters.pipeline import PipelineParameters
+
+COSTS = ("seconds", "seconds_per_hour", "price")
+"""Costs that a front can be over."""
+
+
+class DesignParameters(DataParameters):
+    """What a system is for, of which models it may be made, and what it may cost."""
+
+    model_config = ConfigDict(title="Design")
+
+    confirm: str = Field(
+        "0.5",
+        title="Data to confirm on",
+        description="data that the search never sees, on which the front is claimed; or the share of the "
+        "data to set aside for that",
+    )
+    models: tuple[str, ...] = Field(
+        (),
+        description="models that may be used, small to large; TASK=MODEL where its configuration does not "
+        "say what it does (recognize, translate, translate_speech); empty: those that this machine has",
+    )
+    templates: tuple[str, ...] = Field(
+        (), description="templates that may be used (docs/families/design.md); empty: all"
+    )
+    limits: Limits = Field(Limits(), description="what a system may cost")
+    objectives: tuple[str, ...] = Field(
+        (),
+        max_length=2,
+        description="the score, and the cost that the front is over: seconds, seconds_per_hour or price; "
+        "empty: chrf (wer of transcripts) and seconds",
+    )
+    budget: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="seconds of computing for the search; no limit if empty"
+    )
+    tries: int = Field(
+        100, ge=1, le=1000, description="candidates at most; of more, a sampler draws those that promise most"
+    )
+    rungs: int = Field(3, ge=1, le=6, description="how often the data grow")
+    reduction_factor: int = Field(4, ge=2, le=10, title="Reduction factor", description="by which they grow")
+    share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="of the seconds that all candidates would take: what those take that go on after a rung",
+    )
+    margin: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="points by which a system of the front may be dominated; empty: the least that the data "
+        "allow",
+    )
+    parallel: int = Field(8, ge=1, le=64, description="candidates that are computed together, as one graph")
+    train: str | None = Field(None, description="template distil: parallel text to learn from")
+    dev: str | None = Field(None, description="template distil: parallel text that chooses its checkpoint")
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _share_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+    @field_validator("models", "templates", "objectives", mode="before")
+    @classmethod
+    def _read_names(cls, value: Any) -> Any:
+        """Take ``auto`` as none, and a name as a list of one."""
+        return () if value in (None, "auto") else [value] if isinstance(value, str) else value
+
+    @property
+    def confirm_share(self) -> float | None:
+        """The share of the data that is set aside to confirm on; None where another set is."""
+        try:
+            return float(self.confirm)
+        except ValueError:
+            return None
+
+    @property
+    def cost(self) -> str:
+        """Name of the cost that the front is over."""
+        return next((name for name in self.objectives if name in COSTS), COSTS[0])
+
+    @property
+    def goal(self) -> dict[str, str | None]:
+        """Words that templates need."""
+        return {"train": self.train, "dev": self.dev}
+
+    def objective(self, candidate: Candidate) -> Objective:
+        """Return the score, as it reads the texts of a candidate.
+
+        Raises:
+            ConfigError: there is no such metric, or candidates do not give what it scores.
+        """
+        pipeline = read_pipeline(self.graph_of(candidate))
+        names = [name for name in self.objectives if name not in COSTS]
+        if len(names) > 1:
+            raise ConfigError(f"objectives: expected a score and a cost, found {' and '.join(names)}")
+        usual = "chrf" if "translation" in candidate.graph["outputs"] else "wer"
+        return read_objective(names[0] if names else usual, pipeline)
+
+    def graph_of(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the graph of a candidate with the languages of the run."""
+        languages = {name: code for name, code in self.languages.items() if code is not None}
+        return {**candidate.graph, **languages}
+
+    def system(self, candidate: Candidate, **values: Any) -> PipelineParameters:
+        """Return the parameters of the flow `pipeline` that run a candidate over the same data."""
+        own = {name: value for name, value in self if name in PipelineParameters.model_fields}
+        return PipelineParameters.model_construct(**{**own, "graph": self.graph_of(candidate), **values})
+
+    def check_goal(self) -> None:
+        """Refuse what can be seen to be wrong without the data.
+
+        Raises:
+            ConfigError: what.
+        """
+        share = self.confirm_share
+        if share is not None and not 0 < share < 1:
+            raise ConfigError(f"confirm: expected a share between 0 and 1, found {self.confirm}")
+        if self.confirm == self.data:
+            raise ConfigError(f"confirm: expected data that the search does not see, found {self.confirm}")
+        price = "price" in self.objectives or self.limits.price is not None
+        if price and self.price_per_hour is None:
+            raise ConfigError("price: expected price_per_hour of the machine, found none; set it")
+
+    def goal_values(self) -> Mapping[str, Any]:
+        """Return what decides the design, as plain values."""
+        left_out = {
+            "name",
+            "replace",
+            "store",
+            "engine",
+            "data",
+            "audio",
+            "confirm",
+            "edits",
+            "blame",
+            "seed",
+        }
+        values: dict[str, Any] = self.model_dump(mode="json", exclude=left_out)
+        return values

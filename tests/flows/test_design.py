@@ -1,0 +1,123 @@
+"""A design over translators that need no model: what is tried, claimed, kept and explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from components.design.analysis import DESIGN
+from components.files.yaml_text import parse_yaml
+from components.records import Outcome, Utterance
+from components.storage.store import Store
+from components.translation import factory as translation
+from components.translation.config import TranslationConfig
+from flows.cli import main as cli
+from tests.flows import fakes
+
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
+Command = Callable[..., tuple[int, str]]
+WORDS = ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
+GOAL = """\
+data: data.jsonl
+confirm: 0.5
+target_language: de
+models: [translate=small, translate=large, translate=broken]
+templates: [cascade]
+limits: {memory: 100GB}
+rungs: 2
+"""
+
+
+class Sized(fakes.Translator):
+    """A large model gives more words of the reference than a small one, a wide beam one more."""
+
+    def __init__(self, config: TranslationConfig) -> None:
+        self.config = config
+
+    def translate(self, utterances: Sequence[Utterance], segments: object = ()) -> list[Outcome]:
+        if self.config.model == "broken":
+            raise RuntimeError("it has no weights")
+        right = {"small": 5, "large": 10}[self.config.model] + (self.config.beam_size > 1)
+        return [fakes._nbest(u, [" ".join(u.references[0].split()[:right])], "mt") for u in utterances]
+
+
+@pytest.fixture
+def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    fakes.install(monkeypatch)
+    monkeypatch.setattr(fakes, "CALLS", str(tmp_path / "calls"))
+    monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: Sized(config))
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {
+            "id": f"u{n}",
+            "text": f"source {n}",
+            "references": [" ".join(WORDS[(n + k) % 12] for k in range(12))],
+            "source_language": "en",
+            "target_language": "de",
+        }
+        for n in range(80)
+    ]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "goal.yaml").write_text(GOAL)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ending:
+            cli.main(list(arguments))
+        captured = capsys.readouterr()
+        return int(ending.value.code or 0), captured.out + captured.err
+
+    return run
+
+
+def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
+    antiphon: Command, tmp_path: Path
+) -> None:
+    code, said = antiphon("design", "goal.yaml", "--store", "store", "--name", "found")
+    assert code == 0, said
+    run = Store("store").load_run("found")
+    design = DESIGN.read(next(ref for ref in run.stages if ref.kind == "design"))
+    states = {each.name: each.state for each in design.candidates}
+    assert states["cascade(broken; beam 1)"] == states["cascade(broken; beam 5)"] == "failed"
+    assert states["cascade(large; beam 5)"] == "front"  # nothing is better
+    best = next(each for each in design.candidates if each.name == "cascade(large; beam 5)")
+    assert best.is_within_limits
+    assert len(design.candidates) == 6
+    assert design.n_confirm == 40
+    assert all(each.reason for each in design.candidates if each.state not in ("front",))
+    folder = tmp_path / "store/runs/found"
+    written = [parse_yaml(path.read_text(), "front")[0] for path in sorted((folder / "front").iterdir())]
+    assert [w["nodes"]["mt"]["model"] for w in written][-1] == "large"
+    assert (folder / "recommended.yaml").exists()
+    assert "Systems worth having" in (folder / "report.html").read_text()
+    code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store")
+    assert code == 0
+    assert "it has no weights" in said
+
+
+def test_limits_that_nothing_meets_name_the_nearest(antiphon: Command) -> None:
+    code, said = antiphon(
+        "design", "goal.yaml", "--store", "store", "--name", "none", "--set", "limits.memory=1KB"
+    )
+    assert code == 0, said
+    run = Store("store").load_run("none")
+    design = DESIGN.read(next(ref for ref in run.stages if ref.kind == "design"))
+    assert design.recommended is None
+    assert design.reason.startswith("nothing surely keeps the limits; the nearest is cascade(")
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("confirm=1.5", "confirm: expected a share between 0 and 1"),
+        ("limits.price=1", "price: expected price_per_hour"),
+        ("templates=[cascad]", "did you mean cascade"),
+        ("objectives=[chr, seconds]", "chr: expected"),
+    ],
+)
+def test_a_wrong_goal_is_refused_in_a_line(antiphon: Command, setting: str, expected: str) -> None:
+    code, said = antiphon("design", "goal.yaml", "--store", "store", "--set", setting)
+    assert code == 2
+    assert expected in said
