@@ -46,12 +46,13 @@ def _blocks(results: Mapping[str, Any]) -> list[str]:
     return [
         "## The front, for a share of the seconds",
         "*Seconds*: of all nodes of all systems, each once. Then the share of the area under the front of "
-        "all systems that each search reaches in so many seconds: mean and, in brackets, least of the seeds.",
+        "all systems that each search reaches in so many seconds: mean and, in brackets, least of the "
+        "seeds.",
         markdown_table(head, _shares(results)),
         "## Claims",
         "*Broken*: claimed fronts with a member that a finalist of no higher cost truly beats by more than "
-        "the margin (at most 5% asked for). *Limits*, *p95*: systems that passed the test and truly break the "
-        "limit.",
+        "the margin (at most 5% asked for). *Limits*, *p95*: systems that passed the test and truly break "
+        "the limit.",
         markdown_table(["data", "broken", "margin, median (10% to 90%)", "limits", "p95"], _claims(results)),
     ]
 
@@ -60,9 +61,10 @@ def _result(results: Mapping[str, Any]) -> str:
     sentences = []
     for name, of in results.items():
         share, seconds = (np.mean(of["shares"][key]) for key in ("race", "seconds"))
+        broken = f"{of['claims']['broken']} of {of['claims']['resamples']}"
         sentences.append(
-            f"{NAMES[name]}: {share:.0%} of the area under the front for {seconds:.0%} of the seconds (asked "
-            f"for: 90% for 25%), {of['claims']['broken']} of {of['claims']['resamples']} claimed fronts are broken"
+            f"{NAMES[name]}: {share:.0%} of the area under the front for {seconds:.0%} of the seconds "
+            f"(asked for: 90% for 25%), {broken} claimed fronts are broken"
         )
     return "; ".join(sentences) + "."
 
