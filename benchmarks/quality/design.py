@@ -26,6 +26,7 @@ from components.design.race import Everything, Measured, dominated_area, run_rac
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric
+from components.records import Hypothesis, NBest
 from components.tuning.domains import Choices
 from components.tuning.halving import cut_blocks
 from components.tuning.samplers import Searcher
@@ -38,6 +39,7 @@ RUNGS, FACTOR, SHARE = 3, 4, 0.21
 N_SEARCH, BLOCKS = 100, 10
 FAST, GOOD = "packaged:whisper-tiny.en", "packaged:whisper-base"
 BUDGETS = tuple(round(0.1 * n, 1) for n in range(11))
+EMPTY = Hypothesis(text="", score=0.0, n_tokens=0, system="none")
 CAPTION_SPACE = {"budget": BUDGETS, "good": ("good-1", "good-5"), "translator": ("1/1", "4/1", "8/0.5")}
 """A translator is its beam and its length penalty, as the table names it."""
 
@@ -333,9 +335,9 @@ def recognize_people(manifest: Path, limit: int) -> dict[str, Any]:
             start = time.perf_counter()
             (outcome,) = component.recognize([utterance])
             seconds.append(round(time.perf_counter() - start, 4))
-            best = outcome.hypotheses[0]
+            best = outcome.hypotheses[0] if isinstance(outcome, NBest) else EMPTY
             texts[utterance.id] = best.text
-            doubts.append(-(best.mean_log_prob or 0.0))
+            doubts.append(-best.score / max(1, best.n_tokens))
         references = {u.id: [u.transcript or ""] for u in utterances}
         segments = align_segments(references, texts, "en", len(utterances))
         found["wer"][name] = np.asarray(wer.statistics(wer.select(segments))).tolist()
