@@ -64,12 +64,8 @@ class DesignAnalysis(Analysis[DesignRequest, Design]):
         return Computed(design, len(design.candidates))
 
     @override
-    def summary(self, findings: Design) -> list[str]:
-        return [f"design: {summarize(findings)}"]
-
-    @override
     def verdict(self, findings: Design) -> list[Sentence]:
-        return [Sentence(recommend(findings))]
+        return [Sentence(recommend(findings)), Sentence(f"{summarize(findings)}.")]
 
     @override
     def tables(self, findings: Design) -> list[Table]:
