@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measurements import read_measurements
+from benchmarks.common.measurements import outputs_path, read_measurements
 from benchmarks.common.sections import Result, section_parser
 from components.comparison.dominance import count_dominating
 from components.design.front import claim_front
@@ -294,11 +294,11 @@ def claims(world: World) -> dict[str, Any]:
             quantile_broken += of_requests.keeps is True and float(np.quantile(seconds, 0.95)) > limit_p95
     return {
         "resamples": RESAMPLES,
-        "broken": broken,
+        "broken": int(broken),
         "margins": np.quantile(margins, (0.1, 0.5, 0.9)).tolist(),
         "sizes": float(np.mean(sizes)),
-        "limits": {"passed": limits_passed, "broken": limits_broken},
-        "p95": {"passed": quantile_passed, "broken": quantile_broken},
+        "limits": {"passed": int(limits_passed), "broken": int(limits_broken)},
+        "p95": {"passed": int(quantile_passed), "broken": int(quantile_broken)},
     }
 
 
@@ -359,7 +359,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         grid = recognize_people(options.recordings, options.limit)
         yield Result("people, grid", grid, [FAST, GOOD])
     worlds = {"captions": caption_world()}
-    stored = read_measurements(PAGE, options.out)
+    is_stored = outputs_path(PAGE, options.out).exists()
+    stored = read_measurements(PAGE, options.out) if is_stored else None
     if stored is not None and "people, grid" in stored.parts:
         worlds["people"] = people_world(stored["people, grid"])
     for name, world in worlds.items():
