@@ -15,7 +15,7 @@ class RunList(list[RunEntry]):
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return a row per run: name, flow, status, when it began, its first scores."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for run in self:
             scores = [] if run.record is None else list(run.record.metrics.items())[:MAX_SCORES]
             shown = ", ".join(f"{name} {score.value:.1f}" for name, score in scores)

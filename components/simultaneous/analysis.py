@@ -14,9 +14,8 @@ from components.analysis.analysis import Analysis, Computed
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Plot, Sentence, Table
 from components.metrics.statistics.bootstrap import Estimate
-from components.records import Record
 from components.run_record import Score, StageRef
-from components.simultaneous.evaluation import Point
+from components.simultaneous.evaluation import Point, Simultaneous
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
@@ -27,20 +26,6 @@ VERSION = "simultaneous/1"
 LABELS = {"yaal": "YAAL", "laal": "LAAL", "start": "start"}
 SHOWN = {"heard": ("yaal", "laal", "start"), "clock": ("yaal", "laal")}
 """Latencies in the table; the stage keeps all of them."""
-
-
-class Simultaneous(Record):
-    """A system under several settings.
-
-    Attributes:
-        output: transcript or translation.
-        offline: scores of the run itself, which hears everything first.
-        points: of each setting.
-    """
-
-    output: str
-    offline: tuple[Score, ...] = ()
-    points: tuple[Point, ...]
 
 
 class SimultaneousRequest(NamedTuple):

@@ -72,6 +72,20 @@ class Point(Record):
         return f"{words}, {self.chunk:g} s"
 
 
+class Simultaneous(Record):
+    """A system under several settings.
+
+    Attributes:
+        output: transcript or translation.
+        offline: scores of the run itself, which hears everything first.
+        points: of each setting.
+    """
+
+    output: str
+    offline: tuple[Score, ...] = ()
+    points: tuple[Point, ...]
+
+
 def evaluate(
     replays: Sequence[Replay],
     utterances: Sequence[Utterance],

@@ -10,7 +10,7 @@ from components.text.escaping import to_printable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from components.simultaneous.analysis import Simultaneous
+    from components.simultaneous.evaluation import Simultaneous
 
 _COLORS = ("#3d83d6", "#3c9d6b", "#d6813d", "#8a5cc4", "#c4545c")
 

@@ -18,8 +18,8 @@ from components.metrics.table import metrics_of, under_normalizer
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, Score
 from components.serving.graph import ServedGraph
-from components.simultaneous.analysis import SIMULTANEOUS, Simultaneous, SimultaneousRequest
-from components.simultaneous.evaluation import Output, Point, evaluate
+from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
+from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate
 from components.simultaneous.policies import read_policies
 from components.simultaneous.replay import Replayer, require_prefixes
 from components.simultaneous.stream_log import write_log
