@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.claims.workspace import Model
+from benchmarks.claims.workspace import Model, Workspace, digest_of
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_backend, build_combiner
 from components.ensembling.token_level.learning.fitting import collect_reference_log_probs
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.records import Utterance
 from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import TRANSLATION_VERSION
 
 FloatArray = NDArray[np.float64]
 
@@ -51,3 +53,47 @@ def sums_of_tokens(nats: Sequence[Sequence[float]], tokens: Sequence[float] | Fl
 def nats_per_token(sums: FloatArray) -> FloatArray:
     """The score of :func:`sums_of_tokens`."""
     return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """What one model gives to reference tokens.
+
+    Attributes:
+        nats: (T,), log-probabilities of the tokens.
+        sentences: (T,), the number of each token's sentence, from 0 on.
+    """
+
+    nats: FloatArray
+    sentences: NDArray[np.int64]
+
+    def sentence_sums(self) -> list[float]:
+        """Nats (S,) of each sentence."""
+        return [round(float(x), 3) for x in np.bincount(self.sentences, self.nats)]
+
+    def sentence_tokens(self) -> list[int]:
+        """Tokens (S,) of each sentence."""
+        return np.bincount(self.sentences).tolist()
+
+    def mixed_with(self, *others: TokenScores) -> TokenScores:
+        """The linear ensemble, with equal shares, of this model and others of its vocabulary."""
+        nats = np.stack([self.nats, *(other.nats for other in others)])
+        return TokenScores(np.logaddexp.reduce(nats) - np.log(len(nats)), self.sentences)
+
+
+def score_tokens(work: Workspace, model: Model, utterances: Sequence[Utterance]) -> TokenScores:
+    """The log-probabilities that one model gives to the first references; kept."""
+    key = {
+        "forced": TRANSLATION_VERSION,
+        "model": digest_of(model),
+        "texts": [(u.text, u.references[0]) for u in utterances],
+    }
+
+    def measure() -> dict[str, list[float]]:
+        scored = score_references([model], utterances, distributions=False)
+        _, rows = torch.unique(scored.sentences, return_inverse=True)
+        nats = [round(float(x), 5) for x in scored.token_log_probs[0]]
+        return {"nats": nats, "sentences": rows.tolist()}
+
+    kept = work.cached(key, measure)
+    return TokenScores(np.asarray(kept["nats"], float), np.asarray(kept["sentences"], int))

@@ -73,10 +73,10 @@ def _estimated(run: Run, store: Path) -> Iterator[NodeTexts]:
 
 def _qualities(node: NodeTexts, texts: list[Any]) -> list[dict[str, Any]]:
     rows = measure_quality(node.node, texts, node.output, bad_below=node.bad_below, estimated_only=True)
-    return [_without_curve(row) for row in rows]
+    return [without_curve(row) for row in rows]
 
 
-def _without_curve(row: SignalQuality) -> dict[str, Any]:
+def without_curve(row: SignalQuality) -> dict[str, Any]:
     """A quality as it is kept: the curves of risk stand in the run's own report."""
     return row.model_dump(mode="json", exclude={"curve"})
 

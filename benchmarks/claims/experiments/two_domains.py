@@ -1,0 +1,88 @@
+"""E20: specialists of two domains merged: addition, TIES and the mean, by nats on both domains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.claims.domains import Domain, dialogue, manuals
+from benchmarks.claims.forced_scores import score_tokens
+from benchmarks.claims.merging import merged, vector_recipe
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.workspace import DEV, PACKAGED, Model, Workspace
+from components.models import resolve
+from components.records import Utterance
+
+TITLE = "Merging over two domains"
+QUESTION = """
+The packaged model of captions is fine-tuned on technical manuals and on dialogue (120 updates each, 3 seeds).
+Is the base plus the sum of both task vectors better than the base, and better than the better of both
+specialists, in nats a token of the references of both domains? Is TIES better than addition? The scale is
+chosen on 100 other sentences of each domain; 0, the base, is among those tried.
+"""
+SEEDS = (1, 2, 3)
+DOMAINS = ("manuals", "dialogue")
+DEV_SENTENCES = 100
+SCALES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
+METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
+    "addition": ("task_arithmetic", {}),
+    "TIES": ("ties", {"density": 0.2}),
+}
+TUNING: dict[str, Any] = {
+    "batch_tokens": 1000,
+    "max_steps": 120,
+    "eval_every": 120,
+    "eval_sentences": 8,
+    "average_checkpoints": 1,
+    "warmup_steps": 10,
+    "lr_schedule": "linear",
+    "learning_rate": 3e-4,
+}
+
+
+def train_specialist(work: Workspace, domain: Domain, seed: int) -> Path:
+    """The packaged model, fine-tuned on a domain."""
+    data, dev = domain.write(work, "train", 4000), domain.write(work, "dev", 16)
+    return work.train(
+        f"specialist-{domain.name}-{seed}", init_from=PACKAGED, data=data, dev=dev, seed=seed, **TUNING
+    )
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Train, merge at every scale, choose on dev, score the test sets (and captions, for what is lost)."""
+    domains = {"manuals": manuals(), "dialogue": dialogue()}
+    dev = {name: domain.utterances(work, "dev")[:DEV_SENTENCES] for name, domain in domains.items()}
+    test = {name: domain.utterances(work, "test") for name, domain in domains.items()}
+    test["captions"] = work.utterances(DEV, limit=200)
+    base = Path(resolve(PACKAGED).path)
+    for seed in SEEDS:
+        tuned = {name: train_specialist(work, domain, seed) for name, domain in domains.items()}
+        systems: dict[str, Model] = {"base": base, **tuned}
+        curves: dict[str, list[list[float]]] = {
+            "specialists": [[n, _on_dev(work, model, dev)] for n, model in enumerate(tuned.values())]
+        }
+        for system, (method, parameters) in METHODS.items():
+            recipes = {s: vector_recipe(method, base, list(tuned.values()), s, **parameters) for s in SCALES}
+            curves[system] = [
+                [s, _on_dev(work, merged(work, recipe) if s else base, dev)] for s, recipe in recipes.items()
+            ]
+            best = max(curves[system], key=lambda point: point[1])[0]
+            systems[system] = merged(work, recipes[best]) if best else base
+        recipe = vector_recipe("task_arithmetic", base, list(tuned.values()), 0.5)
+        systems["mean of both"] = merged(work, recipe)
+        outputs.measurements[f"curves {seed}"] = curves
+        outputs.measurements[f"nats {seed}"] = {
+            system: {data: score_tokens(work, model, own).sentence_sums() for data, own in test.items()}
+            for system, model in systems.items()
+        }
+    outputs.measurements["tokens"] = {
+        data: score_tokens(work, base, own).sentence_tokens() for data, own in test.items()
+    }
+
+
+def _on_dev(work: Workspace, model: Model, dev: Mapping[str, Sequence[Utterance]]) -> float:
+    """Mean over domains of nats a token."""
+    return round(float(np.mean([score_tokens(work, model, own).nats.mean() for own in dev.values()])), 5)

@@ -1,0 +1,188 @@
+"""Confidence, routing, votes and transcripts as a check on telephone prompts by professional speakers.
+
+Half of each language's prompts fits the estimators for the other half, and the other way round, so that
+every prompt is judged by what did not see it. Votes have the setting that captions chose (``pools``); nothing
+is tuned here. Sets come from ``python -m benchmarks.data fetch asterisk``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from antiphon import Run, run_pipeline
+from benchmarks.common.paths import data_set
+from benchmarks.common.sections import Result
+from benchmarks.common.text_statistics import count_by_metric, count_texts
+from benchmarks.quality.confidence import graphs
+from benchmarks.quality.confidence.calibration import without_curve
+from benchmarks.quality.confidence.data import work_parser
+from benchmarks.quality.confidence.graphs import Graph
+from benchmarks.quality.confidence.pools import best_texts
+from benchmarks.quality.confidence.routing import keep_rungs
+from components.confidence.evaluation.quality import measure_quality
+from components.confidence.evaluation.scored_texts import NodeTexts, read_node_texts
+from components.files.files import write_bytes
+from components.metrics.table import METRICS
+from components.text.text_confidence import confidence_of
+
+PAGE = "human-voices"
+LANGUAGES = ("en", "es", "fr", "it", "ru")
+METHOD = "gradient_boosting"
+LEAST_WORDS, LONGEST = 3, 30.0
+VOTE = {"alpha": 0.5, "null_confidence": 0.7}
+"""As chosen on captions of val, on synthetic voices."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = work_parser("human-voices", __doc__)
+    section.add_argument("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """By language: confidences and errors; of English also routing, votes, and translations."""
+    work, store = options.work, options.work / "store"
+    for language in options.languages:
+        names = ("base", "tiny", "sphinx") if language == "en" else ("base",)
+        halves = write_halves(work, language)
+        runs = [
+            run_pipeline(
+                {"nodes": prompt_graph(halves[1 - n], names)},
+                data=str(halves[n]),
+                store=str(store),
+                name=f"prompts-{language}-{n}",
+                replace=True,
+                source_language=language,
+            )
+            for n in (0, 1)
+        ]
+        models = [str(graphs.RECOGNIZERS[name]["model"]) for name in names]
+        yield Result(f"prompts, {language}", keep_prompts(runs, store, names), models)
+        if language == "en":
+            yield Result("tiny.en to base", _keep_routing(runs), models[:2])
+    if "en" in options.languages:
+        run = graphs.run_graph(check_graph(), write_manifest(work, "en"), store, "check")
+        models = [str(graphs.RECOGNIZERS["base"]["model"]), str(graphs.TRANSLATOR["model"])]
+        yield Result("translated prompts", keep_losses(run), models)
+
+
+def write_manifest(work: Path, language: str, half: int | None = None) -> Path:
+    """The prompts of at least :data:`LEAST_WORDS` words, or those of one half by their names."""
+    folder, rows = data_set("asterisk"), []
+    for line in (folder / f"{language}.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        name = row["id"].partition("/")[2]
+        if len(row["transcript"].split()) < LEAST_WORDS or half not in {None, crc32(name.encode()) % 2}:
+            continue
+        text = {"source_language": language, "transcript": row["transcript"], "domain": "clean"}
+        rows.append({"id": name, "audio": str(folder / row["file"]), **text})
+    path = work / f"prompts-{language}{'' if half is None else f'-{half}'}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    return path
+
+
+def write_halves(work: Path, language: str) -> tuple[Path, Path]:
+    """The manifests of both halves; a prompt is in the same half in every language."""
+    return write_manifest(work, language, 0), write_manifest(work, language, 1)
+
+
+def prompt_graph(dev: Path, names: Sequence[str]) -> Graph:
+    """Recognizers, estimates that were fitted on ``dev``, and votes where there are several recognizers."""
+    nodes: Graph = {name: {"kind": "recognize", **graphs.RECOGNIZERS[name]} for name in names}
+    for name in names:
+        learned = {"method": METHOD, "dev": str(dev)}
+        nodes[f"{name}_{METHOD}"] = {"kind": "estimate", "of": name, **learned}
+    if len(names) > 1:
+        rover = {"kind": "combine", "method": "rover", "n_best": 1}
+        nodes["equal-votes"] = {**rover, "of": list(names)}
+        nodes["calibrated-votes"] = {
+            **rover,
+            **VOTE,
+            "of": [f"{name}_{METHOD}" for name in names],
+            "confidence": "calibrated",
+            "voting": "average",
+        }
+    return nodes
+
+
+def check_graph() -> Graph:
+    """English prompts translated from Whisper's transcript, and from the correct one."""
+    return {
+        "base": {"kind": "recognize", **graphs.RECOGNIZERS["base"]},
+        "de": {"kind": "translate", "of": "base", **graphs.TRANSLATOR},
+        "correct": {"kind": "oracle", "of": "base"},
+        "of_correct": {"kind": "translate", "of": "correct", **graphs.TRANSLATOR},
+    }
+
+
+def keep_prompts(runs: Sequence[Run], store: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Errors of every system, and the qualities of the estimates, of both halves together."""
+    systems = [*names, *(node for node in runs[0].nodes if node.endswith("-votes"))]
+    utterances = [u for run in runs for u in run.utterances]
+    texts = {node: {key: t for run in runs for key, t in best_texts(run, node).items()} for node in systems}
+    references = {u.id: (u.transcript or "",) for u in utterances}
+    complete = {node: {u.id: own.get(u.id, "") for u in utterances} for node, own in texts.items()}
+    language = utterances[0].source_language
+    nodes: dict[str, list[NodeTexts]] = {}
+    for run in runs:
+        for node in read_node_texts(run.record, str(store), {f"{name}_{METHOD}" for name in names}):
+            nodes.setdefault(node.node, []).append(node)
+    qualities = [
+        without_curve(row)
+        for name, (first, *others) in nodes.items()
+        for row in measure_quality(
+            name, [*first.texts, *(t for o in others for t in o.texts)], first.output, estimated_only=True
+        )
+    ]
+    seconds = sum(u.audio.seconds for u in utterances if u.audio)
+    return {
+        "ids": [u.id for u in utterances],
+        "minutes": round(seconds / 60, 1),
+        "n": len(utterances),
+        "counts": count_by_metric([METRICS["wer"]], references, complete, language),
+        "texts": {node: list(own.values()) for node, own in complete.items()},
+        "qualities": qualities,
+    }
+
+
+def _keep_routing(runs: Sequence[Run]) -> dict[str, Any]:
+    """Both rungs of both halves."""
+    first, second = (
+        keep_rungs(run, ("tiny", "base"), "wer", {f"tiny_{METHOD}": "expected_wer"}) for run in runs
+    )
+    joined = {key: first[key] + second[key] for key in ("domains", "cheap", "expensive")}
+    doubts = {name: first["doubts"][name] + second["doubts"][name] for name in first["doubts"]}
+    groups = [
+        f"{n}/{number}" for n, part in enumerate((first, second)) for number in range(len(part["groups"]))
+    ]
+    total = first["n_total"] + second["n_total"]
+    return {**joined, "metric": "wer", "groups": groups, "doubts": doubts, "n_total": total}
+
+
+def keep_losses(run: Run) -> dict[str, Any]:
+    """chrF of each translation against that of the correct transcript, and both log-probabilities."""
+    best: Mapping[str, Any] = {node: run.outcomes(node) for node in ("base", "de", "of_correct")}
+    texts = {node: best_texts(run, node) for node in best}
+    utterances = [u for u in run.utterances if all(u.id in own for own in texts.values())]
+    gold = [u.model_copy(update={"references": (texts["of_correct"][u.id],)}) for u in utterances]
+    return {
+        "ids": [u.id for u in utterances],
+        "n_total": len(run.utterances),
+        "chrf": count_texts("chrf", gold, [texts["de"][u.id] for u in utterances]),
+        "wer": count_texts("wer", utterances, [texts["base"][u.id] for u in utterances]),
+        "signals": {
+            name: [round(confidence_of(best[node][u.id].best) or 0.0, 5) for u in utterances]
+            for name, node in (
+                ("recognizer's log-probability", "base"),
+                ("translator's log-probability", "de"),
+            )
+        },
+        "texts": {node: [own[u.id] for u in utterances] for node, own in texts.items()},
+    }
