@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmarks.claims.boosting import token_losses
+from benchmarks.claims.texts import write_pairs
 from benchmarks.claims.workspace import Model, Workspace, digest_of
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_backend, build_combiner
 from components.ensembling.token_level.learning.fitting import collect_reference_log_probs
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
+from components.models import resolve
 from components.records import Utterance
+from components.training.config import TrainingConfig
+from components.training.examples import batches
+from components.training.learners.translation_learner import TranslationLearner
 from components.translation.config import TranslationConfig
 from components.translation.ensemble_config import TRANSLATION_VERSION
 
@@ -84,16 +92,37 @@ class TokenScores:
 def score_tokens(work: Workspace, model: Model, utterances: Sequence[Utterance]) -> TokenScores:
     """The log-probabilities that one model gives to the first references; kept."""
     key = {
-        "forced": TRANSLATION_VERSION,
+        "forced": [TRANSLATION_VERSION, 1],
         "model": digest_of(model),
         "texts": [(u.text, u.references[0]) for u in utterances],
     }
 
     def measure() -> dict[str, list[float]]:
-        scored = score_references([model], utterances, distributions=False)
-        _, rows = torch.unique(scored.sentences, return_inverse=True)
-        nats = [round(float(x), 5) for x in scored.token_log_probs[0]]
-        return {"nats": nats, "sentences": rows.tolist()}
+        pairs = [(u.text or "", u.references[0]) for u in utterances]
+        with TemporaryDirectory() as folder:
+            data = write_pairs(Path(folder), "references", pairs)
+            losses = reference_losses(Path(resolve(str(model)).path), data, Path(folder))
+        nats = [[-round(float(x), 5) for x in own] for own in losses]
+        return {
+            "nats": [x for own in nats for x in own],
+            "sentences": [n for n, own in enumerate(nats) for _ in own],
+        }
 
     kept = work.cached(key, measure)
     return TokenScores(np.asarray(kept["nats"], float), np.asarray(kept["sentences"], int))
+
+
+@torch.no_grad()
+def reference_losses(model: Path, data: str, scratch: Path) -> list[Tensor]:
+    """Nats (tokens,) that a model needs for the target side of each pair, in one pass over each batch."""
+    values = {"init_from": str(model), "data": data, "dev": data, "batch_tokens": 2000, "device": "cpu"}
+    config = TrainingConfig.model_validate(values)
+    learner = TranslationLearner(config, scratch, torch.device("cpu"))
+    learner.model.eval()
+    losses = [torch.empty(0)] * len(learner.examples)
+    for rows in batches.plan_batches(learner.lengths, config.batch_tokens, None):
+        per_token, batch = token_losses(learner, rows, 0.0)
+        counts = (batch.labels != -100).sum(1).tolist()
+        for row, part in zip(rows, torch.split(per_token, counts), strict=True):
+            losses[row] = part
+    return losses

@@ -21,8 +21,8 @@ from components.translation.ensemble_config import TRANSLATION_VERSION
 
 TITLE = "Negative evidence: a domain added, the rest subtracted"
 QUESTION = """
-The translator knows captions. A language model learns the German of captions (250 updates), another goes on
-from it on the German of dialogue (80 updates on subtitles of Fish Fillets and sentences of Tatoeba). Does
+The translator knows captions. A language model learns the German of captions (200 updates), another goes on
+from it on the German of dialogue (60 updates on subtitles of Fish Fillets and sentences of Tatoeba). Does
 log P = core + s (LM dialogue - LM captions) give references of other dialogue more than the core does, in
 nats a token? Is the pair better than adding the one or subtracting the other alone? The strength s, 0 among
 them, is chosen on 200 other sentences, for each arm and seed.
@@ -43,16 +43,16 @@ LANGUAGE_MODEL: dict[str, Any] = {
     "tokenizer": PACKAGED,
     "kind": "language_model",
     "num_layers": 2,
-    "batch_tokens": 1000,
-    "max_steps": 250,
-    "eval_every": 250,
+    "batch_tokens": 600,
+    "max_steps": 200,
+    "eval_every": 200,
     "eval_sentences": 64,
     "average_checkpoints": 1,
     "warmup_steps": 50,
 }
 GO_ON = {
-    "max_steps": 80,
-    "eval_every": 80,
+    "max_steps": 60,
+    "eval_every": 60,
     "warmup_steps": 10,
     "lr_schedule": "linear",
     "learning_rate": 1e-3,

@@ -22,8 +22,8 @@ from components.records import Utterance
 
 TITLE = "Soups of fine-tunings, and means of two models against their ensemble"
 QUESTION = """
-Two starts, the packaged model of captions and the same after 120 updates on dialogue, are each fine-tuned six
-times on technical manuals (120 updates; learning rate, dropout, label smoothing and seed drawn at random). Is
+Two starts, the packaged model of captions and the same after 60 updates on dialogue, are each fine-tuned six
+times on technical manuals (60 updates; learning rate, dropout, label smoothing and seed drawn at random). Is
 the mean of the weights of three of the six (a uniform soup), or of those that a greedy search on 200 other
 paragraphs leaves in it, better than the best of the three, in nats a token of the references? Is the uniform
 soup the better one where the text is not what it was trained on: dialogue, captions, and manuals with typos?
@@ -40,9 +40,9 @@ SHARE_OF_TYPOS = 0.2
 """Share of words with one letter mistyped: about 5% of letters."""
 TRAINING_PAIRS = 4000
 TUNING: dict[str, Any] = {
-    "batch_tokens": 1000,
-    "max_steps": 120,
-    "eval_every": 120,
+    "batch_tokens": 600,
+    "max_steps": 60,
+    "eval_every": 60,
     "eval_sentences": 8,
     "average_checkpoints": 1,
     "warmup_steps": 10,

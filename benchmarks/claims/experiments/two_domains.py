@@ -18,7 +18,7 @@ from components.records import Utterance
 
 TITLE = "Merging over two domains"
 QUESTION = """
-The packaged model of captions is fine-tuned on technical manuals and on dialogue (120 updates each, 3 seeds).
+The packaged model of captions is fine-tuned on technical manuals and on dialogue (60 updates each, 3 seeds).
 Is the base plus the sum of both task vectors better than the base, and better than the better of both
 specialists, in nats a token of the references of both domains? Is TIES better than addition? The scale is
 chosen on 100 other sentences of each domain; 0, the base, is among those tried.
@@ -32,9 +32,9 @@ METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
     "TIES": ("ties", {"density": 0.2}),
 }
 TUNING: dict[str, Any] = {
-    "batch_tokens": 1000,
-    "max_steps": 120,
-    "eval_every": 120,
+    "batch_tokens": 600,
+    "max_steps": 60,
+    "eval_every": 60,
     "eval_sentences": 8,
     "average_checkpoints": 1,
     "warmup_steps": 10,
