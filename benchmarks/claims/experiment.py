@@ -15,9 +15,11 @@ from components.claims.verdict import Measured
 
 _MODULES = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "experiments")])}
 EXPERIMENTS = tuple(
-    dict.fromkeys(claim.experiment for claim in read_register() if claim.experiment in _MODULES)
+    dict.fromkeys(
+        [*(claim.experiment for claim in read_register() if claim.experiment in _MODULES), *sorted(_MODULES)]
+    )
 )
-"""Modules of ``experiments/``, in the order of the claims."""
+"""Modules of ``experiments/``: in the order of the claims, then those that measure further parts of some."""
 
 
 class Experiment(Protocol):

@@ -42,7 +42,7 @@ def experiment_page(name: str, outputs: Outputs, results: Mapping[str, Measured]
             "",
             module.QUESTION.strip(),
             "",
-            *_verdicts(name, results),
+            *_verdicts(name, module.results(outputs), results),
             "",
             *module.page(outputs),
             "",
@@ -52,9 +52,9 @@ def experiment_page(name: str, outputs: Outputs, results: Mapping[str, Measured]
     )
 
 
-def _verdicts(name: str, results: Mapping[str, Measured]) -> Iterator[str]:
+def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Measured]) -> Iterator[str]:
     for claim in read_register():
-        if claim.experiment != name:
+        if claim.experiment != name and not any(f"{claim.name}.{c.name}" in own for c in claim.comparisons()):
             continue
         verdict = judge(claim, results)
         yield f"**{claim.claim}: {verdict.text}.**"

@@ -30,7 +30,6 @@ SECTIONS = {
     "pools": "benchmarks.quality.confidence.pools",
     "evidence": "benchmarks.quality.confidence.evidence",
     "fuse": "benchmarks.quality.confidence.fusing",
-    "human-voices": "benchmarks.quality.confidence.human_voices",
     "students": "benchmarks.quality.students",
     "search": "benchmarks.quality.search",
     "design": "benchmarks.quality.design",

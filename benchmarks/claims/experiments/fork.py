@@ -6,59 +6,57 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
-from benchmarks.claims.merging import dev_scores, merged
+from benchmarks.claims.forced_scores import nats_per_token, score_tokens, sums_of_tokens
+from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table
+from benchmarks.claims.small_models import choosing_set, settings, train_small
 from benchmarks.claims.workspace import FLICKR16, Model, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, two_level
-from components.claims.verdict import Measured
+from components.claims.measuring import of_sums, two_level
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured, Result
 from components.merging.io.model_folder import ModelFolder
 from components.merging.soup_recipes import uniform_soup
 from components.merging.weight_similarity import compare_weights
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.training.config import TrainingConfig
 from components.training.learners.translation_learner import PairLearner, TranslationLearner
 from components.training.loop.checkpoint import checkpoint_folder, list_checkpoints
 
 TITLE = "Trainings that fork: how much training must two models share to be averaged?"
 QUESTION = """
-One training is forked before its first update, after 100, 300 and 1,000 updates: two children go on from the
-same weights and state of the optimizer for 600 updates in different orders of the data (and, from update 0,
-with different dropout).
+One training (2 + 2 layers, 1,000 pieces an update) is forked before its first update, after 300 and after
+1,000: two children go on from the same weights and state of the optimizer for 300 updates in different orders
+of the data (and, from update 0, with different dropout).
 Is the mean of the children's weights a model? Random weights that both children start from (fork 0) are a
 common initialization; is that enough, or is common training needed? The ensemble of the two, which needs
 nothing in common, is the yardstick.
 """
 SEEDS = (1, 2, 3)
-METRICS = ("bleu", "chrf")
-FORKS = (0, 100, 300, 1000)
+FORKS = (0, 300, 1000)
 CHILDREN = (1, 2)
-UPDATES = 600
-CHILD: dict[str, Any] = {**TRAINING, "average_checkpoints": 1, "keep_checkpoints": 1}
-"""Settings of a child: as its parent's. Its last checkpoint is taken, no mean of several and no best one."""
-SENTENCES = 500
+UPDATES = 300
+SENTENCES, DECODED = 400, 200
 SYSTEMS = ("better child", "mean", "ensemble")
 
 
 def train_children(work: Workspace, seed: int, fork: int) -> list[Path]:
     """Both children of a fork of the training of ``seed``."""
     names = [f"fork-{seed}-{fork}-{child}" for child in CHILDREN]
-    settings = {**CHILD, "max_steps": fork + UPDATES}
+    values = settings(work, max_steps=fork + UPDATES)
     if fork == 0:
-        settings["init_from"] = str(_initial_weights(work, seed))
+        values["init_from"] = str(_initial_weights(work, seed))
     else:
         parent = _train_parent(work, seed, fork)
         for name in names:
             _copy_checkpoints(parent, work.folder / "models" / name, fork)
     for child, name in zip(CHILDREN, names, strict=True):
-        work.train(name, seed=100 * seed + child, **settings)
+        work.train(name, seed=100 * seed + child, **values)
     return [work.checkpoint(name, fork + UPDATES) for name in names]
 
 
@@ -66,7 +64,8 @@ def _initial_weights(work: Workspace, seed: int) -> Path:
     """The random weights that the training of ``seed`` begins with."""
 
     def build(folder: Path) -> None:
-        config = TrainingConfig.model_validate({**TRAINING, "seed": seed, "limit": 100, "device": "cpu"})
+        values = settings(work, seed=seed, limit=100, device="cpu")
+        config = TrainingConfig.model_validate(values)
         with TemporaryDirectory() as scratch:
             learner = TranslationLearner(config, Path(scratch), torch.device("cpu"))
             PairLearner.export(learner, folder)  # without a record of its domain: it cannot translate yet
@@ -75,11 +74,11 @@ def _initial_weights(work: Workspace, seed: int) -> Path:
 
 
 def _train_parent(work: Workspace, seed: int, fork: int) -> Path:
-    """The folder of a training that has a checkpoint at ``fork``: the zoo keeps those from 500 on."""
-    if fork >= TRAINING["max_steps"] - TRAINING["eval_every"] * (TRAINING["keep_checkpoints"] - 1):
-        return train_seeds(work, (seed,))[seed].parent
-    last = max(f for f in FORKS if f < 500)
-    return work.train(f"zoo-{seed}-to-{last}", seed=seed, **{**TRAINING, "max_steps": last}).parent
+    """The folder of a training that ends at ``fork``."""
+    if fork == settings(work)["max_steps"]:
+        return train_small(work, (seed,))[seed].parent
+    values = settings(work, max_steps=fork, seed=seed)
+    return work.train(f"small-{seed}-to-{fork}", **values).parent
 
 
 def _copy_checkpoints(parent: Path, child: Path, fork: int) -> None:
@@ -93,21 +92,28 @@ def _copy_checkpoints(parent: Path, child: Path, fork: int) -> None:
 
 
 def run(work: Workspace, outputs: Outputs) -> None:
-    """Train, average, mix, translate."""
-    utterances = work.utterances(FLICKR16)
+    """Train, average, mix, score references; decode some sentences to see the sign."""
+    test, choose = work.utterances(FLICKR16, limit=SENTENCES), choosing_set(work)
     for seed in SEEDS:
         for fork in FORKS:
             children = train_children(work, seed, fork)
-            scores = [dev_scores(work, child, sentences=SENTENCES)[0] for child in children]
+            on_dev = {child: float(score_tokens(work, child, choose).nats.mean()) for child in children}
             mean = merged(work, uniform_soup([str(child) for child in children]))
-            better = children[int(np.argmax(scores))]
-            systems: dict[str, Sequence[Model]] = dict(
-                zip(SYSTEMS, ([better], [mean], children), strict=True)
+            better = best_on_dev(on_dev)
+            first, second = (score_tokens(work, child, test) for child in children)
+            nats = (
+                score_tokens(work, better, test),
+                score_tokens(work, mean, test),
+                first.mixed_with(second),
             )
-            for system, models in systems.items():
-                texts = work.translate(utterances, models)
-                name = system_at(system, fork)
-                outputs.add_translations(FLICKR16, utterances, name, seed, texts, metrics=METRICS)
+            outputs.measurements[f"nats {seed} {fork}"] = {
+                system: scores.sentence_sums() for system, scores in zip(SYSTEMS, nats, strict=True)
+            }
+            outputs.measurements["tokens"] = first.sentence_tokens()
+            decoded: dict[str, Sequence[Model]] = {SYSTEMS[0]: [better], SYSTEMS[1]: [mean]}
+            for system, models in decoded.items():
+                texts = work.translate(test[:DECODED], models, beam_size=1)
+                outputs.add_translations(FLICKR16, test[:DECODED], system_at(system, fork), seed, texts)
             outputs.measurements[f"cosine {seed} {fork}"] = round(_cosine(children), 4)
 
 
@@ -125,51 +131,54 @@ def system_at(system: str, fork: int) -> str:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
-    return {
-        f"common_training.fork_{fork}": by_metrics(
-            METRICS,
-            lambda metric, fork=fork: two_level(
-                *(_tables(outputs, system, fork, metric) for system in ("mean", "better child"))
-            ),
-        )
-        for fork in (0, 1000)
-    }
+    measured = {}
+    for fork in (FORKS[0], FORKS[-1]):
+        texts = {metric: _compare_texts(outputs, fork, metric) for metric in ("bleu", "chrf")}
+        by_metric = {"nats": _compare(outputs, fork, "mean", "better child")} | texts
+        measured[f"common_training.fork_{fork}"] = Measured(by_metric=by_metric)
+    return measured
+
+
+def _compare(outputs: Outputs, fork: int, first: str, second: str) -> Result:
+    tokens = outputs.measurements["tokens"]
+    arms = (
+        sums_of_tokens([outputs.measurements[f"nats {seed} {fork}"][system] for seed in SEEDS], tokens)
+        for system in (first, second)
+    )
+    return of_sums(ItemSums(nats_per_token, *arms), f"{len(SEEDS)} seeds x {len(tokens)} sentences")
+
+
+def _compare_texts(outputs: Outputs, fork: int, metric: str) -> Result:
+    arms = (
+        [outputs.statistics(FLICKR16, system_at(system, fork), seed, metric) for seed in SEEDS]
+        for system in ("mean", "better child")
+    )
+    return two_level(*arms)
 
 
 def page(outputs: Outputs) -> list[str]:
-    """BLEU by fork, seed by seed, and how alike the weights are."""
-    rows = []
+    """Nats by fork, seed by seed, and how alike the weights are."""
+    total, rows = sum(outputs.measurements["tokens"]), []
     for fork in FORKS:
-        scores = {
-            system: [outputs.statistics(FLICKR16, system_at(system, fork), s).score() for s in SEEDS]
-            for system in SYSTEMS
-        }
-        cells = [f"{np.mean(v):.2f} ({', '.join(f'{x:.1f}' for x in v)})" for v in scores.values()]
+        cells = []
+        for system in SYSTEMS:
+            values = [sum(outputs.measurements[f"nats {seed} {fork}"][system]) / total for seed in SEEDS]
+            cells.append(f"{np.mean(values):.3f} ({', '.join(f'{x:.2f}' for x in values)})")
         cosines = [outputs.measurements[f"cosine {seed} {fork}"] for seed in SEEDS]
-        lost = two_level(*(_tables(outputs, system, fork) for system in ("mean", "ensemble")))
+        lost = _compare(outputs, fork, "mean", "ensemble")
         low, high = lost.interval
-        rows.append(
-            (
-                f"{fork:,}",
-                *cells,
-                f"{lost.difference:+.2f} ({low:+.1f} to {high:+.1f})",
-                f"{np.mean(cosines):.3f}",
-            )
-        )
+        interval = f"{lost.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+        rows.append((f"{fork:,}", *cells, interval, f"{np.mean(cosines):.3f}"))
     header = ("forked at", *SYSTEMS, "mean less ensemble (95%)", "cosine of the children's weights")
     return [
-        f"## BLEU by the update of the fork ({FLICKR16}, beam 5)",
+        f"## Nats a token by the update of the fork ({FLICKR16})",
         "",
-        f"Mean over {len(SEEDS)} seeds (seed by seed). The better child is the one with the higher BLEU on "
-        f"{SENTENCES} sentences of val.",
+        f"Mean over {len(SEEDS)} seeds (seed by seed). The better child is the one that gives more to the "
+        "references of 200 sentences of val.",
         "",
         markdown_table(header, rows),
         "",
-        "## Scores",
+        f"## Scores of {DECODED} sentences, greedy",
         "",
-        score_table(outputs, FLICKR16, ("bleu",)),
+        score_table(outputs, FLICKR16),
     ]
-
-
-def _tables(outputs: Outputs, system: str, fork: int, metric: str = "bleu") -> list[CorpusStatistics]:
-    return [outputs.statistics(FLICKR16, system_at(system, fork), seed, metric) for seed in SEEDS]

@@ -11,10 +11,23 @@ import torch
 from torch import Tensor
 
 from benchmarks.claims.domains import dialogue
-from benchmarks.claims.forced_scores import FloatArray, score_references, sum_by_sentence, tokens_by_sentence
+from benchmarks.claims.forced_scores import (
+    FloatArray,
+    nats_per_token,
+    score_references,
+    sum_by_sentence,
+    sums_of_tokens,
+    tokens_by_sentence,
+)
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace, digest_of
+from benchmarks.common.tables import markdown_table
+from components.claims.measuring import of_sums, two_level
+from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.verdict import Measured, Result
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
 from components.training.learners.language_model_learner import LanguageLearner
 from components.translation.ensemble_config import TRANSLATION_VERSION
@@ -138,8 +151,7 @@ def _rounded(parts: Sequence[FloatArray]) -> list[float]:
 
 def _choose(outputs: Outputs, seed: int, arm: str) -> float:
     """The strength of most nats on dev."""
-    curve = outputs.measurements[f"curves {seed}"][arm]
-    return float(max(curve, key=lambda point: float(point[1]))[0])
+    return choose_on_grid(outputs.measurements[f"curves {seed}"][arm])
 
 
 def _decode(
@@ -155,3 +167,57 @@ def _decode(
     for system, own in ((CORE, None), (PAIR, mixing)):
         texts = work.translate(utterances, [PACKAGED], mixing=own, beam_size=1)
         outputs.add_translations(DIALOGUE, utterances, system, seed, texts)
+
+
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons; without an answer where a strength lies at the upper edge of its grid."""
+    texts = {metric: _texts(outputs, metric) for metric in ("bleu", "chrf")}
+    return {
+        "negative_evidence.pair": Measured(
+            by_metric={"nats": _compare(outputs, PAIR, CORE)} | texts, refused=_refused(outputs, PAIR)
+        ),
+        "negative_evidence.pair_against_plus": Measured(
+            by_metric={"nats": _compare(outputs, PAIR, PLUS)},
+            refused=(*_refused(outputs, PAIR), *_refused(outputs, PLUS)),
+        ),
+    }
+
+
+def _refused(outputs: Outputs, arm: str) -> tuple[str, ...]:
+    curves = {f"{arm}, seed {seed}": outputs.measurements[f"curves {seed}"][arm] for seed in SEEDS}
+    return refuse_edges(curves, natural=(0.0,))
+
+
+def _compare(outputs: Outputs, first: str, second: str, data: str = DIALOGUE) -> Result:
+    tokens = outputs.measurements["tokens"][data]
+    arms = (
+        sums_of_tokens([outputs.measurements[f"nats {seed}"][data][arm] for seed in SEEDS], tokens)
+        for arm in (first, second)
+    )
+    over = f"{len(SEEDS)} seeds of the language models x {len(tokens)} sentences"
+    return of_sums(ItemSums(nats_per_token, *arms), over)
+
+
+def _texts(outputs: Outputs, metric: str) -> Result:
+    arms = ([outputs.statistics(DIALOGUE, arm, seed, metric) for seed in SEEDS] for arm in (PAIR, CORE))
+    return two_level(*arms)
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Strengths, further differences, scores."""
+    rows = [(arm, *(f"{_choose(outputs, seed, arm):g}" for seed in SEEDS)) for arm in SIGNS]
+    lines = ["## Strengths", "", markdown_table(("arm", *(f"seed {seed}" for seed in SEEDS)), rows), ""]
+    compared = [
+        (PLUS, CORE, DIALOGUE),
+        (MINUS, CORE, DIALOGUE),
+        (PAIR, MINUS, DIALOGUE),
+        (PAIR, CORE, CAPTIONS),
+    ]
+    rows = []
+    for first, second, data in compared:
+        result = _compare(outputs, first, second, data)
+        low, high = result.interval
+        rows.append((first, second, data, f"{result.difference:+.3f} ({low:+.3f} to {high:+.3f})"))
+    header = ("arm", "against", "references of", "nats a token (95%)")
+    lines += ["## Further differences (not registered)", "", markdown_table(header, rows), ""]
+    return [*lines, *score_sections(outputs, [DIALOGUE], f"Scores of {DECODED} sentences, greedy")]

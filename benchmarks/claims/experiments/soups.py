@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.claims.domains import dialogue, manuals
-from benchmarks.claims.forced_scores import FloatArray, TokenScores, score_tokens
+from benchmarks.claims.forced_scores import (
+    FloatArray,
+    TokenScores,
+    nats_per_token,
+    score_tokens,
+    sums_of_tokens,
+)
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.pair_correlation import correlate_pairs
 from benchmarks.claims.workspace import FLICKR16, PACKAGED, Model, Workspace
+from benchmarks.common.tables import markdown_table
+from components.claims.measuring import of_sums
+from components.claims.verdict import Measured, Result
 from components.merging.soups import uniform_soup
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.text import perturb_text
 from components.records import Utterance
@@ -178,3 +189,144 @@ def _mean(scores: TokenScores) -> float:
 def nats_of(outputs: Outputs, start: str, system: str, data: str) -> FloatArray:
     """Nats (S,) of the references of a set."""
     return np.asarray(outputs.measurements[f"{start} nats"][system][data], float)
+
+
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons, in nats a token."""
+    over = f"{len(STARTS) * len(TRIPLES)} triples of {len(STARTS)} x {len(NUMBERS)} fine-tunings"
+    members = [tuple((start, n) for n in draw["members"]) for start, draw in _draws(outputs)]
+
+    def sums(choice: Callable[[dict[str, Any]], str], sets: Sequence[str]) -> FloatArray:
+        rows = [
+            np.concatenate([nats_of(outputs, start, choice(draw), data) for data in sets])
+            for start, draw in _draws(outputs)
+        ]
+        return sums_of_tokens(rows, np.concatenate([outputs.measurements["tokens"][data] for data in sets]))
+
+    def compare(first: Choice, second: Choice, sets: Sequence[str]) -> ItemSums:
+        return ItemSums(nats_per_token, sums(first, sets), sums(second, sets))
+
+    inside, sentences = [IN_DOMAIN], f"{over} x {len(outputs.measurements['tokens'][IN_DOMAIN])} sentences"
+    half = of_sums(
+        [compare(_uniform, _greedy, SHIFT), compare(_greedy, _uniform, inside)], over, members=members
+    )  # a mean of two, so half of their sum
+    low, high = half.interval
+    doubled = {"difference": 2 * half.difference, "interval": (2 * low, 2 * high)}
+    return {
+        "soups.greedy_in_domain": _nats(of_sums(compare(_greedy, _best, inside), sentences, members=members)),
+        "soups.uniform_in_domain": _nats(
+            of_sums(compare(_uniform, _best, inside), sentences, members=members)
+        ),
+        "soups.interaction": _nats(half.model_copy(update={**doubled, "detectable": 2 * half.detectable})),
+        "averaging_like_ensembling.correlation": Measured(by_metric={"r": _correlate_gains(outputs)}),
+        "averaging_like_ensembling.mean_against_ensemble": _nats(_compare_pairs(outputs)),
+    }
+
+
+Choice = Callable[[dict[str, Any]], str]
+"""A draw -> the name of one of its systems."""
+
+
+def _uniform(draw: dict[str, Any]) -> str:
+    return _name(draw["members"])
+
+
+def _greedy(draw: dict[str, Any]) -> str:
+    return _name(draw["greedy"])
+
+
+def _best(draw: dict[str, Any]) -> str:
+    return _name([draw["best"]])
+
+
+def _nats(result: Result) -> Measured:
+    return Measured(by_metric={"nats": result})
+
+
+def _draws(outputs: Outputs) -> list[tuple[str, dict[str, Any]]]:
+    return [(start, draw) for start in STARTS for draw in outputs.measurements[f"{start} draws"]]
+
+
+def _pair_rows(outputs: Outputs, start: str, system: str) -> list[FloatArray]:
+    rows = outputs.measurements[f"{start} pairs"][system]
+    return [np.asarray(rows["+".join(map(str, pair))], float) for pair in PAIRS]
+
+
+def _compare_pairs(outputs: Outputs) -> Result:
+    tokens = outputs.measurements["tokens"][IN_DOMAIN]
+    arms = (
+        sums_of_tokens([row for start in STARTS for row in _pair_rows(outputs, start, system)], tokens)
+        for system in ("mean of two", "ensemble of two")
+    )
+    members = [tuple((start, n) for n in pair) for start in STARTS for pair in PAIRS]
+    over = f"{len(members)} pairs of {len(STARTS)} x {len(NUMBERS)} fine-tunings x {len(tokens)} sentences"
+    return of_sums(ItemSums(nats_per_token, *arms), over, members=members)
+
+
+def gains_of_pairs(outputs: Outputs, start: str, system: str, part: slice) -> FloatArray:
+    """(6, 6): nats a token of the mean or ensemble of each two less those of the two, on some sentences."""
+    tokens = np.asarray(outputs.measurements["tokens"][IN_DOMAIN])[part].sum()
+    single = {n: nats_of(outputs, start, f"tuned {n}", IN_DOMAIN)[part].sum() / tokens for n in NUMBERS}
+    gains = np.zeros((len(NUMBERS), len(NUMBERS)))
+    for (i, j), row in zip(PAIRS, _pair_rows(outputs, start, system), strict=True):
+        value = row[part].sum() / tokens - (single[i] + single[j]) / 2
+        gains[i - 1, j - 1] = gains[j - 1, i - 1] = value
+    return gains
+
+
+def _correlate_gains(outputs: Outputs) -> Result:
+    """One gain on one half of the sentences, the other on the other: what they share is not the sample."""
+    halves = slice(0, None, 2), slice(1, None, 2)
+    tables = [
+        (
+            gains_of_pairs(outputs, start, "mean of two", first),
+            gains_of_pairs(outputs, start, "ensemble of two", second),
+        )
+        for start in STARTS
+        for first, second in (halves, halves[::-1])
+    ]
+    over = f"{len(PAIRS)} pairs of six fine-tunings of each of {len(STARTS)} starts, halves of the sentences"
+    return correlate_pairs(tables, over)
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Nats by set, ingredients of the greedy soups, gains of pairs."""
+    lines = [
+        "## Nats a token of the references, mean over triples",
+        "",
+        markdown_table(("start", "system", IN_DOMAIN, *SHIFT), list(_score_rows(outputs))),
+        "",
+        "## Ingredients of the greedy soups",
+        "",
+    ]
+    sizes = [len(draw["greedy"]) for _, draw in _draws(outputs)]
+    lines += [
+        markdown_table(("ingredients", "greedy soups"), [(str(n), str(sizes.count(n))) for n in (1, 2, 3)]),
+        "",
+        "## Pairs: gain over the mean of the two, nats a token",
+        "",
+    ]
+    upper = np.triu_indices(len(NUMBERS), 1)
+    rows = []
+    for start in STARTS:
+        mean, ensemble = (
+            gains_of_pairs(outputs, start, system, slice(None))[upper]
+            for system in ("mean of two", "ensemble of two")
+        )
+        cells = [f"{x.mean():+.3f} ({x.min():+.3f} to {x.max():+.3f})" for x in (mean, ensemble)]
+        rows.append((start, *cells, f"{int((mean > ensemble).sum())} of {len(PAIRS)}"))
+    header = ("start", "mean of two", "ensemble of two", "pairs whose mean is better")
+    return [*lines, markdown_table(header, rows)]
+
+
+def _score_rows(outputs: Outputs) -> Iterator[tuple[str, ...]]:
+    choices = {"best of the three on dev": _best, "uniform soup": _uniform, "greedy soup": _greedy}
+    tokens = {data: np.sum(outputs.measurements["tokens"][data]) for data in (IN_DOMAIN, *SHIFT)}
+    for start in STARTS:
+        draws = [draw for own, draw in _draws(outputs) if own == start]
+        for name, choice in choices.items():
+            cells = [
+                f"{np.mean([nats_of(outputs, start, choice(d), data).sum() / n for d in draws]):.3f}"
+                for data, n in tokens.items()
+            ]
+            yield start, name, *cells

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.domains import Domain, dialogue, manuals
-from benchmarks.claims.forced_scores import score_tokens
+from benchmarks.claims.forced_scores import FloatArray, nats_per_token, score_tokens, sums_of_tokens
 from benchmarks.claims.merging import merged, vector_recipe
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import DEV, PACKAGED, Model, Workspace
+from benchmarks.common.tables import markdown_table
+from components.claims.measuring import of_sums
+from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.verdict import Measured, Result
+from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.models import resolve
 from components.records import Utterance
 
@@ -69,7 +74,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
             curves[system] = [
                 [s, _on_dev(work, merged(work, recipe) if s else base, dev)] for s, recipe in recipes.items()
             ]
-            best = max(curves[system], key=lambda point: point[1])[0]
+            best = choose_on_grid(curves[system])
             systems[system] = merged(work, recipes[best]) if best else base
         recipe = vector_recipe("task_arithmetic", base, list(tuned.values()), 0.5)
         systems["mean of both"] = merged(work, recipe)
@@ -86,3 +91,68 @@ def run(work: Workspace, outputs: Outputs) -> None:
 def _on_dev(work: Workspace, model: Model, dev: Mapping[str, Sequence[Utterance]]) -> float:
     """Mean over domains of nats a token."""
     return round(float(np.mean([score_tokens(work, model, own).nats.mean() for own in dev.values()])), 5)
+
+
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons; without an answer where a scale lies at the upper edge of its grid."""
+    addition, ties = (_refused(outputs, system) for system in METHODS)
+    best = [DOMAINS[int(choose_on_grid(outputs.measurements[f"curves {s}"]["specialists"]))] for s in SEEDS]
+    compared = {
+        "task_addition.addition_of_domains": ("addition", ["base"] * len(SEEDS), addition),
+        "task_addition.addition_against_specialist": ("addition", best, addition),
+        "ties.ties_against_addition_of_domains": ("TIES", ["addition"] * len(SEEDS), (*ties, *addition)),
+    }
+    return {
+        name: Measured(by_metric={"nats": _compare(outputs, system, baselines)}, refused=refused)
+        for name, (system, baselines, refused) in compared.items()
+    }
+
+
+def _refused(outputs: Outputs, system: str) -> tuple[str, ...]:
+    curves = {f"{system}, seed {s}": outputs.measurements[f"curves {s}"][system] for s in SEEDS}
+    return refuse_edges(curves, natural=(0.0,))
+
+
+def _compare(outputs: Outputs, system: str, baselines: Sequence[str]) -> Result:
+    """Mean over both domains."""
+
+    def sums(systems: Sequence[str], data: str) -> FloatArray:
+        rows = [outputs.measurements[f"nats {s}"][own][data] for s, own in zip(SEEDS, systems, strict=True)]
+        return sums_of_tokens(rows, outputs.measurements["tokens"][data])
+
+    tasks = [
+        ItemSums(nats_per_token, sums([system] * len(SEEDS), data), sums(baselines, data)) for data in DOMAINS
+    ]
+    sentences = sum(len(outputs.measurements["tokens"][data]) for data in DOMAINS)
+    return of_sums(tasks, f"{len(SEEDS)} seeds x {sentences} sentences of {len(DOMAINS)} domains")
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Nats by system and set, and the scales."""
+    tokens = {data: sum(row) for data, row in outputs.measurements["tokens"].items()}
+    rows = [
+        (
+            system,
+            *(
+                f"{np.mean([sum(outputs.measurements[f'nats {s}'][system][data]) for s in SEEDS]) / n:.3f}"
+                for data, n in tokens.items()
+            ),
+        )
+        for system in outputs.measurements[f"nats {SEEDS[0]}"]
+    ]
+    scales = [
+        (
+            system,
+            *(f"{choose_on_grid(outputs.measurements[f'curves {s}'][system]):g}" for s in SEEDS),
+        )
+        for system in METHODS
+    ]
+    return [
+        f"## Nats a token of the references, mean over {len(SEEDS)} seeds",
+        "",
+        markdown_table(("system", *tokens), rows),
+        "",
+        "## Scales",
+        "",
+        markdown_table(("system", *(f"seed {seed}" for seed in SEEDS)), scales),
+    ]

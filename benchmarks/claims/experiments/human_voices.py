@@ -1,4 +1,4 @@
-"""Confidence, routing, votes and transcripts as a check on telephone prompts by professional speakers.
+"""E21: confidence, routing, votes and transcripts as a check on telephone prompts by professional speakers.
 
 Half of each language's prompts fits the estimators for the other half, and the other way round, so that
 every prompt is judged by what did not see it. Votes have the setting that captions chose (``pools``); nothing
@@ -7,50 +7,62 @@ is tuned here. Sets come from ``python -m benchmarks.data fetch asterisk``.
 
 from __future__ import annotations
 
-import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
+
 from antiphon import Run, run_pipeline
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.workspace import Workspace
 from benchmarks.common.paths import data_set
-from benchmarks.common.sections import Result
-from benchmarks.common.text_statistics import count_by_metric, count_texts
+from benchmarks.common.tables import format_interval, markdown_table
+from benchmarks.common.text_statistics import Tables, count_by_metric, count_texts, read_statistics
+from benchmarks.pages.pools import NAMES
+from benchmarks.pages.routing import SHARE, gained_shares
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.calibration import without_curve
-from benchmarks.quality.confidence.data import work_parser
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts
 from benchmarks.quality.confidence.routing import keep_rungs
+from components.claims.detection import compare_auc
+from components.claims.measuring import two_level
+from components.claims.verdict import Measured
 from components.confidence.evaluation.quality import measure_quality
 from components.confidence.evaluation.scored_texts import NodeTexts, read_node_texts
 from components.files.files import write_bytes
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import METRICS
 from components.text.text_confidence import confidence_of
 
-PAGE = "human-voices"
+TITLE = "Human voices: telephone prompts in five languages"
+QUESTION = """
+Professional speakers, one a language, read the prompts of a telephone exchange (8 kHz; those of three words
+or more, English, Spanish, French, Italian and Russian). Are the estimates of what Whisper wrote as good as on
+synthetic voices? Does routing by them from tiny.en to base gain, do three recognizers that vote make fewer
+errors than the best, and does the recognizer's confidence tell which translations its errors will harm?
+Estimators are fitted on one half of the prompts and judged on the other, and the other way round; the vote
+has the setting that captions chose.
+"""
 LANGUAGES = ("en", "es", "fr", "it", "ru")
 METHOD = "gradient_boosting"
-LEAST_WORDS, LONGEST = 3, 30.0
+LEAST_WORDS = 3
 VOTE = {"alpha": 0.5, "null_confidence": 0.7}
 """As chosen on captions of val, on synthetic voices."""
+LOST = 10.0
+"""Points of chrF that a translation differs from that of the correct transcript."""
+RECOGNIZER, TRANSLATOR = "recognizer's log-probability", "translator's log-probability"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = work_parser("human-voices", __doc__)
-    section.add_argument("--languages", nargs="+", choices=LANGUAGES, default=list(LANGUAGES))
-    return section
-
-
-def measure(options: argparse.Namespace) -> Iterator[Result]:
+def run(work: Workspace, outputs: Outputs) -> None:
     """By language: confidences and errors; of English also routing, votes, and translations."""
-    work, store = options.work, options.work / "store"
-    for language in options.languages:
+    store = work.folder / "store"
+    for language in LANGUAGES:
         names = ("base", "tiny", "sphinx") if language == "en" else ("base",)
-        halves = write_halves(work, language)
+        halves = write_halves(work.folder, language)
         runs = [
             run_pipeline(
                 {"nodes": prompt_graph(halves[1 - n], names)},
@@ -62,14 +74,11 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             )
             for n in (0, 1)
         ]
-        models = [str(graphs.RECOGNIZERS[name]["model"]) for name in names]
-        yield Result(f"prompts, {language}", keep_prompts(runs, store, names), models)
+        outputs.measurements[f"prompts, {language}"] = keep_prompts(runs, store, names)
         if language == "en":
-            yield Result("tiny.en to base", _keep_routing(runs), models[:2])
-    if "en" in options.languages:
-        run = graphs.run_graph(check_graph(), write_manifest(work, "en"), store, "check")
-        models = [str(graphs.RECOGNIZERS["base"]["model"]), str(graphs.TRANSLATOR["model"])]
-        yield Result("translated prompts", keep_losses(run), models)
+            outputs.measurements["tiny.en to base"] = _keep_routing(runs)
+            check = graphs.run_graph(check_graph(), write_manifest(work.folder, "en"), store, "check")
+            outputs.measurements["translated prompts"] = keep_losses(check)
 
 
 def write_manifest(work: Path, language: str, half: int | None = None) -> Path:
@@ -143,7 +152,6 @@ def keep_prompts(runs: Sequence[Run], store: Path, names: Sequence[str]) -> dict
     ]
     seconds = sum(u.audio.seconds for u in utterances if u.audio)
     return {
-        "ids": [u.id for u in utterances],
         "minutes": round(seconds / 60, 1),
         "n": len(utterances),
         "counts": count_by_metric([METRICS["wer"]], references, complete, language),
@@ -186,3 +194,90 @@ def keep_losses(run: Run) -> dict[str, Any]:
         },
         "texts": {node: [own[u.id] for u in utterances] for node, own in texts.items()},
     }
+
+
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """The registered comparisons."""
+    measured = outputs.measurements["translated prompts"]
+    lost = (100 - METRICS["chrf"].score(np.asarray(measured["chrf"], float)) > LOST).astype(float)[None]
+    signals = {name: -np.asarray(values, float)[None] for name, values in measured["signals"].items()}
+    over = f"{lost.size} prompts by one speaker, {int(lost.sum())} lost"
+    best, vote = (_tables(outputs, "en")[name]["wer"] for name in ("base", "calibrated-votes"))
+    difference = two_level([vote], [best], replicates="vote", items="prompts")
+    return {
+        "transcript_as_check.asr_confidence_prompts": Measured(
+            by_metric={"auc, lost": compare_auc(signals[RECOGNIZER], None, lost, over)}
+        ),
+        "transcript_as_check.against_mt_prompts": Measured(
+            by_metric={"auc, lost": compare_auc(signals[RECOGNIZER], signals[TRANSLATOR], lost, over)}
+        ),
+        "rover.vote_on_prompts": Measured(by_metric={"wer": difference}),
+    }
+
+
+def _tables(outputs: Outputs, language: str) -> Tables:
+    return read_statistics(outputs.measurements[f"prompts, {language}"]["counts"])
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Errors and votes, confidences by language, routing."""
+    languages = [x for x in LANGUAGES if f"prompts, {x}" in outputs.measurements]
+    rows = [
+        (
+            language,
+            f"{outputs.measurements[f'prompts, {language}']['n']:,}",
+            f"{outputs.measurements[f'prompts, {language}']['minutes']:g}",
+            NAMES.get(system, "calibrated votes"),
+            _wer(table["wer"]),
+        )
+        for language in languages
+        for system, table in _tables(outputs, language).items()
+    ]
+    lines = ["## Errors", "", markdown_table(("language", "prompts", "minutes", "system", "WER (95%)"), rows)]
+    lines += ["", "## Confidence", "", *_confidences(outputs, languages)]
+    if "tiny.en to base" in outputs.measurements:
+        rung = outputs.measurements["tiny.en to base"]
+        rows = [
+            (name.replace("_", " "), "{1:.0%} ({0:.0%} to {2:.0%})".format(*gained_shares(rung, name)))
+            for name in rung["doubts"]
+        ]
+        note = (
+            f"Share of what base gains, with {SHARE:.0%} of the prompts escalated, the most doubtful first."
+        )
+        lines += [
+            "",
+            "## Routing from tiny.en to base",
+            "",
+            note,
+            "",
+            markdown_table(("signal", "gained (95%)"), rows),
+        ]
+    return lines
+
+
+def _wer(table: CorpusStatistics) -> str:
+    return f"{table.score():.2f}{format_interval(table.to_score().interval, ' ({:.2f} to {:.2f})')}"
+
+
+def _confidences(outputs: Outputs, languages: Sequence[str]) -> list[str]:
+    """ECE and AUROC of words and AUROC of whole transcripts, of the estimate and of the raw number."""
+    rows = [
+        (
+            language,
+            NAMES[row["node"].partition("_")[0]],
+            {"word": "a word is right", "utterance": "a transcript has no error"}[row["outcome"]],
+            row["signal"],
+            f"{row['n']:,}",
+            *(_estimate(row["measures"].get(name)) for name in ("ece", "auroc")),
+        )
+        for language in languages
+        for row in outputs.measurements[f"prompts, {language}"]["qualities"]
+        if row["outcome"] in {"word", "utterance"}
+    ]
+    return [markdown_table(("language", "system", "whether", "signal", "n", "ECE", "AUROC"), rows)]
+
+
+def _estimate(value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return ""
+    return f"{value['value']:.3f}" + format_interval(value["interval"], " ({:.3f} to {:.3f})")
