@@ -53,12 +53,18 @@ def experiment_page(name: str, outputs: Outputs, results: Mapping[str, Measured]
 
 
 def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Measured]) -> Iterator[str]:
+    """Claims of an experiment with all their comparisons; of other claims those that it measured."""
     for claim in read_register():
-        if claim.experiment != name and not any(f"{claim.name}.{c.name}" in own for c in claim.comparisons()):
-            continue
         verdict = judge(claim, results)
+        rows = [
+            row
+            for row in verdict.rows
+            if claim.experiment == name or f"{claim.name}.{row.comparison.name}" in own
+        ]
+        if not rows:
+            continue
         yield f"**{claim.claim}: {verdict.text}.**"
-        for row in verdict.rows:
+        for row in rows:
             for metric, result in row.measured.by_metric.items() if row.measured else ():
                 yield (
                     f"- {row.comparison.text}: {format_result(result, row.p.get(metric, result.p), metric)}; "

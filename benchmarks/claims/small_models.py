@@ -1,4 +1,4 @@
-"""Small translators of captions, for effects that show in minutes: 2 + 2 layers, 1,000 updates of 1,000 pieces."""
+"""Small translators of captions, for effects that show in minutes: 2 + 2 layers, 1,000 updates."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WATCHED = 64
 
 
 def settings(work: Workspace, **changed: Any) -> dict[str, Any]:
-    """Settings of a training; the vocabulary is the packaged model's, unless ``vocab_size`` says otherwise."""
+    """Settings of a training; without a ``vocab_size`` the vocabulary is the packaged model's."""
     pairs = [(u.text or "", u.references[0]) for u in work.utterances(DEV, limit=WATCHED)]
     dev = write_pairs(work.folder / "data", f"val-{WATCHED}", pairs)
     own = {} if "vocab_size" in changed else {"tokenizer": PACKAGED}

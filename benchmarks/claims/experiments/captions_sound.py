@@ -143,13 +143,24 @@ def _translate(
 
 
 def results(outputs: Outputs) -> dict[str, Measured]:
-    """The registered comparison: the mean over voices."""
+    """The registered comparisons: means over voices."""
 
-    def test(metric: str) -> Result:
+    def shuffled(metric: str) -> Result:
         arms = [tuple(_of(outputs, voice, sound, metric) for sound in (RIGHT, SHUFFLED)) for voice in VOICES]
         return over_tasks(arms, items="captions, of three voices")
 
-    return {"stacking_captions.right_against_shuffled": by_metrics(("bleu", "chrf"), test)}
+    def cascade(metric: str) -> Result:
+        arms = [
+            (_of(outputs, voice, RIGHT, metric), [outputs.statistics(voice, CASCADE, 0, metric)])
+            for voice in VOICES
+        ]
+        return over_tasks(arms, paired=False, items="captions, of three voices")
+
+    metrics = ("bleu", "chrf")
+    return {
+        "stacking_captions.right_against_cascade": by_metrics(metrics, cascade),
+        "stacking_captions.right_against_shuffled": by_metrics(metrics, shuffled),
+    }
 
 
 def _of(outputs: Outputs, voice: str, sound: str, metric: str = "bleu") -> list[Any]:
