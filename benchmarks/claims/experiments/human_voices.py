@@ -77,8 +77,10 @@ def run(work: Workspace, outputs: Outputs) -> None:
         outputs.measurements[f"prompts, {language}"] = keep_prompts(runs, store, names)
         if language == "en":
             outputs.measurements["tiny.en to base"] = _keep_routing(runs)
-            check = graphs.run_graph(check_graph(), write_manifest(work.folder, "en"), store, "check")
-            outputs.measurements["translated prompts"] = keep_losses(check)
+            checks = [
+                graphs.run_graph(check_graph(), half, store, f"check-{n}") for n, half in enumerate(halves)
+            ]
+            outputs.measurements["translated prompts"] = keep_losses(checks)
 
 
 def write_manifest(work: Path, language: str, half: int | None = None) -> Path:
@@ -174,15 +176,17 @@ def _keep_routing(runs: Sequence[Run]) -> dict[str, Any]:
     return {**joined, "metric": "wer", "groups": groups, "doubts": doubts, "n_total": total}
 
 
-def keep_losses(run: Run) -> dict[str, Any]:
+def keep_losses(runs: Sequence[Run]) -> dict[str, Any]:
     """chrF of each translation against that of the correct transcript, and both log-probabilities."""
-    best: Mapping[str, Any] = {node: run.outcomes(node) for node in ("base", "de", "of_correct")}
-    texts = {node: best_texts(run, node) for node in best}
-    utterances = [u for u in run.utterances if all(u.id in own for own in texts.values())]
+    nodes = ("base", "de", "of_correct")
+    best: Mapping[str, Any] = {n: {k: o for run in runs for k, o in run.outcomes(n).items()} for n in nodes}
+    texts = {n: {k: t for run in runs for k, t in best_texts(run, n).items()} for n in nodes}
+    everything = [u for run in runs for u in run.utterances]
+    utterances = [u for u in everything if all(u.id in own for own in texts.values())]
     gold = [u.model_copy(update={"references": (texts["of_correct"][u.id],)}) for u in utterances]
     return {
         "ids": [u.id for u in utterances],
-        "n_total": len(run.utterances),
+        "n_total": len(everything),
         "chrf": count_texts("chrf", gold, [texts["de"][u.id] for u in utterances]),
         "wer": count_texts("wer", utterances, [texts["base"][u.id] for u in utterances]),
         "signals": {

@@ -101,6 +101,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
         "task_addition.addition_of_domains": ("addition", ["base"] * len(SEEDS), addition),
         "task_addition.addition_against_specialist": ("addition", best, addition),
         "ties.ties_against_addition_of_domains": ("TIES", ["addition"] * len(SEEDS), (*ties, *addition)),
+        "ties.ties_against_mean_of_domains": ("TIES", ["mean of both"] * len(SEEDS), ties),
     }
     return {
         name: Measured(by_metric={"nats": _compare(outputs, system, baselines)}, refused=refused)
