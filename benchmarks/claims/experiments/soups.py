@@ -25,7 +25,7 @@ from benchmarks.claims.workspace import FLICKR16, PACKAGED, Model, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.measuring import of_sums
 from components.claims.verdict import Measured, Result
-from components.merging.soups import uniform_soup
+from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.text import perturb_text
