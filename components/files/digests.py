@@ -88,14 +88,23 @@ def file_digest(path: Path) -> str:
     Raises:
         OSError: the file cannot be read.
     """
+    stamp = stamp_of(path)
+    return _hash_file(path) if stamp is None else _hash_file_cached(path, stamp)
+
+
+def stamp_of(path: Path) -> tuple[int, ...] | None:
+    """Return what a change of a file changes; None where it changed so recently that this may not tell.
+
+    Raises:
+        OSError: there is no such file.
+    """
     status = path.stat()
-    stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
     if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < RECENT_NANOSECONDS:
-        return _hash_file(path, stamp)
-    return _hash_file_cached(path, stamp)
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
-def _hash_file(path: Path, stamp: tuple[int, ...]) -> str:
+def _hash_file(path: Path, stamp: tuple[int, ...] = ()) -> str:
     del stamp
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

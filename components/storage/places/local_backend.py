@@ -9,18 +9,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from components.errors import StoreError
+from components.files.digests import stamp_of
 from components.files.files import create_durably, disk_full_as_store_error, write_bytes
 from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import RECORD
 from components.storage.runs.usage_leases import PRUNE, UsageLeases
-from components.storage.shards.shard import DamagedError, check_shard, shard_name
+from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
+
+
+def _verify_shard(root: Path, shard: ShardEntry) -> None:
+    """Check a shard, once in this process while its file is not touched. DamagedError."""
+    path = root / shard_name(shard.key)
+    try:
+        stamp = stamp_of(path)
+    except (FileNotFoundError, NotADirectoryError):
+        check_shard(shard, None, str(path))
+        return
+    if stamp is None:
+        _read_and_check(path, shard)
+    else:
+        _read_and_check_cached(path, shard, stamp)
+
+
+def _read_and_check(path: Path, shard: ShardEntry, stamp: tuple[int, ...] = ()) -> None:
+    del stamp
+    check_shard(shard, path.read_bytes(), str(path))
+
+
+_read_and_check_cached = lru_cache(maxsize=8192)(_read_and_check)
 
 
 class LocalBackend:
@@ -80,7 +104,7 @@ class LocalBackend:
         seal = read_seal(content, str(folder / SEAL), key)
         verify_files(folder, seal)
         for shard in seal.shards:
-            check_shard(shard, self.read_shard(shard.key), str(self.root / shard_name(shard.key)))
+            _verify_shard(self.root, shard)
         return seal
 
     def bring_stage(self, key: str) -> None:

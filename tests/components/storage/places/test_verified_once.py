@@ -1,0 +1,42 @@
+"""Shards of a finished stage are verified once in a process, and again when their files are touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from components.errors import StoreError
+from components.files import digests
+from components.records import Utterance
+from components.storage.places import local_backend
+from components.storage.shards.shard import ShardEntry
+from components.storage.store import Store
+from tests.components.storage.written import shard_paths, written
+
+
+def test_what_is_not_touched_is_verified_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "RECENT_NANOSECONDS", 0)
+    checked, check = list[str](), local_backend.check_shard
+
+    def counted(entry: ShardEntry, content: bytes | None, where: str) -> None:
+        checked.append(entry.key)
+        check(entry, content, where)
+
+    monkeypatch.setattr(local_backend, "check_shard", counted)
+    store = Store(str(tmp_path))
+    rows = [Utterance(id=f"u{n}", text="a dog", source_language="en") for n in range(6)]
+    ref = written(store, "data", rows, size=2)
+    for _ in range(3):
+        store.load_seal(ref.key)
+    assert len(checked) == 3
+    path = shard_paths(ref.path)[1]
+    status, content = path.stat(), path.read_bytes()
+    path.write_bytes(content.replace(b"a dog", b"a cat"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))  # its time of change stays new
+    with pytest.raises(StoreError, match="not those that were sealed"):
+        store.load_seal(ref.key)
+    path.unlink()
+    with pytest.raises(StoreError, match="found none"):
+        store.load_seal(ref.key)
