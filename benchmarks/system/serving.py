@@ -269,7 +269,7 @@ def hostile(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as server:
         asyncio.run(load.ask_all(server.url, recordings[:4], 4))
         before = server.resident
-        statuses = asyncio.run(load.attack(server.url, options.hostile))
+        statuses = asyncio.run(load.attack(port, options.hostile))
         closed = load.send_slow_headers("127.0.0.1", port, 20, 13.0)
         (answer,), _ = asyncio.run(load.ask_all(server.url, recordings[:1], 1))
         peak = read_process(server.process.pid)

@@ -81,6 +81,7 @@ def serve(
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")
     logging.getLogger("antiphon").setLevel(logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a client is told what is wrong
     if graph.startswith(STORE):
         source = source_of_run(graph.removeprefix(STORE), store)
     else:
