@@ -95,6 +95,8 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "tiny.yaml").write_text(GRAPH, encoding="utf-8")
+        (folder / "steps.py").write_text(HEARING, encoding="utf-8")
+        (folder / "function.yaml").write_text(FUNCTION, encoding="utf-8")
         for part in options.parts.split(","):
             yield Result(part, parts[part](options, folder), [MODEL])
 
@@ -233,23 +235,15 @@ def _quantile(values: Sequence[float], percent: int) -> float:
 
 
 def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Storms over a function that hears, which costs little, and over Whisper tiny.en an eighth of it."""
-    (folder / "steps.py").write_text(HEARING, encoding="utf-8")
-    (folder / "function.yaml").write_text(FUNCTION, encoding="utf-8")
-    return {
-        "a function": _storm(options, folder, "function", options.storm),
-        "Whisper tiny.en": _storm(options, folder, "tiny", options.storm // 8),
-    }
-
-
-def _storm(options: argparse.Namespace, folder: Path, graph: str, count: int) -> dict[str, Any]:
     """Requests with cancels, bad audio and slow clients: how they ended, and the server's memory."""
     port = free_port()
     recordings = load.sample_recordings()
-    with serve(own_server(folder / f"{graph}.yaml", port), folder, port, options.threads) as server:
+    with serve(own_server(folder / "function.yaml", port), folder, port, options.threads) as server:
         memory, ended = list[float](), list[dict[str, int]]()
         for number in range(4):
-            counted = asyncio.run(load.storm(server.url, recordings, count // 4, options.clients, number))
+            counted = asyncio.run(
+                load.storm(server.url, recordings, options.storm // 4, options.clients, number)
+            )
             ended.append(dict(counted))
             memory.append(server.resident / 2**20)
             print(ended[-1], memory[-1], file=sys.stderr, flush=True)
@@ -266,7 +260,7 @@ def hostile(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Hostile requests: what they were told, and the server's memory; then a good one."""
     port = free_port()
     recordings = load.sample_recordings()
-    with serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as server:
+    with serve(own_server(folder / "function.yaml", port), folder, port, options.threads) as server:
         asyncio.run(load.ask_all(server.url, recordings[:4], 4))
         before = server.resident
         statuses = asyncio.run(load.attack(port, options.hostile))
@@ -288,12 +282,12 @@ def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """SIGKILL in the middle while every request is kept: what the data set then has."""
     from components.data import load as load_data
 
-    kept = folder / "store" / "kept" / "tiny"
+    kept = folder / "store" / "kept" / "function"
     recordings, whole, faults, answered = load.sample_recordings(), 0, 0, 0
     for number in range(options.kills):
         port = free_port()
         with serve(
-            own_server(folder / "tiny.yaml", port, "--keep", "1"), folder, port, options.threads
+            own_server(folder / "function.yaml", port, "--keep", "1"), folder, port, options.threads
         ) as server:
             answered += asyncio.run(_ask_until_killed(server, recordings, 2 + number))
         data = load_data(str(kept))
