@@ -73,6 +73,6 @@ def expected_speed(settings: PruneSettings) -> str:
         card = "; in half precision on CUDA cards from 8.0 it may be" if settings.pattern == "2:4" else ""
         return f"{settings.pattern}: no product is faster on a CPU{card}"
     least = min((settings.keep, *settings.keep_by_layer.values()))
-    if not settings.sparse_products or least > 0.1:
+    if not settings.sparse_products or (least > 0.1 and settings.scope == "layer"):
         return "no product is faster: sparse ones pay below about a tenth of the weights"
     return "layers with a tenth of their weights or less may be faster on a CPU: each is measured"

@@ -21,6 +21,8 @@ from components.pruning.prune import find_layers, mask_layers, measure_layouts, 
 from components.pruning.sparse_loading import SPARSE_LAYERS
 
 CONFIG = "config.json"
+GAIN = 0.9
+"""A sparse product counts as faster from this share of the dense one's time: less is noise."""
 _log = logging.getLogger("antiphon.sparsity")
 
 
@@ -63,7 +65,7 @@ def write_pruned(reference: str, store: str | None, settings: PruneSettings, out
                 "time of the dense one": f"{time:.2f}",
             }
         )
-    faster = {name: layout for name, (layout, _) in layouts.items() if layout != "dense"}
+    faster = {name: layout for name, (layout, time) in layouts.items() if layout != "dense" and time < GAIN}
     named = content.get("torch_dtype") or content.get("dtype") or "float32"
     model.to(getattr(torch, str(named), torch.float32)).save_pretrained(out)
     for path in folder.iterdir():  # the tokenizer, and what else a folder has beside weights

@@ -56,6 +56,7 @@ def test_there_is_no_such_pattern(pattern: str) -> None:
         ({"keep": 0.1}, "layers with a tenth of their weights or less may be faster"),
         ({"keep_by_layer": {"fc1": 0.05}}, "may be faster on a CPU"),
         ({"keep": 0.1, "sparse_products": False}, "no product is faster"),
+        ({"keep": 0.5, "scope": "model"}, "may be faster on a CPU"),
     ],
 )
 def test_what_becomes_faster_is_said_before(settings: dict[str, object], message: str) -> None:
