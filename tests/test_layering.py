@@ -20,6 +20,7 @@ ROOMS = (
     "components.endpoints",
     "components.audio",
     "components.data",
+    "components.public_sets",
     "components.decoding",
     "components.models",
     "components.nodes",

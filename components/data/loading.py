@@ -24,6 +24,7 @@ from components.data.files.named_sets import (
 )
 from components.data.files.sources import Source, find_source
 from components.data.folds import parse_fold
+from components.data.named_set import is_named, locate_named
 from components.data.recordings import find_recordings, guess_seconds, path_exists
 from components.data.row_building import build_rows
 from components.data.row_reader import DraftedRow, RowReader, count_pieces
@@ -104,6 +105,15 @@ def open_set(
             format=format,
         )
         return OpenedSet(whole.reader, fold.take(whole.rows, source), source)
+    if is_named(source):
+        found = locate_named(source, source_language, target_language)
+        return open_set(
+            found.source,
+            source_language=found.source_language,
+            target_language=found.target_language,
+            limit=limit,
+            format=format,
+        )._replace(name=source)
     if source.startswith("multi30k:"):
         return OpenedSet(*open_multi30k(source, source_language, target_language, limit), source)
     if source.startswith(PARAGRAPHS):
@@ -169,6 +179,8 @@ def check(source: str, source_language: str | None = None, target_language: str 
     if fold := parse_fold(source):
         check(fold.source, source_language, target_language)
         return
+    if is_named(source):
+        source, source_language, target_language = locate_named(source, source_language, target_language)
     if source.startswith("multi30k:"):
         find_multi30k_files(source, source_language, target_language)
         return

@@ -65,7 +65,10 @@ def _find_multi30k_folder() -> Path:
         if folder.is_dir():
             return folder
     looked = f"${MULTI30K_VARIABLE}, $ANTIPHON_DATA and {cache_folder() / 'sets'}"
-    raise DataError(f"multi30k: expected its folder in {looked}, found none; write multi30k:FOLDER:SPLIT")
+    raise DataError(
+        f"multi30k: expected its folder in {looked}, found none; "
+        "python -m benchmarks.data fetch multi30k gets it, or write multi30k:FOLDER:SPLIT"
+    )
 
 
 def split_file_list(source: str) -> list[Path] | None:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.storage import data_sets
+
 if TYPE_CHECKING:
     from components.data import Dataset
 
 PANEL = "Keep"
 
 data_app = typer.Typer(help="Look at data sets before anything runs.", no_args_is_help=True)
+data_app.command("list")(data_sets.list_sets)
+data_app.command("fetch")(data_sets.fetch)
 MAX_LISTED = 20
 """Quarantined records that the table lists; --json lists all."""
 
