@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-from components.errors import DataError
-from components.extensions import Extensions, accept_object
+from components.errors import ConfigError, DataError
+from components.extensions import Extensions
 
 
 class Located(NamedTuple):
@@ -52,7 +52,13 @@ class NamedSet(ABC):
         """Fetch it, or return what is here. DataError where it can only be got by hand."""
 
 
-DATA_SETS: Extensions[NamedSet] = Extensions("antiphon.data_sets", "data set", accept_object(NamedSet))
+def _accept(name: str, value: str, extension: object) -> NamedSet:
+    if not isinstance(extension, NamedSet):
+        raise ConfigError(f"expected an object of NamedSet for {name!r}, found {value}")
+    return extension
+
+
+DATA_SETS: Extensions[NamedSet] = Extensions("antiphon.data_sets", "data set", _accept)
 """Name -> public data."""
 
 

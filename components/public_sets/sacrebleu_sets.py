@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from typing_extensions import override
@@ -33,10 +34,11 @@ class SacrebleuSets(NamedSet):
 
         name, pair = _parse(rest, source, target)
         try:
-            DATASETS[name].get_files(pair)
+            DATASETS[name].get_files(pair)  # type: ignore[no-untyped-call]
         except (Exception, SystemExit) as error:  # sacrebleu ends the process where a server does not answer
+            where = ", ".join(DATASETS[name].data or ())
             raise DataError(
-                f"sacrebleu:{name}:{pair}: expected to fetch it from {DATASETS[name].data[0]}, found: "
+                f"sacrebleu:{name}:{pair}: expected to fetch it from {where}, found: "
                 f"{to_one_line(error) or 'no answer'}"
             ) from None
         return _located(_paths(name, pair), pair)
@@ -62,7 +64,8 @@ def _paths(name: str, pair: str) -> list[Path]:
 
     fields = DATASETS[name].fieldnames(pair)
     reference = next(field for field in fields if field.startswith("ref"))
-    return [Path(DATASETS[name]._get_txt_file_path(pair, field)) for field in ("src", reference)]
+    place: Callable[[str, str], str] = DATASETS[name]._get_txt_file_path
+    return [Path(place(pair, field)) for field in ("src", reference)]
 
 
 def _located(files: list[Path], pair: str) -> Located:
