@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.errors import ModelError
 from components.pipeline.pipeline import Pipeline
 from flows.checks import Check, check_of_test_data
 from flows.run import Run
@@ -19,6 +20,29 @@ def _score_model(run: Run, pipeline: Pipeline) -> None:
     parameters, settings = run.parameters, _settings_of(pipeline)
     arguments = (settings, run.stages[TRAINING], parameters.test, parameters.beam_size)  # type: ignore[attr-defined]
     run.metrics = model_scores.read_scores(run.add(model_scores.score_model(*arguments, run.store)))
+
+
+def _score_student(run: Run, pipeline: Pipeline) -> None:
+    """Score the student and, beside it, its teacher, where that is one translator that is scored alike."""
+    _score_model(run, pipeline)
+    parameters: Any = run.parameters
+    teacher, settings = parameters.teacher, _settings_of(pipeline)
+    if parameters.level == "none":
+        return
+    if teacher.run is not None or teacher.members:
+        run.notes.append(_COMPARE)
+        return
+    arguments = (settings, teacher.model, parameters.test, parameters.beam_size, run.store)
+    try:
+        run.metrics = {
+            **run.metrics,
+            **model_scores.read_scores(run.add(model_scores.score_teacher(*arguments))),
+        }
+    except ModelError:  # one that is prompted, say
+        run.notes.append(_COMPARE)
+
+
+_COMPARE = "what the student lost: run its teacher and mt.model=store:RUN on the same data, then compare them"
 
 
 def _score_experts(run: Run, pipeline: Pipeline) -> None:
@@ -57,5 +81,5 @@ def _checks_of_languages(parameters: Any) -> list[Check]:
 
 
 SCORED = Hooks(checks=_checks_of_test, after=_score_model)
-DISTILLED = Hooks(checks=_checks_of_student, after=_score_model)
+DISTILLED = Hooks(checks=_checks_of_student, after=_score_student)
 EXPERTS = Hooks(checks=_checks_of_languages, after=_score_experts)

@@ -117,7 +117,7 @@ def _describe_end(study: Study) -> str:
     if winner.number == best.number == AS_WRITTEN and len(study.complete) > 1:
         return f"; no try is better than the pipeline as it is written{spent}"
     if len(study.complete) == 1 and any(each.state == "untried" for each in study.tries):
-        return f"; nothing was tried: set budget{spent}" if study.budget is None else spent
+        return f"; nothing was tried: --budget SECONDS tries them{spent}" if study.budget is None else spent
     if len(study.signs) == 1 and winner.number != best.number:
         return f"; {describe_settings(best)} promises most, and no time was left to compute it for all{spent}"
     return spent
@@ -179,8 +179,15 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
 
 def describe_verdict(confirmation: Confirmation) -> str:
     """Return what the winner gains on data that the search never saw, and whether that was forecast."""
-    gain = format_estimate(confirmation.confirmed_gain, digits=1)
-    return f"{gain} {confirmation.metric} on data that the search never saw: {VERDICTS[confirmation.verdict]}"
+    gain = confirmation.confirmed_gain
+    text = f"{format_estimate(gain, digits=1)} {confirmation.metric} on data that the search never saw"
+    if gain.interval is None:
+        advice = "Too few utterances to tell"
+    elif gain.interval[0] > 0:
+        advice = "Take the winner"
+    else:
+        advice = "Keep what you have" + ("; no significant gain" if gain.interval[1] >= 0 else "")
+    return f"{advice}: {text}; {VERDICTS[confirmation.verdict]}"
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:

@@ -15,7 +15,29 @@ from reports.analyses.word_errors import MAX_LINKED, WordErrors
 
 def verdict_of(run: RunRecord) -> list[Sentence]:
     """Return the sentences that stand first wherever a run is shown: page, terminal, Prefect, Python."""
-    return [*describe_scores(run), *describe_findings(run.stages), *describe_quarantined(run)]
+    return [
+        *describe_scores(run),
+        *describe_student(run),
+        *describe_findings(run.stages),
+        *describe_quarantined(run),
+    ]
+
+
+def describe_student(run: RunRecord) -> list[Sentence]:
+    """Return what a distilled student lost against its teacher, in each main score that both have."""
+    sentences = []
+    for name in ("bleu", "chrf", "dev_bleu", "dev_chrf"):
+        student, teacher = run.metrics.get(name), run.metrics.get(f"teacher_{name}")
+        if student is None or teacher is None:
+            continue
+        label, where = label_of(name.removeprefix("dev_")), " on development data" if "dev_" in name else ""
+        lost = teacher.value - student.value
+        change = f"it lost {lost:.1f}" if lost > 0 else f"it gained {-lost:.1f}"
+        scores = (
+            f"{student.value:.1f}{_interval(student)}, its teacher {teacher.value:.1f}{_interval(teacher)}"
+        )
+        sentences.append(Sentence(f"The student has {label} {scores}{where}: {change} (no test)."))
+    return sentences
 
 
 def describe_findings(stages: Sequence[StageRef]) -> list[Sentence]:
@@ -56,8 +78,11 @@ _ENDED = {
 
 
 def _describe_score(score: Score) -> str:
-    interval = "" if score.interval is None else " (95% {:.1f} to {:.1f})".format(*score.interval)
-    return f"{label_of(score.name)} {score.value:.1f}{interval}"
+    return f"{label_of(score.name)} {score.value:.1f}{_interval(score)}"
+
+
+def _interval(score: Score) -> str:
+    return "" if score.interval is None else " (95% {:.1f} to {:.1f})".format(*score.interval)
 
 
 def describe_quarantined(run: RunRecord) -> list[Sentence]:

@@ -14,6 +14,7 @@ from components.compute.profiling import measure_card
 from components.experts.config import ExpertsConfig
 from components.files.files import read_json, write_json
 from components.metrics.translation_quality.translation import translation_scores
+from components.models.weight_digests import resolve_weight_digests
 from components.records import NBest
 from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
@@ -57,6 +58,40 @@ def score_model(
                 score.model_copy(update={"name": prefix + score.name})
                 for prefix, source in sets.items()
                 for score in _score_set(config, model, source, beam_size).values()
+            ]
+        return _write_scores(folder, scores)
+
+    return as_prefect_state(compute_once(store, plan, work))
+
+
+@task(name="scores", **NOT_STORED)
+def score_teacher(
+    config: TrainingConfig, teacher: str, test: str | None, beam_size: int, store: Store
+) -> StageRef | State[StageRef]:
+    """Score the model that taught a student as the student is: ``teacher_dev_bleu``, ``teacher_bleu`` ..."""
+    languages = (config.source_language, config.target_language)
+    sets = {"teacher_dev_": config.dev} | ({"teacher_": test} if test is not None else {})
+    named = {"teacher": teacher}
+    plan = StagePlan(
+        stage="teacher-scores",
+        kind="scores",
+        version=f"training-scores/1 metrics/{metrics.version}",
+        parameters={"beam_size": beam_size, "languages": list(languages), **device_for_key(config.device)},
+        inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
+        weights=resolve_weight_digests(named, str(store.root)),
+        libraries=library_versions(LIBRARIES),
+        models=named,
+    )
+
+    def work(folder: Path) -> StageFiles:
+        model = Path(models.resolve(teacher, str(store.root)).path)
+        with lock_device(config.device, alone=True), measure_card(config.device):
+            scores = [
+                score.model_copy(update={"name": prefix + score.name})
+                for prefix, source in sets.items()
+                for score in scoring.score_translations(
+                    model, source, languages, beam_size, device=config.device
+                ).values()
             ]
         return _write_scores(folder, scores)
 

@@ -19,6 +19,7 @@ from components.training.kinds.targets import TARGETS
 from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
 from flows.registry import flow_named
+from reports.analyses.verdict import verdict_of
 from tests.components.storage.written import shard_paths
 from tests.components.training.tiny import TINY, draw_lines, write_copies
 
@@ -32,7 +33,8 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     folder = tmp_path_factory.mktemp("world")
     toy, store = write_copies(folder, draw_lines(40)), str(folder / "store")
     common = {**SMALL, **BUDGET, "data": toy, "dev": toy, "store": store, "beam_size": 1}
-    first = train(**common, seed=1).stages[0].key
+    taught = train(**common, seed=1)
+    first = taught.stages[0].key
     second = train(**common, seed=2, tokenizer=f"store:{first}").stages[0].key
     student = {**SMALL, **BUDGET, "data": toy, "dev": toy, "num_layers": 2, "decoder_layers": 1}
     teacher = {
@@ -43,7 +45,13 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
         "max_tokens": 12,
     }
     settings = {"store": store, "student": student, "teacher": {**teacher, "device": "cpu"}, "beam_size": 1}
-    return {"settings": settings, "toy": toy, "store": store, "models": (first, second)}
+    return {
+        "settings": settings,
+        "toy": toy,
+        "store": store,
+        "models": (first, second),
+        "scores": taught.metrics,
+    }
 
 
 def stage(run: Any, name: str) -> StageRef:
@@ -53,6 +61,15 @@ def stage(run: Any, name: str) -> StageRef:
 
 def rows(ref: StageRef) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (Path(ref.path) / TARGETS).read_text("utf-8").splitlines()]
+
+
+def test_what_the_student_lost_is_said_by_the_scores_that_the_teacher_had(world: dict[str, Any]) -> None:
+    teacher = {**world["settings"]["teacher"], "members": []}
+    run = distill(**{**world["settings"], "teacher": teacher}, level="word", name="lost")
+    assert run.metrics["teacher_dev_chrf"].value == world["scores"]["dev_chrf"].value
+    lost = run.metrics["teacher_dev_chrf"].value - run.metrics["dev_chrf"].value
+    (sentence,) = (each.text for each in verdict_of(run) if "dev" in each.text and "chrF" in each.text)
+    assert f"{'lost' if lost > 0 else 'gained'} {abs(lost):.1f}" in sentence
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -190,7 +190,7 @@ def test_a_search_says_that_nothing_was_tried_or_nothing_promises_a_gain() -> No
     untried = listed.model_copy(
         update={"tries": (*listed.tries, Try(number=1, settings={"r": "x"}, state="untried"))}
     )
-    assert summarize(untried).endswith("nothing was tried: set budget")
+    assert summarize(untried).endswith("nothing was tried: --budget SECONDS tries them")
     assert summarize(study_of([(30.0, 1.0), (29.0, 2.0)])).endswith(
         "no try is better than the pipeline as it is written"
     )
