@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flows.cli.compute.flow_command import flow_command
 
+PANEL = "Judge"
+
 simultaneous = flow_command(
     "simultaneous",
     "policy",
