@@ -52,6 +52,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"routing": "routing"},
         {"pools": "pools"},
     ),
+    "Watching": ({"tests and alarms": "monitoring"},),
     "Search over a pipeline": ({"search": "search"},),
     "One model out of several, and smaller models": (
         {"speed": "speed-merging"},

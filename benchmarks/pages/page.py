@@ -21,6 +21,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "translation": ("context", "arithmetic", "domain", "pruning", "vocabularies-text"),
     "long_recording": ("long-recording",),
     "confidence": ("confidence",),
+    "monitoring": ("monitoring",),
     "routing": ("routing",),
     "pools": ("pools",),
     "search": ("search",),

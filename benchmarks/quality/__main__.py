@@ -23,6 +23,7 @@ SECTIONS = {
     "non-speech": "benchmarks.quality.non_speech",
     "arithmetic": "benchmarks.quality.arithmetic",
     "domain": "benchmarks.quality.domain",
+    "monitoring": "benchmarks.quality.monitoring.section",
     "pruning": "benchmarks.quality.pruning",
     "reduced-experts": "benchmarks.quality.reduced_experts.section",
     "confidence": "benchmarks.quality.confidence.calibration",

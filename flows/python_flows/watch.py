@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from prefect.client.schemas.objects import State
 
 from components.editing.correction import latest_by_id, read_stored_corrections
 from components.editing.corrections_stage import KIND as FROM_STORE
+from components.editing.corrections_stage import store_corrections
 from components.editing.editable_text import EditableText, certainty_of
 from components.editing.kinds.edit_by_reviewer import ReviewAnswers
+from components.editing.questions import answers_as_corrections
 from components.editing.run_texts import node_to_edit, texts_of_node
 from components.errors import ConfigError
 from components.export.for_edit import write_for_edit
@@ -51,11 +54,12 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     profile = load_profile(_find_accepted(parameters, records[-1], store), store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
-        request = WatchRequest(records, profile, parameters.alpha, _read_corrections(records))
+        given = _read_corrections(records)
+        request = WatchRequest(records, profile, parameters.alpha, given, answers_alarm=parameters.review)
         findings = _watch(run, request)
         if findings.change is not None and parameters.review and findings.score is None:
-            given = _ask(record, findings, parameters.hours)
-            findings = _watch(run, WatchRequest(records, profile, parameters.alpha, given))
+            answers = _ask(record, findings, parameters.hours, run)
+            findings = _watch(run, replace(request, corrected=answers))
         _write_list(record, findings, run)
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
@@ -134,12 +138,13 @@ def _write_list(record: RunRecord, findings: WatchFindings, run: Run) -> None:
         )
 
 
-def _ask(record: RunRecord, findings: WatchFindings, hours: float) -> Corrected:
-    """Wait for a person's corrections of what is proposed."""
-    texts = _listed_texts(record, findings)
+def _ask(record: RunRecord, findings: WatchFindings, hours: float, run: Run) -> Corrected:
+    """Wait for a person's corrections of what is proposed; they stay in the store, as a stage of the run."""
+    node, texts = str(findings.node), _listed_texts(record, findings)
     questions = [
         Question(key, each.text, certainty_of(each.hypothesis), each.source or "")
         for key, each in texts.items()
     ]
-    answers = REVIEWERS.only().ask(str(findings.node), questions, hours)
-    return {str(findings.node): dict(answers.texts)}
+    answers = REVIEWERS.only().ask(node, questions, hours)
+    run.add(store_corrections(run.store, node, answers_as_corrections(questions, answers, node), None))
+    return {node: dict(answers.texts)}

@@ -120,6 +120,13 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert output["metrics"]["three.whole.bleu"]["value"] == pytest.approx(100)
     finished = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     assert [one["metric"] for one in finished["differences"]] == ["ter", "bleu", "chrf"]
+    # Looked at every night: a sequence of its own, in the metric that ranks.
+    code, output = antiphon("compare", "three.cut", "three.whole", "--name", "nightly", "--margin", "5")
+    stages = {stage["stage"]: Path(stage["path"]) for stage in output["stages"]}
+    (test,) = json.loads((stages["sequential"] / "sequential.json").read_text())["tests"]
+    assert (test["metric"], test["n"], test["margin"], test["alpha"]) == ("bleu", 12, 5.0, 0.05)
+    assert test["difference"] == pytest.approx(100 - output["metrics"]["three.cut.bleu"]["value"])
+    assert test["interval"][0] < test["mean"] < test["interval"][1]
     assert len(calls.read_text().splitlines()) == 2
 
 

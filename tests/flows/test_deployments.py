@@ -184,7 +184,7 @@ def test_what_is_deployed(deployments: dict[str, Any]) -> None:
 
 def test_runs_that_may_wait_for_a_person_have_no_concurrency_limit() -> None:
     """Those of a graph that a user writes, or that a finished run had."""
-    may_ask = {"pipeline", "compare", "tune", "blame", "improve", "contribution"}
+    may_ask = {"pipeline", "compare", "tune", "blame", "improve", "contribution", "watch"}
     for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]:
         flow = deployment["entrypoint"].rpartition(":")[2]
         assert (flow in may_ask) == ("concurrency_limit" not in deployment), deployment["name"]

@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from safetensors.numpy import load_file, save_file
 
-from antiphon import Run, run_pipeline
+from antiphon import Run, list_runs, load_run, run_pipeline
 from benchmarks.common.paths import data_set
 from components import audio, data, models
 from components.files.files import write_bytes
@@ -148,16 +148,16 @@ def make_sets(work: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
 
 
 def run_sets(work: Path) -> dict[str, Run]:
-    """Name of a set -> its run; what is in the store is not computed again."""
+    """Name of a set -> its run; one that is finished stays."""
+    store, runs = str(work / "store"), {}
+    finished = {run.name for run in list_runs(store=store) if run.record is not None}
+    for name, (manifest, nodes) in make_sets(work).items():
+        run = name.replace(" ", "-")
+        runs[name] = load_run(run, store=store) if run in finished else _run(nodes, manifest, store, run)
+    return runs
+
+
+def _run(nodes: dict[str, Any], manifest: Path, store: str, name: str) -> Run:
+    graph = {"nodes": nodes, "outputs": {"transcript": "asr", "translation": "mt"}}
     languages = {"source_language": "en", "target_language": "de"}
-    return {
-        name: run_pipeline(
-            {"nodes": nodes, "outputs": {"transcript": "asr", "translation": "mt"}},
-            data=str(manifest),
-            store=str(work / "store"),
-            name=name.replace(" ", "-"),
-            replace=True,
-            **languages,
-        )
-        for name, (manifest, nodes) in make_sets(work).items()
-    }
+    return run_pipeline(graph, data=str(manifest), store=store, name=name, replace=True, **languages)

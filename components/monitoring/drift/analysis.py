@@ -45,12 +45,14 @@ class WatchRequest:
         accepted: the profile of the accepted run.
         alpha: probability of any false alarm, ever.
         corrected: node -> utterance id -> text that a person gave or approved.
+        answers_alarm: whether it answers an alarm; then it gives none, else each would ask for the next.
     """
 
     runs: Sequence[RunRecord]
     accepted: Profile
     alpha: float = ALPHA
     corrected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    answers_alarm: bool = False
 
 
 class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
@@ -65,7 +67,11 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             stage=self.kind,
             kind=self.kind,
             version=f"{VERSION} sound/{sound.VERSION}",
-            parameters={"alpha": request.alpha, "runs": [run.name for run in request.runs]},
+            parameters={
+                "alpha": request.alpha,
+                "runs": [run.name for run in request.runs],
+                "answers_alarm": request.answers_alarm,
+            },
             upstream={
                 f"{number}/{ref.stage}": content_of(ref)
                 for number, run in enumerate(request.runs)
@@ -106,6 +112,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             proposed=proposed,
             evidence=evidence,
             places=places,
+            answers_alarm=request.answers_alarm,
             score=_judge(request, node, proposed, measured),
         )
         return Computed(findings, len(new.ids))
@@ -121,7 +128,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
     @override
     def events(self, findings: WatchFindings) -> list[Event]:
         change = findings.change
-        if change is None:
+        if change is None or findings.answers_alarm:
             return []
         payload = {
             "run": findings.runs[-1],
@@ -141,7 +148,7 @@ def describe(findings: WatchFindings) -> list[str]:
     change, lines = findings.change, list[str]()
     against = f"{findings.n:,} new utterances against {findings.n_accepted:,} of {findings.accepted}"
     if change is None:
-        lines.append(f"No change was found in {against}; a false alarm ever has at most {findings.alpha:.0%}")
+        lines.append(f"No change was found in {against}")
     else:
         row = next(r for r in findings.signals if (r.stage, r.signal) == (change.stage, change.signal))
         since = row.new if row.since is None else row.since

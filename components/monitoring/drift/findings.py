@@ -94,6 +94,7 @@ class WatchFindings(Record):
     proposed: tuple[str, ...]
     evidence: dict[str, tuple[float, ...]]
     places: tuple[int, ...]
+    answers_alarm: bool = False
     score: ScoreVerdict | None = None
 
 

@@ -72,7 +72,7 @@ def _write_sounds(
         for target in choose_words(timed, count, utterance.id):
             probe = Probe(f"{utterance.id}~silence{target.position}", "silence", utterance.id, (target,))
             yield probe, _write(folder, f"{number:05d}-{target.position}", silence(samples, target)), language
-        opening = opening_words(timed, utterance.audio.seconds)
+        opening = choose_words(opening_words(timed, utterance.audio.seconds), count, utterance.id)
         if opening and len(spoken) > 1:
             other = spoken[(number + 1) % len(spoken)].audio
             assert other is not None
