@@ -8,7 +8,7 @@ is tuned here. Sets come from ``python -m benchmarks.data fetch asterisk``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,7 +22,7 @@ from benchmarks.common.paths import data_set
 from benchmarks.common.tables import format_interval, markdown_table
 from benchmarks.common.text_statistics import Tables, count_by_metric, count_texts, read_statistics
 from benchmarks.pages.pools import NAMES
-from benchmarks.pages.routing import SHARE, gained_shares
+from benchmarks.pages.routing import SHARE
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.calibration import without_curve
 from benchmarks.quality.confidence.graphs import Graph
@@ -38,10 +38,10 @@ from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import METRICS
 from components.text.text_confidence import confidence_of
 
-TITLE = "Human voices: telephone prompts in five languages"
+TITLE = "Human voices: telephone prompts"
 QUESTION = """
 Professional speakers, one a language, read the prompts of a telephone exchange (8 kHz; those of three words
-or more, English, Spanish, French, Italian and Russian). Are the estimates of what Whisper wrote as good as on
+or more). Are the estimates of what Whisper wrote as good as on
 synthetic voices? Does routing by them from tiny.en to base gain, do three recognizers that vote make fewer
 errors than the best, and does the recognizer's confidence tell which translations its errors will harm?
 Estimators are fitted on one half of the prompts and judged on the other, and the other way round; the vote
@@ -201,21 +201,26 @@ def keep_losses(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def results(outputs: Outputs) -> dict[str, Measured]:
-    """The registered comparisons."""
-    measured = outputs.measurements["translated prompts"]
-    lost = (100 - METRICS["chrf"].score(np.asarray(measured["chrf"], float)) > LOST).astype(float)[None]
-    signals = {name: -np.asarray(values, float)[None] for name, values in measured["signals"].items()}
-    over = f"{lost.size} prompts by one speaker, {int(lost.sum())} lost"
+    """The registered comparisons; those of translations where these were measured."""
     best, vote = (_tables(outputs, "en")[name]["wer"] for name in ("base", "calibrated-votes"))
     difference = two_level([vote], [best], replicates="vote", items="prompts")
+    measured = {"rover.vote_on_prompts": Measured(by_metric={"wer": difference})}
+    if "translated prompts" in outputs.measurements:
+        measured |= _compare_signals(outputs.measurements["translated prompts"])
+    return measured
+
+
+def _compare_signals(kept: Mapping[str, Any]) -> dict[str, Measured]:
+    """How well both log-probabilities tell the translations that recognition has changed much."""
+    lost = (100 - METRICS["chrf"].score(np.asarray(kept["chrf"], float)) > LOST).astype(float)[None]
+    signals = {name: -np.asarray(values, float)[None] for name, values in kept["signals"].items()}
+    over = f"{lost.size} prompts by one speaker, {int(lost.sum())} lost"
+    baselines = {"asr_confidence_prompts": None, "against_mt_prompts": signals[TRANSLATOR]}
     return {
-        "transcript_as_check.asr_confidence_prompts": Measured(
-            by_metric={"auc, lost": compare_auc(signals[RECOGNIZER], None, lost, over)}
-        ),
-        "transcript_as_check.against_mt_prompts": Measured(
-            by_metric={"auc, lost": compare_auc(signals[RECOGNIZER], signals[TRANSLATOR], lost, over)}
-        ),
-        "rover.vote_on_prompts": Measured(by_metric={"wer": difference}),
+        f"transcript_as_check.{name}": Measured(
+            by_metric={"auc, lost": compare_auc(signals[RECOGNIZER], baseline, lost, over)}
+        )
+        for name, baseline in baselines.items()
     }
 
 
@@ -240,23 +245,26 @@ def page(outputs: Outputs) -> list[str]:
     lines = ["## Errors", "", markdown_table(("language", "prompts", "minutes", "system", "WER (95%)"), rows)]
     lines += ["", "## Confidence", "", *_confidences(outputs, languages)]
     if "tiny.en to base" in outputs.measurements:
-        rung = outputs.measurements["tiny.en to base"]
         rows = [
-            (name.replace("_", " "), "{1:.0%} ({0:.0%} to {2:.0%})".format(*gained_shares(rung, name)))
-            for name in rung["doubts"]
+            (
+                name.replace("_", " "),
+                *(f"{wer:.2f}" for wer in _routed(outputs.measurements["tiny.en to base"], name)),
+            )
+            for name in outputs.measurements["tiny.en to base"]["doubts"]
         ]
-        note = (
-            f"Share of what base gains, with {SHARE:.0%} of the prompts escalated, the most doubtful first."
-        )
-        lines += [
-            "",
-            "## Routing from tiny.en to base",
-            "",
-            note,
-            "",
-            markdown_table(("signal", "gained (95%)"), rows),
-        ]
+        note = f"WER of English where none, {SHARE:.0%} (the most doubtful) or all of the prompts go to base."
+        header = ("signal", "none", f"{SHARE:.0%}", "all")
+        lines += ["", "## Routing from tiny.en to base", "", note, "", markdown_table(header, rows)]
     return lines
+
+
+def _routed(rung: Mapping[str, Any], signal: str) -> Iterator[float]:
+    """WER with none, a share and all of the prompts escalated."""
+    order = np.argsort(-np.asarray(rung["doubts"][signal]), kind="stable")
+    cheap, expensive = (np.asarray(rung[name], float)[order] for name in ("cheap", "expensive"))
+    for count in (0, round(SHARE * len(order)), len(order)):
+        rows = np.concatenate([expensive[:count], cheap[count:]])
+        yield float(METRICS["wer"].score(rows.sum(0)))
 
 
 def _wer(table: CorpusStatistics) -> str:
