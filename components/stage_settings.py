@@ -25,6 +25,10 @@ M = TypeVar("M", bound=BaseModel)
 What = Literal["model", "table", "file", "stage", "seed", "device", "unkeyed"]
 
 
+AUTO_MODEL = "auto"
+"""In place of a model's reference: the one that is chosen by the languages of the data."""
+
+
 @dataclass(frozen=True)
 class Marker:
     """What a field of settings is.

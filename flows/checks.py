@@ -81,8 +81,10 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
 
 def _check_of_node(pipeline: Pipeline, node: Node, context: NodeContext) -> Check:
     def check() -> None:
-        if not is_auto(node.values):
-            node.kind.check(complete_node(pipeline, node, context.store).settings, context)
+        settings = (
+            node.settings if is_auto(node.values) else complete_node(pipeline, node, context.store).settings
+        )
+        node.kind.check(settings, context)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet

@@ -26,7 +26,7 @@ from tasks.stages.analysis import run_analysis
 
 def _checks_of(parameters: MergeParameters) -> Preflight:
     pipeline = flow_named("merge").pipeline(parameters)
-    return Preflight(pipeline, parameters.store, parameters.seed, _checks_of_data(parameters))
+    return Preflight(pipeline, parameters, _checks_of_data(parameters))
 
 
 def _checks_of_data(parameters: MergeParameters) -> list[Check]:

@@ -21,6 +21,7 @@ from flows.checks import (
     language_pairs,
     run_checks,
 )
+from flows.parameters.base import FlowParameters
 
 
 class Preflight:
@@ -28,8 +29,7 @@ class Preflight:
 
     Args:
         pipeline: the graph.
-        store: URL of the store.
-        seed: of the run.
+        parameters: of the run.
         further: checks of what is no node of the graph.
 
     Attributes:
@@ -37,12 +37,11 @@ class Preflight:
         notes: which models these are.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, store: str | None, seed: int, further: Sequence[Check] = ()
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, parameters: FlowParameters, further: Sequence[Check] = ()) -> None:
         self.pipeline = pipeline
         self.notes: list[str] = []
-        self._store, self._seed, self._further = store, seed, further
+        self._parameters, self._further = parameters, further
+        self._store, self._seed = parameters.store, parameters.seed
 
     @property
     def checks(self) -> list[Check]:
@@ -72,7 +71,7 @@ class Preflight:
         """
         admitted = dict(sets)
         if DATA in admitted:
-            self.pipeline, self.notes = choose_models(self.pipeline, admitted[DATA])
+            self.pipeline, self.notes = choose_models(self.pipeline, admitted[DATA], self._parameters)
         checks = self.checks
         for name, loaded in sets.items():
             check_against_data(checks, loaded, name)
@@ -83,7 +82,9 @@ class Preflight:
         return admitted
 
 
-def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[str]]:
+def choose_models(
+    pipeline: Pipeline, loaded: StageRef, parameters: FlowParameters
+) -> tuple[Pipeline, list[str]]:
     """The pipeline with a model for the languages of the data in every node of ``model: auto``, and notes.
 
     Raises:
@@ -91,6 +92,9 @@ def choose_models(pipeline: Pipeline, loaded: StageRef) -> tuple[Pipeline, list[
     """
     if not any(map(is_auto, pipeline.definitions.values())):
         return pipeline, []
-    pairs = language_pairs(profiles_of(loaded))
-    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, pairs)
+    from components.pipeline.advice.auto_models import AutoChoice
+
+    source = None if parameters.data_set is None else parameters.data_set[0]
+    by = AutoChoice(language_pairs(profiles_of(loaded)), source, getattr(parameters, "anyway", False))
+    chosen: tuple[Pipeline, list[str]] = GRAPH_STEPS["auto"](pipeline, by)
     return chosen

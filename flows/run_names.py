@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from components.files.redaction import redact
+from components.stage_settings import AUTO_MODEL
 
 _SOURCE_PARAMETERS = ("audio", "runs", "run", "draft", "recipe", "data")
 """Parameters that say what a flow reads; the first that is set."""
@@ -44,7 +45,7 @@ def _iterate_models(values: object) -> Iterator[str]:
     if isinstance(fields, Mapping):
         for name, value in fields.items():
             if name == "model" and isinstance(value, str):
-                yield value
+                yield from () if value == AUTO_MODEL else (value,)
             elif name == "members" and isinstance(value, Sequence):
                 yield from map(str, value)
             else:

@@ -57,7 +57,7 @@ class System:
         self._data = hooks.data(parameters)
         pipeline, self.unrun = drop_zero_weights(pipeline)
         further = [*self._own_checks(pipeline), *hooks.checks(parameters)]
-        self.preflight = Preflight(pipeline, parameters.store, parameters.seed, further)
+        self.preflight = Preflight(pipeline, parameters, further)
 
     @property
     def pipeline(self) -> Pipeline:

@@ -39,6 +39,7 @@ ROOMS = (
     "components.confidence",
     "components.routing",
     "components.export",
+    "components.speakers",
     "components.campaign",
     "components.attribution",
     "components.training",

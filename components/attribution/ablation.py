@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from components.decoding.member_settings import split_devices
+from components.decoding.member_settings import name_first
 from components.errors import ConfigError
 from components.metrics.statistics.shapley import MAX_MEMBERS, Coalition, all_coalitions
 from components.nodes.kinds import KINDS
@@ -70,8 +70,9 @@ def _has_gold(pipeline: Pipeline, name: str) -> bool:
 
 def _ablate_members(pipeline: Pipeline, name: str, stages: Collection[str]) -> Iterator[Ablation]:
     """Ablate the members that a node mixes token by token; a single member is that model alone."""
-    values = split_devices(pipeline.definitions[name])
-    models = [values.get("model"), *values.get("members", ())]
+    values = name_first(pipeline.definitions[name])
+    usual = KINDS[values["kind"]].settings.model_fields["model"].default
+    models = [values.get("model", usual), *values.get("members", ())]
     if len(models) < 2 or name not in stages:
         return
     how = values.get("combine") or values

@@ -57,6 +57,15 @@ class MachineFacts(Record):
     mps: bool
 
 
+def machine_memory() -> int:
+    """Return the bytes of memory of this machine, or of its container where that has less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError):
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        total = min(total, int(limit)) if limit.isdecimal() else total
+    return total
+
+
 def describe_numerics(device: str = "cpu", *, threads: bool = True) -> dict[str, str]:
     """Return what of this machine decides the last bits of a product, as short words by name.
 

@@ -12,13 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import nn
 
+from components.compute.machine import machine_memory
 from components.errors import ConfigError
 
 BUDGET_VARIABLE = "ANTIPHON_MEMORY_BUDGET"
@@ -61,13 +61,7 @@ def memory_budget(device: str) -> int:
         return parse_bytes(text)
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(torch.device(device)).total_memory * BUDGET_FRACTION)
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
-        total = min(total, int(limit)) if limit.isdecimal() else total
-    except OSError:
-        pass
-    return int(total * BUDGET_FRACTION)
+    return int(machine_memory() * BUDGET_FRACTION)
 
 
 def measure_bytes(value: object) -> dict[str, int]:

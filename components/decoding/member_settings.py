@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.checkpoint_references import last_checkpoints
 from components.extensions import Extensions, accept_any
+from components.stage_settings import AUTO_MODEL
 
 ENSEMBLES: Extensions[Any] = Extensions("antiphon.ensembles", "ensembles", accept_any)
 """``recognizers`` and ``translators`` -> what checks and builds their ensembles."""
@@ -107,6 +108,28 @@ def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**values, "members": [row["model"] for row in rows], "member_devices": devices}
 
 
+def name_first(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings whose ``model`` is the first of ``members``, where members are named and no model beside them.
+
+    Raises:
+        ValueError: there is one member alone, or as :func:`split_devices`.
+    """
+    values = split_devices(values)
+    members = values.get("members")
+    several = values.get("dropout_members") or values.get("checkpoints")
+    if not members or values.get("model") not in (None, AUTO_MODEL) or several:
+        return values
+    first, *others = members
+    if not others:
+        raise ValueError(
+            "members: expected two or more, or one beside model, found one alone: name it as model"
+        )
+    named = {**values, "model": first, "members": others}
+    if devices := values.get("member_devices"):
+        named |= {"member_devices": list(devices)[1:], "device": devices[0] or values.get("device", "auto")}
+    return named
+
+
 class MemberDevices(BaseModel):
     """Where the members of an ensemble compute; in a file also ``members: [{model: ..., device: ...}]``."""
 
@@ -162,7 +185,10 @@ def describe_zero_weights(
 
 
 class ModelMembers(MemberDevices):
-    """Members that come of the first model: it with dropout, or checkpoints of its training."""
+    """Members beside a ``model``, or all there are without one; the first may stand for several.
+
+    These are it with dropout, or checkpoints of its training.
+    """
 
     dropout_members: int = Field(
         0,
@@ -179,6 +205,11 @@ class ModelMembers(MemberDevices):
         description="checkpoint ensemble: the last so many checkpoints that the training of the first model "
         "kept (keep_checkpoints), in place of it",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_is_the_model(cls, values: Any) -> Any:
+        return name_first(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -20,11 +20,13 @@ class ExportSettings:
         rules: of subtitles.
         bilingual: translations with their sources.
         low: words whose confidence is below it are marked; None: none.
+        karaoke: words of subtitles light up when they are said.
     """
 
     rules: SubtitleRules = field(default_factory=SubtitleRules)
     bilingual: bool = False
     low: float | None = None
+    karaoke: bool = False
 
 
 class Layout(NamedTuple):

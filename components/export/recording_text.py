@@ -31,6 +31,7 @@ class TimedSegment:
     confidence: float | None
     words: tuple[TimedWord, ...]
     has_word_times: bool
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ class RecordingText:
         return _most_common(part.source_language for part in self.parts)
 
     @property
+    def has_speakers(self) -> bool:
+        """Whether it says of several speakers who says what."""
+        return len({segment.speaker for part in self.parts for segment in part.segments} - {None}) > 1
+
+    @property
     def is_translation(self) -> bool:
         """Whether it has a source text."""
         return any(part.source is not None for part in self.parts)
@@ -140,10 +146,26 @@ def make_part(
         part,
         text=clean_text(best.text),
         confidence=confidence_of(best),
-        segments=_with_calibrated_words(segments, best.word_confidences),
+        segments=_with_calibrated_words(_with_speakers(segments, spoken), best.word_confidences),
         estimates=estimates_of(best),
         word_confidences=best.word_confidences,
     )
+
+
+def _with_speakers(
+    segments: tuple[TimedSegment, ...], spoken: Sequence[TimedSegment]
+) -> tuple[TimedSegment, ...]:
+    """Return segments of a translation with the speakers of what is said at their times."""
+    if not any(segment.speaker for segment in spoken):
+        return segments
+
+    def with_speaker(segment: TimedSegment) -> TimedSegment:
+        def overlap(said: TimedSegment) -> float:
+            return min(segment.end, said.end) - max(segment.start, said.start)
+
+        return replace(segment, speaker=segment.speaker or max(spoken, key=overlap).speaker)
+
+    return tuple(map(with_speaker, segments))
 
 
 def _with_calibrated_words(
@@ -197,7 +219,8 @@ def _time_segments(segments: Iterable[tuple[Segment, float | None]], offset: flo
         if words:
             start, end = segment.start + offset, max(segment.start, segment.end) + offset
             text = clean_text(segment.text)
-            yield TimedSegment(start, end, text, confidence, words, bool(segment.words))
+            timed = bool(segment.words)
+            yield TimedSegment(start, end, text, confidence, words, timed, segment.speaker)
 
 
 def _spread_segment(best: Hypothesis, spans: Sequence[Span]) -> tuple[TimedSegment, ...]:

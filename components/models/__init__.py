@@ -35,6 +35,7 @@ from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference, missing_path_error, split_reference
 from components.models.sources import SOURCES
 from components.records import Checkpoint
+from components.stage_settings import AUTO_MODEL
 
 
 def resolve(
@@ -88,6 +89,8 @@ def check(reference: str, store: str | None = None, *, served: bool = False) -> 
         ModelError: As :func:`resolve`.
         TransientError: The hub cannot be reached, and its local cache has no such model.
     """
+    if reference == AUTO_MODEL:
+        return  # chosen once the languages of the data are known
     base, adapters = split_adapters(reference)
     if adapters:
         check(base, store)

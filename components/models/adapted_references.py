@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from components.checkpoint_references import split_step
 from components.errors import ConfigError
 from components.models.references import display_reference, split_reference
+from components.stage_settings import AUTO_MODEL
 
 _WEIGHT = re.compile(r"([+-]?[0-9.]+(?:[eE]-?[0-9]+)?)\*(.*)", re.DOTALL)
 _QUOTED = re.compile(r'"([^"\n]*)"')
@@ -103,8 +104,11 @@ def fold_adapter(values: Any, default_model: str) -> Any:
     model = values.get("model", default_model)
     if not isinstance(model, str):
         return values  # which is refused as the wrong type
+    adapters = read_adapter_setting(values["adapter"])
+    if model == AUTO_MODEL:
+        raise ValueError("adapter: expected the model that it was trained on as model, found none")
     rest = {name: value for name, value in values.items() if name != "adapter"}
-    return {**rest, "model": join_adapters(model, read_adapter_setting(values["adapter"]))}
+    return {**rest, "model": join_adapters(model, adapters)}
 
 
 def _read_part(part: str) -> WeightedAdapter:

@@ -76,7 +76,7 @@ def _check_language_models(fusion: LanguageModelFusion, store: str | None) -> No
 def refuse_guides(config: RecognitionConfig) -> None:
     """Refuse settings of our search where the backend decodes by itself. ConfigError."""
     backend = backend_of(config)
-    for setting in ("sampling", "entropies", "terms", "ctc", "language_model"):
+    for setting in ("prompt", "sampling", "entropies", "terms", "ctc", "language_model"):
         if getattr(config, setting) and not backend.searches_here:
             names = names_where("searches_here")
             raise ConfigError(

@@ -81,6 +81,7 @@ class RecognitionConfig(StageSettings):
     keyed_when_set: ClassVar[tuple[str, ...]] = (
         *(
             "word_times",
+            "prompt",
             "sampling",
             "entropies",
             "adapter",
@@ -174,6 +175,12 @@ class RecognitionConfig(StageSettings):
     )
     condition_on_previous_text: bool = Field(
         False, description="prompt a window with the text of the one before it (prone to loops)"
+    )
+    prompt: str = Field(
+        "",
+        max_length=2_000,
+        description="text that every window is taken to follow: names, spelling, style (Whisper's initial "
+        "prompt; backends whisper and transformers)",
     )
     terms: FilePath | None = Field(
         None,

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
-from components.stage_settings import Device, FilePath, ModelRef, StageSettings
+from components.models.packages.packaged_models import settings_of
+from components.stage_settings import AUTO_MODEL, Device, FilePath, ModelRef, StageSettings
 from components.text.extension_choice import ExtensionChoice
 
 VERSION = 6
@@ -54,7 +55,9 @@ class TranslationConfig(StageSettings):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelRef = Field(
-        "packaged:multi30k-en-de", description="model reference: hub:, packaged:, store:, served: or a path"
+        AUTO_MODEL,
+        description="model reference: hub:, packaged:, store:, served: or a path; auto = the best for the "
+        "languages of the data that this machine can run (antiphon models suggest)",
     )
     adapter: str | dict[str, float] | None = Field(
         None,
@@ -133,6 +136,13 @@ class TranslationConfig(StageSettings):
             return values
         beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
         return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _model_has_settings(cls, values: Any) -> Any:
+        """Return a language model with its own search and arithmetic, as far as none are asked for."""
+        model = values.get("model") if isinstance(values, dict) else None
+        return {**settings_of(model), **values} if isinstance(model, str) else values
 
     @model_validator(mode="after")
     def _n_best_is_in_the_beam(self) -> Self:

@@ -25,7 +25,8 @@ class TranslatorMembers(ModelMembers, TranslationConfig):
     members: tuple[str, ...] = Field(
         (),
         title="Further members",
-        description="models beside the first: store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
+        description="models that are mixed with model, or with each other where no model is named: "
+        "store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
     )
 
     @property

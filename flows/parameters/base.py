@@ -217,6 +217,10 @@ class DataParameters(FlowParameters):
         description="corrections by hand that are in the store, by node; `antiphon edit` sets them",
     )
 
+    anyway: bool = Field(
+        False,
+        description="model auto: translate with a model of another domain where this machine has no other",
+    )
     blame: bool = Field(
         False,
         description="also translate gold and partly repaired transcripts, to say which stage loses what",

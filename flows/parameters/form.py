@@ -26,7 +26,7 @@ FIRST_FIELDS = (
     "systems",
 )
 LAST_FIELDS = (
-    *("model_metrics", "normalizer", "price_per_hour", "edits", "blame", "folder", "title"),
+    *("model_metrics", "normalizer", "price_per_hour", "edits", "anyway", "blame", "folder", "title"),
     *("device", "dtype", "threads", "engine", "reuse", "seed", "name", "replace", "store"),
 )
 MAIN_FIELDS = (

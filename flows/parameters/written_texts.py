@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -38,6 +38,7 @@ class WrittenTexts(SubtitleRules):
         le=1,
         description="mark words whose confidence is below it, such as 0.5 (color; [?] in text)",
     )
+    karaoke: bool = Field(False, description="words of subtitles light up when they are said (vtt, ass)")
     overwrite: bool = Field(False, description="overwrite files that hold something else")
 
     @property
@@ -46,7 +47,7 @@ class WrittenTexts(SubtitleRules):
         from components.export.format import ExportSettings
 
         rules = SubtitleRules(**{name: getattr(self, name) for name in RULES})
-        return ExportSettings(rules, self.bilingual, self.confidence)
+        return ExportSettings(rules, self.bilingual, self.confidence, self.karaoke)
 
     @property
     def formats(self) -> list[TextFormat]:
@@ -84,6 +85,22 @@ class TranscribeParameters(WrittenTexts, FlowParameters):
         "packaged:whisper-base", description="recognizer, such as whisper:small (docs/use/models.md)"
     )
     beam_size: int | None = Field(None, ge=1, le=64, description="hypotheses kept; 1 is fastest")
+    terms: str | None = Field(
+        None,
+        description="names and words to listen for: a file (docs/use/terms.md), or the words themselves with "
+        "commas",
+        examples=["Kovalenko, Tesfaye"],
+    )
+    prompt: str | None = Field(
+        None, max_length=2_000, description="text that the speech is taken to follow: topic, names, spelling"
+    )
+    device: str | None = Field(None, description="auto, cpu, cuda, cuda:N or mps")
+    speakers: int | Literal["auto"] | None = Field(
+        None, description="say who speaks, and how many there are if you know (docs/use/speakers.md)"
+    )
+    page: bool = Field(
+        False, description="also a page for a browser: text with its sound, to correct (docs/use/export.md)"
+    )
     language: str | None = Field(None, description="of the source; of speech it is detected if omitted")
 
     _language = field_validator("language")(check_language)
@@ -105,6 +122,13 @@ class TranslateParameters(TranscribeParameters):
         "omitted (antiphon models suggest)",
     )
     asr_model: str = Field("packaged:whisper-base", description="recognizer of recordings")
+    fast: bool = Field(
+        False, description="recordings into English: by Whisper alone, without a transcript: quick and rough"
+    )
+    anyway: bool = Field(False, description="translate by a model of another domain if there is no other")
+    keep_cues: bool = Field(
+        False, description="subtitles: a cue for each cue of the source, with its number, times and tags"
+    )
     paragraphs: bool = Field(
         False, description="texts: blank lines divide what is translated, not every line"
     )

@@ -134,7 +134,7 @@ def _make_context(
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
         pipeline = pipeline_with(parameters, checked.space, settings)
         run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
-        return preflight.choose_models(pipeline, data)[0]
+        return preflight.choose_models(pipeline, data, parameters)[0]
 
     if len(blocks) > 1:
         whole = [

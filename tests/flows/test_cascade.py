@@ -42,6 +42,9 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, Any]]
 
 
+CAPTIONS = ("--set", "mt.model=packaged:multi30k-en-de")
+
+
 @pytest.fixture(autouse=True)
 def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The fakes in place of the components; gives the file that their calls are written to."""
@@ -216,7 +219,7 @@ def test_models_score_translations_that_have_all_that_they_read(
     recording = str(Path(str(SAMPLES)).parent / "caption-01.flac")
     data = manifest(tmp_path, {"id": "u", "audio": recording, "transcript": "a dog"})
     metrics = f"model_metrics=[comet:{folders[0]}, cometkiwi:{folders[1]}]"
-    code, output = antiphon("--data", data, "--set", metrics)
+    code, output = antiphon("--data", data, "--set", metrics, *CAPTIONS)
     assert code == 0
     assert list(stages(output)) == ["data", "asr", "mt", "mt-cometkiwi", "metrics", "pools"]
     assert "cometkiwi" in output["metrics"]
@@ -235,7 +238,7 @@ def test_what_cannot_be_processed_is_quarantined_and_the_rest_goes_on(
         {"id": "poison", "text": "a cat", "references": ["eine Katze"]},
         {"id": "bad audio", "audio": "absent.wav", "references": ["nichts"]},
     ]
-    code, output = antiphon("--data", manifest(tmp_path, *rows), "--name", "three")
+    code, output = antiphon("--data", manifest(tmp_path, *rows), "--name", "three", *CAPTIONS)
     assert code == 3
     assert output["status"] == "completed with quarantine"
     assert (stages(output)["data"]["quarantined"], stages(output)["mt"]["quarantined"]) == (1, 1)
@@ -277,7 +280,7 @@ def test_a_language_that_the_translator_has_not_is_refused_before_recognition(
         return fakes.resolve(reference, store).model_copy(update={"path": str(folder)})
 
     monkeypatch.setattr(models, "resolve", resolve)
-    code, output = antiphon("--data", "sample", "--limit", "2", "--target-language", "fr")
+    code, output = antiphon("--data", "sample", "--limit", "2", "--target-language", "fr", *CAPTIONS)
     assert code == 2
     assert "found one from en to fr: choose another model" in output.splitlines()[-1]
     assert not calls.exists()

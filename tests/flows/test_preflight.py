@@ -68,6 +68,9 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
     assert not (tmp_path / "store").exists()
 
 
+ASR_AND, MT_AND = "asr.members=[packaged:whisper-base, {}]", "mt.members=[packaged:multi30k-en-de, {}]"
+
+
 @pytest.mark.parametrize(
     ("flow", "assignments", "fault"),
     [
@@ -75,15 +78,27 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
         ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
         ("cascade", ["data=null"], "data: expected a data set or recordings"),
-        ("ensemble", ["asr.members=[packaged:nope]"], "asr.systems.1: packaged:nope: no such packaged model"),
-        ("ensemble", ["mt.members=[store:00000000]"], "mt: store:00000000: expected one stage"),
-        ("ensemble", ["mt.members=[packaged:gemma-3-270m]"], "mt: packaged:gemma-3-270m needs your consent"),
         (
             "ensemble",
-            ["mt.members=[packaged:multi30k-en-de]", "combine.coefficients=[1]"],
+            ["asr.members=[packaged:whisper-base, packaged:nope]"],
+            "asr.systems.1: packaged:nope: no such packaged model",
+        ),
+        (
+            "ensemble",
+            ["mt.members=[packaged:multi30k-en-de, store:00000000]"],
+            "mt: store:00000000: expected one stage",
+        ),
+        (
+            "ensemble",
+            ["mt.members=[packaged:multi30k-en-de, packaged:gemma-3-270m]"],
+            "mt: packaged:gemma-3-270m needs your consent",
+        ),
+        (
+            "ensemble",
+            ["mt.members=[packaged:multi30k-en-de, packaged:multi30k-en-de]", "combine.coefficients=[1]"],
             "mt: coefficients",
         ),
-        ("ensemble", [], "expected at least one model beside mt.model"),
+        ("ensemble", [], "expected two models at least"),
         (
             "refine",
             ["refine.gate_model=packaged:gemma-3-270m"],
@@ -106,7 +121,7 @@ def test_all_faults_are_told_at_once_and_no_run_is_begun(
         ("train", ["kind=deliberation"], "training: init_from: expected a translation model"),
         ("experts", ["target_language='de,german'"], "training: expected a language code.*did you mean de"),
         ("distill", ["teacher.model=packaged:nope"], "mt: packaged:nope"),
-        ("distill", ["teacher.members=[packaged:nope]"], "mt: packaged:nope"),
+        ("distill", ["teacher.members=[packaged:multi30k-en-de, packaged:nope]"], "mt: packaged:nope"),
         ("distill", ["level=word", "teacher.run=r"], "teacher.run: the word level needs"),
         ("distill", ["student.kind=deliberation"], "student.kind: expected translation, found deliberation"),
         (
@@ -162,7 +177,7 @@ def test_the_n_best_follows_the_beam() -> None:
 
 
 def test_a_pair_of_languages_that_the_model_has_not() -> None:
-    config = TranslationConfig()
+    config = TranslationConfig(model="packaged:multi30k-en-de")
     for pairs in [("en", "de")], [("und", "de")], [("fr", "cs"), ("en-GB", "de")], [("en", None)]:
         translation.validate_model(config, None, frozenset(pairs))
     with pytest.raises(
@@ -351,7 +366,7 @@ def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path:
     graph = {
         "asr": {"kind": "recognize", "model": "packaged:whisper-base"},
         "better": {"kind": "refine", "of": "asr", "gate": "fluency"},
-        "mt": {"kind": "translate", "of": "better"},
+        "mt": {"kind": "translate", "of": "better", "model": "packaged:multi30k-en-de"},
     }
     file = tmp_path / "graph.yaml"
     file.write_text(json.dumps({"nodes": graph}))
@@ -368,7 +383,7 @@ def test_a_flow_without_a_graph_says_so() -> None:
 
 def test_one_translator_beside_recognizers_is_not_combined(tmp_path: Path) -> None:
     entry = flow_named("ensemble")
-    sets = ["asr.members=[packaged:whisper-tiny.en]", "combine.method=output_level"]
+    sets = ["asr.members=[packaged:whisper-base, packaged:whisper-tiny.en]", "combine.method=output_level"]
     graph = entry.pipeline(gather(entry.parameters, None, sets, {"store": str(tmp_path)}))
     assert [(node.name, node.kind.name) for node in graph if node.kind.name == "translate"] == [
         ("mt", "translate")

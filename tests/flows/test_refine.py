@@ -46,7 +46,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, objec
     ]
     manifest = tmp_path / "data.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return {"data": str(manifest), "store": str(tmp_path / "store"), "rounds": 6}
+    mt = {"model": "packaged:multi30k-en-de"}
+    return {"data": str(manifest), "mt": mt, "store": str(tmp_path / "store"), "rounds": 6}
 
 
 @pytest.mark.usefixtures("server")

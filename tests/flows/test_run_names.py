@@ -29,4 +29,4 @@ def test_a_run_is_called_by_what_it_does(parameters: dict[str, object], name: st
 
 def test_the_parameters_of_a_flow_name_it_as_they_are() -> None:
     result = describe_run("cascade", dict(flow_named("cascade").parameters()))
-    assert result == "cascade sample whisper-base multi30k-en-de"
+    assert result == "cascade sample whisper-base"

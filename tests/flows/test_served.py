@@ -145,7 +145,9 @@ def test_what_is_refused_is_refused_before_anything_is_asked(
 def test_where_weights_are_needed_a_served_model_is_refused(
     folder: Path, endpoint: OpenAIServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "two.yaml").write_text("nodes:\n  mt: {kind: translate, of: data, members: ['served:echo']}\n")
+    (folder / "two.yaml").write_text(
+        "nodes:\n  mt: {kind: translate, of: data, members: ['packaged:multi30k-en-de', 'served:echo']}\n"
+    )
     where = ["--data", str(folder / "data.jsonl"), "--store", str(folder / "store")]
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", str(folder / "two.yaml"), *where])

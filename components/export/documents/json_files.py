@@ -59,6 +59,8 @@ def _part_fields(part: TextPart, *, nested: bool = True) -> Fields:
 
 def _segment_fields(segment: TimedSegment) -> Fields:
     fields: Fields = {"start": round(segment.start, 3), "end": round(segment.end, 3), "text": segment.text}
+    if segment.speaker is not None:
+        fields["speaker"] = segment.speaker
     if segment.confidence is not None:
         fields["confidence"] = segment.confidence
     if segment.has_word_times:

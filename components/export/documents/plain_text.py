@@ -37,7 +37,7 @@ def encode_text(text: RecordingText, *, bilingual: bool = False, low: float | No
         paragraph
         for part in text.parts
         if part.quarantined is None
-        for paragraph in _paragraphs(part, write, bilingual)
+        for paragraph in _paragraphs(part, write, bilingual=bilingual, named=text.has_speakers)
         if paragraph.strip()
     ]
     return ("\n\n".join(paragraphs) + "\n").encode()
@@ -47,12 +47,17 @@ def _both(source: str | None, text: str, bilingual: bool) -> str:
     return f"{source}\n{text}\n" if bilingual and source is not None else text
 
 
-def _paragraphs(part: TextPart, write: Callable[[list[TimedWord]], str], bilingual: bool) -> list[str]:
+def _paragraphs(
+    part: TextPart, write: Callable[[list[TimedWord]], str], *, bilingual: bool, named: bool
+) -> list[str]:
+    """Return the paragraphs of an utterance: one ends at a long pause, or where the speaker changes."""
     groups: list[list[tuple[TimedSegment, str]]] = []
-    until = 0.0
+    until, before = 0.0, None
     for segment, source in zip(part.segments, part.segment_sources, strict=True):
-        if not groups or segment.start - until >= PARAGRAPH_PAUSE:
+        speaker = segment.speaker if named else None
+        if not groups or segment.start - until >= PARAGRAPH_PAUSE or speaker != before:
             groups.append([])
+        before = speaker
         groups[-1].append((segment, source))
         until = segment.end
     paragraphs = []
@@ -61,6 +66,7 @@ def _paragraphs(part: TextPart, write: Callable[[list[TimedWord]], str], bilingu
         text = between.join(write(list(segment.words)) for segment, _ in group)
         space = "" if without_spaces(part.source_language) else " "
         above = space.join(source for _, source in group if source)
+        text = f"{group[0][0].speaker}: {text}" if named and group[0][0].speaker else text
         paragraphs.append(f"{above}\n{text}" if bilingual and part.source else text)
     return paragraphs
 

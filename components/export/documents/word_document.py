@@ -26,7 +26,7 @@ def encode_document(text: RecordingText, *, bilingual: bool = False, low: float 
         low: words whose confidence is below it are highlighted.
     """
     has_source = bilingual and text.is_translation
-    has_speaker = any(part.utterance.speaker for part in text.parts)
+    has_speaker = text.has_speakers or any(part.utterance.speaker for part in text.parts)
     columns = [
         *([Column("time", _TIME_WIDTH)] if text.timed else ()),
         *([Column("speaker", _SPEAKER_WIDTH)] if has_speaker else ()),
@@ -36,10 +36,10 @@ def encode_document(text: RecordingText, *, bilingual: bool = False, low: float 
 
     def rows() -> Iterator[list[Runs]]:
         for part in text.parts:
-            for time, source, runs in _rows_of_part(part, low):
+            for time, speaker, source, runs in _rows_of_part(part, low):
                 yield [
                     *([_plain(time)] if text.timed else ()),
-                    *([_plain(part.utterance.speaker or "")] if has_speaker else ()),
+                    *([_plain(speaker)] if has_speaker else ()),
                     *([_plain(source)] if has_source else ()),
                     runs,
                 ]
@@ -57,14 +57,15 @@ def _plain(text: str) -> Runs:
     return [(text, False)]
 
 
-def _rows_of_part(part: TextPart, low: float | None) -> Iterator[tuple[str, str, Runs]]:
-    """Time, source and text of every stretch of an utterance, or of the utterance."""
+def _rows_of_part(part: TextPart, low: float | None) -> Iterator[tuple[str, str, str, Runs]]:
+    """Time, speaker, source and text of every stretch of an utterance, or of the utterance."""
+    own = part.utterance.speaker or ""
     if part.segments:
         for segment, source in zip(part.segments, part.segment_sources, strict=True):
-            yield _clock(segment.start), source, _runs_of_words(segment.words, low)
+            yield _clock(segment.start), segment.speaker or own, source, _runs_of_words(segment.words, low)
     else:
         time = "" if part.utterance.audio is None else _clock(part.utterance.audio.offset)
-        yield time, part.source or "", _runs_of_text(part, low)
+        yield time, own, part.source or "", _runs_of_text(part, low)
 
 
 def _clock(seconds: float) -> str:

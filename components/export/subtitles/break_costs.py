@@ -32,6 +32,8 @@ def break_costs(words: Sequence[TimedWord], language: str) -> list[float]:
 
 def _cost_between(word: TimedWord, after: TimedWord, language: str) -> float:
     cost = BETWEEN_CONTENT_WORDS
+    if word.is_label:
+        return AFTER_FUNCTION_WORD  # who speaks stands before what is said
     if _CLAUSE.search(word.text):
         cost = CLAUSE_END
     elif not without_spaces(language):

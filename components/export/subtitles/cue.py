@@ -18,12 +18,14 @@ class Cue:
         end: the same.
         lines: its words by line.
         second: the same in another language, below or above them.
+        speaker: who says it, where several speak.
     """
 
     start: float
     end: float
     lines: tuple[Line, ...]
     second: tuple[Line, ...] = ()
+    speaker: str | None = None
 
     @property
     def text(self) -> str:

@@ -22,6 +22,8 @@ PER_CUE, TWO_SENTENCES, PER_SECOND_OF_PAUSE, PER_SECOND_TOO_SHORT, ONE_LANGUAGE 
 that has a text in only one of two languages."""
 TOLERATED_PAUSE = 1.0
 """Seconds of silence that one subtitle may bridge for nothing."""
+ORPHAN = 3.0
+"""Cost of a second text that leaves one word of its next sentence behind, or takes one."""
 SNAP = 3
 """Words by which the second text may be shifted, so that it breaks at an end of its own clauses."""
 
@@ -115,4 +117,8 @@ def _second_cuts(text: Text, second: Text) -> list[int]:
 
 def _shift_cost(cut: int, near: int, second: Text) -> float:
     within = 0 < cut < len(second.words)
-    return abs(cut - near) + (second.costs[cut - 1] if within else 0.0)
+    if not within:
+        return abs(cut - near)
+    alone = [at for at in (cut - 1, cut + 1) if 0 < at < len(second.words)]
+    orphan = ORPHAN * any(second.costs[at - 1] <= SENTENCE_END for at in alone)
+    return abs(cut - near) + second.costs[cut - 1] + orphan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import inf
 
@@ -15,6 +16,8 @@ from components.export.subtitles.timed_words import TimedWord, width_of
 
 Block = tuple[Sequence[TimedWord], Sequence[TimedWord]]
 """Words, and those of the same in another language."""
+LEAST_GAP = 0.12
+"""Seconds: a gap that is shorter is one of two frames, which is right."""
 SHORTEST = 0.04
 """Seconds that a subtitle lasts at least, whatever the times of its words: one frame of film."""
 
@@ -39,15 +42,19 @@ def build_cues(
 
 
 def build_cues_of_blocks(
-    blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
+    blocks: Iterable[Block],
+    language: str,
+    rules: SubtitleRules,
+    second_language: str = "und",
+    speakers: Sequence[str | None] = (),
 ) -> list[Cue]:
-    """Return the same of a text in blocks, none of whose subtitles has words of two blocks."""
-    groups = [
-        group
-        for words, second in blocks
-        for group in _divide_block(_in_order(words), language, rules, _in_order(second), second_language)
-    ]
-    spans = _show_times([(text.words, below.words) for text, below in groups], rules)
+    """Return the same of a text in blocks, none of whose subtitles has words of two; ``speakers`` of each."""
+    groups, voices = list[tuple[Text, Text]](), list[str | None]()
+    for number, (words, second) in enumerate(blocks):
+        own = _divide_block(_in_order(words), language, rules, _in_order(second), second_language)
+        groups += own
+        voices += [speakers[number] if speakers else None] * len(own)
+    spans = close_gaps(_show_times([(text.words, below.words) for text, below in groups], rules), rules)
     width = rules.max_line_width
     return [
         Cue(
@@ -55,8 +62,9 @@ def build_cues_of_blocks(
             end,
             break_lines(text.words, text.costs, width),
             break_lines(below.words, below.costs, width),
+            voice,
         )
-        for (start, end), (text, below) in zip(spans, groups, strict=True)
+        for (start, end), (text, below), voice in zip(spans, groups, voices, strict=True)
     ]
 
 
@@ -88,7 +96,7 @@ def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
     clock = 0.0
     for word in words:
         clock = max(clock, word.start)
-        ordered.append(TimedWord(clock, max(clock, word.end), word.text, word.spaced, word.confidence))
+        ordered.append(replace(word, start=clock, end=max(clock, word.end)))
     return ordered
 
 
@@ -104,6 +112,24 @@ def _show_times(groups: Sequence[Block], rules: SubtitleRules) -> list[tuple[flo
         latest = following - rules.min_gap
         columns = max(width_of(words), width_of(second))
         needed = max(rules.min_seconds, columns / rules.max_reading_speed)
-        end = min(max(words[-1].end, start + needed), start + rules.max_seconds, latest)
+        said = words[-1].end + rules.linger
+        end = min(max(said, start + needed), start + rules.max_seconds, latest)
         spans.append((round(start, 3), round(end, 3)))
     return spans
+
+
+def close_gaps(spans: Sequence[tuple[float, float]], rules: SubtitleRules) -> list[tuple[float, float]]:
+    """Return times without gaps that flicker: a subtitle stays until the next, or that one comes earlier."""
+    closed = list(spans)
+    for number in range(len(closed) - 1):
+        (start, end), (following, until) = closed[number], closed[number + 1]
+        if not max(rules.min_gap, LEAST_GAP) < following - end < rules.close_gaps:
+            continue
+        last = min(following - rules.min_gap, start + rules.max_seconds)
+        closed[number] = (start, round(last, 3))
+        if following - last > max(rules.min_gap, LEAST_GAP):  # it may not stay so long
+            closed[number + 1] = (
+                round(last + rules.min_gap, 3),
+                min(until, round(last + rules.min_gap + rules.max_seconds, 3)),
+            )
+    return closed

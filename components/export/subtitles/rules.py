@@ -31,6 +31,16 @@ class SubtitleRules(BaseModel):
         0.083, ge=0, le=2, description="seconds between two subtitles (0.083: two frames of film)"
     )
 
+    linger: float = Field(
+        0.3, ge=0, le=2, description="seconds that a subtitle stays after its last word, if there is room"
+    )
+    close_gaps: float = Field(
+        0.5,
+        ge=0,
+        le=2,
+        description="gaps shorter than this are closed to min_gap (0.5: no gap of 3 to 11 frames); 0: none",
+    )
+
     @model_validator(mode="after")
     def _min_is_below_max(self) -> Self:
         if self.min_seconds > self.max_seconds:

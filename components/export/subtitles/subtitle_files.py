@@ -1,62 +1,106 @@
-"""SRT and WebVTT, written by pysubs2; words of low confidence can be marked."""
+"""SRT, WebVTT, ASS and TTML, written by pysubs2: doubtful words, speakers, words that light up."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from itertools import groupby
 from typing import Literal
 
 from components.export.format import ExportSettings, Format, Layout
-from components.export.recording_text import RecordingText, words_of
+from components.export.recording_text import RecordingText, TextPart, TimedSegment, words_of
 from components.export.subtitles.cue import Cue, Line
-from components.export.subtitles.cues import build_cues_of_blocks
+from components.export.subtitles.cues import Block, build_cues_of_blocks
 from components.export.subtitles.rule_check import RuleCheck, check_rules
-from components.export.subtitles.timed_words import TimedWord, join_words
+from components.export.subtitles.timed_words import TimedWord
 
-SubtitleFormat = Literal["srt", "vtt"]
+SubtitleFormat = Literal["srt", "vtt", "ass", "ttml"]
 
 LOW_COLOR = "#ffb000"
 """Of words of low confidence: an orange that is read on dark and, with the outline of players, on light."""
 _STYLE = f"STYLE\n::cue(.low) {{ color: {LOW_COLOR}; text-decoration: underline; }}\n"
+_KARAOKE_STYLE = "STYLE\n::cue(:future) { opacity: 0.6; }\n"
 _JOINER = "\u2060"
 """Word joiner, which is not seen: divides what players would take for markup."""
 
 
-def encode_subtitles(cues: Sequence[Cue], form: SubtitleFormat, *, low: float | None = None) -> str:
+@dataclass(frozen=True)
+class Markup:
+    """How a format writes what is no plain text.
+
+    Attributes:
+        protect: makes text that nothing is taken for a tag.
+        mark: marks words of low confidence.
+        voice: a cue's text with who says it; None where the name stands in the text.
+        sung: what stands before a word, its start and the seconds until the next, so that it lights up.
+    """
+
+    protect: Callable[[str], str]
+    mark: Callable[[str], str] = str
+    voice: Callable[[str, str], str] | None = None
+    sung: Callable[[float, float], str] | None = None
+
+
+def encode_subtitles(
+    cues: Sequence[Cue], form: SubtitleFormat, *, low: float | None = None, karaoke: bool = False
+) -> str:
     """Return the content of a subtitle file.
 
     Args:
         cues: in order.
-        form: srt or vtt.
-        low: marks words whose confidence is below it: class ``low`` in WebVTT, a font color in SRT.
+        form: srt, vtt, ass or ttml.
+        low: marks words whose confidence is below it: class ``low`` in WebVTT, a color in the others.
+        karaoke: words light up when they are said, where the format can.
     """
     from pysubs2 import SSAEvent, SSAFile  # noqa: PLC0415 - needed where subtitles are written alone
 
-    protect, mark = (_protect_vtt, _mark_vtt) if form == "vtt" else (_protect_srt, _mark_srt)
+    markup = MARKUPS[form]
     file = SSAFile()
     for cue in cues:
-        lines = [_encode_line(line, protect, mark, low) for line in (*cue.lines, *cue.second)]
-        text = _protect_tags("\n".join(lines)).replace("\n", r"\N")
-        file.append(SSAEvent(start=round(cue.start * 1000), end=round(cue.end * 1000), text=text))
-    content = file.to_string(form, keep_ssa_tags=True)
-    styled = form == "vtt" and low is not None
-    return content.replace("WEBVTT\n\n", f"WEBVTT\n\n{_STYLE}\n", 1) if styled else content
+        sung = _times_of(cue) if karaoke and markup.sung is not None else {}
+        lines = [_encode_line(line, markup, low, sung) for line in (*cue.lines, *cue.second)]
+        text = _protect_tags("\n".join(line for line in lines if line)).replace("\n", r"\N")
+        if cue.speaker is not None and markup.voice is not None:
+            text = markup.voice(cue.speaker, text)
+        event = SSAEvent(start=round(cue.start * 1000), end=round(cue.end * 1000), text=text)
+        event.name = (cue.speaker or "") if form == "ass" else ""
+        file.append(event)
+    options = {} if form in ("ass", "ttml") else {"keep_ssa_tags": True}
+    content: str = file.to_string(form, **options)
+    styles = [_STYLE] * (low is not None) + [_KARAOKE_STYLE] * karaoke if form == "vtt" else []
+    return content.replace("WEBVTT\n\n", "\n".join(["WEBVTT\n", *styles, ""]), 1) if styles else content
+
+
+def _times_of(cue: Cue) -> dict[int, tuple[float, float]]:
+    """Return the start of each word of a cue and the seconds until the next one's, by the word's identity."""
+    words = [word for line in cue.lines for word in line if not word.is_label]
+    ends = [*(word.start for word in words[1:]), cue.end]
+    return {id(word): (word.start, max(0.0, end - word.start)) for word, end in zip(words, ends, strict=True)}
 
 
 def _encode_line(
-    line: Line, protect: Callable[[str], str], mark: Callable[[str], str], low: float | None
+    line: Line, markup: Markup, low: float | None, sung: Mapping[int, tuple[float, float]]
 ) -> str:
     def is_low(word: TimedWord) -> bool:
         return low is not None and word.confidence is not None and word.confidence < low
 
+    def encode(word: TimedWord) -> str:
+        return (markup.sung(*sung[id(word)]) if markup.sung and id(word) in sung else "") + markup.protect(
+            word.text
+        )
+
+    words = [word for word in line if not (word.is_label and markup.voice)]
     text = ""
-    for marked, group in groupby(line, is_low):
-        words = list(group)
-        joined = protect(join_words(words))
-        text += (" " if text and words[0].spaced else "") + (mark(joined) if marked else joined)
+    for marked, group in groupby(words, is_low):
+        members = list(group)
+        joined = "".join(
+            (" " if word.spaced and number else "") + encode(word) for number, word in enumerate(members)
+        )
+        text += (" " if text and members[0].spaced else "") + (markup.mark(joined) if marked else joined)
     return text
 
 
@@ -66,6 +110,29 @@ def _mark_vtt(text: str) -> str:
 
 def _mark_srt(text: str) -> str:
     return f'<font color="{LOW_COLOR}">{text}</font>'
+
+
+def _mark_ass(text: str) -> str:
+    red, green, blue = LOW_COLOR[1:3], LOW_COLOR[3:5], LOW_COLOR[5:7]
+    return f"{{\\c&H{blue}{green}{red}&}}{text}{{\\c}}"
+
+
+def _protect_ass(text: str) -> str:
+    """Braces begin and end its tags, and nothing escapes them everywhere."""
+    return text.replace("{", "(").replace("}", ")")
+
+
+def _sing_vtt(start: float, _: float) -> str:
+    minutes, seconds = divmod(start, 60)
+    return f"<{int(minutes) // 60:02}:{int(minutes) % 60:02}:{seconds:06.3f}>"
+
+
+def _sing_ass(_: float, seconds: float) -> str:
+    return f"{{\\kf{round(seconds * 100)}}}"
+
+
+def _voice_vtt(speaker: str, text: str) -> str:
+    return f"<v {_protect_vtt(speaker)}>{text}"
 
 
 def _protect_vtt(text: str) -> str:
@@ -83,16 +150,53 @@ def _protect_tags(text: str) -> str:
     return re.sub(r"\\(?=[nNh])", lambda match: match[0] + _JOINER, text)
 
 
+MARKUPS: dict[SubtitleFormat, Markup] = {
+    "srt": Markup(_protect_srt, _mark_srt),
+    "vtt": Markup(_protect_vtt, _mark_vtt, _voice_vtt, _sing_vtt),
+    "ass": Markup(_protect_ass, _mark_ass, lambda speaker, text: text, _sing_ass),
+    "ttml": Markup(_protect_ass, _mark_ass),
+}
+"""Format -> how it is written."""
+
+
 def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
     """Subtitles of a recording; those of each part of a film's alone, where its own cues ended."""
     spoken = any(part.utterance.audio is not None for part in text.parts)
+    # The times of written cues are the film's: they have room after the voice already.
+    rules = settings.rules if spoken else settings.rules.model_copy(update={"linger": 0.0, "close_gaps": 0.0})
     groups = [text.parts] if spoken else [[part] for part in text.parts]
-    own = [words_of([segment for part in parts for segment in part.segments]) for parts in groups]
-    if not (settings.bilingual and text.is_translation):
-        return build_cues_of_blocks([(words, ()) for words in own], text.language, settings.rules)
-    sources = [words_of([segment for part in parts for segment in part.source_segments]) for parts in groups]
-    blocks = zip(sources, own, strict=True)
-    return build_cues_of_blocks(blocks, text.source_language, settings.rules, text.language)
+    both = settings.bilingual and text.is_translation
+    blocks, speakers = list[Block](), list[str | None]()
+    for parts in groups:
+        for speaker, own, source in _turns(parts, named=text.has_speakers):
+            words = words_of(source) if both else words_of(own)
+            if speaker is not None and words and (not speakers or speaker != speakers[-1]):
+                at = words[0].start
+                words = [
+                    TimedWord(at, at, f"{speaker}:", is_label=True),
+                    replace(words[0], spaced=True),
+                    *words[1:],
+                ]
+            blocks.append((words, words_of(own) if both else ()))
+            speakers.append(speaker)
+    language = text.source_language if both else text.language
+    return build_cues_of_blocks(blocks, language, rules, text.language, speakers)
+
+
+def _turns(
+    parts: Sequence[TextPart], *, named: bool
+) -> list[tuple[str | None, list[TimedSegment], list[TimedSegment]]]:
+    """Return who speaks, what and its source, in runs of one speaker; one run where nobody is named."""
+    own = [segment for part in parts for segment in part.segments]
+    source = [segment for part in parts for segment in part.source_segments]
+    if not named or not own:
+        return [(None, own, source)]
+    runs = [(speaker, list(group)) for speaker, group in groupby(own, lambda segment: segment.speaker)]
+    borders = [group[0].start for _, group in runs[1:]]
+    sources: list[list[TimedSegment]] = [[] for _ in runs]
+    for segment in source:
+        sources[bisect_right(borders, (segment.start + segment.end) / 2)].append(segment)
+    return [(speaker, group, said) for (speaker, group), said in zip(runs, sources, strict=True)]
 
 
 def _check(files: Iterable[Sequence[Cue]], settings: ExportSettings) -> RuleCheck:
@@ -102,9 +206,11 @@ def _check(files: Iterable[Sequence[Cue]], settings: ExportSettings) -> RuleChec
 def _encode(
     form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
 ) -> bytes:
-    return encode_subtitles(cues, form, low=settings.low).encode()
+    return encode_subtitles(cues, form, low=settings.low, karaoke=settings.karaoke).encode()
 
 
 LAYOUT = Layout(_lay_out, _check)
 SRT = Format("subtitles, SubRip", partial(_encode, "srt"), layout=LAYOUT)
 VTT = Format("subtitles, WebVTT", partial(_encode, "vtt"), layout=LAYOUT)
+ASS = Format("subtitles, Advanced SubStation Alpha", partial(_encode, "ass"), layout=LAYOUT)
+TTML = Format("subtitles, Timed Text Markup Language", partial(_encode, "ttml"), layout=LAYOUT)

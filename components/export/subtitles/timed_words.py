@@ -39,6 +39,7 @@ class TimedWord:
         text: without space around it.
         spaced: whether a space stands before it, unless it begins a line.
         confidence: its probability, 0 to 1, where it is known.
+        is_label: whether it is the name of who speaks, which formats with a place for it leave out.
     """
 
     start: float
@@ -46,6 +47,7 @@ class TimedWord:
     text: str
     spaced: bool = True
     confidence: float | None = None
+    is_label: bool = False
 
     @cached_property
     def width(self) -> int:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 from components.models.packages import pinned_wheels
 
@@ -34,12 +35,14 @@ class PackagedModel:
         consent: what a user has to agree to before it is fetched; None for nothing.
         eos_token_ids: tokens that end a generation, where its file does not say them all.
         translates: (source, target) languages that it can be asked to translate between.
+        settings: of a translator that it is, where none are asked for.
+        memory: bytes that a process takes at most while it translates by these; 0 where any machine has them.
     """
 
     name: str
     description: str
     license: str
-    format: Literal["ctranslate2", "gguf", "transformers", "shipped"]
+    format: Literal["ctranslate2", "gguf", "transformers", "shipped", "voice-encoder"]
     size: int
     languages: str
     sources: tuple[pinned_wheels.WheelSource, ...] = ()
@@ -48,9 +51,13 @@ class PackagedModel:
     consent: str | None = None
     eos_token_ids: tuple[int, ...] = ()
     translates: frozenset[tuple[str, str]] = frozenset()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    memory: int = 0
 
 
 _QWEN = frozenset(permutations(("en", "zh", "de", "fr", "es", "it", "pt"), 2))
+_LANGUAGE_MODEL = MappingProxyType({"beam_size": 1, "dtype": "bfloat16"})
+"""They are slow and large: greedy search, and half the memory (their weights are bfloat16 anyway)."""
 _GEMMA_LANGUAGES = "ar cs da de el en es fi fr hi hu it ja ko nl pl pt ro ru sv tr uk zh"
 _GEMMA = frozenset(permutations(_GEMMA_LANGUAGES.split(), 2))
 
@@ -111,6 +118,7 @@ ROWS = (
         size=575_000_000,
         languages="more than 140 languages",
         translates=_GEMMA,
+        settings=_LANGUAGE_MODEL,
         sources=(pinned_wheels.GEMMA_3_270M,),
         consent="Gemma is provided under and subject to the Gemma Terms of Use found at "
         "ai.google.dev/gemma/terms, which restrict what it may be used for",
@@ -126,6 +134,15 @@ ROWS = (
         weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     ),
     PackagedModel(
+        name="voice-encoder",
+        description="Resemblyzer's speaker encoder, for diarize: who speaks when; 1.4M parameters",
+        license="Apache-2.0",
+        format="voice-encoder",
+        size=5_700_000,
+        languages="any",
+        sources=(pinned_wheels.RESEMBLYZER,),
+    ),
+    PackagedModel(
         name="qwen2.5-coder-0.5b",
         description="Qwen2.5-Coder 0.5B Instruct (from Q4): chat model, few-shot translation",
         license="Apache-2.0",
@@ -133,6 +150,7 @@ ROWS = (
         size=1_272_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
         translates=_QWEN,
+        settings=_LANGUAGE_MODEL,
         sources=(pinned_wheels.QWEN_CODER_500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -144,6 +162,8 @@ ROWS = (
         size=3_566_000_000,
         languages="en, zh, de, fr, es, it, pt and others",
         translates=_QWEN,
+        settings=_LANGUAGE_MODEL,
+        memory=6_900_000_000,
         sources=(pinned_wheels.QWEN_CODER_1500M,),
         eos_token_ids=(151645, 151643),
     ),
@@ -151,6 +171,12 @@ ROWS = (
 
 PACKAGED_MODELS: dict[str, PackagedModel] = {row.name: row for row in ROWS}
 """Every packaged model by name."""
+
+
+def settings_of(reference: str) -> Mapping[str, Any]:
+    """Settings that a translator has where none are asked for: those of its packaged model, if it is one."""
+    row = PACKAGED_MODELS.get(reference.partition("+")[0].removeprefix("packaged:"))
+    return row.settings if row is not None and reference.startswith("packaged:") else {}
 
 
 def find_packaged_translators(source: str, target: str) -> tuple[str, ...]:

@@ -217,3 +217,16 @@ QWEN_CODER_1500M = WheelSource(
     sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
     size=1_117_320_768,
 )
+
+RESEMBLYZER = WheelSource(
+    wheels=(
+        Wheel(
+            "Resemblyzer",
+            "0.1.4",
+            "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f",
+            ("resemblyzer/pretrained.pt",),
+        ),
+    ),
+    sha256="39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e",
+    size=17_090_379,
+)

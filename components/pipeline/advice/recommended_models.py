@@ -9,11 +9,9 @@ here; they stand where their publishers' results put them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from components.compute.machine import resolve_device_type
+from components.compute.machine import machine_memory, resolve_device_type
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.models.references import split_reference
 from components.models.sources import SOURCES
@@ -21,8 +19,9 @@ from components.text.languages import english_name, is_same_language, is_undeter
 
 Task = Literal["recognize", "translate", "translate_speech"]
 """The kind of node that a model is for."""
-AUTO = "auto"
-"""The model of a node that takes the first of the table that fits."""
+CAPTIONS = "packaged:multi30k-en-de"
+CAPTION_SETS = ("sample", "multi30k:")
+"""Beginnings of the names of data sets whose texts are captions of photos, which that model knows."""
 WHISPER = "packaged:whisper-base"
 OPUS = "hub:Helsinki-NLP/opus-mt-{source}-{target}"
 """Models of one direction, from Tiedemann and Thottingal 2020, "OPUS-MT"."""
@@ -44,7 +43,6 @@ class Recommendation(NamedTuple):
         good_for: one line for people.
         measured: its quality where it was measured, one line.
         is_general: whether it is taken for any text of its languages when nothing else is asked for.
-        settings: of the node that uses it.
         needs_card: whether it is too slow for a processor.
     """
 
@@ -53,7 +51,6 @@ class Recommendation(NamedTuple):
     good_for: str
     measured: str = UNMEASURED
     is_general: bool = True
-    settings: Mapping[str, Any] = MappingProxyType({})
     needs_card: bool = False
 
     def translates(self, source: str, target: str | None) -> bool:
@@ -99,8 +96,6 @@ class Recommendation(NamedTuple):
         return self.model.format(source=two_letters_of(source), target=two_letters_of(target or ""))
 
 
-LANGUAGE_MODEL = MappingProxyType({"beam_size": 1, "n_best": 1, "dtype": "bfloat16"})
-"""They are slow and large: greedy search, and half the memory (their weights are bfloat16 anyway)."""
 ROWS = (
     Recommendation(
         "recognize",
@@ -124,26 +119,22 @@ ROWS = (
         "packaged:qwen2.5-coder-1.5b",
         "general text, roughly and slowly (3 to 5 tokens a second): a language model shown examples",
         "es-en 57.1, de-en 39.1, en-de 27.0",
-        settings=LANGUAGE_MODEL,
     ),
     Recommendation(
         "translate",
         "packaged:qwen2.5-coder-0.5b",
-        "the same, a third of the size, and worse",
+        "general text, very roughly: a third of the size of qwen2.5-coder-1.5b",
         "es-en 35.0, de-en 22.5",
-        is_general=False,
-        settings=LANGUAGE_MODEL,
     ),
     Recommendation(
         "translate",
         "packaged:gemma-3-270m",
-        "further languages; asks for consent to its licence",
+        "general text of further languages, very roughly; asks for consent to its licence",
         "es-en 44.7, de-en 24.5, en-de 15.6",
-        settings=LANGUAGE_MODEL,
     ),
     Recommendation(
         "translate",
-        "packaged:multi30k-en-de",
+        CAPTIONS,
         "captions of photos alone: nonsense on other texts; fast",
         "39.2 on such captions (Multi30k)",
         is_general=False,
@@ -152,21 +143,28 @@ ROWS = (
 """Every recommendation, the best of its task first."""
 
 
-def recommend(task: Task, source: str, target: str | None) -> Recommendation | None:
-    """Return the first model that this machine has for a task and two languages; None where it has none.
+def recommend(
+    task: Task, source: str, target: str | None, *, captions: bool = False
+) -> Recommendation | None:
+    """Return the first model that this machine can run for a task and two languages; None where it has none.
 
     Args:
         task: what there is to do.
         source: language code, ``und`` if it is not known.
         target: language code; None for a recognizer.
+        captions: whether the texts are captions of photos: then the models of these come first.
     """
-    fitting = (row for row in ROWS if row.task == task and row.is_general and row.translates(source, target))
+    rows = sorted(ROWS, key=lambda row: row.is_general) if captions else [r for r in ROWS if r.is_general]
+    fitting = (row for row in rows if row.task == task and row.translates(source, target))
     return next((row for row in fitting if is_available(row, source, target)), None)
 
 
 def is_available(row: Recommendation, source: str, target: str | None) -> bool:
-    """Return whether this machine can use a model: it is packaged, in the hub's cache, or the hub answers."""
+    """Return whether this machine can run a model: it is here, or its origin answers, and memory holds it."""
     if row.needs_card and resolve_device_type() == "cpu":
+        return False
+    packaged = PACKAGED_MODELS.get(row.model.removeprefix("packaged:"))
+    if packaged is not None and packaged.memory > machine_memory():
         return False
     if row.model == OPUS and (is_undetermined(source) or target is None):
         return False  # one model for each direction
@@ -193,6 +191,17 @@ def explain_missing(source: str, target: str) -> str:
     pair = f"{two_letters_of(source) if direction else 'XX'}-{two_letters_of(target)}"
     return (
         f"expected a model that translates {direction}into {english_name(target)}, found none among those "
-        "that this machine has (antiphon models suggest); name one: "
+        "that this machine can run (antiphon models suggest); name one: "
         f"--model hub:Helsinki-NLP/opus-mt-{pair}, or another"
+    )
+
+
+def explain_captions(source: str, target: str) -> str:
+    """Return what to do where the model of captions is the only one, in one line."""
+    codes = two_letters_of(source), two_letters_of(target)
+    return (
+        f"expected a model for general texts from {english_name(source)} into {english_name(target)}, found "
+        f"only {CAPTIONS}, which knows captions of photos and writes nonsense on other texts. What helps: "
+        f"`antiphon models fetch hub:Helsinki-NLP/opus-mt-{'-'.join(codes)}` where the hub is reached, or "
+        "`antiphon models fetch qwen2.5-coder-0.5b` and to name it as the model; --anyway goes on without"
     )

@@ -13,8 +13,9 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.files.yaml_text import format_yaml
-from components.models.packages.packaged_models import PACKAGED_MODELS
+from components.models.packages.packaged_models import PACKAGED_MODELS, settings_of
 from components.pipeline.advice.recommended_models import (
+    CAPTION_SETS,
     ROWS,
     WHISPER,
     Recommendation,
@@ -23,9 +24,6 @@ from components.pipeline.advice.recommended_models import (
 )
 from components.records import Utterance
 from components.text.languages import UNDETERMINED, is_same_language, is_undetermined, two_letters_of
-
-CAPTIONS = ("sample", "multi30k:")
-"""Beginnings of the names of data sets whose texts are image captions, which the model of captions knows."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
     Raises:
         ConfigError: none of them does.
     """
-    is_captions = name.startswith(CAPTIONS)
+    is_captions = name.startswith(CAPTION_SETS)
     tasks = ("translate", "translate_speech") if facts.has_speech else ("translate",)
     sources = [code for code in facts.sources if not is_same_language(code, target)] or [UNDETERMINED]
     rows = ROWS[::-1] if is_captions else [row for row in ROWS if row.is_general]
@@ -123,7 +121,7 @@ def build_nodes(
             row = choose_translator(name, facts, target)
             of = "data" if row.task == "translate_speech" else of
             model = row.reference(facts.sources[0] if facts.sources else UNDETERMINED, target)
-            nodes["mt"] = {"kind": row.task, "of": of, "model": model, **row.settings}
+            nodes["mt"] = {"kind": row.task, "of": of, "model": model, **settings_of(model)}
     if not nodes:
         raise ConfigError("expected a language to translate the texts into, found none; add --to CODE")
     return nodes

@@ -37,7 +37,9 @@ class RecognizeSettings(ModelMembers, RecognitionConfig):
 
     keyed_when_set: ClassVar[tuple[str, ...]] = (*RecognitionConfig.keyed_when_set, "member_devices")
 
-    members: tuple[str, ...] = Field((), description="models beside the first, mixed with it token by token")
+    members: tuple[str, ...] = Field(
+        (), description="models that are mixed token by token with model, or with each other without one"
+    )
     combination: Literal["linear", "log_linear"] = Field(
         "linear", description="members: weighted mean (OR) or weighted product (AND) of probabilities"
     )

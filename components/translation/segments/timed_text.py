@@ -61,6 +61,7 @@ class TimedText:
         self.text = text
         self._language = language
         self._anchors, self._segment_ends = _find_anchors(text, segments)
+        self._changes = _find_changes(text, segments)
         self._begins = [anchor.begin for anchor in self._anchors]
         self._ends = [anchor.end for anchor in self._anchors]
 
@@ -69,6 +70,7 @@ class TimedText:
         spans = find_sentences(self.text, self._language)
         if not self._anchors:
             return spans
+        spans = [piece for span in spans for piece in self._cut_at_speakers(span)]
         spans = [piece for span in spans for piece in self._cut_at_pauses(span)]
         return [piece for span in spans for piece in self._shorten(span)]
 
@@ -104,6 +106,13 @@ class TimedText:
         tail = self.text[at : span.end].lstrip()
         return Span(span.start, span.start + len(head)), Span(span.end - len(tail), span.end)
 
+    def _cut_at_speakers(self, span: Span) -> Iterator[Span]:
+        for at in self._changes:
+            if span.start < at < span.end:
+                head, span = self._cut(span, at)
+                yield head
+        yield span
+
     def _cut_at_pauses(self, span: Span) -> Iterator[Span]:
         anywhere = not _SENTENCE_MARK.search(self.text)
         for at, seconds in self._pauses(span):
@@ -131,6 +140,20 @@ class TimedText:
         first, end = bisect_right(self._begins, span.start), bisect_left(self._begins, span.end)
         for before, after in pairwise(self._anchors[max(first - 1, 0) : end]):
             yield after.begin, after.start - before.stop
+
+
+def _find_changes(text: str, segments: Sequence[Segment]) -> list[int]:
+    """Return the places of a text where another speaker begins."""
+    changes, position = list[int](), 0
+    for before, segment in pairwise([None, *(segment for segment in segments if segment.text)]):
+        assert segment is not None
+        begin = text.find(segment.text, position)
+        if begin < 0:
+            return []
+        if before is not None and segment.speaker != before.speaker:
+            changes.append(begin)
+        position = begin + len(segment.text)
+    return changes
 
 
 def _find_anchors(text: str, segments: Sequence[Segment]) -> tuple[list[_Anchor], set[int]]:

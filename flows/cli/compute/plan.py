@@ -29,7 +29,7 @@ AsJson = Annotated[
 ]
 
 
-@with_flags(DataParameters, "data", "audio", "target_language", "limit", "model_metrics", "store")
+@with_flags(DataParameters, "data", "audio", "target_language", "limit", "model_metrics", "anyway", "store")
 def plan(
     flow: FlowOrFile,
     values: Values,
@@ -100,7 +100,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     further = checks_of_metrics(metrics, parameters.store, "model_metrics")
     if finished is None and data_set is not None:
         further = [check_of_data(data_set), *further]
-    checks = Preflight(graph, parameters.store, parameters.seed, further)
+    checks = Preflight(graph, parameters, further)
     checks.check()
     sets, unseen = {}, dict[str, int]()
     elsewhere = [] if finished is not None or data_set is None else [data_set[:2]]

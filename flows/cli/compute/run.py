@@ -41,7 +41,18 @@ PANEL = "Build"
 EXIT_QUARANTINED = 3
 
 
-FLAGS = ("data", "audio", "target_language", "limit", "model_metrics", "name", "replace", "store", "engine")
+FLAGS = (
+    "data",
+    "audio",
+    "target_language",
+    "limit",
+    "model_metrics",
+    "anyway",
+    "name",
+    "replace",
+    "store",
+    "engine",
+)
 """Parameters of runs over a data set that have a flag."""
 
 

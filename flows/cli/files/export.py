@@ -32,7 +32,7 @@ MAX_LISTED = 20
 
 
 @with_flags(
-    ExportParameters, "node", *OUTPUT_FLAGS[:5], "for_edit", *OUTPUT_FLAGS[5:], "store", positional="run"
+    ExportParameters, "node", *OUTPUT_FLAGS[:6], "for_edit", *OUTPUT_FLAGS[6:], "store", positional="run"
 )
 def export(values: Values, as_json: AsJson = False) -> None:
     r"""Write a run's texts as subtitles, documents or tables.

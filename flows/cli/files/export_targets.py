@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.export.format_names import LIBRARIES, TextFormat
 from flows.parameters.written_texts import RULES, STANDARD_OUTPUT
 
-OUTPUT_FLAGS = ("format", "out", "bilingual", "confidence", "overwrite", *RULES)
+OUTPUT_FLAGS = ("format", "out", "bilingual", "confidence", "karaoke", "overwrite", *RULES)
 """Parameters of written texts that have a flag."""
 NO_TEXTS = frozenset(
     {"mp3", "wav", "flac", "ogg", "m4a", "mp4", "mkv", "mov", "webm", "avi", "pdf", "zip", "tar", "gz"}

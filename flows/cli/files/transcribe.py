@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
 
+from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.files.export_targets import OUTPUT_FLAGS
+from flows.cli.help.commands import TextCommand
 from flows.cli.help.model_flags import Values, with_flags
 from flows.parameters.written_texts import TranscribeParameters
 
 PANEL = "Use"
 
 LANGUAGE_FLAGS = {"language": ("--from", "--language")}
+HEARING_FLAGS = ("terms", "prompt", "speakers", "beam_size", "device")
 FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
 
 
 @with_flags(
     TranscribeParameters,
-    *("model", "beam_size", "language", *FLAGS, *COMMON),
+    *("model", "language", *HEARING_FLAGS, *FLAGS, *COMMON),
     positional="files",
     spelled=LANGUAGE_FLAGS,
 )
@@ -38,6 +42,8 @@ def transcribe(values: Values) -> None:
 
     - `antiphon transcribe talks/ --out texts/ --format txt,srt,vtt` writes three files per recording.
 
+    - `antiphon transcribe meeting.wav --speakers --terms "Kovalenko, Tesfaye" --out meeting.vtt`
+
     - `antiphon transcribe 'talks/*.m4a' --language de --beam-size 1`
 
     Exit codes: 0 done; 3 done, some recordings could not be read; 2 wrong usage; 1 failed.
@@ -47,13 +53,50 @@ def transcribe(values: Values) -> None:
     from flows.cli.files.text_commands import run_files
 
     parameters = gather(TranscribeParameters, None, [], values)
-    graph = {"nodes": {"asr": recognizer_node(str(parameters.model), parameters.beam_size)}}
-    raise typer.Exit(run_files(graph, find_inputs(parameters.files, texts=False), parameters, "transcribe"))
+    nodes = hearing_nodes(str(parameters.model), parameters)
+    inputs = find_inputs(parameters.files, texts=False)
+    raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "transcribe"))
 
 
-def recognizer_node(model: str, beam_size: int | None) -> dict[str, Any]:
-    """Return the node that recognizes speech, with the settings that the cascade has and times of words."""
-    return {"kind": "recognize", "model": model, "word_times": True, **beam_settings(beam_size)}
+transcribe.command_class = TextCommand  # type: ignore[attr-defined]
+
+
+def hearing_nodes(model: str, parameters: TranscribeParameters) -> dict[str, dict[str, Any]]:
+    """Return the nodes of a transcript: the recognizer, and who speaks if that is asked for."""
+    asr = {"kind": "recognize", "model": model, "word_times": True, **beam_settings(parameters.beam_size)}
+    asr |= {"prompt": parameters.prompt} if parameters.prompt else {}
+    asr |= {"terms": terms_file(parameters.terms)} if parameters.terms else {}
+    asr |= {"device": parameters.device} if parameters.device else {}
+    if parameters.speakers is None:
+        return {"asr": asr}
+    count = {} if parameters.speakers == "auto" else {"speakers": parameters.speakers}
+    return {"asr": asr, "speakers": {"kind": "diarize", "of": "asr", **count}}
+
+
+def terms_file(terms: str) -> str:
+    """Return the file of a term list; words that are given themselves are written to one in the cache.
+
+    Raises:
+        ConfigError: it is no file, and no list of words either.
+    """
+    import hashlib
+
+    from components.files.digests import cache_folder
+    from components.files.files import write_bytes
+
+    if Path(terms).is_file():
+        return str(Path(terms).absolute())
+    names = list(dict.fromkeys(" ".join(name.split()) for name in terms.split(",") if name.strip()))
+    if not names or (len(names) == 1 and ("/" in terms or terms.endswith((".tsv", ".txt", ".csv")))):
+        raise ConfigError(
+            f"--terms: expected a file, or words with commas, found {terms!r:.80}, no such file"
+        )
+    content = "\n".join(["source", *names, ""]).encode()
+    file = cache_folder() / "terms" / f"{hashlib.sha256(content).hexdigest()[:16]}.tsv"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(file, content)
+    return str(file)
 
 
 def beam_settings(beam_size: int | None) -> dict[str, Any]:

@@ -10,16 +10,21 @@ import typer
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.files.export_targets import OUTPUT_FLAGS
-from flows.cli.files.transcribe import LANGUAGE_FLAGS, beam_settings, recognizer_node
+from flows.cli.files.transcribe import HEARING_FLAGS, LANGUAGE_FLAGS, beam_settings, hearing_nodes, terms_file
+from flows.cli.help.commands import TextCommand
 from flows.cli.help.model_flags import Values, with_flags
 from flows.parameters.written_texts import TranslateParameters
 
 if TYPE_CHECKING:
+    from components.pipeline.advice.recommended_models import Recommendation
     from flows.cli.files.input_files import InputFiles
 
 PANEL = "Use"
 
-FLAGS = ("to", "language", "model", "asr_model", "beam_size", "paragraphs")
+FLAGS = (
+    *("to", "language", "model", "asr_model", "fast", "anyway", *HEARING_FLAGS),
+    "paragraphs",
+)
 
 
 @with_flags(TranslateParameters, *FLAGS, *OUTPUT_FLAGS, *COMMON, positional="files", spelled=LANGUAGE_FLAGS)
@@ -27,8 +32,9 @@ def translate(values: Values) -> None:
     """Translate recordings, texts or subtitles.
 
     The translation is printed, or written where --out says. Which model translates is said on standard
-    error. Without --model it is the packaged one for general texts of the direction; a model of the hub
-    that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is usually better and faster.
+    error. Without --model it is the best for the direction that this machine can run; a model of the hub
+    that is made for it (--model hub:Helsinki-NLP/opus-mt-de-en) is usually better and faster. --fast
+    translates speech into English without a transcript: half as good.
 
     For example:
 
@@ -52,11 +58,12 @@ def translate(values: Values) -> None:
     inputs = find_inputs(parameters.files, texts=True)
     check_output(inputs.total, parameters)
     nodes = _nodes(inputs, parameters)
-    if "mt" in nodes:
-        nodes["mt"] |= beam_settings(parameters.beam_size)
     if parameters.paragraphs:
         inputs = inputs._replace(texts=tuple(map(_by_paragraphs, inputs.texts)))
     raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "translate", parameters.to))
+
+
+translate.command_class = TextCommand  # type: ignore[attr-defined]
 
 
 def _by_paragraphs(text: str) -> str:
@@ -89,29 +96,60 @@ def _nodes(inputs: InputFiles, parameters: TranslateParameters) -> dict[str, dic
     """Return the graph: recognition where there is speech, and translation by the model for the direction.
 
     Raises:
-        ConfigError: no packaged model translates so, and none is named.
+        ConfigError: no model of this machine translates so, and none is named.
     """
-    from components.pipeline.advice.recommended_models import explain_missing, recommend
-
     target, source = parameters.to, _source_language(inputs, parameters.language, parameters.to)
-    recognizer = recognizer_node(parameters.asr_model, parameters.beam_size)
     is_speech = bool(inputs.recordings)
-    asr = {"asr": recognizer} if is_speech else {}
-    of = "asr" if is_speech else "data"
-    if parameters.model is not None:
-        return {**asr, "mt": {"kind": "translate", "of": of, "model": parameters.model}}
-    direct = recommend("translate_speech", source, target) if is_speech else None
+    heard = hearing_nodes(parameters.asr_model, parameters) if is_speech else {}
+    has_better = parameters.model is not None or _choose_model(source, target) is not None
+    direct = None
+    if parameters.fast or (is_speech and not has_better):
+        direct = _speak_directly(heard, source, parameters)
     if direct is not None:
-        _say_model(parameters.asr_model, direct.good_for)
-        speech = {**recognizer, "kind": "translate_speech", "of": "data", "to": target}
-        speech.pop("word_times", None)  # words of a translation are not said at any time
-        return {**(asr if parameters.bilingual else {}), "st": speech}
-    translator = recommend("translate", source, target)
-    if translator is None:
-        raise ConfigError(explain_missing(source, target))
-    chosen_model = translator.reference(source, target)
-    _say_model(chosen_model, translator.good_for)
-    return {**asr, "mt": {"kind": "translate", "of": of, "model": chosen_model, **translator.settings}}
+        return {**(heard if parameters.bilingual or parameters.speakers else {}), "st": direct}
+    model = parameters.model or _named_model(source, parameters)
+    mt = {"kind": "translate", "of": list(heard)[-1] if heard else "data", "model": model}
+    mt |= {"terms": terms_file(parameters.terms)} if parameters.terms else {}
+    mt |= {"device": parameters.device} if parameters.device else {}
+    return {**heard, "mt": {**mt, **beam_settings(parameters.beam_size)}}
+
+
+def _choose_model(source: str, target: str) -> Recommendation | None:
+    from components.pipeline.advice.recommended_models import recommend
+
+    return recommend("translate", source, target)
+
+
+def _named_model(source: str, parameters: TranslateParameters) -> str:
+    """Return the best model of the table that this machine can run, and say which it is."""
+    from components.pipeline.advice.auto_models import choose_translator
+
+    row, model = choose_translator(source, parameters.to, anyway=parameters.anyway)
+    _say_model(model, f"{row.good_for}; BLEU {row.measured}")
+    return model
+
+
+def _speak_directly(
+    heard: dict[str, dict[str, Any]], source: str, parameters: TranslateParameters
+) -> dict[str, Any] | None:
+    """Return the node that translates speech without a transcript; None where that is not to be had.
+
+    Raises:
+        ConfigError: --fast was asked for, of texts or of another language than English.
+    """
+    from components.pipeline.advice.recommended_models import recommend
+
+    row = recommend("translate_speech", source, parameters.to) if heard else None
+    if row is None:
+        if parameters.fast:
+            raise ConfigError(
+                "--fast: expected recordings to translate into English, found others: leave it out"
+            )
+        return None
+    _say_model(parameters.asr_model, f"{row.good_for}; BLEU {row.measured}")
+    speech = {**heard["asr"], "kind": "translate_speech", "of": "data", "to": parameters.to}
+    speech.pop("word_times", None)  # words of a translation are not said at any time
+    return speech
 
 
 def _say_model(model: str, good_for: str) -> None:

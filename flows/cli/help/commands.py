@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
@@ -36,6 +37,19 @@ class Command(TyperCommand):
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option ``--help``."""
         return _plain_help_option(super().get_help_option(ctx))
+
+
+class TextCommand(Command):
+    """`antiphon transcribe` and `antiphon translate`, whose ``--speakers`` may stand without a number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        given = [
+            "--speakers=auto" if argument == "--speakers" and not (following or "").isdecimal() else argument
+            for argument, following in zip_longest(args, args[1:])
+        ]
+        rest: list[str] = super().parse_args(ctx, given)
+        return rest
 
 
 class RunCommand(Command):

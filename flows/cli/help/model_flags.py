@@ -21,7 +21,8 @@ METAVARS = {
     **dict.fromkeys(("source_language", "target_language", "language", "to"), "CODE"),
     **dict.fromkeys(("model", "asr_model"), "REF"),
     "objectives": "METRIC",
-    **dict.fromkeys(("min_seconds", "max_seconds", "min_gap"), "S"),
+    **dict.fromkeys(("min_seconds", "max_seconds", "min_gap", "linger", "close_gaps"), "S"),
+    **{"terms": "FILE|NAMES", "prompt": "TEXT", "device": "DEVICE", "speakers": "[N]"},
 }
 """Field -> what stands for its value in the help."""
 Values = dict[str, object]

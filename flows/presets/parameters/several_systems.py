@@ -91,8 +91,8 @@ class EnsembleParameters(DataParameters):
         method = self.combine.method
         if len(self.mt.references) < 2 and method != "negative_evidence" and not self.asr.members:
             raise ConfigError(
-                "mt.members: expected at least one model beside mt.model (or asr.members beside asr.model), "
-                "found none; one model alone is a cascade: antiphon run cascade"
+                "mt.members: expected two models at least (or asr.members; or one beside mt.model), found "
+                "none; one model alone is a cascade: antiphon run cascade"
             )
         combines_transcripts = self.asr.members and self.asr.combination == "output_level"
         is_learned = self.system_combination.is_learned and self.system_combination.dev is None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.export.subtitles.cues import build_cues
+from components.export.subtitles.cues import build_cues, build_cues_of_blocks
 from components.export.subtitles.rules import SubtitleRules
 from components.export.subtitles.subtitle_files import encode_subtitles
 from components.export.subtitles.timed_words import TimedWord, clean_text, spread_text
@@ -22,12 +22,12 @@ def test_srt_and_vtt_as_they_are_written() -> None:
     ]
     cues = build_cues(words, "en", SubtitleRules())
     assert encode_subtitles(cues, "srt") == (
-        "1\n00:00:00,000 --> 00:00:02,000\nTwo boys run <\u2060home>.\n\n"
+        "1\n00:00:00,000 --> 00:00:02,300\nTwo boys run <\u2060home>.\n\n"
     )
     assert encode_subtitles(cues, "vtt", low=0.5) == (
         "WEBVTT\n\n"
         "STYLE\n::cue(.low) { color: #ffb000; text-decoration: underline; }\n\n"
-        "1\n00:00:00.000 --> 00:00:02.000\nTwo <c.low>boys run</c> &lt;home&gt;.\n\n"
+        "1\n00:00:00.000 --> 00:00:02.300\nTwo <c.low>boys run</c> &lt;home&gt;.\n\n"
     )
     assert '<font color="#ffb000">boys run</font>' in encode_subtitles(cues, "srt", low=0.5)
 
@@ -73,3 +73,16 @@ def test_nothing_that_was_said_becomes_markup() -> None:
 
 def test_clean_text_is_one_line_that_reorders_nothing() -> None:
     assert clean_text("a\u2028b\u202ec\x00d\n e") == "a b c d e"
+
+
+def test_speakers_and_words_that_light_up_in_each_format() -> None:
+    words = [TimedWord(0.0, 0.0, "ann:", is_label=True), *spread_text("Two {boys} run.", [(0.0, 3.0)])]
+    (cue,) = build_cues_of_blocks([(words, ())], "en", SubtitleRules(), speakers=["ann"])
+    assert "\nann: Two {boys} run.\n" in encode_subtitles([cue], "srt", karaoke=True)
+    vtt = encode_subtitles([cue], "vtt", karaoke=True)
+    assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
+    assert "::cue(:future)" in vtt
+    ass = encode_subtitles([cue], "ass", karaoke=True)
+    assert r"Default,ann,0,0,0,,{\kf60}Two {\kf140}(boys) {\kf130}run." in ass
+    assert ">ann: Two (boys) run.</" in encode_subtitles([cue], "ttml")
+    assert pysubs2.SSAFile.from_string(ass).events[0].plaintext == "Two (boys) run."

@@ -100,15 +100,24 @@ def test_what_a_run_did_not_finish_is_not_ablated() -> None:
     assert ablations_of(pipeline, ["a", "b", "mt"]) == []
 
 
+def test_members_without_a_model_beside_them_are_all_the_parts() -> None:
+    pipeline = graph(asr=ASR, mt={**MT, "members": ["store:a", "store:a"]})
+    (result,) = ablations_of(pipeline, pipeline.nodes)
+    assert result.parts == ("store:a #1", "store:a #2")
+    assert list(pipeline.nodes["mt"].models.values()) == ["store:a", "store:a"]
+
+
 def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:
-    fixed = graph(asr=ASR, mt={**MT, "members": ["store:b"], "combine": {"coefficients": [0.5, 0.5]}})
+    fixed = graph(
+        asr=ASR, mt={**MT, "members": ["store:a", "store:b"], "combine": {"coefficients": [0.5, 0.5]}}
+    )
     with pytest.raises(ConfigError, match="members of mt without dropout and without fixed coefficients"):
         ablations_of(fixed, fixed.nodes)
-    many = graph(asr=ASR, mt={**MT, "members": [f"store:{n}" for n in range(6)]})
+    many = graph(asr=ASR, mt={**MT, "members": [f"store:{n}" for n in range(7)]})
     with pytest.raises(ConfigError, match="expected at most 6 parts in mt, found 7"):
         ablations_of(many, many.nodes)
     weighted = graph(a=ASR, b={**ASR, "beam_size": 2}, asr={**ROVER, "of": ["a", "b"], "weights": [0.5, 0.5]})
     with pytest.raises(ConfigError, match="members of asr without dropout and without fixed coefficients"):
         ablations_of(weighted, weighted.nodes)
-    pivot = graph(asr=ASR, fr={**MT, "to": "fr", "members": ["store:b"]}, de={**MT, "of": "fr"})
+    pivot = graph(asr=ASR, fr={**MT, "to": "fr", "members": ["store:a", "store:b"]}, de={**MT, "of": "fr"})
     assert ablations_of(pivot, pivot.nodes) == []

@@ -6,7 +6,8 @@ import pytest
 
 from components.errors import ConfigError
 from components.models.sources import SOURCES
-from components.pipeline.advice.auto_models import choose_models
+from components.pipeline.advice import recommended_models
+from components.pipeline.advice.auto_models import AutoChoice, choose_models
 from components.pipeline.advice.recommended_models import WHISPER
 from components.pipeline.reader import read_pipeline
 
@@ -24,7 +25,7 @@ def test_each_node_gets_the_model_of_its_languages() -> None:
         "en": {"kind": "translate", "of": "asr", "to": "en", "model": "auto", "beam_size": 3},
         "fr": {"kind": "translate", "of": "en", "model": "packaged:multi30k-en-de"},
     }
-    pipeline, notes = choose_models(read_pipeline({"nodes": nodes}), frozenset({("de", "fr")}))
+    pipeline, notes = choose_models(read_pipeline({"nodes": nodes}), AutoChoice(frozenset({("de", "fr")})))
     settings = {node.name: node.settings.model_dump() for node in pipeline}
     assert settings["asr"]["model"] == WHISPER
     assert settings["asr"]["beam_size"] == 2
@@ -47,4 +48,52 @@ def test_each_node_gets_the_model_of_its_languages() -> None:
 def test_what_no_model_does_is_refused(pairs: set[tuple[str, str]], fault: str) -> None:
     pipeline = read_pipeline({"nodes": {"mt": {"kind": "translate", "of": "data", "model": "auto"}}})
     with pytest.raises(ConfigError, match=fault):
-        choose_models(pipeline, frozenset(pairs))
+        choose_models(pipeline, AutoChoice(frozenset(pairs)))
+
+
+CASCADE = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr", "beam_size": 5}}
+LOOP = {
+    "kind": "loop",
+    "of": "mt",
+    "rounds": 2,
+    "body": {"back": {"kind": "translate", "of": "all", "to": "en"}},
+}
+EN_DE = frozenset({("en", "de")})
+
+
+def test_captions_get_the_model_of_captions_and_everything_else_one_for_general_texts() -> None:
+    pipeline = read_pipeline({"nodes": CASCADE})
+    for source, model, beam in [("sample", "multi30k-en-de", 5), ("mine.jsonl", "qwen2.5-coder-1.5b", 1)]:
+        chosen, notes = choose_models(pipeline, AutoChoice(EN_DE, source))
+        settings = chosen.nodes["mt"].settings.model_dump()
+        assert (settings["model"], settings["beam_size"]) == (f"packaged:{model}", beam)
+        assert len(notes) == 1
+
+
+def test_nodes_in_the_body_of_a_loop_get_theirs() -> None:
+    nodes = {**CASCADE, "all": LOOP}
+    chosen, _ = choose_models(read_pipeline({"nodes": nodes}), AutoChoice(EN_DE, "sample"))
+    assert {
+        n: node.models.get("model") for n, node in chosen.nodes.items() if node.kind.name == "translate"
+    } == {
+        "mt": "packaged:multi30k-en-de",
+        "all-1-back": "packaged:qwen2.5-coder-1.5b",
+        "all-2-back": "packaged:qwen2.5-coder-1.5b",
+    }
+
+
+def test_a_small_machine_is_not_given_a_model_of_another_domain_unless_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = read_pipeline({"nodes": CASCADE})
+    monkeypatch.setattr(recommended_models, "machine_memory", lambda: 2**32)
+    chosen, _ = choose_models(pipeline, AutoChoice(EN_DE, "mine.jsonl"))
+    assert chosen.nodes["mt"].models["model"] == "packaged:qwen2.5-coder-0.5b"
+    general = [row for row in recommended_models.ROWS if "qwen" not in row.model and "gemma" not in row.model]
+    monkeypatch.setattr(recommended_models, "ROWS", general)
+    with pytest.raises(
+        ConfigError, match=r"mt\.model: expected a model for general texts .*--anyway goes on"
+    ):
+        choose_models(pipeline, AutoChoice(EN_DE, "mine.jsonl"))
+    chosen, notes = choose_models(pipeline, AutoChoice(EN_DE, "mine.jsonl", anyway=True))
+    assert "nonsense on other texts" in notes[0]

@@ -112,7 +112,7 @@ def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
 def test_an_adapter_that_a_node_trains_is_read_and_its_weight_decides() -> None:
     def graph(adapter: Any) -> dict[str, Any]:
         lora = {"kind": "train", "init_from": "packaged:multi30k-en-de", "lora": {"rank": 2}}
-        text = {"kind": "translate", "of": "data", "adapter": adapter}
+        text = {"kind": "translate", "of": "data", "model": lora["init_from"], "adapter": adapter}
         return {"lora": {**lora, "data": "sample", "dev": "sample"}, "mt": text}
 
     once, half = keys(graph("node:lora")), keys(graph({"node:lora": 0.5}))

@@ -146,7 +146,7 @@ def test_languages_of_systems_that_are_run_as_one_agree() -> None:
 def test_tables_of_other_nodes_are_renamed_with_them() -> None:
     learned = {
         "kind": "translate",
-        "members": ["store:b"],
+        "members": ["store:a", "store:b"],
         "combine": {"learn": "constants", "dev": "sample"},
     }
     union = unite({"one": read_pipeline({"nodes": {"mt": learned}})})

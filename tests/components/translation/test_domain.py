@@ -43,7 +43,7 @@ def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() ->
         Utterance(id=str(n), text=text, source_language="en", target_language="de")
         for n, text in enumerate(texts)
     ]
-    outcomes = build(TranslationConfig(beam_size=2, n_best=2)).translate(asked)
+    outcomes = build(TranslationConfig(model="packaged:multi30k-en-de", beam_size=2)).translate(asked)
     shares = [
         h.features[UNFAMILIAR_FEATURE]
         for one in outcomes
@@ -77,7 +77,7 @@ def test_the_warning_names_models_that_would_do_better() -> None:
 
 
 def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -> None:
-    shipped = Path(build(TranslationConfig()).checkpoint.path)
+    shipped = Path(build(TranslationConfig(model="packaged:multi30k-en-de")).checkpoint.path)
     for file in shipped.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     before = checkpoint_of(tmp_path, "copy").sha256

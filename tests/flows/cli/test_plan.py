@@ -66,7 +66,7 @@ def test_a_distillation_is_planned_whose_teacher_draws_samples(
     pair = {"text": "a dog", "source_language": "en", "references": {"de": ["ein Hund"]}}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(pair))
     data = [f"student.{name}={tmp_path / 'pairs.jsonl'}" for name in ("data", "dev")]
-    settings = [*data, "teacher.sampling.count=4"]
+    settings = [*data, "teacher.model=packaged:multi30k-en-de", "teacher.sampling.count=4"]
     more = [part for setting in settings for part in ("--set", setting)]
     with pytest.raises(SystemExit) as ending:
         main(["plan", "distill", *more, "--store", str(tmp_path)])

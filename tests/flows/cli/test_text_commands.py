@@ -231,10 +231,12 @@ def test_the_model_follows_from_the_direction(capsys: pytest.CaptureFixture[str]
         return translate_command._nodes(inputs, TranslateParameters(files=["a"], asr_model="w", **values))
 
     nodes = nodes_of(speech, to="en", bilingual=True)
-    assert {name: node["kind"] for name, node in nodes.items()} == {
-        "asr": "recognize",
-        "st": "translate_speech",
-    }
+    assert {name: node["kind"] for name, node in nodes.items()} == {"asr": "recognize", "mt": "translate"}
+    assert list(nodes_of(speech, to="en", fast=True)) == ["st"]
+    assert list(nodes_of(speech, to="en", fast=True, bilingual=True)) == ["asr", "st"]
+    assert list(nodes_of(speech, language="sw", to="en")) == ["st"]  # which no translator here knows
+    with pytest.raises(ConfigError, match="--fast: expected recordings to translate into English"):
+        nodes_of(speech, to="de", fast=True)
     nodes = nodes_of(speech, to="de")
     assert nodes["mt"]["model"] == "packaged:qwen2.5-coder-1.5b"
     assert "translated by packaged:qwen2.5-coder-1.5b: general text" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from flows.registry import flow_named
 KEY = "0" * 64
 CASES: dict[str, dict[str, Any]] = {
     "cascade": {},
-    "ensemble": {"asr": {"members": ["packaged:whisper-tiny.en"]}},
+    "ensemble": {"asr": {"members": ["packaged:whisper-base", "packaged:whisper-tiny.en"]}},
     "refine": {},
     "stack": {"stack": {"model": f"store:{KEY}"}},
     "pipeline": {"graph": "nodes: {asr: {kind: recognize}, mt: {kind: translate, of: asr}}"},

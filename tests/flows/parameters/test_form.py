@@ -69,6 +69,7 @@ def test_data_come_first_and_the_store_last() -> None:
         "normalizer",
         "price_per_hour",
         "edits",
+        "anyway",
         "blame",
         "engine",
         "reuse",

@@ -166,10 +166,14 @@ class WhisperWindowDecoder:
             if self._config.timestamps
             else tokenizer.sot_sequence_including_notimestamps
         )
-        if not stream.previous:
+        said = self._config.prompt.strip()
+        stated = tokenizer.encode(f" {said}") if said else []
+        if not stated and not stream.previous:
             return list(sequence)
         room = self._backend.dims.n_text_ctx // 2 - 1
-        return [tokenizer.sot_prev, *stream.previous[-room:], *sequence]
+        stated = stated[:room]
+        previous = stream.previous[-(room - len(stated)) :] if len(stated) < room else []
+        return [tokenizer.sot_prev, *stated, *previous, *sequence]
 
 
 def _plausibility_of(window: DecodedWhisperWindow) -> tuple[bool, float]:

@@ -32,14 +32,18 @@ def test_devices_of_members_stand_beside_them_or_in_a_list_of_their_own() -> Non
     assert placed.devices_after(2) == ("", "", "", "cuda:1")
     assert [placed.for_member(index).device for index in range(3)] == ["auto", "cuda:1", "auto"]
     assert placed == TranslatorMembers.model_validate(placed.model_dump())
-    assert "member_devices" not in TranslatorMembers(members=("b",)).settings_for_key(set())
+    assert "member_devices" not in TranslatorMembers(model="a", members=("b",)).settings_for_key(set())
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"members": [{"model": "b", "gpu": 1}]}, "members: expected model and device, found model, gpu"),
-        ({"members": ["b"], "member_devices": ["", ""]}, "expected one for each of 1 members, found 2"),
+        (
+            {"model": "a", "members": ["b"], "member_devices": ["", ""]},
+            "expected one for each of 1 members, found 2",
+        ),
+        ({"members": ["b"]}, "members: expected two or more, or one beside model, found one alone"),
         ({"members": [{"model": "b"}], "member_devices": ["cpu"]}, "in members or in member_devices"),
     ],
 )

@@ -54,7 +54,7 @@ TRANSLATED = {
     "other": {"kind": "recognize", "model": "packaged:whisper-tiny.en"},
     "voted": {"kind": "combine", "of": ["asr", "other"]},
     "better": {"kind": "refine", "of": "voted", "gate": "off"},
-    "mt": {"kind": "translate", "of": "better"},
+    "mt": {"kind": "translate", "of": "better", "model": "packaged:multi30k-en-de"},
 }
 
 

@@ -1,0 +1,1 @@
+"""The kind of node that says who speaks."""

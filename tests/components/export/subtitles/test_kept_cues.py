@@ -1,0 +1,90 @@
+"""Cue by cue: the source's file with a translation in its cues, and nothing else changed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.data import load
+from components.export.recording_text import RecordingText, make_part
+from components.export.subtitles.kept_cues import divide_over_cues, keep_cues
+from components.export.subtitles.rules import SubtitleRules
+from components.records import Hypothesis, NBest, Segment
+
+FILM = """1
+00:00:01,000 --> 00:00:03,000
+<i>I never said
+that she was here,</i>
+
+2
+00:00:03,100 --> 00:00:05,000
+because I did not know.
+
+7
+00:00:06,000 --> 00:00:07,000
+♪ ♪
+
+8
+00:00:08,000 --> 00:00:09,500
+{\\an8}Did <b>you</b>?
+"""
+GERMAN = {
+    "I never said that she was here, because I did not know.": (
+        "Ich habe nie gesagt, dass sie hier war, weil ich es nicht wusste."
+    ),
+    "Did you?": "Wusstest du es?",
+}
+
+
+def translated(folder: Path, content: str, name: str = "film.en.srt") -> tuple[Path, RecordingText]:
+    file = folder / name
+    file.write_text(content, encoding="utf-8", newline="")
+    parts = []
+    for utterance in load(str(file), source_language="en", target_language="de").utterances:
+        text = GERMAN[utterance.text or ""]
+        start, end = utterance.stretch or (0.0, 1.0)
+        best = Hypothesis(
+            text=text, score=0, n_tokens=1, system="x", segments=(Segment(start=start, end=end, text=text),)
+        )
+        outcome = NBest(utterance_id=utterance.id, hypotheses=(best,))
+        parts.append(make_part(utterance, outcome, "de", translated=True))
+    return file, RecordingText("film", "mt", True, parts)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_numbers_times_tags_and_cues_without_words_stay(tmp_path: Path, newline: str) -> None:
+    kept = keep_cues(*translated(tmp_path, FILM.replace("\n", newline)), SubtitleRules())
+    expected = FILM.replace("I never said\nthat she was here,", "Ich habe nie gesagt, dass sie hier war,")
+    expected = expected.replace("because I did not know.", "weil ich es nicht wusste.")
+    expected = expected.replace("Did <b>you</b>?", "Wusstest du es?")
+    assert kept.content == expected.replace("\n", newline)
+    assert (kept.cues, kept.untranslated, kept.lost_tags) == (3, 0, 1)
+    assert "3 cues, each with the number, times and tags of its source" in kept.describe()
+
+
+def test_positions_notes_and_styles_of_webvtt_stay(tmp_path: Path) -> None:
+    head = "WEBVTT - a film\n\nNOTE by hand\n\nSTYLE\n::cue { color: red; }\n\n"
+    cue = "end\n00:08.000 --> 00:09.500 line:0 align:start\nDid you?\n"
+    kept = keep_cues(*translated(tmp_path, head + cue, "film.en.vtt"), SubtitleRules())
+    assert kept.content == head + cue.replace("Did you?", "Wusstest du es?")
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 40))
+def test_no_word_is_lost_and_no_cue_is_empty_where_there_are_enough(lengths: list[int], n_words: int) -> None:
+    from types import SimpleNamespace
+
+    from components.export.subtitles.timed_words import spread_text
+
+    text = " ".join(f"w{number}" for number in range(n_words))
+    part = SimpleNamespace(
+        segments=[SimpleNamespace(words=spread_text(text, [(0, 9)]))],
+        source_segments=[SimpleNamespace(text="x" * length) for length in lengths],
+    )
+    cues = divide_over_cues(part, "en")  # type: ignore[arg-type]
+    assert [word.text for cue in cues for word in cue] == re.findall(r"w\d+", text)
+    assert len(cues) == len(lengths)
+    assert all(cues) or n_words < len(lengths)
