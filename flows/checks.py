@@ -8,6 +8,7 @@ from functools import partial
 
 from components import data as sets
 from components.errors import AntiphonError, ConfigError, TransientError
+from components.models.fetch_permission import NotHereError
 from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.idle_nodes import is_concerned
@@ -231,6 +232,8 @@ def _collect_faults(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
     for stage, check in checks:
         try:
             check()
+        except NotHereError:
+            continue  # whoever only looks says what would be fetched
         except TransientError:
             raise  # a network that is down is no fault of the configuration
         except AntiphonError as error:

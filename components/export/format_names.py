@@ -7,7 +7,9 @@ from typing import Literal, NamedTuple
 
 from components.errors import ConfigError
 
-TextFormat = Literal["txt", "docx", "srt", "vtt", "ass", "ttml", "rttm", "tsv", "jsonl", "json", "parquet"]
+TextFormat = Literal[
+    "txt", "docx", "srt", "vtt", "ass", "ttml", "html", "rttm", "tsv", "jsonl", "json", "parquet"
+]
 
 
 class Library(NamedTuple):

@@ -84,12 +84,14 @@ class RecordingText:
         node: that made it.
         timed: whether it has times: of a recording, or of subtitles.
         parts: its utterances.
+        run: name of the run.
     """
 
     name: str
     node: str
     timed: bool
     parts: Sequence[TextPart]
+    run: str = ""
 
     @property
     def language(self) -> str:

@@ -104,7 +104,7 @@ class RunTexts:
             ]
             if parts:
                 timed = any(utterance.stretch for utterance in utterances)
-                yield RecordingText(recording, name, timed, parts)
+                yield RecordingText(recording, name, timed, parts, self.run.name)
 
     def _part(
         self,

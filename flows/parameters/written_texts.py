@@ -95,7 +95,7 @@ class TranscribeParameters(WrittenTexts, FlowParameters):
         None, max_length=2_000, description="text that the speech is taken to follow: topic, names, spelling"
     )
     device: str | None = Field(None, description="auto, cpu, cuda, cuda:N or mps")
-    speakers: int | Literal["auto"] | None = Field(
+    speakers: Literal["auto"] | int | None = Field(
         None, description="say who speaks, and how many there are if you know (docs/use/speakers.md)"
     )
     page: bool = Field(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from prefect.client.schemas.objects import State
 
 from components.attribution.blame import BLAME, check_references
@@ -13,6 +15,7 @@ from components.files.files import write_bytes
 from components.improvement.bounds import bound_gain
 from components.improvement.remedies import format_pipeline, propose
 from components.improvement.situation import ImproveOptions, RunUnderRepair
+from components.models.fetch_permission import forbid_fetching
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
@@ -41,8 +44,9 @@ def improve(parameters: ImproveParameters) -> RunRecord | State[RunRecord]:
         proposals = propose(situation)
         bounds = {p.remedy: bound_gain(p, situation, blames[parameters.metric]) for p in proposals}
         limits = Limits(parameters.budget, parameters.probe, parameters.metric)
-        search = RemedySearch(finished, proposals, bounds, limits)
-        study = run.add(search.run())
+        with forbid_fetching() if parameters.budget is None else nullcontext():  # which only lists
+            search = RemedySearch(finished, proposals, bounds, limits)
+            study = run.add(search.run())
         improved, confirmation = search.confirm(study)
         if improved is not None:
             write_bytes(run.path / WINNER_FILE, format_pipeline(improved).encode())

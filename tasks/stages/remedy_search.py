@@ -193,7 +193,7 @@ class RemedySearch:
             seconds = [row.seconds for row in self._plan(pipeline) if row.status != "reused"]
         except AntiphonError:
             return None  # a model that cannot be had: the search will say so
-        return None if None in seconds else sum(second or 0.0 for second in seconds)
+        return None if None in seconds else sum(max(most or (0.0, 0.0)) for most in seconds)
 
     def _plan(self, pipeline: Pipeline) -> list[RunForecast]:
         """Return for every node of a pipeline over all utterances whether it is there already."""

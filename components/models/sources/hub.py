@@ -22,6 +22,7 @@ from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
+from components.models.fetch_permission import require_fetching
 from components.models.formats import FORMATS
 from components.models.formats.format import ModelFormat
 from components.models.packages.wheels import ProgressCallback
@@ -57,6 +58,7 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
     patterns = _patterns_of(model_format)
     folder = _local_snapshot(repository, revision or None, cache, patterns)
     if folder is None:
+        require_fetching(reference)
         on_progress(f"{reference}: downloading")
         folder = _download_snapshot(reference, repository, revision or None, cache, patterns)
     lineage = (f"hub:{repository}@{folder.name}",)
@@ -158,6 +160,7 @@ def encoder_files(repository: str, on_progress: ProgressCallback, *, cache: Path
             return folder
     except (LocalEntryNotFoundError, HFValidationError):
         pass
+    require_fetching(f"hub:{repository}")
     on_progress(f"hub:{repository}: downloading configuration and tokenizer")
     try:
         return _download_snapshot(f"hub:{repository}", repository, None, cache, TEXTS)
@@ -180,6 +183,7 @@ def configuration_folder(name: str, *, cache: Path | None = None) -> Path:
     cached = try_to_load_from_cache(repository, "config.json", cache_dir=cache, revision=revision or None)
     if isinstance(cached, str):
         return Path(cached).parent
+    require_fetching(f"hub:{name}")
     try:
         path = hf_hub_download(
             repository,
@@ -218,6 +222,7 @@ def adapter_files(name: str, on_progress: ProgressCallback, *, cache: Path | Non
             return folder
     except LocalEntryNotFoundError:
         pass
+    require_fetching(f"hub:{name}")
     on_progress(f"hub:{name}: downloading the adapter")
     return _download_snapshot(f"hub:{name}", repository, revision or None, cache, patterns)
 

@@ -15,6 +15,7 @@ from components.errors import ModelError, TransientError
 from components.files.digests import cache_folder, sha256_of
 from components.files.files import open_atomically
 from components.models.checkpoints import checkpoint_of
+from components.models.fetch_permission import require_fetching
 from components.models.packages.install_manifest import install_once
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import unknown_reference_error
@@ -44,7 +45,10 @@ def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
     digest = address.split("/")[-2]
 
     def write(folder: Path) -> None:
-        file = _own_copy(Path(address).name, digest) or download(address, digest, reference, on_progress)
+        file = _own_copy(Path(address).name, digest)
+        if file is None:
+            require_fetching(reference)
+            file = download(address, digest, reference, on_progress)
         on_progress(f"{reference}: converting")
         write_whisper(file, folder, ALIGNMENT_HEADS.get(name))
 

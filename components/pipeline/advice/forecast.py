@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from components.files.json_text import parse_json
 from components.pipeline.items.idle_nodes import is_concerned
@@ -13,16 +13,36 @@ from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.records import Record
 from components.run_record import StageRef
-from components.storage.stages.reader import profiles_of
+from components.storage.shards.shard import ShardEntry, ShardHeader
+from components.storage.shards.tallies import AUDIO_SECONDS, CHARACTERS, TOTALS
+from components.storage.stages.reader import profiles_of, read_tallies
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 
-_MAX_PAST_STAGES = 200
-"""The estimates are made from this many stages of the store, the latest."""
+_MAX_PAST_STAGES, _MAX_PAST_SHARDS = 200, 50
+"""The estimates are made from this many stages of the store, the latest, and shards of the same models."""
+_MAX_DEPTH = 12
+"""Nodes between a shard and its data."""
+_LEAST_SECONDS = 0.05
+"""A shard that took less says nothing of how long others take."""
+
+
+class Amount(NamedTuple):
+    """How much there is to compute: seconds of audio and characters of text."""
+
+    audio_seconds: float = 0.0
+    characters: float = 0.0
+
+    def scaled(self, share: float) -> Amount:
+        """Return a share of it."""
+        return Amount(self.audio_seconds * share, self.characters * share)
 
 
 class RunForecast(Record):
-    """The forecast of one node. ``seconds`` is estimated from past stages; None where there are none."""
+    """The forecast of one node.
+
+    ``seconds`` are the fewest and the most, by past shards of the same models here; None without any.
+    """
 
     node: str
     kind: str
@@ -30,7 +50,7 @@ class RunForecast(Record):
     key: str
     shards_done: int = 0
     shards: int = 0
-    seconds: float | None = None
+    seconds: tuple[float, float] | None = None
 
 
 def forecast_nodes(
@@ -54,19 +74,26 @@ def forecast_nodes(
         ref = store.find_stage(planned.stage, read)
         if ref is not None:
             finished[name] = ref.sha256
-        items = 1 if planned.own is None else _count_items(pipeline, planned.node, data[planned.own])
-        forecasts.append(_forecast_node(planned, ref, items, past, store))
+        amount = None if planned.own is None else _amount_of(pipeline, planned.node, data[planned.own])
+        forecasts.append(_forecast_node(planned, ref, amount, past, store))
     return forecasts
 
 
-def _count_items(pipeline: Pipeline, node: Node, data: StageRef) -> int:
-    """Return how many utterances of its data set a node may have something to compute of."""
-    profiles = profiles_of(data).items()
-    return sum(count for profile, count in profiles if is_concerned(pipeline, node, profile))
+def _amount_of(pipeline: Pipeline, node: Node, data: StageRef) -> Amount:
+    """Return how much of its data set a node may have something to compute of."""
+    profiles = profiles_of(data)
+    concerned = sum(count for profile, count in profiles.items() if is_concerned(pipeline, node, profile))
+    share = concerned / max(1, sum(profiles.values()))
+    return _read_amount(read_tallies(data)).scaled(share)
+
+
+def _read_amount(tallies: Mapping[str, Mapping[str, float]]) -> Amount:
+    totals = tallies.get(TOTALS, {})
+    return Amount(totals.get(AUDIO_SECONDS, 0.0), totals.get(CHARACTERS, 0.0))
 
 
 def _forecast_node(
-    planned: NodePlan, ref: StageRef | None, items: int, past: _PastTimes, store: Store
+    planned: NodePlan, ref: StageRef | None, amount: Amount | None, past: _PastTimes, store: Store
 ) -> RunForecast:
     stage, shards = planned.stage, len(planned.shards)
     values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
@@ -75,55 +102,97 @@ def _forecast_node(
             {**values, "status": "reused", "shards": shards, "shards_done": shards}
         )
     shards_done = len(store.backend.find_shards(planned.shard_keys))
-    seconds = past.seconds_per_item(planned)
-    left = items * (1 - shards_done / shards) if shards else 1
+    left = None if amount is None else amount.scaled(1 - shards_done / shards if shards else 1)
     return RunForecast.model_validate(
         {
             **values,
             "status": "resumed" if shards_done else "run",
             "shards": shards,
             "shards_done": shards_done,
-            "seconds": None if seconds is None else seconds * left,
+            "seconds": past.seconds_of(planned, left),
         }
     )
 
 
 def past_seconds(plans: Iterable[NodePlan], store: Store) -> dict[str, float]:
-    """Return the seconds per item of past stages like those of nodes, by node, where there are any."""
+    """Return the seconds per item of past stages of the same models, by node, where there are any."""
     past = _PastTimes(store)
     seconds = {planned.node.name: past.seconds_per_item(planned) for planned in plans}
     return {name: value for name, value in seconds.items() if value is not None}
 
 
 def past_seconds_of(kind: str, weights: Mapping[str, str], store: Store) -> float | None:
-    """Return the seconds per item of past stages of a kind with models of these digests, else of the kind."""
-    return _PastTimes(store).seconds_of(kind, weights)
+    """Return the seconds per item of past stages of a kind with models of these digests."""
+    return _median_per_item(_PastTimes(store).same(kind, weights))
 
 
 class _PastTimes:
-    """Seconds per item of past stages, by kind and by the digests of their models."""
+    """Past stages of a store, by kind and by the digests of their models."""
 
     def __init__(self, store: Store) -> None:
-        self._by_models: dict[tuple[str, tuple[str, ...]], list[float]] = {}
-        self._by_kind: dict[str, list[float]] = {}
+        self._store = store
+        self._by_models: dict[tuple[str, tuple[str, ...]], list[dict[str, Any]]] = {}
+        self._data = dict[str, str]()  # identity of a data set's shard -> its key
         for seal in _read_latest(store.stages):
             plan = seal["plan"]
-            items = seal["items"] if plan.get("shards") else 1
-            if plan.get("kind") and items:
-                seconds = seal["seconds"] / items
+            if not plan.get("kind"):
+                entries = [ShardEntry(*_values_of(entry)) for entry in seal.get("shards", ())]
+                self._data |= {entry.identity: entry.key for entry in entries}
+            else:
                 models = tuple(sorted(plan.get("weights", {}).values()))
-                self._by_models.setdefault((plan["kind"], models), []).append(seconds)
-                self._by_kind.setdefault(plan["kind"], []).append(seconds)
+                self._by_models.setdefault((plan["kind"], models), []).append(seal)
+
+    def same(self, kind: str, weights: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the seals of stages of a kind with models of these digests."""
+        return self._by_models.get((kind, tuple(sorted(weights.values()))), [])
 
     def seconds_per_item(self, planned: NodePlan) -> float | None:
-        """Return the median for the same models, else for the kind; None if neither has ever run."""
-        return self.seconds_of(planned.stage.kind, planned.stage.weights)
+        """Return the median over stages."""
+        return _median_per_item(self.same(planned.stage.kind, planned.stage.weights))
 
-    def seconds_of(self, kind: str, weights: Mapping[str, str]) -> float | None:
-        """As :meth:`seconds_per_item`, from a kind and the digests of models."""
-        same = self._by_models.get((kind, tuple(sorted(weights.values()))))
-        values = same or self._by_kind.get(kind)
-        return median(values) if values else None
+    def seconds_of(self, planned: NodePlan, amount: Amount | None) -> tuple[float, float] | None:
+        """Return the fewest and the most seconds for an amount, by the rates of past shards.
+
+        What is made in one piece takes as long as it did: its data are not known to be the same.
+        """
+        seals = self.same(planned.stage.kind, planned.stage.weights)
+        if amount is None:
+            whole = [seal["seconds"] for seal in seals if not seal["plan"].get("shards")]
+            return (min(whole), max(whole)) if whole else None
+        keys = [key for seal in seals for key, *_ in map(_values_of, seal.get("shards", ()))]
+        rates = [rate for key in keys[:_MAX_PAST_SHARDS] if (rate := self._rate(key, amount)) is not None]
+        size = amount.audio_seconds or amount.characters
+        return (min(rates) * size, max(rates) * size) if rates and size else None
+
+    def _rate(self, key: str, amount: Amount) -> float | None:
+        """Return the seconds that a shard took for a second of audio, or a character, of its data."""
+        header = self._store.find_shard(key)
+        if header is None or header.seconds < _LEAST_SECONDS:
+            return None
+        own = self._data_of(header, depth=0)
+        size = 0.0 if own is None else own.audio_seconds if amount.audio_seconds else own.characters
+        return header.seconds / size if size else None
+
+    def _data_of(self, header: ShardHeader, depth: int) -> Amount | None:
+        """Return how long the data are that a shard was computed from, through what it reads."""
+        for identity, _ in header.read.values():
+            key = self._data.get(identity, identity)
+            read = self._store.find_shard(key) if depth < _MAX_DEPTH else None
+            if read is None:
+                continue
+            found = _read_amount(read.tallies) if identity in self._data else self._data_of(read, depth + 1)
+            if found is not None:
+                return found
+        return None
+
+
+def _median_per_item(seals: Iterable[Mapping[str, Any]]) -> float | None:
+    rates = [seal["seconds"] / seal["items"] for seal in seals if seal["items"]]
+    return median(rates) if rates else None
+
+
+def _values_of(entry: Any) -> list[Any]:
+    return list(entry.values()) if isinstance(entry, Mapping) else list(entry)
 
 
 def _read_latest(stages: Path) -> Iterable[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -16,6 +17,7 @@ from flows.cli.help.options import Assignments, Config, FlowOrFile, Until
 from flows.parameters.base import DataParameters
 
 if TYPE_CHECKING:
+    from components.models.fetch_permission import NotHereError
     from components.pipeline.advice.forecast import RunForecast
     from components.pipeline.pipeline import Pipeline
     from components.run_record import StageRef
@@ -84,7 +86,7 @@ def plan_systems(
 def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     from components.data.changes import are_here
     from components.data.stage import foresee_data
-    from components.models.weight_digests import resolve_weight_digests
+    from components.models.fetch_permission import forbid_fetching
     from components.pipeline.advice.forecast import forecast_nodes
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
@@ -109,7 +111,8 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
         if not are_here(source, audio):
             note = f"data: {source} is not looked at yet: plan fetches nothing, antiphon data check does"
             return PlannedSystem(graph, [], metrics, [note])
-    with TemporaryDirectory() as folder, use_reuse(getattr(parameters, "reuse", "exact")):
+    reuse = use_reuse(getattr(parameters, "reuse", "exact"))
+    with TemporaryDirectory() as folder, reuse, forbid_fetching():
         foreseen = Store(folder)
         if finished is not None:
             sets[DATA] = finished
@@ -126,14 +129,37 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
 
         admitted = checks.admit(sets, load)
         graph = checks.pipeline
-        plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, resolve_weight_digests)
+        missing: dict[str, NotHereError] = {}
+        digests = partial(_digests_of_what_is_here, missing)
+        plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, digests)
         forecasts = forecast_nodes(graph, plans, admitted, Store(parameters.store))
     rows = {name: f"{count:,} of {admitted[name].items:,} rows" for name, count in unseen.items() if count}
     notes = [
         f"{name}: {count} are not looked at yet, so that what is stored of them is not known"
         for name, count in rows.items()
     ]
+    notes += [*checks.notes, *(f"{error}, once" for error in missing.values())]
     return PlannedSystem(graph, forecasts, metrics, notes)
+
+
+def _digests_of_what_is_here(
+    missing: dict[str, NotHereError], named: Mapping[str, str], store: str | None
+) -> dict[str, str]:
+    """Return the digests of models by role; one that would be fetched is added to ``missing``.
+
+    Its references stand for it then: what was computed by it elsewhere is not found.
+    """
+    from components.models.fetch_permission import NotHereError
+    from components.models.weight_digests import resolve_weight_digests
+
+    digests: dict[str, str] = {}
+    for role, reference in named.items():
+        try:
+            digests |= resolve_weight_digests({role: reference}, store)
+        except NotHereError as error:
+            missing.setdefault(error.reference, error)
+            digests[role] = f"to be fetched: {reference}"
+    return digests
 
 
 def _print_plan(name: str, planned: PlannedSystem, *, mermaid: bool, as_json: bool) -> None:
@@ -190,7 +216,11 @@ def _describe_forecast(forecast: RunForecast) -> str:
         return "reused"
     from components.analysis.formatting import format_duration
 
-    how_long = "" if forecast.seconds is None else f", about {format_duration(forecast.seconds)}"
+    how_long = ""
+    if forecast.seconds is not None:
+        shortest, longest = map(format_duration, forecast.seconds)
+        span = longest if shortest == longest else f"{shortest} to {longest}"
+        how_long = f", {span} by what ran here"
     if forecast.status == "resumed":
         return f"resumed at shard {forecast.shards_done} of {forecast.shards}{how_long}"
     return f"run{how_long}"

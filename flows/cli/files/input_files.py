@@ -78,6 +78,28 @@ def refuse_untimed_texts(texts: Sequence[str], formats: Sequence[TextFormat]) ->
         )
 
 
+def refuse_unreadable(recordings: Sequence[str]) -> None:
+    """Refuse recordings none of which can be read; where one can, the others are quarantined as they come.
+
+    Raises:
+        ConfigError: why the first cannot.
+    """
+    from components.audio import probe
+
+    first: DataError | None = None
+    for file in recordings:
+        if "://" in file:
+            return  # it is opened by the run
+        try:
+            probe(file)
+        except DataError as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise ConfigError(f"expected recordings, found none that can be read: {first}")
+
+
 def is_text(file: str) -> bool:
     """Whether a file is text or subtitles: by its ending, which may be its language as in ``talk.it``."""
     ending = Path(file).suffix.lower()

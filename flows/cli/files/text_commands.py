@@ -11,7 +11,13 @@ from components.errors import ConfigError, DataError
 from flows.cli.compute.run import EXIT_QUARANTINED, compute_flow
 from flows.cli.files.export import open_texts, print_content, print_files, report, write_texts
 from flows.cli.files.export_targets import refuse_binary_output, single_file
-from flows.cli.files.input_files import TEXT_ENDINGS, InputFiles, language_of_name, refuse_untimed_texts
+from flows.cli.files.input_files import (
+    TEXT_ENDINGS,
+    InputFiles,
+    language_of_name,
+    refuse_unreadable,
+    refuse_untimed_texts,
+)
 from flows.cli.help.verbosity import Verbosity, verbosity
 from flows.parameters.written_texts import STANDARD_OUTPUT, TranscribeParameters, WrittenTexts
 
@@ -40,6 +46,7 @@ def run_files(
         the exit code: 3 if a record was quarantined.
     """
     check_output(inputs.total, parameters)
+    refuse_unreadable(inputs.recordings)
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
     else:
@@ -88,6 +95,23 @@ def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], out
             )
 
 
+def check_cues(inputs: InputFiles, output: WrittenTexts) -> None:
+    """Refuse to keep the cues of what has none, or in another format, or with their source.
+
+    Raises:
+        ConfigError: which.
+    """
+    endings = {Path(text).suffix.lower().removeprefix(".") for text in inputs.texts}
+    if inputs.recordings or not endings <= {"srt", "vtt"}:
+        found = (*inputs.recordings, *inputs.texts)[0]
+        raise ConfigError(f"--keep-cues: expected subtitles (.srt, .vtt), found {found}: leave it out")
+    path = single_file(output.out, output.formats)
+    if path is not None and {path.suffix.removeprefix(".")} != endings:
+        raise ConfigError(f"--keep-cues: expected --out with the ending .{min(endings)}, found {path}")
+    if output.bilingual or output.karaoke:
+        raise ConfigError("--keep-cues: expected neither --bilingual nor --karaoke beside it, found one")
+
+
 def check_output(count: int, output: WrittenTexts) -> None:
     """Refuse, before anything runs, to write many files into one.
 
@@ -113,13 +137,16 @@ def check_output(count: int, output: WrittenTexts) -> None:
         )
 
 
-def _write(name: str, store: str | None, output: WrittenTexts, *, headed: bool, first: bool) -> int:
+def _write(name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool) -> int:
     from components.export.export import Export
     from components.run_record import NOTHING_SCORED
     from components.text.escaping import to_printable
 
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
+    if node and getattr(output, "keep_cues", False):
+        _write_kept_cues(texts, node[0], output)
+        return EXIT_QUARANTINED if texts.missing_from(node) else 0
     if not node:
         written = Export(quarantined=list(texts.quarantined.values()))
     elif output.out in (None, STANDARD_OUTPUT):
@@ -130,10 +157,45 @@ def _write(name: str, store: str | None, output: WrittenTexts, *, headed: bool, 
         )
         print_files(written.files)
     report(written)
+    if output.page and node:
+        _write_pages(texts, node, output)
     for note in (*texts.run.notes, *_doubtful_languages(texts)):
         if note != NOTHING_SCORED:
             sys.stderr.write(f"antiphon: {to_printable(note)}\n")
     return EXIT_QUARANTINED if written.quarantined else 0
+
+
+def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParameters) -> None:
+    """Write the page of each recording, beside the other files or into this folder, and say where."""
+    path = single_file(output.out, output.formats)
+    folder = path.parent if path is not None else Path(output.out or ".")
+    folder = Path() if output.out == STANDARD_OUTPUT else folder
+    written = write_texts(texts, node, ["html"], output.settings, f"{folder}/", overwrite=True)
+    for file in written.files:
+        sys.stderr.write(f"antiphon: open {file} in a browser to hear and correct the text\n")
+
+
+def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -> None:
+    """Write, or print, the subtitles of the run's source with the translation in their cues."""
+    from components.export.subtitles.kept_cues import keep_cues
+    from components.files.files import write_bytes
+
+    source = Path(str(texts.run.parameters["data"]))
+    (text,) = texts.texts_of(node)
+    kept = keep_cues(source, text, output.settings.rules)
+    if output.out in (None, STANDARD_OUTPUT):
+        print_content(kept.content.encode())
+    else:
+        path = single_file(output.out, output.formats)
+        path = path or Path(str(output.out)) / f"{text.name}.{text.language}{source.suffix.lower()}"
+        if path.exists() and not output.overwrite and path.read_bytes() != kept.content.encode():
+            raise ConfigError(
+                f"{path}: expected no such file, found one that holds something else; --overwrite it"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, kept.content.encode())
+        print_files([path])
+    sys.stderr.write(f"antiphon: {kept.describe()}\n")
 
 
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:

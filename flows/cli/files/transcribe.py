@@ -23,7 +23,7 @@ FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
 
 @with_flags(
     TranscribeParameters,
-    *("model", "language", *HEARING_FLAGS, *FLAGS, *COMMON),
+    *("model", "language", *HEARING_FLAGS, "page", *FLAGS, *COMMON),
     positional="files",
     spelled=LANGUAGE_FLAGS,
 )

@@ -23,7 +23,7 @@ PANEL = "Use"
 
 FLAGS = (
     *("to", "language", "model", "asr_model", "fast", "anyway", *HEARING_FLAGS),
-    "paragraphs",
+    *("keep_cues", "paragraphs", "page"),
 )
 
 
@@ -52,10 +52,12 @@ def translate(values: Values) -> None:
     """
     from flows.cli.compute.config_file import gather
     from flows.cli.files.input_files import find_inputs
-    from flows.cli.files.text_commands import check_output, run_files
+    from flows.cli.files.text_commands import check_cues, check_output, run_files
 
     parameters = gather(TranslateParameters, None, [], values)
     inputs = find_inputs(parameters.files, texts=True)
+    if parameters.keep_cues:
+        check_cues(inputs, parameters)
     check_output(inputs.total, parameters)
     nodes = _nodes(inputs, parameters)
     if parameters.paragraphs:

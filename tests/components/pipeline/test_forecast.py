@@ -10,14 +10,14 @@ from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.pipeline.reader import read_pipeline
+from components.records import Audio, Utterance
 from components.storage.shards.shard import shard_name
+from components.storage.stages.reader import audio_seconds_of, read_shards
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from tests.components.nodes.items import nbest
 from tests.components.pipeline.test_planning import REF, cascade, store_recordings
 from tests.components.storage.written import written
-
-ITEMS = 2
 
 
 def plan(store: Store, weights: str = "w") -> dict[str, NodePlan]:
@@ -31,11 +31,13 @@ def forecast(store: Store, weights: str = "w") -> dict[str, RunForecast]:
     return {each.node: each for each in forecast_nodes(pipeline, plan(store, weights), {DATA: REF}, store)}
 
 
-def finish(store: Store, weights: str, seconds: float, items: int) -> Path:
-    """Store a finished recognizer that took ``seconds`` for ``items``; return its folder."""
+def finish(store: Store, weights: str, seconds: float, said: float = 1.0) -> Path:
+    """Store a finished recognizer of ``said`` seconds of speech; its two shards took half of ``seconds``."""
+    sound = Audio(path="/x.wav", sha256="0" * 64, seconds=said, sample_rate=16_000)
+    data = written(store, "data", [Utterance(id=f"{said}", audio=sound, source_language="en")])
     planned = plan(store, weights)["asr"]
-    lines = [nbest(f"u{number}", "a dog") for number in range(items)]
-    ref = written(store, planned.stage, lines, keys=planned.shard_keys, seconds=seconds / 2)
+    more = {"read_": {DATA: (read_shards(data)[0].identity, "0" * 64)}, "seconds": seconds / 2}
+    ref = written(store, planned.stage, [nbest("u0", "a dog")], keys=planned.shard_keys, **more)
     return Path(ref.path)
 
 
@@ -46,35 +48,30 @@ def test_without_a_past_there_is_no_estimate(tmp_path: Path) -> None:
 
 def test_a_finished_stage_is_reused_and_what_follows_is_run(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    finish(store, "w", 6.0, 3)
+    finish(store, "w", 6.0)
     nodes = forecast(store)
     assert {name: each.status for name, each in nodes.items()} == {"asr": "reused", "mt": "run"}
     assert (nodes["asr"].shards_done, nodes["asr"].seconds, nodes["mt"].seconds) == (2, None, None)
 
 
-def test_the_past_of_the_same_models_counts_before_that_of_the_kind(tmp_path: Path) -> None:
+def test_the_forecast_is_a_range_by_the_length_of_what_ran_with_the_same_models(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
-    finish(store, "small", 3.0, 3)
-    finish(store, "middle", 6.0, 3)
-    finish(store, "large", 30.0, 3)
-    assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)  # the median of 1, 2 and 10
-    damaged = finish(store, "damaged", 9.0, 3)
-    (damaged / SEAL).write_text("{")
-    assert forecast(store, "other")["asr"].seconds == pytest.approx(2.0 * ITEMS)
-
-
-def test_a_stage_that_lacks_a_shard_is_resumed(tmp_path: Path) -> None:
-    store = Store(str(tmp_path))
-    finish(store, "w", 6.0, 3)
+    said = audio_seconds_of(REF)
+    finish(store, "w", 6.0, said=10.0)  # 0.3 s for a second of speech
     store.backend.files.remove(shard_name(plan(store)["asr"].shard_keys[1]))
     asr = forecast(store)["asr"]
-    assert (asr.status, asr.shards_done, asr.seconds) == ("resumed", 1, pytest.approx(2.0 * ITEMS / 2))
+    assert (asr.status, asr.shards_done) == ("resumed", 1)
+    assert asr.seconds == pytest.approx((0.3 * said / 2, 0.3 * said / 2))
+    assert forecast(store, "another model")["asr"].seconds is None
+    damaged = finish(store, "damaged", 9.0)
+    (damaged / SEAL).write_text("{")
+    assert forecast(store)["asr"].seconds == asr.seconds
 
 
 def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
     """Copies over development data are as long as these, not as long as what the pipeline runs over."""
     store = Store(str(tmp_path))
-    finish(store, "w", 3.0, 3)
+    finish(store, "w", 3.0)
     nodes = {
         **cascade(),
         "dev": {"kind": "data", "source": "sample"},
@@ -87,5 +84,6 @@ def test_a_node_has_the_utterances_of_its_own_data(tmp_path: Path) -> None:
     shards_and_seconds = {
         each.node: (each.shards, each.seconds) for each in forecast_nodes(pipeline, plans, data, store)
     }
-    assert shards_and_seconds["asr-dev"] == (1, pytest.approx(1.0))
+    said = audio_seconds_of(dev)
+    assert shards_and_seconds["asr-dev"] == (1, pytest.approx((1.5 * said, 1.5 * said)))
     assert shards_and_seconds["mt"][0] == 2

@@ -84,6 +84,8 @@ def encode_piece(
     bad = [outcome for outcome in outcomes if isinstance(outcome, Quarantined)]
     if good and not plan.kind:
         header = {"content": content_digest(good, bad), **header}
+    if "read_" in header:  # of each shard; ``read`` is the stage's
+        header["read"] = header.pop("read_")
     values = {"seconds": 1.0, "peak_memory_bytes": 7, **header}
     return encode_outcomes(
         outcomes, key=key, stage=plan.stage, kind=plan.kind, fingerprint=plan.fingerprint, **values
