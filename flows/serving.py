@@ -167,7 +167,7 @@ def _build(
     foreseen: Store,
 ) -> ServedGraph:
     store = Store(parameters.store)
-    preflight = Preflight(pipeline, parameters.store, parameters.seed)
+    preflight = Preflight(pipeline, parameters)
     preflight.check()
     example = {DATA: _foresee_request(pipeline, Path(foreseen.root), foreseen)}
 

@@ -71,9 +71,9 @@ def _stretches(
     """Yield the stretches in which nobody begins or ends: their seconds, and who speaks on either side."""
     borders = sorted({time for turn in (*reference, *output) for time in (turn.start, turn.end)})
     for start, end in pairwise(borders):
-        sides = [
+        speaking, heard = (
             {turn.speaker for turn in turns if turn.start <= start and turn.end >= end}
             for turns in (reference, output)
-        ]
-        if any(sides):
-            yield end - start, *sides
+        )
+        if speaking or heard:
+            yield end - start, speaking, heard

@@ -106,7 +106,7 @@ def test_what_is_there_is_not_computed_again() -> None:
 
     assert described("reused") == "reused"
     assert (
-        described("resumed", shards_done=2, shards=5, seconds=90.0)
-        == "resumed at shard 2 of 5, about 1 min 30 s"
+        described("resumed", shards_done=2, shards=5, seconds=(90.0, 120.0))
+        == "resumed at shard 2 of 5, 1 min 30 s to 2 min 00 s by what ran here"
     )
     assert described("run") == "run"

@@ -13,10 +13,12 @@ import pytest
 
 from components.errors import ConfigError
 from components.pipeline.advice.recommended_models import recommend
+from components.text.term_list import read_terms
 from flows.cli.files import text_commands
 from flows.cli.files import translate as translate_command
 from flows.cli.files.export import print_content
 from flows.cli.files.input_files import InputFiles, find_inputs
+from flows.cli.files.transcribe import terms_file
 from flows.cli.main import main
 from flows.parameters.written_texts import TranslateParameters
 from tests.flows import fakes
@@ -71,7 +73,7 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
     code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt", "--from", "en")
-    assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
+    assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,300\nheard one\n\n")
     assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
     code, out, err = antiphon("transcribe", "talks/bad.mp4")
@@ -266,3 +268,42 @@ def test_a_folder_gives_its_recordings_alone(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="expected a folder with recordings"):
         find_inputs([str(tmp_path / "empty")], texts=False)
+
+
+def test_names_are_written_to_a_list_and_a_missing_file_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path))
+    file = Path(terms_file("Kovalenko,  Tesfaye ,Kovalenko"))
+    assert [term.source for term in read_terms(file)] == ["Kovalenko", "Tesfaye"]
+    assert terms_file(str(file)) == str(file)
+    with pytest.raises(
+        ConfigError, match=r"--terms: expected a file, or words with commas, found 'absent\.tsv'"
+    ):
+        terms_file("absent.tsv")
+
+
+def test_speakers_are_a_node_between_recognizer_and_translator(capsys: pytest.CaptureFixture[str]) -> None:
+    given = TranslateParameters(files=["a"], to="de", model="hub:x/y", speakers=2, prompt="A talk.")
+    nodes = translate_command._nodes(InputFiles(("a.wav",)), given)
+    assert nodes["speakers"] == {"kind": "diarize", "of": "asr", "speakers": 2}
+    assert (nodes["mt"]["of"], nodes["asr"]["prompt"]) == ("speakers", "A talk.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["translate", "a.wav", "--to", "de", "--keep-cues"], "--keep-cues: expected subtitles"),
+        (["translate", "a.en.srt", "--to", "de", "--keep-cues", "--out", "a.de.vtt"], "the ending .srt"),
+        (["transcribe", "a.wav", "--speakers", "many"], "speakers"),
+        (["transcribe", "a.wav"], "expected recordings, found none that can be read: a.wav"),
+    ],
+)
+def test_what_the_talk_cannot_have_is_one_line(
+    antiphon: Command, tmp_path: Path, arguments: list[str], fault: str
+) -> None:
+    (tmp_path / "a.wav").write_text("no sound")
+    (tmp_path / "a.en.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nYes.\n")
+    code, _, err = antiphon(*arguments)
+    assert code == 2
+    assert fault in " ".join(err.split())
