@@ -32,7 +32,7 @@ class SubtitleRules(BaseModel):
     )
 
     linger: float = Field(
-        0.3, ge=0, le=2, description="seconds that a subtitle stays after its last word, if there is room"
+        0.9, ge=0, le=2, description="seconds that a subtitle stays after its last word, if there is room"
     )
     close_gaps: float = Field(
         0.5,

@@ -22,12 +22,12 @@ def test_srt_and_vtt_as_they_are_written() -> None:
     ]
     cues = build_cues(words, "en", SubtitleRules())
     assert encode_subtitles(cues, "srt") == (
-        "1\n00:00:00,000 --> 00:00:02,300\nTwo boys run <\u2060home>.\n\n"
+        "1\n00:00:00,000 --> 00:00:02,900\nTwo boys run <\u2060home>.\n\n"
     )
     assert encode_subtitles(cues, "vtt", low=0.5) == (
         "WEBVTT\n\n"
         "STYLE\n::cue(.low) { color: #ffb000; text-decoration: underline; }\n\n"
-        "1\n00:00:00.000 --> 00:00:02.300\nTwo <c.low>boys run</c> &lt;home&gt;.\n\n"
+        "1\n00:00:00.000 --> 00:00:02.900\nTwo <c.low>boys run</c> &lt;home&gt;.\n\n"
     )
     assert '<font color="#ffb000">boys run</font>' in encode_subtitles(cues, "srt", low=0.5)
 
@@ -83,6 +83,6 @@ def test_speakers_and_words_that_light_up_in_each_format() -> None:
     assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
     assert "::cue(:future)" in vtt
     ass = encode_subtitles([cue], "ass", karaoke=True)
-    assert r"Default,ann,0,0,0,,{\kf60}Two {\kf140}(boys) {\kf130}run." in ass
+    assert r"Default,ann,0,0,0,,{\kf60}Two {\kf140}(boys) {\kf100}run." in ass
     assert ">ann: Two (boys) run.</" in encode_subtitles([cue], "ttml")
     assert pysubs2.SSAFile.from_string(ass).events[0].plaintext == "Two (boys) run."

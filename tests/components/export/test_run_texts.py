@@ -50,9 +50,9 @@ def test_a_file_per_recording_and_stretches_in_order(run: RunRecord, tmp_path: P
     ]
     assert made["talk.en.txt"] == "Good morning.\n\nIt is =1+1 today.\n\nThe end.\n"
     assert made["talk.en.srt"] == (
-        "1\n00:00:00,100 --> 00:00:01,300\nGood morning.\n\n"
-        "2\n00:00:04,000 --> 00:00:06,300\nIt is =1+1 today.\n\n"
-        "3\n00:00:10,500 --> 00:00:11,800\nThe end.\n\n"
+        "1\n00:00:00,100 --> 00:00:01,900\nGood morning.\n\n"
+        "2\n00:00:04,000 --> 00:00:06,900\nIt is =1+1 today.\n\n"
+        "3\n00:00:10,500 --> 00:00:12,400\nThe end.\n\n"
     )
     assert made["talk-2.de.txt"] == "=Ja.\n"
 
@@ -60,12 +60,12 @@ def test_a_file_per_recording_and_stretches_in_order(run: RunRecord, tmp_path: P
 def test_a_translation_without_times_has_those_of_its_transcript(run: RunRecord, tmp_path: Path) -> None:
     srt = files(run, tmp_path / "out", "srt")["talk.de.srt"]
     assert srt.startswith("1\n00:00:00,000 --> 00:00:0")
-    assert "00:00:10,500 --> 00:00:11,800\nDas Ende." in srt
+    assert "00:00:10,500 --> 00:00:12,400\nDas Ende." in srt
 
 
 def test_bilingual(run: RunRecord, tmp_path: Path) -> None:
     made = files(run, tmp_path / "out", "srt", "txt", bilingual=True)
-    assert "10,500 --> 00:00:11,800\nThe end.\nDas Ende." in made["talk.en-de.srt"]
+    assert "10,500 --> 00:00:12,400\nThe end.\nDas Ende." in made["talk.en-de.srt"]
     assert made["talk.en-de.txt"].endswith("\n\nThe end.\nDas Ende.\n")
     assert "talk.en.srt" in made
 

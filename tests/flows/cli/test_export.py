@@ -62,7 +62,7 @@ def test_one_recording_on_standard_output(export: Command, store: Store) -> None
     write_run(store, UTTERANCES[:2], TRANSCRIPTS[:2], (), name="talk")
     code, out, _ = export("talk", "--format", "srt", "--out", "-")
     assert code == 0
-    assert out.startswith("1\n00:00:00,100 --> 00:00:01,300\nGood morning.\n")
+    assert out.startswith("1\n00:00:00,100 --> 00:00:01,900\nGood morning.\n")
 
 
 def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) -> None:
