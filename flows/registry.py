@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError
-from components.pipeline.steps.auto import is_auto
 from components.text.suggestions import did_you_mean
 from flows.preset_flow import PresetFlow, preset_flow
 from flows.presets.files import list_presets, load
@@ -163,6 +162,8 @@ def pipeline_of(run: RunRecord) -> Pipeline:
     Raises:
         ConfigError: its flow has none, or the parameters are no longer those of the flow.
     """
+    from components.pipeline.steps.auto import is_auto  # the help lists flows without it
+
     entry = flow_named(run.flow)
     pipeline = entry.pipeline(entry.parameters.model_validate(run.parameters))
     if any(is_auto(node.values) for node in pipeline):
