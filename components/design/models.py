@@ -8,7 +8,7 @@ from components.design.goal import ModelChoice
 from components.errors import ConfigError
 from components.models.architecture_lookup import find_architecture
 from components.models.licenses import license_notes
-from components.models.packages.packaged_models import PACKAGED_MODELS
+from components.models.packages.packaged_models import PACKAGED_MODELS, settings_of
 from components.models.references import split_reference
 from components.pipeline.advice.recommended_models import ROWS, is_available
 from components.recognition.backends import BACKENDS as RECOGNIZERS
@@ -84,12 +84,11 @@ def _read_named(name: str, store: str | None) -> tuple[str, str]:
 
 def _choice(reference: str, task: str) -> ModelChoice:
     packaged = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
-    row = next((row for row in ROWS if row.task == task and row.names(reference)), None)
     licence = packaged.license if packaged is not None else "; ".join(license_notes([reference]))
     return ModelChoice(
         reference,
         task,
         None if packaged is None else packaged.size,
         licence,
-        tuple(row.settings.items()) if row is not None else (),
+        tuple(settings_of(reference).items()) if task == "translate" else (),
     )

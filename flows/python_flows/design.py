@@ -139,7 +139,7 @@ def _make_context(
         assert isinstance(number, int)
         pipeline = read_pipeline(parameters.graph_of(candidates[number]))
         run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
-        return preflight.choose_models(pipeline, data)[0]
+        return preflight.choose_models(pipeline, data, parameters)[0]
 
     return TryContext(
         objectives=[parameters.objective(candidates[0])],
