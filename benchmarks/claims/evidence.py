@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.outputs import Outputs
 from benchmarks.common.tables import markdown_table
+from components.claims.answer import format_result
 from components.claims.claim import Claim
-from components.claims.verdict import Measured, Result, Row, Verdict, judge
+from components.claims.verdict import Measured, Row, Verdict, judge
 
 HEAD = """# What is known, and how well
 
@@ -58,7 +59,7 @@ def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Output
         if own:
             header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
             lines += [markdown_table(header, [_row(*pair, measured) for pair in own]), ""]
-    lines += ["## Pages of times", "", *_pages_of_times(), ""]
+    lines += ["## Claims of times", "", *_pages_of_times(), ""]
     return "\n".join(lines)
 
 
@@ -92,13 +93,4 @@ def _compared(rows: Sequence[Row]) -> Iterator[str]:
 def _pages_of_times() -> Iterator[str]:
     for claim in read_register():
         if not claim.primary:
-            page = claim.experiment.replace("_", "-")
-            sources = ", ".join(claim.sources)
-            yield f"- {claim.claim} ({sources}): [{page}](results/{page}.md). {claim.design}."
-
-
-def format_result(result: Result, p: float, metric: str) -> str:
-    """``+1.10 bleu (+0.5 to +1.7), p 0.002``."""
-    low, high = result.interval
-    written = f"p {p:.4f}" if p >= 0.0001 else "p < 0.0001"
-    return f"{result.difference:+.3g} {metric} ({low:+.2g} to {high:+.2g}), {written}"
+            yield f"- {claim.claim} ({', '.join(claim.sources)}): not measured. {claim.design}."

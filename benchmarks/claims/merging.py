@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.claims.workspace import DEV, Model, Workspace, digest_of
+from benchmarks.claims.workspace import DEV, Workspace
+from components.claims.workbench import Model, digest_of
 from components.merging.config import VERSION as MERGING_VERSION
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe

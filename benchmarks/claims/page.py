@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.evidence import evidence_page, format_result, verdicts
+from benchmarks.claims.evidence import evidence_page, verdicts
 from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.forest import draw_forest
 from benchmarks.claims.outputs import Outputs, read_outputs
 from benchmarks.common.manifest import OUTPUTS
 from benchmarks.common.tables import markdown_table
+from components.claims.answer import format_result
 from components.claims.verdict import Measured, judge
 from components.files.files import write_bytes
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.common.measurements import outputs_path
 from benchmarks.common.paths import RESULTS
 from benchmarks.pages.index import write_index
-from benchmarks.pages.page import PAGES, write_page
+from benchmarks.pages.page import PAGES, is_measured, write_page
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,11 +27,12 @@ def main() -> None:
     options = command.parse_args()
     if unknown := set(options.pages) - PAGES.keys():
         command.error(f"no page {', '.join(sorted(unknown))}; expected one of {', '.join(PAGES)}")
-    if missing := [p for p in options.pages or PAGES if not outputs_path(p, options.out).exists()]:
+    if missing := [name for name in options.pages if not is_measured(name, options.out)]:
         command.error(f"no outputs are stored for {', '.join(missing)}: run the benchmark first")
     for name in options.pages or PAGES:
-        write_page(name, options.out)
-    if all(outputs_path(page, options.out).exists() for page in PAGES):  # it has a row for each
+        if is_measured(name, options.out):
+            write_page(name, options.out)
+    if not options.pages:
         write_index(options.out)
     if not options.pages:
         from benchmarks.claims.page import write_pages

@@ -10,7 +10,7 @@ from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
 from benchmarks.claims.outputs import read_outputs
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
-from benchmarks.pages.page import headline
+from benchmarks.pages.page import file_of, headline, is_measured
 from components.claims.verdict import judge
 from components.files.files import write_bytes
 
@@ -90,8 +90,8 @@ def render_index(folder: Path = RESULTS) -> str:
     """The text of the list of results."""
     blocks = [INTRODUCTION]
     for title, rows in SECTIONS.items():
-        cells = [_cells(row, folder) for row in rows]
-        blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
+        if cells := [_cells(row, folder) for row in rows if is_measured(next(iter(row.values())), folder)]:
+            blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
     if experiments := _experiments(folder):
         blocks += ["## [Claims of the field](../evidence.md)"]
         blocks += [markdown_table(["experiment", "verdicts", "page"], experiments)]
@@ -112,5 +112,5 @@ def _experiments(folder: Path) -> list[list[str]]:
 
 def _cells(row: Links, folder: Path) -> list[str]:
     question, result = headline(next(iter(row.values())), folder)
-    links = ", ".join(f"[{label}]({page}.md)" for label, page in row.items())
+    links = ", ".join(f"[{label}]({file_of(page)}.md)" for label, page in row.items())
     return [question, result.rstrip("."), links]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.common.manifest import Manifest
-from benchmarks.common.measurements import Measurements, read_measurements
+from benchmarks.common.measurements import Measurements, outputs_path, read_measurements
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import one_paragraph
 from components.files.files import write_bytes
@@ -57,6 +58,29 @@ TIMED = frozenset(
     )
 )
 """Pages of times, which name the processor beside the result."""
+JOINED: Mapping[str, tuple[str, ...]] = {"speed": tuple(name for name in PAGES if name.startswith("speed-"))}
+"""Page of several -> those that are its sections."""
+
+
+def is_measured(name: str, folder: Path = RESULTS) -> bool:
+    """Whether something was measured for a page; it is written once it is."""
+    return outputs_path(name, folder).exists()
+
+
+def file_of(name: str) -> str:
+    """The file of a page without its ending: its own, or the one that it is a section of."""
+    return next((joined for joined, names in JOINED.items() if name in names), name)
+
+
+def render_file(file: str, folder: Path = RESULTS) -> str:
+    """The text of a file of one page or of several."""
+    if file not in JOINED:
+        return render(read_measurements(file, folder))
+    measured = [name for name in JOINED[file] if is_measured(name, folder)]
+    texts = [
+        re.sub(r"^#", "##", render(read_measurements(name, folder)), flags=re.MULTILINE) for name in measured
+    ]
+    return f"# {file.capitalize()}\n\n" + "\n".join(texts)
 
 
 @dataclass(frozen=True)
@@ -135,8 +159,8 @@ def headline(name: str, folder: Path = RESULTS) -> Headline:
 def write_page(name: str, folder: Path = RESULTS) -> str:
     """Write a page, and its picture if it has one, from what is stored; gives back the text."""
     measurements = read_measurements(name, folder)
-    text = render(measurements)
-    write_bytes(folder / f"{name}.md", text.encode())
+    text = render_file(file_of(name), folder)
+    write_bytes(folder / f"{file_of(name)}.md", text.encode())
     if draw := page_named(name).draw:
         draw(measurements, folder)
     return text

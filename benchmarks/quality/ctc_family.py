@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from antiphon import run_pipeline
-from benchmarks.claims.speech import votes
-from benchmarks.claims.speech.captions import best_texts
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
+from components.claims import votes
+from components.claims.workbench import best_texts
 from components.files.files import write_bytes
 from components.records import NBest, Utterance
 from components.synthesis.config import SynthesisConfig
@@ -31,7 +31,7 @@ BASE, TINY, SPHINX = "packaged:whisper-base", "packaged:whisper-tiny.en", "sphin
 WEIGHTS = (0.05, 0.1, 0.2, 0.3)
 """Of the CTC model's log-probability in the joint search."""
 VOTERS = ("Whisper base", "CTC", "pocketsphinx")
-"""Recognizers that vote, in the order of :data:`benchmarks.claims.speech.votes.WEIGHTS`."""
+"""Recognizers that vote, in the order of :data:`components.claims.votes.WEIGHTS`."""
 TRAINED_ON, STOPPED_BY = 2100, 50
 """Captions of train and of val that the head is trained on and chosen by."""
 

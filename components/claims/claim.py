@@ -59,8 +59,8 @@ class Claim(BaseModel):
 
     name: str
     claim: str
-    sources: tuple[str, ...]
-    experiment: str = Field(description="module of experiments/, or the page that shows the claim")
+    sources: tuple[str, ...] = ()
+    experiment: str = Field("", description="module of experiments/, or the page that shows the claim")
     design: str = Field(description="data, sizes, seeds, budgets")
     domain: str = "captions"
     voices: Voices = "none"

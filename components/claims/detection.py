@@ -8,7 +8,7 @@ from components.claims.verdict import Result
 from components.metrics.statistics.bootstrap import SEED, FloatArray
 from components.metrics.statistics.null_distributions import two_sided_p
 
-RESAMPLES, _PER_BATCH = 4_000, 500
+RESAMPLES, _PER_BATCH = 2_000, 500
 
 
 def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.bootstrap import FloatArray
@@ -94,3 +95,21 @@ def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> 
 
     over = f"{len(first[0])} {replicates} x {len(tables[0].ids):,} sentences"
     return of_sums(ItemSums(gain, rows(first), rows(second)), over)
+
+
+def of_rounds(values: Sequence[float], over: str) -> Result:
+    """The mean of a number that was measured in several rounds, by Student's t.
+
+    Raises:
+        ValueError: fewer than 3 rounds.
+    """
+    n = len(values)
+    if n < 3:
+        raise ValueError(f"expected at least 3 rounds, found {n}")
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / n**0.5
+    half = float(student_t.ppf(0.975, n - 1)) * error
+    p = 2 * float(student_t.sf(abs(mean) / error, n - 1)) if error else float(mean == 0)
+    detectable = half + float(student_t.ppf(0.8, n - 1)) * error
+    return Result(
+        difference=mean, interval=(mean - half, mean + half), p=p, detectable=detectable, over=over, seeds=n
+    )

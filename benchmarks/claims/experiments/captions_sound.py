@@ -11,13 +11,7 @@ from torch import Tensor
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table
-from benchmarks.claims.speech.captions import (
-    best_texts,
-    encode,
-    speak,
-    transcribe,
-    translate_texts,
-)
+from benchmarks.claims.speech.captions import encode, speak, transcribe, translate_texts
 from benchmarks.claims.speech.cost import cost_table, measure_cost
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
@@ -27,10 +21,11 @@ from benchmarks.claims.speech.dual_source import (
     load_dual_source,
     translate,
 )
-from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace, digest_of
+from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import format_interval, markdown_table
 from components.claims.measuring import by_metrics, over_tasks, two_level
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import best_texts, digest_of
 from components.records import Utterance
 from components.stacking.training.learner import SpokenPair
 

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 
 from benchmarks.claims.experiments.seeds import SEEDS, train_seeds
-from benchmarks.claims.forced_scores import FloatArray, score_references
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.rank_correlation import correlate_ranks
-from benchmarks.claims.workspace import DEV, Workspace, digest_of
+from benchmarks.claims.workspace import DEV, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.forced_scores import FloatArray, score_references
 from components.claims.measuring import of_sums
+from components.claims.rank_correlation import correlate_ranks
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import digest_of
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.metrics.statistics.shapley import (
@@ -127,7 +128,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons: with no correlation at all, and with the leave-one-out of a single copy."""
     ensembles = outputs.measurements["ensembles"]
     over = f"{len(ensembles)} ensembles of {len(SEEDS)} trainings x {len(ensembles[0]['tokens'])} sentences"
-    trainings = [{name.split("@")[0] for name in ensemble["coefficients"]} for ensemble in ensembles]
+    trainings = [sorted({name.split("@")[0] for name in ensemble["coefficients"]}) for ensemble in ensembles]
 
     def correlate(measure: str) -> Result:
         rows = np.stack([_rank_rows(ensemble, measure) for ensemble in ensembles])

@@ -14,7 +14,7 @@ import torch
 from benchmarks.claims.experiments.seeds import TRAINING as SEED_TRAINING
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.speech.captions import best_texts, encode, speak, transcribe, translate_texts
+from benchmarks.claims.speech.captions import encode, speak, transcribe, translate_texts
 from benchmarks.claims.speech.dual_source import (
     DUAL_SOURCE_VERSION,
     SPEECH,
@@ -22,10 +22,11 @@ from benchmarks.claims.speech.dual_source import (
     load_dual_source,
     translate,
 )
-from benchmarks.claims.workspace import DEV, FLICKR16, Workspace, digest_of
+from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import format_interval, markdown_table
 from components.claims.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import best_texts, digest_of
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance

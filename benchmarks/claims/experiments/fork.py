@@ -10,16 +10,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from benchmarks.claims.forced_scores import nats_per_token, score_tokens, sums_of_tokens
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table
 from benchmarks.claims.small_models import choosing_set, settings, train_small
-from benchmarks.claims.workspace import FLICKR16, Model, Workspace
+from benchmarks.claims.token_scores import score_tokens
+from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.forced_scores import nats_per_token, sums_of_tokens
 from components.claims.measuring import of_sums, two_level
 from components.claims.selection import best_on_dev
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import Model
 from components.merging.io.model_folder import ModelFolder
 from components.merging.soup_recipes import uniform_soup
 from components.merging.weight_similarity import compare_weights

@@ -11,7 +11,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.claims.domains import dialogue
-from benchmarks.claims.forced_scores import (
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
+from benchmarks.common.tables import markdown_table
+from components.claims.forced_scores import (
     FloatArray,
     nats_per_token,
     score_references,
@@ -19,13 +23,10 @@ from benchmarks.claims.forced_scores import (
     sums_of_tokens,
     tokens_by_sentence,
 )
-from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
-from benchmarks.claims.workspace import DEV, PACKAGED, Workspace, digest_of
-from benchmarks.common.tables import markdown_table
 from components.claims.measuring import of_sums, two_level
 from components.claims.selection import choose_on_grid, refuse_edges
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import digest_of
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -13,19 +13,14 @@ from benchmarks.claims.experiments.bagging import OF_FOUR, TRIPLES
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import difference_table, score_sections
-from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace, digest_of
+from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.measuring import by_metrics, two_level
+from components.claims.reranking import MINIMUM_RISK, RERANKING, Lists, combine, learn_coefficients
 from components.claims.selection import best_on_dev
 from components.claims.verdict import Measured, Result
-from components.ensembling.output_level.config import SYSTEM_COMBINATION_VERSION, SystemCombinationConfig
-from components.ensembling.output_level.mert import mert
-from components.ensembling.output_level.system_combination import combine_outputs
-from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.records import Hypothesis, NBest, Utterance
-from components.translation.config import VERSION as TRANSLATION_VERSION
+from components.records import Utterance
 from components.translation.config import TranslationConfig
-from components.translation.factory import build
 
 TITLE = "Reranking the lists of three systems"
 QUESTION = """
@@ -44,64 +39,12 @@ SINGLE, BEST, RERANKED, RISK, MIXED = (
     "minimum Bayes risk",
     "mixed at every token",
 )
-RERANKING = SystemCombinationConfig(method="reranking", utility="bleu")
-MINIMUM_RISK = SystemCombinationConfig(method="minimum_bayes_risk", utility="bleu")
-Lists = Mapping[str, NBest]
-"""Id of an utterance -> the n-best list of one system."""
 
 
 def list_translations(work: Workspace, utterances: Sequence[Utterance], model: Path) -> Lists:
     """The five best of a beam of 5, by id."""
     config = TranslationConfig(model=str(model), beam_size=5, n_best=5, batch_size=64, device="cpu")
-
-    def decode() -> dict[str, list[tuple[str, float, int]]]:
-        outcomes = build(config).translate(utterances)
-        return {
-            outcome.utterance_id: [(h.text, h.score, h.n_tokens) for h in outcome.hypotheses]
-            for outcome in outcomes
-            if isinstance(outcome, NBest)
-        }
-
-    key = {
-        "lists": TRANSLATION_VERSION,
-        "model": digest_of(model),
-        "config": config.model_dump(mode="json", exclude={"model"}),
-        "texts": [(u.id, u.text) for u in utterances],
-    }
-    return {
-        identifier: NBest(
-            utterance_id=identifier,
-            hypotheses=tuple(
-                Hypothesis(text=text, score=score, n_tokens=n_tokens, system=model.parent.name)
-                for text, score, n_tokens in rows
-            ),
-        )
-        for identifier, rows in work.cached(key, decode).items()
-    }
-
-
-def learn_coefficients(
-    work: Workspace, utterances: Sequence[Utterance], lists: Mapping[str, Lists]
-) -> dict[str, float]:
-    """Coefficients of the features that choose best among the lists of development data, by BLEU."""
-
-    def learn() -> dict[str, float]:
-        nbests = [
-            [SystemNBest(name, of_system[u.id].hypotheses) for name, of_system in lists.items()]
-            for u in utterances
-        ]
-        return mert(nbests, [u.references for u in utterances], RERANKING, "de").coefficients
-
-    key = {
-        "coefficients": SYSTEM_COMBINATION_VERSION,
-        "config": RERANKING.model_dump(mode="json"),
-        "lists": [
-            [name, [[h.text, h.score, h.n_tokens] for u in utterances for h in of_system[u.id].hypotheses]]
-            for name, of_system in lists.items()
-        ],
-        "references": [u.references for u in utterances],
-    }
-    return dict(work.cached(key, learn))
+    return work.list_translations(utterances, config)
 
 
 def run(work: Workspace, outputs: Outputs) -> None:
@@ -118,7 +61,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
     scores = {number: outputs.statistics(DEV, SINGLE, number).score() for number in NUMBERS}
     for left_out, triple in zip(reversed(NUMBERS), combinations(NUMBERS, 3), strict=True):
         coefficients = learn_coefficients(
-            work, sets[DEV], {f"seed {number}": lists[DEV][number] for number in triple}
+            work, sets[DEV], {f"seed {number}": lists[DEV][number] for number in triple}, "de"
         )
         outputs.measurements[f"coefficients {left_out}"] = coefficients
         reranking = RERANKING.model_copy(update={"coefficients": coefficients})
@@ -127,25 +70,12 @@ def run(work: Workspace, outputs: Outputs) -> None:
             best = lists[data][best_on_dev({number: scores[number] for number in triple})]
             systems = {
                 BEST: {key: nbest.best.text for key, nbest in best.items()},
-                RERANKED: combine(sets[data], of_triple, reranking),
-                RISK: combine(sets[data], of_triple, MINIMUM_RISK),
+                RERANKED: combine(sets[data], of_triple, reranking, "de"),
+                RISK: combine(sets[data], of_triple, MINIMUM_RISK, "de"),
                 MIXED: work.translate(sets[data], [models[number] for number in triple]),
             }
             for system, texts in systems.items():
                 outputs.add_translations(data, sets[data], system, left_out, texts)
-
-
-def combine(
-    utterances: Sequence[Utterance], lists: Mapping[str, Lists], config: SystemCombinationConfig
-) -> dict[str, str]:
-    """The text that is chosen from the lists of several systems, by id."""
-    texts = {}
-    for utterance in utterances:
-        outcomes = {name: of_system[utterance.id] for name, of_system in lists.items()}
-        outcome = combine_outputs(utterance.id, outcomes, config, "de")
-        assert isinstance(outcome, NBest), outcome
-        texts[utterance.id] = outcome.best.text
-    return texts
 
 
 def results(outputs: Outputs) -> dict[str, Measured]:

@@ -11,20 +11,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.domains import dialogue, manuals
-from benchmarks.claims.forced_scores import (
-    FloatArray,
-    TokenScores,
-    nats_per_token,
-    score_tokens,
-    sums_of_tokens,
-)
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs
-from benchmarks.claims.workspace import FLICKR16, PACKAGED, Model, Workspace
+from benchmarks.claims.token_scores import TokenScores, score_tokens
+from benchmarks.claims.workspace import FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
+from components.claims.forced_scores import FloatArray, nats_per_token, sums_of_tokens
 from components.claims.measuring import of_sums
 from components.claims.verdict import Measured, Result
+from components.claims.workbench import Model
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.perturbation.config import PerturbationConfig

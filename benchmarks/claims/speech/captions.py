@@ -5,31 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import soundfile
 
 from benchmarks.claims.speech.dual_source import SPEECH
-from benchmarks.claims.workspace import PACKAGED, Workspace, digest_of
+from benchmarks.claims.workspace import PACKAGED, Workspace
 from components import audio
 from components.files.digests import combine_digests
 from components.files.files import rename_durably
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.speech import perturb_speech
-from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import build as build_recognizer
 from components.records import NBest, Utterance
 from components.stacking.encoder_states import EncoderStates, write_states
 from components.stacking.speech_encoder import SpeechEncoder
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build as build_synthesizer
-from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
-from components.translation.factory import build as build_translator
-
-CHUNK = 250
-"""Recordings that are recognized before the transcripts are kept."""
 
 
 @dataclass(frozen=True)
@@ -87,36 +80,8 @@ def add_noise(
 
 
 def transcribe(work: Workspace, spoken: Sequence[Utterance], recognizer: str) -> dict[str, NBest]:
-    """What one of :data:`RECOGNIZERS` writes, by utterance; kept after every :data:`CHUNK` recordings."""
-    config = RECOGNIZERS[recognizer]
-    outputs: dict[str, NBest] = {}
-    for start in range(0, len(spoken), CHUNK):
-        part = spoken[start : start + CHUNK]
-        key = {
-            "recognize": backend_of(config).version,
-            "config": config.model_dump(mode="json"),
-            "audio": [(u.id, u.audio.sha256) for u in part if u.audio],
-        }
-        rows = work.cached(key, lambda part=part: _recognize(config, part))
-        outputs |= {row["utterance_id"]: NBest.model_validate(row) for row in rows}
-    return outputs
-
-
-def _recognize(config: RecognitionConfig, spoken: Sequence[Utterance]) -> list[dict[str, Any]]:
-    outcomes = build_recognizer(config).recognize(spoken)
-    return [o.model_dump(mode="json") for o in outcomes if isinstance(o, NBest)]
-
-
-def best_texts(nbests: Mapping[str, NBest], spoken: Sequence[Utterance]) -> dict[str, str]:
-    """The best transcript of every recording; empty where the recognizer wrote none."""
-    return {u.id: nbests[u.id].best.text if u.id in nbests else "" for u in spoken}
-
-
-def confidence_of(nbest: NBest | None) -> float:
-    """Mean log-probability (nats a token) of the best output; -10 where there is none."""
-    if nbest is None or not nbest.best.n_tokens:
-        return -10.0
-    return nbest.best.score / nbest.best.n_tokens
+    """What one of :data:`RECOGNIZERS` writes, by utterance."""
+    return work.transcribe(spoken, RECOGNIZERS[recognizer])
 
 
 def translate_texts(
@@ -124,21 +89,8 @@ def translate_texts(
 ) -> dict[str, NBest]:
     """Translations (beam 5) of texts of these utterances; empty texts have none."""
     config = TranslationConfig(model=model, beam_size=5, n_best=1, batch_size=64, device="cpu")
-    written = [
-        u.model_copy(update={"text": texts[u.id], "audio": None}) for u in utterances if texts[u.id].strip()
-    ]
-
-    def decode() -> list[dict[str, Any]]:
-        outcomes = build_translator(config).translate(written)
-        return [o.model_dump(mode="json") for o in outcomes if isinstance(o, NBest)]
-
-    key = {
-        "translations": TRANSLATION_VERSION,
-        "model": digest_of(model),
-        "config": config.model_dump(mode="json", exclude={"model"}),
-        "texts": [(u.id, u.text) for u in written],
-    }
-    return {row["utterance_id"]: NBest.model_validate(row) for row in work.cached(key, decode)}
+    read = [u.model_copy(update={"text": texts[u.id], "audio": None}) for u in utterances]
+    return work.list_translations(read, config)
 
 
 def encode(work: Workspace, spoken: Sequence[Utterance]) -> EncoderStates:

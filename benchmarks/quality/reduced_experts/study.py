@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from benchmarks.claims.rank_correlation import correlate_ranks
 from benchmarks.quality.reduced_experts.domains import DOMAINS
 from benchmarks.quality.reduced_experts.graph import DRAWS, WHOLE
+from components.claims.rank_correlation import correlate_ranks
 from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_stats import mutual_information
 from components.metrics.statistics.bootstrap import (

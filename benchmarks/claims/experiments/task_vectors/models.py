@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from benchmarks.claims.merging import dev_scores, dev_scores_of_recipe, merged, vector_recipe
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.workspace import Model, Workspace, digest_of
+from benchmarks.claims.workspace import Workspace
 from components.claims.selection import best_on_dev
+from components.claims.workbench import Model, digest_of
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
 from components.merging.recipe.reader import parse_recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.claims.workspace import Workspace, digest_of
+from components.claims.workbench import Workbench, digest_of
 from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import VERSION, RefineConfig
@@ -14,7 +14,7 @@ Texts = Mapping[str, str]
 
 
 def refine(
-    work: Workspace,
+    work: Workbench,
     utterances: Sequence[Utterance],
     drafts: Texts,
     config: RefineConfig,
@@ -49,7 +49,7 @@ def _run_rounds(
     if tags is not None:
         refiner.proposer.ready.choose = TAG_CHOICES[tags]  # type: ignore[union-attr]
     history = [[_to_draft(utterance, drafts[utterance.id])] for utterance in utterances]
-    results = []
+    results: list[Texts] = []
     for left in range(rounds, 0, -1):
         outcomes = refiner.run_round(utterances, history, left)
         for past, outcome in zip(history, outcomes, strict=True):

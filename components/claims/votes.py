@@ -47,9 +47,11 @@ GRIDS = {
 
 def combine(spoken: Sequence[Utterance], outputs: Outputs, config: SystemCombinationConfig) -> dict[str, str]:
     """Utterance -> the combined text."""
-    texts = {}
+    texts, language = {}, spoken[0].source_language
     for u in spoken:
-        outcome = combine_outputs(u.id, {name: row.get(u.id) for name, row in outputs.items()}, config, "en")
+        outcome = combine_outputs(
+            u.id, {name: row.get(u.id) for name, row in outputs.items()}, config, language
+        )
         texts[u.id] = outcome.best.text if isinstance(outcome, NBest) else ""
     return texts
 
@@ -57,7 +59,7 @@ def combine(spoken: Sequence[Utterance], outputs: Outputs, config: SystemCombina
 def word_error_rate(spoken: Sequence[Utterance], texts: Mapping[str, str]) -> float:
     """Corpus WER, percent."""
     references = {u.id: u.transcript or "" for u in spoken}
-    scores = recognition_scores(references, texts, language="en", n_total=len(spoken))
+    scores = recognition_scores(references, texts, language=spoken[0].source_language, n_total=len(spoken))
     return scores["wer"].value
 
 

@@ -1,0 +1,119 @@
+"""The claims that need no training, asked of anybody's systems: a question is one class and one entry.
+
+An entry of the group ``antiphon.claims`` names a :class:`Question`. ``antiphon claim NAME`` and the
+experiments behind docs/evidence.md measure by the same functions and judge by the same rule.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from components.claims.claim import Claim
+from components.claims.selection import best_on_dev
+from components.claims.verdict import Measured
+from components.claims.workbench import Model, Workbench
+from components.errors import ConfigError
+from components.extensions import Extensions
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
+from components.records import Utterance
+
+Texts = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Systems:
+    """Models of a user with the data on which something is chosen, and those on which it is judged."""
+
+    work: Workbench
+    models: tuple[str, ...]
+    dev: tuple[Utterance, ...]
+    test: tuple[Utterance, ...]
+    beam_size: int = 5
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Of source and target, those of the first utterance."""
+        return self.test[0].source_language, self.test[0].target_language or self.test[0].source_language
+
+    def translate(
+        self, models: Sequence[Model], utterances: Sequence[Utterance] | None = None, **mixing: object
+    ) -> Texts:
+        """Translations of the test set (or of others) by one model, or by several mixed at every token."""
+        chosen = self.test if utterances is None else utterances
+        return self.work.translate(chosen, models, beam_size=self.beam_size, mixing=mixing or None)
+
+    def score(
+        self, texts: Texts, metric: str, utterances: Sequence[Utterance] | None = None
+    ) -> CorpusStatistics:
+        """Statistics of texts: of translations, or by WER or CER of transcripts."""
+        chosen = self.test if utterances is None else utterances
+        is_transcript = metric in ("wer", "cer")
+        references = {u.id: (u.transcript or "",) if is_transcript else u.references for u in chosen}
+        language = self.languages[0 if is_transcript else 1]
+        return text_statistics(references, texts, language=language, n_total=len(chosen), names=(metric,))[
+            metric
+        ]
+
+    @cached_property
+    def bleu_on_dev(self) -> Mapping[str, float]:
+        """Model -> BLEU on development data."""
+        return {
+            model: self.score(self.translate([model], self.dev), "bleu", self.dev).score()
+            for model in self.models
+        }
+
+    @property
+    def best(self) -> str:
+        """The best model on development data."""
+        return best_on_dev(self.bleu_on_dev)
+
+
+class Question(ABC):
+    """One claim as it is asked of systems.
+
+    Attributes:
+        claim: with the comparisons that answer it.
+        models: what the models are, in words.
+        least: how many are needed.
+        needs_dev: whether something is chosen on development data.
+    """
+
+    claim: ClassVar[Claim]
+    models: ClassVar[str] = "translators"
+    least: ClassVar[int] = 2
+    needs_dev: ClassVar[bool] = False
+
+    @abstractmethod
+    def measure(self, systems: Systems) -> Mapping[str, Measured]:
+        """What was measured, by the name of the comparison."""
+
+    def check(self, models: Sequence[str], *, dev: bool) -> None:
+        """Refuse what cannot be asked.
+
+        Raises:
+            ConfigError: Too few models, one named twice, or no development data.
+        """
+        name = self.claim.name
+        if len(models) < self.least:
+            raise ConfigError(
+                f"claim {name}: expected --models of at least {self.least} {self.models}, found {len(models)}"
+            )
+        if twice := {model for model in models if models.count(model) > 1}:
+            raise ConfigError(
+                f"claim {name}: expected every model once, found {', '.join(sorted(twice))} twice"
+            )
+        if self.needs_dev and not dev:
+            raise ConfigError(f"claim {name}: expected --dev SET, on which something is chosen, found none")
+
+
+def _accept(name: str, entry: str, value: object) -> Question:
+    if not (isinstance(value, type) and issubclass(value, Question)) or value.claim.name != name:
+        raise ConfigError(f"expected a Question whose claim is named {name}, found {entry}")
+    return value()
+
+
+QUESTIONS: Extensions[Question] = Extensions("antiphon.claims", "claim", _accept)

@@ -1,0 +1,1 @@
+"""The questions: one file for each family of comparisons."""

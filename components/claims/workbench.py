@@ -1,0 +1,155 @@
+"""Texts and scores of models, decoded once: what is kept is keyed by all that decides it.
+
+Keys have the digests of the models' weights, the settings and the versions of the code that decides outputs:
+a rerun with another model, or after a change decodes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from components.decoding.member_settings import MixingConfig
+from components.ensembling.token_level.factory import build_translator as build_ensemble
+from components.files.files import write_atomically
+from components.models import resolve
+from components.recognition.backend_choice import backend_of
+from components.recognition.config import RecognitionConfig
+from components.recognition.factory import build as build_recognizer
+from components.records import NBest, Utterance
+from components.translation.config import VERSION as TRANSLATION_VERSION
+from components.translation.config import TranslationConfig
+from components.translation.ensemble_config import TRANSLATION_VERSION as ENSEMBLE_VERSION
+from components.translation.factory import build
+
+Model = str | Path
+CHUNK = 250
+"""Recordings that are recognized before the transcripts are kept."""
+
+
+class Workbench:
+    """Decodes into ``folder`` whatever is not there yet.
+
+    Attributes:
+        folder: of what is kept.
+        report: says what is done.
+    """
+
+    def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
+        self.folder, self.report = folder, report
+
+    def make(self, name: str, build: Callable[[Path], object]) -> Path:
+        """A folder that ``build`` writes, once; a merged model, say."""
+        folder = self.folder / "made" / name
+        if not folder.exists():
+            partial = folder.with_name(f".{name}-{os.getpid()}")
+            build(partial)
+            partial.rename(folder)
+        return folder
+
+    def translate(
+        self,
+        utterances: Sequence[Utterance],
+        models: Sequence[Model],
+        *,
+        beam_size: int = 5,
+        mixing: Mapping[str, Any] | None = None,
+    ) -> dict[str, str]:
+        """Translations by id of one model, or of several mixed at every token (linear, equal shares).
+
+        ``mixing`` are settings of the ensemble; ``dropout:MODEL`` is a member with dropout on.
+        """
+        config = TranslationConfig(
+            model=str(models[0]), beam_size=beam_size, n_best=1, batch_size=64, device="cpu"
+        )
+        mixed = MixingConfig.model_validate(mixing or {})
+        alone = len(models) == 1 and not mixing and not str(models[0]).startswith("dropout:")
+
+        def decode() -> dict[str, str]:
+            names = [str(model) for model in models]
+            translator = build(config) if alone else build_ensemble(config, names, mixed)
+            outcomes = translator.translate(utterances)
+            return {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+
+        what = {
+            "translate": TRANSLATION_VERSION if alone else [TRANSLATION_VERSION, ENSEMBLE_VERSION],
+            "models": [digest_of(model) for model in models],
+            "dropout": [str(model).startswith("dropout:") for model in models],
+            "config": config.model_dump(mode="json", exclude={"model"}),
+            "mixing": None if alone else mixed.model_dump(mode="json"),
+            "texts": [(u.id, u.source_language, u.target_language, u.text) for u in utterances],
+        }
+        evidence = [model for model in (mixed.positive, mixed.negative) if model]
+        if evidence:
+            what["evidence"] = [digest_of(model) for model in evidence]
+        return dict(self.cached(what, decode))
+
+    def list_translations(
+        self, utterances: Sequence[Utterance], config: TranslationConfig
+    ) -> dict[str, NBest]:
+        """N-best translations by id, of the utterances that have a text."""
+        written = [u for u in utterances if (u.text or "").strip()]
+        key = {
+            "translations": TRANSLATION_VERSION,
+            "model": digest_of(config.model),
+            "config": config.model_dump(mode="json", exclude={"model"}),
+            "texts": [(u.id, u.target_language, u.text) for u in written],
+        }
+        return self._outcomes(key, lambda: build(config).translate(written))
+
+    def transcribe(self, spoken: Sequence[Utterance], config: RecognitionConfig) -> dict[str, NBest]:
+        """Transcripts by id, kept after every :data:`CHUNK` recordings."""
+        outputs: dict[str, NBest] = {}
+        for start in range(0, len(spoken), CHUNK):
+            part = spoken[start : start + CHUNK]
+            key = {
+                "recognize": backend_of(config).version,
+                "config": config.model_dump(mode="json"),
+                "audio": [(u.id, u.audio.sha256) for u in part if u.audio],
+            }
+            outputs |= self._outcomes(key, partial(build_recognizer(config).recognize, part))
+        return outputs
+
+    def _outcomes(self, key: object, decode: Callable[[], Sequence[object]]) -> dict[str, NBest]:
+        rows = self.cached(key, lambda: [o.model_dump(mode="json") for o in decode() if isinstance(o, NBest)])
+        return {row["utterance_id"]: NBest.model_validate(row) for row in rows}
+
+    def cached(self, key: object, measure: Callable[[], Any]) -> Any:
+        """What ``measure`` gives, as JSON, computed once for a key that says all that decides it."""
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+        file = self.folder / "cache" / f"{digest}.json"
+        if not file.exists():
+            started = time.process_time()
+            value = measure()
+            self.report(f"measured {digest} in {time.process_time() - started:.1f} CPU s")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+        return json.loads(file.read_text(encoding="utf-8"))
+
+
+def best_texts(nbests: Mapping[str, NBest], utterances: Sequence[Utterance]) -> dict[str, str]:
+    """The best text of every utterance; empty where there is none."""
+    return {u.id: nbests[u.id].best.text if u.id in nbests else "" for u in utterances}
+
+
+def confidence_of(nbest: NBest | None) -> float:
+    """Mean log-probability (nats a token) of the best output; -10 where there is none."""
+    if nbest is None or not nbest.best.n_tokens:
+        return -10.0
+    return nbest.best.score / nbest.best.n_tokens
+
+
+def digest_of(model: Model) -> str:
+    """SHA-256 of a model's weights: of the folder's files of weights, in the order of their names."""
+    reference = str(model).removeprefix("dropout:")
+    folder = Path(resolve(reference).path)
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""`antiphon claim`: a claim of the field, asked of one's own models and data."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.help.options import AsJson
+
+
+def claim(  # noqa: PLR0913, PLR0917 - its flags
+    name: Annotated[str, typer.Argument(metavar="NAME", help="of the claim, or list")],
+    more: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="models after the first")
+    ] = None,
+    models: Annotated[
+        list[str] | None, typer.Option("--models", metavar="A B C", help="models: packaged:NAME, folders ...")
+    ] = None,
+    data: Annotated[str, typer.Option("--data", metavar="SET", help="on which the answer is judged")] = "",
+    dev: Annotated[str, typer.Option("--dev", metavar="SET", help="on which something is chosen")] = "",
+    source: Annotated[str | None, typer.Option("--source-language", metavar="CODE")] = None,
+    target: Annotated[str | None, typer.Option("--target-language", metavar="CODE")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="utterances of each set")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.md", help="page; default claim-NAME.md")
+    ] = None,
+    work: Annotated[Path, typer.Option("--work", metavar="FOLDER", help="decodings, used again")] = Path(
+        "claim-work"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Ask a claim of the field of your own models and data: the same comparison, test and verdict as ours.
+
+    `antiphon claim list` names the claims and what each needs. docs/evidence.md has our answers. Examples:
+
+    - `antiphon claim ensembling --models A B C --dev dev.jsonl --data test.jsonl`
+
+    - `antiphon claim cost --models A B --data test.jsonl`
+    """
+    from components.claims.question import QUESTIONS
+
+    if name == "list":
+        for key in sorted(QUESTIONS):
+            question = QUESTIONS[key]
+            needs = f"{question.least}+ {question.models}{', --dev' if question.needs_dev else ''}"
+            typer.echo(f"{key:20} {question.claim.claim}\n{'':20} needs {needs}")
+        return
+    _ask(name, (*(models or ()), *(more or ())), (data, dev), (source, target), limit, (out, work), as_json)
+
+
+def _ask(
+    name: str,
+    models: tuple[str, ...],
+    sets: tuple[str, str],
+    languages: tuple[str | None, str | None],
+    limit: int | None,
+    places: tuple[Path | None, Path],
+    as_json: bool,
+) -> None:
+    from components.claims.answer import ask, write_answer
+    from components.claims.question import QUESTIONS, Systems
+    from components.claims.workbench import Workbench
+    from components.compute.device import use_threads
+    from components.data import load
+    from components.errors import ConfigError
+    from components.files.files import write_atomically
+
+    question = QUESTIONS[name]
+    question.check(models, dev=bool(sets[1]))
+    if not sets[0]:
+        raise ConfigError(f"claim {name}: expected --data SET, on which the answer is judged, found none")
+    loaded = [
+        load(reference, source_language=languages[0], target_language=languages[1], limit=limit)
+        if reference
+        else None
+        for reference in sets
+    ]
+    test, dev = (tuple(data.utterances) if data else () for data in loaded)
+    out, work = places
+    systems = Systems(Workbench(work, lambda text: typer.echo(text, err=True)), models, dev, test)
+    with use_threads(1):
+        verdict = ask(question, systems)
+    about = [
+        f"{role}: {reference}, {len(data.utterances):,} utterances"
+        for role, reference, data in zip(("judged on", "chosen on"), sets, loaded, strict=True)
+        if data
+    ]
+    command = "antiphon " + " ".join(sys.argv[1:])
+    page = out or Path(f"claim-{name}.md")
+    write_atomically(page, write_answer(question, systems, verdict, about, command).encode())
+    typer.echo(f"{question.claim.claim}: {verdict.text}\n{page}")
+    if as_json:
+        rows = [row.model_dump(mode="json") for row in verdict.rows]
+        typer.echo(json.dumps({"claim": name, "verdict": verdict.word, "page": str(page), "rows": rows}))

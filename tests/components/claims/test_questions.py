@@ -1,0 +1,108 @@
+"""Questions asked of systems whose texts are written down, and of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import sacrebleu
+
+from components.claims.answer import ask, write_answer
+from components.claims.question import QUESTIONS, Systems
+from components.claims.workbench import Workbench
+from components.errors import ConfigError
+from components.records import Utterance
+
+WORDS = [
+    "ein",
+    "Hund",
+    "läuft",
+    "über",
+    "die",
+    "Wiese",
+    "und",
+    "bellt",
+    "laut",
+    "weil",
+    "Kinder",
+    "dort",
+    "spielen",
+]
+
+
+class Written(Workbench):
+    """A workbench on which models have shares of wrong words, and a mixture fewer than its members."""
+
+    def translate(
+        self,
+        utterances: Sequence[Utterance],
+        models: Sequence[Any],
+        *,
+        beam_size: int = 5,
+        mixing: Mapping[str, Any] | None = None,
+    ) -> dict[str, str]:
+        """References with wrong words."""
+        rate = min(float(model) for model in models) / (len(models) if len(models) > 1 else 1)
+        draw = np.random.default_rng(int(1000 * rate))
+        return {
+            u.id: " ".join("falsch" if draw.random() < rate else word for word in u.references[0].split())
+            for u in utterances
+        }
+
+
+def utterances(n: int, seed: int) -> tuple[Utterance, ...]:
+    draw = np.random.default_rng(seed)
+    return tuple(
+        Utterance(
+            id=f"{seed}-{k}",
+            text="a dog",
+            source_language="en",
+            target_language="de",
+            references=(" ".join(draw.permutation(WORDS)),),
+        )
+        for k in range(n)
+    )
+
+
+@pytest.fixture
+def systems(tmp_path: Path) -> Systems:
+    return Systems(
+        Written(tmp_path, lambda text: None), ("0.3", "0.4", "0.5"), utterances(60, 1), utterances(60, 2)
+    )
+
+
+def test_an_ensemble_is_judged_by_the_difference_that_sacrebleu_sees(systems: Systems) -> None:
+    question = QUESTIONS["ensembling"]
+    verdict = ask(question, systems)
+    assert verdict.text == "holds"
+    mixed, best = (list(systems.translate(models).values()) for models in (systems.models, ["0.3"]))
+    references = [[u.references[0] for u in systems.test]]
+    difference = (
+        sacrebleu.corpus_bleu(mixed, references).score - sacrebleu.corpus_bleu(best, references).score
+    )
+    assert verdict.rows[0].measured
+    assert verdict.rows[0].measured.by_metric["bleu"].difference == pytest.approx(difference)
+    page = write_answer(question, systems, verdict, ["judged on: test"], "antiphon claim ensembling")
+    assert "**holds**" in page
+    assert "| could see |" in page
+
+
+def test_what_cannot_be_asked_is_refused_in_one_line(systems: Systems) -> None:
+    question = QUESTIONS["ensembling"]
+    with pytest.raises(ConfigError, match="expected --models of at least 2 translators, found 1"):
+        question.check(["a"], dev=True)
+    with pytest.raises(ConfigError, match="expected every model once, found a twice"):
+        question.check(["a", "a"], dev=True)
+    with pytest.raises(ConfigError, match="expected --dev SET"):
+        question.check(["a", "b"], dev=False)
+
+
+def test_every_question_names_comparisons_that_it_measures() -> None:
+    assert len(QUESTIONS) >= 12
+    for name in QUESTIONS:
+        claim = QUESTIONS[name].claim
+        assert claim.primary, name
+        assert claim.name == name
