@@ -68,7 +68,7 @@ class PruneSettings(NodeSettings):
 
 
 def expected_speed(settings: PruneSettings) -> str:
-    """Say what will be faster and what will not, before anything is done (docs/results/pruning.md)."""
+    """Say what will be faster and what will not, before anything is done."""
     if ":" in settings.pattern:
         card = "; in half precision on CUDA cards from 8.0 it may be" if settings.pattern == "2:4" else ""
         return f"{settings.pattern}: no product is faster on a CPU{card}"

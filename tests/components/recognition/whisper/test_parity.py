@@ -118,7 +118,7 @@ def test_long_audio_is_put_together_and_silence_adds_nothing(tmp_path: Path) -> 
 
 @pytest.mark.shared
 def test_human_recordings_have_the_text_that_openai_whisper_gives_them() -> None:
-    """Eight of the 94; docs/results/recognition.md has all of them."""
+    """Eight of the 94; `python -m benchmarks.quality recognition` compares all of them."""
     folder = SHARED / "data" / "audio"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data/audio (or ANTIPHON_SHARED)")
