@@ -106,7 +106,7 @@ def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:
         "checked": "edit_from_file",
     }
     assert graph.outputs == {"transcript": "checked"}
-    with pytest.raises(ConfigError, match=r"checked.*expected below \(a confidence\) or worst"):
+    with pytest.raises(ConfigError, match=r"checked.*expected below \(a confidence\), worst"):
         parse_pipeline(f"{GRAPH}}}}}")
 
 
