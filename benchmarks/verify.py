@@ -274,7 +274,7 @@ def find_edges(kept: Mapping[str, Rows], results: Mapping[str, Measured]) -> Ite
     names = {"addition": "task_addition", "TIES": "ties"}
     verdicts = {claim.name: judge(claim, results).word for claim in read_register()}
     for system in at_edge & names.keys():
-        if verdicts[names[system]] != "cannot answer":
+        if verdicts[names[system]] not in ("cannot answer", "not measured"):
             yield f"{names[system]}: {verdicts[names[system]]}, a scale of {system} is an edge of its grid"
 
 

@@ -53,7 +53,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"pools": "pools"},
     ),
     "Watching": ({"tests and alarms": "monitoring"},),
-    "Search over a pipeline": ({"search": "search"},),
+    "Search over a pipeline": ({"search": "search"}, {"design": "design"}),
     "One model out of several, and smaller models": (
         {"speed": "speed-merging"},
         {"merging's frontier": "merging-frontier"},
