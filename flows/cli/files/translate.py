@@ -144,8 +144,9 @@ def _speak_directly(
     row = recommend("translate_speech", source, parameters.to) if heard else None
     if row is None:
         if parameters.fast:
+            found = f"--to {parameters.to}" if heard else "texts"
             raise ConfigError(
-                "--fast: expected recordings to translate into English, found others: leave it out"
+                f"--fast: expected recordings to translate into English, found {found}: leave it out"
             )
         return None
     _say_model(parameters.asr_model, f"{row.good_for}; BLEU {row.measured}")
