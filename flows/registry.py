@@ -130,9 +130,9 @@ FLOWS: dict[str, FlowEntry] = {
         "flows.parameters.probe:ProbeParameters",
         "flows.python_flows.probe:checks",
     ),
-    "roll_back": PythonFlow(
+    "rollback": PythonFlow(
         "give a deployment the graph of the accepted run again",
-        "flows.python_flows.roll_back:roll_back",
+        "flows.python_flows.rollback:rollback",
         "flows.parameters.watch:RollBackParameters",
     ),
     "improve": PythonFlow(

@@ -85,7 +85,9 @@ class MergeConfig(BaseModel):
     @model_validator(mode="after")
     def _check_method(self) -> MergeConfig:
         if self.method == "recipe" and (not self.recipe or self.models or self.checkpoints):
-            raise ValueError("expected a recipe, or models and method uniform_soup or greedy_soup")
+            raise ValueError(
+                "expected a recipe (recipe=recipe.yml), or models and method uniform_soup or greedy_soup"
+            )
         if self.method != "recipe" and (self.recipe or not self.models or self.scales):
             raise ValueError(f"expected models for {self.method}, and neither a recipe nor scales")
         if self.chooses != (self.dev is not None):

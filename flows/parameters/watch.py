@@ -1,11 +1,10 @@
-"""Parameters of the flows `watch` and `roll_back`."""
+"""Parameters of the flows `watch` and `rollback`."""
 
 from __future__ import annotations
 
-from typing import Self
+from pydantic import ConfigDict, Field
 
-from pydantic import ConfigDict, Field, model_validator
-
+from components.errors import ConfigError
 from components.monitoring.drift.detection import ALPHA
 from flows.parameters.base import DATA_DESCRIPTION, FlowParameters
 
@@ -33,14 +32,17 @@ class WatchParameters(FlowParameters):
     )
     hours: float = Field(24.0, gt=0, le=24 * 90, description="how long a review waits")
 
-    @model_validator(mode="after")
-    def _check_single_source(self) -> Self:
+    def check_source(self) -> None:
+        """Refuse what names no new data, or several.
+
+        Raises:
+            ConfigError: which.
+        """
         given = [bool(self.runs), self.data is not None, self.audio is not None]
         if sum(given) != 1:
-            raise ValueError(f"expected one of runs, data and audio, found {sum(given)}")
+            raise ConfigError(f"expected one of runs, data and audio, found {sum(given)}")
         if not self.runs and self.accepted is None:
-            raise ValueError("accepted: expected the run whose graph runs over the data, found none")
-        return self
+            raise ConfigError("accepted: expected the run whose graph runs over the data, found none")
 
 
 class RollBackParameters(FlowParameters):

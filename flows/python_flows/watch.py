@@ -46,6 +46,7 @@ Corrected = Mapping[str, Mapping[str, str]]
 @define_flow(WatchParameters)
 def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
+    parameters.check_source()
     store = Store(parameters.store)
     names = list(parameters.runs)
     if not names:

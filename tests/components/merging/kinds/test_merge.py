@@ -116,7 +116,7 @@ def read_vector_at(stage: Path, paths: dict[str, str]) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "expected a recipe, or models and method"),
+        ({}, "expected a recipe .recipe=recipe.yml., or models and method"),
         ({"method": "greedy_soup", "models": ["a", "b"]}, "expected dev with greedy_soup or scales"),
         ({"recipe": "r.yml", "dev": "sample"}, "and with nothing else, found dev sample"),
         ({"method": "uniform_soup", "models": ["a"], "recipe": "r.yml"}, "neither a recipe nor scales"),

@@ -23,9 +23,9 @@ KEPT = ("data", "audio", "limit", "name", "replace", "store", "edits")
 
 
 @define_flow(RollBackParameters)
-def roll_back(parameters: RollBackParameters) -> RunRecord | State[RunRecord]:
+def rollback(parameters: RollBackParameters) -> RunRecord | State[RunRecord]:
     """Set the parameters of a deployment to those of a run."""
-    run = Run("roll_back", parameters)
+    run = Run("rollback", parameters)
     with run:
         accepted = Store(parameters.store).read_run(parameters.accepted)
         changed = _update(parameters.deployment, accepted)
