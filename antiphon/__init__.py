@@ -29,7 +29,7 @@ from components.errors import AntiphonError
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext, NodeSettings
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
 from components.run_record import Score
 

@@ -59,7 +59,7 @@ class PresetFlow:
         Raises:
             ConfigError: a line per fault.
         """
-        from components.pipeline.reader import read_pipeline
+        from components.pipeline.reading.reader import read_pipeline
         from flows.presets.preset_parameters import fill_graph
 
         nodes = parameters.replace_nodes(fill_graph(self.preset, parameters))

@@ -103,7 +103,7 @@ FLOWS: dict[str, FlowEntry] = {
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.python_flows.blame:blame",
         "flows.parameters.blame:BlameParameters",
-        hooks_of="flows.python_flows.error_attribution:HOOKS",
+        hooks_of="flows.python_flows.finished_runs.error_attribution:HOOKS",
         adds=("blame",),
     ),
     "simultaneous": PythonFlow(

@@ -22,12 +22,12 @@ from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.records import Utterance
 from components.run_record import StageRef
-from components.serving.app import make_app
 from components.serving.graph import ServedGraph, build_graph, live_nodes, whole_nodes
+from components.serving.http.app import make_app
+from components.serving.http.server import make_server
 from components.serving.keeping import Keeper
 from components.serving.kept_data import KEPT, KeptRequests
 from components.serving.names import list_names
-from components.serving.server import make_server
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from components.serving.shadow import Shadow

@@ -45,7 +45,7 @@ from components.ensembling.token_level.learning.coefficients import fit_constant
 from components.ensembling.token_level.learning.fitting import likelihood_by_strength
 from components.ensembling.token_level.learning.gating_network import SoftmaxGate
 from components.ensembling.token_level.learning.reference_log_probs import collect_log_probs
-from components.ensembling.token_level.vocabulary_mapping import (
+from components.ensembling.token_level.vocabularies.vocabulary_mapping import (
     Lexicon,
     SharedVocabulary,
     intersect_vocabularies,

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from components.claims.forced_scores import FloatArray, score_references, sum_by_sentence, tokens_by_sentence
+from components.claims.systems.forced_scores import (
+    FloatArray,
+    score_references,
+    sum_by_sentence,
+    tokens_by_sentence,
+)
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
     fit_constants,

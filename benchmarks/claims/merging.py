@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.claims.workspace import DEV, Workspace
-from components.claims.workbench import Model, digest_of
+from components.claims.systems.workbench import Model, digest_of
 from components.merging.config import VERSION as MERGING_VERSION
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe

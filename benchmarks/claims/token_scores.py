@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks.claims.boosting import token_losses
 from benchmarks.claims.texts import write_pairs
 from benchmarks.claims.workspace import Workspace
-from components.claims.forced_scores import FloatArray
-from components.claims.workbench import Model, digest_of
+from components.claims.systems.forced_scores import FloatArray
+from components.claims.systems.workbench import Model, digest_of
 from components.models import resolve
 from components.records import Utterance
 from components.training.config import TrainingConfig

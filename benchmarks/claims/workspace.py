@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from components import data as data_sets
-from components.claims.workbench import Workbench, digest_of
+from components.claims.systems.workbench import Workbench, digest_of
 from components.files.files import write_atomically
 from components.records import Utterance
 from components.training.config import TrainingConfig

@@ -19,8 +19,8 @@ from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
-from components.claims import votes
-from components.claims.workbench import best_texts
+from components.claims.systems import votes
+from components.claims.systems.workbench import best_texts
 from components.files.files import write_bytes
 from components.records import NBest, Utterance
 from components.synthesis.config import SynthesisConfig
@@ -31,7 +31,7 @@ BASE, TINY, SPHINX = "packaged:whisper-base", "packaged:whisper-tiny.en", "sphin
 WEIGHTS = (0.05, 0.1, 0.2, 0.3)
 """Of the CTC model's log-probability in the joint search."""
 VOTERS = ("Whisper base", "CTC", "pocketsphinx")
-"""Recognizers that vote, in the order of :data:`components.claims.votes.WEIGHTS`."""
+"""Recognizers that vote, in the order of :data:`components.claims.systems.votes.WEIGHTS`."""
 TRAINED_ON, STOPPED_BY = 2100, 50
 """Captions of train and of val that the head is trained on and chosen by."""
 

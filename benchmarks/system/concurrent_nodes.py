@@ -24,7 +24,7 @@ from benchmarks.pages.running import ONE, ROW, SIDE
 from components.data.stage import store_data
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.storage.store import Store
 from tasks.execution.executor import execute
 

@@ -25,7 +25,7 @@ from components.data.cutting import CHARACTERS
 from components.data.stage import store_data
 from components.own_code import code_permission
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.storage.store import Store
 from tasks.engines.engine import ENGINES, LOCAL, use_engine
 from tasks.execution.executor import execute

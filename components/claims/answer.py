@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from components.claims.question import Question, Systems
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Result, Verdict, judge
-from components.claims.workbench import digest_of
 from components.errors import AntiphonError
 
 

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from components.claims.claim import Claim
 from components.claims.selection import best_on_dev
+from components.claims.systems.workbench import Model, Workbench
 from components.claims.verdict import Measured
-from components.claims.workbench import Model, Workbench
 from components.errors import ConfigError
 from components.extensions import Extensions
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 from components.analysis.buckets import group_utterances
 from components.comparison.comparison_settings import ComparisonSettings
-from components.comparison.degradation import Degradation, measure_degradation
-from components.comparison.external_scores import Judgements
+from components.comparison.external.external_scores import Judgements
+from components.comparison.external.metric_correlation import Correlation, correlate
 from components.comparison.leaderboard import (
     Bucket,
     Contrast,
@@ -20,13 +20,13 @@ from components.comparison.leaderboard import (
     find_contrasts,
     score_buckets,
 )
-from components.comparison.metric_correlation import Correlation, correlate
 from components.comparison.ranking import (
     choose_ranking,
     score_items,
     score_sentences,
 )
 from components.comparison.stated_comparisons import compare_pairs
+from components.comparison.strengths.degradation import Degradation, measure_degradation
 from components.comparison.tabulation import System, tabulate
 from components.metrics.languages import Language
 from components.metrics.metric import Metric

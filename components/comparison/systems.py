@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.analysis.run_outputs import cost_of, load_utterances, output_of
-from components.comparison.strength_curves import Conditions, read_conditions
+from components.comparison.strengths.strength_curves import Conditions, read_conditions
 from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.error_rates.turns import output_turns

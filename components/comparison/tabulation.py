@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from components.analysis.cost import Cost
 from components.comparison.comparison_settings import ComparisonSettings
-from components.comparison.external_scores import Judgements, join_scores
+from components.comparison.external.external_scores import Judgements, join_scores
 from components.comparison.ranking import Scope, scope_of
 from components.comparison.stated_comparisons import check_stated
-from components.comparison.strength_curves import Conditions
+from components.comparison.strengths.strength_curves import Conditions
 from components.errors import DataError
 from components.metrics.error_rates.turns import Turns
 from components.metrics.languages import Language, assign_languages, transcript_metric

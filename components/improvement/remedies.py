@@ -14,7 +14,7 @@ from components.files.yaml_text import format_yaml
 from components.improvement.situation import ImproveOptions, Mended, RunUnderRepair, Values
 from components.pipeline.advice.recommended_models import has_model
 from components.pipeline.pipeline import NODE, Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.rewriting import values_of
 
 LADDER = (

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from components.errors import ConfigError
 from components.models.adapted_references import replace_parts
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 SEPARATOR = "--"
 """Joins the names of a system and of its node, where several systems are one pipeline."""
@@ -26,7 +26,7 @@ SEPARATOR = "--"
 
 
 def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the pipeline as plain data, as :func:`~components.pipeline.reader.read_pipeline` takes it."""
+    """Return the pipeline as data that :func:`~components.pipeline.reading.reader.read_pipeline` takes."""
     return {
         "nodes": {name: dict(values) for name, values in pipeline.definitions.items()},
         "outputs": {role: definition_of(pipeline, name) for role, name in pipeline.outputs.items()},

@@ -13,8 +13,8 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.files.files import utc_now
-from components.serving.answers import describe_nodes
 from components.serving.graph import ServedGraph
+from components.serving.http.answers import describe_nodes
 from components.serving.kept_data import KeptRequests, borrow_recording
 from components.serving.measures import Measures
 from components.serving.requests import GraphRequest

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.serving.faults import RequestError
 from components.serving.graph import ServedGraph
+from components.serving.http.faults import RequestError
 from components.text.suggestions import did_you_mean
 
 TRANSCRIPT, TRANSLATION = "transcript", "translation"

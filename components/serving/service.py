@@ -16,13 +16,13 @@ from components.audio import Limits, probe
 from components.audio.container import check_length
 from components.errors import DataError, TransientError
 from components.records import Audio, Utterance
-from components.serving.faults import RequestError
 from components.serving.graph import ServedGraph
+from components.serving.http.faults import RequestError
+from components.serving.http.uploads import Upload
 from components.serving.measures import Measures
 from components.serving.requests import GraphRequest
 from components.serving.scheduler import BatchLimits, Scheduler
 from components.serving.settings import ServeSettings
-from components.serving.uploads import Upload
 
 _SPOOL = "antiphon-serve-"
 _LOCK = "lock"

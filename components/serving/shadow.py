@@ -17,7 +17,7 @@ import httpx
 
 from components.compute.process_guard import ProcessGuard
 from components.files.files import utc_now
-from components.serving.answers import language_of
+from components.serving.http.answers import language_of
 from components.serving.kept_data import KeptRequests, borrow_recording
 from components.serving.measures import Measures
 from components.serving.names import TRANSLATION

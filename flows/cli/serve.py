@@ -76,7 +76,7 @@ def serve(
             f"--host {settings.host}: expected a token in {TOKEN}, which clients must bear where "
             "other machines can reach the server, found none"
         )
-    from flows.cli.compute.run_parameters import resolve_parameters
+    from flows.cli.compute.parameters.run_parameters import resolve_parameters
     from flows.serving import Source, serve_graph, source_of_run
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")

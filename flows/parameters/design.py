@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, field_validator
 from components.design.candidates import Candidate
 from components.design.goal import Limits
 from components.errors import ConfigError
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
 from flows.parameters.pipeline import PipelineParameters

@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field, JsonValue, field_validator, model_valida
 from components.errors import ConfigError
 from components.files.yaml_text import parse_yaml
 from components.own_code import code_permission
-from components.pipeline.matrix import expand_matrix
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.matrix import expand_matrix
+from components.pipeline.reading.reader import read_pipeline
 from components.text.suggestions import suggest
 from flows.parameters.base import GRAPH_KEYS, DataParameters, check_name
 

@@ -11,9 +11,9 @@ from typing_extensions import override
 
 from components.errors import AntiphonError, ConfigError
 from components.files.yaml_text import Places, parse_yaml
-from components.pipeline.faults import Faults
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.faults import Faults
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.stage_planning import complete_node
 from components.pipeline.steps.auto import is_auto
 from components.tuning.objectives import PRICE, Objective, read_objective

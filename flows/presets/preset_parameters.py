@@ -10,7 +10,7 @@ from pydantic import AliasChoices, BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 from components.nodes.kinds import KINDS
-from components.pipeline.reader import COMMON_KEYS
+from components.pipeline.reading.reader import COMMON_KEYS
 from flows.parameters.base import FlowParameters
 from flows.presets.files import load
 from flows.presets.preset import FLAT, FormField, Preset

@@ -12,8 +12,8 @@ from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.blame import BlameParameters
-from flows.python_flows.error_attribution import add_blame
-from flows.python_flows.reopened_run import reopen_run
+from flows.python_flows.finished_runs.error_attribution import add_blame
+from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import pipeline_of
 from flows.run import final_state
 from tasks.stages import report

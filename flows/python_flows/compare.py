@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from components.analysis.analysis import analysis_named
 from components.analysis.run_outputs import data_of
 from components.comparison.analysis import COMPARISON, ComparisonRequest
-from components.comparison.external_scores import check_systems
+from components.comparison.external.external_scores import check_systems
 from components.comparison.stated_comparisons import check_stated
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.scores_file import load_scores

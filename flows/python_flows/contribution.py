@@ -13,7 +13,7 @@ from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.contribution import ContributionParameters
-from flows.python_flows.reopened_run import reopen_run
+from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import pipeline_of
 from flows.run import final_state
 from tasks.stages import contribution as contribution_stage

@@ -19,7 +19,7 @@ from components.files.yaml_text import format_yaml
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import profiles_of, read_utterances
 from components.text.languages import UNDETERMINED

@@ -20,8 +20,8 @@ from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.improve import ImproveParameters
-from flows.python_flows.error_attribution import add_blame
-from flows.python_flows.reopened_run import reopen_run
+from flows.python_flows.finished_runs.error_attribution import add_blame
+from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.python_flows.tune import WINNER_FILE
 from flows.registry import pipeline_of
 from flows.run import final_state

@@ -26,7 +26,7 @@ from components.simultaneous.stream_log import write_log
 from components.storage.stages.reader import read_utterances
 from flows.definition import define_flow
 from flows.parameters.simultaneous import SimultaneousParameters
-from flows.python_flows.reopened_run import reopen_run
+from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.run import Run, final_state
 from flows.serving import open_graph, source_of_run
 from tasks.progress import ProgressBar

@@ -47,8 +47,8 @@ from flows.parameters.tune import (
     pipeline_with,
 )
 from flows.python_flows.compare import record_comparison
+from flows.python_flows.finished_runs.repetition import list_changed_settings
 from flows.python_flows.parallel_systems import run_systems
-from flows.python_flows.repetition import list_changed_settings
 from flows.python_flows.tuning_data import CONFIRM, TuningData, load_sets, load_tuning_data
 from flows.run import Run, final_state
 from flows.system import Hooks, System

@@ -31,7 +31,7 @@ from components.storage.store import Store
 from flows.definition import define_flow
 from flows.parameters.base import DataParameters
 from flows.parameters.watch import WatchParameters
-from flows.python_flows.reopened_run import reopen_run
+from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import flow_named
 from flows.run import Run, final_state
 from flows.system import run_system

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from components.claims.detection import auc, compare_auc, weighted_auc
-from components.claims.permutation import sign_flip_p
+from components.claims.statistics.detection import auc, compare_auc, weighted_auc
+from components.claims.statistics.permutation import sign_flip_p
 
 
 @pytest.mark.parametrize("n", [5, 12, 40])

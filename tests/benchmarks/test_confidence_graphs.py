@@ -9,7 +9,7 @@ import pytest
 from benchmarks.pages import confidence as confidence_page
 from benchmarks.quality.confidence import evidence, fusing, graphs, pools
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 DEV = Path("dev.jsonl")
 

@@ -10,7 +10,7 @@ from benchmarks.claims import domain_split
 from benchmarks.claims.boosting import weights_of
 from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.question_classifier import QuestionClassifier
-from components.claims.measuring import gain_difference
+from components.claims.statistics.measuring import gain_difference
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.claims.token_scores import TokenScores, score_tokens
 from benchmarks.claims.workspace import PACKAGED, Workspace
-from components.claims.forced_scores import score_references, sum_by_sentence
+from components.claims.systems.forced_scores import score_references, sum_by_sentence
 from components.records import Utterance
 
 PAIRS = (("Two men in black.", "Zwei Männer in Schwarz."), ("A dog runs.", "Ein Hund rennt über eine Wiese."))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.claims.rank_correlation import correlate_ranks
+from components.claims.statistics.rank_correlation import correlate_ranks
 
 
 def test_equals_pandas_with_ties_and_over_leading_axes() -> None:

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.quality.reduced_experts.domains import DOMAINS, DataSets
 from benchmarks.quality.reduced_experts.graph import EXPERTS, WHOLE, make_graph, model_of, node_of, systems
 from benchmarks.quality.reduced_experts.study import Study, subset_costs
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 LAYERS, TEXTS, TOKENS = 2, 12, 10
 

@@ -13,7 +13,7 @@ from components.errors import ConfigError, MergeError, StoreError
 from components.merging.config import recipe_of
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.storage.stages.reader import read_best_texts
 from components.storage.store import Store
 from components.training.config import TrainingConfig

@@ -15,7 +15,7 @@ from components.data.files.named_sets import SAMPLES
 from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.recognition import checks as recognition
 from components.storage.store import Store
 from components.translation import checks as translation
@@ -23,7 +23,7 @@ from components.translation.config import TranslationConfig
 from flows.checks import Check, check_against_data, checks_of_pipeline, run_checks
 from flows.cli import main as cli
 from flows.cli.compute import run
-from flows.cli.compute.config_file import gather
+from flows.cli.compute.parameters.config_file import gather
 from flows.registry import flow_named
 from tests.components.storage.test_store import record
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from components.files.yaml_text import format_yaml, parse_yaml
-from flows.cli.compute.config_file import gather
-from flows.python_flows.repetition import FLAGS, list_changed_settings, repeat_command
+from flows.cli.compute.parameters.config_file import gather
+from flows.python_flows.finished_runs.repetition import FLAGS, list_changed_settings, repeat_command
 from flows.registry import flow_named
 from tests.components.storage.test_store import record
 

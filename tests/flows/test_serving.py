@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from components.errors import ConfigError
-from flows.cli.compute.run_parameters import resolve_parameters
+from flows.cli.compute.parameters.run_parameters import resolve_parameters
 from flows.cli.main import main
 from flows.serving import Source, open_graph
 

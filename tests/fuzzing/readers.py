@@ -24,7 +24,7 @@ from components.merging.recipe.reader import parse_recipe
 from components.metrics.scores_file import read_scores
 from components.metrics.scores_settings import ScoresFile
 from components.models.checkpoints import checkpoint_of
-from components.pipeline.reader import parse_pipeline
+from components.pipeline.reading.reader import parse_pipeline
 from components.text.term_list import read_terms
 from components.translation.context.few_shot_examples import read_examples
 from tests.fuzzing import seeds

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sacrebleu
 
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import NBest, Route, Utterance
 from components.run_record import StageRef
 from tasks import artifacts

@@ -8,7 +8,7 @@ from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
-from components.claims.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
 
 TITLE = "Bagging: bootstrap samples against seeds"

@@ -11,10 +11,10 @@ from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.small_models import settings, train_small
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, Workspace
-from components.claims.forced_scores import nats_per_token, sums_of_tokens
-from components.claims.measuring import gain_difference, of_sums, two_level
+from components.claims.statistics.measuring import gain_difference, of_sums, two_level
+from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.training.config import VERSION, TrainingConfig

@@ -22,11 +22,11 @@ from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.texts import tatoeba_pairs, write_pairs
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import nats_per_token, sums_of_tokens
-from components.claims.measuring import of_sums, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
 from components.translation.ensemble_config import TRANSLATION_VERSION

@@ -15,11 +15,11 @@ from benchmarks.claims.experiments.seeds import SEEDS, train_seeds
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import DEV, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import FloatArray, score_references
-from components.claims.measuring import of_sums
-from components.claims.rank_correlation import correlate_ranks
+from components.claims.statistics.measuring import of_sums
+from components.claims.statistics.rank_correlation import correlate_ranks
+from components.claims.systems.forced_scores import FloatArray, score_references
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.metrics.statistics.shapley import (

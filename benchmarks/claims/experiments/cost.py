@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.decoding_cost import WARM, measure_apart
-from components.claims.measuring import of_rounds
+from components.claims.statistics.measuring import of_rounds
+from components.claims.systems.decoding_cost import WARM, measure_apart
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.models import resolve
 
 TITLE = "What an ensemble costs"

@@ -24,9 +24,9 @@ from benchmarks.claims.speech.dual_source import (
 )
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import format_interval, markdown_table
-from components.claims.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.workbench import best_texts, digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import best_texts, digest_of
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance

@@ -8,9 +8,9 @@ from pathlib import Path
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import difference_table, score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace
-from components.claims.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured
-from components.claims.workbench import digest_of
 from components.decoding.config import SearchConfig
 from components.decoding.searches.deliberation import DeliberationModel
 from components.metrics.statistics.corpus_statistics import CorpusStatistics

@@ -16,9 +16,9 @@ from benchmarks.claims.sampling import log_probs_of, sample
 from benchmarks.claims.texts import tatoeba_english, write_pairs
 from benchmarks.claims.workspace import PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, of_sums
+from components.claims.statistics.measuring import by_metrics, of_sums
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.ensembling.token_level.combiners import LogLinearInterpolation, NegativeEvidence
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.seed_bootstrap import ItemSums

@@ -11,10 +11,10 @@ from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs, read_outputs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
-from components.claims.measuring import by_metrics, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.workbench import Model, digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import Model, digest_of
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.training.learners.learner import MakeLearner

@@ -8,8 +8,8 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, two_level
-from components.claims.refining import refine
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.refining import refine
 from components.claims.verdict import Measured, Result
 from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.refining.config import RefineConfig

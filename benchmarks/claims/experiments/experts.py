@@ -12,9 +12,9 @@ from benchmarks.claims.merging import dev_scores
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, over_tasks
+from components.claims.statistics.measuring import by_metrics, over_tasks
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.experts import multilingual, routing_stats
 from components.experts.config import VERSION, ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner

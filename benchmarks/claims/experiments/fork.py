@@ -17,11 +17,11 @@ from benchmarks.claims.small_models import choosing_set, settings, train_small
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import nats_per_token, sums_of_tokens
-from components.claims.measuring import of_sums, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
+from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import Model
 from components.merging.io.model_folder import ModelFolder
 from components.merging.soup_recipes import uniform_soup
 from components.merging.weight_similarity import compare_weights

@@ -28,8 +28,8 @@ from benchmarks.quality.confidence.calibration import without_curve
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts
 from benchmarks.quality.confidence.routing import keep_rungs
-from components.claims.detection import compare_auc
-from components.claims.measuring import two_level
+from components.claims.statistics.detection import compare_auc
+from components.claims.statistics.measuring import two_level
 from components.claims.verdict import Measured
 from components.confidence.evaluation.quality import measure_quality
 from components.confidence.evaluation.scored_texts import NodeTexts, read_node_texts

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.learners.learner import MakeLearner

@@ -15,7 +15,9 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import (
+from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.systems.forced_scores import (
     FloatArray,
     nats_per_token,
     score_references,
@@ -23,10 +25,8 @@ from components.claims.forced_scores import (
     sums_of_tokens,
     tokens_by_sentence,
 )
-from components.claims.measuring import of_sums, two_level
-from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance

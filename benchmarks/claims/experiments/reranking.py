@@ -15,9 +15,9 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import difference_table, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, two_level
-from components.claims.reranking import MINIMUM_RISK, RERANKING, Lists, combine, learn_coefficients
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.reranking import MINIMUM_RISK, RERANKING, Lists, combine, learn_coefficients
 from components.claims.verdict import Measured, Result
 from components.records import Utterance
 from components.translation.config import TranslationConfig

@@ -11,8 +11,8 @@ from typing import Any
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
-from components.claims.measuring import by_metrics, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 

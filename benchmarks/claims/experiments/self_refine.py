@@ -8,8 +8,8 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import score_table
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, gain_difference, two_level
-from components.claims.refining import Texts, refine
+from components.claims.statistics.measuring import by_metrics, gain_difference, two_level
+from components.claims.systems.refining import Texts, refine
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import NBest, Utterance

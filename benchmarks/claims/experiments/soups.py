@@ -17,10 +17,10 @@ from benchmarks.claims.pair_correlation import correlate_pairs
 from benchmarks.claims.token_scores import TokenScores, score_tokens
 from benchmarks.claims.workspace import FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import FloatArray, nats_per_token, sums_of_tokens
-from components.claims.measuring import of_sums
+from components.claims.statistics.measuring import of_sums
+from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
+from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import Model
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.perturbation.config import PerturbationConfig

@@ -12,12 +12,12 @@ from benchmarks.claims.speech.captions import RECOGNIZERS, speak, transcribe
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.recordings import load_recordings
 from benchmarks.common.tables import format_interval, markdown_table
-from components.claims import votes
-from components.claims.detection import auc, compare_auc
-from components.claims.measuring import by_metrics, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.detection import auc, compare_auc
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems import votes
+from components.claims.systems.workbench import best_texts, confidence_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import best_texts, confidence_of
 from components.metrics.statistics.bootstrap import FloatArray
 from components.records import Utterance
 

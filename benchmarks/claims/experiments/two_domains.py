@@ -14,11 +14,11 @@ from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.forced_scores import FloatArray, nats_per_token, sums_of_tokens
-from components.claims.measuring import of_sums
 from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.statistics.measuring import of_sums
+from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
+from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import Model
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.models import resolve
 from components.records import Utterance

@@ -9,8 +9,8 @@ from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.small_models import choosing_set, settings, train_small
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.measuring import by_metrics, two_level
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.verdict import Measured, Result
 
 TITLE = "Models of different vocabularies, mixed token by token"

@@ -23,10 +23,10 @@ from benchmarks.claims.speech.homograph_audio import SpokenHomographs, draw_soun
 from benchmarks.claims.speech.homograph_choices import mean_share, share_in_translations, word_sums
 from benchmarks.claims.workspace import PACKAGED, Workspace
 from benchmarks.common.tables import format_interval, markdown_table
-from components.claims.measuring import by_metrics, of_sums
-from components.claims.permutation import sign_flip_p
+from components.claims.statistics.measuring import by_metrics, of_sums
+from components.claims.statistics.permutation import sign_flip_p
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.metrics.statistics.seed_bootstrap import ItemSums, two_level_bootstrap
 
 TITLE = "Spoken homographs, heard rightly and wrongly"

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.quality.reduced_experts.domains import DOMAINS
 from benchmarks.quality.reduced_experts.graph import DRAWS, WHOLE
-from components.claims.rank_correlation import correlate_ranks
+from components.claims.statistics.rank_correlation import correlate_ranks
 from components.experts.reducing.clusters import RANDOM
 from components.experts.routing_stats import mutual_information
 from components.metrics.statistics.bootstrap import (

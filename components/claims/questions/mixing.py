@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from components.claims.claim import Claim, Comparison
-from components.claims.measuring import by_metrics, two_level
 from components.claims.question import Question, Systems, Texts
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import digest_of
 from components.merging.merge import merge
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.two_level import Arms

@@ -11,7 +11,12 @@ import torch
 from torch import Tensor
 
 from components.claims.claim import Claim, Comparison
-from components.claims.forced_scores import (
+from components.claims.question import Question, Systems
+from components.claims.questions.mixing import compare_texts
+from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import of_sums
+from components.claims.statistics.rank_correlation import correlate_ranks
+from components.claims.systems.forced_scores import (
     FloatArray,
     nats_per_token,
     score_references,
@@ -19,11 +24,6 @@ from components.claims.forced_scores import (
     sums_of_tokens,
     tokens_by_sentence,
 )
-from components.claims.measuring import of_sums
-from components.claims.question import Question, Systems
-from components.claims.questions.mixing import compare_texts
-from components.claims.rank_correlation import correlate_ranks
-from components.claims.selection import best_on_dev
 from components.claims.verdict import Measured, Result
 from components.ensembling.token_level.learning.coefficients import (
     fit_constants,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from components.claims import votes
 from components.claims.claim import Claim, Comparison
-from components.claims.decoding_cost import measure_apart
-from components.claims.measuring import of_rounds
 from components.claims.question import Question, Systems
 from components.claims.questions.mixing import METRICS, compare_texts
-from components.claims.reranking import RERANKING, combine, learn_coefficients
 from components.claims.selection import best_on_dev
+from components.claims.statistics.measuring import of_rounds
+from components.claims.systems import votes
+from components.claims.systems.decoding_cost import measure_apart
+from components.claims.systems.reranking import RERANKING, combine, learn_coefficients
+from components.claims.systems.workbench import best_texts
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import best_texts
 from components.errors import ConfigError
 from components.recognition.config import RecognitionConfig
 from components.translation.config import TranslationConfig

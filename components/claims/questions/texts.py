@@ -8,13 +8,13 @@ from typing import ClassVar
 import numpy as np
 
 from components.claims.claim import Claim, Comparison
-from components.claims.detection import compare_auc
-from components.claims.measuring import by_metrics, gain_difference
 from components.claims.question import Question, Systems, Texts
 from components.claims.questions.mixing import compare_texts
-from components.claims.refining import refine
+from components.claims.statistics.detection import compare_auc
+from components.claims.statistics.measuring import by_metrics, gain_difference
+from components.claims.systems.refining import refine
+from components.claims.systems.workbench import best_texts, confidence_of
 from components.claims.verdict import Measured
-from components.claims.workbench import best_texts, confidence_of
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.two_level import Arms
 from components.recognition.config import RecognitionConfig

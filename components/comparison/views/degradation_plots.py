@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from components.analysis.figures import new_axes, plot_style
-from components.comparison.degradation import Degradation, DegradationCurve
+from components.comparison.strengths.degradation import Degradation, DegradationCurve
 from components.metrics.table import label_of
 from components.text.escaping import to_printable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from components.analysis.formatting import describe_too_few, format_estimate, format_p_value
 from components.analysis.table import Plot, Table
 from components.comparison.comparison import Comparison
-from components.comparison.degradation import Degradation, SlopeDifference
+from components.comparison.strengths.degradation import Degradation, SlopeDifference
 from components.metrics.choices import TEST_LABELS
 from components.metrics.table import label_of
 from components.text.escaping import to_printable

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Table
 from components.comparison.comparison import Comparison
-from components.comparison.external_scores import Judgements
+from components.comparison.external.external_scores import Judgements
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import label_of
 from components.text.escaping import to_printable

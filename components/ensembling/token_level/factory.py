@@ -13,8 +13,6 @@ from components.decoding.models.causal import CausalModel
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.ensembling.member_list import list_members
 from components.ensembling.token_level.combiners import COMBINATIONS
-from components.ensembling.token_level.cross_vocabulary import CrossVocabularyBackend, VocabularyMember
-from components.ensembling.token_level.text_synchronous import TextMember, TextSynchronousBackend
 from components.ensembling.token_level.translator import (
     BuildScorer,
     EnsembleBackend,
@@ -25,7 +23,12 @@ from components.ensembling.token_level.translator import (
     require_mixable,
     translation_scorer_builder,
 )
-from components.ensembling.token_level.vocabulary_mapping import build_lexicon
+from components.ensembling.token_level.vocabularies.cross_vocabulary import (
+    CrossVocabularyBackend,
+    VocabularyMember,
+)
+from components.ensembling.token_level.vocabularies.text_synchronous import TextMember, TextSynchronousBackend
+from components.ensembling.token_level.vocabularies.vocabulary_mapping import build_lexicon
 from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.backends.causal.model import CausalBackend

@@ -79,7 +79,9 @@ class Translators:
 
     def notes(self, ref: StageRef) -> list[str]:
         """Say how much probability members of other vocabularies lost."""
-        from components.ensembling.token_level.vocabulary_coverage import describe_lost_probability
+        from components.ensembling.token_level.vocabularies.vocabulary_coverage import (
+            describe_lost_probability,
+        )
 
         return describe_lost_probability(ref)
 

@@ -21,7 +21,7 @@ from components.pipeline.advice.recommended_models import (
     recommend,
 )
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.rewriting import values_of
 from components.pipeline.steps.auto import is_auto
 from components.run_record import RunRecord

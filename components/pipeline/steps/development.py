@@ -29,9 +29,9 @@ from components.errors import ConfigError
 from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import ExtraData
-from components.pipeline.faults import Faults
 from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE
+from components.pipeline.reading.faults import Faults
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 

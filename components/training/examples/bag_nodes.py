@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.pipeline.faults import Faults
+from components.pipeline.reading.faults import Faults
 
 KEY, NODE = "bags", "node:"
 MOST = 16

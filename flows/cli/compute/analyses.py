@@ -108,7 +108,7 @@ def _rank_by(metric: str | None) -> dict[str, object]:
 
 def _compare_finished(assignments: Sequence[str], shortcuts: Mapping[str, object], *, as_json: bool) -> int:
     """Compare finished runs and print the tables; returns the exit code."""
-    from flows.cli.compute.config_file import gather
+    from flows.cli.compute.parameters.config_file import gather
     from flows.python_flows.compare import compare_finished
 
     parameters = gather(CompareParameters, None, assignments, shortcuts)

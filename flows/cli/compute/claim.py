@@ -63,7 +63,7 @@ def _ask(
 ) -> None:
     from components.claims.answer import ask, write_answer
     from components.claims.question import QUESTIONS, Systems
-    from components.claims.workbench import Workbench
+    from components.claims.systems.workbench import Workbench
     from components.compute.device import use_threads
     from components.data import load
     from components.errors import ConfigError

@@ -44,7 +44,7 @@ def merge(values: Values) -> None:
     recipe with `adapters` merges LoRAs with each other. `antiphon run merge` also scores the result.
     """
     from components.merging.merge import MergeOptions
-    from flows.cli.compute.config_file import gather
+    from flows.cli.compute.parameters.config_file import gather
 
     given = gather(MergeParameters, None, [], values)
     options = MergeOptions(given.seed, store=given.store, data=_data_sets(given.data), device=given.device)

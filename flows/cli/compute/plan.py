@@ -75,7 +75,7 @@ def plan_systems(
     flow: str, config: Path | None, assignments: Sequence[str], shortcuts: Mapping[str, object]
 ) -> dict[str, PlannedSystem]:
     """Return every system of a run by its name, "" for the only one."""
-    from flows.cli.compute.run_parameters import resolve_parameters
+    from flows.cli.compute.parameters.run_parameters import resolve_parameters
     from flows.parameters.pipeline import PipelineParameters, systems_of
 
     entry, parameters = resolve_parameters(flow, config, assignments, shortcuts)

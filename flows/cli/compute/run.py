@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from flows.cli.compute.launchers import LAUNCHERS
+from flows.cli.compute.parameters.run_parameters import check_size, is_pipeline_file, resolve_parameters
 from flows.cli.compute.run_display import RunDisplay, display_run
-from flows.cli.compute.run_parameters import check_size, is_pipeline_file, resolve_parameters
 from flows.cli.help.commands import RunCommand
 from flows.cli.help.model_flags import Values, gather_values, with_flags
 from flows.cli.help.options import (

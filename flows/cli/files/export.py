@@ -57,7 +57,7 @@ def export(values: Values, as_json: AsJson = False) -> None:
 
     Exit codes: 0 done; 3 done, some records of the run are quarantined and have no text.
     """
-    from flows.cli.compute.config_file import gather
+    from flows.cli.compute.parameters.config_file import gather
 
     parameters = gather(ExportParameters, None, [], values)
     if parameters.for_edit:

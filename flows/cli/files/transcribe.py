@@ -48,7 +48,7 @@ def transcribe(values: Values) -> None:
 
     Exit codes: 0 done; 3 done, some recordings could not be read; 2 wrong usage; 1 failed.
     """
-    from flows.cli.compute.config_file import gather
+    from flows.cli.compute.parameters.config_file import gather
     from flows.cli.files.input_files import find_inputs
     from flows.cli.files.text_commands import run_files
 

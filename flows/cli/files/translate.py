@@ -50,7 +50,7 @@ def translate(values: Values) -> None:
 
     Exit codes: 0 done; 3 done, some records could not be translated; 2 wrong usage; 1 failed.
     """
-    from flows.cli.compute.config_file import gather
+    from flows.cli.compute.parameters.config_file import gather
     from flows.cli.files.input_files import find_inputs
     from flows.cli.files.text_commands import check_cues, check_output, run_files
 

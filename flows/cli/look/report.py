@@ -45,7 +45,7 @@ def report(
         raise ConfigError("--scores: expected the name of the run that they are of, found none")
     opened = Store(store)
     if run is not None and scores:
-        from components.comparison.added_scores import add_scores
+        from components.comparison.external.added_scores import add_scores
 
         for note in add_scores(run, [check_values(ScoresFile, text) for text in scores], opened):
             typer.echo(f"antiphon: {to_printable(note)}", err=True)

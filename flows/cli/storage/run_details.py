@@ -34,7 +34,7 @@ def show(
     """
     from components.storage.store import Store
     from flows.cli.help.console import console
-    from flows.python_flows.repetition import list_changed_settings
+    from flows.python_flows.finished_runs.repetition import list_changed_settings
 
     opened = Store(store)
     record = opened.read_run(run)
@@ -51,7 +51,7 @@ def show(
 
 def _as_dict(run: RunRecord, store: Store, url: str | None) -> dict[str, Any]:
     from components.storage.runs.baseline_run import read_acceptance
-    from flows.python_flows.repetition import list_changed_settings, repeat_command
+    from flows.python_flows.finished_runs.repetition import list_changed_settings, repeat_command
 
     acceptance = read_acceptance(store, run.name)
     sizes = _sizes_of(run, store)
@@ -78,7 +78,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
 
     from components.storage.runs.baseline_run import read_acceptance
     from components.text.escaping import to_printable
-    from flows.python_flows.repetition import list_changed_settings, repeat_command
+    from flows.python_flows.finished_runs.repetition import list_changed_settings, repeat_command
     from reports.terminal.run_printing import print_scores
 
     acceptance = read_acceptance(store, run.name)

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from components.comparison.degradation import measure_degradation
-from components.comparison.strength_curves import Conditions, read_conditions
+from components.comparison.strengths.degradation import measure_degradation
+from components.comparison.strengths.strength_curves import Conditions, read_conditions
 from components.metrics.statistics.bootstrap import draw_counts
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from tests.components.metrics.corpora import FunctionScore

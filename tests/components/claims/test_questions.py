@@ -12,7 +12,7 @@ import sacrebleu
 
 from components.claims.answer import ask, write_answer
 from components.claims.question import QUESTIONS, Systems
-from components.claims.workbench import Workbench
+from components.claims.systems.workbench import Workbench
 from components.errors import ConfigError
 from components.records import Utterance
 

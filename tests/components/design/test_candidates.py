@@ -9,7 +9,7 @@ from components.design.goal import Limits, ModelChoice
 from components.design.models import list_models
 from components.design.templates import TEMPLATES
 from components.errors import ConfigError
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 LM = (("beam_size", 1), ("n_best", 1))
 MODELS = [

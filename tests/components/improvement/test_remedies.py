@@ -15,7 +15,7 @@ from components.improvement.remedies import format_pipeline, propose
 from components.improvement.situation import ImproveOptions, RunUnderRepair
 from components.metrics.statistics.bootstrap import Estimate
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 TINY, BASE = "packaged:whisper-tiny.en", "packaged:whisper-base"
 CASCADE = {

@@ -9,7 +9,7 @@ import pytest
 from components.attribution.oracle import Oracle
 from components.errors import ConfigError
 from components.nodes.node_context import Item
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import NBest, ReferenceSegment
 from tests.components.nodes.items import compute, items
 

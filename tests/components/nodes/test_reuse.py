@@ -11,7 +11,7 @@ from components.nodes.node_context import NodeContext
 from components.nodes.reuse import Reuse, ReuseSettings
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.storage.stages.reader import read_shards
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage

@@ -6,7 +6,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.select import Select
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Quarantined
 from tests.components.nodes.items import compute, item, nbest, texts_of
 

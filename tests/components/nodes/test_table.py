@@ -11,7 +11,7 @@ from components.files.yaml_text import parse_yaml
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.nodes.kind import Kind
 from components.nodes.kinds import KINDS
-from components.pipeline.reader import KEYS, read_pipeline
+from components.pipeline.reading.reader import KEYS, read_pipeline
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "docs" / "use" / name for name in ("pipelines.md", "learning_kinds.md")]

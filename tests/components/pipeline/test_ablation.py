@@ -9,7 +9,7 @@ import pytest
 from components.attribution.ablation import ablations_of
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 ASR: dict[str, Any] = {"kind": "recognize", "model": "packaged:whisper-tiny.en"}
 MT: dict[str, Any] = {"kind": "translate", "of": "asr"}

@@ -9,7 +9,7 @@ from components.models.sources import SOURCES
 from components.pipeline.advice import recommended_models
 from components.pipeline.advice.auto_models import AutoChoice, choose_models
 from components.pipeline.advice.recommended_models import WHISPER
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 ASR = {"kind": "recognize", "model": "auto", "beam_size": 2, "n_best": 1}
 

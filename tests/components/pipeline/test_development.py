@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.faults import Faults
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.faults import Faults
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.steps import development
 from components.pipeline.steps.development import add_development_nodes
 

@@ -7,7 +7,7 @@ import pytest
 from components.errors import ConfigError
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import parse_pipeline
+from components.pipeline.reading.reader import parse_pipeline
 from components.pipeline.steps.editing import apply_edits
 
 KEY = "0" * 64

@@ -9,7 +9,7 @@ import pytest
 from components.pipeline.advice.forecast import RunForecast, forecast_nodes
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import audio_seconds_of, read_shards

@@ -14,7 +14,7 @@ from components.data.stage import store_data
 from components.errors import ConfigError
 from components.pipeline.learning_data import check_learning_data
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Utterance
 from components.storage.store import Store
 

@@ -11,7 +11,7 @@ import pytest
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store

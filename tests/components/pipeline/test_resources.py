@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.reader import parse_pipeline
+from components.pipeline.reading.reader import parse_pipeline
 from components.pipeline.resources import Resources
 
 GRAPH = """

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError
 from components.pipeline.pipeline import DATA, Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.rewriting import (
     insert_after,
     make_prefixes,

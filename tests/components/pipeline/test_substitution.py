@@ -10,7 +10,7 @@ from components.attribution.oracle_repair import ERROR_KINDS, WORD_ERRORS
 from components.attribution.substitution import chain_of, list_attributed_stages, variants_of
 from components.errors import ConfigError
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 ASR: dict[str, Any] = {"kind": "recognize"}
 

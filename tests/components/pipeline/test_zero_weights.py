@@ -6,7 +6,7 @@ from typing import Any
 
 from components.decoding.member_settings import describe_zero_weights
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.zero_weights import drop_zero_weights
 
 NODES: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ from components.ensembling.token_level.checks import check_recognizers
 from components.errors import ConfigError
 from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.sources import hub
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.stage_planning import complete_node
 from components.recognition import backend_choice
 from components.recognition.backend_choice import backend_of, infer_backend, with_backend

@@ -16,8 +16,8 @@ import soundfile
 
 from components.nodes.node_context import Item
 from components.records import NBest, Quarantined
-from components.serving.app import make_app
 from components.serving.graph import ServedGraph
+from components.serving.http.app import make_app
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from tests.components.serving.graphs import COMPONENTS, Function, each, hear, make_graph

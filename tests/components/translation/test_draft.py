@@ -14,7 +14,7 @@ from components.translation import factory
 from components.translation.config import TranslationConfig
 from components.translation.ensemble_config import EnsembleConfig
 from components.translation.kinds.translate import Translate, TranslateSettings
-from tests.components.ensembling.token_level.test_cross_vocabulary import save_model
+from tests.components.ensembling.token_level.vocabularies.test_cross_vocabulary import save_model
 from tests.components.stacking.tiny import WORDS
 
 TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "rot", "zwei katze sieht blau")]

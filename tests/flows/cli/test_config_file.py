@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import ConfigError
-from flows.cli.compute.config_file import gather, parse_yaml
-from flows.cli.compute.run_parameters import resolve_parameters
+from flows.cli.compute.parameters.config_file import gather, parse_yaml
+from flows.cli.compute.parameters.run_parameters import resolve_parameters
 
 
 class Stage(BaseModel):

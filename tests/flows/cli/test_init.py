@@ -9,7 +9,7 @@ import pytest
 
 from components.data.files.named_sets import SAMPLES
 from components.files.yaml_text import parse_yaml
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from flows.cli.main import main
 
 

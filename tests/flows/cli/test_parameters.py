@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from flows.cli.compute.config_file import gather
+from flows.cli.compute.parameters.config_file import gather
 from flows.cli.help.parameter_printing import print_parameters
 from flows.cli.help.parameters import GROUPS, MAX_MAIN, ParameterRow, parameter_rows, select_main
 from flows.cli.main import main

@@ -16,7 +16,7 @@ from components.files.digests import file_digest
 from components.files.yaml_text import parse_yaml
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan, plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_shards

@@ -10,7 +10,7 @@ import pytest
 from components.analysis.figures import save_figures
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
-from components.comparison.strength_curves import read_conditions
+from components.comparison.strengths.strength_curves import read_conditions
 from components.comparison.views import degradation_tables, verdict
 from components.comparison.views.tables import build_tables
 from components.metrics.scores_file import ExternalScores

@@ -19,7 +19,7 @@ from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Item
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.recognition.config import RecognitionConfig
 from components.records import NodeOutcome, Utterance
 from components.storage.stages.stage_plan import StagePlan, library_versions

@@ -22,7 +22,7 @@ from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.items.shard_items import ShardSource
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader, decode_shard, shard_name

@@ -26,7 +26,7 @@ from components.files.files import utc_now
 from components.nodes.kinds import KINDS
 from components.nodes.questions import Answers, Question
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.shards.shard import shard_name

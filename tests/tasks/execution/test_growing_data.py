@@ -14,7 +14,7 @@ from prefect import flow
 
 from components.data.stage import store_data
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.run_record import StageRef
 from components.storage.stages.reader import read_shards
 from components.storage.store import Store

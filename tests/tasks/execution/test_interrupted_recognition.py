@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 
 from components.pipeline.pipeline import DATA
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult, execute

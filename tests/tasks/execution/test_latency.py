@@ -11,7 +11,7 @@ from components.analysis.cost import summarize_latency
 from components.errors import DataError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.storage.store import Store
 from tasks.execution.latency import measure_latency

@@ -15,7 +15,7 @@ from prefect.states import Running
 
 from components.errors import ConfigError, StoreError
 from components.nodes.questions import Answers, Question
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from tasks.execution import reviewing
 
 QUESTIONS = [Question(f"u{n}", f"text {n}", 0.5, "a.wav") for n in range(4)]

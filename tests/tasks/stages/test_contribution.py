@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError, DataError
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult
 from tasks.stages.contribution import Scoring, _output_of, compute_contributions, compute_expert_contributions

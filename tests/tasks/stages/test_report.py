@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.comparison.added_scores import add_scores
+from components.comparison.external.added_scores import add_scores
 from components.errors import ConfigError
 from components.metrics.scores_settings import ScoresFile
 from components.storage.store import Store

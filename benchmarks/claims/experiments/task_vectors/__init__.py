@@ -21,10 +21,10 @@ from benchmarks.claims.experiments.task_vectors.tables import data_of, page
 from benchmarks.claims.merging import dev_scores_of_recipe, merged, vector_recipe
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import FLICKR16, Workspace
-from components.claims.measuring import by_metrics, over_tasks, two_level
 from components.claims.selection import choose_on_grid, refuse_edges
+from components.claims.statistics.measuring import by_metrics, over_tasks, two_level
+from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
-from components.claims.workbench import Model
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 __all__ = ["QUESTION", "TITLE", "page", "results", "run"]

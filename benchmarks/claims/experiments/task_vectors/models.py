@@ -17,7 +17,7 @@ from benchmarks.claims.merging import dev_scores, dev_scores_of_recipe, merged, 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import Workspace
 from components.claims.selection import best_on_dev
-from components.claims.workbench import Model, digest_of
+from components.claims.systems.workbench import Model, digest_of
 from components.experts.config import ExpertsConfig
 from components.experts.multilingual_learner import MultilingualLearner
 from components.merging.recipe.reader import parse_recipe

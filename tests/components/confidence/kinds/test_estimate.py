@@ -15,7 +15,7 @@ from components.confidence.kinds.estimate import Estimate, EstimateSettings
 from components.confidence.kinds.fit_estimator import FitEstimator
 from components.errors import AntiphonError, ConfigError, DataError
 from components.nodes.node_context import Item, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import NBest, Quarantined, Route, Utterance
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan

@@ -13,7 +13,7 @@ from components.editing.kinds.edit_by_reviewer import ReviewAnswers, ReviewAnswe
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.pipeline.reader import parse_pipeline
+from components.pipeline.reading.reader import parse_pipeline
 from components.records import Hypothesis, NBest
 from tests.components.nodes.items import item
 from tests.components.pipeline.test_planning import REF

@@ -15,7 +15,7 @@ from components.errors import AntiphonError, ConfigError, DataError
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, NodeOutcome, Outcome, Quarantined, Segment, Utterance
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.whole_stage import compute_once

@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.fusing import fuser
 from components.fusing.kinds.fuse import Fuse
 from components.nodes.node_context import NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Quarantined
 from tests.components.fusing.test_fuser import Oracle
 from tests.components.nodes.items import compute, item, nbest, texts_of

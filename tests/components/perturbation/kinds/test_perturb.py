@@ -13,7 +13,7 @@ from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.kinds.perturb import Perturb
-from components.pipeline.reader import parse_pipeline
+from components.pipeline.reading.reader import parse_pipeline
 from components.records import Quarantined, ReferenceSegment, Utterance
 from components.storage.stages.reader import resolve_audio_path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from components.pipeline.items.idle_nodes import find_idle_nodes, remove_idle_nodes
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.run_record import StageRef
 from components.storage.store import Store

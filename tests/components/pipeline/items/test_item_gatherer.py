@@ -10,7 +10,7 @@ import pytest
 from components.pipeline.items.item_gatherer import ItemGatherer, id_of
 from components.pipeline.items.shard_items import ShardSource, read_items
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import (
     Audio,
     Decision,

@@ -12,7 +12,7 @@ from components.nodes.node_context import NodeContext
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reader import parse_pipeline, read_pipeline
+from components.pipeline.reading.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings

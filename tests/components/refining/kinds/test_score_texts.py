@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError, ModelError
 from components.nodes.node_context import NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Route
 from components.refining.config import TEXT_ESTIMATE_NAMES
 from components.refining.judging.text_estimators import TEXT_ESTIMATORS

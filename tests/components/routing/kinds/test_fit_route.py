@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError, DataError
 from components.nodes.node_context import Item, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, Route
 from components.routing.kinds.fit_route import FitRoute
 from components.routing.kinds.route import RouteKind

@@ -14,7 +14,7 @@ from components.data import load
 from components.errors import ConfigError
 from components.nodes.measures import measure
 from components.nodes.node_context import Item, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import NBest, Route, Utterance
 from components.routing.kinds.route import RouteKind
 from components.storage.store import Store

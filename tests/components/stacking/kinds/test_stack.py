@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking import translator
 from components.stacking.kinds.fit_fusion import FitFusion

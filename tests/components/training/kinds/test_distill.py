@@ -13,7 +13,7 @@ from components.distillation.distill import Distill, DistillSettings
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
 from components.stacking.kinds.train_stack import StackTrainingSettings, TrainStack, _replace_references
 from components.training.examples.speech_data import load_utterances

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from components.errors import ConfigError, DataError
 from components.nodes.node_context import Item, NodeContext
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Utterance
 from components.training.kinds.targets import TARGETS, Targets, TargetsSettings
 from tests.components.nodes.items import nbest

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.reader import read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 
 NODES = {
     "dev": {"kind": "data", "source": "sample"},

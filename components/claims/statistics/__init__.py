@@ -1,0 +1,1 @@
+"""Kept statistics as results: differences, permutation tests, correlations, detection."""

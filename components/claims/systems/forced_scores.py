@@ -1,0 +1,59 @@
+"""Reference translations scored by the members of an ensemble, and what is learned from some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from components.claims.systems.workbench import Model
+from components.decoding.member_settings import MixingConfig
+from components.ensembling.token_level.factory import build_backend, build_combiner
+from components.ensembling.token_level.learning.fitting import collect_reference_log_probs
+from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
+from components.records import Utterance
+from components.translation.config import TranslationConfig
+
+FloatArray = NDArray[np.float64]
+
+
+def score_references(
+    models: Sequence[Model],
+    utterances: Sequence[Utterance],
+    *,
+    distributions: bool,
+    languages: tuple[str, str] = ("en", "de"),
+) -> ReferenceLogProbs:
+    """The log-probabilities that every member gives to the first reference of each utterance."""
+    names = [str(model) for model in models]
+    config = TranslationConfig(model=names[0], device="cpu")
+    backend, _ = build_backend(config, names, build_combiner(MixingConfig(), len(names)), None)
+    pairs = [(u.text or "", u.references[0]) for u in utterances]
+    return collect_reference_log_probs(backend, pairs, languages, distributions=distributions)
+
+
+def sum_by_sentence(statistics: ReferenceLogProbs, values: Tensor) -> FloatArray:
+    """Sums (S,) over the tokens of each sentence of values (T,)."""
+    sentences, rows = torch.unique(statistics.sentences, return_inverse=True)
+    return torch.zeros(len(sentences)).double().index_add(0, rows, values.double()).numpy()
+
+
+def tokens_by_sentence(statistics: ReferenceLogProbs) -> FloatArray:
+    """Reference tokens (S,) of each sentence."""
+    return sum_by_sentence(statistics, torch.ones(len(statistics.sentences)))
+
+
+def sums_of_tokens(
+    nats: Sequence[Sequence[float]] | FloatArray, tokens: Sequence[float] | FloatArray
+) -> FloatArray:
+    """Sums (replicates, sentences, 2) of nats and tokens, as the two-level test takes them."""
+    values = np.asarray(nats, float)
+    return np.stack([values, np.broadcast_to(np.asarray(tokens, float), values.shape)], axis=2)
+
+
+def nats_per_token(sums: FloatArray) -> FloatArray:
+    """The score of :func:`sums_of_tokens`."""
+    return np.asarray(sums[..., 0] / sums[..., 1])

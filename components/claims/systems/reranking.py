@@ -1,0 +1,56 @@
+"""N-best lists of several systems, reranked by coefficients that were learned on development data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from components.claims.systems.workbench import Workbench
+from components.ensembling.output_level.config import SYSTEM_COMBINATION_VERSION, SystemCombinationConfig
+from components.ensembling.output_level.mert import mert
+from components.ensembling.output_level.system_combination import combine_outputs
+from components.ensembling.output_level.weighted_hypotheses import SystemNBest
+from components.records import NBest, Utterance
+
+RERANKING = SystemCombinationConfig(method="reranking", utility="bleu")
+MINIMUM_RISK = SystemCombinationConfig(method="minimum_bayes_risk", utility="bleu")
+Lists = Mapping[str, NBest]
+"""Id of an utterance -> the n-best list of one system."""
+
+
+def learn_coefficients(
+    work: Workbench, utterances: Sequence[Utterance], lists: Mapping[str, Lists], language: str
+) -> dict[str, float]:
+    """Coefficients of the features that choose best among the lists of development data, by BLEU."""
+
+    def learn() -> dict[str, float]:
+        nbests = [
+            [SystemNBest(name, of_system[u.id].hypotheses) for name, of_system in lists.items()]
+            for u in utterances
+        ]
+        return mert(nbests, [u.references for u in utterances], RERANKING, language).coefficients
+
+    key = {
+        "coefficients": SYSTEM_COMBINATION_VERSION,
+        "config": RERANKING.model_dump(mode="json"),
+        "lists": [
+            [name, [[h.text, h.score, h.n_tokens] for u in utterances for h in of_system[u.id].hypotheses]]
+            for name, of_system in lists.items()
+        ],
+        "references": [u.references for u in utterances],
+    }
+    return dict(work.cached(key, learn))
+
+
+def combine(
+    utterances: Sequence[Utterance],
+    lists: Mapping[str, Lists],
+    config: SystemCombinationConfig,
+    language: str,
+) -> dict[str, str]:
+    """The text that is chosen from the lists of several systems, by id; empty where none has a list."""
+    texts = {}
+    for utterance in utterances:
+        outcomes = {name: of_system.get(utterance.id) for name, of_system in lists.items()}
+        outcome = combine_outputs(utterance.id, outcomes, config, language)
+        texts[utterance.id] = outcome.best.text if isinstance(outcome, NBest) else ""
+    return texts

@@ -1,0 +1,1 @@
+"""Systems over an axis of strengths of one perturbation: curves and slopes."""

@@ -1,0 +1,158 @@
+"""Forms of an answer: OpenAI's json, text, srt, vtt and verbose_json, and what every node gave."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection
+from typing import Any
+
+from components.export.format import ExportSettings
+from components.export.formats import FORMATS
+from components.export.recording_text import RecordingText, make_part
+from components.pipeline.pipeline import SOURCE, TARGET
+from components.records import Hypothesis, NBest, Quarantined, Route, Segment
+from components.serving.http.faults import RequestError
+from components.serving.requests import GraphRequest
+from components.text.languages import UNDETERMINED, english_name
+
+
+def text_of(request: GraphRequest) -> NBest:
+    """Return the text that was asked for.
+
+    Raises:
+        RequestError: why there is none.
+    """
+    if request.text is not None:
+        return request.text
+    fault = request.fault
+    if fault is not None:
+        where = "" if request.utterance.audio is None else request.utterance.audio.path
+        detail = fault.detail.replace(f"{where}: ", "").replace(where or "\0", "the file")
+        raise RequestError(
+            400, detail.removeprefix(f"{request.utterance.id}: "), fault.reason.replace(" ", "_")
+        )
+    what = "speech" if request.utterance.audio is not None else "text"
+    raise RequestError(400, f"{request.node}: expected something to do, found {what}, which it does not read")
+
+
+def language_of(request: GraphRequest) -> str:
+    """Return the language of the text that was asked for."""
+    utterance, role = request.utterance, request.graph.pipeline.language_of(request.node)
+    stated = request.text.language if request.text is not None else None
+    if role == SOURCE:
+        return stated or utterance.source_language
+    return (utterance.target_language or UNDETERMINED) if role == TARGET else role
+
+
+def as_json(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
+    """``{"text": ...}``."""
+    del granularities
+    return {"text": text_of(request).best.text}
+
+
+def as_text(request: GraphRequest, granularities: Collection[str]) -> str:
+    """Return the text and the end of its line."""
+    del granularities
+    return f"{text_of(request).best.text}\n"
+
+
+def as_subtitles(form: str) -> Callable[[GraphRequest, Collection[str]], str]:
+    """Return what lays a text out as ``antiphon export`` does."""
+
+    def encode(request: GraphRequest, granularities: Collection[str]) -> str:
+        del granularities
+        best, pipeline = text_of(request), request.graph.pipeline
+        translated = pipeline.is_translated(request.node)
+        part = make_part(
+            request.utterance, best, language_of(request), _transcript_of(request), translated=translated
+        )
+        layout = FORMATS[form].layout
+        assert layout is not None
+        text = RecordingText("request", request.node, request.utterance.stretch is not None, [part])
+        return FORMATS[form].encode([text], layout.lay_out(text, ExportSettings()), ExportSettings()).decode()
+
+    return encode
+
+
+def _transcript_of(request: GraphRequest) -> NBest | None:
+    """Return the transcript that a translation was made from."""
+    pipeline = request.graph.pipeline
+    if not pipeline.is_translated(request.node):
+        return None
+    spoken = [name for name in request.nodes if pipeline.is_spoken(name)]
+    texts = [o for name in reversed(spoken) if isinstance(o := request.outcomes.get(name), NBest)]
+    return texts[0] if texts else None
+
+
+def as_verbose_json(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
+    """Return the text with its segments and, where they are asked for, its words with times."""
+    best, utterance = text_of(request).best, request.utterance
+    answer: dict[str, Any] = {
+        "task": "translate" if request.graph.pipeline.is_translated(request.node) else "transcribe",
+        "language": english_name(language_of(request)).lower(),
+        "duration": utterance.audio.seconds if utterance.audio is not None else 0.0,
+        "text": best.text,
+        "segments": [_segment(number, segment, best) for number, segment in enumerate(best.segments)],
+    }
+    if "word" in granularities:
+        words = [word for segment in best.segments for word in segment.words]
+        if best.segments and not words:
+            raise RequestError(
+                400,
+                f"timestamp_granularities: expected a graph that times words, found none at {request.node}; "
+                "set word_times: true on its recognizer",
+                param="timestamp_granularities",
+            )
+        answer["words"] = [
+            {"word": word.text.strip(), "start": word.start, "end": word.end} for word in words
+        ]
+    return answer
+
+
+def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:
+    content, mean = segment.text.encode(), best.score / max(1, best.n_tokens)
+    return {
+        "id": number,
+        "seek": round(segment.start * 100),
+        "start": segment.start,
+        "end": segment.end,
+        "text": segment.text,
+        "tokens": [],
+        "temperature": best.features.get("temperature", 0.0),
+        "avg_logprob": mean if segment.mean_log_prob is None else segment.mean_log_prob,
+        "compression_ratio": len(content) / max(1, len(zlib.compress(content))),
+        "no_speech_prob": best.features.get("no_speech"),
+    }
+
+
+def as_nodes(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
+    """Return the text, and what every node gave."""
+    del granularities
+    return {"text": text_of(request).best.text, "nodes": describe_nodes(request)}
+
+
+def describe_nodes(request: GraphRequest) -> dict[str, dict[str, Any]]:
+    """Return what every node gave, and the seconds that it took, as JSON values."""
+    described: dict[str, dict[str, Any]] = {}
+    for name, outcome in request.outcomes.items():
+        if isinstance(outcome, NBest):
+            described[name] = {"text": outcome.best.text, "score": outcome.best.score}
+        elif isinstance(outcome, Route):
+            described[name] = {"branch": outcome.branch, "value": outcome.value}
+        elif isinstance(outcome, Quarantined):
+            described[name] = {"quarantined": outcome.reason}
+        else:
+            described[name] = {}
+        described[name]["seconds"] = round(request.seconds.get(name, 0.0), 4)
+    return described
+
+
+FORMS: dict[str, tuple[str, Callable[[GraphRequest, Collection[str]], Any]]] = {
+    "json": ("application/json", as_json),
+    "text": ("text/plain", as_text),
+    "srt": ("text/plain", as_subtitles("srt")),
+    "vtt": ("text/vtt", as_subtitles("vtt")),
+    "verbose_json": ("application/json", as_verbose_json),
+    "nodes": ("application/json", as_nodes),
+}
+"""``response_format`` -> its media type, and what writes it."""

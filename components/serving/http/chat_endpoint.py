@@ -1,0 +1,132 @@
+"""``POST /v1/chat/completions`` for text in, text out: the last message of the user is the text."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field, ValidationError
+
+from components.files.json_text import parse_json
+from components.records import Utterance
+from components.serving.http.answers import text_of
+from components.serving.http.audio_endpoints import headers_of, language_in
+from components.serving.http.clients import until_gone
+from components.serving.http.faults import RequestError
+from components.serving.http.uploads import read_body
+from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
+from components.serving.service import Service
+from components.text.languages import UNDETERMINED
+from components.text.validation_faults import describe_value_fault
+
+
+class TextPart(BaseModel):
+    """A part of a message."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """A message; what is no user's does not count."""
+
+    role: str
+    content: str | list[TextPart] | None = None
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        parts = self.content if isinstance(self.content, list) else []
+        return self.content if isinstance(self.content, str) else "\n".join(part.text for part in parts)
+
+
+class ChatRequest(BaseModel):
+    """What of a request counts; settings of a language model are for those, and have no effect."""
+
+    messages: list[Message] = Field(min_length=1, max_length=1000)
+    model: str | None = None
+    stream: bool = False
+    n: int = Field(1, ge=1, le=1)
+    source_language: str | None = None
+    target_language: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the last message of the user."""
+        return next((m.text for m in reversed(self.messages) if m.role == "user"), "")
+
+
+async def answer_chat(request: Request, service: Service) -> Response:
+    """Return what the graph makes of a text, as OpenAI's chat does.
+
+    Raises:
+        RequestError: why there is nothing.
+    """
+    settings = service.settings
+    limit = 4 * settings.max_characters + 65_536
+    body = b"".join([chunk async for chunk in read_body(request, limit, settings.upload_timeout)])
+    chat = _parse(body)
+    output = output_of(service.graph, chat.model, TRANSLATION, TRANSCRIPT)
+    text = chat.text
+    if not text.strip():
+        raise RequestError(
+            400, "messages: expected a message of the user with a text, found none", param="messages"
+        )
+    if len(text) > settings.max_characters:
+        message = f"messages: expected at most {settings.max_characters:,} characters, found {len(text):,}"
+        raise RequestError(413, message, "too_large", param="messages")
+    source, target = service.graph.pipeline.languages
+    utterance = Utterance(
+        id=f"request-{secrets.token_hex(8)}",
+        text=text,
+        source_language=language_in(chat.source_language, "source_language") or source or UNDETERMINED,
+        target_language=language_in(chat.target_language, "target_language") or target,
+    )
+    computed = await until_gone(request, service.compute(utterance, output))
+    name, answer, headers = (
+        chat.model or service.graph.name,
+        text_of(computed).best.text,
+        headers_of(computed),
+    )
+    if chat.stream:
+        events = _stream(utterance.id, name, answer)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    choice = {"message": {"role": "assistant", "content": answer}}
+    return JSONResponse(_completion(utterance.id, name, "chat.completion", choice, "stop"), headers=headers)
+
+
+def _parse(body: bytes) -> ChatRequest:
+    try:
+        return ChatRequest.model_validate(parse_json(body))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise RequestError(
+            400, f"{where}: {describe_value_fault(dict(fault))}", param=where or None
+        ) from None
+    except ValueError as error:
+        raise RequestError(400, f"expected a JSON object, found {error}") from None
+
+
+def _completion(
+    number: str, model: str, kind: str, choice: dict[str, Any], reason: str | None
+) -> dict[str, Any]:
+    choices = [{"index": 0, "finish_reason": reason, "logprobs": None, **choice}]
+    return {"id": number, "object": kind, "created": int(time.time()), "model": model, "choices": choices}
+
+
+def _stream(number: str, model: str, text: str) -> Iterator[str]:
+    """Yield the events of an answer that is known whole: one delta."""
+    kind = "chat.completion.chunk"
+    deltas: list[tuple[dict[str, str], str | None]] = [
+        ({"role": "assistant", "content": text}, None),
+        ({}, "stop"),
+    ]
+    for delta, reason in deltas:
+        yield f"data: {json.dumps(_completion(number, model, kind, {'delta': delta}, reason))}\n\n"
+    yield "data: [DONE]\n\n"
