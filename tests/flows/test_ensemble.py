@@ -290,7 +290,7 @@ def test_what_cannot_be_mixed_is_refused_with_its_name(toy: dict[str, str]) -> N
         run(toy, "odd", {"model": toy["first"], "members": [toy["odd"]]})
     with pytest.raises(ConfigError, match="mt: coefficients: expected 2, one per member, found 3"):
         run(toy, "three", {"model": toy["first"], "members": [toy["second"]]}, coefficients=(0.2, 0.3, 0.5))
-    with pytest.raises(ConfigError, match=r"expected at least one model beside mt\.model"):
+    with pytest.raises(ConfigError, match=r"mt\.members: expected two models at least"):
         run(toy, "lonely", {"model": toy["first"]})
     with pytest.raises(ConfigError, match=r"negative_evidence: expected one translator.*found no positive"):
         run(toy, "unsure", {"model": toy["first"]}, method="negative_evidence", negative=toy["language"])

@@ -219,11 +219,14 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
 
+OTHERS = ("tune", "student_route", "ensembles_of_one", "meta", "prune", "soup", "task_vectors")
+"""Examples of another command, and those that make real models."""
+
+
 @pytest.mark.usefixtures("without_models")
 @pytest.mark.parametrize(
     "example",
-    # tune is of antiphon tune, student_route trains a real model
-    sorted(path for path in EXAMPLES.glob("*.yaml") if path.stem not in ("tune", "student_route")),
+    sorted(path for path in EXAMPLES.glob("*.yaml") if path.stem not in OTHERS),
     ids=lambda path: path.stem,
 )
 def test_an_example_runs_as_it_is(
