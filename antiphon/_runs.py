@@ -196,7 +196,7 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
 
 def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dict[str, Any], str | None]:
     """Return a graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
-    from components.pipeline.rewriting import values_of
+    from components.pipeline.written import values_of
     from flows.cli.compute.parameters.config_file import read_file
     from flows.cli.compute.parameters.file_paths import resolve_file_paths
 

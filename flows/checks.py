@@ -11,6 +11,7 @@ from components.errors import AntiphonError, ConfigError, TransientError
 from components.models.fetch_permission import NotHereError
 from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.items.idle_nodes import is_concerned
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.stage_planning import complete_node
@@ -201,9 +202,7 @@ def check_against_learning_data(pipeline: Pipeline, sets: Mapping[str, StageRef]
         ConfigError: every fault of every node, a line each.
     """
     if any(node.kind.mode in (Mode.AGGREGATE, Mode.BY_HAND) or node.facts.needs_unseen for node in pipeline):
-        from components.pipeline.learning_data import check_learning_data  # numpy, for few pipelines
-
-        check_learning_data(pipeline, sets, store)
+        GRAPH_STEPS["learning_data"](pipeline, sets, store)
 
 
 def _refuse_speech() -> None:

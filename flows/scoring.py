@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from components.analysis.analysis import analysis_named
 from components.analysis.texts_to_score import TextsToScore, find_terms, find_texts_to_score
@@ -12,7 +13,7 @@ from components.pipeline.pipeline import Pipeline
 from components.run_record import NOTHING_SCORED
 from flows.run import Run
 from tasks.progress import show_phase
-from tasks.stages import metrics, sentence_scores
+from tasks.stages import metrics
 from tasks.stages.analysis import run_analysis
 from tasks.task_options import label_task, unwrap
 
@@ -53,7 +54,7 @@ def score_by_models(
             if entry.prefix or entry.language is None:
                 continue
             show_phase(f"scoring by {metric}")
-            task = label_task(sentence_scores.score_sentences, run.label)
+            task: Any = label_task(metrics.SENTENCE_SCORES.only().score_sentences, run.label)
             stage = unwrap(task(entry, metric, target, run.store))
             if stage is None:
                 run.notes.append(

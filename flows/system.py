@@ -10,9 +10,9 @@ from prefect.client.schemas.objects import State
 
 from components.errors import AntiphonError
 from components.nodes.data import DataSettings
+from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.stage_planning import with_models
-from components.pipeline.zero_weights import describe_unrun, drop_zero_weights
 from components.run_record import RunRecord, StageRef
 from components.storage.places.location import find_in_store
 from flows.checks import Check, check_of_data, checks_of_metrics, checks_of_reviews
@@ -55,7 +55,9 @@ class System:
         self.parameters = parameters
         self.hooks = hooks
         self._data = hooks.data(parameters)
-        pipeline, self.unrun = drop_zero_weights(pipeline)
+        self.unrun: tuple[Any, ...] = ()
+        if any(0.0 in node.facts.weights for node in pipeline):
+            pipeline, self.unrun = GRAPH_STEPS["zero_weights"].drop_zero_weights(pipeline)
         further = [*self._own_checks(pipeline), *hooks.checks(parameters)]
         self.preflight = Preflight(pipeline, parameters, further)
 
@@ -92,7 +94,8 @@ class System:
         """Score and report the finished nodes; raises the first error of a node."""
         record_execution(run, executed)
         if self.unrun and DATA in run.stages:
-            run.notes += describe_unrun(self.unrun, run.stages[DATA].items, run.store)
+            items = run.stages[DATA].items
+            run.notes += GRAPH_STEPS["zero_weights"].describe_unrun(self.unrun, items, run.store)
         if isinstance(self.parameters, DataParameters):
             score(run, executed.pipeline, self.parameters.normalizer)
             analyze(run, executed.pipeline, self.parameters.normalizer)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from components import models
 from components.analysis.cost import Cost, Latency
-from components.analysis.served_price import price_of_served
 from components.compute.profiling import largest_card_memory
 from components.errors import AntiphonError, DataError, StoreError, to_one_line
+from components.extensions import Extensions, accept_any
 from components.files.files import read_json
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.references import is_elsewhere
@@ -25,6 +25,8 @@ from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
 Role = Literal["transcript", "translation"]
+PRICES: Extensions[Any] = Extensions("antiphon.prices", "table of prices", accept_any)
+"""Of what was asked of served models."""
 LATENCY = "latency.json"
 """File in the folder of a run: its latency, of the system and of each node."""
 
@@ -90,7 +92,7 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
         characters=int(totals.get(CHARACTERS, 0)) if all_written else None,
         price_per_hour=stated if isinstance(stated, int | float) else price_per_hour,
         latency=read_latency(run, store),
-        served_price=price_of_served(used),
+        served_price=PRICES.only()(used) if any(ref.usage for ref in used) else None,
     )
 
 

@@ -18,12 +18,12 @@ from components.errors import ConfigError
 from components.nodes.kinds import KINDS as NODE_KINDS
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.rewriting import (
-    definition_of,
     insert_after,
     names_in_union,
     rename_nodes,
     switch_data,
 )
+from components.pipeline.written import definition_of
 
 GOLD, SEGMENTS = "gold", "gold-segments"
 """Suffixes of the names of inserted nodes; the second also names the segments as a data set."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.audio.memory import AUDIO_MEMORY
 from components.errors import DataError
-from components.files.locations.fetched_files import use_copy
+from components.files.locations.copies import COPIES
 from components.files.locations.location import is_remote, parse_location
 from components.files.locations.opening import is_file, is_here, open_local
 from components.records import Audio
@@ -17,7 +17,7 @@ def prefer_copy(audio: Audio) -> None:
     if is_remote(audio.path):
         version = AUDIO_MEMORY.find_version(audio.path, audio.sha256)
         if version is not None:
-            use_copy(parse_location(audio.path).file, version)
+            COPIES.only().use_copy(parse_location(audio.path).file, version)
 
 
 def local_file(audio: Audio) -> Path:

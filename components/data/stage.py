@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.compute.profiling import Cost, measure_cost
 from components.data.changes import refuse_changes
@@ -13,11 +13,10 @@ from components.data.cutting import SIZES, cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
 from components.data.folds import parse_fold
 from components.data.loading import OpenedSet, open_audio, open_set
-from components.data.memory.remembered_sets import RememberedSet
-from components.data.memory.remembered_shards import ShardMemory
 from components.data.row_building import build_rows, foresee_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
+from components.extensions import Extensions, accept_any
 from components.files.canonical_json import digest_of
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardHeader, encode_outcome, encode_outcomes, shard_key
@@ -29,6 +28,8 @@ from components.storage.store import Store
 _THREADS = 8
 """That open audio, which waits for disks and servers more than it computes."""
 _PLAN = StagePlan(stage=STAGE, version="data/3")
+MEMORY: Extensions[Any] = Extensions("antiphon.data_memory", "memory of data sets", accept_any)
+"""``sets`` and ``shards``: what they gave before; without them every line is read and checked again."""
 Languages = tuple[str | None, str | None]
 
 
@@ -69,12 +70,15 @@ def store_data(
     """
     opened = _open(source, audio, languages, limit)
     options = {"languages": languages, "limit": limit, "version": _PLAN.version, "cuts": SIZES}
-    remembered = None if source is None else RememberedSet(source, options, store)
+    remembered = None
+    if source is not None and "sets" in MEMORY:
+        remembered = MEMORY["sets"](source, options, store)
     if remembered is not None and (known := remembered.recall()) is not None:
-        return known
+        ref: StageRef = known
+        return ref
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
     is_whole = source is not None and limit is None and parse_fold(source) is None
-    memory = ShardMemory(str(source), options, store) if is_whole else None
+    memory = MEMORY["shards"](source, options, store) if is_whole and "shards" in MEMORY else None
     spoken = False
     with measure_cost() as cost, refuse_changes(source):
         headers = list[ShardHeader]()

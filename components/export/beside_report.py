@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
+from components.analysis.measuring.overview import LARGE
 from components.errors import AntiphonError
 from components.export.format import ExportSettings
 from components.export.format_names import TextFormat
 from components.export.formats import FORMATS
-from components.export.large_texts import is_large, write_tables
 from components.export.run_files import encode_run
 from components.export.run_texts import RunTexts
 from components.export.subtitles.cue import Cue
+from components.extensions import Extensions, accept_any
 from components.files.files import encode_json, rename_durably, staging_folder
+from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from components.storage.runs.report_files import TEXTS
 
@@ -23,6 +26,8 @@ RULES = "subtitle-rules.json"
 MAX_RECORDINGS = 20
 """Recordings with files of their own; of more there is a table alone (`antiphon export` makes the rest)."""
 _PER_RECORDING: tuple[TextFormat, ...] = ("txt", "srt", "vtt")
+LARGE_TEXTS: Extensions[Any] = Extensions("antiphon.large_texts", "writer of texts", accept_any)
+"""What writes those of a run that its page does not show whole."""
 log = logging.getLogger("antiphon.export")
 
 
@@ -38,7 +43,8 @@ def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
     """
     try:
         if is_large(run):
-            return write_tables(run, folder / TEXTS)
+            names: list[str] = LARGE_TEXTS.only()(run, folder / TEXTS)
+            return names
         texts = RunTexts(run)
         if not texts.outputs or not texts.recordings:
             return []
@@ -46,6 +52,11 @@ def write_texts_beside_report(run: RunRecord, folder: Path) -> list[str]:
     except (AntiphonError, OSError) as error:
         log.warning("the texts beside the report of run %s were not written: %s", run.name, error)
         return []
+
+
+def is_large(run: RunRecord) -> bool:
+    """Return whether a run has more utterances than its page shows."""
+    return any(ref.stage == DATA and ref.items - ref.quarantined > LARGE for ref in run.stages)
 
 
 def _write(texts: RunTexts, folder: Path) -> list[str]:

@@ -15,12 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from components.analysis.measuring.overview import LARGE
 from components.files.canonical_json import add_digest, digest_of, encode_canonical, verify_digest
 from components.files.digests import cache_folder
 from components.files.files import rename_durably, staging_folder, write_atomically
 from components.files.json_text import parse_json
-from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, StageRef
 from components.storage.shards.line_ids import id_of_line, unquote
 from components.storage.shards.shard import ShardEntry, parse_refused
@@ -35,11 +33,6 @@ _TEXT_FIRST = re.compile(
     rb'\{"utterance_id":"[^"\\]*(?:\\.[^"\\]*)*","hypotheses":\[\{"text":("[^"\\]*(?:\\.[^"\\]*)*")'
 )
 """The beginning of a stored n-best list: the best hypothesis stands first, and its text in it."""
-
-
-def is_large(run: RunRecord) -> bool:
-    """Return whether a run has more utterances than its page shows."""
-    return any(ref.stage == DATA and ref.items - ref.quarantined > LARGE for ref in run.stages)
 
 
 def write_tables(run: RunRecord, folder: Path) -> list[str]:

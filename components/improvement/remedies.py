@@ -15,7 +15,7 @@ from components.improvement.situation import ImproveOptions, Mended, RunUnderRep
 from components.pipeline.advice.recommended_models import has_model
 from components.pipeline.pipeline import NODE, Pipeline
 from components.pipeline.reading.reader import read_pipeline
-from components.pipeline.rewriting import values_of
+from components.pipeline.written import values_of
 
 LADDER = (
     "packaged:whisper-tiny.en",

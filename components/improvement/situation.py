@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from components.attribution.substitution import Chain
 from components.nodes.facts import Language
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.rewriting import definition_of, values_of
+from components.pipeline.written import definition_of, values_of
 
 Mended = Literal["transcript", "translation"]
 """What a remedy works on."""

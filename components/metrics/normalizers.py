@@ -79,8 +79,7 @@ def libraries_of_normalizer(name: str) -> tuple[str, ...]:
 
 
 def _open_asr_of(language: str) -> Normalizer:
-    from components.text.normalization.open_asr_normalization import OpenAsrMultilingual  # noqa: PLC0415
-    from components.text.normalization.text_normalization import get_normalizer  # noqa: PLC0415
+    from components.text.normalization.text_normalization import OPEN_ASR, get_normalizer  # noqa: PLC0415
 
-    row, function = get_normalizer("open-asr-multilingual"), OpenAsrMultilingual(language)
+    row, function = get_normalizer("open-asr-multilingual"), OPEN_ASR["multilingual"](language)
     return replace(row, function=function, signature=f"{row.signature}{function.signature}")

@@ -16,15 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from components.extensions import Extensions, accept_methods
 from components.metrics.error_rates.turns import Turns, reference_turns
 from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Metric, Output, Segments, align_segments
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure, score_segments
 from components.records import Audio, Utterance
 from components.run_record import Score
-from components.text.matching.resegmentation import PROTOCOL, count_edits, cut_blocks, resegment
 
+RESEGMENTATION: Extensions[Any] = Extensions(
+    "antiphon.resegmentation", "resegmentation", accept_methods("resegment", "count_edits", "cut_blocks")
+)
+"""What cuts the output of a long recording; nothing else needs it."""
 BLOCK_WORDS = 50
 """Words (or characters, in languages written without spaces) of a block."""
 UNIT_NAMES = ("segment", f"block{BLOCK_WORDS}")
@@ -100,10 +105,12 @@ class ScoringUnits:
             if units is None:
                 outputs[key] = text
                 continue
-            streams = _streams([self.references[unit.id] for unit in units])
+            streams = list(_streams([self.references[unit.id] for unit in units]))
             language = self.languages[units[0].id]
-            nearest = min(streams, key=lambda stream: count_edits(text, stream, language))
-            pieces = resegment(text, nearest, language)
+            cutter = RESEGMENTATION.only()
+            edits = [cutter.count_edits(text, stream, language) for stream in streams]
+            nearest = streams[edits.index(min(edits))]
+            pieces = cutter.resegment(text, nearest, language)
             outputs |= {unit.id: piece for unit, piece in zip(units, pieces, strict=True)}
         return {
             key: text for key, text in outputs.items() if key in self.references and key not in self._gaps
@@ -200,7 +207,7 @@ class ScoringUnits:
 def sign_units(signature: str, unit_names: Iterable[str]) -> str:
     """Return the protocol of a score over units that are not all utterances."""
     names = [name for name in UNIT_NAMES if name in set(unit_names)]
-    return f"{signature}|unit:{'+'.join(names)}|{PROTOCOL}" if names else signature
+    return f"{signature}|unit:{'+'.join(names)}|{RESEGMENTATION.only().PROTOCOL}" if names else signature
 
 
 def _split(utterance: Utterance, output: Output) -> list[Utterance]:
@@ -230,7 +237,9 @@ def _cut(utterance: Utterance, output: Output, language: str) -> list[Utterance]
     """The blocks of a long recording with one reference text of this kind; none where it is too short."""
     texts = _references(utterance, output) or ()
     is_long = utterance.audio is not None and utterance.audio.seconds > LONG_SECONDS
-    blocks = cut_blocks(texts[0], language, BLOCK_WORDS) if is_long and len(texts) == 1 else []
+    if not is_long or len(texts) != 1:
+        return []
+    blocks = RESEGMENTATION.only().cut_blocks(texts[0], language, BLOCK_WORDS)
     if len(blocks) < 2:
         return []
     name = "transcript" if output == "transcript" else "references"

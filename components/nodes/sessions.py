@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
+from components.extensions import Extensions, accept_any
 from components.nodes.node_context import Component, Item
 from components.records import NodeOutcome
 
@@ -24,6 +25,10 @@ class Session(Protocol):
 
     def step(self) -> Mapping[int, NodeOutcome]:
         """Compute one batch; the outcomes of the items that it finished."""
+
+
+SESSIONS: Extensions[Any] = Extensions("antiphon.sessions", "session", accept_any)
+"""Of models that decode step by step; a server imports them."""
 
 
 def open_session(component: Component) -> Session | None:

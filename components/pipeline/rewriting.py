@@ -18,26 +18,12 @@ from components.errors import ConfigError
 from components.models.adapted_references import replace_parts
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
 from components.pipeline.reading.reader import read_pipeline
+from components.pipeline.written import values_of
 
 SEPARATOR = "--"
 """Joins the names of a system and of its node, where several systems are one pipeline."""
 
 # On the nodes as they are written
-
-
-def values_of(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the pipeline as data that :func:`~components.pipeline.reading.reader.read_pipeline` takes."""
-    return {
-        "nodes": {name: dict(values) for name, values in pipeline.definitions.items()},
-        "outputs": {role: definition_of(pipeline, name) for role, name in pipeline.outputs.items()},
-        "source_language": pipeline.languages[0],
-        "target_language": pipeline.languages[1],
-    }
-
-
-def definition_of(pipeline: Pipeline, name: str) -> str:
-    """Return the written node whose result ``name`` is; ``name`` itself for a node that stands for itself."""
-    return next((written for written, last in pipeline.aliases.items() if last == name), name)
 
 
 def replace_nodes(pipeline: Pipeline, changed: Mapping[str, Mapping[str, Any]]) -> Pipeline:

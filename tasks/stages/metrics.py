@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -17,6 +17,7 @@ from components.analysis.measuring.protocol import Protocol, make_protocol
 from components.analysis.measuring.shard_statistics import list_shards
 from components.analysis.measuring.worker import measure_shards
 from components.analysis.texts_to_score import TextsToScore, align_texts
+from components.extensions import Extensions, accept_methods
 from components.files.files import read_json, write_json
 from components.metrics.libraries import scoring_libraries
 from components.metrics.metric_names import split_metric
@@ -28,10 +29,13 @@ from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 from components.text.term_list import Term
-from tasks.stages.sentence_scores import bind_staged
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 SCORES = "scores.json"
+SENTENCE_SCORES: Extensions[Any] = Extensions(
+    "antiphon.sentence_scores", "stage of sentence scores", accept_methods("score_sentences", "bind_staged")
+)
+"""Of metrics that a model computes; no other needs it."""
 
 
 class ModelScores(NamedTuple):
@@ -88,7 +92,7 @@ def _score_by_model(
     entry: TextsToScore, target_language: str | None, scored: ModelScores, store: Store
 ) -> dict[str, Score]:
     """Return the score of a stage's texts by a model, whose sentence scores are stored."""
-    metric = bind_staged(scored.metric, store)
+    metric = SENTENCE_SCORES.only().bind_staged(scored.metric, store)
     aligned = align_texts(entry, target_language, with_references="reference" in metric.needs)
     assert aligned is not None
     return aligned.units.score([metric], aligned.segments, entry.data.items)

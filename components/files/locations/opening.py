@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from components.errors import DataError
 from components.files.locations.archives import Member, archive_of
-from components.files.locations.fetched_files import fetch, find_fetched, look_up
+from components.files.locations.copies import COPIES
 from components.files.locations.location import (
     MISSING,
     UNREADABLE,
@@ -53,7 +53,7 @@ def facts(location: FilePath) -> FileFacts:
     """
     file = parse_location(location).file
     if is_remote(file):
-        remote = look_up(file)
+        remote = COPIES.only().look_up(file)
         return FileFacts(remote.size, remote.version)
     try:
         status = os.stat(file)  # noqa: PTH116 - as below
@@ -95,7 +95,7 @@ def fetch_all(locations: Iterable[str]) -> dict[str, DataError]:
 
 def _fetch_error(url: str, limit: int) -> DataError | None:
     try:
-        fetch(url, limit)
+        COPIES.only().fetch(url, limit)
     except DataError as error:
         return error
     return None
@@ -120,7 +120,7 @@ def open_local(location: FilePath, version: str | None = None) -> Path:
     """
     where = parse_location(location)
     if where.member is None:
-        return fetch(where.file, MAX_FILE_BYTES, version) if where.is_remote else Path(where.file)
+        return _fetch(where, MAX_FILE_BYTES, version) if where.is_remote else Path(where.file)
     return archive_of(where.file).extract_member(_member(where, version))
 
 
@@ -168,7 +168,7 @@ def is_folder(path: FilePath) -> bool:
 def is_here(location: FilePath) -> bool:
     """Return whether opening a location fetches nothing; no server is asked."""
     file = parse_location(location).file
-    return find_fetched(file) is not None if is_remote(file) else True
+    return COPIES.only().find_fetched(file) is not None if is_remote(file) else True
 
 
 def identity_of(location: FilePath) -> tuple[str, int, int, int, int]:
@@ -181,7 +181,7 @@ def identity_of(location: FilePath) -> tuple[str, int, int, int, int]:
     """
     where = parse_location(location)
     if where.is_remote:
-        path = _archive(where, None) if where.member else fetch(where.file, MAX_FILE_BYTES)
+        path = _archive(where, None) if where.member else _fetch(where, MAX_FILE_BYTES)
         return (os.fspath(location), 0, path.stat().st_size, hash(path), 0)  # a copy is never changed
     with open_regular_file(where.file) as file:
         status = os.fstat(file.fileno())
@@ -221,10 +221,15 @@ def _irregular(path: FilePath, kind: int) -> LocationError:
     return LocationError(path, what, reason=UNREADABLE)
 
 
+def _fetch(where: Location, limit: int, version: str | None = None) -> Path:
+    path: Path = COPIES.only().fetch(where.file, limit, version)
+    return path
+
+
 def _archive(where: Location, version: str | None) -> Path:
     """Return the local file of the archive that a member lies in."""
     if where.is_remote:
-        return fetch(where.file, MAX_ARCHIVE_BYTES, version)
+        return _fetch(where, MAX_ARCHIVE_BYTES, version)
     open_regular_file(where.file).close()
     return Path(where.file)
 

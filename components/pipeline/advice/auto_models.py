@@ -22,8 +22,8 @@ from components.pipeline.advice.recommended_models import (
 )
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.reading.reader import read_pipeline
-from components.pipeline.rewriting import values_of
 from components.pipeline.steps.auto import is_auto
+from components.pipeline.written import values_of
 from components.run_record import RunRecord
 from components.stage_settings import AUTO_MODEL
 from components.text.languages import UNDETERMINED, english_name

@@ -9,7 +9,7 @@ from components.errors import ConfigError
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import DATA, Pipeline
 from components.pipeline.reading.reader import read_pipeline
-from components.pipeline.rewriting import values_of
+from components.pipeline.written import values_of
 from components.text.suggestions import suggest
 
 ROLE = "corrections"

@@ -18,6 +18,7 @@ from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import report_share
 from components.decoding.isolation import isolate
 from components.errors import ModelError
+from components.nodes.sessions import SESSIONS, Session
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
@@ -26,7 +27,6 @@ from components.recognition.vad.spans import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest
-from components.recognition.whisper.session import WhisperSession
 from components.recognition.whisper.windows.decoding_state import (
     DecodedWhisperWindow,
     KeptWindow,
@@ -120,7 +120,7 @@ class WhisperRecognizer:
                 report_share(finished + sum(begun.values()), sum(map(_duration_of, utterances)))
         return [outcomes[i] for i in range(len(utterances))]
 
-    def open_session(self) -> WhisperSession:
+    def open_session(self) -> Session:
         """Return what recognizes utterances that come and go, with the outcomes of :meth:`recognize`."""
         opener = partial(Prefetched[tuple[int, Utterance], OpenedUtterance], self._prepare, (), 0)
         nothing = StreamQueue(opener(size_of=lambda _: 0.0, capacity=0.0), lambda opened: ())
@@ -128,7 +128,8 @@ class WhisperRecognizer:
         def decode(streams: list[WindowStream], outcomes: dict[int, Outcome]) -> list[WindowStream]:
             return self._decode_windows(streams, nothing, outcomes)
 
-        return WhisperSession(self._prepare, self._admit, decode, self._batch_size)
+        session: Session = SESSIONS["windows"](self._prepare, self._admit, decode, self._batch_size)
+        return session
 
     def _prepare(self, item: tuple[int, Utterance]) -> OpenedUtterance:
         """Open an utterance, and compute its features where that is done in a thread."""

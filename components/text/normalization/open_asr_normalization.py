@@ -16,8 +16,6 @@ from pathlib import Path
 
 from components.text.normalization.whisper_normalizers import load_whisper_normalizers
 
-OPEN_ASR_VERSION = "d1e99b2"
-"""The leaderboard's commit (21 August 2026) that these normalizers are equal to."""
 _FILLERS = "hmm|mm|mhm|mmm|uh|um|ah|aha|ahh|ahm|eh|ehehe|em|hm|huh|hum|mhum|uhm|umm|uhuh"
 _TAKES_IS = "it|he|she|what|that|who|here|there|how|when|where|why|this"
 """Words after which 's is "is"; after others it is a genitive."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
+from typing import Any
 
 from components.errors import ConfigError
-from components.text.normalization.open_asr_normalization import (
-    OPEN_ASR_VERSION,
-    OpenAsrEnglish,
-    OpenAsrMultilingual,
-)
+from components.extensions import Extensions, accept_any
 from components.text.normalization.whisper_normalizers import load_whisper_normalizers
 
+OPEN_ASR: Extensions[Any] = Extensions("antiphon.open_asr", "normalizer", accept_any)
+"""Classes of the Open ASR leaderboard's normalizers; they are imported when one is asked for."""
+OPEN_ASR_VERSION = "d1e99b2"
+"""The leaderboard's commit (21 August 2026) that these normalizers are equal to."""
 WHISPER_VERSION = f"openai-whisper {version('openai-whisper')}"
 
 
@@ -63,6 +65,16 @@ def _strip_spaces(text: str) -> str:
     return unicodedata.normalize("NFKC", letters)  # combining marks after a removed space join their letter
 
 
+@cache
+def _open_asr(name: str) -> Callable[[str], str]:
+    function: Callable[[str], str] = OPEN_ASR[name]()
+    return function
+
+
+def _normalize_open_asr(name: str, text: str) -> str:
+    return _open_asr(name)(text)
+
+
 _whisper = load_whisper_normalizers()
 _english = _whisper.EnglishTextNormalizer()
 _whisper_basic = _whisper.BasicTextNormalizer()
@@ -104,13 +116,13 @@ NORMALIZERS: dict[str, Normalizer] = {
         ),
         Normalizer(
             "open-asr-english",
-            OpenAsrEnglish(),
+            partial(_normalize_open_asr, "english"),
             "the Open ASR leaderboard's English one: Whisper's with more fillers, names, compounds, acronyms",
             f"open-asr-english/{OPEN_ASR_VERSION} {WHISPER_VERSION}",
         ),
         Normalizer(
             "open-asr-multilingual",
-            OpenAsrMultilingual(),
+            partial(_normalize_open_asr, "multilingual"),
             "the Open ASR leaderboard's for other languages: whisper-basic, digits as they are",
             f"open-asr-multilingual/{OPEN_ASR_VERSION} {WHISPER_VERSION}",
         ),

@@ -28,6 +28,7 @@ from flows.cli.help.options import (
     Until,
     Yes,
 )
+from flows.cli.help.pages import HELP
 from flows.cli.help.verbosity import Verbosity, verbosity
 from flows.parameters.base import DataParameters
 from flows.registry import FLOWS, FlowEntry
@@ -94,13 +95,11 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     A later value wins: the defaults, then FILE, then the flags, then --set.
     """
     if parameters or template:
-        from flows.cli.help.parameter_printing import print_parameters, print_template
-
         shown = "pipeline" if is_pipeline_file(flow) else flow
         if template:
-            print_template(shown)
+            HELP["printing"].print_template(shown)
         else:
-            print_parameters(shown, as_json=as_json, all_of_them=all_parameters)
+            HELP["printing"].print_parameters(shown, as_json=as_json, all_of_them=all_parameters)
         return
     if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
         raise typer.Exit(LAUNCHERS.only().run_over_processes(processes, sys.argv[1:]))

@@ -7,6 +7,7 @@ from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from flows.cli.help.pages import HELP
 from flows.registry import FLOWS
 
 
@@ -58,9 +59,7 @@ class RunCommand(Command):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Print a flow's help and end, or go on as usual."""
         if args and args[0] in FLOWS and {"--help", "-h"} & set(args):
-            from flows.cli.help.parameter_printing import print_help
-
-            print_help(args[0], all_of_them="--all" in args)
+            HELP["printing"].print_help(args[0], all_of_them="--all" in args)
             ctx.exit()
         rest: list[str] = super().parse_args(ctx, args)
         return rest

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 import typer
 
+from flows.cli.help.pages import HELP
 from flows.registry import FLOWS
 
 Completions = list[tuple[str, str]]
@@ -77,11 +78,10 @@ def complete_nodes(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
 @_quiet
 def complete_assignments(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     """Parameters of the flow that stands before; after ``=`` their choices, or models."""
-    from flows.cli.help.parameters import parameter_rows
     from flows.registry import flow_named
 
     model = flow_named(_first_argument(ctx, "flow")).parameters
-    rows = {row.name: row for row in parameter_rows(model)}
+    rows = {row.name: row for row in HELP["parameters"].parameter_rows(model)}
     name, equals, _ = incomplete.partition("=")
     if not equals:
         return [(f"{row.name}=", row.description) for row in rows.values()]
