@@ -75,11 +75,10 @@ def replace_parts(text: str, references: Mapping[str, str]) -> str:
 
     try:
         base, adapters = split_adapters(text)
-        return join_adapters(
-            renamed(base), tuple(a._replace(reference=renamed(a.reference)) for a in adapters)
-        )
     except ConfigError:
         return text
+    others = renamed(base), tuple(a._replace(reference=renamed(a.reference)) for a in adapters)
+    return text if others == (base, adapters) else join_adapters(*others)
 
 
 def read_adapter_setting(value: object) -> tuple[WeightedAdapter, ...]:

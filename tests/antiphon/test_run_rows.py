@@ -111,7 +111,7 @@ def test_texts_are_exported_and_wrong_wishes_refused_in_a_line(run: antiphon.Run
     assert "a dog" in table.read_text(encoding="utf-8")
     wishes = {
         "expected a run that made texts": {},
-        "format: expected some of docx": {"formats": ["doc"]},
+        "format: expected some of ass, docx": {"formats": ["doc"]},
         "one of asr, found 'nt'": {"nodes": ["nt"]},
         "max_lines: expected at most 4": {"max_lines": 9},
         "did you mean max_line_width": {"max_line_widht": 40},

@@ -39,7 +39,7 @@ def write_stage(
 def write_data(store: Store, audio: Audio | None = None, text: str | None = "a dog") -> StageRef:
     """A finished ``data`` stage of one utterance."""
     utterance = Utterance(id="a", audio=audio, text=text, source_language="en", target_language="de")
-    return written(store, StagePlan(stage="data", version="data/3"), [utterance])
+    return written(store, StagePlan(stage="data", version=f"data/3 {text}"), [utterance])
 
 
 def save_run(store: Store, name: str, stages: Sequence[StageRef], **changes: object) -> RunRecord:

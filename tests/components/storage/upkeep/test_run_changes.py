@@ -118,7 +118,7 @@ def test_the_accepted_run_is_the_baseline_of_its_data(store: Store) -> None:
     data = write_data(store)
     for name in ("first", "second", "new"):
         save_run(store, name, [data])
-    save_run(store, "elsewhere", [write_stage(store, "data")])
+    save_run(store, "elsewhere", [write_data(store, text="a cat")])
     assert accept_run(store, "first", "shipped") is None
     assert accept_run(store, "second") == "first"
     assert accept_run(store, "elsewhere") is None
