@@ -48,7 +48,8 @@ def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
 
 def test_what_is_to_be_learned_is_a_node() -> None:
     combine = {"method": "linear", "learn": "constants", "dev": "sample", "dev_sentences": 20}
-    node = {"kind": "translate", "of": "data", "members": ["packaged:multi30k-en-de"], "combine": combine}
+    members = ["packaged:multi30k-en-de", "packaged:multi30k-en-de"]
+    node = {"kind": "translate", "of": "data", "members": members, "combine": combine}
     graph = read_pipeline({"nodes": {"mt": node}})
     assert list(graph.nodes) == ["mt-dev", "mt-coefficients", "mt"]
     assert graph.nodes["mt"].reads == {"of0": "data", "learned": "mt-coefficients"}
