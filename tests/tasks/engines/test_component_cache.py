@@ -191,6 +191,8 @@ BY_NAME = {
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
     "flows/preset_flow.py:preset_flow": "the name of a preset, whose file is part of the code",
     "flows/presets/preset.py:read_preset": "the same",
+    "flows/cli/help/command_entries.py:_read_module": "the name of a module, which is part of the code",
+    "tasks/engines/ray/messages.py:_rows_as_json": "nothing: how a type is written",
 }
 
 
