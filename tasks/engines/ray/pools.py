@@ -127,7 +127,10 @@ def _share(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[s
 
 
 def _divide_gpus(demand: Demand, part: int) -> Demand:
-    return demand if demand.fixed_gpus else replace(demand, gpus=_round(demand.gpus / part))
+    """Return a demand with a part of its cards; who asks for some never gets none."""
+    if demand.fixed_gpus or not demand.gpus:
+        return demand
+    return replace(demand, gpus=max(_SMALLEST, _round(demand.gpus / part)))
 
 
 def _divide_cpus(demand: Demand, part: int, most: float) -> Demand:
