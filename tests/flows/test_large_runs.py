@@ -12,7 +12,7 @@ import pytest
 from antiphon import run_pipeline
 from benchmarks.system.driver import count_parses
 from components.analysis.measuring import overview
-from components.export import large_texts
+from components.export import beside_report
 from components.run_record import RunRecord
 from components.storage.store import Store
 from flows.cli.look.inspect import _print_inspection
@@ -39,7 +39,7 @@ def copy(record):
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a set of 90 be large."""
-    for module in (sample, metrics, large_texts):
+    for module in (sample, metrics, beside_report):
         monkeypatch.setattr(module, "LARGE", 20)
     for module in (sample, overview):
         monkeypatch.setattr(module, "SHOWN", SHOWN)
