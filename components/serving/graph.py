@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from components.compute.machine import resolve_device_name
@@ -59,6 +60,18 @@ class ServedNode:
     def may_drop(self) -> bool:
         """Whether it may give nothing for an item."""
         return self.node.facts.may_drop
+
+    @contextmanager
+    def on_device(self, threads: int) -> Iterator[None]:
+        """Compute with the node's random numbers, by so many threads of torch."""
+        if self.device is None:
+            yield
+            return
+        from components.compute.device import seed_device, use_threads  # noqa: PLC0415 - imports torch
+
+        with use_threads(threads):
+            seed_device(self.device, self.seed)
+            yield
 
     def gather(self, utterance: Utterance, outcomes: Outcomes) -> Item | None:
         """Return the item that it computes of a request; None where it has nothing to do."""

@@ -87,18 +87,9 @@ class Lane:
 
     def compute(self, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
         """Compute a batch, or admit it to what is at work and compute a step; yield what is finished."""
-        if node.device is None:
-            yield from self._compute(node, works)
-            return
-        from components.compute.device import seed_device, use_threads  # noqa: PLC0415 - imports torch
-
-        with use_threads(self._threads):
-            seed_device(node.device, node.seed)
-            yield from self._compute(node, works)
-
-    def _compute(self, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
         counted = self._sessions.get(node.name)
-        return _compute_whole(node, works) if counted is None else self._step(counted, node, works)
+        with node.on_device(self._threads):
+            yield from _compute_whole(node, works) if counted is None else self._step(counted, node, works)
 
     def _step(self, counted: _Counted, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
         counted.drop_cancelled()

@@ -12,7 +12,7 @@ from components.metrics.metric import Metric
 from components.metrics.statistics.bootstrap import Estimate, ratio_interval
 from components.records import Hypothesis, Record, Utterance
 from components.run_record import Score
-from components.simultaneous.latency import Latencies, measure_latencies, normalized_erasure
+from components.simultaneous.latency import Latencies, measure_latencies
 from components.simultaneous.records import Replay
 from components.simultaneous.units import join_units, split_units
 from components.text.matching.resegmentation import resegment
@@ -46,7 +46,6 @@ class Point(Record):
         n, n_total: recordings that were replayed, of how many.
         scores: of the output.
         heard, clock: name of a latency -> seconds (``ap``: a ratio), by the sound heard and by the clock.
-        erasure: normalized; 0, as nothing is taken back.
         real_time_factor: seconds of computing per second of sound.
         parts: what the mean delay of a written unit, by the clock, is made of, in seconds; they add up to it.
         faults: recording -> why it was not replayed.
@@ -59,7 +58,6 @@ class Point(Record):
     scores: tuple[Score, ...] = ()
     heard: dict[str, Estimate] = Field(default_factory=dict)
     clock: dict[str, Estimate] = Field(default_factory=dict)
-    erasure: float = 0.0
     real_time_factor: float = 0.0
     parts: dict[str, float] = Field(default_factory=dict)
     faults: dict[str, str] = Field(default_factory=dict)
@@ -119,7 +117,6 @@ def evaluate(
         scores=tuple(scores.values()),
         heard=_latencies(done, output, clock=False),
         clock=_latencies(done, output, clock=True),
-        erasure=normalized_erasure(0, sum(len(r.delays(output.node, clock=False)) for r, _ in done)),
         real_time_factor=computing / sound if sound else 0.0,
         parts=_mean_parts([replay for replay, _ in done], output.chain),
         faults={replay.utterance_id: replay.fault for replay in replays if replay.fault},

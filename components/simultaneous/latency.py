@@ -109,8 +109,3 @@ def measure_latencies(
         start=delays[0] if delays else None,
         end=delays[-1] - length if delays else None,
     )
-
-
-def normalized_erasure(deleted: int, final: int) -> float:
-    """Return units that were taken back per unit of the final text (Arivazhagan et al. 2020)."""
-    return deleted / final if final else 0.0

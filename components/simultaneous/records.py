@@ -31,12 +31,10 @@ class Step(Record):
 
     Attributes:
         heard: seconds of sound so far.
-        waited: seconds that the step waited for the one before.
         seconds: of computing, by node.
     """
 
     heard: float = Field(ge=0)
-    waited: float = Field(ge=0)
     seconds: dict[str, float]
 
 

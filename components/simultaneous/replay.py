@@ -8,23 +8,21 @@ the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from components.errors import AntiphonError, ConfigError, DataError
-from components.nodes.node_context import Item
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-from components.simultaneous.policies import Choice, Progress, Units, common_prefix
+from components.simultaneous.policies import Choice, Progress, Units
 from components.simultaneous.records import Delta, Replay, Step
 from components.simultaneous.units import ends_sentence, join_units, split_units
+from components.simultaneous.writer import Writer, Written
 
 HISTORY_SECONDS = 25.0
 """Sound that a recognizer hears at most: less than Whisper's window, so that a chunk more still fits."""
 PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
 """Kind of node -> the prefixes that it can work on; the outputs of other kinds need the whole utterance."""
-_Written = Iterator[tuple[str, float]]
-"""Units that are written, and after how many seconds of sound each was known."""
 
 
 def require_prefixes(graph: ServedGraph) -> None:
@@ -42,87 +40,23 @@ def require_prefixes(graph: ServedGraph) -> None:
             )
 
 
-@dataclass
-class _Writer:
-    """What a node has written, and what it works on.
-
-    Attributes:
-        served: the node.
-        policy: of it.
-        progress: of the present window or sentence.
-        units: written before that.
-        cut: seconds (speech), or units of the source (text), that are done with.
-        text: the final text, where the node saw the whole input at once.
-        known: of each unit of the present hypothesis, since how many seconds of sound it has been there.
-    """
-
-    served: ServedNode
-    policy: Choice
-    language: str
-    progress: Progress = field(default_factory=Progress)
-    units: list[str] = field(default_factory=list)
-    cut: float = 0.0
-    last_input: str = ""
-    text: str | None = None
-    known: list[float] = field(default_factory=list)
-
-    @property
-    def all_units(self) -> list[str]:
-        """Everything that is written."""
-        done = self.progress.best[: self.progress.written] if self.progress.hypotheses else []
-        return [*self.units, *done]
-
-    @property
-    def is_untouched(self) -> bool:
-        """Whether nothing is written, and nothing of the input done with."""
-        return not self.units and not self.progress.written and not self.cut
-
-    def note(self, nbest: NBest, read: int, heard: float) -> None:
-        """Take note of a hypothesis for the present prefix, of which what is written stays as it is."""
-        before = self.progress.best if self.progress.hypotheses else ()
-        lists = [split_units(h.text, self.language) for h in nbest.hypotheses]
-        written = list(self.all_units[len(self.units) :])
-        kept: list[Units] = [[*written, *units[len(written) :]] for units in lists]
-        self.progress.hypotheses.append(kept)
-        self.progress.read = read
-        self.progress.written = len(written)
-        same = common_prefix([before, kept[0]]) if before else 0
-        self.known[same:] = [heard] * (len(kept[0]) - same)
-
-    def commit(self, *, is_last: bool) -> Iterator[tuple[str, float]]:
-        """Yield the units that are written now, with when each was known: as the policy allows, or all."""
-        progress = self.progress
-        before = progress.written
-        progress.written = len(progress.best) if is_last else self.policy.commit(progress)
-        for position in range(before, progress.written):
-            yield progress.best[position], self.known[position]
-
-    def close(self) -> None:
-        """Begin a new window or sentence."""
-        self.units = self.all_units
-        self.progress, self.known = Progress(), []
-
-
+@dataclass(frozen=True)
 class Replayer:
     """Replays utterances through the nodes of a graph.
 
-    Args:
-        graph: the graph, its models loaded.
+    Attributes:
+        graph: the graph, its models loaded; :func:`require_prefixes` takes it.
         policies: of each node.
         chunk: seconds of sound at a time; of text, seconds that a word takes.
         history: seconds of sound that a recognizer hears at most.
+        threads: of torch.
     """
 
-    def __init__(
-        self,
-        graph: ServedGraph,
-        policies: Mapping[str, Choice],
-        chunk: float,
-        history: float = HISTORY_SECONDS,
-    ) -> None:
-        require_prefixes(graph)
-        self._graph, self._policies = graph, policies
-        self._chunk, self._history = chunk, history
+    graph: ServedGraph
+    policies: Mapping[str, Choice]
+    chunk: float
+    history: float = HISTORY_SECONDS
+    threads: int = 1
 
     def replay(self, utterance: Utterance) -> Replay:
         """Replay an utterance; what it cannot compute is noted in its fault."""
@@ -131,46 +65,31 @@ class Replayer:
         except AntiphonError as error:
             return Replay(utterance_id=utterance.id, seconds=0.0, fault="; ".join(str(error).splitlines()))
 
-    @property
-    def nodes(self) -> Mapping[str, ServedNode]:
-        """Of the graph, in order."""
-        return self._graph.nodes
-
-    @property
-    def chunk(self) -> float:
-        """Seconds of a chunk."""
-        return self._chunk
-
-    @property
-    def history(self) -> float:
-        """Seconds of sound that are heard at most."""
-        return self._history
-
-    def writer_of(self, served: ServedNode, utterance: Utterance) -> _Writer:
-        """Return a writer that has written nothing."""
-        spoken = self._graph.pipeline.is_spoken(served.name)
-        language = utterance.source_language if spoken else utterance.target_language
-        return _Writer(served, self._policies[served.name], language or utterance.source_language)
-
 
 class _Utterance:
     """The replay of one utterance."""
 
     def __init__(self, replayer: Replayer, utterance: Utterance) -> None:
         self._replayer, self._utterance = replayer, utterance
-        self._writers = {name: replayer.writer_of(node, utterance) for name, node in replayer.nodes.items()}
+        self._writers = {name: self._open(node) for name, node in replayer.graph.nodes.items()}
         self._source = split_units(utterance.text or "", utterance.source_language)
         self._deltas: dict[str, list[Delta]] = {name: [] for name in self._writers}
         self._seconds: dict[str, float] = {}
         self._clock = 0.0
+
+    def _open(self, served: ServedNode) -> Writer:
+        """Return the writer of a node, which has written nothing."""
+        spoken = self._replayer.graph.pipeline.is_spoken(served.name)
+        source, target = self._utterance.source_language, self._utterance.target_language
+        return Writer(served, self._replayer.policies[served.name], source if spoken else target or source)
 
     def run(self) -> Replay:
         """Replay it."""
         times = list(self._times())
         steps = []
         for step, heard in enumerate(times):
-            begins = max(heard, self._clock)
-            self._clock, self._seconds = begins, dict.fromkeys(self._writers, 0.0)
+            self._clock = max(heard, self._clock)
+            self._seconds = dict.fromkeys(self._writers, 0.0)
             for name, writer in self._writers.items():
                 is_last = step == len(times) - 1
                 written = list(self._advance(writer, heard, step, is_last=is_last))
@@ -179,7 +98,7 @@ class _Utterance:
                     self._deltas[name].append(
                         Delta(step=step, units=units, heard=heard, clock=self._clock, known=known)
                     )
-            steps.append(Step(heard=heard, waited=begins - heard, seconds=self._seconds))
+            steps.append(Step(heard=heard, seconds=self._seconds))
         return Replay(
             utterance_id=self._utterance.id,
             seconds=times[-1],
@@ -198,16 +117,16 @@ class _Utterance:
             n += 1
         yield length
 
-    def _text_of(self, writer: _Writer) -> str:
+    def _text_of(self, writer: Writer) -> str:
         return join_units(writer.all_units, writer.language) if writer.text is None else writer.text
 
-    def _advance(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+    def _advance(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
         if PREFIXES[writer.served.node.kind.name] == "speech":
             yield from self._hear(writer, heard, step, is_last=is_last)
         else:
             yield from self._read(writer, heard, step, is_last=is_last)
 
-    def _hear(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+    def _hear(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
         """Recognize the sound since the last cut."""
         audio = self._utterance.audio
         if audio is None:
@@ -228,7 +147,7 @@ class _Utterance:
         elif not is_last and heard - writer.cut > self._replayer.history - self._replayer.chunk:
             yield from self._cut_sound(writer, nbest, heard)
 
-    def _cut_sound(self, writer: _Writer, nbest: NBest, heard: float) -> _Written:
+    def _cut_sound(self, writer: Writer, nbest: NBest, heard: float) -> Written:
         """Forget the sound of whole segments that are written; where there is none, write all of it first."""
         units, cut = 0, 0.0
         for segment in nbest.best.segments:
@@ -246,7 +165,7 @@ class _Utterance:
         if rest:  # written, and still to be heard again
             writer.progress, writer.known = Progress([[rest]], len(rest)), [heard] * len(rest)
 
-    def _read(self, writer: _Writer, heard: float, step: int, *, is_last: bool) -> _Written:
+    def _read(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
         """Translate the sentences that the input has ended, then the one that is being written."""
         source = self._source_of(writer, step, is_last=is_last)
         if is_last and writer.is_untouched:
@@ -272,7 +191,7 @@ class _Utterance:
         if pending and not is_last:
             yield from self._write(writer, pending, heard, ends=False)
 
-    def _write(self, writer: _Writer, pending: Units, heard: float, *, ends: bool) -> _Written:
+    def _write(self, writer: Writer, pending: Units, heard: float, *, ends: bool) -> Written:
         above = self._above(writer)
         language = self._utterance.source_language if above is None else above.language
         text = join_units(pending, language)
@@ -287,17 +206,17 @@ class _Utterance:
         if writer.progress.hypotheses:
             yield from writer.commit(is_last=ends)
 
-    def _above(self, writer: _Writer) -> _Writer | None:
+    def _above(self, writer: Writer) -> Writer | None:
         """Return the writer of the text that a node reads; None where that is the data set's."""
         return next((self._writers[name] for name in writer.served.follows), None)
 
-    def _source_of(self, writer: _Writer, step: int, *, is_last: bool) -> list[str]:
+    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> list[str]:
         above = self._above(writer)
         if above is not None:
             return above.all_units
         return self._source if is_last else self._source[: step + 1]
 
-    def _translate(self, writer: _Writer, text: str) -> NBest | None:
+    def _translate(self, writer: Writer, text: str) -> NBest | None:
         above = self._above(writer)
         if above is None:
             return self._compute(writer, self._utterance.model_copy(update={"text": text}), {})
@@ -306,7 +225,7 @@ class _Utterance:
         return self._compute(writer, self._utterance, {above.served.name: given})
 
     def _compute(
-        self, writer: _Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]
+        self, writer: Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]
     ) -> NBest | None:
         """Return what a node gives for a prefix; None where it has nothing to do."""
         served = writer.served
@@ -314,20 +233,11 @@ class _Utterance:
         if item is None:
             return None
         began = time.perf_counter()
-        (outcome,) = _run(served, [item])
+        with served.on_device(self._replayer.threads):
+            (outcome,) = served.component([item])
         seconds = time.perf_counter() - began
         self._seconds[served.name] += seconds
         self._clock += seconds
         if isinstance(outcome, Quarantined):
             raise DataError(f"{served.name}: {outcome.reason}: {outcome.detail}")
         return outcome if isinstance(outcome, NBest) and outcome.hypotheses else None
-
-
-def _run(served: ServedNode, items: Sequence[Item]) -> Sequence[NodeOutcome | None]:
-    if served.device is None:
-        return served.component(items)
-    from components.compute.device import count_torch_threads, seed_device, use_threads  # noqa: PLC0415
-
-    with use_threads(count_torch_threads()):
-        seed_device(served.device, served.seed)
-        return served.component(items)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
+from components.simultaneous.replay import HISTORY_SECONDS
 from flows.parameters.base import FlowParameters
 
 
@@ -26,7 +27,9 @@ class SimultaneousParameters(FlowParameters):
         min_length=1,
         description="seconds of sound at a time, a setting each; of text, seconds a word",
     )
-    history: float = Field(25.0, ge=2, le=28, description="seconds of sound that a recognizer hears at most")
+    history: float = Field(
+        HISTORY_SECONDS, ge=2, le=28, description="seconds of sound that a recognizer hears at most"
+    )
     limit: int | None = Field(None, ge=1, description="so many recordings, spread over the data set")
 
     @field_validator("policy", "chunk", mode="before")

@@ -85,11 +85,14 @@ class _Twin:
             if metric.name in ("bleu", "chrf", "wer", "cer")
         ]
         names = {u.id: Path(u.audio.path).name if u.audio else u.id for u in self._utterances}
+        from components.compute.device import count_torch_threads  # imports torch
+
+        threads = count_torch_threads()
         settings = list(product(self._parameters.policy, self._parameters.chunk))
         bar = ProgressBar("simultaneous", f"{len(settings)} settings")
         for number, (policy, chunk) in enumerate(settings):
             choices = read_policies(policy.split(), list(self._graph.nodes))
-            replayer = Replayer(self._graph, choices, chunk, self._parameters.history)
+            replayer = Replayer(self._graph, choices, chunk, self._parameters.history, threads)
             if number == 0:
                 replayer.replay(self._utterances[0])  # loads what is loaded late
             replays = [replayer.replay(utterance) for utterance in self._utterances]
