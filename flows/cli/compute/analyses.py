@@ -9,9 +9,9 @@ import typer
 
 from flows.cli.compute.flow_command import COMMON, flow_command
 from flows.cli.compute.run import print_result
-from flows.cli.help.completion import complete_metrics
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
+from flows.cli.help.pages import completes
 from flows.parameters.compare import CompareParameters
 
 PANEL = "Judge"
@@ -29,7 +29,7 @@ def compare(
             "--metric",
             metavar="NAME",
             help="score of the stated comparisons; others follow it",
-            autocompletion=complete_metrics,
+            autocompletion=completes("metrics"),
         ),
     ] = None,
     shadow: Annotated[

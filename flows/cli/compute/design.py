@@ -10,9 +10,9 @@ import typer
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.compute.run import run_flow
-from flows.cli.help.completion import complete_runs
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
+from flows.cli.help.pages import completes
 from flows.parameters.design import DesignParameters
 
 FLAGS = ("data", "confirm", "models", "templates", "budget", "objectives", "target_language", "limit")
@@ -33,7 +33,7 @@ def design(
             "--explain",
             metavar="RUN",
             help="say why systems of a finished design are not on its front",
-            autocompletion=complete_runs,
+            autocompletion=completes("runs"),
         ),
     ] = None,
     system: Annotated[

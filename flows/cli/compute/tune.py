@@ -10,9 +10,9 @@ import typer
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.compute.run import run_flow
-from flows.cli.help.completion import complete_runs
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
+from flows.cli.help.pages import completes
 from flows.parameters.tune import TuneParameters
 
 PANEL = "Build"
@@ -29,7 +29,10 @@ def tune(
     show: Annotated[
         str | None,
         typer.Option(
-            "--show", metavar="STUDY", help="show a finished search by its name", autocompletion=complete_runs
+            "--show",
+            metavar="STUDY",
+            help="show a finished search by its name",
+            autocompletion=completes("runs"),
         ),
     ] = None,
     assignments: Assignments = None,

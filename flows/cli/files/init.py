@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from components.errors import ConfigError, DataError
-from flows.cli.help.completion import complete_models
+from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
     from components.data import Dataset
@@ -53,7 +53,7 @@ def init(
             "--model",
             metavar="REF",
             help="the translator; the recommended one if omitted",
-            autocompletion=complete_models,
+            autocompletion=completes("models"),
         ),
     ] = None,
 ) -> None:

@@ -1,38 +1,35 @@
 """Completion in the shell: flows, runs, nodes, parameters after ``--set``, models, metrics, choices.
 
-All of it is read from what is there. A completion that fails completes nothing: nobody wants an error under
-the cursor.
+All of it is read from what is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 
-import typer
+from flows.cli.help.options import list_shown_flows
+from flows.cli.help.parameters import parameter_rows
+from flows.registry import FLOWS, flow_named
 
-from flows.cli.help.pages import HELP
-from flows.registry import FLOWS
-
-Completions = list[tuple[str, str]]
+Completions = Iterable[tuple[str, str]]
 """Words and what they are."""
 
 
-def _quiet(complete: Callable[[Any, str], Iterable[tuple[str, str]]]) -> Callable[..., Completions]:
-    @wraps(complete)
-    def wrapper(ctx: typer.Context, incomplete: str) -> Completions:
-        try:
-            return [row for row in complete(ctx, incomplete) if row[0].startswith(incomplete)]
-        except Exception:  # whatever it is, the user only pressed Tab
-            return []
+def complete(what: str, ctx: Any, incomplete: str) -> Completions:
+    """Return the words that may stand at a place, whatever they begin with.
 
-    del wrapper.__wrapped__  # typer looks at the signature
-    wrapper.__annotations__ = {"ctx": typer.Context, "incomplete": str}
-    return wrapper
+    Args:
+        what: a row of ``COMPLETIONS``, or ``module:NAME`` of a ``Literal``, whose choices they are.
+        ctx: typer's context, with the arguments before.
+        incomplete: the word's beginning.
+    """
+    module, _, name = what.partition(":")
+    if name:
+        return [(choice, "") for choice in get_args(getattr(import_module(module), name))]
+    return COMPLETIONS[what](ctx, incomplete)
 
 
 def _first_argument(ctx: Any, name: str) -> str:
@@ -40,32 +37,23 @@ def _first_argument(ctx: Any, name: str) -> str:
     return str(ctx.params.get(name) or ctx.args[0])
 
 
-def shown_flows() -> list[str]:
-    """Return the flows that have no command of their own: what `antiphon run` names."""
-    commands = {entry.name for entry in entry_points(group="antiphon.commands")}
-    return [name for name in FLOWS if name not in commands and name != "pipeline"]
-
-
-@_quiet
-def complete_flows(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_flows(ctx: Any, incomplete: str) -> Completions:
     """Flows, and files with pipelines."""
-    yield from ((name, FLOWS[name].summary) for name in shown_flows())
+    yield from ((name, FLOWS[name].summary) for name in list_shown_flows())
     folder = "".join(incomplete.rpartition("/")[:2])  # as it is typed, with its slash
     for path in sorted(Path(folder).iterdir()):
         if path.is_dir() or path.suffix in {".yaml", ".yml"}:
             yield f"{folder}{path.name}{'/' * path.is_dir()}", ""
 
 
-@_quiet
-def complete_runs(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
-    """Runs of the store."""
+def _complete_runs(ctx: Any, incomplete: str) -> Completions:
+    """Runs of the store, the last first."""
     from components.storage.store import Store
 
     return [(name, "") for name in reversed(Store(ctx.params.get("store")).backend.list_run_names())]
 
 
-@_quiet
-def complete_nodes(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_nodes(ctx: Any, incomplete: str) -> Completions:
     """Nodes of the run that stands before."""
     from components.storage.runs.run_records import read_record
     from components.storage.store import Store
@@ -75,68 +63,47 @@ def complete_nodes(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
     return [(ref.stage, ref.kind) for ref in read_record(store.run_folder(name), store.stages).stages]
 
 
-@_quiet
-def complete_assignments(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_assignments(ctx: Any, incomplete: str) -> Completions:
     """Parameters of the flow that stands before; after ``=`` their choices, or models."""
-    from flows.registry import flow_named
-
     model = flow_named(_first_argument(ctx, "flow")).parameters
-    rows = {row.name: row for row in HELP["parameters"].parameter_rows(model)}
+    rows = {row.name: row for row in parameter_rows(model)}
     name, equals, _ = incomplete.partition("=")
     if not equals:
         return [(f"{row.name}=", row.description) for row in rows.values()]
     row = rows[name]
-    values = (
-        _model_names() if row.name.rpartition(".")[2] == "model" else [(choice, "") for choice in row.choices]
-    )
-    if row.type == "true or false":
+    values: Completions = [(choice, "") for choice in row.choices]
+    if row.name.rpartition(".")[2] == "model":
+        values = _complete_models(ctx, incomplete)
+    elif row.type == "true or false":
         values = [("true", ""), ("false", "")]
     return [(f"{name}={value}", note) for value, note in values]
 
 
-@_quiet
-def complete_models(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_models(ctx: Any, incomplete: str) -> Completions:
     """Packaged models."""
-    return _model_names()
+    from components.models.packages.packaged_models import ROWS
+
+    return [(f"packaged:{row.name}", row.description) for row in ROWS]
 
 
-def complete_choices(module: str, name: str) -> Callable[..., Completions]:
-    """Return what completes the values of a ``Literal``, whose module is imported when Tab is pressed."""
-
-    @_quiet
-    def complete(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
-        return [(choice, "") for choice in get_args(getattr(import_module(module), name))]
-
-    return complete
-
-
-@_quiet
-def complete_metrics(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_metrics(ctx: Any, incomplete: str) -> Completions:
     """Metrics; the model of one that needs it follows its colon."""
     from components.metrics.table import METRICS
 
     return [(f"{name}{':' * row.needs_model}", row.label) for name, row in METRICS.items()]
 
 
-@_quiet
-def complete_model_metrics(ctx: Any, incomplete: str) -> Iterable[tuple[str, str]]:
+def _complete_model_metrics(ctx: Any, incomplete: str) -> Completions:
     """Metrics that models compute."""
-    from components.metrics.table import METRICS
-
-    return [(f"{name}:", row.label) for name, row in METRICS.items() if row.needs_model]
+    return [row for row in _complete_metrics(ctx, incomplete) if row[0].endswith(":")]
 
 
-def _model_names() -> Completions:
-    from components.models.packages.packaged_models import ROWS
-
-    return [(f"packaged:{row.name}", row.description) for row in ROWS]
-
-
-COMPLETIONS: dict[str, Callable[..., Completions]] = {
-    "run": complete_runs,
-    "runs": complete_runs,
-    "baseline": complete_runs,
-    "model_metrics": complete_model_metrics,
-    "normalizer": complete_choices("components.metrics.normalizers", "NormalizerName"),
+COMPLETIONS: dict[str, Callable[[Any, str], Completions]] = {
+    "flows": _complete_flows,
+    "runs": _complete_runs,
+    "nodes": _complete_nodes,
+    "assignments": _complete_assignments,
+    "models": _complete_models,
+    "metrics": _complete_metrics,
+    "model_metrics": _complete_model_metrics,
 }
-"""Field of a parameters model -> what completes its flag or argument."""

@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.cli.help.completion import COMPLETIONS
+from flows.cli.help.pages import completes
 from flows.cli.help.signatures import set_signature
 
 METAVARS = {
@@ -25,6 +25,12 @@ METAVARS = {
     **{"terms": "FILE|NAMES", "prompt": "TEXT", "device": "DEVICE", "speakers": "[N]"},
 }
 """Field -> what stands for its value in the help."""
+COMPLETED = {
+    **dict.fromkeys(("run", "runs", "baseline"), "runs"),
+    "model_metrics": "model_metrics",
+    "normalizer": "components.metrics.normalizers:NormalizerName",
+}
+"""Field -> what completes its flag or argument."""
 Values = dict[str, object]
 
 
@@ -81,7 +87,7 @@ def _parameter(name: str, field: FieldInfo, flags: tuple[str, ...] = ()) -> insp
     has_default = isinstance(field.default, int | float | str) and kind is not bool
     text = f"{field.description} (default: {field.default})" if has_default else field.description
     options: dict[str, Any] = {"help": text, "metavar": metavar}
-    options["autocompletion"] = COMPLETIONS.get(name)
+    options["autocompletion"] = completes(COMPLETED[name]) if name in COMPLETED else None
     mark = typer.Option(*flags, **options) if flags else typer.Argument(**options)
     annotation: Any = list[kind] if is_several else kind  # type: ignore[valid-type]
     is_optional = not field.is_required()

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from flows.cli.help.completion import (
-    complete_assignments,
-    complete_flows,
-    complete_runs,
-    shown_flows,
-)
+from flows.cli.help.pages import completes
+from flows.registry import FLOWS
+
+
+def list_shown_flows() -> list[str]:
+    """Return the flows that have no command of their own: what `antiphon run` names."""
+    commands = {entry.name for entry in entry_points(group="antiphon.commands")}
+    return [name for name in FLOWS if name not in commands and name != "pipeline"]
+
 
 FlowOrFile = Annotated[
     str,
     typer.Argument(
         metavar="FLOW|FILE.yaml",
-        help=f"a file with a pipeline, or {', '.join(shown_flows())}",
-        autocompletion=complete_flows,
+        help=f"a file with a pipeline, or {', '.join(list_shown_flows())}",
+        autocompletion=completes("flows"),
     ),
 ]
 Until = Annotated[
     str | None, typer.Option("--until", metavar="NODE", help="of a pipeline only this node and what it needs")
 ]
 FinishedRun = Annotated[
-    str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
+    str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=completes("runs"))
 ]
 Config = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="YAML file of parameters")
@@ -37,7 +41,7 @@ Assignments = Annotated[
         "--set",
         metavar="A.B=VALUE",
         help="one parameter, such as mt.beam_size=5; may be repeated",
-        autocompletion=complete_assignments,
+        autocompletion=completes("assignments"),
     ),
 ]
 StoreUrl = Annotated[

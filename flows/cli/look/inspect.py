@@ -9,8 +9,8 @@ import typer
 
 from components.errors import ConfigError
 from components.text.suggestions import did_you_mean
-from flows.cli.help.completion import complete_nodes
 from flows.cli.help.options import FinishedRun, StoreUrl
+from flows.cli.help.pages import completes
 
 PANEL = "Keep"
 
@@ -24,7 +24,7 @@ def inspect(
             "--stage",
             metavar="NAME",
             help="only this node, such as mt or data",
-            autocompletion=complete_nodes,
+            autocompletion=completes("nodes"),
         ),
     ] = None,
     utterance: Annotated[str | None, typer.Option("--utterance", metavar="ID", help="one utterance")] = None,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.help.completion import complete_nodes
 from flows.cli.help.options import AsJson, FinishedRun, StoreUrl
+from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
     from components.run_record import RunRecord
@@ -31,7 +31,7 @@ def measure(
             "--node",
             metavar="NAME",
             help="the confidences of this node only, such as asr",
-            autocompletion=complete_nodes,
+            autocompletion=completes("nodes"),
         ),
     ] = None,
     limit: Annotated[

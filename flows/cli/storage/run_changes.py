@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from components.errors import AntiphonError, ConfigError
-from flows.cli.help.completion import complete_runs
-from flows.cli.help.options import StoreUrl
+from flows.cli.help.options import FinishedRun, StoreUrl
+from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
     from components.storage.store import Store
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)]
-
 
 def rename(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="name of a run", autocompletion=complete_runs)],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="name of a run", autocompletion=completes("runs"))
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="its new name")],
     store: StoreUrl = None,
 ) -> None:
@@ -51,7 +51,7 @@ def write_report(store: Store, name: str, otherwise: str) -> None:
 
 def delete(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="names of runs", autocompletion=complete_runs)
+        list[str], typer.Argument(metavar="RUN...", help="names of runs", autocompletion=completes("runs"))
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="do not ask")] = False,
     force: Annotated[
@@ -88,7 +88,7 @@ def delete(
 
 
 def accept(
-    run: Run,
+    run: FinishedRun,
     note: Annotated[str, typer.Option("--note", metavar="TEXT", help="why, for people")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="take the acceptance back")] = False,
     store: StoreUrl = None,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.help.completion import complete_runs
-from flows.cli.help.options import AsJson, StoreUrl
+from flows.cli.help.options import AsJson, FinishedRun, StoreUrl
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def show(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=complete_runs)],
+    run: FinishedRun,
     config: Annotated[
         bool, typer.Option("--config", help="print what was set as YAML, for `antiphon run FLOW -c FILE`")
     ] = False,

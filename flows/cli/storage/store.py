@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from components.errors import StoreError
-from flows.cli.help.completion import complete_runs
 from flows.cli.help.options import AsJson, StoreUrl
+from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
     from components.storage.upkeep.prune import Pruned
@@ -45,7 +45,9 @@ def usage(store: StoreUrl = None, as_json: AsJson = False) -> None:
 def verify(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="only this run and its stages", autocompletion=complete_runs),
+        typer.Argument(
+            metavar="[RUN]", help="only this run and its stages", autocompletion=completes("runs")
+        ),
     ] = None,
     repair: Annotated[
         bool, typer.Option("--repair", help="set damaged stages aside, so that they are computed again")
