@@ -11,7 +11,7 @@ from components.errors import ConfigError
 from components.files.canonical_json import digest_of
 from components.nodes.facts import Mode
 from components.nodes.node_context import Component, Item
-from components.pipeline.items.item_gatherer import ItemGatherer, id_of
+from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.pipeline.stage_planning import with_models, with_tables
@@ -55,11 +55,6 @@ class ServedNode:
     def name(self) -> str:
         """Its name in the graph."""
         return self.node.name
-
-    @property
-    def may_drop(self) -> bool:
-        """Whether it may give nothing for an item."""
-        return self.node.facts.may_drop
 
     @contextmanager
     def on_device(self, threads: int) -> Iterator[None]:
@@ -203,20 +198,3 @@ def _build_node(
         seed=plan.context.seed,
         plan=plan,
     )
-
-
-def check_outcomes(served: ServedNode, items: Sequence[Item], outcomes: Sequence[NodeOutcome | None]) -> None:
-    """Make sure that a component answered for each item, in order.
-
-    Raises:
-        RuntimeError: it did not; this is a fault of the component.
-    """
-    expected = [item.utterance.id for item in items]
-    answered = [
-        key if outcome is None else id_of(outcome) for key, outcome in zip(expected, outcomes, strict=False)
-    ]
-    nothing = any(outcome is None for outcome in outcomes) and not served.may_drop
-    if nothing or expected != answered or len(outcomes) != len(items):
-        raise RuntimeError(
-            f"{served.name}: expected outcomes for {expected}, in this order, found {answered}"
-        )

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from components.errors import AntiphonError
 from components.nodes.node_context import Item
 from components.nodes.sessions import Session, open_session
+from components.pipeline.items.item_gatherer import check_outcomes
 from components.records import NodeOutcome
-from components.serving.graph import LIGHT, ServedNode, check_outcomes
+from components.serving.graph import LIGHT, ServedNode
 from components.serving.requests import GraphRequest
 
 _log = logging.getLogger("antiphon.serving")
@@ -112,7 +113,7 @@ def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
     items = [work.item for work in works]
     try:
         outcomes = list(node.component(items))
-        check_outcomes(node, items, outcomes)
+        check_outcomes(node.name, items, outcomes, may_drop=node.node.facts.may_drop)
     except Exception as error:
         _log_fault(node, error, len(works))
         if len(works) == 1:

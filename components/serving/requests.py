@@ -5,13 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 
 from components.nodes.node_context import Item
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-
-_numbers = count()
 
 
 class GraphRequest:
@@ -24,7 +21,6 @@ class GraphRequest:
         on_end: called once, in any thread, when it is finished or has failed.
 
     Attributes:
-        number: of the request, in order of arrival.
         outcomes: node -> what it gave; a node that had nothing to do is not there.
         seconds: node -> wall seconds of the batches that it was in.
         error: why it failed.
@@ -37,7 +33,6 @@ class GraphRequest:
     ) -> None:
         self.graph, self.utterance, self.output = graph, utterance, output
         self.nodes = graph.nodes_for(output)
-        self.number = next(_numbers)
         self.outcomes: dict[str, NodeOutcome] = {}
         self.seconds: dict[str, float] = {}
         self.error: BaseException | None = None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from components.serving.graph import ServedGraph, ServedNode
@@ -47,12 +46,11 @@ class Scheduler:
     """
 
     def __init__(self, graph: ServedGraph, limits: BatchLimits, measures: Measures, threads: int = 1) -> None:
-        self.graph = graph
         self._limits, self._measures = limits, measures
         self._changed = threading.Condition()
         self._queues: dict[str, list[Work]] = {name: [] for name in graph.nodes}
         self._turns = dict.fromkeys(graph.nodes, 0.0)
-        self._active: dict[int, GraphRequest] = {}
+        self._active = set[GraphRequest]()
         self._crowd, self._crowd_time = 0, 0.0
         self._is_closed = False
         by_lane = defaultdict[str, list[ServedNode]](list)
@@ -65,24 +63,19 @@ class Scheduler:
         for thread in self._threads:
             thread.start()
 
-    @property
-    def n_active(self) -> int:
-        """Requests that have not ended."""
-        return len(self._active)
-
     def submit(self, request: GraphRequest) -> None:
         """Begin a request; it ends in a thread of the scheduler."""
         with self._changed:
-            self._active[request.number] = request
+            self._active.add(request)
             now = time.monotonic()
             if len(self._active) >= self._crowd or now - self._crowd_time > _MEMORY_SECONDS:
                 self._crowd, self._crowd_time = len(self._active), now
-        self._advance([request])
+        self._advance(request)
 
     def forget(self, request: GraphRequest) -> None:
         """Let go of a request that has ended, or that nobody waits for."""
         with self._changed:
-            self._active.pop(request.number, None)
+            self._active.discard(request)
             self._changed.notify_all()
 
     def queue_lengths(self) -> dict[str, int]:
@@ -114,20 +107,19 @@ class Scheduler:
             return
         request.take(node.name, done.outcome, done.seconds)
         if not request.is_cancelled:
-            self._advance([request])
+            self._advance(request)
 
-    def _advance(self, requests: Iterable[GraphRequest]) -> None:
-        for request in requests:
-            try:
-                ready = list(request.advance())
-            except Exception as error:
-                request.end(error)
-                continue
-            if ready:
-                with self._changed:
-                    for served, item in ready:
-                        self._queues[served.name].append(Work(request, item))
-                    self._changed.notify_all()
+    def _advance(self, request: GraphRequest) -> None:
+        try:
+            ready = list(request.advance())
+        except Exception as error:
+            request.end(error)
+            return
+        if ready:
+            with self._changed:
+                for served, item in ready:
+                    self._queues[served.name].append(Work(request, item))
+                self._changed.notify_all()
 
     def _wait_for_batch(self, lane: Lane) -> tuple[ServedNode, list[Work]] | None:
         """Wait for the next batch of a lane, or a step of what is at work there; None at the end."""
@@ -153,8 +145,8 @@ class Scheduler:
         queue, limits = self._queues[node.name], self._limits
         if not queue or lane.is_light or len(queue) >= limits.items or now - queue[0].since >= limits.wait:
             return bool(queue)
-        here = {work.request.number for other in lane.nodes for work in self._queues[other.name]}
-        coming = sum(r.is_before(node.name) and r.number not in here for r in self._active.values())
+        here = {work.request for other in lane.nodes for work in self._queues[other.name]}
+        coming = sum(request.is_before(node.name) for request in self._active - here)
         if not node.follows and now - self._crowd_time < _MEMORY_SECONDS:
             coming += max(0, min(self._crowd, limits.items) - len(self._active))
         return coming <= 0

@@ -21,11 +21,14 @@ class ServeSettings(BaseModel):
     socket: str | None = Field(
         None, description="file of a Unix socket to listen at, instead of host and port"
     )
-    called: str | None = Field(
+    name: str | None = Field(
         None,
         max_length=64,
         pattern=r"^[A-Za-z0-9._-]+$",
         description="name of the model; that of the file if empty",
+    )
+    cors: tuple[str, ...] = Field(
+        (), description="origins of web pages that may ask, such as http://localhost:5173"
     )
     max_wait: float = Field(
         0.05, ge=0, le=10, description="seconds that a batch waits for further requests at most"
@@ -48,9 +51,6 @@ class ServeSettings(BaseModel):
     keep_megabytes: int = Field(1000, ge=1, description="of kept requests at most; the oldest are removed")
     shadow: str | None = Field(
         None, description="a second graph that answers the same requests, for comparison"
-    )
-    cors: tuple[str, ...] = Field(
-        (), description="origins of web pages that may ask, such as http://localhost:5173"
     )
 
     @model_validator(mode="after")

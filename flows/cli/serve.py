@@ -12,6 +12,7 @@ import typer
 
 from components.errors import ConfigError
 from components.serving.settings import TOKEN, ServeSettings
+from components.storage.places.location import IN_STORE
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import Assignments, Config, StoreUrl
 
@@ -23,25 +24,9 @@ Graph = Annotated[
         metavar="FLOW|FILE.yaml|store:RUN", help="a preset, a file with a pipeline, or a finished run"
     ),
 ]
-STORE = "store:"
-"""Begins the name of a finished run."""
-FLAGS = (
-    *("host", "port", "socket", "called", "cors"),
-    *(
-        "max_wait",
-        "max_batch",
-        "queue",
-        "max_megabytes",
-        "max_seconds",
-        "max_characters",
-        "timeout",
-        "upload_timeout",
-    ),
-    *("keep", "keep_days", "keep_megabytes", "shadow"),
-)
 
 
-@with_flags(ServeSettings, *FLAGS)
+@with_flags(ServeSettings, *ServeSettings.model_fields)
 def serve(
     graph: Graph,
     values: Values,
@@ -61,15 +46,9 @@ def serve(
 
     - `antiphon serve cascade --shadow other.yaml` answers by the first, compares with the second
     """
-    from pydantic import ValidationError
+    from flows.cli.compute.parameters.config_file import gather
 
-    from components.text.validation_faults import describe_value_fault
-
-    try:
-        settings = ServeSettings.model_validate(values)
-    except ValidationError as error:
-        faults = (describe_value_fault(dict(fault)) for fault in error.errors())
-        raise ConfigError("\n".join(faults)) from None
+    settings = gather(ServeSettings, None, [], values)
     token = os.environ.get(TOKEN) or None
     if token is None and not settings.is_local:
         raise ConfigError(
@@ -82,11 +61,11 @@ def serve(
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")
     logging.getLogger("antiphon").setLevel(logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a client is told what is wrong
-    if graph.startswith(STORE):
-        source = source_of_run(graph.removeprefix(STORE), store)
+    if graph.startswith(IN_STORE):
+        source = source_of_run(graph.removeprefix(IN_STORE), store)
     else:
         entry, parameters = resolve_parameters(
             graph, config, assignments or [], {"store": store} if store else {}
         )
         source = Source(Path(graph).stem, entry, parameters)
-    raise typer.Exit(serve_graph(source._replace(name=settings.called or source.name), settings, token))
+    raise typer.Exit(serve_graph(source._replace(name=settings.name or source.name), settings, token))

@@ -10,7 +10,7 @@ from components.compute.profiling import Cost, measure_card, measure_cost
 from components.errors import StoreError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import Component, Item
-from components.pipeline.items.item_gatherer import id_of
+from components.pipeline.items.item_gatherer import check_outcomes
 from components.pipeline.items.shard_items import read_items
 from components.records import NodeOutcome
 from components.storage.shards.shard import ShardHeader, encode_outcomes
@@ -117,20 +117,8 @@ def _compute_items(
 def _compute_checked(
     job: NodeJob, component: Component, items: Sequence[Item], *, filters: bool
 ) -> tuple[list[NodeOutcome], Cost]:
-    """Return a component's outcomes, after a check that it answered for each item, in order.
-
-    Raises:
-        RuntimeError: it did not; this is a fault of the component, not of the data.
-    """
+    """Return a component's outcomes, after :func:`check_outcomes`."""
     with measure_cost() as cost, measure_card(job.device):
         outcomes = list(component(items))
-    expected = [item.utterance.id for item in items]
-    answered = [
-        key if outcome is None and filters else None if outcome is None else id_of(outcome)
-        for key, outcome in zip(expected, outcomes, strict=False)
-    ]
-    if expected != answered or len(outcomes) != len(items):
-        raise RuntimeError(
-            f"{job.context.name}: expected outcomes for {expected}, in this order, found {answered}"
-        )
+    check_outcomes(job.context.name, items, outcomes, may_drop=filters)
     return [outcome for outcome in outcomes if outcome is not None], cost

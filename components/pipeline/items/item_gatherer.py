@@ -46,6 +46,23 @@ def id_of(outcome: NodeOutcome) -> str:
     return outcome.id if isinstance(outcome, Utterance) else outcome.utterance_id
 
 
+def check_outcomes(
+    node: str, items: Sequence[Item], outcomes: Sequence[NodeOutcome | None], *, may_drop: bool
+) -> None:
+    """Make sure that a component answered for each item, in order; ``may_drop``: or with None.
+
+    Raises:
+        RuntimeError: it did not; this is a fault of the component, not of the data.
+    """
+    expected = [item.utterance.id for item in items]
+    answered = [
+        (key if may_drop else None) if outcome is None else id_of(outcome)
+        for key, outcome in zip(expected, outcomes, strict=False)
+    ]
+    if expected != answered or len(outcomes) != len(items):
+        raise RuntimeError(f"{node}: expected outcomes for {expected}, in this order, found {answered}")
+
+
 class ItemGatherer:
     """Makes the items of one node from what it reads of some utterances.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from components.export.format import ExportSettings
@@ -44,23 +44,20 @@ def language_of(request: GraphRequest) -> str:
     return (utterance.target_language or UNDETERMINED) if role == TARGET else role
 
 
-def as_json(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
+def as_json(request: GraphRequest) -> dict[str, Any]:
     """``{"text": ...}``."""
-    del granularities
     return {"text": text_of(request).best.text}
 
 
-def as_text(request: GraphRequest, granularities: Collection[str]) -> str:
+def as_text(request: GraphRequest) -> str:
     """Return the text and the end of its line."""
-    del granularities
     return f"{text_of(request).best.text}\n"
 
 
-def as_subtitles(form: str) -> Callable[[GraphRequest, Collection[str]], str]:
+def as_subtitles(form: str) -> Callable[[GraphRequest], str]:
     """Return what lays a text out as ``antiphon export`` does."""
 
-    def encode(request: GraphRequest, granularities: Collection[str]) -> str:
-        del granularities
+    def encode(request: GraphRequest) -> str:
         best, pipeline = text_of(request), request.graph.pipeline
         translated = pipeline.is_translated(request.node)
         part = make_part(
@@ -84,29 +81,34 @@ def _transcript_of(request: GraphRequest) -> NBest | None:
     return texts[0] if texts else None
 
 
-def as_verbose_json(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
-    """Return the text with its segments and, where they are asked for, its words with times."""
+def as_verbose_json(request: GraphRequest) -> dict[str, Any]:
+    """Return the text with its segments."""
     best, utterance = text_of(request).best, request.utterance
-    answer: dict[str, Any] = {
+    return {
         "task": "translate" if request.graph.pipeline.is_translated(request.node) else "transcribe",
         "language": english_name(language_of(request)).lower(),
         "duration": utterance.audio.seconds if utterance.audio is not None else 0.0,
         "text": best.text,
         "segments": [_segment(number, segment, best) for number, segment in enumerate(best.segments)],
     }
-    if "word" in granularities:
-        words = [word for segment in best.segments for word in segment.words]
-        if best.segments and not words:
-            raise RequestError(
-                400,
-                f"timestamp_granularities: expected a graph that times words, found none at {request.node}; "
-                "set word_times: true on its recognizer",
-                param="timestamp_granularities",
-            )
-        answer["words"] = [
-            {"word": word.text.strip(), "start": word.start, "end": word.end} for word in words
-        ]
-    return answer
+
+
+def words_of(request: GraphRequest) -> list[dict[str, Any]]:
+    """Return the words of the text with their times, in seconds.
+
+    Raises:
+        RequestError: the graph does not time words.
+    """
+    segments = text_of(request).best.segments
+    words = [word for segment in segments for word in segment.words]
+    if segments and not words:
+        raise RequestError(
+            400,
+            f"timestamp_granularities: expected a graph that times words, found none at {request.node}; "
+            "set word_times: true on its recognizer",
+            param="timestamp_granularities",
+        )
+    return [{"word": word.text.strip(), "start": word.start, "end": word.end} for word in words]
 
 
 def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:
@@ -125,9 +127,8 @@ def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:
     }
 
 
-def as_nodes(request: GraphRequest, granularities: Collection[str]) -> dict[str, Any]:
+def as_nodes(request: GraphRequest) -> dict[str, Any]:
     """Return the text, and what every node gave."""
-    del granularities
     return {"text": text_of(request).best.text, "nodes": describe_nodes(request)}
 
 
@@ -147,7 +148,7 @@ def describe_nodes(request: GraphRequest) -> dict[str, dict[str, Any]]:
     return described
 
 
-FORMS: dict[str, tuple[str, Callable[[GraphRequest, Collection[str]], Any]]] = {
+FORMS: dict[str, tuple[str, Callable[[GraphRequest], Any]]] = {
     "json": ("application/json", as_json),
     "text": ("text/plain", as_text),
     "srt": ("text/plain", as_subtitles("srt")),

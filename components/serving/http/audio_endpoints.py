@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from components.errors import ConfigError
 from components.records import Utterance
-from components.serving.http.answers import FORMS, text_of
+from components.serving.http.answers import FORMS, text_of, words_of
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
 from components.serving.http.uploads import Upload, read_form
@@ -77,7 +77,9 @@ def headers_of(request: GraphRequest) -> dict[str, str]:
 
 def _respond(request: GraphRequest, form: str, upload: Upload) -> Response:
     media_type, encode = FORMS[form]
-    content = encode(request, upload.fields.get("timestamp_granularities", ()))
+    content = encode(request)
+    if form == "verbose_json" and "word" in upload.fields.get("timestamp_granularities", ()):
+        content["words"] = words_of(request)
     if (upload.get("stream") or "").lower() == "true":
         return _stream(text_of(request).best.text, headers_of(request))
     if media_type == "application/json":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
@@ -13,6 +14,7 @@ from components.serving.settings import ServeSettings
 
 _OPEN = ("/health",)
 """Paths that need no token."""
+_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d*)?")
 
 
 class Gate:
@@ -44,7 +46,7 @@ class Gate:
             )
         if self._token is None:
             # A page may have given this machine's address to a name of its own.
-            if self._settings.socket is None and _name_of(host) not in ("127.0.0.1", "localhost", "[::1]"):
+            if self._settings.socket is None and not _OWN_HOST.fullmatch(host):
                 return RequestError(403, "expected the host 127.0.0.1 or localhost, found another", "host")
             return None
         presented = headers.get("authorization", "").removeprefix("Bearer ").encode()
@@ -52,14 +54,3 @@ class Gate:
         if is_question or scope["path"] in _OPEN or hmac.compare_digest(presented, self._token.encode()):
             return None
         return RequestError(401, "expected Authorization: Bearer TOKEN, found none or another", "token")
-
-
-def _name_of(host: str) -> str:
-    """Return a host without its port."""
-    return (
-        host
-        if host.endswith("]")
-        else host.partition("]")[0] + "]"
-        if "]" in host
-        else host.partition(":")[0]
-    )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -64,14 +62,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._service = service
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Drain at the first signal, end at the second."""
-        loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self._drain)
-        yield
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain at the first signal, end at the second; uvicorn's own raises them again afterwards."""
+        del sig, frame
+        if self.should_exit:  # what is cancelled now is no fault to be logged
+            self.force_exit = logging.getLogger("uvicorn.error").disabled = True
+        self.should_exit = self._service.is_draining = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where."""
@@ -83,10 +79,10 @@ class Server(uvicorn.Server):
         elif self.started:
             _log.info("ready at unix:%s", settings.socket)
 
-    def _drain(self) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = self._service.is_draining = True
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that it ends, and answer what was let in."""
         _log.info("no new requests are taken; those at work are answered")
+        await super().shutdown(sockets)
 
 
 def make_server(app: FastAPI, service: Service) -> Server:

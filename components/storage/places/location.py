@@ -11,7 +11,7 @@ from components.files.redaction import redact
 
 STORE_VARIABLE = "ANTIPHON_STORE"
 IN_STORE = "store:"
-"""Begins the name of a data set that lies in the store, such as ``store:kept/NAME``."""
+"""Begins the name of what lies in the store: a run, or a data set such as ``store:kept/NAME``."""
 
 
 def resolve_store_url(url: str | None) -> str:

@@ -22,6 +22,7 @@ METAVARS = {
     **dict.fromkeys(("model", "asr_model"), "REF"),
     "objectives": "METRIC",
     **dict.fromkeys(("min_seconds", "max_seconds", "min_gap", "linger", "close_gaps"), "S"),
+    **{"host": "ADDRESS", "socket": "FILE", "cors": "ORIGIN", "keep": "SHARE|NODE.BRANCH", "shadow": "FILE"},
     **{"terms": "FILE|NAMES", "prompt": "TEXT", "device": "DEVICE", "speakers": "[N]"},
 }
 """Field -> what stands for its value in the help."""

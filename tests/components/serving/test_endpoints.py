@@ -89,7 +89,7 @@ def test_every_form_of_an_answer() -> None:
 
 def test_chat_names_and_counters() -> None:
     async def ask() -> None:
-        async with serving(called="talks", graph=make_graph()) as (client, _):
+        async with serving() as (client, _):
             names = [model["id"] for model in (await client.get("/v1/models")).json()["data"]]
             assert names == ["cascade", "cascade/transcript", "cascade/translation"]
             messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "A cat."}]
