@@ -30,6 +30,7 @@ from components.models.adapted_references import WeightedAdapter, parts_of, spli
 from components.models.adapters import format_of_folder, format_of_references
 from components.models.checkpoints import checkpoint_of
 from components.models.formats import find_format
+from components.models.formats.format import ModelToConvert
 from components.models.packages.fetching import print_to_stderr
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference, missing_path_error, split_reference
@@ -169,7 +170,7 @@ def _from_path(reference: str, on_progress: ProgressCallback) -> Checkpoint:
     path = _check_path(reference).absolute()
     model_format = find_format(path)
     if model_format is not None:
-        return model_format.convert(path, reference, on_progress)
+        return model_format.convert(path, ModelToConvert(reference, on_progress))
     if path.is_dir() and not (path / "model.bin").is_file():
         return checkpoint_of(path, reference)
     if path.is_dir() and (path / "model.safetensors").is_file():

@@ -7,32 +7,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from components.errors import ModelError
 from components.models.formats.format import ModelFormat
 
 if TYPE_CHECKING:
     from components.models.packages.packaged_models import PackagedModel
-    from components.models.packages.wheels import ProgressCallback
-    from components.records import Checkpoint
 
 
 class VoiceEncoderFile(ModelFormat):
     """The packaged speaker encoder, which becomes safetensors."""
-
-    @override
-    def reads(self, path: Path) -> bool:
-        return False
-
-    @override
-    def convert(
-        self,
-        path: Path,
-        reference: str,
-        on_progress: ProgressCallback,
-        lineage: tuple[str, ...] = (),
-        hub_cache: Path | None = None,
-    ) -> Checkpoint:
-        raise ModelError(f"{reference}: expected packaged:voice-encoder, found a file")
 
     @override
     def convert_package(self, row: PackagedModel, raw: Path, folder: Path) -> None:

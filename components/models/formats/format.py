@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from components.errors import ModelError
 
@@ -15,7 +14,23 @@ if TYPE_CHECKING:
     from components.records import Checkpoint
 
 
-class ModelFormat(ABC):
+class ModelToConvert(NamedTuple):
+    """What is known of a model that is to be converted.
+
+    Attributes:
+        reference: what to call it in records and messages.
+        on_progress: called with lines of text before what takes long.
+        lineage: what it was made from, where that is known; else the digest of its weights.
+        hub_cache: the hub's local cache, for what belongs to the model; None for its default.
+    """
+
+    reference: str
+    on_progress: ProgressCallback
+    lineage: tuple[str, ...] = ()
+    hub_cache: Path | None = None
+
+
+class ModelFormat:
     """Converts models of one form into transformers folders; imports what it needs when it is called.
 
     Attributes:
@@ -26,33 +41,24 @@ class ModelFormat(ABC):
     hub_names: ClassVar[re.Pattern[str] | None] = None
     hub_files: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def reads(self, path: Path) -> bool:
-        """Return whether a file or folder has this form."""
+        """Return whether a file or folder has this form; no file where packages alone have it."""
+        del path
+        return False
 
-    @abstractmethod
-    def convert(
-        self,
-        path: Path,
-        reference: str,
-        on_progress: ProgressCallback,
-        lineage: tuple[str, ...] = (),
-        hub_cache: Path | None = None,
-    ) -> Checkpoint:
+    def convert(self, path: Path, model: ModelToConvert) -> Checkpoint:
         """Convert a model into a folder of the cache, on first use.
 
         Args:
-            path: the file or folder, absolute.
-            reference: what to call the model in records and messages.
-            on_progress: called with lines of text before what takes long.
-            lineage: what it was made from, where that is known; else the digest of its weights.
-            hub_cache: the hub's local cache, for what belongs to the model; None for its default.
+            path: the file or folder, absolute, which :meth:`reads` takes.
+            model: what is known of it.
 
         Raises:
             ConfigError: An extra is not installed.
             ModelError: It cannot be read without running code, or is damaged.
             TransientError: The network failed.
         """
+        raise ModelError(f"{model.reference}: expected a form that files have, found {path}")
 
     def require(self, reference: str) -> None:
         """Refuse to convert a model where an extra is missing. ConfigError."""

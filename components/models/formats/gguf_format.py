@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.models.formats.format import ModelFormat
+from components.models.formats.format import ModelFormat, ModelToConvert
 
 if TYPE_CHECKING:
     from components.models.packages.packaged_models import PackagedModel
-    from components.models.packages.wheels import ProgressCallback
     from components.records import Checkpoint
 
 
@@ -26,19 +25,12 @@ class Gguf(ModelFormat):
         return path.suffix == ".gguf" and not path.is_dir()
 
     @override
-    def convert(
-        self,
-        path: Path,
-        reference: str,
-        on_progress: ProgressCallback,
-        lineage: tuple[str, ...] = (),
-        hub_cache: Path | None = None,
-    ) -> Checkpoint:
+    def convert(self, path: Path, model: ModelToConvert) -> Checkpoint:
         from components.models.conversion.gguf import convert_gguf  # noqa: PLC0415 - imports torch
         from components.models.sources.model_file import convert_once  # noqa: PLC0415 - imports torch
 
-        self.require(reference)
-        return convert_once(path, reference, lambda folder: convert_gguf(path, folder))
+        self.require(model.reference)
+        return convert_once(path, model.reference, lambda folder: convert_gguf(path, folder))
 
     @override
     def require(self, reference: str) -> None:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from components.models.formats.format import ModelFormat
+from components.models.formats.format import ModelFormat, ModelToConvert
 
 if TYPE_CHECKING:
-    from components.models.packages.wheels import ProgressCallback
     from components.records import Checkpoint
 
 
@@ -31,16 +30,9 @@ class MetricFolder(ModelFormat):
         return is_metric_folder(path)
 
     @override
-    def convert(
-        self,
-        path: Path,
-        reference: str,
-        on_progress: ProgressCallback,
-        lineage: tuple[str, ...] = (),
-        hub_cache: Path | None = None,
-    ) -> Checkpoint:
+    def convert(self, path: Path, model: ModelToConvert) -> Checkpoint:
         from components.models.sources.hub import encoder_files  # noqa: PLC0415 - imports the hub's client
         from components.models.sources.metric_folder import convert_metric  # noqa: PLC0415 - imports torch
 
-        fetch_encoder = partial(encoder_files, on_progress=on_progress, cache=hub_cache)
-        return convert_metric(path, reference, fetch_encoder, on_progress, lineage)
+        fetch_encoder = partial(encoder_files, on_progress=model.on_progress, cache=model.hub_cache)
+        return convert_metric(path, model.reference, fetch_encoder, model.on_progress, model.lineage)

@@ -24,7 +24,7 @@ from components.errors import ConfigError, ModelError, TransientError
 from components.models.checkpoints import architecture_of, checkpoint_of, has_vocabulary, weight_files
 from components.models.fetch_permission import require_fetching
 from components.models.formats import FORMATS
-from components.models.formats.format import ModelFormat
+from components.models.formats.format import ModelFormat, ModelToConvert
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
 from components.records import Checkpoint
@@ -63,7 +63,7 @@ def hub_model(name: str, on_progress: ProgressCallback, *, cache: Path | None = 
         folder = _download_snapshot(reference, repository, revision or None, cache, patterns)
     lineage = (f"hub:{repository}@{folder.name}",)
     if model_format is not None and model_format.reads(folder):
-        return model_format.convert(folder, reference, on_progress, lineage, cache)
+        return model_format.convert(folder, ModelToConvert(reference, on_progress, lineage, cache))
     return checkpoint_of(folder, reference, lineage)
 
 

@@ -13,14 +13,13 @@ from typing_extensions import override
 
 from components.errors import ModelError, to_one_line
 from components.files.digests import combine_digests, file_digest
-from components.models.formats.format import ModelFormat
+from components.models.formats.format import ModelFormat, ModelToConvert
 from components.records import Checkpoint
 from components.speakers.diarizers.diarizer import Diarize, Diarizer, HowMany
 from components.speakers.speaker_turns import SpeakerTurn
 
 if TYPE_CHECKING:
     from components.audio import Samples
-    from components.models.packages.wheels import ProgressCallback
 
 FILES = ("segmentation.onnx", "embedding.onnx")
 ARCHITECTURE = "SherpaOnnxDiarization"
@@ -37,17 +36,14 @@ class SherpaOnnxModels(ModelFormat):
         return all((path / name).is_file() for name in FILES)
 
     @override
-    def convert(
-        self,
-        path: Path,
-        reference: str,
-        on_progress: ProgressCallback,
-        lineage: tuple[str, ...] = (),
-        hub_cache: Path | None = None,
-    ) -> Checkpoint:
+    def convert(self, path: Path, model: ModelToConvert) -> Checkpoint:
         sha256 = combine_digests({name: file_digest(path / name) for name in FILES})
         return Checkpoint(
-            reference=reference, path=str(path), sha256=sha256, architecture=ARCHITECTURE, lineage=lineage
+            reference=model.reference,
+            path=str(path),
+            sha256=sha256,
+            architecture=ARCHITECTURE,
+            lineage=model.lineage,
         )
 
 

@@ -14,6 +14,7 @@ from components import models
 from components.errors import ConfigError, ModelError
 from components.models.conversion.gguf import convert_gguf
 from components.models.formats import FORMATS, gguf_format
+from components.models.formats.format import ModelToConvert
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.models.sources import packaged_source
 
@@ -122,7 +123,7 @@ def test_without_the_extra_its_install_command_is_told(
     monkeypatch.setattr(packaged_source, "require_consent", lambda row: None)
     packaged = next(row.name for row in PACKAGED_MODELS.values() if row.format == "gguf")
     for call in (
-        lambda: FORMATS["gguf"].convert(tmp_path / "m.gguf", "m", print),
+        lambda: FORMATS["gguf"].convert(tmp_path / "m.gguf", ModelToConvert("m", print)),
         lambda: models.check(f"packaged:{packaged}"),
     ):
         with pytest.raises(ConfigError, match=r"expected the extra 'gguf' .* 'antiphon\[gguf\]'"):
