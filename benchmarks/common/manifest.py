@@ -18,7 +18,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from benchmarks.common.paths import RESULTS, ROOT, data_folder
+from benchmarks.common.paths import RESULTS, ROOT
+from components.files.digests import data_folder
 from components.files.files import write_atomically
 
 OUTPUTS = RESULTS / "outputs"

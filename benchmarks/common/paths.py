@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from components.errors import DataError
-from components.files.digests import cache_folder
+from components.files.digests import data_folder
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "results"
-
-
-def data_folder() -> Path:
-    """Where ``benchmarks.data fetch`` puts what it fetches: ANTIPHON_DATA, else ``sets`` in the cache."""
-    named = os.environ.get("ANTIPHON_DATA")
-    return Path(named).expanduser().absolute() if named else cache_folder() / "sets"
 
 
 def data_set(name: str) -> Path:

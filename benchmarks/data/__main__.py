@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.common.paths import data_folder
 from benchmarks.data import asterisk, fillets, manuals
 from benchmarks.data.fetching import GIT, fetch_git_files, fetch_packages, packages_of
 from benchmarks.data.pins import SETS, DataSet
 from components.errors import AntiphonError
+from components.files.digests import data_folder
 
 BUILDERS: dict[str, Callable[[Sequence[Path], Path], None]] = {
     "asterisk": asterisk.build,

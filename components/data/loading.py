@@ -106,11 +106,11 @@ def open_set(
         )
         return OpenedSet(whole.reader, fold.take(whole.rows, source), source)
     if is_named(source):
-        found = locate_named(source, source_language, target_language)
+        located = locate_named(source, source_language, target_language)
         return open_set(
-            found.source,
-            source_language=found.source_language,
-            target_language=found.target_language,
+            located.source,
+            source_language=located.source_language,
+            target_language=located.target_language,
             limit=limit,
             format=format,
         )._replace(name=source)

@@ -34,6 +34,11 @@ class NamedSet(ABC):
     licence: str
     consent: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The name without what follows it: that of its entry."""
+        return self.form.partition(":")[0]
+
     @abstractmethod
     def locate(self, rest: str, source: str | None, target: str | None) -> Located:
         """Return the files on this machine; fetches nothing.

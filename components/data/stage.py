@@ -102,7 +102,7 @@ def foresee_data(
 ) -> tuple[StageRef, int]:
     """Return the stage of a data set as far as it is known without opening audio, and the rows that are not.
 
-    It opens, fetches and asks nothing. DataShards of rows that were all looked at are those of a run.
+    It opens, fetches and asks nothing. Shards of rows that were all looked at are those of a run.
 
     Args:
         source: the data set, or None for recordings.

@@ -59,14 +59,14 @@ def write_tables(run: RunRecord, folder: Path) -> list[str]:
 
 def _write_table(ref: StageRef, path: Path, final: Path) -> None:
     """Write the table of a stage; ``final`` is where it will lie."""
-    with _KeptTable(ref) as kept, path.open("wb") as file:
+    with _PreviousTable(ref) as previous, path.open("wb") as file:
         file.write(_encode_row(COLUMNS))
         pieces = dict[str, _Piece]()
         for shard in read_shards(ref):
-            lines = kept.read(shard.sha256) or _encode_shard(ref, shard)
+            lines = previous.read(shard.sha256) or _encode_shard(ref, shard)
             pieces[shard.sha256] = _Piece(file.tell(), len(lines), hashlib.sha256(lines).hexdigest())
             file.write(lines)
-    kept.remember(final, pieces)
+    previous.remember(final, pieces)
 
 
 def _encode_shard(ref: StageRef, shard: ShardEntry) -> bytes:
@@ -94,7 +94,7 @@ class _Piece(NamedTuple):
     sha256: str
 
 
-class _KeptTable:
+class _PreviousTable:
     """The table that was written last for a node of these settings."""
 
     def __init__(self, ref: StageRef) -> None:
@@ -104,7 +104,7 @@ class _KeptTable:
         self._pieces: dict[str, _Piece] = {}
         self._file: IO[bytes] | None = None
 
-    def __enter__(self) -> _KeptTable:
+    def __enter__(self) -> _PreviousTable:
         with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             values = verify_digest(self._memory.read_bytes())
             self._pieces = {shard: _Piece(*piece) for shard, piece in values["pieces"].items()}
@@ -134,5 +134,5 @@ class _KeptTable:
 
 def text_of_line(line: bytes) -> str:
     """Return the best text of the stored line of an n-best list; what follows it is not read."""
-    found = _TEXT_FIRST.match(line)
-    return str(parse_json(line)["hypotheses"][0]["text"]) if found is None else unquote(found[1])
+    match = _TEXT_FIRST.match(line)
+    return str(parse_json(line)["hypotheses"][0]["text"]) if match is None else unquote(match[1])

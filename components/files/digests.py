@@ -30,6 +30,12 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("antiphon"))
 
 
+def data_folder() -> Path:
+    """The folder of data sets that were fetched: ``ANTIPHON_DATA``, else ``sets`` in the cache."""
+    named = os.environ.get("ANTIPHON_DATA")
+    return Path(named).expanduser().absolute() if named else cache_folder() / "sets"
+
+
 def sha256_of(path: Path, *, reread: bool = False) -> str:
     """SHA-256 of a file, in hexadecimal.
 

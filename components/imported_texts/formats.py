@@ -44,18 +44,18 @@ def read_outputs(file: str) -> Outputs:
     if not files:
         raise DataError(f"{file}: expected files {', '.join(READERS)}, found none")
     for each in files:
-        found = _read_file(each, alone=False)
-        _add(outputs.by_id, found.by_id, each)
-        _add(outputs.timed, found.timed, each)
+        further = _read_file(each, alone=False)
+        _add(outputs.by_id, further.by_id, each)
+        _add(outputs.timed, further.timed, each)
     return outputs
 
 
-def _add(known: dict[str, Any], found: Mapping[str, Any], file: Path) -> None:
-    if twice := known.keys() & found.keys():
+def _add(outputs: dict[str, Any], further: Mapping[str, Any], file: Path) -> None:
+    if twice := outputs.keys() & further.keys():
         raise DataError(
             f"{file}: expected each recording once, found {sorted(twice)[0]!r} in another file, too"
         )
-    known.update(found)
+    outputs.update(further)
 
 
 def _read_file(path: Path, *, alone: bool) -> Outputs:
@@ -114,9 +114,8 @@ def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
         names = [next((name for name in known if name in fields), None) for known in (IDS, TEXTS)]
         if None in names:
             raise DataError(
-                f"{where}: expected an id ({', '.join(IDS[:4])} ...) and a text ({', '.join(TEXTS[:3])} ...),"
-                " "
-                f"found {', '.join(map(str, fields)) or 'nothing'}"
+                f"{where}: expected an id ({', '.join(IDS[:4])} ...) and a text ({', '.join(TEXTS[:3])} "
+                f"...), found {', '.join(map(str, fields)) or 'nothing'}"
             )
         key, text = (fields[str(name)] for name in names)
         key = str(key) if names[0] in ("id", "utterance_id", "utterance") else Path(str(key)).stem

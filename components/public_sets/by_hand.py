@@ -28,7 +28,7 @@ class ByHand(NamedSet):
     @override
     def locate(self, rest: str, source: str | None, target: str | None) -> Located:
         del source, target
-        raise DataError(f"{self.form.partition(':')[0]}:{rest}: {self.how}")
+        raise DataError(f"{self.name}:{rest}: {self.how}")
 
     @override
     def fetch(self, rest: str, source: str | None, target: str | None) -> Located:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from typing_extensions import override
 
 from components.data.named_set import Located, NamedSet, missing
 from components.errors import DataError, to_one_line
-from components.files.digests import cache_folder
+from components.files.digests import data_folder
 
 PARQUET = "refs/convert/parquet"
 """The hub's branch with every data set as Parquet."""
@@ -21,7 +20,6 @@ class HubSet(NamedSet):
     """A data set whose files are ``CONFIG/SPLIT/*.parquet``; ``NAME:CONFIG:SPLIT``.
 
     Attributes:
-        name: its entry.
         repository: on the hub.
         splits: that it has.
         translates: whether CONFIG is ``FROM_TO``; else it begins with the language.
@@ -29,7 +27,6 @@ class HubSet(NamedSet):
         revision: branch of the repository.
     """
 
-    name: str
     repository: str
     form: str
     what: str
@@ -44,23 +41,26 @@ class HubSet(NamedSet):
     @override
     def locate(self, rest: str, source: str | None, target: str | None) -> Located:
         config, split = self._parse(rest)
-        if not self._files(config, split):
+        if not self._is_here(config, split):
             raise missing(f"{self.name}:{rest}", self)
         return self._located(config, split)
 
     @override
     def fetch(self, rest: str, source: str | None, target: str | None) -> Located:
+        config, split = self._parse(rest)
+        if not self._is_here(config, split):
+            self._download(rest, f"{config}/{split}/*.parquet")
+        return self._located(config, split)
+
+    def _download(self, rest: str, files: str) -> None:
         from huggingface_hub import snapshot_download  # noqa: PLC0415 - 0.3 s
 
-        config, split = self._parse(rest)
-        if self._files(config, split):
-            return self._located(config, split)
         try:
             snapshot_download(
                 self.repository,
                 repo_type="dataset",
                 revision=self.revision,
-                allow_patterns=[f"{config}/{split}/*.parquet"],
+                allow_patterns=[files],
                 local_dir=self.folder,
             )
         except Exception as error:  # the hub's client raises many
@@ -68,17 +68,13 @@ class HubSet(NamedSet):
                 f"{self.name}:{rest}: expected to fetch it from the hub's {self.repository}, found: "
                 f"{to_one_line(error)}"
             ) from None
-        if not self._files(config, split):
-            raise DataError(
-                f"{self.name}:{rest}: expected files {config}/{split}/*.parquet, found none there"
-            )
-        return self._located(config, split)
+        if not any(self.folder.glob(files)):
+            raise DataError(f"{self.name}:{rest}: expected files {files}, found none there")
 
     @property
     def folder(self) -> Path:
         """Where it is fetched to: ``ANTIPHON_DATA``, else ``sets`` in the cache."""
-        data = os.environ.get("ANTIPHON_DATA")
-        return (Path(data) if data else cache_folder() / "sets") / self.name
+        return data_folder() / self.name
 
     def _parse(self, rest: str) -> tuple[str, str]:
         config, _, split = rest.rpartition(":")
@@ -89,8 +85,8 @@ class HubSet(NamedSet):
             )
         return config, split
 
-    def _files(self, config: str, split: str) -> list[Path]:
-        return sorted((self.folder / config / split).glob("*.parquet"))
+    def _is_here(self, config: str, split: str) -> bool:
+        return any((self.folder / config / split).glob("*.parquet"))
 
     def _located(self, config: str, split: str) -> Located:
         source, _, second = config.partition("_")
@@ -101,7 +97,6 @@ class HubSet(NamedSet):
 
 
 FLEURS = HubSet(
-    name="fleurs",
     repository="google/fleurs",
     form="fleurs:de_de:test",
     what="read sentences in 102 languages, with transcripts (Conneau et al. 2022)",
@@ -109,7 +104,6 @@ FLEURS = HubSet(
     licence="CC BY 4.0",
 )
 COVOST = HubSet(
-    name="covost2",
     repository="fixie-ai/covost2",
     revision="main",
     form="covost2:de_en:test",
@@ -120,7 +114,6 @@ COVOST = HubSet(
     consent="translations are for non-commercial use",
 )
 LIBRISPEECH = HubSet(
-    name="librispeech",
     repository="openslr/librispeech_asr",
     form="librispeech:clean:test",
     what="English audiobooks (Panayotov et al. 2015); configurations clean and other",

@@ -20,11 +20,12 @@ from benchmarks.claims.outputs import outputs_file
 from benchmarks.common import sections
 from benchmarks.common.manifest import describe_run, portable
 from benchmarks.common.measurements import Part, outputs_path, read_measurements, store_part
-from benchmarks.common.paths import RESULTS, ROOT, data_folder
+from benchmarks.common.paths import RESULTS, ROOT
 from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES as ALL
 from benchmarks.pages.page import TIMED, file_of, is_measured, page_named, render_file
+from components.files.digests import data_folder
 
 PAGES = [name for name in ALL if is_measured(name)]
 PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")

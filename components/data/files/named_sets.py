@@ -11,7 +11,7 @@ from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError, read_lines
 from components.data.row_reader import DraftedRow, RowReader
 from components.errors import DataError
-from components.files.digests import cache_folder
+from components.files.digests import data_folder
 from components.files.locations.opening import open_location
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "manifest.jsonl"
@@ -54,20 +54,18 @@ def find_multi30k_files(name: str, source: str | None, target: str | None) -> li
 
 def _find_multi30k_folder() -> Path:
     named = os.environ.get(MULTI30K_VARIABLE)
-    data = os.environ.get("ANTIPHON_DATA")
     candidates = [
         *([Path(named)] if named else []),
-        (Path(data) if data else cache_folder() / "sets") / "multi30k",
+        data_folder() / "multi30k",
         Path(__file__).parents[3].parent / "shared" / "data" / "multi30k",
         Path.cwd().parent / "shared" / "data" / "multi30k",
     ]
     for folder in candidates:
         if folder.is_dir():
             return folder
-    looked = f"${MULTI30K_VARIABLE}, $ANTIPHON_DATA and {cache_folder() / 'sets'}"
     raise DataError(
-        f"multi30k: expected its folder in {looked}, found none; "
-        "python -m benchmarks.data fetch multi30k gets it, or write multi30k:FOLDER:SPLIT"
+        f"multi30k: expected its folder in ${MULTI30K_VARIABLE} or {data_folder()} ($ANTIPHON_DATA), found "
+        "none; python -m benchmarks.data fetch multi30k gets it, or write multi30k:FOLDER:SPLIT"
     )
 
 

@@ -71,18 +71,14 @@ class LineCursor:
     start: int = 0
     line: bytes = b""
 
-    def read(self, start: int, size: int) -> bytes:
-        """Return bytes of the file; the line that is read next stays."""
+    def read(self, start: int, size: int, *, is_line: bool = False) -> bytes:
+        """Return ``size`` bytes of the file, or a line of at most so many; what is read next stays."""
         assert self.file is not None
         following = self.file.tell()
         self.file.seek(start)
-        content = self.file.read(size)
+        content = self.file.readline(size) if is_line else self.file.read(size)
         self.file.seek(following)
         return content
-
-    def read_line(self, start: int) -> bytes:
-        """Return the line that begins there, likewise."""
-        return self.read(start, MAX_LINE_BYTES).partition(b"\n")[0] + b"\n"
 
     def pass_over(self, content: bytes) -> None:
         """Go on behind ``content``, which begins with the line."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from components.data.cutting import Cutter
-from components.data.files.parsing import LineCursor
+from components.data.files.parsing import MAX_LINE_BYTES, LineCursor
 from components.data.loading import OpenedSet
 from components.data.row_reader import DraftedRow
 from components.data.used_ids import ID_BYTES, digest_id
@@ -115,9 +115,10 @@ class ShardMemory:
         content = cursor.read(begin.start, known.stretch.size)
         if hashlib.sha256(content).hexdigest() != known.stretch.sha256:
             return None
-        following = known.stretch.following
-        if following is not None and following != _digest(cursor.read_line(begin.start + len(content))):
-            return None
+        if (following := known.stretch.following) is not None:
+            line = cursor.read(begin.start + len(content), MAX_LINE_BYTES, is_line=True)
+            if following != _digest(line):
+                return None
         if not opened.reader.used.add_all(known.ids[ID_BYTES:]):  # that of the first row is its own
             return None
         opened.reader.count += known.stretch.ids - 1
@@ -142,22 +143,22 @@ class ShardMemory:
 
     def remember(self, headers: Sequence[ShardHeader]) -> None:
         """Remember which shards the stretches became; a cache that cannot be written costs time only."""
-        kept, ids = list[Stretch](), hashlib.sha256()
+        stretches, ids = list[Stretch](), hashlib.sha256()
         self._ids.seek(0)
         with tempfile.TemporaryFile() as body:
             for stretch, header in zip(self._stretches, headers, strict=True):
                 digests = self._ids.read(stretch.ids * ID_BYTES) if stretch else b""
                 if stretch and not header.quarantined:  # what is told of a fault has the line's number
-                    kept.append(stretch._replace(key=header.key))
+                    stretches.append(stretch._replace(key=header.key))
                     ids.update(digests)
                     body.write(digests)
-            if kept == [each.stretch for each in self._known.values()]:
+            if stretches == [each.stretch for each in self._known.values()]:
                 return
             body.seek(0)
             try:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
                 with open_atomically(self._file) as file:
-                    file.write(encode_canonical(add_digest({"stretches": kept, "ids": ids.hexdigest()})))
+                    file.write(encode_canonical(add_digest({"stretches": stretches, "ids": ids.hexdigest()})))
                     file.write(b"\n")
                     while part := body.read(_IDS_IN_MEMORY):
                         file.write(part)
