@@ -16,6 +16,8 @@ from components.errors import ConfigError
 from components.text.suggestions import suggest
 
 Units = Sequence[str]
+HISTORY_SECONDS = 25.0
+"""Sound that a recognizer hears at most: less than Whisper's window, so that a chunk more still fits."""
 _WRITTEN = re.compile(r"(?:(?P<node>[^=:]+)=)?(?P<name>[a-z_]+)(?::(?P<number>\d+))?")
 
 

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from components.errors import AntiphonError, ConfigError, DataError
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-from components.simultaneous.policies import Choice, Progress, Units
+from components.simultaneous.policies import HISTORY_SECONDS, Choice, Progress, Units
 from components.simultaneous.records import Delta, Replay, Step
 from components.simultaneous.units import ends_sentence, join_units, split_units
 from components.simultaneous.writer import Writer, Written
 
-HISTORY_SECONDS = 25.0
-"""Sound that a recognizer hears at most: less than Whisper's window, so that a chunk more still fits."""
 PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
 """Kind of node -> the prefixes that it can work on; the outputs of other kinds need the whole utterance."""
 
