@@ -100,42 +100,44 @@ def evaluate(
         metrics: of the output.
         setting: policies and chunk.
     """
-    done = [(r, u) for r, u in zip(replays, utterances, strict=True) if not r.fault]
-    texts = {r.utterance_id: r.texts[output.node] for r, _ in done}
+    replayed = [(r, u) for r, u in zip(replays, utterances, strict=True) if not r.fault]
+    texts = {r.utterance_id: r.texts[output.node] for r, _ in replayed}
     best = {key: Hypothesis(text=text, score=0.0, n_tokens=0, system="") for key, text in texts.items()}
     aligned = align_records(utterances, best, output.languages, len(utterances)) if best else None
     scores = {} if aligned is None else aligned.units.score(metrics, aligned.segments, len(utterances))
     computing = sum(
-        seconds for replay, _ in done for step in replay.steps for seconds in step.seconds.values()
+        seconds for replay, _ in replayed for step in replay.steps for seconds in step.seconds.values()
     )
-    sound = sum(replay.seconds for replay, _ in done)
+    sound = sum(replay.seconds for replay, _ in replayed)
     return Point(
         policies=dict(setting[0]),
         chunk=setting[1],
-        n=len(done),
+        n=len(replayed),
         n_total=len(utterances),
         scores=tuple(scores.values()),
-        heard=_latencies(done, output, clock=False),
-        clock=_latencies(done, output, clock=True),
+        heard=_latencies(replayed, output, clock=False),
+        clock=_latencies(replayed, output, clock=True),
         real_time_factor=computing / sound if sound else 0.0,
-        parts=_mean_parts([replay for replay, _ in done], output.chain),
+        parts=_mean_parts([replay for replay, _ in replayed], output.chain),
         faults={replay.utterance_id: replay.fault for replay in replays if replay.fault},
     )
 
 
 def _latencies(
-    done: Sequence[tuple[Replay, Utterance]], output: Output, *, clock: bool
+    replayed: Sequence[tuple[Replay, Utterance]], output: Output, *, clock: bool
 ) -> dict[str, Estimate]:
     """Return the mean of each latency over outputs, with an interval over recordings."""
-    measured = [list(measure_recording(replay, u, output, clock=clock)) for replay, u in done]
-    found = {}
+    measured = [list(measure_recording(replay, u, output, clock=clock)) for replay, u in replayed]
+    estimates = {}
     for name in LATENCIES:
         values = [[v for each in of if (v := getattr(each, name)) is not None] for of in measured]
         sums = [(sum(of), len(of)) for of in values if of]
         if sums:
             totals, counts = zip(*sums, strict=True)
-            found[name] = Estimate(value=sum(totals) / sum(counts), interval=ratio_interval(totals, counts))
-    return found
+            estimates[name] = Estimate(
+                value=sum(totals) / sum(counts), interval=ratio_interval(totals, counts)
+            )
+    return estimates
 
 
 def measure_recording(
@@ -155,10 +157,10 @@ def measure_recording(
         yield measure_latencies(delays, replay.seconds, n)
         return
     units = [u for delta in replay.deltas.get(output.node, ()) for u in delta.units]
-    wanted = [(s.transcript if spoken else next(iter(s.references), None)) or "" for s in segments]
+    references = [(s.transcript if spoken else next(iter(s.references), None)) or "" for s in segments]
     position = 0
     for segment, reference, piece in zip(
-        segments, wanted, resegment(join_units(units, language), wanted, language), strict=True
+        segments, references, resegment(join_units(units, language), references, language), strict=True
     ):
         count = len(split_units(piece, language))
         own = [delay - segment.start for delay in delays[position : position + count]]

@@ -27,10 +27,10 @@ def draw_curve(findings: Simultaneous) -> Figure:
                 interval = score.interval or (score.value, score.value)
                 own = point.title.rpartition(",")[0]
                 groups.setdefault(own, []).append((point.heard["yaal"].value, score.value, interval))
-        for number, (title, found) in enumerate(groups.items()):
-            found.sort()
-            x, y = [each[0] for each in found], [each[1] for each in found]
-            margins = [[v - i[0] for _, v, i in found], [i[1] - v for _, v, i in found]]
+        for number, (title, points) in enumerate(groups.items()):
+            points.sort()
+            x, y = [each[0] for each in points], [each[1] for each in points]
+            margins = [[v - i[0] for _, v, i in points], [i[1] - v for _, v, i in points]]
             color = _COLORS[number % len(_COLORS)]
             plot.errorbar(x, y, margins, fmt="o-", color=color, markersize=4, label=to_printable(title)[:40])
         offline = next((s.value for s in findings.offline if s.name == name), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from components.simultaneous.replay import HISTORY_SECONDS
+from components.simultaneous.policies import HISTORY_SECONDS
 from flows.parameters.base import FlowParameters
 
 
