@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from components.records import Record
 
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]I?B)?", re.IGNORECASE)
 LIMIT_ERROR = 0.05
 """Probability with which a system that breaks a limit may pass its test."""
-
-
-def _read_size(value: object) -> object:
-    """Return bytes of ``4GB``; pydantic judges everything else."""
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    return value if match is None else round(float(match[1]) * _UNITS[(match[2] or "").upper()])
 
 
 class Limits(BaseModel):
@@ -43,9 +34,7 @@ class Limits(BaseModel):
     p95: float | None = Field(
         None, gt=0, description="95th percentile of the seconds of one utterance at a time"
     )
-    memory: Annotated[int | None, BeforeValidator(_read_size)] = Field(
-        None, gt=0, description="peak memory of a stage, as 4GB"
-    )
+    memory: ByteSize | None = Field(None, gt=0, description="peak memory of a stage, as 4GB")
     licences: tuple[str, ...] = Field((), description="words of which a model's licence has one, as MIT")
 
     @property

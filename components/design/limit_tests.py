@@ -48,9 +48,3 @@ def bound_quantile(limit: str, allowed: float, seconds: Sequence[float]) -> Limi
     rank = int(binom.ppf(1 - LIMIT_ERROR, len(ordered), QUANTILE)) + 1
     upper = ordered[rank - 1] if rank <= len(ordered) else None
     return LimitTest(limit=limit, allowed=allowed, measured=measured, upper=upper)
-
-
-def bound_most(limit: str, allowed: float, values: Sequence[float]) -> LimitTest:
-    """Test the largest of some values that do not vary, such as peak memory."""
-    most = max(values, default=0.0)
-    return LimitTest(limit=limit, allowed=allowed, measured=most, upper=most)

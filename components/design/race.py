@@ -146,21 +146,21 @@ def _promote(race: Race, running: Sequence[int], share: float) -> list[int]:
     known = [race.rungs[number][-1] for number in running]
     draw_together([each.statistics for each in known])
     dominated = surely_dominated(known)
-    kept = [position for position in range(len(running)) if dominated[position] is None]
+    undominated = [position for position in range(len(running)) if dominated[position] is None]
     race.dropped |= {
         running[position]: f"surely worse and no cheaper than candidate {running[by]}"
         for position, by in enumerate(dominated)
         if by is not None
     }
-    within = [position for position in kept if known[position].violation == 0]
+    within = [position for position in undominated if known[position].violation == 0]
     if not within:  # the nearest to its limits is shown
-        chosen = [min(kept, key=lambda position: known[position].violation)]
+        promoted = [min(undominated, key=lambda position: known[position].violation)]
     else:
         fitting = [known[position] for position in within]
         allowance = share * _seconds([first for first, *_ in race.rungs.values()])
-        chosen = [within[n] for n in select(fitting, allowance)]
-    race.dropped |= {running[n]: "not among the better ones" for n in kept if n not in chosen}
-    return [running[position] for position in chosen]
+        promoted = [within[n] for n in select(fitting, allowance)]
+    race.dropped |= {running[n]: "not among the better ones" for n in undominated if n not in promoted}
+    return [running[position] for position in promoted]
 
 
 def _seconds(known: Sequence[Measured]) -> float:
@@ -177,23 +177,23 @@ def select(known: Sequence[Measured], allowance: float) -> list[int]:
     hopes = _hopes(known)
     costs = np.log([max(each.cost, 1e-9) for each in known])
     corner = float(hopes.min()), float(costs.max()) + 1e-9
-    chosen: list[int] = []
-    done: dict[str, float] = {}
+    selected: list[int] = []
+    computed: dict[str, float] = {}
     left = rank(known)
     while left:
-        area = dominated_area(hopes[chosen], costs[chosen], corner)
+        area = dominated_area(hopes[selected], costs[selected], corner)
         worth = []
-        for place, number in enumerate(left):
-            more = sum(value for name, value in known[number].nodes.items() if name not in done)
-            both = [*chosen, number]
+        for order, number in enumerate(left):
+            more = sum(value for name, value in known[number].nodes.items() if name not in computed)
+            both = [*selected, number]
             gain = dominated_area(hopes[both], costs[both], corner) - area
-            worth.append((gain / (more + 1e-9), -place, more, number))
+            worth.append((gain / (more + 1e-9), -order, more, number))
         _, _, more, number = max(worth)
         left.remove(number)
-        if not chosen or sum(done.values()) + more <= allowance:
-            chosen.append(number)
-            done |= known[number].nodes
-    return chosen
+        if not selected or sum(computed.values()) + more <= allowance:
+            selected.append(number)
+            computed |= known[number].nodes
+    return selected
 
 
 def dominated_area(scores: FloatArray, costs: FloatArray, corner: tuple[float, float]) -> float:
@@ -214,19 +214,19 @@ def dominated_area(scores: FloatArray, costs: FloatArray, corner: tuple[float, f
 
 def surely_dominated(known: Sequence[Measured]) -> list[int | None]:
     """Return for each candidate another that costs no more and surely has the better score; None for most."""
-    found: list[int | None] = []
+    dominating: list[int | None] = []
     for position, each in enumerate(known):
         rivals = (
-            (difference_z(other.statistics, each.statistics), number)
+            (_standardized_difference(other.statistics, each.statistics), number)
             for number, other in enumerate(known)
             if number != position and other.cost <= each.cost and other.violation <= each.violation
         )
-        best = max(rivals, default=(0.0, -1))
-        found.append(best[1] if best[0] > SURE else None)
-    return found
+        errors, rival = max(rivals, default=(0.0, -1))
+        dominating.append(rival if errors > SURE else None)
+    return dominating
 
 
-def difference_z(first: CorpusStatistics, second: CorpusStatistics) -> float:
+def _standardized_difference(first: CorpusStatistics, second: CorpusStatistics) -> float:
     """Return how many standard errors one system is better than another on the same utterances."""
     difference, error = paired_difference(first, second)
     return difference / error if error > 0 else 0.0

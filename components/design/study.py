@@ -54,11 +54,6 @@ class CandidateRecord(Record):
     limits: tuple[LimitTest, ...] = ()
     bound: float | None = None
 
-    @property
-    def is_within_limits(self) -> bool:
-        """Whether it surely keeps every limit."""
-        return all(test.keeps for test in self.limits)
-
 
 class Step(Record):
     """From one system of the front to the next dearer one.

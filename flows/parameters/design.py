@@ -14,12 +14,13 @@ from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
 from flows.parameters.pipeline import PipelineParameters
+from flows.parameters.unseen_data import UnseenData
 
 COSTS = ("seconds", "seconds_per_hour", "price")
 """Costs that a front can be over."""
 
 
-class DesignParameters(DataParameters):
+class DesignParameters(UnseenData, DataParameters):
     """What a system is for, of which models it may be made, and what it may cost."""
 
     model_config = ConfigDict(title="Design")
@@ -70,24 +71,11 @@ class DesignParameters(DataParameters):
     train: str | None = Field(None, description="template distil: parallel text to learn from")
     dev: str | None = Field(None, description="template distil: parallel text that chooses its checkpoint")
 
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _share_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
     @field_validator("models", "templates", "objectives", mode="before")
     @classmethod
     def _read_names(cls, value: Any) -> Any:
         """Take ``auto`` as none, and a name as a list of one."""
         return () if value in (None, "auto") else [value] if isinstance(value, str) else value
-
-    @property
-    def confirm_share(self) -> float | None:
-        """The share of the data that is set aside to confirm on; None where another set is."""
-        try:
-            return float(self.confirm)
-        except ValueError:
-            return None
 
     @property
     def cost(self) -> str:

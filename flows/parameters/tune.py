@@ -21,11 +21,12 @@ from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
+from flows.parameters.unseen_data import UnseenData
 
 MAX_TRIES = 1000
 
 
-class TuneParameters(PipelineParameters):
+class TuneParameters(UnseenData, PipelineParameters):
     """A graph of models, the settings of it that are searched, and the data to search and to confirm on."""
 
     model_config = ConfigDict(title="Search over a pipeline")
@@ -75,11 +76,6 @@ class TuneParameters(PipelineParameters):
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("confirm", mode="before")
-    @classmethod
-    def _share_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
     @override
     def check_graph(self, file: str, places: Places) -> None:
         graph = {key: value for key, value in self.graph_values.items() if key != "matrix"}
@@ -99,14 +95,6 @@ class TuneParameters(PipelineParameters):
                 "search: expected at least one setting such as {de.beam_size: [1, 4]}, found none"
             )
         return values
-
-    @property
-    def confirm_share(self) -> float | None:
-        """The share of the data that is set aside to confirm on; None where another set is."""
-        try:
-            return float(self.confirm or "")
-        except ValueError:
-            return None
 
 
 class Probe(NamedTuple):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from prefect.client.schemas.objects import State
 
@@ -12,32 +14,30 @@ from components.design.analysis import DESIGN, DesignRequest
 from components.design.candidates import Candidate, licensed, list_candidates
 from components.design.models import list_models
 from components.design.study import Design
-from components.errors import AntiphonError, ConfigError
+from components.errors import AntiphonError
 from components.files.canonical_json import digest_of
 from components.files.files import write_bytes
 from components.files.yaml_text import format_yaml
 from components.models.weight_digests import resolve_weight_digests
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reading.reader import read_pipeline
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import profiles_of, read_utterances
 from components.text.languages import UNDETERMINED
-from components.tuning.confirmation import refuse_overlap, set_aside
+from components.tuning.confirmation import refuse_overlap
 from components.tuning.halving import cut_blocks
 from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
 from flows.parameters.design import DesignParameters
-from flows.python_flows.tuning_data import load_sets
+from flows.python_flows.tuning_data import load_sets, require_references, split_data
 from flows.run import Run, final_state
-from flows.system import load_data
-from tasks.stages import data as data_sets
 from tasks.stages import report
-from tasks.stages.design import DesignSearch, confirm_context
+from tasks.stages.design import DesignSearch
 from tasks.stages.tries import TryContext
 
-CONFIRM, RECOMMENDED, FRONT = "confirm", "recommended.yaml", "front"
+RECOMMENDED, FRONT = "recommended.yaml", "front"
 CONFIRM_BLOCKS, LEAST_BLOCK = 10, 8
 """Blocks in which costs are measured for the tests of limits, and the fewest utterances of one."""
 FEW = 30
@@ -50,27 +50,35 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
     run_checks(checks(parameters))
     run = Run("design", parameters)
     with run:
-        search, confirm = _load(run, parameters)
+        loaded = split_data(run, parameters)
+        search, confirm = loaded
+        refuse_overlap(list(read_utterances(confirm)), {"data": list(read_utterances(search))})
+        if confirm.items < FEW:
+            run.notes.append(
+                f"{confirm.items} utterances to confirm on tell hardly anything apart: take more"
+            )
         candidates, notes = _list_candidates(parameters, search)
         run.notes += notes
         context = _make_context(run, parameters, candidates, search)
-        _require_references(context, search, confirm)
+        require_references(context.objectives[0], loaded)
         blocks = _cut_confirm(confirm, run)
-        found = DesignSearch(
+        design_search = DesignSearch(
             candidates,
-            context,
-            confirm_context(context, blocks),
-            parameters.limits,
-            parameters.cost,
-            parameters.tries,
-            parameters.share,
-            parameters.parallel,
-            parameters.budget,
-            parameters.margin,
-            notes,
+            search=context,
+            confirm=replace(context, blocks=blocks),
+            limits=parameters.limits,
+            cost=parameters.cost,
+            tries=parameters.tries,
+            share=parameters.share,
+            batch=parameters.parallel,
+            budget=parameters.budget,
+            margin=parameters.margin,
+            notes=notes,
         )
-        keys = {each.name: _digest_keys(context, each) for each in candidates}
-        request = DesignRequest(parameters.goal_values(), search, confirm, keys, parameters.seed, found.find)
+        keys = {each.name: _digest_keys(context, parameters.graph_of(each)) for each in candidates}
+        request = DesignRequest(
+            parameters.goal_values(), search, confirm, keys, parameters.seed, design_search.find
+        )
         ref = run.add(DESIGN.run(request, run.store))
         _write_systems(run, parameters, DESIGN.read(ref), candidates)
         report.publish_run_report(run.record, run.store)
@@ -80,29 +88,6 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
 def checks(parameters: DesignParameters) -> list[Check]:
     """Return the checks of the goal and of the data."""
     return [Check("goal", parameters.check_goal), check_of_data(parameters.data_set)]
-
-
-def _load(run: Run, parameters: DesignParameters) -> tuple[StageRef, StageRef]:
-    """Load the data to search and to confirm on."""
-    data, share = load_data(run)[DATA], parameters.confirm_share
-    if share is None:
-        languages = parameters.source_language, parameters.target_language
-        confirm = run.add(data_sets.load_data(parameters.confirm, None, *languages, None, run.store), CONFIRM)
-    else:
-        total = data.items - data.quarantined
-        searched, aside = set_aside(list(read_utterances(data)), round(share * total), parameters.seed)
-        if not searched or not aside:
-            raise ConfigError(
-                f"confirm: expected a share that leaves both parts utterances, found {share:g} of {total}"
-            )
-        confirm = run.add(store_part(data, aside, run.store), CONFIRM)
-        run.add(data := store_part(data, searched, run.store))
-    refuse_overlap(list(read_utterances(confirm)), {"data": list(read_utterances(data))})
-    if confirm.items < FEW:
-        run.notes.append(
-            f"the front is claimed on {confirm.items} utterances, which tell hardly anything apart: take more"
-        )
-    return data, confirm
 
 
 def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list[Candidate], list[str]]:
@@ -154,18 +139,6 @@ def _make_context(
     )
 
 
-def _require_references(context: TryContext, *parts: StageRef) -> None:
-    (objective,) = context.objectives
-    assert objective.row is not None
-    for part in parts:
-        if objective.row.output == "transcript":
-            has = any(u.transcript is not None or u.reference_segments for u in read_utterances(part))
-        else:
-            has = any(u.references or u.reference_segments for u in read_utterances(part))
-        if not has:
-            raise ConfigError(f"{part.stage}: expected references for {objective.name}, found none")
-
-
 def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
     """Cut the data to confirm on into blocks, whose costs say how much costs vary."""
     n = max(1, min(CONFIRM_BLOCKS, confirm.items // LEAST_BLOCK))
@@ -173,24 +146,24 @@ def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
     return [store_part(confirm, list(range(start, total, n)), run.store) for start in range(n)]
 
 
-def _digest_keys(context: TryContext, candidate: Candidate) -> str:
+def _digest_keys(context: TryContext, graph: Mapping[str, Any]) -> str:
     """Digest of the keys of a candidate's stages; of its graph where it cannot be planned."""
     try:
-        pipeline = read_pipeline(candidate.graph)
+        pipeline = read_pipeline(graph)
         sets = context.load_sets(pipeline, context.blocks[0])
         plans = plan_nodes(pipeline, sets, context.store.backend.url, context.seed, resolve_weight_digests)
     except AntiphonError:  # it fails in the race, by name
-        return digest_of(candidate.graph)
+        return digest_of(graph)
     return digest_of({name: plan.stage.key for name, plan in plans.items()})
 
 
 def _write_systems(
-    run: Run, parameters: DesignParameters, found: Design, candidates: Sequence[Candidate]
+    run: Run, parameters: DesignParameters, design: Design, candidates: Sequence[Candidate]
 ) -> None:
     """Write the systems of the front as files that `antiphon run`, `serve` and `deploy` take."""
-    for place, number in enumerate(found.front, 1):
+    for position, number in enumerate(design.front, 1):
         graph = parameters.graph_of(candidates[number])
         content = f"# {candidates[number].name}\n{format_yaml(graph)}".encode()
-        write_bytes(run.path / FRONT / f"{place}.yaml", content)
-        if number == found.recommended:
+        write_bytes(run.path / FRONT / f"{position}.yaml", content)
+        if number == design.recommended:
             write_bytes(run.path / RECOMMENDED, content)

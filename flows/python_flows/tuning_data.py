@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from components.data.stage import store_data, store_part
 from components.errors import ConfigError
+from components.metrics.metric import Output
 from components.nodes.data import DataSettings
 from components.pipeline.pipeline import DATA, Pipeline
 from components.records import Utterance
@@ -16,6 +17,7 @@ from components.storage.store import Store
 from components.tuning.confirmation import refuse_overlap, set_aside
 from components.tuning.objectives import Objective
 from flows.checks import Check, check_against_data
+from flows.parameters.design import DesignParameters
 from flows.parameters.tune import CheckedSearch, TuneParameters
 from flows.run import Run
 from flows.system import load_data
@@ -38,6 +40,28 @@ def load_tuning_data(
     run: Run, parameters: TuneParameters, checked: CheckedSearch, all_checks: Sequence[Check]
 ) -> TuningData:
     """Load the data to search and to confirm on; they are refused where they overlap or lack references."""
+    loaded = split_data(run, parameters)
+    seen = {"data": list(read_utterances(loaded.search))}
+    for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
+        for name, ref in load_sets(pipeline, loaded.search, run.store).items():
+            if name not in seen:
+                seen[name] = list(read_utterances(ref))
+                check_against_data(all_checks, ref, name)
+    refuse_overlap(list(read_utterances(loaded.confirm)), seen)
+    for objective in checked.objectives:
+        require_references(objective, loaded)
+    show_phase("loading the models")
+    for ref in loaded:
+        check_against_data(all_checks, ref)
+    return loaded
+
+
+def split_data(run: Run, parameters: TuneParameters | DesignParameters) -> TuningData:
+    """Load the data to search on and those to confirm on, which are another set or a share set aside.
+
+    Raises:
+        ConfigError: the share leaves one of them without utterances.
+    """
     data = load_data(run)[DATA]
     share = parameters.confirm_share
     store = run.store
@@ -55,41 +79,34 @@ def load_tuning_data(
         confirm = run.add(store_part(data, aside, store), CONFIRM)
         run.add(data := store_part(data, searched, store))
         run.notes.append(
-            f"{len(aside)} of {total} utterances of {parameters.data} were set aside to confirm the winner on"
+            f"{len(aside)} of {total} utterances of {parameters.data} were set aside to confirm on"
         )
-    loaded = TuningData(data, confirm)
-    seen = {"data": list(read_utterances(data))}
-    for pipeline in (checked.pipeline, *(probe.pipeline for probe in checked.probes)):
-        for name, ref in load_sets(pipeline, data, run.store).items():
-            if name not in seen:
-                seen[name] = list(read_utterances(ref))
-                check_against_data(all_checks, ref, name)
-    unseen = list(read_utterances(confirm))
-    refuse_overlap(unseen, seen)
-    for objective in checked.objectives:
-        for name, utterances in (("data", seen["data"]), (CONFIRM, unseen)):
-            _require_references(objective, name, utterances)
-    show_phase("loading the models")
-    check_against_data(all_checks, data)
-    check_against_data(all_checks, confirm)
-    return loaded
+    return TuningData(data, confirm)
 
 
-def _require_references(objective: Objective, name: str, utterances: Sequence[Utterance]) -> None:
+def require_references(objective: Objective, loaded: TuningData) -> None:
+    """Refuse data without a reference that an objective reads.
+
+    Raises:
+        ConfigError: which.
+    """
     row = objective.row
     if row is None or "reference" not in row.needs:
         return
-    if row.output == "transcript":
-        has = [
-            u.transcript is not None or any(s.transcript for s in u.reference_segments) for u in utterances
-        ]
-    else:
-        has = [bool(u.references) or any(s.references for s in u.reference_segments) for u in utterances]
-    if not any(has):
-        kind = "transcripts" if row.output == "transcript" else "reference translations"
-        raise ConfigError(
-            f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances"
-        )
+    for name, ref in zip(("data", CONFIRM), loaded, strict=True):
+        utterances = list(read_utterances(ref))
+        if not any(_has_reference(utterance, row.output) for utterance in utterances):
+            kind = "transcripts" if row.output == "transcript" else "reference translations"
+            raise ConfigError(
+                f"{name}: expected {kind} for {objective.name}, found none in {len(utterances)} utterances"
+            )
+
+
+def _has_reference(utterance: Utterance, output: Output) -> bool:
+    segments = utterance.reference_segments
+    if output == "transcript":
+        return utterance.transcript is not None or any(segment.transcript for segment in segments)
+    return bool(utterance.references) or any(segment.references for segment in segments)
 
 
 def load_sets(pipeline: Pipeline, block: StageRef, store: Store) -> Sets:

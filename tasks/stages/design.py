@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from prefect import get_run_logger
 from components.analysis.formatting import format_estimate
 from components.design.candidates import Candidate
 from components.design.goal import Costs, Limits, LimitTest
-from components.design.limit_tests import bound_most, bound_quantile, bound_ratio
-from components.design.race import Everything, Measured, Proposals, Race, batches, run_race
+from components.design.limit_tests import bound_quantile, bound_ratio
+from components.design.race import Everything, Known, Measured, Proposals, Race, batches, run_race
 from components.design.sampler import Sampled
 from components.design.study import Design
 from components.design.verdict import Facts, Finalist, conclude
@@ -107,31 +107,31 @@ class DesignSearch:
     def _has_time(self) -> bool:
         return self.budget is None or sum(self._spent.values()) < self.budget
 
-    def _evaluate(self, members: Sequence[int], rung: int) -> Mapping[int, Measured | str]:
+    def _evaluate(self, members: Sequence[int], rung: int) -> Mapping[int, Known]:
         """Compute some candidates on a further block."""
-        found: dict[int, Measured | str] = {}
+        outcomes: dict[int, Known] = {}
         for number in members:
             if rung == 0:
                 try:
                     self._computed[number] = self._open(self.search, number)
                 except AntiphonError as error:
-                    found[number] = "; ".join(str(error).splitlines())
-        running = [self._computed[number] for number in members if number not in found]
+                    outcomes[number] = "; ".join(str(error).splitlines())
+        running = [self._computed[number] for number in members if number not in outcomes]
         if running:
             compute_block(self.search, running, rung, self.search.blocks[rung])
         for each in running:
             number = each.planned.number
             for result in each.results[-1:]:
                 self._spent |= {ref.key: ref.seconds for ref in result.stages.values() if ref.stage != DATA}
-            known: Measured | str = each.fault
+            known: Known = each.fault
             if not each.fault:
                 try:
                     known = self._measure(each)
                 except AntiphonError as error:
                     known = str(error)
-            found[number] = known
+            outcomes[number] = known
             self._tell(number, known, rung)
-        return found
+        return outcomes
 
     def _open(self, context: TryContext, number: int) -> ComputedTry:
         planned = Try(number=number, settings={"candidate": number}, state="failed")
@@ -150,7 +150,7 @@ class DesignSearch:
             raise DataError(f"{self.cost}: expected recordings, found text; take seconds")
         return Measured(statistics, cost, violation, _node_seconds(each))
 
-    def _tell(self, number: int, known: Measured | str, rung: int) -> None:
+    def _tell(self, number: int, known: Known, rung: int) -> None:
         name = self.candidates[number].name
         if isinstance(known, str):
             get_run_logger().warning("%s failed: %s", name, known)
@@ -214,7 +214,8 @@ class DesignSearch:
             if name == "p95":
                 tests.append(bound_quantile(name, allowed, requests))
             elif name == "memory":
-                tests.append(bound_most(name, allowed, [costs.memory or 0.0]))
+                memory = costs.memory or 0.0
+                tests.append(LimitTest(limit=name, allowed=allowed, measured=memory, upper=memory))
             elif name == "seconds":
                 tests.append(bound_ratio(name, allowed, seconds, items))
             elif name == "price":
@@ -249,8 +250,3 @@ def _node_seconds(each: ComputedTry) -> dict[str, float]:
 
 def _hours(block: StageRef) -> float:
     return sum(u.audio.seconds for u in read_utterances(block) if u.audio) / 3600
-
-
-def confirm_context(search: TryContext, blocks: Sequence[StageRef]) -> TryContext:
-    """Return the context of the search over other data."""
-    return replace(search, blocks=blocks, written=None)

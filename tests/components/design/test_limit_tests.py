@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 
 from components.design.goal import Limits
-from components.design.limit_tests import bound_most, bound_quantile, bound_ratio
+from components.design.limit_tests import bound_quantile, bound_ratio
 
 
 @pytest.mark.parametrize("n", [59, 60, 100, 500])
@@ -37,9 +37,8 @@ def test_the_bound_of_a_ratio_holds_as_often_as_it_says() -> None:
     assert 0.92 <= held / 400 <= 0.98
 
 
-def test_one_block_has_no_bound_and_memory_needs_none() -> None:
+def test_one_block_has_no_bound() -> None:
     assert bound_ratio("seconds", 3.0, [2.0], [1.0]).keeps is None
-    assert bound_most("memory", 3.0, [1.0, 2.0]).keeps is True
 
 
 def test_sizes_are_read_as_people_write_them() -> None:
