@@ -9,24 +9,22 @@ import argparse
 import asyncio
 import json
 import os
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, read_process
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.system import serving_load as load
+from benchmarks.system.serving_programs import load
+from benchmarks.system.serving_programs.servers import Running, environment_of, free_port, own_server, serve
 
 PAGE = "serving"
 MODEL = "packaged:whisper-tiny.en"
@@ -50,28 +48,6 @@ def hear(record):
 """
 CASCADE = ROOT / "examples" / "routed_cascade.yaml"
 PLAIN = ROOT / "benchmarks" / "system" / "serving_programs" / "plain.py"
-_START_SECONDS = 600.0
-
-
-class Running(NamedTuple):
-    """A server: its address and process."""
-
-    url: str
-    port: int
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    @property
-    def cpu(self) -> float:
-        """CPU seconds of it so far."""
-        process = read_process(self.process.pid)
-        return 0.0 if process is None else process.cpu
-
-    @property
-    def resident(self) -> int:
-        """Bytes of memory that it has now."""
-        fields = Path("/proc", str(self.process.pid), "statm").read_text(encoding="ascii").split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -80,10 +56,10 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument(
         "--rounds", type=int, default=2, help="over the sample set, for each number of clients"
     )
-    section.add_argument("--clients", type=int, default=16)
+    section.add_argument("--clients", type=int, default=16, help="at once")
     section.add_argument("--storm", type=int, default=1000, help="requests of the storm")
-    section.add_argument("--hostile", type=int, default=200)
-    section.add_argument("--kills", type=int, default=5)
+    section.add_argument("--hostile", type=int, default=200, help="hostile requests")
+    section.add_argument("--kills", type=int, default=5, help="of the server by SIGKILL")
     section.add_argument("--threads", type=int, default=1, help="of torch and of CTranslate2")
     section.add_argument("--parts", default="texts,clients,storm,hostile,kills", help="to be measured")
     return section
@@ -101,56 +77,10 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             yield Result(part, parts[part](options, folder), [MODEL])
 
 
-@contextmanager
-def serve(command: Sequence[str], folder: Path, port: int, threads: int) -> Iterator[Running]:
-    """Start a server; it is ended by SIGTERM, unless it was killed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(threads)}
-    environment["ANTIPHON_STORE"] = str(folder / "store")
-    log = folder / f"{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
-        server = Running(f"http://127.0.0.1:{port}", port, process, log)
-        try:
-            _wait(server)
-            yield server
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-
-
-def _wait(server: Running) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while time.monotonic() < until and server.process.poll() is None:
-        try:
-            if httpx.get(f"{server.url}/health", timeout=5).status_code == 200:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.2)
-    raise SystemExit(f"no server: {server.log.read_text(encoding='utf-8')[-2000:]}")
-
-
-def own_server(graph: Path, port: int, *arguments: str) -> list[str]:
-    """The command of Antiphon's server."""
-    return [*antiphon("serve", str(graph), "--port", str(port)), *arguments]
-
-
-def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def texts(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The texts of the routed cascade by the openai client, beside those of a run."""
     command = antiphon("run", str(CASCADE), "--name", "sample", "--json")
-    environment = {
-        **os.environ,
-        "ANTIPHON_STORE": str(folder / "store"),
-        "OMP_NUM_THREADS": str(options.threads),
-    }
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = environment_of(folder, options.threads)
     subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True)
     expected = _texts_of_run(folder / "store", "sample")
     port = free_port()
@@ -158,7 +88,7 @@ def texts(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         from openai import OpenAI
 
         client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=900)
-        found = {"transcript": {}, "translation": {}}
+        found: dict[str, dict[str, str]] = {"transcript": {}, "translation": {}}
         for each in load.sample_recordings():
             file = ("recording", each.content)
             found["transcript"][each.id] = client.audio.transcriptions.create(
@@ -239,21 +169,16 @@ def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     port = free_port()
     recordings = load.sample_recordings()
     with serve(own_server(folder / "function.yaml", port), folder, port, options.threads) as server:
-        memory, ended = list[float](), list[dict[str, int]]()
+        memory, ended = list[float](), Counter[str]()
         for number in range(4):
-            counted = asyncio.run(
+            ended += asyncio.run(
                 load.storm(server.url, recordings, options.storm // 4, options.clients, number)
             )
-            ended.append(dict(counted))
             memory.append(server.resident / 2**20)
-            print(ended[-1], memory[-1], file=sys.stderr, flush=True)
+            print(dict(ended), memory[-1], file=sys.stderr, flush=True)
         metrics = httpx.get(f"{server.url}/metrics").text
-    total: dict[str, int] = {}
-    for each in ended:
-        for name, count in each.items():
-            total[name] = total.get(name, 0) + count
     in_flight = next(line for line in metrics.splitlines() if line.startswith("antiphon_requests_in_flight "))
-    return {"ended": total, "memory_mib": memory, "in_flight_afterwards": float(in_flight.split()[1])}
+    return {"ended": dict(ended), "memory_mib": memory, "in_flight_afterwards": float(in_flight.split()[1])}
 
 
 def hostile(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -279,8 +204,9 @@ def hostile(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """SIGKILL in the middle while every request is kept: what the data set then has."""
+    """SIGKILL in the middle while every request is kept: what the data set has after each."""
     from components.data import load as load_data
+    from components.serving.kept_data import MANIFEST
 
     kept = folder / "store" / "kept" / "function"
     recordings, whole, faults, answered = load.sample_recordings(), 0, 0, 0
@@ -290,8 +216,9 @@ def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             own_server(folder / "function.yaml", port, "--keep", "1"), folder, port, options.threads
         ) as server:
             answered += asyncio.run(_ask_until_killed(server, recordings, 2 + number))
-        data = load_data(str(kept))
-        whole, faults = len(data.utterances), len(data.quarantined)
+        if list(kept.glob(f"*/{MANIFEST}")):
+            data = load_data(str(kept))
+            whole, faults = len(data.utterances), faults + len(data.quarantined)
     return {"kills": options.kills, "answered": answered, "kept": whole, "faulty": faults}
 
 

@@ -1,0 +1,1 @@
+"""The programs of serving's benchmark: servers, what asks them, and a plain service to compare with."""
