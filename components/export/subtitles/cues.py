@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
+from typing import NamedTuple
 
 from components.export.subtitles.break_costs import break_costs
 from components.export.subtitles.cue import Cue
@@ -14,8 +15,21 @@ from components.export.subtitles.lines import break_lines
 from components.export.subtitles.rules import SubtitleRules
 from components.export.subtitles.timed_words import TimedWord, width_of
 
-Block = tuple[Sequence[TimedWord], Sequence[TimedWord]]
-"""Words, and those of the same in another language."""
+
+class Block(NamedTuple):
+    """Words that share no subtitle with those of another block.
+
+    Attributes:
+        words: in the order of the text; times that run back are pushed forward.
+        second: the words of the same in another language, for bilingual subtitles.
+        speaker: who says them, where several speak.
+    """
+
+    words: Sequence[TimedWord]
+    second: Sequence[TimedWord] = ()
+    speaker: str | None = None
+
+
 LEAST_GAP = 0.12
 """Seconds: a gap that is shorter is one of two frames, which is right."""
 SHORTEST = 0.04
@@ -23,38 +37,22 @@ SHORTEST = 0.04
 
 
 def build_cues(
-    words: Sequence[TimedWord],
-    language: str,
-    rules: SubtitleRules,
-    second: Sequence[TimedWord] = (),
-    second_language: str = "und",
+    blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
 ) -> list[Cue]:
     """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
 
     Args:
-        words: of the recording, in the order of the text; times that run back are pushed forward.
+        blocks: of the recording, in the order of the text.
         language: of the words.
         rules: kept where they can be; :mod:`components.export.subtitles.rule_check` says where they are not.
-        second: the words of the same in another language, for bilingual subtitles.
-        second_language: theirs.
+        second_language: of the second words.
     """
-    return build_cues_of_blocks([(words, second)], language, rules, second_language)
-
-
-def build_cues_of_blocks(
-    blocks: Iterable[Block],
-    language: str,
-    rules: SubtitleRules,
-    second_language: str = "und",
-    speakers: Sequence[str | None] = (),
-) -> list[Cue]:
-    """Return the same of a text in blocks, none of whose subtitles has words of two; ``speakers`` of each."""
-    groups, voices = list[tuple[Text, Text]](), list[str | None]()
-    for number, (words, second) in enumerate(blocks):
-        own = _divide_block(_in_order(words), language, rules, _in_order(second), second_language)
-        groups += own
-        voices += [speakers[number] if speakers else None] * len(own)
-    spans = close_gaps(_show_times([(text.words, below.words) for text, below in groups], rules), rules)
+    groups = [
+        (text, below, block.speaker)
+        for block in blocks
+        for text, below in _divide_block(block, language, rules, second_language)
+    ]
+    spans = close_gaps(_show_times([(text.words, below.words) for text, below, _ in groups], rules), rules)
     width = rules.max_line_width
     return [
         Cue(
@@ -62,20 +60,17 @@ def build_cues_of_blocks(
             end,
             break_lines(text.words, text.costs, width),
             break_lines(below.words, below.costs, width),
-            voice,
+            speaker,
         )
-        for (start, end), (text, below), voice in zip(spans, groups, voices, strict=True)
+        for (start, end), (text, below, speaker) in zip(spans, groups, strict=True)
     ]
 
 
 def _divide_block(
-    words: Sequence[TimedWord],
-    language: str,
-    rules: SubtitleRules,
-    second: Sequence[TimedWord],
-    second_language: str,
+    block: Block, language: str, rules: SubtitleRules, second_language: str
 ) -> list[tuple[Text, Text]]:
     """Return the words of each subtitle of a block, and those below them, with the costs of breaks."""
+    words, second = _in_order(block.words), _in_order(block.second)
     if not words:
         words, second, language = second, [], second_language
     text = Text(words, break_costs(words, language))
@@ -100,7 +95,9 @@ def _in_order(words: Sequence[TimedWord]) -> list[TimedWord]:
     return ordered
 
 
-def _show_times(groups: Sequence[Block], rules: SubtitleRules) -> list[tuple[float, float]]:
+def _show_times(
+    groups: Sequence[tuple[Sequence[TimedWord], Sequence[TimedWord]]], rules: SubtitleRules
+) -> list[tuple[float, float]]:
     """When each group of words is shown: from its first word on, until it has been said and read."""
     starts: list[float] = []
     for words, _ in groups:

@@ -14,7 +14,7 @@ from typing import Literal
 from components.export.format import ExportSettings, Format, Layout
 from components.export.recording_text import RecordingText, TextPart, TimedSegment, words_of
 from components.export.subtitles.cue import Cue, Line
-from components.export.subtitles.cues import Block, build_cues_of_blocks
+from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.rule_check import RuleCheck, check_rules
 from components.export.subtitles.timed_words import TimedWord
 
@@ -166,21 +166,20 @@ def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
     rules = settings.rules if spoken else settings.rules.model_copy(update={"linger": 0.0, "close_gaps": 0.0})
     groups = [text.parts] if spoken else [[part] for part in text.parts]
     both = settings.bilingual and text.is_translation
-    blocks, speakers = list[Block](), list[str | None]()
+    blocks = list[Block]()
     for parts in groups:
         for speaker, own, source in _turns(parts, named=text.has_speakers):
             words = words_of(source) if both else words_of(own)
-            if speaker is not None and words and (not speakers or speaker != speakers[-1]):
+            if speaker is not None and words and (not blocks or speaker != blocks[-1].speaker):
                 at = words[0].start
                 words = [
                     TimedWord(at, at, f"{speaker}:", is_label=True),
                     replace(words[0], spaced=True),
                     *words[1:],
                 ]
-            blocks.append((words, words_of(own) if both else ()))
-            speakers.append(speaker)
+            blocks.append(Block(words, words_of(own) if both else (), speaker))
     language = text.source_language if both else text.language
-    return build_cues_of_blocks(blocks, language, rules, text.language, speakers)
+    return build_cues(blocks, language, rules, text.language)
 
 
 def _turns(

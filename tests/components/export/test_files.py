@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.export.subtitles.cues import build_cues, build_cues_of_blocks
+from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.rules import SubtitleRules
 from components.export.subtitles.subtitle_files import encode_subtitles
 from components.export.subtitles.timed_words import TimedWord, clean_text, spread_text
@@ -20,7 +20,7 @@ def test_srt_and_vtt_as_they_are_written() -> None:
         *(TimedWord(0.0, 0.4, "Two", confidence=0.9), TimedWord(0.4, 0.9, "boys", confidence=0.4)),
         *(TimedWord(0.9, 1.5, "run", confidence=0.3), TimedWord(1.5, 2.0, "<home>.", confidence=0.8)),
     ]
-    cues = build_cues(words, "en", SubtitleRules())
+    cues = build_cues([Block(words)], "en", SubtitleRules())
     assert encode_subtitles(cues, "srt") == (
         "1\n00:00:00,000 --> 00:00:02,900\nTwo boys run <\u2060home>.\n\n"
     )
@@ -40,7 +40,7 @@ def test_subtitles_are_read_back_by_others(texts: list[str]) -> None:
         for number, text in enumerate([*texts, HOSTILE])
         for word in spread_text(text, [(number * 9.0, number * 9.0 + 8)])
     ]
-    cues = build_cues(words, "en", SubtitleRules())
+    cues = build_cues([Block(words)], "en", SubtitleRules())
     content = encode_subtitles(cues, "srt")
     read = list(srt.parse(content))
     expected = [_visible(cue.text) for cue in cues]
@@ -62,7 +62,7 @@ def _visible(text: str) -> str:
 
 
 def test_nothing_that_was_said_becomes_markup() -> None:
-    cues = build_cues(spread_text(HOSTILE, [(0, 9)]), "en", SubtitleRules())
+    cues = build_cues([Block(spread_text(HOSTILE, [(0, 9)]))], "en", SubtitleRules())
     vtt = encode_subtitles(cues, "vtt")
     body = "".join(line for line in vtt.splitlines() if not re.match(r"[\d:.]+ --> [\d:.]+$", line))
     assert "<" not in body
@@ -77,7 +77,7 @@ def test_clean_text_is_one_line_that_reorders_nothing() -> None:
 
 def test_speakers_and_words_that_light_up_in_each_format() -> None:
     words = [TimedWord(0.0, 0.0, "ann:", is_label=True), *spread_text("Two {boys} run.", [(0.0, 3.0)])]
-    (cue,) = build_cues_of_blocks([(words, ())], "en", SubtitleRules(), speakers=["ann"])
+    (cue,) = build_cues([Block(words, speaker="ann")], "en", SubtitleRules())
     assert "\nann: Two {boys} run.\n" in encode_subtitles([cue], "srt", karaoke=True)
     vtt = encode_subtitles([cue], "vtt", karaoke=True)
     assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from components.export.subtitles.break_costs import break_costs
 from components.export.subtitles.cue import Cue
 from components.export.subtitles.cue_breaks import Text, _CueCosts, _fits, divide
-from components.export.subtitles.cues import build_cues, build_cues_of_blocks
+from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.lines import break_lines, count_lines
 from components.export.subtitles.rule_check import check_rules
 from components.export.subtitles.rules import SubtitleRules
@@ -40,13 +41,24 @@ RULE_SETS = st.builds(
 )
 
 
+def cues_of(
+    words: Sequence[TimedWord],
+    language: str,
+    rules: SubtitleRules,
+    second: Sequence[TimedWord] = (),
+    second_language: str = "und",
+) -> list[Cue]:
+    """The subtitles of one block."""
+    return build_cues([Block(words, second)], language, rules, second_language)
+
+
 def written(cues: list[Cue]) -> list[str]:
     return [word.text for cue in cues for line in cue.lines for word in line]
 
 
 @given(timed_words(), RULE_SETS)
 def test_rules_are_kept_and_no_word_is_lost(words: list[TimedWord], rules: SubtitleRules) -> None:
-    cues = build_cues(words, "en", rules)
+    cues = cues_of(words, "en", rules)
     assert written(cues) == [word.text for word in words]
     for cue in cues:
         assert cue.end > cue.start
@@ -65,7 +77,7 @@ def test_rules_are_kept_and_no_word_is_lost(words: list[TimedWord], rules: Subti
 def test_both_languages_are_whole(
     words: list[TimedWord], second: list[TimedWord], rules: SubtitleRules
 ) -> None:
-    cues = build_cues(words, "en", rules, second, "de")
+    cues = cues_of(words, "en", rules, second, "de")
     both = [[word.text for word in text] for text in (words, second)]
     if words:
         assert written(cues) == both[0]
@@ -78,7 +90,7 @@ def test_both_languages_are_whole(
 @given(st.lists(timed_words(), max_size=4), RULE_SETS)
 def test_subtitles_of_blocks_follow_each_other(blocks: list[list[TimedWord]], rules: SubtitleRules) -> None:
     """As those of a film do, however short its own are and however close together."""
-    cues = build_cues_of_blocks([(words, ()) for words in blocks], "en", rules)
+    cues = build_cues([Block(words) for words in blocks], "en", rules)
     assert written(cues) == [word.text for words in blocks for word in words]
     assert all(cue.end > cue.start for cue in cues)
     assert all(after.start - cue.end >= rules.min_gap - 0.002 for cue, after in pairwise(cues))
@@ -118,7 +130,7 @@ def shown(cues: list[Cue]) -> list[tuple[float, float, str]]:
 
 
 def test_sentences_and_clauses_stay_together() -> None:
-    cues = build_cues(spread_text(TALK, [(0.0, 4.0), (6.0, 14.0)]), "en", RULES)
+    cues = cues_of(spread_text(TALK, [(0.0, 4.0), (6.0, 14.0)]), "en", RULES)
     assert shown(cues) == [
         (0.0, 2.994, "Good morning, and welcome to the harbor."),
         (3.077, 9.379, "Two fishermen are loading\nwooden boxes onto a blue boat,"),
@@ -130,23 +142,23 @@ def test_sentences_and_clauses_stay_together() -> None:
 
 def test_a_pause_after_a_comma_ends_no_sentence() -> None:
     words = [TimedWord(0.0, 0.6, "Today,"), *spread_text("only platforms 1 and 3 are used.", [(1.0, 4.2)])]
-    assert shown(build_cues(words, "en", RULES)) == [(0.0, 5.1, "Today, only platforms 1 and 3 are used.")]
+    assert shown(cues_of(words, "en", RULES)) == [(0.0, 5.1, "Today, only platforms 1 and 3 are used.")]
 
 
 def test_a_subtitle_stays_while_it_is_read_but_not_into_the_next() -> None:
     hurried = [TimedWord(1.0, 1.2, "Extraordinarily"), TimedWord(1.2, 1.4, "quick.")]
     rules = SubtitleRules(linger=0)
-    (alone,) = build_cues(hurried, "en", rules)
+    (alone,) = cues_of(hurried, "en", rules)
     assert (alone.start, alone.end) == (1.0, round(1.0 + 22 / 17, 3))
     following = TimedWord(5.0, 5.5, "Then")
-    assert build_cues([*hurried, following], "en", rules)[0].end == alone.end
+    assert cues_of([*hurried, following], "en", rules)[0].end == alone.end
     near = TimedWord(1.9, 2.5, "Then")
     rules = SubtitleRules(max_line_width=22, max_lines=1)
-    assert build_cues([*hurried, near], "en", rules)[0].end == round(1.9 - 0.083, 3)
+    assert cues_of([*hurried, near], "en", rules)[0].end == round(1.9 - 0.083, 3)
 
 
 def test_full_width_letters_take_two_columns() -> None:
-    cues = build_cues(
+    cues = cues_of(
         spread_text("他不是一个脾气不好的年轻人，除非冷酷无情就是脾气不好。", [(0, 6)]), "zh", RULES
     )
     assert [cue.text for cue in cues] == ["他不是一个脾气不好的年轻人，\n除非冷酷无情就是脾气不好。"]
@@ -155,7 +167,7 @@ def test_full_width_letters_take_two_columns() -> None:
 def test_two_languages_break_together() -> None:
     german = "Guten Morgen und willkommen am Hafen. Zwei Fischer laden Holzkisten auf ein blaues Boot."
     english = "Good morning and welcome to the harbor. Two fishermen load wooden boxes onto a blue boat."
-    cues = build_cues(spread_text(english, [(0, 7)]), "en", RULES, spread_text(german, [(0, 7)]), "de")
+    cues = cues_of(spread_text(english, [(0, 7)]), "en", RULES, spread_text(german, [(0, 7)]), "de")
     assert [cue.text.split("\n") for cue in cues] == [
         ["Good morning and welcome to the harbor.", "Guten Morgen und willkommen am Hafen."],
         [
@@ -202,14 +214,14 @@ def test_lines_are_as_few_as_can_be(words: list[TimedWord], width: int) -> None:
 def test_what_cannot_be_kept_is_counted() -> None:
     rules = SubtitleRules(max_line_width=10, max_lines=1)
     words = [TimedWord(0.0, 0.2, "Donaudampfschiff"), TimedWord(0.2, 0.4, "fährt.")]
-    check = check_rules([build_cues(words, "de", rules)], rules)
+    check = check_rules([cues_of(words, "de", rules)], rules)
     assert (check.cues, check.too_wide, check.too_fast, check.too_short) == (2, 1, 1, 1)
     assert "1 of 2 with a line that is too wide" in check.describe()
 
 
 def test_times_that_run_back_are_pushed_on() -> None:
     words = [TimedWord(5.0, 6.0, "One."), TimedWord(2.0, 1.0, "Two."), TimedWord(7.0, 8.0, "Three.")]
-    cues = build_cues(words, "en", RULES)
+    cues = cues_of(words, "en", RULES)
     assert written(cues) == ["One.", "Two.", "Three."]
     assert all(after.start > cue.start for cue, after in pairwise(cues))
 
