@@ -45,7 +45,7 @@ def write_run(
     """
     export, subtitles = Export(quarantined=texts.missing_from(nodes)), list[Sequence[Cue]]()
     for name, file in encode_run(texts, nodes, formats, settings):
-        _write(folder / name, file.content, overwrite=overwrite)
+        write_new(folder / name, file.content, overwrite=overwrite)
         export.files.append(folder / name)
         if file.cues:
             subtitles.append(file.cues)
@@ -70,7 +70,7 @@ def write_single(
         StoreError: the file cannot be written.
     """
     file = encode_single(texts, nodes, form, settings)
-    _write(path, file.content, overwrite=overwrite)
+    write_new(path, file.content, overwrite=overwrite)
     check = check_rules([file.cues], settings.rules) if FORMATS[form].is_subtitle else None
     return Export([path], check, texts.missing_from(nodes))
 
@@ -95,8 +95,13 @@ def encode_single(
     return files[0][1]
 
 
-def _write(path: Path, content: bytes, *, overwrite: bool) -> None:
-    """Write a file, unless it is there; what a person may have corrected is not lost."""
+def write_new(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """Write a file, unless it is there; what a person may have corrected is not lost.
+
+    Raises:
+        ConfigError: it holds something else, and is not to be overwritten.
+        StoreError: there is no space, or nothing may be written here.
+    """
     if path.is_file() and not overwrite:
         if path.read_bytes() == content:
             return

@@ -22,8 +22,8 @@ from components.export.subtitles.timed_words import TimedWord, join_words
 from components.text.text_encoding import decode_text
 
 _TIMES = re.compile(r"\s*(?:(\d+):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})\s*-->")
-_TAGS = re.compile(r"^((?:<[^>]+>|\{[^}]+\}|\s)*)(.*?)((?:</[^>]+>|\s)*)$", re.DOTALL)
-_TAG = re.compile(r"<[^>]+>|\{[^}]+\}")
+_TAGS = re.compile(r"^((?:<[^<>]+>|\{[^{}]+\}|\s)*)(.*?)((?:</[^<>]+>|\s)*)$", re.DOTALL)
+_TAG = re.compile(r"<[^<>]+>|\{[^{}]+\}")
 PER_COLUMN = 0.3
 """Cost of a column by which a cue has more or less than its share of a sentence."""
 

@@ -177,8 +177,8 @@ def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParamet
 
 def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -> None:
     """Write, or print, the subtitles of the run's source with the translation in their cues."""
+    from components.export.export import write_new
     from components.export.subtitles.kept_cues import keep_cues
-    from components.files.files import write_bytes
 
     source = Path(str(texts.run.parameters["data"]))
     (text,) = texts.texts_of(node)
@@ -188,12 +188,7 @@ def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -
     else:
         path = single_file(output.out, output.formats)
         path = path or Path(str(output.out)) / f"{text.name}.{text.language}{source.suffix.lower()}"
-        if path.exists() and not output.overwrite and path.read_bytes() != kept.content.encode():
-            raise ConfigError(
-                f"{path}: expected no such file, found one that holds something else; --overwrite it"
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, kept.content.encode())
+        write_new(path, kept.content.encode(), overwrite=output.overwrite)
         print_files([path])
     sys.stderr.write(f"antiphon: {kept.describe()}\n")
 
