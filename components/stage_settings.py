@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from pydantic import BaseModel
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
-What = Literal["model", "table", "file", "stage", "seed", "device", "unkeyed"]
+What = Literal["model", "table", "file", "data", "stage", "seed", "device", "unkeyed"]
 
 
 AUTO_MODEL = "auto"
@@ -35,8 +35,9 @@ class Marker:
 
     Attributes:
         what: model: a reference of a model; table: a node whose finished files are read; file: a path, whose
-            digest is in the key; stage: the key of a finished stage; seed and device: the node's own;
-            unkeyed: not in the key by its value, as it decides no output or something else stands for it.
+            digest is in the key; data: a data set, as a file; stage: the key of a finished stage; seed and
+            device: the node's own; unkeyed: not in the key by its value, as it decides no output or something
+            else stands for it.
         role: by which the key knows it; the field's name if empty, of several without its plural s, numbered.
     """
 
@@ -61,6 +62,27 @@ class TableOf(Marker):
         """``kind``: any that gives a table if empty."""
         for name, value in (("kind", kind), ("role", role), ("from_dev", from_dev)):
             object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class DataSet(Marker):
+    """A data set, or several by a name, in the ``source_language`` and ``target_language`` of the settings.
+
+    Attributes:
+        limit: the setting that says how many of its utterances are read; all if empty.
+    """
+
+    what: What = "data"
+    limit: str = ""
+
+
+class DataSource(NamedTuple):
+    """What is read of a data set, by the names that :func:`components.data.load` has for it."""
+
+    source: str
+    limit: int | None = None
+    source_language: str | None = None
+    target_language: str | None = None
 
 
 ModelRef = Annotated[str, Marker("model")]
@@ -119,6 +141,27 @@ def marked(settings: BaseModel, what: What) -> dict[str, Any]:
         else:
             values[marker.role or name] = value
     return values
+
+
+def data_sets(settings: BaseModel) -> dict[str, DataSource]:
+    """Return the data sets that are read, by role: as ``data_sets`` of the settings says, else the marked."""
+    own = getattr(settings, "data_sets", None)
+    return marked_data_sets(settings) if own is None else own()
+
+
+def marked_data_sets(settings: BaseModel) -> dict[str, DataSource]:
+    """Return the data sets that are marked and set, by role; of several, ``ROLE NAME``."""
+    languages = [getattr(settings, f"{side}_language", None) for side in ("source", "target")]
+    sets: dict[str, DataSource] = {}
+    for name, marker in markers_of(type(settings)).items():
+        value = getattr(settings, name)
+        if isinstance(marker, DataSet) and value is not None:
+            limit = getattr(settings, marker.limit) if marker.limit else None
+            several = value if isinstance(value, dict) else {"": value}
+            for key, source in several.items():
+                role = f"{marker.role or name} {key}".strip()
+                sets[role] = DataSource(source, limit, *languages)
+    return sets
 
 
 def key_values(settings: BaseModel, exclude: Set[str] = frozenset()) -> dict[str, Any]:

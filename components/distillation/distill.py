@@ -22,7 +22,7 @@ from components.errors import ConfigError
 from components.nodes.node_context import ExtraData, LanguagePairs, NodeContext
 from components.run_record import StageRef
 from components.stacking.kinds.train_stack import StackTrainingSettings
-from components.stage_settings import TableOf, key_values
+from components.stage_settings import DataSource, TableOf, key_values, marked_data_sets
 from components.storage.stages.whole_stage import StageFiles
 from components.text.suggestions import suggest
 from components.training.kinds.model_kind import TrainingKind
@@ -72,6 +72,11 @@ class DistillSettings(DistillationConfig):
         """Return the settings without those of other learners."""
         return key_values(self, set().union(*REFINERS.values()))
 
+    def data_sets(self) -> dict[str, DataSource]:
+        """Return the data that are read; targets stand in the plan by their stage."""
+        sets = marked_data_sets(self)
+        return sets if self.targets is None else {"dev": sets["dev"]}
+
 
 class Distill(TrainingKind[DistillSettings]):
     """Trains a student on its teachers' translations, or on their distributions."""
@@ -79,14 +84,6 @@ class Distill(TrainingKind[DistillSettings]):
     name = "distill"
     summary = "a teacher's texts for training data, or models -> one small student"
     settings = DistillSettings
-
-    @override
-    def digests(self, settings: DistillSettings, context: NodeContext) -> dict[str, str]:
-        """Return the digests of the data that are read; targets stand in the plan by their stage."""
-        digests = {"dev": self.data_digest(settings, settings.dev)}
-        if settings.targets is None:
-            digests["data"] = self.data_digest(settings, settings.data, settings.limit)
-        return digests
 
     @override
     def check(self, settings: DistillSettings, context: NodeContext) -> None:

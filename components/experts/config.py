@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from components.stage_settings import DataSource, marked_data_sets
 from components.training.config import TrainingConfig
 
 VERSION = 1
@@ -107,6 +108,14 @@ class ExpertsConfig(TrainingConfig):
         if self.balance_loss == "shazeer" and not self.noisy_gating:
             raise ValueError("balance_loss: shazeer's load loss needs noisy gating; set noisy_gating")
         return self
+
+    def data_sets(self) -> dict[str, DataSource]:
+        """Return the data of every language."""
+        return {
+            f"{role}.{target}": each._replace(target_language=target)
+            for target in self.targets
+            for role, each in marked_data_sets(self).items()
+        }
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.choices import MetricChoice
-from components.stage_settings import Device, Unkeyed
+from components.stage_settings import DataSet, Device
 
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
@@ -54,7 +54,7 @@ class MergeConfig(BaseModel):
         (),
         description="a recipe of task vectors: factors of their scales that are tried on dev; empty = 1",
     )
-    dev: Unkeyed[str | None] = Field(
+    dev: Annotated[str | None, DataSet(limit="dev_limit")] = Field(
         None, description="greedy_soup and scales: development data that decide (never a test set)"
     )
     dev_limit: int = Field(200, ge=1, description="only the first so many utterances of dev")
@@ -62,7 +62,7 @@ class MergeConfig(BaseModel):
         "auto", description="what decides on dev, by greedy search; auto: wer for speech, bleu for text"
     )
 
-    data: dict[str, str] = Field(
+    data: Annotated[dict[str, str], DataSet(limit="data_limit")] = Field(
         {},
         description="what methods that measure the models (fisher, regmean) measure them on: a data set for "
         "all, or one for each model of the recipe by its name there",

@@ -19,7 +19,7 @@ from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
 from components.nodes.node_context import Component, DataType, ExtraData, Item, LanguagePairs, NodeContext
 from components.records import Quarantined
 from components.run_record import StageRef
-from components.stage_settings import key_values, marked, resolve_files
+from components.stage_settings import data_sets, key_values, marked, resolve_files
 from components.storage.stages.whole_stage import StageFiles
 
 S = TypeVar("S", bound=BaseModel)
@@ -82,8 +82,13 @@ class Kind(ABC, Generic[S]):
         return settings
 
     def digests(self, settings: S, context: NodeContext) -> dict[str, str]:
-        """Return digests of anything else that decides the outputs, such as voices, by role."""
-        return {}
+        """Return digests of the data sets of its settings, and of what else decides the outputs, by role."""
+        sets = data_sets(settings)
+        if not sets:
+            return {}
+        from components import data  # noqa: PLC0415 - decodes audio
+
+        return {role: data.load(**each._asdict()).digest for role, each in sets.items()}
 
     def parameters(self, settings: S, context: NodeContext) -> dict[str, Any]:
         """Return the settings that decide the outputs: as ``key_parameters`` says, else the unmarked."""

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from components.metrics.choices import MetricChoice
 from components.nodes.node_context import NodeSettings
-from components.stage_settings import ModelRef, Unkeyed
+from components.stage_settings import DataSet, ModelRef
 
 if TYPE_CHECKING:
     from components.pruning.prune import Shares
@@ -39,7 +39,7 @@ class PruneSettings(NodeSettings):
     rows: int = Field(
         80, ge=1, le=100_000, description="tokens per product for which the form is chosen: sentences x beam"
     )
-    dev: Unkeyed[str | None] = Field(
+    dev: Annotated[str | None, DataSet(limit="dev_limit")] = Field(
         None,
         description="development data on which the loss is measured, never a test set; empty = none",
     )

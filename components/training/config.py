@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from components.stage_settings import Device, ModelRef, Seed, StageSettings, Unkeyed
+from components.stage_settings import DataSet, Device, ModelRef, Seed, StageSettings
 
 VERSION = 1
 """Version of the training loop: raised when the same settings give another model."""
@@ -26,12 +26,12 @@ class TrainingConfig(StageSettings):
     model_config = ConfigDict(extra="forbid", frozen=True)
     keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
 
-    data: Unkeyed[str] = Field(
+    data: Annotated[str, DataSet(limit="limit")] = Field(
         "multi30k:train",
         title="Training data",
         description="parallel text to learn from: multi30k:SPLIT, FILE.en,FILE.de or a manifest",
     )
-    dev: Unkeyed[str] = Field(
+    dev: Annotated[str, DataSet()] = Field(
         "multi30k:val",
         title="Development data",
         description="parallel text that decides: best checkpoint, early stopping (never a test set)",

@@ -19,15 +19,6 @@ class TrainExperts(TrainingKind[ExpertsConfig]):
     settings = ExpertsConfig
 
     @override
-    def digests(self, settings: ExpertsConfig, context: NodeContext) -> dict[str, str]:
-        """Return the digests of every language's data."""
-        digests: dict[str, str] = {}
-        for target in settings.targets:
-            single = super().digests(settings.model_copy(update={"target_language": target}), context)
-            digests |= {f"{role}.{target}": digest for role, digest in single.items()}
-        return digests
-
-    @override
     def check(self, settings: ExpertsConfig, context: NodeContext) -> None:
         """Check the training of every language."""
         from components.experts import checks  # noqa: PLC0415 - imports torch

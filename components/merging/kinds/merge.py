@@ -85,19 +85,6 @@ class Merge(ModelKind[MergeConfig]):
         return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     @override
-    def digests(self, settings: MergeConfig, context: NodeContext) -> dict[str, str]:
-        """Return the digests of the data that models are measured on, by the models' names, and of dev."""
-        from components import data  # noqa: PLC0415 - decodes audio
-
-        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
-        sets = {f"data {model}": (source, settings.data_limit) for model, source in settings.data.items()}
-        if settings.dev is not None:
-            sets["dev"] = settings.dev, settings.dev_limit
-        return {
-            role: data.load(source, limit=limit, **languages).digest for role, (source, limit) in sets.items()
-        }
-
-    @override
     def check_table(self, settings: MergeConfig, context: NodeContext, role: str, maker: BaseModel) -> None:
         """Refuse a table that is no task vector."""
         if not isinstance(maker, TaskVectorSettings):

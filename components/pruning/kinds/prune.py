@@ -44,16 +44,6 @@ class Prune(ModelKind[PruneSettings]):
         )
 
     @override
-    def digests(self, settings: PruneSettings, context: NodeContext) -> dict[str, str]:
-        """Return the digest of the development data."""
-        if settings.dev is None:
-            return {}
-        from components import data  # noqa: PLC0415 - decodes audio
-
-        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
-        return {"dev": data.load(settings.dev, limit=settings.dev_limit, **languages).digest}
-
-    @override
     def check(self, settings: PruneSettings, context: NodeContext) -> None:
         """Check the pattern, the data and the model's name."""
         from components import data  # noqa: PLC0415 - decodes audio

@@ -51,21 +51,6 @@ class TrainingKind(ModelKind[T]):
         return replace(facts, version=version, libraries=libraries, checkpoints=settings.keep_checkpoints)
 
     @override
-    def digests(self, settings: T, context: NodeContext) -> dict[str, str]:
-        """Return the digests of training and development data."""
-        return {
-            "data": self.data_digest(settings, settings.data, settings.limit),
-            "dev": self.data_digest(settings, settings.dev),
-        }
-
-    def data_digest(self, settings: T, source: str, limit: int | None = None) -> str:
-        """Return the digest of a data set in the languages of the training."""
-        from components import data  # noqa: PLC0415 - decodes audio
-
-        languages = {"source_language": settings.source_language, "target_language": settings.target_language}
-        return data.load(source, limit=limit, **languages).digest
-
-    @override
     def check(self, settings: T, context: NodeContext) -> None:
         """Check shapes, languages, files and models' names."""
         from components.training import checks  # noqa: PLC0415 - imports torch

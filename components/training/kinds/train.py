@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
-from typing_extensions import override
 
-from components.nodes.node_context import NodeContext
-from components.stage_settings import key_values
+from components.stage_settings import DataSource, key_values, marked_data_sets
 from components.training.config import LearnerName
 from components.training.kinds.model_kind import TrainingKind
 from components.training.meta_config import MetaConfig
@@ -45,6 +42,15 @@ class TrainSettings(MetaConfig):
             "meta": self.meta.model_dump(mode="json", exclude={"tasks": {"__all__": {"data", "dev"}}}),
         }
 
+    def data_sets(self) -> dict[str, DataSource]:
+        """Return training and development data, of meta-learning those of every task, too."""
+        sets = marked_data_sets(self)
+        for number, task in enumerate(self.tasks, 1):
+            languages = (task.source_language, task.target_language)
+            sets[f"task{number}"] = DataSource(task.data, task.limit, *languages)
+            sets[f"task{number} dev"] = DataSource(str(task.dev), None, *languages)
+        return sets
+
     @property
     def extra_libraries(self) -> tuple[str, ...]:
         """PEFT's, where adapters are trained."""
@@ -57,20 +63,6 @@ class Train(TrainingKind[TrainSettings]):
     name = "train"
     summary = "data -> a model: translator, language model, refiner, fine-tuned Whisper, initial weights"
     settings = TrainSettings
-
-    @override
-    def digests(self, settings: TrainSettings, context: NodeContext) -> dict[str, str]:
-        """Return the digests of training and development data, of meta-learning those of every task, too."""
-        from components import data  # noqa: PLC0415 - decodes audio
-
-        digests = super().digests(settings, context)
-        for number, task in enumerate(settings.tasks, 1):
-            read = partial(
-                data.load, source_language=task.source_language, target_language=task.target_language
-            )
-            digests[f"task{number}"] = read(task.data, limit=task.limit).digest
-            digests[f"task{number} dev"] = read(str(task.dev)).digest
-        return digests
 
     def learner(self, settings: TrainSettings) -> Any:
         """Return the learner that is set."""
