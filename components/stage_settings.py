@@ -12,7 +12,7 @@ Markers change neither what a field accepts nor its JSON schema, and are inherit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -175,8 +175,12 @@ def key_values(settings: BaseModel, exclude: Set[str] = frozenset()) -> dict[str
 def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
     """Return settings whose relative paths start at ``folder``.
 
-    These are ``files`` by field, what is marked, and those of settings inside, by their ``resolve_paths``.
+    These are ``files`` by field, what is marked, and those of settings inside, by their ``resolve_paths``;
+    settings that have that method themselves know all of theirs.
     """
+    own: Callable[[Path], M] | None = getattr(settings, "resolve_paths", None)
+    if own is not None:
+        return own(folder)
     paths: dict[str, Any] = {
         name: str(folder / path) for name, path in files.items() if name in type(settings).model_fields
     }

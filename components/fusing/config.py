@@ -13,6 +13,7 @@ from components.refining.config import (
     ESTIMATOR_DESCRIPTION,
     GateName,
     RoundsConfig,
+    gate_version,
 )
 from components.stacking.config import StackTrainingConfig
 from components.stage_settings import Device, ModelRef, TableOf, key_values
@@ -85,7 +86,8 @@ class FuseConfig(BaseModel):
     def key_parameters(self) -> dict[str, Any]:
         """Return what decides the outputs beside models, estimator and device."""
         unset = {"estimate"} if self.estimate is None else set()
-        return key_values(self, {"dtype", *unset}) | dtype_for_key(self.dtype, self.device)
+        own = key_values(self, {"dtype", *unset}) | gate_version(self.gate)
+        return own | dtype_for_key(self.dtype, self.device)
 
     @property
     def gate_config(self) -> RoundsConfig:

@@ -12,10 +12,13 @@ from components.checkpoint_references import last_checkpoints
 from components.errors import MergeError
 from components.merging.recipe.reader import parse_recipe, read_recipe
 from components.merging.recipe.recipe import Recipe
+from components.merging.recipe.vectors import held_vectors
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.choices import MetricChoice
+from components.models import references
 from components.stage_settings import DataSet, Device
 
+NODE = f"{references.NODE}:"
 ALL_MODELS = "*"
 """In the place of a model's name: every model without a data set of its own."""
 DEVICE = "where methods on task or singular vectors compute: cpu, cuda, cuda:N, auto; all others on the CPU"
@@ -129,11 +132,34 @@ class MergeConfig(BaseModel):
         return recipe
 
     def key_parameters(self) -> dict[str, Any]:
-        """Return the text of the recipe, wherever it stands, how data are read, and how dev decides."""
+        """Return the text of the recipe, wherever it stands, how data are read, and how dev decides.
+
+        Nodes have no names in it, only the order in which they are named.
+        """
+        recipe = self.to_recipe()
+        text = recipe.text
+        for name in nodes_of(recipe):
+            text = text.replace(f'"{name}"', f'"{role_of(name, recipe)}"')
         languages = {"source_language": self.source_language, "target_language": self.target_language}
         reading = {"data_limit": self.data_limit, **languages} if self.data else {}
         chosen = {"choice": self.method, "scales": self.scales, "metric": self.metric} if self.chooses else {}
-        return {"recipe": self.to_recipe().text, **reading, **chosen}
+        return {"recipe": text, **reading, **chosen}
+
+    def resolve_paths(self, folder: Path) -> MergeConfig:
+        """Resolve the recipe where it is a file."""
+        if self.method != "recipe" or is_text(self.recipe):
+            return self
+        return self.model_copy(update={"recipe": str(folder / Path(self.recipe).expanduser())})
+
+
+def nodes_of(recipe: Recipe) -> list[str]:
+    """Return the models and vectors that other nodes make, in the order in which they are named."""
+    return [name for name in (*recipe.sources, *held_vectors(recipe)) if name.startswith(NODE)]
+
+
+def role_of(name: str, recipe: Recipe) -> str:
+    """Return the role of a model or vector: its name, or the number of the node that makes it."""
+    return f"node{nodes_of(recipe).index(name) + 1}" if name.startswith(NODE) else name
 
 
 def is_text(recipe: str) -> bool:

@@ -15,12 +15,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from components.files.files import read_json
 from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
 from components.nodes.node_context import Component, DataType, ExtraData, Item, LanguagePairs, NodeContext
 from components.records import Quarantined
 from components.run_record import StageRef
 from components.stage_settings import data_sets, key_values, marked, resolve_files
-from components.storage.stages.whole_stage import StageFiles
+from components.storage.stages.whole_stage import TABLES, StageFiles
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -110,7 +111,7 @@ class Kind(ABC, Generic[S]):
         """
 
     def check(self, settings: S, context: NodeContext) -> None:
-        """Refuse what can be refused without fetching anything, such as a model's name.
+        """Refuse what can be refused without fetching anything: names of models, data sets.
 
         Raises:
             AntiphonError: in one line, why.
@@ -120,6 +121,11 @@ class Kind(ABC, Generic[S]):
 
             for reference in references:
                 models.check(reference, context.store)
+        if sets := data_sets(settings):
+            from components import data  # noqa: PLC0415 - decodes audio
+
+            for each in sets.values():
+                data.check(each.source, each.source_language, each.target_language)
 
     def validate_models(self, settings: S, context: NodeContext, pairs: LanguagePairs) -> None:
         """Refuse what can be refused once the languages are known; this may fetch the models.
@@ -179,7 +185,7 @@ class Kind(ABC, Generic[S]):
         return {}
 
     def notes(self, settings: S, context: NodeContext, ref: StageRef, data: StageRef | None) -> list[str]:
-        """Return lines of the run's record on its finished stage: the model that it made, if it made one.
+        """Return lines of the run's record on its stage: ``notes`` of its tables, and the model it made.
 
         Args:
             settings: the node's.
@@ -187,4 +193,7 @@ class Kind(ABC, Generic[S]):
             ref: its stage.
             data: its utterances, if there are any.
         """
-        return [f"model store:{ref.key}"] if self.output == "model" else []
+        tables = Path(ref.path) / TABLES
+        told = read_json(tables).get("notes", []) if tables.is_file() else []
+        model = [f"model store:{ref.key}"] if self.output == "model" else []
+        return [*(f"{ref.stage}: {line}" for line in told), *model]

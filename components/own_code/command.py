@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import override
@@ -59,6 +59,15 @@ class CommandSettings(OwnCodeSettings):
         run = [Path(self.run[0]).name, *(roles.get(argument, argument) for argument in self.run[1:])]
         return key_values(self) | {"run": run}
 
+    def resolve_paths(self, folder: Path) -> Self:
+        """Resolve the program where it is a path, and the files beside it, also where they are arguments."""
+        also = {path: str(folder / path) for path in self.also}
+        program = self.run[0]
+        if os.sep in program:
+            program = str((folder / program).absolute())
+        run = (program, *(also.get(argument, argument) for argument in self.run[1:]))
+        return self.model_copy(update={"run": run, "also": tuple(also.values())})
+
     @model_validator(mode="after")
     def _check_format(self) -> CommandSettings:
         if self.format == "text" and self.output == "speech":
@@ -73,16 +82,6 @@ class Command(OwnCode[CommandSettings]):
     summary = "a program of your own"
     settings = CommandSettings
     version = str(VERSION)
-
-    @override
-    def resolve_paths(self, settings: CommandSettings, folder: Path) -> CommandSettings:
-        """Resolve the program where it is a path, and the files beside it, also where they are arguments."""
-        also = {path: str(folder / path) for path in settings.also}
-        program = settings.run[0]
-        if os.sep in program:
-            program = str((folder / program).absolute())
-        run = (program, *(also.get(argument, argument) for argument in settings.run[1:]))
-        return settings.model_copy(update={"run": run, "also": tuple(also.values())})
 
     @override
     def digests(self, settings: CommandSettings, context: NodeContext) -> dict[str, str]:

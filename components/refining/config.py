@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components import neural_metrics
 from components.compute.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.number_ranges import ANY, LOG_PROBABILITY, PERCENT, PROBABILITY, Range, describe_fault
@@ -126,7 +127,7 @@ class RoundsConfig(BaseModel):
         ) | self.model_dump(mode="json", include=estimates, exclude_none=True)
         if self.stop_estimate is None:
             values["stop"] = [rule for rule in self.stop if rule != ESTIMATE]
-        return values | dtype_for_key(self.dtype, self.device)
+        return values | dtype_for_key(self.dtype, self.device) | gate_version(self.gate)
 
     @property
     def seconds_budget(self) -> float | None:
@@ -171,3 +172,8 @@ class RefineConfig(RoundsConfig, ProposerConfig):
     def is_scheduled(self) -> bool:
         """Whether rounds differ: the steps of a diffusion do."""
         return self.method == "diffusion"
+
+
+def gate_version(gate: str) -> dict[str, Any]:
+    """Return the version of the model that judges, as a stage's key has it, where a gate reads a metric."""
+    return {"neural_metrics": neural_metrics.version} if gate == "quality_estimation" else {}

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from components.stage_settings import (
+    DataSet,
+    DataSource,
     Device,
     FilePath,
     Marker,
@@ -15,6 +17,7 @@ from components.stage_settings import (
     Seed,
     TableOf,
     Unkeyed,
+    data_sets,
     key_values,
     marked,
     resolve_files,
@@ -70,3 +73,21 @@ def test_paths_start_at_the_folder_of_the_pipeline() -> None:
 
 def test_a_marker_does_not_change_the_form() -> None:
     assert {**Marked.model_json_schema(), "title": ""} == {**Plain.model_json_schema(), "title": ""}
+
+
+class Reading(BaseModel):
+    data: Annotated[dict[str, str], DataSet(limit="data_limit")] = {}
+    dev: Annotated[str | None, DataSet()] = None
+    data_limit: int = 7
+    source_language: str = "de"
+
+
+def test_data_sets_are_read_in_the_settings_languages_with_their_limits() -> None:
+    settings = Reading(data={"*": "a.jsonl", "large": "b.jsonl"}, dev="c.jsonl")
+    assert data_sets(settings) == {
+        "data *": DataSource("a.jsonl", 7, "de"),
+        "data large": DataSource("b.jsonl", 7, "de"),
+        "dev": DataSource("c.jsonl", None, "de"),
+    }
+    assert data_sets(Reading()) == {}
+    assert key_values(settings) == {"data_limit": 7, "source_language": "de"}

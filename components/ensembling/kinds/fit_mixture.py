@@ -22,12 +22,23 @@ from components.translation.ensemble_config import COEFFICIENTS_FILE, TRANSLATIO
 from components.translation.kinds.translate import LIBRARIES, TranslateSettings, members_by_role
 
 
-class FitMixture(Kind[TranslateSettings]):
+class FitMixtureSettings(TranslateSettings):
+    """Settings of the translator whose coefficients are learned."""
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the method, the prompt and the arithmetic type; the search does not matter here."""
+        parameters = self.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
+        prompt = {} if self.prompt == "auto" else {"prompt": self.prompt}
+        dtype = resolve_dtype_name(self.dtype, self.device)
+        return {**parameters, **prompt, "dtype": dtype, "thinned": self.dropout_members}
+
+
+class FitMixture(Kind[FitMixtureSettings]):
     """Learns coefficients, a gate or a strength from references, for a ``translate`` node (``learned``)."""
 
     name = "fit_mixture"
     summary = "references -> coefficients of translators that are mixed"
-    settings = TranslateSettings
+    settings = FitMixtureSettings
     reads = ("data",)
     output = "table"
     mode = Mode.WHOLE
@@ -35,21 +46,13 @@ class FitMixture(Kind[TranslateSettings]):
     libraries = LIBRARIES
 
     @override
-    def facts(self, settings: TranslateSettings) -> Facts:
+    def facts(self, settings: FitMixtureSettings) -> Facts:
         facts = super().facts(settings)
         examples = {role: path for role, path in facts.files.items() if role == "examples"}  # not the terms
         return replace(facts, models=members_by_role(settings), files=examples, tables={})
 
     @override
-    def parameters(self, settings: TranslateSettings, context: NodeContext) -> dict[str, Any]:
-        """Return the method, the prompt and the arithmetic type; the search does not matter here."""
-        parameters = settings.combine.model_dump(mode="json", include={"method", "learn", "top_k"})
-        prompt = {} if settings.prompt == "auto" else {"prompt": settings.prompt}
-        dtype = resolve_dtype_name(settings.dtype, settings.device)
-        return {**parameters, **prompt, "dtype": dtype, "thinned": settings.dropout_members}
-
-    @override
-    def check(self, settings: TranslateSettings, context: NodeContext) -> None:
+    def check(self, settings: FitMixtureSettings, context: NodeContext) -> None:
         """Check that there is something to learn; the node that translates checks the members."""
         from components.ensembling.token_level import checks  # noqa: PLC0415 - imports torch
 
@@ -57,7 +60,7 @@ class FitMixture(Kind[TranslateSettings]):
 
     @override
     def make(
-        self, settings: TranslateSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
+        self, settings: FitMixtureSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
     ) -> StageFiles:
         """Learn on pairs of text and reference."""
         from components.compute.device import seed_everything  # noqa: PLC0415 - imports torch
@@ -75,7 +78,7 @@ class FitMixture(Kind[TranslateSettings]):
 
     @override
     def notes(
-        self, settings: TranslateSettings, context: NodeContext, ref: StageRef, data: StageRef | None
+        self, settings: FitMixtureSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Say what was learned."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)

@@ -14,13 +14,11 @@ from typing_extensions import override
 
 from components import metrics
 from components.errors import AntiphonError, ConfigError
-from components.files.files import disk_full_as_store_error, read_json, write_json
-from components.merging.config import CHOICE_VERSION, VERSION, MergeConfig, is_text
+from components.files.files import disk_full_as_store_error, write_json
+from components.merging.config import CHOICE_VERSION, NODE, VERSION, MergeConfig, role_of
 from components.merging.kinds.task_vector import TaskVectorSettings, name_for_others, read_vector
 from components.merging.recipe.model_names import reference_of
-from components.merging.recipe.recipe import Recipe
 from components.merging.recipe.vectors import fill_vectors, held_vectors
-from components.models import references
 from components.nodes.facts import Facts
 from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from components.merging.checks import Diagnosis
 
 MODEL = "model"
-NODE = f"{references.NODE}:"
 SCORING = ("sentencepiece", "sacrebleu", "jiwer", "llvmlite")
 """Distributions that decide scores on development data, beside those of every merge."""
 _log = logging.getLogger("antiphon.merging")
@@ -60,29 +57,13 @@ class Merge(ModelKind[MergeConfig]):
             facts,
             version=facts.version + decides,
             libraries=tuple(dict.fromkeys((*facts.libraries, *further))),
-            models={_role_of(model, recipe): reference_of(model, recipe) for model in recipe.sources},
+            models={role_of(model, recipe): reference_of(model, recipe) for model in recipe.sources},
             tables={
-                _role_of(name, recipe): name.removeprefix(NODE)
+                role_of(name, recipe): name.removeprefix(NODE)
                 for name in held_vectors(recipe)
                 if name.startswith(NODE)
             },
         )
-
-    @override
-    def parameters(self, settings: MergeConfig, context: NodeContext) -> dict[str, Any]:
-        """Return the settings; nodes have no names in a key, only the order in which they are named."""
-        values, recipe = settings.key_parameters(), settings.to_recipe()
-        for node in (*recipe.sources, *held_vectors(recipe)):
-            if node.startswith(NODE):
-                values["recipe"] = values["recipe"].replace(f'"{node}"', f'"{_role_of(node, recipe)}"')
-        return values
-
-    @override
-    def resolve_paths(self, settings: MergeConfig, folder: Path) -> MergeConfig:
-        """Resolve the recipe where it is a file."""
-        if settings.method != "recipe" or is_text(settings.recipe):
-            return settings
-        return settings.model_copy(update={"recipe": str(folder / Path(settings.recipe).expanduser())})
 
     @override
     def check_table(self, settings: MergeConfig, context: NodeContext, role: str, maker: BaseModel) -> None:
@@ -93,13 +74,11 @@ class Merge(ModelKind[MergeConfig]):
     @override
     def check(self, settings: MergeConfig, context: NodeContext) -> None:
         """Check its method, its parameters and its models' names."""
-        from components import data  # noqa: PLC0415 - decodes audio
         from components.merging import preflight  # noqa: PLC0415 - imports torch
         from components.merging.statistics.data_sets import DataSets  # noqa: PLC0415 - imports torch
 
         preflight.check_recipe(settings.to_recipe(), context.store, DataSets.of_settings(settings))
-        if settings.dev is not None:
-            data.check(settings.dev, settings.source_language, settings.target_language)
+        super().check(settings, context)
 
     @override
     def make(
@@ -117,7 +96,7 @@ class Merge(ModelKind[MergeConfig]):
         recipe = settings.to_recipe()
         known_as = self._references(settings, context)
         if held := held_vectors(recipe):
-            known = {name: read_vector(name, _role_of(name, recipe), context) for name in held}
+            known = {name: read_vector(name, role_of(name, recipe), context) for name in held}
             recipe = fill_vectors(recipe, known)
         diagnosis = examine_recipe(recipe, context.store, known_as)
         diagnosis.require()
@@ -125,7 +104,7 @@ class Merge(ModelKind[MergeConfig]):
         options = MergeOptions(
             seed=context.seed, store=context.store, references=known_as, data=sets, device=settings.device
         )
-        tables = [_report_findings(diagnosis)]
+        tables, notes = [_report_findings(diagnosis)], list[str]()
         if settings.chooses:
             from components.merging.choice import choose  # noqa: PLC0415 - imports torch
 
@@ -133,9 +112,10 @@ class Merge(ModelKind[MergeConfig]):
             recipe, chosen = choose(settings, recipe, options, folder / WORK, labels, context.progress)
             _log.info("merge: %s", chosen["title"])
             tables.insert(0, chosen)
+            notes = [f"{chosen['title']}, {chosen['note']}"]
         else:
             context.progress(50.0)
-        write_json(folder / TABLES, {"tables": tables})
+        write_json(folder / TABLES, {"tables": tables, "notes": notes})
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -152,25 +132,8 @@ class Merge(ModelKind[MergeConfig]):
         return {
             name: name_for_others(models[role], role, context)
             for name in recipe.sources
-            if NODE in models[role := _role_of(name, recipe)]
+            if NODE in models[role := role_of(name, recipe)]
         }
-
-    @override
-    def notes(
-        self, settings: MergeConfig, context: NodeContext, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Say what was chosen, too."""
-        chosen = read_json(Path(ref.path) / TABLES)["tables"][0] if settings.chooses else None
-        told = [f"{ref.stage}: {chosen['title']}, {chosen['note']}"] if chosen else []
-        return [*told, *super().notes(settings, context, ref, data)]
-
-
-def _role_of(name: str, recipe: Recipe) -> str:
-    """Return the role of a model or vector: its name, of a node's its place among the nodes named."""
-    if not name.startswith(NODE):
-        return name
-    nodes = [each for each in (*recipe.sources, *held_vectors(recipe)) if each.startswith(NODE)]
-    return f"node{nodes.index(name) + 1}"
 
 
 def _report_findings(diagnosis: Diagnosis) -> dict[str, Any]:

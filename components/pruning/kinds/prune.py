@@ -7,13 +7,11 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from typing_extensions import override
 
 from components import metrics
-from components.errors import ConfigError
-from components.files.files import disk_full_as_store_error, read_json, write_json
+from components.files.files import disk_full_as_store_error, write_json
 from components.nodes.facts import Facts
 from components.nodes.node_context import NodeContext
 from components.pruning.config import PruneSettings, expected_speed
@@ -44,21 +42,6 @@ class Prune(ModelKind[PruneSettings]):
         )
 
     @override
-    def check(self, settings: PruneSettings, context: NodeContext) -> None:
-        """Check the pattern, the data and the model's name."""
-        from components import data  # noqa: PLC0415 - decodes audio
-        from components.pruning.masks import group_shape  # noqa: PLC0415 - imports torch
-
-        group_shape(settings.pattern)
-        if settings.scope == "model" and ":" in settings.pattern:
-            raise ConfigError(
-                "scope: expected layer with N:M, which keeps the same share everywhere, found model"
-            )
-        if settings.dev is not None:
-            data.check(settings.dev, settings.source_language, settings.target_language)
-        super().check(settings, context)
-
-    @override
     def make(
         self, settings: PruneSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
     ) -> StageFiles:
@@ -77,17 +60,7 @@ class Prune(ModelKind[PruneSettings]):
         context.verify()
         context.progress(50.0)
         loss = measure_loss(reference, settings, context.store, folder / MODEL, folder / WORK)
-        write_json(folder / TABLES, {"tables": [*([loss] if loss else []), layers]})
+        tables = [*([loss] if loss else []), layers]
+        write_json(folder / TABLES, {"tables": tables, "notes": [table["title"] for table in tables]})
         files = sorted(path.name for path in (folder / MODEL).iterdir())
         return StageFiles([TABLES, *(f"{MODEL}/{name}" for name in files)], items=len(layers["rows"]))
-
-    @override
-    def notes(
-        self, settings: PruneSettings, context: NodeContext, ref: StageRef, data: StageRef | None
-    ) -> list[str]:
-        """Say what the model lost, and how many of its products are sparse."""
-        tables: list[dict[str, Any]] = read_json(Path(ref.path) / TABLES)["tables"]
-        return [
-            *(f"{ref.stage}: {table['title']}" for table in tables),
-            *super().notes(settings, context, ref, data),
-        ]

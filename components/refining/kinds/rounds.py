@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 from pydantic import BaseModel
 from typing_extensions import override
 
-from components import neural_metrics
 from components.confidence.estimators.config import VERSION as ESTIMATOR_VERSION
 from components.models.sources.served import chat_fingerprints
 from components.nodes.facts import Carry, Facts, Items, Need, state
@@ -35,9 +34,6 @@ class GatedSettings(Protocol):
     @property
     def runs_models(self) -> bool:
         """Whether models write or judge the texts."""
-
-    def key_parameters(self) -> dict[str, Any]:
-        """Return what decides the outputs beside models, estimator and device."""
 
 
 LIBRARIES = ("torch", "numpy", "llvmlite", "transformers", "sentencepiece", "sacrebleu")
@@ -70,15 +66,6 @@ class Gated(Kind[S]):
     def check_table(self, settings: S, context: NodeContext, role: str, maker: BaseModel) -> None:
         """Check that the estimator will be fitted on features that a proposed text has."""
         estimator_reference.check_features(_gated(settings).estimator, maker, self.count_texts(context))
-
-    @override
-    def parameters(self, settings: S, context: NodeContext) -> dict[str, Any]:
-        """Return everything but models and device."""
-        gated = _gated(settings)
-        values = gated.key_parameters()
-        if gated.gate == "quality_estimation":
-            values["neural_metrics"] = neural_metrics.version
-        return values
 
     @override
     def digests(self, settings: S, context: NodeContext) -> dict[str, str]:

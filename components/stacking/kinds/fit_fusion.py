@@ -24,12 +24,23 @@ VERSION = "1"
 """Raised when the coefficients change."""
 
 
+class FitFusionSettings(StackSettings):
+    """Settings of the second system whose coefficient is learned."""
+
+    def key_parameters(self) -> dict[str, Any]:
+        """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
+        blank = {"ablate"} if self.ablate else set()  # added when there were coefficients without it
+        own = {"beam_size", "n_best"} if self.method == "pooled" else blank
+        values = self.model_dump(mode="json", include={"method", "batch_size", *own})
+        return values | dtype_for_key(self.dtype, self.device)
+
+
 class FitFusion(StackKind):
     """Learns by likelihood where both models search together, by BLEU where finished lists are combined."""
 
     name = "fit_fusion"
     summary = "speech, transcripts and (pooled) translations of a development set -> the coefficient of stack"
-    settings = StackSettings
+    settings = FitFusionSettings
     reads = ("speech", "text")
     inputs = (2, 3)
     output = "table"
@@ -37,14 +48,6 @@ class FitFusion(StackKind):
     version = VERSION
     libraries = (*LIBRARIES, "sacrebleu")
     stated = state(tables={})
-
-    @override
-    def parameters(self, settings: StackSettings, context: NodeContext) -> dict[str, Any]:
-        """Return the parameters; likelihoods do not depend on the search, nor lists on sources left blank."""
-        blank = {"ablate"} if settings.ablate else set()  # added when there were coefficients without it
-        own = {"beam_size", "n_best"} if settings.method == "pooled" else blank
-        values = settings.model_dump(mode="json", include={"method", "batch_size", *own})
-        return values | dtype_for_key(settings.dtype, settings.device)
 
     @override
     def check_inputs(self, settings: StackSettings, context: NodeContext) -> None:

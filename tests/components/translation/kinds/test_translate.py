@@ -54,7 +54,7 @@ def test_what_is_to_be_learned_is_a_node() -> None:
     assert list(graph.nodes) == ["mt-dev", "mt-coefficients", "mt"]
     assert graph.nodes["mt"].reads == {"of0": "data", "learned": "mt-coefficients"}
     assert graph.nodes["mt-coefficients"].reads == {"of0": "mt-dev"}
-    learned = FitMixture().parameters(graph.nodes["mt"].settings, NodeContext("w"))  # type: ignore[arg-type]
+    learned = FitMixture().parameters(graph.nodes["mt-coefficients"].settings, NodeContext("w"))  # type: ignore[arg-type]
     assert "beam_size" not in learned
 
 
