@@ -34,8 +34,8 @@ from flows.parameters.design import DesignParameters
 from flows.python_flows.tuning_data import load_sets, require_references, split_data
 from flows.run import Run, final_state
 from tasks.stages import report
-from tasks.stages.design import DesignSearch
-from tasks.stages.tries import TryContext
+from tasks.stages.searches.computed_try import TryContext
+from tasks.stages.searches.design import DesignSearch
 
 RECOMMENDED, FRONT = "recommended.yaml", "front"
 CONFIRM_BLOCKS, LEAST_BLOCK = 10, 8

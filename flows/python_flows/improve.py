@@ -26,7 +26,7 @@ from flows.python_flows.tune import WINNER_FILE
 from flows.registry import pipeline_of
 from flows.run import final_state
 from tasks.stages import report
-from tasks.stages.remedy_search import FinishedRun, Limits, RemedySearch
+from tasks.stages.searches.remedy_search import FinishedRun, Limits, RemedySearch
 
 
 @define_flow(ImproveParameters)

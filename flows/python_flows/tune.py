@@ -54,9 +54,10 @@ from flows.run import Run, final_state
 from flows.system import Hooks, System
 from tasks.stages import report
 from tasks.stages.analysis import run_analysis
+from tasks.stages.searches.computed_try import TryContext
+from tasks.stages.searches.study import run_study
+from tasks.stages.searches.tries import compute_again
 from tasks.stages.sentence_scores import bind_staged
-from tasks.stages.study import run_study
-from tasks.stages.tries import TryContext, compute_again
 
 WINNER, WRITTEN = "winner", "as-written"
 WINNER_FILE = "winner.yaml"

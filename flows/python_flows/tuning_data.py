@@ -23,7 +23,7 @@ from flows.run import Run
 from flows.system import load_data
 from tasks.progress import show_phase
 from tasks.stages import data as data_sets
-from tasks.stages.tries import Sets
+from tasks.stages.searches.computed_try import Sets
 
 CONFIRM = "confirm"
 """The stage of the data to confirm on."""

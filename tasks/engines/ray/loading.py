@@ -17,7 +17,7 @@ from tasks.engines.ray.driver_process import DriverProcess, error_of
 from tasks.engines.ray.messages import Event, LoadJob, decode_rows, encode_rows
 
 WAVE = 64
-"""DataShards of a job; two jobs are at work."""
+"""Shards of a job; two jobs are at work."""
 
 
 def build_on_worker(store: str, folder: str, rows: bytes) -> tuple[str, bool]:

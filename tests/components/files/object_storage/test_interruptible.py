@@ -19,12 +19,16 @@ def test_what_it_returns_or_raises_is_handed_on() -> None:
 
 
 def test_a_signal_ends_it() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     waiting = threading.Lock()
     waiting.acquire()
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        call_interruptibly(lambda: waiting.acquire(timeout=10))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_interruptibly(lambda: waiting.acquire(timeout=10))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - begin < 5
     waiting.release()

@@ -25,7 +25,8 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances
 from components.tuning.study import Try
 from tasks.execution.latency import measure_request_seconds
-from tasks.stages.tries import ComputedTry, TryContext, compute_block
+from tasks.stages.searches.computed_try import ComputedTry, TryContext
+from tasks.stages.searches.tries import compute_block
 
 MIN_REQUESTS = 60
 """Utterances that latency is measured on: a 95th percentile has no upper bound below 59."""

@@ -24,8 +24,9 @@ from components.tuning.objectives import Objective
 from components.tuning.study import AS_WRITTEN, Try
 from components.tuning.variables import SearchSpace, Variable
 from tasks.execution.executor import PipelineResult
-from tasks.stages.study import run_study
-from tasks.stages.tries import ComputedTry, TryContext, compute_again
+from tasks.stages.searches.computed_try import ComputedTry, TryContext
+from tasks.stages.searches.study import run_study
+from tasks.stages.searches.tries import compute_again
 
 REMEDY = "remedy"
 """The variable of the search."""

@@ -11,7 +11,7 @@ from components.metrics.scoring_units import ScoringUnits
 from components.records import Audio, Utterance
 from components.tuning.objectives import Objective
 from components.tuning.study import Try
-from tasks.stages import tries
+from tasks.stages.searches import computed_try
 
 
 @pytest.mark.parametrize(("normalizer", "wer"), [("by-language", 0.0), ("none", 100.0)])
@@ -30,18 +30,20 @@ def test_a_wer_of_a_language_without_spaces_is_refused_as_such(monkeypatch: pyte
 
 def compute_try(
     monkeypatch: pytest.MonkeyPatch, language: str, transcript: str, heard: str, normalizer: str
-) -> tries.ComputedTry:
+) -> computed_try.ComputedTry:
     """A try that heard one utterance."""
     audio = Audio(path="a.wav", sha256="a" * 64, seconds=2.0, sample_rate=16000)
     utterance = Utterance(id="u", audio=audio, source_language=language, transcript=transcript)
     units = ScoringUnits([utterance], "transcript", language)
     segments = units.align({"u": heard}, 1)
     assert segments is not None
-    monkeypatch.setattr(tries, "text_of", lambda *_: None)
-    monkeypatch.setattr(tries, "align_parts", lambda *_, **__: AlignedTexts("transcript", segments, units))
+    monkeypatch.setattr(computed_try, "text_of", lambda *_: None)
+    monkeypatch.setattr(
+        computed_try, "align_parts", lambda *_, **__: AlignedTexts("transcript", segments, units)
+    )
     block: Any = SimpleNamespace(items=1)
     store: Any = None  # nothing is kept
-    context = tries.TryContext(
+    context = computed_try.TryContext(
         objectives=[Objective("wer", "wer")],
         blocks=[block],
         make_pipeline=lambda _: pytest.fail("the pipeline is there"),
@@ -54,4 +56,4 @@ def compute_try(
     result: Any = SimpleNamespace(stages={})
     pipeline: Any = SimpleNamespace(languages=(None, None))
     planned = Try(number=0, settings={}, state="failed")
-    return tries.ComputedTry(context, planned, pipeline, results=[result])
+    return computed_try.ComputedTry(context, planned, pipeline, results=[result])

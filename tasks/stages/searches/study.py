@@ -16,7 +16,8 @@ from components.tuning.analyses import STUDY, SearchSettings, StudyRequest
 from components.tuning.study import AS_WRITTEN, Try
 from components.tuning.tables import describe_try
 from tasks.progress import ProgressBar
-from tasks.stages.tries import TryContext, compute_tries, require_computed
+from tasks.stages.searches.computed_try import TryContext
+from tasks.stages.searches.tries import compute_tries, require_computed
 
 
 def run_study(
