@@ -95,7 +95,7 @@ def compare(
         DataError: a system or an utterance twice, no such baseline, outputs of other utterances.
         ConfigError: external scores of other systems or items, or nothing to rank by as is wanted.
     """
-    table_of = tabulate(
+    baseline, tables, metrics, segments, units, judgements, notes = tabulate(
         utterances,
         systems,
         settings,
@@ -104,16 +104,8 @@ def compare(
         bind=bind,
         scores=scores,
     )
-    baseline, tables, segments, metrics = (
-        table_of.baseline,
-        table_of.tables,
-        table_of.segments,
-        table_of.metrics,
-    )
     ranking = choose_ranking(settings, tables[baseline])
-    ranked = score_items(
-        ranking, metrics, tables, segments, table_of.units, len(utterances), settings.normalizer
-    )
+    ranked = score_items(ranking, metrics, tables, segments, units, len(utterances), settings.normalizer)
     values = {
         u.id: {name: of[u.id] for name, of in ranked.scores.items() if u.id in of} for u in ranked.units
     }
@@ -134,8 +126,8 @@ def compare(
         ),
         n=len(tables[baseline][ranking].ids) if ranking else 0,
         n_total=ranked.n_total,
-        notes=tuple(table_of.notes),
-        judgements=table_of.judgements,
+        notes=tuple(notes),
+        judgements=judgements,
         correlations=tuple(correlate(scores, metrics, tables, segments)),
         degradations=measure_degradation(
             {system.name: system.conditions for system in systems if system.conditions is not None},

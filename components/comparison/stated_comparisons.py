@@ -64,8 +64,7 @@ def compare_pairs(
         )
         for pair in dict.fromkeys([*all_pairs, *stated])
     }
-    family = stated
-    corrected = dict(zip(family, correct_family([tests[pair] for pair in family]), strict=True))
+    corrected = dict(zip(stated, correct_family([tests[pair] for pair in stated]), strict=True))
     return tuple(corrected.get(pair) or mark_untested(test) for pair, test in tests.items())
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from prefect.client.schemas.objects import State
 from pydantic import ValidationError
 
-from components.analysis.analysis import analysis_named
 from components.analysis.run_outputs import data_of
 from components.comparison.analysis import COMPARISON, ComparisonRequest
 from components.comparison.external.external_scores import check_systems
@@ -110,8 +109,7 @@ def _run_once(parameters: CompareParameters, names: Sequence[str], run: Run) -> 
 def _is_decided(run: Run) -> bool:
     """Return whether every test that was made at the last look has a verdict."""
     ref = run.stages.get("sequential")
-    findings = None if ref is None else analysis_named("sequential").read(ref)
-    return findings is not None and all(test.decided is not None for test in findings.tests)
+    return ref is not None and all(test.decided is not None for test in SEQUENTIAL.read(ref).tests)
 
 
 def _request(records: Mapping[str, RunRecord], parameters: CompareParameters) -> ComparisonRequest:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from prefect.client.schemas.objects import State
 
+from components import models
 from components.analysis.run_outputs import load_utterances, output_of
 from components.errors import ConfigError
 from components.monitoring.probing.analysis import PROBE, ProbeRequest
@@ -16,6 +18,7 @@ from components.monitoring.probing.recordings import MANIFEST, make_probes
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_nbests_by_id
 from components.synthesis.config import SynthesisConfig
+from components.synthesis.synthesizer import Synthesizer, build
 from flows.checks import Check
 from flows.definition import define_flow
 from flows.parameters.pipeline import PipelineParameters
@@ -34,6 +37,7 @@ RECOGNIZE = "recognize"
 def probe(parameters: ProbeParameters) -> RunRecord | State[RunRecord]:
     """Recognize recordings, change them, recognize them again; adds the stage ``probe``."""
     with Run("probe", parameters) as run:
+        voice = _voice_of(parameters)
         first = _recognizer_alone(parameters, f"{run.name}.heard", word_times=True)
         heard: RunRecord = unwrap(run_system("pipeline", first, graph_of(first)))
         utterances = load_utterances(heard)
@@ -43,7 +47,7 @@ def probe(parameters: ProbeParameters) -> RunRecord | State[RunRecord]:
             read_nbests_by_id(output_of(heard, "transcript")),
             folder,
             parameters.words,
-            None if parameters.voice is None else SynthesisConfig(engine=parameters.voice),
+            voice,
         )
         changed: dict[str, Any] = {"data": str(folder / MANIFEST), "audio": None, "limit": None}
         second = _recognizer_alone(parameters, f"{run.name}.changed", **changed)
@@ -59,9 +63,22 @@ def probe(parameters: ProbeParameters) -> RunRecord | State[RunRecord]:
 
 
 def checks(parameters: ProbeParameters) -> list[Check]:
-    """Return the checks of the recognizer's own graph."""
+    """Return the checks of the recognizer's own graph, of the voice and of the language model."""
     first = _recognizer_alone(parameters, None, word_times=True)
-    return System("pipeline", first, graph_of(first), NO_HOOKS).preflight.checks
+    return [
+        *System("pipeline", first, graph_of(first), NO_HOOKS).preflight.checks,
+        Check("voice", partial(_voice_of, parameters)),
+        Check("language_model", partial(models.check, parameters.language_model, parameters.store)),
+    ]
+
+
+def _voice_of(parameters: ProbeParameters) -> Synthesizer | None:
+    """Return what speaks other numbers, if anything does.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    return None if parameters.voice is None else build(SynthesisConfig(engine=parameters.voice))
 
 
 def _recognizer_alone(
@@ -78,13 +95,13 @@ def _recognizer_alone(
         for key, node in (nodes.items() if isinstance(nodes, dict) else ())
         if isinstance(node, dict) and node.get("kind") == RECOGNIZE and node.get("of", "data") == "data"
     }
-    chosen = parameters.node or next(iter(known), None)
-    if chosen not in known:
+    name_of = parameters.node or next(iter(known), None)
+    if name_of not in known:
         raise ConfigError(
             f"node: expected a node of kind recognize that reads the data, one of "
             f"{', '.join(known) or 'none'}, found {parameters.node!r}"
         )
-    node = {key: value for key, value in known[chosen].items() if key != "when"}
+    node = {key: value for key, value in known[name_of].items() if key != "when"}
     node |= {"word_times": True} if word_times else {}
     graph = {"nodes": {"heard": node}, "outputs": {"transcript": "heard"}}
     fields = PipelineParameters.model_fields

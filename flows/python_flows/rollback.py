@@ -34,7 +34,7 @@ def rollback(parameters: RollBackParameters) -> RunRecord | State[RunRecord]:
 
 
 def _update(name: str, accepted: RunRecord) -> str:
-    """Change the deployment; returns the names of the parameters that are now others.
+    """Change the deployment; returns the names of the parameters whose values are now others.
 
     Raises:
         ConfigError: there is no such deployment, or it is one of another flow.
@@ -47,15 +47,13 @@ def _update(name: str, accepted: RunRecord) -> str:
             deployment = client.read_deployment_by_name(name)
         except ObjectNotFound:
             raise ConfigError(f"deployment: expected FLOW/NAME of one on the server, found {name}") from None
-        kept = {key: value for key, value in deployment.parameters.items() if key in KEPT}
-        model = flow_named(accepted.flow).parameters
-        fields = model.model_fields.items()
-        settings = {
+        before = deployment.parameters
+        fields = flow_named(accepted.flow).parameters.model_fields.items()
+        after = {
             key: accepted.parameters[key]
             for key, field in fields
             if key not in KEPT and key in accepted.parameters and accepted.parameters[key] != field.default
-        }
-        update = DeploymentUpdate(parameters={**settings, **kept})
-        client.update_deployment(deployment.id, update)
-    changed = [key for key in settings if settings[key] != deployment.parameters.get(key)]
+        } | {key: value for key, value in before.items() if key in KEPT}
+        client.update_deployment(deployment.id, DeploymentUpdate(parameters=after))
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return ", ".join(changed) or "nothing was different"

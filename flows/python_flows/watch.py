@@ -55,8 +55,8 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     profile = load_profile(_find_accepted(parameters, records[-1], store), store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
-        given = _read_corrections(records)
-        request = WatchRequest(records, profile, parameters.alpha, given, answers_alarm=parameters.review)
+        corrected = _read_corrections(records)
+        request = WatchRequest(records, profile, parameters.alpha, corrected, answers_alarm=parameters.review)
         findings = _watch(run, request)
         if findings.change is not None and parameters.review and findings.score is None:
             answers = _ask(record, findings, parameters.hours, run)

@@ -11,8 +11,9 @@ import numpy as np
 from benchmarks.claims.experiment import EXPERIMENTS
 from benchmarks.claims.outputs import read_outputs
 from benchmarks.common.paths import RESULTS
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import METRICS
-from components.monitoring.sequential.betting import FloatArray, log_capital
+from components.monitoring.sequential.betting import log_capital
 from components.monitoring.sequential.pseudo_values import BLOCK, pseudo_differences
 from components.monitoring.sequential.sequential_test import ALPHA, decide
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from components.monitoring.drift.conformal import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.monitoring.drift.detection import ALPHA, Detection, detect
-from components.monitoring.drift.pairing import MIN_ACCEPTED, Pair, columns_of
+from components.monitoring.drift.pairing import columns_of, make_pair
 from components.monitoring.drift.profile import Profile
 
 ACCEPTED, LIFE, BEFORE, AFTER, LOOK = 400, 3000, 200, 150, 25
@@ -94,15 +94,7 @@ def _detect(
     ids = [f"{number:x}" for number in rng.integers(0, 2**62, length)]
     pairs = []
     for (stage, signal), values in usual.items():
-        accepted = values[old]
         missing = np.full(len(values), np.nan)
         new = np.concatenate([of.get((stage, signal), missing)[drawn] for of, drawn in parts])[:look]
-        accepted, places = accepted[~np.isnan(accepted)], np.flatnonzero(~np.isnan(new))
-        own = new[places]
-        if (
-            len(accepted) >= MIN_ACCEPTED
-            and len(own)
-            and (np.ptp(accepted) > 0 or (own != accepted[0]).any())
-        ):
-            pairs.append(Pair(stage, signal, accepted, places.tolist(), own))
-    return detect(pairs, ids, ALPHA)
+        pairs.append(make_pair(stage, signal, values[old], new))
+    return detect([pair for pair in pairs if pair is not None], ids, ALPHA)

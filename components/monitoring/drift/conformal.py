@@ -18,9 +18,9 @@ from bisect import bisect_left, bisect_right, insort
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from components.metrics.statistics.bootstrap import FloatArray
+
 STEP = 10
 """Numbers between two places at which betting may begin."""
 _POWERS = (0.1, 0.25, 0.5, 0.75)
@@ -40,9 +40,9 @@ class Evidence(NamedTuple):
     capital: FloatArray
     gains: FloatArray
 
-    def since(self, start: int, stop: int | None = None) -> float:
+    def since(self, start: int) -> float:
         """Return the logarithm of the capital of a gambler who begins at a place, over all densities."""
-        totals = self.gains[:, start:stop].sum(1)
+        totals = self.gains[:, start:].sum(1)
         return float(np.logaddexp.reduce(totals) - math.log(len(totals)))
 
     def onset(self, stop: int | None = None) -> int:
@@ -83,8 +83,8 @@ def gather_evidence(ranks: FloatArray) -> Evidence:
     starts = _log_starts(len(ranks))
     betting = before[:, 1:] + np.logaddexp.accumulate(starts - before[:, :-1], axis=1)
     total = np.logaddexp.reduce(betting, axis=0) - math.log(len(gains))
-    kept = np.log1p(-np.exp(starts).cumsum())
-    return Evidence(np.logaddexp(total, kept), gains)
+    idle = np.log1p(-np.exp(starts).cumsum())
+    return Evidence(np.logaddexp(total, idle), gains)
 
 
 def _log_densities(ranks: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from components.monitoring.drift.conformal import Evidence, FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
+from components.monitoring.drift.conformal import Evidence
 from components.monitoring.drift.pairing import Pair, evidence_of
 
 ALPHA = 0.01
@@ -88,10 +89,11 @@ def _find_change(
     alarms: Sequence[int | None],
     counts: Counter[str],
 ) -> Change | None:
-    given = [(place, number) for number, place in enumerate(alarms) if place is not None]
-    if not given:
+    alarm, found_by = min(
+        ((place, number) for number, place in enumerate(alarms) if place is not None), default=(None, 0)
+    )
+    if alarm is None:
         return None
-    alarm, found_by = min(given)
     pair = pairs[found_by]
     onset = pair.places[evidence[found_by].onset(int(np.searchsorted(pair.places, alarm)) + 1)]
     starts = [int(np.searchsorted(pair.places, onset)) for pair in pairs]

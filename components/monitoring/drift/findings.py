@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from components.monitoring.drift.conformal import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.monitoring.drift.detection import Detection
 from components.monitoring.drift.pairing import Pair
 from components.monitoring.drift.sound import SOUND
@@ -72,9 +72,9 @@ class ScoreVerdict(Record):
     node: str
     n: int
     wer: float
-    accepted: float | None
-    difference: float | None
-    interval: tuple[float, float] | None
+    accepted: float | None = None
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
     verdict: Literal["worse", "better", "not told apart", "no accepted score", "too few"]
 
 
@@ -116,7 +116,6 @@ def make_rows(detection: Detection) -> tuple[SignalRow, ...]:
         detection.pairs, detection.evidence, detection.thresholds, detection.alarms, strict=True
     ):
         since = pair.values[np.asarray(pair.places) >= onset] if onset is not None else np.array([])
-        capital = float(evidence.capital.max(initial=-math.inf)) if len(evidence.capital) else 0.0
         rows.append(
             SignalRow(
                 stage=pair.stage,
@@ -124,7 +123,7 @@ def make_rows(detection: Detection) -> tuple[SignalRow, ...]:
                 accepted=float(pair.accepted.mean()),
                 new=float(pair.values.mean()),
                 since=float(since.mean()) if len(since) else None,
-                evidence=(capital - threshold) / math.log(10),
+                evidence=(float(evidence.capital.max()) - threshold) / math.log(10),
                 alarm=None if alarm is None else alarm + 1,
                 n=len(pair.values),
             )
@@ -158,21 +157,13 @@ def choose_examples(
     if change is None:
         return ()
     pair = detection.pairs[change.lead]
-    since = [
-        (place, value) for place, value in zip(pair.places, pair.values, strict=True) if place >= change.onset
-    ]
-    middle = float(np.median(pair.accepted))
-    signs = {"higher": -1.0, "lower": 1.0}
-
-    def order(value: float) -> float:
-        distance = abs(value - middle)
-        return {"more spread": -distance, "less spread": distance}.get(
-            change.direction, signs.get(change.direction, 1.0) * value
-        )
-
-    chosen = sorted(since, key=lambda each: order(float(each[1])))[:EXAMPLES]
+    first = int(np.searchsorted(pair.places, change.onset))
+    places, values = pair.places[first:], pair.values[first:]
+    distances = np.abs(values - np.median(pair.accepted))
+    order = {"higher": -values, "lower": values, "more spread": -distances, "less spread": distances}
+    best = order[change.direction].argsort(kind="stable")[:EXAMPLES]
     return tuple(
-        Example(id=ids[place], value=float(value), text=texts.get(ids[place], "")) for place, value in chosen
+        Example(id=ids[places[n]], value=float(values[n]), text=texts.get(ids[places[n]], "")) for n in best
     )
 
 
@@ -191,8 +182,8 @@ def propose(detection: Detection, ids: Sequence[str], texts: Mapping[str, str]) 
     places = [place for place in range(onset, len(ids)) if ids[place] in texts]
     places.sort(key=lambda place: (values.get(place, 0.0), ids[place]))
     step = max(1.0, len(places) / PROPOSED)
-    chosen = {int((k + 0.5) * step) for k in range(PROPOSED)}
-    return tuple(ids[places[k]] for k in sorted(chosen) if k < len(places))
+    numbers = {int((k + 0.5) * step) for k in range(PROPOSED)}
+    return tuple(ids[places[number]] for number in sorted(numbers) if number < len(places))
 
 
 def trace_stages(detection: Detection, n: int) -> tuple[tuple[int, ...], dict[str, tuple[float, ...]]]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from components.errors import DataError
-from components.monitoring.drift.conformal import Evidence, FloatArray, gather_evidence, rank
+from components.metrics.statistics.bootstrap import FloatArray
+from components.monitoring.drift.conformal import Evidence, gather_evidence, rank
 from components.monitoring.drift.profile import Profile, StageProfile
 from components.monitoring.drift.stage_signals import WAY
 
@@ -57,12 +58,8 @@ def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
         )
     ids = tuple(profiles[number].ids[place] for number, place in kept)
     in_order = dict.fromkeys(each.stage for profile in profiles for each in profile.stages)
-    stages = tuple(_join_stage([_stage(p, name) for p in profiles], kept) for name in in_order)
+    stages = tuple(_join_stage([p.stage(name) for p in profiles], kept) for name in in_order)
     return Profile(version=accepted.version, run=profiles[-1].run, ids=ids, stages=stages)
-
-
-def _stage(profile: Profile, name: str) -> StageProfile | None:
-    return next((each for each in profile.stages if each.stage == name), None)
 
 
 def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, int]]) -> StageProfile:
@@ -90,14 +87,17 @@ def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, 
 def pair_signals(accepted: Profile, new: Profile) -> list[Pair]:
     """Return the signals that both have and that say something, in the order of the accepted run's graph."""
     before, after = columns_of(accepted, accepted), columns_of(new, accepted)
-    pairs = []
-    for name, values in before.items():
-        if name in after:
-            there = np.flatnonzero(~np.isnan(after[name]))
-            old, own = values[~np.isnan(values)], after[name][there]
-            if len(old) >= MIN_ACCEPTED and len(own) and (np.ptp(old) > 0 or (own != old[0]).any()):
-                pairs.append(Pair(*name, old, there.tolist(), own))
-    return pairs
+    pairs = (make_pair(*name, before[name], after[name]) for name in before if name in after)
+    return [pair for pair in pairs if pair is not None]
+
+
+def make_pair(stage: str, signal: str, before: FloatArray, after: FloatArray) -> Pair | None:
+    """Return a signal of accepted (m,) and new (n,) utterances, NaN where missing; None: it says nothing."""
+    old, places = before[~np.isnan(before)], np.flatnonzero(~np.isnan(after))
+    new = after[places]
+    if len(old) < MIN_ACCEPTED or not len(new) or (np.ptp(old) == 0 and (new == old[0]).all()):
+        return None
+    return Pair(stage, signal, old, places.tolist(), new)
 
 
 def columns_of(profile: Profile, accepted: Profile) -> dict[tuple[str, str], FloatArray]:
@@ -107,7 +107,7 @@ def columns_of(profile: Profile, accepted: Profile) -> dict[tuple[str, str], Flo
     """
     columns: dict[tuple[str, str], FloatArray] = {}
     for stage in accepted.stages:
-        own = _stage(profile, stage.stage)
+        own = profile.stage(stage.stage)
         if own is None:
             continue
         completed = _complete(own, stage)

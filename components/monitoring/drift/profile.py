@@ -13,7 +13,6 @@ from pydantic import Field, ValidationError
 
 from components.errors import StoreError, to_one_line
 from components.files.files import encode_json
-from components.monitoring.drift.conformal import FloatArray
 from components.monitoring.drift.stage_signals import Measured, Signals, measure_stages
 from components.monitoring.drift.texts import words_of
 from components.pipeline.pipeline import DATA
@@ -56,11 +55,9 @@ class Profile(Record):
     ids: tuple[str, ...]
     stages: tuple[StageProfile, ...]
 
-    def values(self, stage: str, signal: str) -> FloatArray:
-        """Return a signal (n,), NaN where it is missing; empty of what the run does not have."""
-        found = next((each for each in self.stages if each.stage == stage), None)
-        values = found.signals.get(signal, ()) if found is not None else ()
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+    def stage(self, name: str) -> StageProfile | None:
+        """Return a stage by the name of its node; None of what the run does not have."""
+        return next((each for each in self.stages if each.stage == name), None)
 
 
 def profile_run(run: RunRecord, store: Store, accepted: Profile | None = None) -> Profile:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from components.metrics.statistics.bootstrap import MIN_UTTERANCES, SEED
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, RESAMPLES, SEED, FloatArray
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.table import METRICS
-from components.monitoring.drift.conformal import FloatArray
 from components.monitoring.drift.findings import ScoreVerdict
 from components.monitoring.drift.profile import Profile
-
-RESAMPLES = 10_000
 
 
 def judge(
@@ -38,21 +35,20 @@ def judge(
     ).get("wer")
     if table is None:
         return None
+    verdict = ScoreVerdict(node=node, n=len(keys), wer=table.score(), verdict="no accepted score")
     before = _rows_of(accepted, node)
-    values: dict[str, object] = {"node": node, "n": len(keys), "wer": table.score()}
-    empty = {"accepted": None, "difference": None, "interval": None}
     if not len(before):
-        return ScoreVerdict.model_validate({**values, **empty, "verdict": "no accepted score"})
+        return verdict
     wer = METRICS["wer"].score
     base = float(wer(before.sum(0)))
-    values |= {"accepted": base, "difference": table.score() - base}
-    if len(keys) < MIN_UTTERANCES:
-        return ScoreVerdict.model_validate({**values, "interval": None, "verdict": "too few"})
-    rng = np.random.default_rng(SEED)
-    scores = [wer(_resample(rows, rng)) for rows in (table.rows, before)]
-    low, high = np.percentile(scores[0] - scores[1], (2.5, 97.5))
-    verdict = "worse" if low > 0 else "better" if high < 0 else "not told apart"
-    return ScoreVerdict.model_validate({**values, "interval": (float(low), float(high)), "verdict": verdict})
+    update = {"accepted": base, "difference": verdict.wer - base, "verdict": "too few"}
+    if len(keys) >= MIN_UTTERANCES:
+        rng = np.random.default_rng(SEED)
+        scores = [wer(_resample(rows, rng)) for rows in (table.rows, before)]
+        low, high = np.percentile(scores[0] - scores[1], (2.5, 97.5)).tolist()
+        update["interval"] = (low, high)
+        update["verdict"] = "worse" if low > 0 else "better" if high < 0 else "not told apart"
+    return verdict.model_copy(update=update)
 
 
 def _resample(rows: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -62,6 +58,6 @@ def _resample(rows: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 
 def _rows_of(profile: Profile, node: str) -> FloatArray:
-    stage = next((each for each in profile.stages if each.stage == node), None)
+    stage = profile.stage(node)
     rows = [row for row in stage.errors if row] if stage is not None else []
     return np.array(rows, np.float64)

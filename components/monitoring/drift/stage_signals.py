@@ -30,6 +30,7 @@ from components.storage.stages.reader import (
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
+from components.text.text_confidence import ESTIMATES
 
 SOUND_FILE = "sound.json"
 WAY = "way "
@@ -166,17 +167,13 @@ def _measure_texts(
         signals.languages[key] = nbest.language or language_of(run, node, utterance)
     signals.passes_on = _passes_on(signals.texts, above, nbests)
     if signals.passes_on:
-        kept = ("quarantined", *_ESTIMATED)
         signals.values = {
-            key: {name: value for name, value in of.items() if name in kept}
+            key: {name: value for name, value in of.items() if name == "quarantined" or name in ESTIMATES}
             for key, of in signals.values.items()
         }
     if node.transcribes:
         signals.errors = _count_errors(utterances, signals.texts)
     return signals
-
-
-_ESTIMATED = ("expected_wer", "expected_chrf", "p_correct", "p_bad")
 
 
 def _alike(run: RunRecord, node: NodeRecord, nbests: Mapping[str, object]) -> list[str]:
@@ -225,15 +222,10 @@ def _count_errors(
         for key, utterance in utterances.items()
         if utterance.transcript is not None and key in texts
     }
-    if not references:
-        return {}
     languages = {key: utterances[key].source_language for key in references}
-    hypotheses = {key: texts[key] for key in references}
-    table = text_statistics(
-        references, hypotheses, language=languages, n_total=len(utterances), names=["wer"]
-    ).get("wer")
-    return (
-        {}
-        if table is None
-        else {key: tuple(row) for key, row in zip(table.ids, table.rows.tolist(), strict=True)}
-    )
+    tables = text_statistics(references, texts, language=languages, n_total=len(utterances), names=["wer"])
+    return {
+        key: tuple(row)
+        for table in tables.values()
+        for key, row in zip(table.ids, table.rows.tolist(), strict=True)
+    }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
+from components.confidence.agreement import keys_of
 from components.confidence.features import extract_features
 from components.records import NBest, Quarantined, Route, Utterance
-from components.text.normalization.text_normalization import word_key
 from components.text.text_confidence import estimates_of
 
 CHOSEN: dict[str, str] = {
@@ -60,14 +61,12 @@ def measure_text(nbest: NBest, utterance: Utterance, others: Mapping[str, NBest]
 def repeated_share(text: str) -> float:
     """Return the share of words that stand in a triple of words which the text has more than once."""
     words = words_of(text)
-    triples = [tuple(words[n : n + 3]) for n in range(len(words) - 2)]
-    counts: dict[tuple[str, ...], int] = {}
-    for triple in triples:
-        counts[triple] = counts.get(triple, 0) + 1
+    triples = list(zip(words, words[1:], words[2:], strict=False))
+    counts = Counter(triples)
     repeated = {n + k for n, triple in enumerate(triples) if counts[triple] > 1 for k in range(3)}
     return len(repeated) / len(words) if words else 0.0
 
 
 def words_of(text: str) -> list[str]:
     """Return the words of a text as they are compared, without those of punctuation only."""
-    return [key for key in map(word_key, text.split()) if key]
+    return list(filter(None, keys_of(text)))

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from components.confidence.agreement import keys_of
 from components.ensembling.output_level.weighted_hypotheses import TextScorer
-from components.monitoring.probing.probes import Target, candidates_for, keys_of
+from components.monitoring.probing.probes import Target, candidates_for
 
 CANDIDATES = 40
 """Further words that compete for the place."""

@@ -16,6 +16,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from components.audio import SAMPLE_RATE, Samples
+from components.confidence.agreement import keys_of
 from components.records import NBest, Record, Word
 from components.text.normalization.text_normalization import word_key
 
@@ -71,20 +72,10 @@ class Probe(NamedTuple):
     targets: tuple[Target, ...]
 
 
-def keys_of(text: str) -> list[str]:
-    """Return the words of a text as they are compared; "" for one of punctuation only."""
-    return [word_key(word) for word in text.split()]
-
-
 def match(reference: Sequence[str], written: Sequence[str]) -> dict[int, int]:
     """Return which words of the reference were written: position -> position in what was written."""
-    blocks = Levenshtein.opcodes(reference, written)
-    return {
-        block.src_start + k: block.dest_start + k
-        for block in blocks
-        if block.tag == "equal"
-        for k in range(block.src_end - block.src_start)
-    }
+    blocks = Levenshtein.opcodes(reference, written).as_matching_blocks()
+    return {block.a + k: block.b + k for block in blocks for k in range(block.size)}
 
 
 def time_words(transcript: str, nbest: NBest) -> list[Target]:

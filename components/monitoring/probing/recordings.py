@@ -21,8 +21,7 @@ from components.monitoring.probing.probes import (
     time_words,
 )
 from components.records import NBest, Utterance
-from components.synthesis.config import SynthesisConfig
-from components.synthesis.synthesizer import build
+from components.synthesis.synthesizer import Synthesizer
 
 MANIFEST = "probes.jsonl"
 
@@ -32,7 +31,7 @@ def make_probes(
     heard: Mapping[str, NBest],
     folder: Path,
     words: int,
-    voice: SynthesisConfig | None = None,
+    voice: Synthesizer | None = None,
 ) -> list[Probe]:
     """Write changed recordings and their manifest, and return what was taken from each.
 
@@ -81,7 +80,7 @@ def _write_sounds(
             yield probe, _write(folder, f"{number:05d}-cue", changed), language
 
 
-def _speak_numbers(spoken: Sequence[Utterance], folder: Path, voice: SynthesisConfig) -> Iterator[Made]:
+def _speak_numbers(spoken: Sequence[Utterance], folder: Path, voice: Synthesizer) -> Iterator[Made]:
     texts, targets = [], {}
     for utterance in spoken:
         exchanged = exchange_number(str(utterance.transcript), utterance.id)
@@ -89,7 +88,7 @@ def _speak_numbers(spoken: Sequence[Utterance], folder: Path, voice: SynthesisCo
             key = f"{utterance.id}~number"
             targets[key] = Probe(key, "number", utterance.id, (exchanged[1],))
             texts.append(Utterance(id=key, text=exchanged[0], source_language=utterance.source_language))
-    for outcome in build(voice).synthesize(texts, folder) if texts else ():
+    for outcome in voice.synthesize(texts, folder):
         if isinstance(outcome, Utterance) and outcome.audio is not None:
             yield targets[outcome.id], Path(outcome.audio.path), outcome.source_language
 

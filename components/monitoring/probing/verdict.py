@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.monitoring.drift.conformal import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 from components.records import Record
 
 

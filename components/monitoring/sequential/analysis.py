@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 VERSION = "sequential/1"
+_COLORS = ("#3d83d6", "#d6803d", "#3da35d", "#9a4fc0")
 NOTE = (
     "Confidence sequences: interval and verdict hold at every look together at {level:.0%}, so they may be "
     "looked at each night as the data grow, in the order in which utterances came; the tests above are for "
@@ -167,18 +168,13 @@ def _draw(findings: SequentialTests) -> Figure:
 
     with plot_style():
         figure, plot = new_axes(3.2)
-        for test, color in zip(findings.tests, _colors(), strict=False):
+        for test, color in zip(findings.tests, cycle(_COLORS), strict=False):
             x = [look.n for look in test.looks]
             low, high = zip(*(look.interval for look in test.looks), strict=True)
             plot.fill_between(x, low, high, color=color, alpha=0.3, label=to_printable(test.system)[:24])
-        margins = {test.margin for test in findings.tests} - {None}
-        for level in [0.0, *(sign * float(margin or 0) for margin in margins for sign in (1, -1))]:
+        margin = findings.tests[0].margin or 0.0
+        for level in {0.0, margin, -margin}:
             plot.axhline(level, color="#7d8590", linewidth=1, linestyle="-" if level == 0 else "--")
         plot.set(xlabel="utterances", ylabel=f"difference in {label_of(findings.tests[0].metric)}")
         plot.legend()
     return figure
-
-
-def _colors() -> Iterator[str]:
-    while True:
-        yield from ("#3d83d6", "#d6803d", "#3da35d", "#9a4fc0")

@@ -14,9 +14,9 @@ down to 0.95 / 256, so that none has to be chosen (their "hedged capital"; Shafe
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from components.metrics.statistics.bootstrap import FloatArray
+
 SHARES = 0.95 * 0.5 ** np.arange(9)
 """Shares of the capital that are staked, (9,)."""
 _HALVINGS = 30

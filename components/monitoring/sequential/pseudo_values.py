@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.monitoring.sequential.betting import FloatArray
+from components.metrics.statistics.bootstrap import FloatArray
 
 BLOCK = 25
 """Utterances that are linearized at once."""

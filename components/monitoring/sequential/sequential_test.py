@@ -9,10 +9,9 @@ from pydantic import Field
 
 from components.errors import DataError
 from components.metrics.metric import CorpusScore
-from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Interval
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, FloatArray, Interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.monitoring.sequential import betting
-from components.monitoring.sequential.betting import FloatArray
 from components.monitoring.sequential.pseudo_values import pseudo_differences
 from components.records import Record
 

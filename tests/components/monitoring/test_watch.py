@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from components.errors import DataError
-from components.monitoring.drift.analysis import WATCH, WatchRequest, describe
+from components.monitoring.drift.analysis import WATCH, WatchRequest
 from components.monitoring.drift.profile import PROFILE, load_profile
+from components.monitoring.drift.tables import describe
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
 from components.storage.runs.accepted_runs import accept_run
