@@ -17,9 +17,9 @@ from benchmarks.common.tables import one_paragraph
 from components.files.files import write_bytes
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "recognition": ("recognition", "non-speech", "padding", "long-audio"),
+    "recognition": ("recognition", "non-speech"),
     "word_times": ("word-times",),
-    "translation": ("context", "arithmetic", "domain", "pruning", "vocabularies-text"),
+    "translation": ("context", "arithmetic", "domain", "vocabularies-text"),
     "long_recording": ("long-recording",),
     "confidence": ("confidence",),
     "monitoring": ("monitoring",),
@@ -30,7 +30,6 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "families": ("families",),
     "speed": (
         "speed-ensembles",
-        "speed-pools",
         "speed-mbr",
         "speed-merging",
         "speed-speculative",
@@ -41,7 +40,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "merging_frontier": ("merging-frontier",),
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
-    "running": ("speed-report", "orchestration", "startup", "memory", "driver"),
+    "running": ("speed-report", "orchestration", "startup", "driver"),
     "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "serving": ("serving",),
@@ -53,7 +52,7 @@ PAGES: Mapping[str, str] = {page: module for module, pages in MODULES.items() fo
 TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
-        *("padding", "word-times", "arithmetic", "students"),
+        *("word-times", "arithmetic", "students"),
         *("orchestration", "startup", "scaling", "driver", "growth", "executor", "side-by-side", "serving"),
     )
 )

@@ -33,13 +33,6 @@ def _startup(values: Any) -> str:
     )
 
 
-def _memory(values: Any) -> str:
-    rows = values["rows"]
-    sizes = ", ".join(f"{row['peak_mb'] / 1000:.2f} GB at {row['utterances']:,} utterances" for row in rows)
-    growth = rows[-1]["peak_mb"] / rows[0]["peak_mb"] - 1
-    return f"by {growth:.0%} from the smallest size to the largest, in a graph of six nodes: {sizes}"
-
-
 def _parses(run: Any) -> dict[str, float]:
     parses = run["parses"]
     return {
@@ -113,27 +106,6 @@ has run; median of {rounds} rounds. The bar is that of issue 17.""",
                     "least to most": "{least:.2f} to {most:.2f}",
                     "CPU s": "{cpu:.2f}",
                     "bar s": "{bar:.1f}",
-                },
-            )
-        ],
-    ),
-    "memory": Page(
-        title="Peak memory of a run",
-        question="Does memory grow with the data?",
-        read=part("peaks"),
-        result=_memory,
-        text="""\
-Memory grows {result}.
-
-`antiphon run {graph}` on the sample set repeated, each size in a fresh process; peak resident memory of the
-whole process, Prefect server and report included. One run each.""",
-        blocks=lambda values: [
-            format_rows(
-                values["rows"],
-                {
-                    "utterances": "{utterances}",
-                    "peak memory, MB": "{peak_mb:,.0f}",
-                    "stages, seconds": "{seconds:.0f}",
                 },
             )
         ],

@@ -20,10 +20,6 @@ Milliseconds for a step of the batch. Combining is what mixing adds to members t
 scores (into a buffer that is used again), because a member that searches alone has to do that too; it is a
 share of the members' steps with their normalization, bar 2%. *Whole* counts the members' normalizations as
 combining as well."""
-PAIRS = {
-    "chrF": ("minimum Bayes risk, chrF", "sacreBLEU chrF, pairwise"),
-    "BLEU": ("minimum Bayes risk, BLEU", "sacreBLEU BLEU, pairwise"),
-}
 FORMS = ("exact", "aggregated", "pruned")
 UTILITIES = {"chrf": "chrF", "bleu": "BLEU"}
 TARGETS = {
@@ -79,16 +75,6 @@ def _ensembles_blocks(measurements: Measurements) -> list[str]:
         one_paragraph(COMBINING),
         steps,
     ]
-
-
-def _pools(values: Any) -> str:
-    methods = values["methods"]
-    times = {m: methods[theirs]["median"] / methods[ours]["median"] for m, (ours, theirs) in PAIRS.items()}
-    ratios = " and ".join(f"{ratio:.0f} times less with {metric}" for metric, ratio in times.items())
-    return (
-        f"Minimum Bayes risk takes {ratios} than pairwise sacreBLEU, and ROVER "
-        f"{methods['ROVER']['median']:.1f} CPU s for 1,000 utterances"
-    )
 
 
 def _risk(measurements: Measurements) -> str:
@@ -245,28 +231,6 @@ CPU time of one thread ({capability}); Marian-size members (6 + 6 layers, width 
 systems take turns, and what is shown is the median of {rounds} rounds of the ratio to transformers'
 `generate` of one member, with its quartiles.""",
         blocks=_ensembles_blocks,
-    ),
-    "speed-pools": Page(
-        title="Combining finished outputs: speed",
-        question="What does combining finished outputs cost?",
-        read=part("seconds"),
-        result=_pools,
-        text="""\
-{result}. The numbers of both are the same.
-
-CPU seconds for 1,000 utterances of {systems} systems with {hypotheses} hypotheses each (German captions
-with words exchanged; {utterances} utterances, median of {rounds} interleaved rounds, extrapolated), one
-process.""",
-        blocks=lambda values: [
-            format_rows(
-                values["methods"],
-                {
-                    "method": "{name}",
-                    "CPU s for 1,000": "{median:.2f}",
-                    "lowest to highest round": "{lowest:.2f} to {highest:.2f}",
-                },
-            )
-        ],
     ),
     "speed-mbr": Page(
         title="Minimum Bayes risk over samples: speed",

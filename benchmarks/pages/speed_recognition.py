@@ -92,7 +92,7 @@ def _unlike(systems: Systems) -> Sequence[str]:
     listed = ", ".join(f"{rate:.1f}" for rate in rates)
     return [
         f"The WERs of openai-whisper, Antiphon and faster-whisper differ here ({listed}): the times are "
-        "those of different outputs. [Long audio](long-audio.md) has several orders of such recordings."
+        "those of different outputs."
     ]
 
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import (
     format_difference,
-    format_p_value,
     format_rows,
     format_score,
     format_share,
@@ -22,7 +21,6 @@ from components.metrics.statistics.significance import Difference, compare_to_ba
 MODEL = "packaged:multi30k-en-de"
 DTYPES = ("float32", "bfloat16", "int8")
 ONE, ENSEMBLE = "one model", "ensemble"
-DENSE = "dense"
 NONE = "no context"
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"
 TEXT, OTHERS = "text, 0.5 and 0.5", ("union, linear", "intersection, log-linear", RISK)
@@ -135,28 +133,6 @@ def _domain(shares: Any) -> str:
     return f"{min(percent):.0f} to {max(percent):.0f}% of unseen captions, but {' and '.join(others)}"
 
 
-def _pruning(values: Any) -> str:
-    half, two_four, blocks = (
-        values["systems"][name]["difference"] for name in ("single, 50% kept", "2:4", "block, 90% kept")
-    )
-    return (
-        f"Without training afterwards half of the single weights cost {-half:.1f} BLEU, 2:4 {-two_four:.1f}, "
-        f"a tenth of the blocks {-blocks:.1f}; on a CPU no time is saved where a model is left"
-    )
-
-
-def _pruning_row(name: str, row: Mapping[str, Any]) -> list[str]:
-    interval = " ({:.1f} to {:.1f})".format(*row["interval"]) if row["interval"] else ""
-    cells = [name, f"{row['bleu']:.1f}{interval}"]
-    if name == DENSE:
-        return [*cells, "", "", ""]
-    ends = row["difference_interval"]
-    difference = f"{row['difference']:+.1f}" + (" ({:+.1f} to {:+.1f})".format(*ends) if ends else "")
-    difference += f", p {format_p_value(row['p_holm'])}" if "p_holm" in row else ""
-    layouts = ", ".join(f"{count} {layout}" for layout, count in row["layouts"].items())
-    return [*cells, difference, f"{row['dev_before']:.1f} → {row['dev_after']:.1f}", layouts]
-
-
 def _to_no_context(measured: Any) -> dict[str, Difference]:
     """Setting -> its difference in chrF to no context."""
     tables = read_statistics(measured["statistics"])
@@ -254,26 +230,6 @@ kind that the model was made for, and unseen.""",
             format_rows(
                 {name: {"marked": format_share(*_count(values))} for name, values in shares.items()},
                 {"set": "{name}", "unfamiliar": "{marked}"},
-            )
-        ],
-    ),
-    "pruning": Page(
-        title="Pruning a translation model",
-        question="What does pruning cost?",
-        read=part("scores"),
-        result=_pruning,
-        text="""\
-{result}.
-
-`{model}`, all its linear layers but the tied output pruned by magnitude, nothing trained afterwards, {test}
-with beam {beam}, {n} of {n_total} sentences. Differences to the dense model with 95% intervals of the
-paired bootstrap. Development BLEU: greedy, {judged} sentences. Products: for each layer what was measured
-to be faster, a sparse product or a dense one whose weights are laid out in advance
-([speed](speed-experts.md) has the times). BLEU `{signature}`.""",
-        blocks=lambda values: [
-            markdown_table(
-                ["weights", "BLEU (95%)", "difference", "dev BLEU", "products"],
-                [_pruning_row(name, row) for name, row in values["systems"].items()],
             )
         ],
     ),

@@ -12,7 +12,6 @@ from benchmarks.common.sections import run_section
 
 SECTIONS = {
     "ensembles": "benchmarks.speed.ensembles",
-    "pools": "benchmarks.speed.system_combination",
     "mbr": "benchmarks.speed.mbr",
     "recognition": "benchmarks.speed.recognition",
     "merging": "benchmarks.speed.merging",

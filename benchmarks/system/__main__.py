@@ -13,7 +13,6 @@ from benchmarks.common.sections import run_section
 SECTIONS = {
     "orchestration": "benchmarks.system.orchestration",
     "startup": "benchmarks.system.startup",
-    "memory": "benchmarks.system.memory",
     "growth": "benchmarks.system.growth",
     "kills": "benchmarks.system.kills",
     "executor": "benchmarks.system.executor",

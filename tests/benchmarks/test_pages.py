@@ -104,8 +104,8 @@ def test_settings_name_no_folder_of_this_machine() -> None:
 def test_a_part_takes_the_place_of_its_former_self_only(tmp_path: Path) -> None:
     manifest = describe_run("python -m x")
     for name, value in (("first", 1), ("second", 2), ("first", 3)):
-        store_part("memory", Part(part=name, manifest=manifest, results=value), tmp_path)
-    measurements = read_measurements("memory", tmp_path)
+        store_part("driver", Part(part=name, manifest=manifest, results=value), tmp_path)
+    measurements = read_measurements("driver", tmp_path)
     assert [measurements["first"], measurements["second"]] == [3, 2]
 
 
@@ -134,11 +134,11 @@ def test_an_interrupted_section_keeps_what_it_measured(
         section.add_argument("--sizes", type=int, nargs="+")
         return section
 
-    section = SimpleNamespace(PAGE="memory", parser=parser, measure=measure)
+    section = SimpleNamespace(PAGE="driver", parser=parser, measure=measure)
     common = ["--out", str(tmp_path), "--note", "Quiet."]
     with pytest.raises(KeyboardInterrupt):
         sections.measure_section(section, "benchmarks.system memory", ["--sizes", "1", *common])
-    assert len(read_measurements("memory", tmp_path)["peaks"]["rows"]) == 1
+    assert len(read_measurements("driver", tmp_path)["peaks"]["rows"]) == 1
     sections.measure_section(section, "benchmarks.system memory", ["--sizes", "2", "3", *common])
     text = (tmp_path / "memory.md").read_text(encoding="utf-8")
     assert text == capsys.readouterr().out.rstrip("\n") + "\n"
