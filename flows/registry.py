@@ -89,14 +89,14 @@ FLOWS: dict[str, FlowEntry] = {
     "tune": PythonFlow(
         "search over any settings of a pipeline, the winner confirmed on data that it never saw",
         "flows.python_flows.tune:tune",
-        "flows.parameters.tune:TuneParameters",
+        "flows.parameters.searches.tune:TuneParameters",
         "flows.python_flows.tune:checks",
-        "flows.parameters.tune:pipeline",
+        "flows.parameters.searches.tune:pipeline",
     ),
     "design": PythonFlow(
         "search over graphs: the systems worth having for data and limits, claimed on data it never saw",
         "flows.python_flows.design:design",
-        "flows.parameters.design:DesignParameters",
+        "flows.parameters.searches.design:DesignParameters",
         "flows.python_flows.design:checks",
     ),
     "blame": PythonFlow(

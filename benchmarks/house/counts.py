@@ -20,7 +20,7 @@ EXTENSIONS = {
     "antiphon.translators": {"encoder-decoder"},
     "antiphon.metrics": {
         *("wer", "cer", "bleu", "chrf", "ter"),
-        *("hallucinations", "hallucinated_words", "cpwer", "tcpwer"),
+        *("hallucinations", "hallucinated_words"),
     },
     "antiphon.analyses": {"pools"},
     "antiphon.formats": {"txt", "tsv"},

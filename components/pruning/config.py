@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,29 +9,11 @@ from pydantic import Field, model_validator
 from components.errors import ConfigError
 from components.metrics.choices import MetricChoice
 from components.nodes.node_context import NodeSettings
+from components.pruning.patterns import group_shape
 from components.stage_settings import DataSet, ModelRef
 
 if TYPE_CHECKING:
     from components.pruning.prune import Shares
-
-
-BLOCK = 32
-OF_ROW = re.compile(r"([1-9][0-9]?):([1-9][0-9]?)")
-"""N:M: so many of every group of a row."""
-
-
-def group_shape(pattern: str) -> tuple[int, int]:
-    """Return the rows and columns of the groups that a pattern divides a weight into.
-
-    Raises:
-        ConfigError: there is no such pattern.
-    """
-    match = OF_ROW.fullmatch(pattern)
-    if match and int(match[1]) < int(match[2]):
-        return 1, int(match[2])
-    if pattern not in ("block", "single"):
-        raise ConfigError(f"pattern: expected single, block or N:M with N below M, as 2:4, found {pattern!r}")
-    return (BLOCK, BLOCK) if pattern == "block" else (1, 1)
 
 
 class PruneSettings(NodeSettings):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.errors import ConfigError
-from components.pruning.config import OF_ROW, group_shape
+from components.pruning.patterns import OF_ROW, group_shape
 
 
 def share_kept(pattern: str, keep: float) -> float:

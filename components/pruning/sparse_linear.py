@@ -24,7 +24,7 @@ from torch.sparse import (
 
 from components.compute.layers.packed_linear import build_linear
 from components.errors import ConfigError
-from components.pruning.config import BLOCK
+from components.pruning.patterns import BLOCK
 
 CALLS = 50
 """Products in a row by which one is timed on a GPU."""

@@ -30,7 +30,7 @@ from components.tuning.halving import cut_blocks
 from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
-from flows.parameters.design import DesignParameters
+from flows.parameters.searches.design import DesignParameters
 from flows.python_flows.tuning_data import load_sets, require_references, split_data
 from flows.run import Run, final_state
 from tasks.stages import report

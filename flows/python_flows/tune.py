@@ -38,7 +38,7 @@ from flows.checks import (
 from flows.definition import define_flow
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
-from flows.parameters.tune import (
+from flows.parameters.searches.tune import (
     CheckedSearch,
     TuneParameters,
     changed_nodes,

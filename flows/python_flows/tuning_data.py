@@ -17,8 +17,8 @@ from components.storage.store import Store
 from components.tuning.confirmation import refuse_overlap, set_aside
 from components.tuning.objectives import Objective
 from flows.checks import Check, check_against_data
-from flows.parameters.design import DesignParameters
-from flows.parameters.tune import CheckedSearch, TuneParameters
+from flows.parameters.searches.design import DesignParameters
+from flows.parameters.searches.tune import CheckedSearch, TuneParameters
 from flows.run import Run
 from flows.system import load_data
 from tasks.progress import show_phase

@@ -45,7 +45,10 @@ def test_written_texts_need_no_recognizer(
     for language, line in (("en", "A man is walking his dog."), ("de", "Ein Mann führt seinen Hund aus.")):
         (tmp_path / f"s.{language}").write_text(f"{line}\n")
     data = f"{tmp_path}/s.en,{tmp_path}/s.de"
-    code, output = run(capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"))
+    ships = ("--set", "mt.model=packaged:multi30k-en-de")
+    code, output = run(
+        capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"), *ships
+    )
     assert code == 0
     assert [stage["stage"] for stage in output["stages"]][:2] == ["data", "mt"]
 

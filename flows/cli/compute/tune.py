@@ -13,7 +13,7 @@ from flows.cli.compute.run import run_flow
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
 from flows.cli.help.pages import completes
-from flows.parameters.tune import TuneParameters
+from flows.parameters.searches.tune import TuneParameters
 
 PANEL = "Build"
 

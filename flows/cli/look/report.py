@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.help.options import ExternalScores, FinishedRun, StoreUrl
+from flows.cli.help.options import ExternalScores, StoreUrl
+from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
     from components.storage.store import Store
@@ -16,7 +17,9 @@ PANEL = "Keep"
 
 
 def report(
-    run: FinishedRun | None = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="name of a run", autocompletion=completes("runs"))
+    ] = None,
     index: Annotated[
         bool, typer.Option("--index", help="the index of the store's runs instead, STORE/index.html")
     ] = False,

@@ -14,7 +14,7 @@ from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
 from flows.parameters.pipeline import PipelineParameters
-from flows.parameters.unseen_data import UnseenData
+from flows.parameters.searches.unseen_data import UnseenData
 
 COSTS = ("seconds", "seconds_per_hour", "price")
 """Costs that a front can be over."""

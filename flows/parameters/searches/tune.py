@@ -21,7 +21,7 @@ from components.tuning.samplers import SamplerName, choose_sampler
 from components.tuning.variables import SearchSpace, Variable, read_variable
 from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.pipeline import pipeline as graph_of
-from flows.parameters.unseen_data import UnseenData
+from flows.parameters.searches.unseen_data import UnseenData
 
 MAX_TRIES = 1000
 

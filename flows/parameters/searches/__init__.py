@@ -1,0 +1,1 @@
+"""Parameters of the searches: tune and design."""
