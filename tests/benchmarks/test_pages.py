@@ -25,6 +25,7 @@ from benchmarks.pages.__main__ import main
 from benchmarks.pages.index import SECTIONS, render_index
 from benchmarks.pages.page import PAGES as ALL
 from benchmarks.pages.page import TIMED, file_of, is_measured, page_named, render_file
+from benchmarks.pages.running import AGAIN, LOOKING
 from components.files.digests import data_folder
 
 PAGES = [name for name in ALL if is_measured(name)]
@@ -123,25 +124,26 @@ def test_an_interrupted_section_keeps_what_it_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def measure(options: argparse.Namespace) -> Iterator[sections.Result]:
-        yield sections.Result("peaks", {"graph": "g.yaml", "rows": [
-            {"utterances": n, "peak_mb": 1000 + n, "seconds": 1.0} for n in options.sizes
-        ]})  # fmt: skip
-        if options.sizes == [1]:
+        command = {"wall": options.wall, "least": 0.5, "most": 9, "cpu": 1, "bar": 2}
+        yield sections.Result(
+            "seconds", {"rounds": 1, "commands": dict.fromkeys(("--help", AGAIN, *LOOKING), command)}
+        )
+        if options.wall == 1:
             raise KeyboardInterrupt
 
     def parser() -> argparse.ArgumentParser:
-        section = sections.section_parser("benchmarks.system memory", "")
-        section.add_argument("--sizes", type=int, nargs="+")
+        section = sections.section_parser("benchmarks.system startup", "")
+        section.add_argument("--wall", type=float)
         return section
 
-    section = SimpleNamespace(PAGE="driver", parser=parser, measure=measure)
+    section = SimpleNamespace(PAGE="startup", parser=parser, measure=measure)
     common = ["--out", str(tmp_path), "--note", "Quiet."]
     with pytest.raises(KeyboardInterrupt):
-        sections.measure_section(section, "benchmarks.system memory", ["--sizes", "1", *common])
-    assert len(read_measurements("driver", tmp_path)["peaks"]["rows"]) == 1
-    sections.measure_section(section, "benchmarks.system memory", ["--sizes", "2", "3", *common])
-    text = (tmp_path / "memory.md").read_text(encoding="utf-8")
+        sections.measure_section(section, "benchmarks.system startup", ["--wall", "1", *common])
+    assert read_measurements("startup", tmp_path)["seconds"]["commands"]["--help"]["wall"] == 1
+    sections.measure_section(section, "benchmarks.system startup", ["--wall", "3", *common])
+    text = (tmp_path / "startup.md").read_text(encoding="utf-8")
     assert text == capsys.readouterr().out.rstrip("\n") + "\n"
-    assert "`python -m benchmarks.system memory --sizes 2 3`" in text
+    assert "`python -m benchmarks.system startup --wall 3`" in text
     assert "## Notes\n\n- Quiet." in text
-    assert "| 3 | 1,003 | 1 |" in text
+    assert "| --help | 3.00 | 0.50 to 9.00 | 1.00 | 2.0 |" in text
