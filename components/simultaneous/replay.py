@@ -8,8 +8,9 @@ the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from components.errors import AntiphonError, ConfigError, DataError
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
@@ -19,6 +20,7 @@ from components.simultaneous.records import Delta, Replay, Step
 from components.simultaneous.units import ends_sentence, join_units, split_units
 from components.simultaneous.writer import Writer, Written
 
+T = TypeVar("T")
 PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
 """Kind of node -> the prefixes that it can work on; the outputs of other kinds need the whole utterance."""
 
@@ -58,14 +60,38 @@ class Replayer:
 
     def replay(self, utterance: Utterance) -> Replay:
         """Replay an utterance; what it cannot compute is noted in its fault."""
+        stream = Stream(self, utterance)
+        times, clock = list(self._times(utterance)), 0.0
         try:
-            return _Utterance(self, utterance).run()
+            for number, heard in enumerate(times, 1):
+                clock = stream.step(heard, max(heard, clock), is_last=number == len(times))
+            return stream.result
         except AntiphonError as error:
             return Replay(utterance_id=utterance.id, seconds=0.0, fault="; ".join(str(error).splitlines()))
 
+    def call(self, served: ServedNode, work: Callable[[], T]) -> T:
+        """Let a node compute."""
+        with served.on_device(self.threads):
+            return work()
 
-class _Utterance:
-    """The replay of one utterance."""
+    def _times(self, utterance: Utterance) -> Iterator[float]:
+        """Yield after how many seconds of sound the steps begin."""
+        words = split_units(utterance.text or "", utterance.source_language)
+        length = utterance.audio.seconds if utterance.audio else len(words) * self.chunk
+        n = 1
+        while n * self.chunk < length - 1e-6:
+            yield n * self.chunk
+            n += 1
+        yield length
+
+
+class Stream:
+    """An utterance on its way through the nodes, prefix by prefix.
+
+    Args:
+        replayer: how.
+        utterance: what is said, or as much of it as is there yet.
+    """
 
     def __init__(self, replayer: Replayer, utterance: Utterance) -> None:
         self._replayer, self._utterance = replayer, utterance
@@ -73,6 +99,7 @@ class _Utterance:
         self._source = split_units(utterance.text or "", utterance.source_language)
         self._deltas: dict[str, list[Delta]] = {name: [] for name in self._writers}
         self._seconds: dict[str, float] = {}
+        self._steps: list[Step] = []
         self._clock = 0.0
 
     def _open(self, served: ServedNode) -> Writer:
@@ -81,39 +108,50 @@ class _Utterance:
         source, target = self._utterance.source_language, self._utterance.target_language
         return Writer(served, self._replayer.policies[served.name], source if spoken else target or source)
 
-    def run(self) -> Replay:
-        """Replay it."""
-        times = list(self._times())
-        steps = []
-        for step, heard in enumerate(times):
-            self._clock = max(heard, self._clock)
-            self._seconds = dict.fromkeys(self._writers, 0.0)
-            for name, writer in self._writers.items():
-                is_last = step == len(times) - 1
-                written = list(self._advance(writer, heard, step, is_last=is_last))
-                if written:
-                    units, known = zip(*written, strict=True)
-                    self._deltas[name].append(
-                        Delta(step=step, units=units, heard=heard, clock=self._clock, known=known)
-                    )
-            steps.append(Step(heard=heard, seconds=self._seconds))
+    def step(self, heard: float, clock: float, *, is_last: bool) -> float:
+        """Let the nodes work on a longer prefix; returns the clock afterwards.
+
+        Args:
+            heard: seconds of sound that are there.
+            clock: seconds since the sound began, now.
+            is_last: whether nothing follows.
+
+        Raises:
+            AntiphonError: a node cannot compute it.
+        """
+        number, self._clock = len(self._steps), clock
+        self._seconds = dict.fromkeys(self._writers, 0.0)
+        for name, writer in self._writers.items():
+            written = list(self._advance(writer, heard, number, is_last=is_last))
+            if written:
+                units, known = zip(*written, strict=True)
+                delta = Delta(step=number, units=units, heard=heard, clock=self._clock, known=known)
+                self._deltas[name].append(delta)
+        self._steps.append(Step(heard=heard, seconds=self._seconds))
+        return self._clock
+
+    @property
+    def result(self) -> Replay:
+        """What was written so far."""
         return Replay(
             utterance_id=self._utterance.id,
-            seconds=times[-1],
-            steps=tuple(steps),
+            seconds=self._steps[-1].heard,
+            steps=tuple(self._steps),
             deltas={name: tuple(deltas) for name, deltas in self._deltas.items()},
             texts={name: self._text_of(writer) for name, writer in self._writers.items()},
         )
 
-    def _times(self) -> Iterator[float]:
-        """Yield after how many seconds of sound the steps begin."""
-        chunk, audio = self._replayer.chunk, self._utterance.audio
-        length = audio.seconds if audio else len(self._source) * chunk
-        n = 1
-        while n * chunk < length - 1e-6:
-            yield n * chunk
-            n += 1
-        yield length
+    def _listen(self, start: float, seconds: float) -> Utterance:
+        """Return the utterance with a stretch of its sound, which begins after ``start`` seconds.
+
+        Raises:
+            DataError: it has none.
+        """
+        audio = self._utterance.audio
+        if audio is None:
+            raise DataError("expected a recording, found text")
+        update = {"offset": audio.offset + start, "seconds": seconds}
+        return self._utterance.model_copy(update={"audio": audio.model_copy(update=update)})
 
     def _text_of(self, writer: Writer) -> str:
         return join_units(writer.all_units, writer.language) if writer.text is None else writer.text
@@ -126,16 +164,8 @@ class _Utterance:
 
     def _hear(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
         """Recognize the sound since the last cut."""
-        audio = self._utterance.audio
-        if audio is None:
-            raise DataError(f"{writer.served.name}: expected a recording, found text")
         whole = is_last and writer.is_untouched
-        if whole:
-            prefix = self._utterance
-        else:
-            update = {"offset": audio.offset + writer.cut, "seconds": heard - writer.cut}
-            prefix = self._utterance.model_copy(update={"audio": audio.model_copy(update=update)})
-        nbest = self._compute(writer, prefix, {})
+        nbest = self._compute(writer, self._listen(writer.cut, heard - writer.cut), {})
         if nbest is None:
             return
         writer.note(nbest, step + 1, heard)
@@ -231,8 +261,7 @@ class _Utterance:
         if item is None:
             return None
         began = time.perf_counter()
-        with served.on_device(self._replayer.threads):
-            (outcome,) = served.component([item])
+        (outcome,) = self._replayer.call(served, lambda: served.component([item]))
         seconds = time.perf_counter() - began
         self._seconds[served.name] += seconds
         self._clock += seconds
