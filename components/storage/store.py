@@ -208,14 +208,19 @@ class Store:
             if name is not None:
                 if not self.backend.download_run(name):  # the mirror may have that of a deleted run
                     (folder / RECORD).unlink(missing_ok=True)
-                elif not replace and self._has_finished(name) and (folder / METRICS).exists():
-                    raise ConfigError(
-                        f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
-                        "take another, or --replace it (replace: true)"
-                    )
+                elif not replace:
+                    self.refuse_finished(name)
                 self.backend.claim_run(name)
                 folder.mkdir(parents=True, exist_ok=True)  # of one that another machine began
             yield folder
+
+    def refuse_finished(self, name: str) -> None:
+        """Raise ConfigError where a finished run has a name."""
+        if self._has_finished(name) and (self.run_folder(name) / METRICS).exists():
+            raise ConfigError(
+                f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
+                "take another, or --replace it (replace: true)"
+            )
 
     def mark_layout(self) -> None:
         """Write the version of the layout into the store, which is about to be written to."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 MAX_LISTED = 12
 """Names that a message lists where none is near."""
+_SPELLING, _WORD = 0.8, 4
+"""Similarity from which a name is misspelled; letters from which it may be a part of one."""
 
 
 def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> str:
@@ -18,7 +20,10 @@ def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> s
         cutoff: similarity (`difflib.SequenceMatcher.ratio`) from which an option is near, 0 to 1.
     """
     by_lower_case = {str(option).lower(): str(option) for option in options}
-    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
+    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=max(cutoff, _SPELLING))
+    if not close and len(name) >= _WORD:
+        close = [option for option in by_lower_case if name.lower() in option][:1]
+    close = close or difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
     return f"; did you mean {by_lower_case[close[0]]}?" if close else ""
 
 

@@ -11,6 +11,8 @@ import typer
 
 from flows.cli.help.options import AsJson
 
+PANEL = "Judge"
+
 
 def claim(  # noqa: PLR0913, PLR0917 - its flags
     name: Annotated[str, typer.Argument(metavar="NAME", help="of the claim, or list")],

@@ -17,6 +17,8 @@ from flows.parameters.searches.design import DesignParameters
 
 FLAGS = ("data", "confirm", "models", "templates", "budget", "objectives", "target_language", "limit")
 
+PANEL = "Build"
+
 
 @with_flags(
     DesignParameters,

@@ -63,12 +63,14 @@ class PlannedSystem(NamedTuple):
         forecasts: of these; none where its data were not looked at yet.
         metrics: that models compute.
         notes: what is not known of its data.
+        missing: models that would be fetched, by reference.
     """
 
     graph: Pipeline
     forecasts: list[RunForecast]
     metrics: tuple[str, ...]
     notes: list[str]
+    missing: Mapping[str, NotHereError]
 
 
 def plan_systems(
@@ -91,6 +93,7 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     from components.pipeline.pipeline import DATA, Node
     from components.pipeline.planning import plan_nodes
     from components.pipeline.reuse.equivalent_reuse import use_reuse
+    from components.stage_settings import AUTO_MODEL
     from components.storage.places.location import find_in_store
     from components.storage.store import Store
     from flows.checks import check_of_data, checks_of_metrics
@@ -104,13 +107,19 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
         further = [check_of_data(data_set), *further]
     checks = Preflight(graph, parameters, further)
     checks.check()
+    missing: dict[str, NotHereError] = {}
+    digests = partial(_digests_of_what_is_here, missing)
     sets, unseen = {}, dict[str, int]()
     elsewhere = [] if finished is not None or data_set is None else [data_set[:2]]
     elsewhere += [(str(node.values.get("source")), None) for node in graph.data_nodes()]
     for source, audio in elsewhere:
         if not are_here(source, audio):
-            note = f"data: {source} is not looked at yet: plan fetches nothing, antiphon data check does"
-            return PlannedSystem(graph, [], metrics, [note])
+            note = f"data: {source} is not looked at yet: nothing is fetched, antiphon data check does"
+            with forbid_fetching():
+                for node in graph:
+                    named = {role: model for role, model in node.models.items() if model != AUTO_MODEL}
+                    digests(named, parameters.store)
+            return PlannedSystem(graph, [], metrics, [note, *_describe_missing(missing)], missing)
     reuse = use_reuse(getattr(parameters, "reuse", "exact"))
     with TemporaryDirectory() as folder, reuse, forbid_fetching():
         foreseen = Store(folder)
@@ -129,8 +138,6 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
 
         admitted = checks.admit(sets, load)
         graph = checks.pipeline
-        missing: dict[str, NotHereError] = {}
-        digests = partial(_digests_of_what_is_here, missing)
         plans = plan_nodes(graph, admitted, parameters.store, parameters.seed, digests)
         forecasts = forecast_nodes(graph, plans, admitted, Store(parameters.store))
     rows = {name: f"{count:,} of {admitted[name].items:,} rows" for name, count in unseen.items() if count}
@@ -138,8 +145,12 @@ def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
         f"{name}: {count} are not looked at yet, so that what is stored of them is not known"
         for name, count in rows.items()
     ]
-    notes += [*checks.notes, *(f"{error}, once" for error in missing.values())]
-    return PlannedSystem(graph, forecasts, metrics, notes)
+    notes += [*checks.notes, *_describe_missing(missing)]
+    return PlannedSystem(graph, forecasts, metrics, notes, missing)
+
+
+def _describe_missing(missing: Mapping[str, NotHereError]) -> list[str]:
+    return [f"{error}, once" for error in missing.values()]
 
 
 def _digests_of_what_is_here(
@@ -163,7 +174,7 @@ def _digests_of_what_is_here(
 
 
 def _print_plan(name: str, planned: PlannedSystem, *, mermaid: bool, as_json: bool) -> None:
-    graph, forecasts, metrics, unknown = planned
+    graph, forecasts, metrics, unknown, _ = planned
     notes = _list_license_notes(graph, metrics)
     if as_json:
         nodes = {node_forecast.node: node_forecast.model_dump(mode="json") for node_forecast in forecasts}

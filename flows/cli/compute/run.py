@@ -20,6 +20,7 @@ from flows.cli.help.options import (
     AllParameters,
     AsJson,
     Assignments,
+    CheckOnly,
     Config,
     FlowOrFile,
     ListParameters,
@@ -68,6 +69,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     parameters: ListParameters = False,
     all_parameters: AllParameters = False,
     template: Template = False,
+    check: CheckOnly = False,
     yes: Yes = False,
     processes: Processes = 1,
 ) -> None:
@@ -101,9 +103,12 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
         else:
             HELP["printing"].print_parameters(shown, as_json=as_json, all_of_them=all_parameters)
         return
+    flags = gather_values(values, until=until)
+    if check:
+        HELP["check"].check_flow(flow, config, assignments or [], flags, as_json=as_json, yes=yes)
+        return
     if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
         raise typer.Exit(LAUNCHERS.only().run_over_processes(processes, sys.argv[1:]))
-    flags = gather_values(values, until=until)
     raise typer.Exit(run_flow(flow, config, assignments or [], flags, as_json=as_json, yes=yes))
 
 

@@ -58,6 +58,9 @@ AllParameters = Annotated[bool, typer.Option("--all", help="with --parameters or
 Template = Annotated[
     bool, typer.Option("--template", help="print a YAML file with all that can be set on the flow, and stop")
 ]
+CheckOnly = Annotated[
+    bool, typer.Option("--check", help="say what would be refused or fetched; run, fetch and start nothing")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="start a long training although nothing was set on it")]
 Processes = Annotated[
     int,

@@ -11,7 +11,7 @@ from components.extensions import Extensions, accept_any
 
 HELP: Extensions[Any] = Extensions("antiphon.help", "help", accept_any)
 """``parameters``: rows of a flow's parameters; ``printing``: prints them, a template or a flow's help;
-``completion``: what the shell offers for a word."""
+``completion``: what the shell offers for a word; ``check``: what `antiphon run --check` says."""
 
 
 def completes(what: str) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
