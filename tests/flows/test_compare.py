@@ -24,7 +24,7 @@ from components.translation.config import TranslationConfig
 from flows.cli import main as cli
 from flows.cli.look.printing import print_run
 from flows.parameters.compare import CompareParameters, SystemConfig
-from flows.python_flows.compare import _make_system
+from flows.python_flows import compare
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_deployments import call
@@ -130,6 +130,32 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert len(calls.read_text().splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("other", "compared", "verdict"),
+    [("good", 30, "better"), ("poor", 50, "undecided")],
+    ids=["a difference", "no difference"],
+)
+def test_a_sequential_comparison_stops_at_its_verdict(
+    antiphon: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
+    compared: int,
+    verdict: str,
+) -> None:
+    monkeypatch.setattr(compare, "FIRST_LOOK", 30)  # then all
+    rows = [{"id": f"s{n}", "text": en, "references": [de]} for n, (en, de) in enumerate(SENTENCES * 13)]
+    file = configuration(
+        tmp_path, manifest(tmp_path, *rows[:50]), ("cut", "poor"), ("new", other), sequential=True
+    )
+    code, output = antiphon("run", "compare", "-c", file, "--name", "nightly")
+    assert code == 0
+    stages = {stage["stage"]: Path(stage["path"]) for stage in output["stages"]}
+    (test,) = json.loads((stages["sequential"] / "sequential.json").read_text())["tests"]
+    assert (test["n"], test["verdict"]) == (compared, verdict)
+    assert output["metrics"]["new.bleu"]["n_total"] == compared  # the report is of what was run
+
+
 def test_one_broken_system_leaves_the_others(
     antiphon: Command, tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -230,7 +256,7 @@ def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     assert (code, "run all: expected an accepted run of the same data, found none" in output) == (2, True)
     system = SystemConfig(name="a")
     shared = {"blame": True, "model_metrics": ("comet:hub:Unbabel/wmt22-comet-da",)}
-    parameters = _make_system(system, CompareParameters(systems=(system,), **shared)).parameters
+    parameters = compare._make_system(system, CompareParameters(systems=(system,), **shared)).parameters
     assert {name: getattr(parameters, name) for name in shared} == shared
 
 
