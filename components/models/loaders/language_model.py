@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
+from torch import Tensor
+from transformers import DynamicCache
 
 from components.compute.device import pick_device
 from components.compute.model_cache import model_cache
+from components.decoding.caches.kv_cache import cache_argument, require_reorderable
 from components.errors import ModelError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
@@ -24,7 +28,7 @@ class CausalLanguageModel:
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
-        self._model, self._tokenizer = model.eval(), tokenizer
+        self._model, self._tokenizer, self._name = model.eval(), tokenizer, name
         ends = (tokenizer.bos_token_id, tokenizer.eos_token_id)
         if ends[1] is None:
             raise ModelError(f"{name}: expected a tokenizer with an end-of-text token, found none")
@@ -46,16 +50,53 @@ class CausalLanguageModel:
                 scores[row_index] = score
         return scores
 
+    @torch.inference_mode()
+    def score_variants(self, texts: Sequence[str]) -> list[float]:
+        """:meth:`score` less what the tokens give with which all texts begin: these are read only once.
+
+        For texts that are to be compared with each other, such as a sentence with each of several words in
+        one place.
+
+        Raises:
+            ModelError: the model keeps other states than keys and values.
+        """
+        require_reorderable(self._model, self._name)
+        rows = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+        rows = [[self._begin, *row, self._end] for row in rows]
+        common = rows[0][: _count_common(rows)]
+        cache, argument = DynamicCache(config=self._model.config), cache_argument(self._model)
+        begun = torch.tensor([common], device=self._model.device)
+        before = self._model(input_ids=begun, use_cache=True, **{argument: cache}).logits[:, -1:]
+        cache.batch_repeat_interleave(len(rows))
+        ids, mask = self._pad([row[len(common) :] for row in rows])
+        seen = torch.cat([mask.new_ones(len(rows), len(common)), mask], 1).long()
+        after = self._model(input_ids=ids, attention_mask=seen, **{argument: cache}).logits[:, :-1]
+        return _sum_log_probs(torch.cat([before.expand(len(rows), -1, -1), after], 1), ids, mask)
+
     def _score_batch(self, rows: Sequence[Sequence[int]]) -> list[float]:
-        width = max(map(len, rows))
-        device = self._model.device
+        ids, mask = self._pad(rows)
+        logits = self._model(input_ids=ids, attention_mask=mask.long(), use_cache=False).logits[:, :-1]
+        return _sum_log_probs(logits, ids[:, 1:], mask[:, 1:])
+
+    def _pad(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return tokens (N, T) and which of them are no padding (N, T)."""
+        width, device = max(map(len, rows)), self._model.device
         ids = torch.tensor([[*row, *[self._end] * (width - len(row))] for row in rows], device=device)
         lengths = torch.tensor([len(row) for row in rows], device=device)
-        mask = torch.arange(width, device=device) < lengths[:, None]
-        logits = self._model(input_ids=ids, attention_mask=mask.long(), use_cache=False).logits[:, :-1]
-        log_probs = logits.float().log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
-        sums: list[float] = log_probs.masked_fill(~mask[:, 1:], 0.0).double().sum(1).tolist()
-        return sums
+        return ids, torch.arange(width, device=device) < lengths[:, None]
+
+
+def _count_common(rows: Sequence[list[int]]) -> int:
+    """Return how many tokens all rows begin with, the last of each left out."""
+    pairs = zip(min(rows)[:-1], max(rows)[:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _sum_log_probs(logits: Tensor, ids: Tensor, mask: Tensor) -> list[float]:
+    """Logits (N, T, V) of tokens (N, T) -> the log-probability of each row where the mask says so."""
+    log_probs = logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    sums: list[float] = log_probs.masked_fill(~mask, 0.0).double().sum(1).tolist()
+    return sums
 
 
 def load_language_model(

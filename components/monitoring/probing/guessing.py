@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from components.confidence.agreement import keys_of
-from components.ensembling.output_level.weighted_hypotheses import TextScorer
 from components.monitoring.probing.probes import Target, candidates_for
 
 CANDIDATES = 40
 """Further words that compete for the place."""
 
 
+class VariantScorer(Protocol):
+    """Scores texts that are compared; :mod:`components.models.loaders.language_model` has one."""
+
+    def score_variants(self, texts: Sequence[str]) -> list[float]:
+        """Log-probability (nats) of each text, the same for all left out."""
+        ...
+
+
 def guess_words(
-    model: TextScorer, transcripts: Mapping[str, str], targets: Sequence[tuple[str, Target]], seed: int = 0
+    model: VariantScorer, transcripts: Mapping[str, str], targets: Sequence[tuple[str, Target]], seed: int = 0
 ) -> list[float]:
     """Return the probability of each target (utterance id, word) given all other words of its sentence.
 
@@ -25,14 +33,16 @@ def guess_words(
     what is found beyond it is not owed to a weak language model alone.
     """
     words = Counter(word for text in transcripts.values() for word in keys_of(text))
-    sentences, sizes = list[str](), list[int]()
+    guesses: dict[tuple[str, int], float] = {}  # a word may be silenced alone and with an opening
     for key, target in targets:
-        left, right = _split(transcripts[key], target.position)
-        options = candidates_for(words, target.word, CANDIDATES, f"{seed} {key} {target.position}")
-        sentences += [" ".join(filter(None, (left, option, right))) for option in options]
-        sizes.append(len(options))
-    scores = np.split(np.array(model.score(sentences)), np.cumsum(sizes)[:-1]) if sizes else []
-    return [float(np.exp(own[0] - np.logaddexp.reduce(own))) for own in scores]
+        place = key, target.position
+        if place not in guesses:
+            left, right = _split(transcripts[key], target.position)
+            options = candidates_for(words, target.word, CANDIDATES, f"{seed} {key} {target.position}")
+            sentences = [" ".join(filter(None, (left, option, right))) for option in options]
+            scores = np.array(model.score_variants(sentences))
+            guesses[place] = float(np.exp(scores[0] - np.logaddexp.reduce(scores)))
+    return [guesses[key, target.position] for key, target in targets]
 
 
 def _split(transcript: str, position: int) -> tuple[str, str]:

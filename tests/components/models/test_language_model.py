@@ -64,6 +64,17 @@ def test_a_batch_is_each_text_by_itself_token_by_token(
     assert len({round(value, 2) for value in expected}) == len(TEXTS)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [["ein Hund läuft", "ein Hunde läuft ein", "ein Hund"], TEXTS, ["zwei", "zwei"], ["ein"]],
+    ids=["a common beginning", "none", "the same", "one"],
+)
+def test_variants_differ_by_what_whole_texts_differ(model: CausalLanguageModel, texts: list[str]) -> None:
+    found, whole = model.score_variants(texts), model.score(texts)
+    assert [one - found[0] for one in found] == pytest.approx([one - whole[0] for one in whole], abs=1e-4)
+    assert all(one >= all_ for one, all_ in zip(found, whole, strict=True))  # what is common costs something
+
+
 def test_a_tokenizer_without_a_beginning_begins_with_its_end(network: LlamaForCausalLM) -> None:
     scores = CausalLanguageModel(network, Tokenizer(bos_token_id=None, eos_token_id=1), "tiny").score(["ein"])
     with torch.no_grad():

@@ -96,7 +96,7 @@ def test_the_tail_is_that_of_all_outcomes() -> None:
 
 def test_a_language_model_shares_its_guess_among_words() -> None:
     class Counting:
-        def score(self, texts: list[str]) -> list[float]:
+        def score_variants(self, texts: list[str]) -> list[float]:
             return [-1.0 if "snow" in text else -3.0 for text in texts]
 
     transcripts = {"a": SAID, "b": "Three happy dogs jump over water"}
