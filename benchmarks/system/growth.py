@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.common.processes import antiphon, measure_command, own_environment
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     section = section_parser("benchmarks.system growth", __doc__)
     section.add_argument("--rows", type=int, nargs=2, default=[20_000, 200_000])
     section.add_argument("--engines", nargs="+", default=["local", "ray"])
+    section.add_argument("--rounds", type=int, default=3, help="of the short runs")
     return section
 
 
@@ -55,35 +57,48 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
 
 
 def measure_engine(engine: str, options: argparse.Namespace, folder: Path) -> dict[str, dict[str, float]]:
-    """What each run used: a new one at each size, then the largest once more, and with 1% of rows more."""
+    """What each run used: a new one at each size, then the largest once more, and with 1% of rows more.
+
+    The short ones, whose seconds are little more than those of starting, are done in rounds: their medians.
+    """
     (folder / "graph.yaml").write_text(GRAPH, encoding="utf-8")
     (folder / "steps.py").write_text(STEPS, encoding="utf-8")
     small, large = options.rows
     rows = list(make_texts(large))
-    more = list(make_texts(large // 100, seed=8, prefix="new"))
-    runs = {}
-    for name, data, fresh in (
-        ("database", rows[:START], True),
-        ("start", rows[:START], True),
-        ("start again", rows[:START], False),
-        ("small", rows[:small], True),
-        ("large", rows, True),
-        ("again", rows, False),
-        ("block", insert_rows(rows, more, 1), False),
-        ("blocks", insert_rows(rows, more, 10), False),
-        ("scattered", insert_rows(rows, more, len(more)), False),
-    ):
-        manifest = folder / "texts.jsonl"
-        if name not in ("start again", "again"):
-            write_rows(manifest, data)
+
+    def run(data: list[Any], store: str, *, fresh: bool) -> dict[str, float]:
+        manifest = folder / f"{store}.jsonl"
+        write_rows(manifest, data)
         if fresh:
-            shutil.rmtree(folder / "store", ignore_errors=True)
-        command = antiphon("run", "graph.yaml", "--data", str(manifest), "--store", "store")
-        environment = own_environment(folder) | {"ANTIPHON_ENGINE": engine}
-        usage = measure_command(command, environment, folder)
-        runs[name] = {**usage._asdict(), "shards": count_shards(folder / "store")}
-        print(engine, name, runs[name], flush=True)
-    return runs
+            shutil.rmtree(folder / store, ignore_errors=True)
+        command = antiphon("run", "graph.yaml", "--data", str(manifest), "--store", store)
+        usage = measure_command(command, own_environment(folder) | {"ANTIPHON_ENGINE": engine}, folder)
+        return {**usage._asdict(), "shards": count_shards(folder / store)}
+
+    runs = {
+        "database": run(rows[:START], "few", fresh=True),
+        "small": run(rows[:small], "many", fresh=True),
+        "large": run(rows, "many", fresh=True),
+    }
+    rounds: dict[str, list[dict[str, float]]] = {}
+    for number in range(options.rounds):
+        grown = {}
+        for name, places in (("block", 1), ("blocks", 10)):
+            more = list(make_texts(large // 100, seed=8 + number, prefix=f"{name}{number}-"))
+            grown[name] = rows = insert_rows(rows, more, places)
+        for name, data, store, fresh in (
+            ("start", rows[:START], "few", True),
+            ("start again", rows[:START], "few", False),
+            ("block", grown["block"], "many", False),
+            ("again", grown["block"], "many", False),
+            ("blocks", grown["blocks"], "many", False),
+        ):
+            rounds.setdefault(name, []).append(run(data, store, fresh=fresh))
+            print(engine, name, rounds[name][-1], flush=True)
+    more = list(make_texts(large // 100, seed=7, prefix="scattered"))
+    scattered = run(insert_rows(rows, more, len(more)), "many", fresh=False)
+    medians = {name: {key: median(one[key] for one in of) for key in of[0]} for name, of in rounds.items()}
+    return runs | medians | {"scattered": scattered}
 
 
 def insert_rows(rows: list[Any], more: list[Any], places: int) -> list[Any]:

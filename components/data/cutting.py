@@ -17,7 +17,7 @@ from hashlib import blake2b
 from math import exp
 from typing import NamedTuple, Protocol, TypeVar
 
-SECONDS, CHARACTERS = 600.0, 50_000
+SECONDS, CHARACTERS = 600.0, 100_000
 """Of speech, and of written text: a shard has about so much of it."""
 UNKNOWN_SECONDS = 10.0
 """Of a recording whose length the manifest does not state."""

@@ -35,15 +35,15 @@ class _OpenShards:
 
     Args:
         ref: the stage.
-        data: the data set that it was computed from, shard by shard, whose index tells where an id is; the
-            stage's own does if None.
+        data: the data set that it was computed from, shard by shard: a record is in the shard in which its
+            utterance is.
     """
 
     def __init__(self, ref: StageRef, data: StageRef | None = None) -> None:
         self.entries = read_shards(ref)
         is_parallel = data is not None and len(read_shards(data)) == len(self.entries)
-        self._indexed = data if data is not None and is_parallel else ref
-        self._store = store_of(ref)
+        self._data = _OpenShards(data) if data is not None and is_parallel else None
+        self._ref, self._store = ref, store_of(ref)
         self._places: OrderedDict[int, dict[str, _Place]] = OrderedDict()
         self._lock = Lock()
 
@@ -59,6 +59,10 @@ class _OpenShards:
 
     def find(self, utterance_id: str) -> tuple[int, _Place] | None:
         """Return the shard and the place of a record."""
+        if self._data is not None:
+            found = self._data.find(utterance_id)
+            place = None if found is None else self.places_in(found[0]).get(utterance_id)
+            return None if found is None or place is None else (found[0], place)
         for number in self._candidates(utterance_id):
             place = self.places_in(number).get(utterance_id)
             if place is not None:
@@ -74,7 +78,7 @@ class _OpenShards:
         if following < len(self.entries):
             yield following
         if len(self.entries) > 1:
-            yield from index_of(self._indexed).find(utterance_id)
+            yield from index_of(self._ref).find(utterance_id)
 
     def read(self, number: int, place: _Place) -> bytes:
         """Return a line."""

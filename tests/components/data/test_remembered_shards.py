@@ -89,7 +89,7 @@ EDITS = {
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_remembered_changes_nothing(bench: Bench, seed: int) -> None:
     """Rows come, go, move, repeat ids and are faulty; each state is loaded with and without."""
-    draw, lines, known = Random(seed), LINES[:600], 0
+    draw, lines, known = Random(seed), LINES[:1200], 0
     for _ in range(6):
         for _ in range(draw.randint(1, 3)):
             at, size = draw.randrange(len(lines)), draw.choice([0, 0, 1, 90])
