@@ -27,10 +27,10 @@ _MAX_TEXT = 400  # characters of a text
 _MAX_IMAGE_BYTES = 2_000_000  # bytes of a plot that goes into the database
 
 
-def escape_markdown(text: str) -> str:
-    """Escape a text for the UI, which renders Markdown: no markup, no tags, one line."""
+def escape_markdown(text: str, most: int = _MAX_TEXT) -> str:
+    """Escape a text for the UI, which renders Markdown: no markup, no tags, one line, so many characters."""
     text = " ".join(text.split())
-    text = text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…"
+    text = text if len(text) <= most else text[: most - 1] + "…"
     return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
 
 

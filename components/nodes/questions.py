@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from components.records import Audio
+
 
 @dataclass(frozen=True)
 class Question:
@@ -15,12 +17,14 @@ class Question:
         text: as it is now.
         confidence: geometric mean of the probabilities of its tokens, from 0 to 1.
         source: what it was translated from, or the name of its recording.
+        audio: its recording.
     """
 
     utterance_id: str
     text: str
     confidence: float
     source: str
+    audio: Audio | None = None
 
 
 @dataclass(frozen=True)

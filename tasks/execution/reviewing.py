@@ -14,6 +14,7 @@ from prefect.flow_runs import pause_flow_run
 from prefect.input import RunInput
 from pydantic import Field, create_model
 
+from components.editing.audio_clips import clip_seconds, encode_clip
 from components.errors import ConfigError, StoreError
 from components.files.files import utc_now
 from components.nodes.facts import Mode
@@ -22,11 +23,13 @@ from components.pipeline.pipeline import Node, Pipeline
 from components.pipeline.planning import NodePlan
 from components.storage.store import Store
 from components.text.counted_nouns import format_count
+from tasks.artifacts import escape_markdown
 
 UI = "Prefect UI"
 """Who answered, where the form does not say: Prefect's own server knows no users."""
 EMPTY = "-"
 """What stands for the empty text: the form does not send a field that was cleared."""
+_MAX_SOURCE = 4000  # characters
 _REVIEWER = "reviewer"
 _POLL_SECONDS = 2
 """Seconds between two looks at whether the form was sent."""
@@ -142,10 +145,11 @@ def _read_answer(answer: str, present: str) -> str:
 
 def make_form(node: str, questions: Sequence[Question]) -> type[RunInput]:
     """Return the form: a text per question, and who answers."""
+    seconds = clip_seconds(questions)
     fields: dict[str, Any] = {
         _field_name(number): (
             str,
-            Field(question.text, title=question.utterance_id, description=_describe(question)),
+            Field(question.text, title=question.utterance_id, description=_describe(question, seconds)),
         )
         for number, question in enumerate(questions, 1)
     }
@@ -165,7 +169,16 @@ def _field_name(number: int) -> str:
     return f"text_{number:03d}"
 
 
-def _describe(question: Question) -> str:
-    """Return what helps to judge a text, on one line."""
-    source = f"{question.source} | " if question.source else ""
-    return f"{source}confidence {question.confidence:.2f}"
+def _describe(question: Question, seconds: float) -> str:
+    """Return what helps to judge a text, as Markdown: its source, the confidence, a player of its recording.
+
+    Prefect's UI cleans the Markdown, and lets players with a ``data:`` URI pass.
+    """
+    source = f"{escape_markdown(question.source, _MAX_SOURCE)} | " if question.source else ""
+    told = f"{source}confidence {question.confidence:.2f}"
+    clip = "" if question.audio is None else encode_clip(question.audio, seconds)
+    if not clip:
+        return told
+    is_cut = question.audio is not None and question.audio.seconds > seconds
+    note = f" | its first {seconds:.0f} s" if is_cut else ""
+    return f'{told}{note}\n\n<audio controls src="{clip}"></audio>'

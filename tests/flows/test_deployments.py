@@ -426,6 +426,9 @@ def answer_form(page: Page, text: str, name: str) -> str:
     fields = page.locator("textarea")
     fields.nth(2).wait_for()
     asked = page.get_by_text("caption-").first.inner_text().split()[0]
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('audio')].filter(a => a.duration > 1).length == 2"
+    )
     fields.first.fill(text)
     fields.last.fill(name)
     submit(page, "/resume")

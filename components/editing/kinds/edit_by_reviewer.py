@@ -146,4 +146,4 @@ def _make_questions(items: Iterator[Item]) -> Iterator[Question]:
         utterance, best = item.utterance, item.nbest.best
         recording = "" if utterance.audio is None else file_name_of(utterance.audio.path)
         source = utterance.text if utterance.text != best.text else None
-        yield Question(utterance.id, best.text, certainty_of(best), source or recording)
+        yield Question(utterance.id, best.text, certainty_of(best), source or recording, utterance.audio)

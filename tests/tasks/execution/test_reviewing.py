@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
+import soundfile
 from prefect.client.schemas.objects import StateDetails
 from prefect.exceptions import FlowPauseTimeout
 from prefect.states import Running
 
+from components.audio.probing import describe
 from components.errors import ConfigError, StoreError
 from components.nodes.questions import Answers, Question
 from components.pipeline.reading.reader import read_pipeline
@@ -40,6 +46,30 @@ def test_the_form_shows_each_text_with_what_helps_to_judge_it() -> None:
     assert list(form) == ["text_001", "text_002", "text_003", "text_004", "reviewer"]
     shown = {"title": "u0", "default": "text 0", "description": "a.wav | confidence 0.50", "type": "string"}
     assert form["text_001"] == shown
+
+
+def test_who_corrects_hears_the_recording(tmp_path: Path) -> None:
+    """As MP3 in the form itself, the beginning of a long one; one that is gone leaves the form as it is."""
+    file = tmp_path / "a.wav"
+    soundfile.write(file, np.sin(np.arange(16_000 * 70) / 20).astype("float32") / 2, 16_000)
+    heard = Question("u", "text", 0.5, "a.wav", describe(file))
+    form = reviewing.make_form("checked", [heard] * 40).model_json_schema()["properties"]
+    told, _, rest = form["text_040"]["description"].partition("\n\n")
+    assert told == "a.wav | confidence 0.50 | its first 30 s"
+    start, end = '<audio controls src="data:audio/mpeg;base64,', '"></audio>'
+    assert rest.startswith(start) and rest.endswith(end)
+    decoded, rate = soundfile.read(io.BytesIO(base64.b64decode(rest[len(start) : -len(end)])))
+    assert (rate, round(len(decoded) / rate)) == (16_000, 30)
+    file.unlink()
+    form = reviewing.make_form("checked", [heard]).model_json_schema()["properties"]
+    assert form["text_001"]["description"] == "a.wav | confidence 0.50"
+
+
+def test_a_source_is_no_markup_in_the_form() -> None:
+    evil = Question("u", "text", 0.5, "<img src=x> ![](http://x/y.png)")
+    described = reviewing.make_form("checked", [evil]).model_json_schema()["properties"]["text_001"]
+    assert "<img" not in described["description"].replace("\\<", "")
+    assert "![" not in described["description"]
 
 
 def test_a_text_is_corrected_emptied_or_approved(monkeypatch: pytest.MonkeyPatch) -> None:
