@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
+
+from starlette.routing import Route, WebSocketRoute
 
 from components.audio import describe
 from components.data.files.named_sets import SAMPLES
@@ -87,11 +89,20 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
         for line in _describe(service):
             _log.info(line)
         service.warm_up(_example(graph), settings.timeout)
-        server = make_server(make_app(service, token), service)
+        server = make_server(make_app(service, token, _routes_of(service)), service)
         asyncio.run(server.serve())
     finally:
         service.close()
     return 0 if server.started else 1
+
+
+def _routes_of(service: Service) -> Sequence[Route | WebSocketRoute]:
+    """Return the routes beside the OpenAI endpoints."""
+    if not service.settings.simultaneous:
+        return ()
+    from components.simultaneous.live.endpoint import make_routes
+
+    return make_routes(service)
 
 
 def _add_listeners(service: Service, store_url: str | None) -> None:

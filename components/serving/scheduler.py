@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
-from typing import NamedTuple
+from collections import defaultdict, deque
+from collections.abc import Callable, Sized
+from concurrent.futures import Future
+from typing import Any, NamedTuple, TypeVar
 
 from components.serving.graph import ServedGraph, ServedNode
 from components.serving.lane import Done, Lane, Work
 from components.serving.measures import Measures
 from components.serving.requests import GraphRequest
 
+T = TypeVar("T")
 _MEMORY_SECONDS = 2.0
 """How long it is remembered how many requests there were at once."""
 
@@ -50,6 +53,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._queues: dict[str, list[Work]] = {name: [] for name in graph.nodes}
         self._turns = dict.fromkeys(graph.nodes, 0.0)
+        self._calls: dict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = defaultdict(deque)
         self._active = set[GraphRequest]()
         self._crowd, self._crowd_time = 0, 0.0
         self._is_closed = False
@@ -57,7 +61,9 @@ class Scheduler:
         for served in sorted(graph.nodes.values(), key=lambda node: -node.depth):
             by_lane[served.lane].append(served)
         self._threads = [
-            threading.Thread(target=self._run, args=(Lane(nodes, threads),), name=f"lane {name}", daemon=True)
+            threading.Thread(
+                target=self._run, args=(name, Lane(nodes, threads)), name=f"lane {name}", daemon=True
+            )
             for name, nodes in by_lane.items()
         ]
         for thread in self._threads:
@@ -72,6 +78,16 @@ class Scheduler:
                 self._crowd, self._crowd_time = len(self._active), now
         self._advance(request)
 
+    def call(self, node: ServedNode, work: Callable[[], T]) -> Future[T]:
+        """Let a node's lane do something between two batches; one that is cancelled in time is left out."""
+        future: Future[T] = Future()
+        with self._changed:
+            if self._is_closed:
+                future.cancel()
+            self._calls[node.lane].append((future, work))
+            self._changed.notify_all()
+        return future
+
     def forget(self, request: GraphRequest) -> None:
         """Let go of a request that has ended, or that nobody waits for."""
         with self._changed:
@@ -84,20 +100,25 @@ class Scheduler:
             return {name: len(queue) for name, queue in self._queues.items()}
 
     def close(self) -> None:
-        """End the threads; what has not ended is left as it is."""
+        """End the threads; what has not ended is left as it is, and calls are cancelled."""
         with self._changed:
             self._is_closed = True
+            for future, _ in (call for calls in self._calls.values() for call in calls):
+                future.cancel()
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(5)
 
-    def _run(self, lane: Lane) -> None:
-        while (batch := self._wait_for_batch(lane)) is not None:
-            node, works = batch
-            if works:
-                self._measures.count_batch(node.name, len(works))
-            for done in lane.compute(node, works):
-                self._note(node, done)
+    def _run(self, name: str, lane: Lane) -> None:
+        calls = self._calls[name]
+        while (batch := self._wait_for_batch(lane, calls)) is not None:
+            for node, works in batch:
+                if works:
+                    self._measures.count_batch(node.name, len(works))
+                for done in lane.compute(node, works):
+                    self._note(node, done)
+            if calls:
+                _run_call(*calls.popleft())
 
     def _note(self, node: ServedNode, done: Done) -> None:
         request = done.work.request
@@ -121,8 +142,8 @@ class Scheduler:
                     self._queues[served.name].append(Work(request, item))
                 self._changed.notify_all()
 
-    def _wait_for_batch(self, lane: Lane) -> tuple[ServedNode, list[Work]] | None:
-        """Wait for the next batch of a lane, or a step of what is at work there; None at the end."""
+    def _wait_for_batch(self, lane: Lane, calls: Sized) -> list[tuple[ServedNode, list[Work]]] | None:
+        """Wait for the next batch of a lane, a step of what is at work there, or a call; None at the end."""
         with self._changed:
             while not self._is_closed:
                 now = time.monotonic()
@@ -134,7 +155,9 @@ class Scheduler:
                     at_work = lane.at_work(node)
                     if at_work or self._is_ripe(node, lane, now):
                         self._turns[node.name] = now
-                        return node, self._take(self._queues[node.name], at_work)
+                        return [(node, self._take(self._queues[node.name], at_work))]
+                if calls:
+                    return []
                 oldest = [queue[0].since for node in lane.nodes if (queue := self._queues[node.name])]
                 wait = max(0.001, min(oldest) + self._limits.wait - now) if oldest else None
                 self._changed.wait(wait)
@@ -162,3 +185,11 @@ class Scheduler:
             taken.append(work)
             queue.remove(work)
         return taken
+
+
+def _run_call(future: Future[Any], work: Callable[[], Any]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)

@@ -8,15 +8,16 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 from components.audio import Limits, probe
 from components.audio.container import check_length
 from components.errors import DataError, TransientError
 from components.records import Audio, Utterance
-from components.serving.graph import ServedGraph
+from components.serving.graph import ServedGraph, ServedNode
 from components.serving.http.faults import RequestError
 from components.serving.http.uploads import Upload
 from components.serving.measures import Measures
@@ -24,6 +25,7 @@ from components.serving.requests import GraphRequest
 from components.serving.scheduler import BatchLimits, Scheduler
 from components.serving.settings import ServeSettings
 
+T = TypeVar("T")
 _SPOOL = "antiphon-serve-"
 _LOCK = "lock"
 
@@ -49,6 +51,7 @@ class Service:
     Attributes:
         listeners: are told of every request that was answered with a text, before its recording is removed.
         measures: what is counted.
+        torch_threads: of a node that computes.
         spool: folder of uploads that are at work.
         is_draining: whether nothing new is let in.
     """
@@ -60,7 +63,7 @@ class Service:
         self.started = time.time()
         self.listeners: list[Listener] = []
         limits = BatchLimits(settings.max_wait, settings.max_batch, settings.max_seconds)
-        self._torch_threads = threads
+        self.torch_threads = threads
         self._scheduler = Scheduler(graph, limits, self.measures, threads)
         self.measures.watch_queues(self._scheduler.queue_lengths)
         self._admitted = 0
@@ -69,7 +72,7 @@ class Service:
 
     def warm_up(self, utterance: Utterance, seconds: float) -> None:
         """Compute an utterance of nobody, so that the first client does not wait for what loads late."""
-        scheduler = Scheduler(self.graph, BatchLimits(), Measures(), self._torch_threads)
+        scheduler = Scheduler(self.graph, BatchLimits(), Measures(), self.torch_threads)
         ended = threading.Event()
         scheduler.submit(
             GraphRequest(self.graph, utterance, list(self.graph.outputs)[-1], lambda _: ended.set())
@@ -129,6 +132,18 @@ class Service:
             raise RequestError(400, message, "unreadable_audio", param="file") from None
         path, rate = str(upload.path), found.sample_rate
         return Audio(path=path, sha256=upload.sha256, seconds=found.seconds, sample_rate=rate)
+
+    def call(self, node: ServedNode, work: Callable[[], T]) -> T:
+        """Return what a node's device computes between two batches; not to be called in the loop's thread.
+
+        Raises:
+            TimeoutError: it took too long.
+        """
+        future = self._scheduler.call(node, work)
+        try:
+            return future.result(self.settings.timeout)
+        finally:
+            future.cancel()
 
     async def compute(self, utterance: Utterance, output: str) -> GraphRequest:
         """Return a request that has ended.

@@ -52,6 +52,14 @@ class ServeSettings(BaseModel):
     shadow: str | None = Field(
         None, description="a second graph that answers the same requests, for comparison"
     )
+    simultaneous: bool = Field(
+        False, description="also answer while somebody speaks: /v1/simultaneous, and a page at /simultaneous"
+    )
+    policy: str = Field(
+        "local_agreement:2",
+        description="of --simultaneous, what is written when: NAME:N, or NODE=NAME:N with spaces between",
+    )
+    chunk: float = Field(0.5, ge=0.05, le=60, description="of --simultaneous: seconds of sound at a time")
 
     @model_validator(mode="after")
     def _check_keep(self) -> Self:

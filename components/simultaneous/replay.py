@@ -126,7 +126,7 @@ class Stream:
             if written:
                 units, known = zip(*written, strict=True)
                 delta = Delta(step=number, units=units, heard=heard, clock=self._clock, known=known)
-                self._deltas[name].append(delta)
+                self._take_down(name, delta)
         self._steps.append(Step(heard=heard, seconds=self._seconds))
         return self._clock
 
@@ -138,8 +138,17 @@ class Stream:
             seconds=self._steps[-1].heard,
             steps=tuple(self._steps),
             deltas={name: tuple(deltas) for name, deltas in self._deltas.items()},
-            texts={name: self._text_of(writer) for name, writer in self._writers.items()},
+            texts=self.texts,
         )
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Node -> its text so far."""
+        return {name: self._text_of(writer) for name, writer in self._writers.items()}
+
+    def _take_down(self, name: str, delta: Delta) -> None:
+        """Note what a node wrote."""
+        self._deltas[name].append(delta)
 
     def _listen(self, start: float, seconds: float) -> Utterance:
         """Return the utterance with a stretch of its sound, which begins after ``start`` seconds.

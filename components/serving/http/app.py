@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route, WebSocketRoute
 
 from components.serving.http.audio_endpoints import answer_recording
 from components.serving.http.chat_endpoint import answer_chat
@@ -28,12 +29,15 @@ _CLOSING = (408, 413, 415, 429, 503)
 """Answers after which the rest of a body is not read."""
 
 
-def make_app(service: Service, token: str | None = None) -> FastAPI:
+def make_app(
+    service: Service, token: str | None = None, routes: Sequence[Route | WebSocketRoute] = ()
+) -> FastAPI:
     """Return the application.
 
     Args:
         service: computes.
         token: that clients must bear; None: nobody needs one.
+        routes: further ones; what answers HTTP among them are pages, which need no token.
     """
     app = FastAPI(title="Antiphon", docs_url=None, redoc_url=None, openapi_url=None)
     for path, endpoint in ENDPOINTS.items():
@@ -41,6 +45,7 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
     app.add_api_route("/v1/models", lambda: _list_models(service), methods=["GET"])
     app.add_api_route("/health", lambda: _health(service), methods=["GET"])
     app.add_api_route("/metrics", lambda: PlainTextResponse(service.measures.render()), methods=["GET"])
+    app.router.routes.extend(routes)
     app.add_exception_handler(RequestError, _tell)
     app.add_exception_handler(HTTPException, _tell_unknown)
     if origins := list(service.settings.cors):
@@ -48,7 +53,8 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers
         )
-    app.add_middleware(Gate, settings=service.settings, token=token)
+    pages = [route.path for route in routes if isinstance(route, Route)]
+    app.add_middleware(Gate, settings=service.settings, token=token, pages=pages)
     return app
 
 

@@ -19,6 +19,8 @@ HEADER_SECONDS = 10.0
 """Until the headers of a request must be there."""
 _KEEP_ALIVE_SECONDS = 15
 _HEADER_BYTES = 16_384
+_MESSAGE_BYTES = 2**20
+"""Of one message of a WebSocket."""
 _SPARE_CONNECTIONS = 64
 """Beside those of requests that are let in: they are told 429, or ask for the health."""
 
@@ -27,6 +29,7 @@ class BoundedProtocol(H11Protocol):
     """HTTP whose clients must send the headers of a request in time."""
 
     _clock: asyncio.TimerHandle | None = None
+    _is_upgraded = False
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock."""
@@ -43,8 +46,13 @@ class BoundedProtocol(H11Protocol):
         self._stop_clock()
         super().connection_lost(exc)
 
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Let go of the connection, and of its clock."""
+        self._is_upgraded = True
+        super().handle_websocket_upgrade(event)
+
     def _set_clock(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._is_upgraded or (self.cycle is not None and not self.cycle.response_complete):
             self._stop_clock()
         elif self._clock is None:
             self._clock = self.loop.call_later(HEADER_SECONDS, self.transport.close)
@@ -93,7 +101,10 @@ def make_server(app: FastAPI, service: Service) -> Server:
         app,
         **({"uds": settings.socket} if settings.socket else where),
         http=BoundedProtocol,
-        ws="none",
+        ws="websockets-sansio" if settings.simultaneous else "none",
+        ws_max_size=_MESSAGE_BYTES,
+        ws_ping_interval=None,  # who is silent is sent away, and what waits to be read may hold a pong up
+        ws_per_message_deflate=False,
         loop="asyncio",
         log_config=None,
         access_log=False,

@@ -21,10 +21,13 @@ from flows.cli.help.options import (
     AsJson,
     Assignments,
     CheckOnly,
+    Chunks,
     Config,
     FlowOrFile,
     ListParameters,
+    Policies,
     Processes,
+    Simultaneous,
     Template,
     Until,
     Yes,
@@ -72,6 +75,9 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     check: CheckOnly = False,
     yes: Yes = False,
     processes: Processes = 1,
+    simultaneous: Simultaneous = False,
+    policy: Policies = None,
+    chunk: Chunks = None,
 ) -> None:
     """Run a preset, or a pipeline of your own.
 
@@ -89,6 +95,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     - `antiphon run cascade --data manifest.jsonl --set asr.beam_size=1 --set mt.model=hub:ORG/NAME`
 
     - `antiphon run examples/routed_cascade.yaml --data talks.jsonl --set nodes.good.beam_size=8`
+
+    - `antiphon run cascade --simultaneous --chunk 0.5` also says how late it would be live.
 
     - `antiphon run cascade --model-metrics comet:hub:Unbabel/wmt22-comet-da`
 
@@ -109,6 +117,13 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
         return
     if processes > 1 and os.environ.get("WORLD_SIZE", "1") == "1":  # else it is one of them
         raise typer.Exit(LAUNCHERS.only().run_over_processes(processes, sys.argv[1:]))
+    if simultaneous or policy or chunk:
+        ended, url = compute_flow(flow, config, assignments or [], flags, yes=yes)
+        if isinstance(ended, int):
+            raise typer.Exit(ended)
+        print_result(ended, url, as_json=False)
+        flow, config, assignments = "simultaneous", None, None
+        flags = gather_values({"run": ended.name}, store=url, policy=policy, chunk=chunk)
     raise typer.Exit(run_flow(flow, config, assignments or [], flags, as_json=as_json, yes=yes))
 
 

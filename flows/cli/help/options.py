@@ -71,6 +71,9 @@ Processes = Annotated[
         help="of this machine, which compute the microbatches of trainings side by side (docs/use/gpu.md)",
     ),
 ]
+Simultaneous = Annotated[bool, typer.Option("--simultaneous", help="then replay it chunk by chunk")]
+Policies = Annotated[list[str] | None, typer.Option("--policy", metavar="NAME:N", help="of the replay")]
+Chunks = Annotated[list[float] | None, typer.Option("--chunk", metavar="S", help="of the replay, seconds")]
 ExternalScores = Annotated[
     list[str] | None,
     typer.Option(
