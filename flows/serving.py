@@ -140,6 +140,8 @@ def _describe(service: Service) -> Iterator[str]:
     yield f"models {', '.join(list_names(graph))}; graph {graph.key[:12]}"
     for name, key in graph.pinned.items():
         yield f"{name} is what was learned in store:{key[:12]}"
+    if settings.simultaneous:
+        yield f"live streams at /v1/simultaneous, by {settings.policy}; their page is /simultaneous"
     if settings.keep is None:
         yield "no request is kept"
     else:
