@@ -86,10 +86,11 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
     try:
         if settings.keep is not None or settings.shadow is not None:
             _add_listeners(service, source.parameters.store)
+        app = make_app(service, token, _routes_of(service))
         for line in _describe(service):
             _log.info(line)
         service.warm_up(_example(graph), settings.timeout)
-        server = make_server(make_app(service, token, _routes_of(service)), service)
+        server = make_server(app, service)
         asyncio.run(server.serve())
     finally:
         service.close()

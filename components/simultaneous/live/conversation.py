@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +21,7 @@ from components.errors import AntiphonError, DataError, TransientError
 from components.serving.http.faults import RequestError
 from components.serving.service import Service
 from components.simultaneous.live.messages import Hello, Piece, read_hello, read_piece
-from components.simultaneous.live.stream import LiveReplayer, LiveStream
-from components.simultaneous.policies import read_policies
+from components.simultaneous.live.stream import LiveReplayer, LiveStream, choose_policies
 from components.simultaneous.records import Delta
 from components.simultaneous.units import join_units
 from components.text.languages import without_spaces
@@ -44,7 +44,7 @@ class Conversation:
         self._socket, self._service, self._threads = socket, service, threads
         self._hears = service.graph.hears
         self._hello = Hello()
-        self._streams: list[LiveStream] = []
+        self._replayers, self._streams = list[LiveReplayer](), list[LiveStream]()
         self._written: set[tuple[int, str]] = set()
         self._messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._changed = asyncio.Condition()
@@ -78,8 +78,8 @@ class Conversation:
             self._messages.put_nowait(None)
             await tasks[-1]
         finally:
-            for stream in self._streams:
-                stream.is_cancelled = True
+            for replayer in self._replayers:
+                replayer.is_cancelled.set()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -89,22 +89,29 @@ class Conversation:
         places.callback(self._service.leave)
 
     def _open_streams(self) -> None:
-        service, hello = self._service, self._hello
-        replayer = LiveReplayer(
-            service.graph,
-            read_policies((hello.policy or service.settings.policy).split(), list(service.graph.nodes)),
-            hello.chunk or service.settings.chunk,
-            threads=service.torch_threads,
-            service=service,
-        )
-        policies = {name: str(choice) for name, choice in replayer.policies.items()}
-        told: dict[str, Any] = {"graph": service.graph.key, "reads": "sound" if self._hears else "text"}
-        told |= {"outputs": dict(service.graph.outputs), "policies": policies, "chunk": replayer.chunk}
-        self._messages.put_nowait({"type": "ready", **told})
-        self._replayer = replayer
+        """Open a stream for each channel, and say how they are computed."""
+        service, hello, loop = self._service, self._hello, asyncio.get_running_loop()
+        policies = choose_policies(hello.policy or service.settings.policy, service.graph)
         for channel in range(hello.channels):
-            tell = partial(self._tell, asyncio.get_running_loop(), channel)
+            replayer = LiveReplayer(
+                service.graph,
+                policies,
+                self._chunk,
+                threads=service.torch_threads,
+                service=service,
+                sound=service.spool / f"live-{secrets.token_hex(8)}.wav",
+            )
+            tell = partial(self._tell, loop, channel)
+            self._replayers.append(replayer)
             self._streams.append(LiveStream(replayer, hello.languages(service.graph), tell))
+        named = {name: str(choice) for name, choice in policies.items()}
+        told: dict[str, Any] = {"graph": service.graph.key, "reads": "sound" if self._hears else "text"}
+        told |= {"outputs": dict(service.graph.outputs), "policies": named, "chunk": self._chunk}
+        self._messages.put_nowait({"type": "ready", **told})
+
+    @property
+    def _chunk(self) -> float:
+        return self._hello.chunk or self._service.settings.chunk
 
     async def _receive(self, idle: float | None) -> dict[str, Any]:
         """Return the next message.
@@ -124,7 +131,7 @@ class Conversation:
 
     async def _read_all(self) -> None:
         """Take what comes until the end, then wait for the client to go."""
-        limit = MAX_BEHIND_SECONDS + self._replayer.chunk
+        limit = MAX_BEHIND_SECONDS + self._chunk
         while not self._has_ended:
             message = await self._receive(self._service.settings.upload_timeout)
             piece = read_piece(message, self._hello, hears=self._hears)

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from components.serving.http.faults import RequestError
 from components.serving.service import Service
 from components.simultaneous.live.conversation import Conversation
-from components.simultaneous.policies import read_policies
+from components.simultaneous.live.stream import choose_policies
 from components.simultaneous.replay import require_prefixes
 
 PATH, PAGE, PROTOCOL = "/v1/simultaneous", "/simultaneous", "antiphon"
@@ -40,7 +40,7 @@ def make_routes(service: Service) -> list[Route | WebSocketRoute]:
         ConfigError: the graph cannot work on prefixes, or the policy is none.
     """
     require_prefixes(service.graph)
-    read_policies(service.settings.policy.split(), list(service.graph.nodes))
+    choose_policies(service.settings.policy, service.graph)
     threads = ThreadPoolExecutor(service.settings.queue, "live")
 
     async def answer(socket: WebSocket) -> None:

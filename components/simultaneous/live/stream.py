@@ -4,53 +4,75 @@ from __future__ import annotations
 
 import hashlib
 import math
-import secrets
+import threading
 import wave
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from typing_extensions import override
 
 from components.audio import SAMPLE_RATE
-from components.records import Audio, NBest, NodeOutcome, Utterance
-from components.serving.graph import ServedNode
+from components.records import Audio, Utterance
+from components.serving.graph import ServedGraph, ServedNode
 from components.serving.service import Service
+from components.simultaneous.policies import Choice, read_policies
 from components.simultaneous.records import Delta
 from components.simultaneous.replay import PREFIXES, Replayer, Stream
 from components.simultaneous.units import split_units
-from components.simultaneous.writer import Writer, Written
+from components.simultaneous.writer import Writer
 
 T = TypeVar("T")
 BYTES_PER_SECOND = 2 * SAMPLE_RATE
 
 
+def choose_policies(written: str, graph: ServedGraph) -> dict[str, Choice]:
+    """Read the policies of a graph's nodes.
+
+    Raises:
+        ConfigError: there is no such policy, or a node cannot follow it.
+    """
+    return read_policies(written.split(), list(graph.nodes))
+
+
 @dataclass(frozen=True, kw_only=True)
 class LiveReplayer(Replayer):
-    """Lets nodes compute in their turn among the requests of a server."""
+    """Lets the nodes of one stream compute in their turn among the requests of a server.
+
+    Attributes:
+        service: of the server.
+        is_cancelled: set when nobody waits for the stream any more.
+        sound: file of what a node is to hear, which goes when it has.
+    """
 
     service: Service
+    is_cancelled: threading.Event = field(default_factory=threading.Event)
+    sound: Path = Path()
 
     @override
     def call(self, served: ServedNode, work: Callable[[], T]) -> T:
         """Let a node compute between two batches."""
-        return self.service.call(served, partial(super().call, served, work))
+        try:
+            if self.is_cancelled.is_set():
+                raise InterruptedError
+            return self.service.call(served, partial(super().call, served, work))
+        finally:
+            self.sound.unlink(missing_ok=True)
 
 
 class LiveStream(Stream):
     """What one speaker says.
 
     Args:
-        replayer: how it is computed.
+        replayer: how it is computed; of this stream alone.
         languages: of what is said, and to translate into.
         tell: is told of each delta, in the thread that computes.
 
     Attributes:
         seconds: of sound that came.
         done: of them, how many are computed.
-        is_cancelled: whether nobody waits for it any more.
     """
 
     def __init__(
@@ -62,18 +84,16 @@ class LiveStream(Stream):
         hears = replayer.graph.hears
         nothing = Audio(path="live", sha256="0" * 64, seconds=1, sample_rate=SAMPLE_RATE)
         utterance = Utterance(
-            id=f"live-{secrets.token_hex(8)}",
+            id=replayer.sound.stem,
             audio=nothing if hears else None,
             text=None if hears else "",
             source_language=languages[0],
             target_language=languages[1],
         )
         super().__init__(replayer, utterance)
-        self.seconds, self.done, self.is_cancelled = 0.0, 0.0, False
-        self._hears, self._chunk = hears, replayer.chunk
-        self._has_news = False
-        self._tell, self._folder = tell, replayer.service.spool
-        self._file: Path | None = None
+        self.seconds, self.done = 0.0, 0.0
+        self._hears, self._chunk, self._file = hears, replayer.chunk, replayer.sound
+        self._has_news, self._tell = False, tell
         self._sound, self._forgotten, self._bytes = bytearray(), 0, 0
 
     def language_of(self, name: str) -> str:
@@ -126,35 +146,17 @@ class LiveStream(Stream):
         self._tell(name, delta)
 
     @override
-    def _hear(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
-        if heard > writer.cut:  # the sound may end where it was cut
-            yield from super()._hear(writer, heard, step, is_last=is_last)
-
-    @override
     def _listen(self, start: float, seconds: float) -> Utterance:
-        """Write a stretch of the sound into a file, which goes when it is computed."""
-        first = round(start * SAMPLE_RATE) * 2 - self._forgotten
-        samples = bytes(self._sound[first : first + max(1, round(seconds * SAMPLE_RATE)) * 2])
-        self._file = path = self._folder / f"{self._utterance.id}-{secrets.token_hex(4)}.wav"
-        with wave.open(str(path), "wb") as file:
+        """Write a stretch of the sound into a file; one without sound gets a moment of silence."""
+        first, count = round(start * SAMPLE_RATE) * 2 - self._forgotten, round(seconds * SAMPLE_RATE) * 2
+        samples = bytes(self._sound[first : first + count]) or bytes(BYTES_PER_SECOND // 100)
+        with wave.open(str(self._file), "wb") as file:
             file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
             file.writeframes(samples)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        audio = Audio(path=str(path), sha256=digest, seconds=seconds, sample_rate=SAMPLE_RATE)
+        digest, length = hashlib.sha256(self._file.read_bytes()).hexdigest(), len(samples) / BYTES_PER_SECOND
+        audio = Audio(path=str(self._file), sha256=digest, seconds=seconds or length, sample_rate=SAMPLE_RATE)
         return self._utterance.model_copy(update={"audio": audio})
 
     @override
-    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> list[str]:
-        return super()._source_of(writer, step, is_last=True)
-
-    @override
-    def _compute(
-        self, writer: Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]
-    ) -> NBest | None:
-        if self.is_cancelled:
-            raise InterruptedError
-        try:
-            return super()._compute(writer, utterance, outcomes)
-        finally:
-            if self._file is not None:
-                self._file.unlink(missing_ok=True)
+    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> Any:
+        return super()._source_of(writer, max(step, len(self._source)), is_last=is_last)
