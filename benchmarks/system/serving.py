@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +20,7 @@ import httpx
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, read_process
 from benchmarks.common.sections import Result, section_parser
-from benchmarks.system.serving_programs import load
+from benchmarks.system.serving_programs import load, side_by_side
 from benchmarks.system.serving_programs.servers import Running, environment_of, free_port, own_server, serve
 
 PAGE = "serving"
@@ -47,7 +44,6 @@ def hear(record):
     return hashlib.sha256(open(record["audio"], "rb").read()).hexdigest()
 """
 CASCADE = ROOT / "examples" / "routed_cascade.yaml"
-PLAIN = ROOT / "benchmarks" / "system" / "serving_programs" / "plain.py"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -60,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument("--storm", type=int, default=1000, help="requests of the storm")
     section.add_argument("--hostile", type=int, default=200, help="hostile requests")
     section.add_argument("--kills", type=int, default=5, help="of the server by SIGKILL")
+    section.add_argument("--hayhooks", help="Python that has hayhooks and faster-whisper: served beside us")
     section.add_argument("--threads", type=int, default=1, help="of torch and of CTranslate2")
     section.add_argument("--parts", default="texts,clients,storm,hostile,kills", help="to be measured")
     return section
@@ -67,7 +64,13 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Each part by servers of its own."""
-    parts = {"texts": texts, "clients": clients, "storm": storm, "hostile": hostile, "kills": kills}
+    parts = {
+        "texts": texts,
+        "clients": side_by_side.clients,
+        "storm": storm,
+        "hostile": hostile,
+        "kills": kills,
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "tiny.yaml").write_text(GRAPH, encoding="utf-8")
@@ -118,50 +121,6 @@ def _texts_of_run(store: Path, name: str) -> dict[str, dict[str, str]]:
     run = opened.load_run(name)
     stages = {ref.stage: ref for ref in run.stages}
     return {role: read_best_texts(stages[node]) for role, node in run.pipeline.outputs.items()}
-
-
-def clients(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Overhead, and requests a second: one client, many, and a plain service, turn by turn."""
-    from components.models import resolve
-    from components.recognition.backends.faster_whisper.model import find_ctranslate2_folder
-
-    port, plain_port = free_port(), free_port()
-    weights = find_ctranslate2_folder(resolve(MODEL))
-    plain = [sys.executable, str(PLAIN), str(weights), str(plain_port), str(options.threads)]
-    recordings, rows = load.sample_recordings(), list[dict[str, Any]]()
-    overheads = list[float]()
-    with (
-        serve(own_server(folder / "tiny.yaml", port), folder, port, options.threads) as own,
-        serve(plain, folder, plain_port, options.threads) as other,
-    ):
-        cases = [("antiphon", own, 1), ("antiphon", own, options.clients), ("plain", other, options.clients)]
-        for _, server, count in cases:
-            asyncio.run(load.ask_all(server.url, recordings[: 2 * count], count))  # what loads late is loaded
-        for number in range(options.rounds):
-            for name, server, count in cases:
-                cpu = server.cpu
-                answers, seconds = asyncio.run(load.ask_all(server.url, recordings, count))
-                assert all(answer.status == 200 for answer in answers), answers
-                rows.append(
-                    {
-                        "system": name,
-                        "clients": count,
-                        "round": number,
-                        "requests": len(answers),
-                        "seconds": seconds,
-                        "cpu": server.cpu - cpu,
-                        "p50": statistics.median(answer.seconds for answer in answers),
-                        "load": os.getloadavg()[0],
-                    }
-                )
-                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
-                if (name, count) == ("antiphon", 1):
-                    overheads += [a.seconds - a.body["nodes"]["asr"]["seconds"] for a in answers]
-    return {"rows": rows, "overhead_ms": {f"p{q}": 1000 * _quantile(overheads, q) for q in (10, 50, 90)}}
-
-
-def _quantile(values: Sequence[float], percent: int) -> float:
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
 def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -46,7 +46,12 @@ def sample_recordings() -> list[Recording]:
 
 
 async def ask_all(
-    url: str, recordings: Sequence[Recording], clients: int, path: str = TRANSCRIBE, form: str = "nodes"
+    url: str,
+    recordings: Sequence[Recording],
+    clients: int,
+    path: str = TRANSCRIBE,
+    form: str = "nodes",
+    field: str = "file",
 ) -> tuple[list[Answer], float]:
     """Send recordings by so many clients, each the next when it has its answer; answers and wall seconds."""
     answers, waiting = list[Answer](), iter(recordings)
@@ -55,16 +60,18 @@ async def ask_all(
 
         async def ask() -> None:
             for recording in waiting:
-                answers.append(await _ask(connection, recording, path, form))
+                answers.append(await _ask(connection, recording, path, form, field))
 
         begun = time.perf_counter()
         await asyncio.gather(*(ask() for _ in range(clients)))
         return answers, time.perf_counter() - begun
 
 
-async def _ask(connection: httpx.AsyncClient, recording: Recording, path: str, form: str) -> Answer:
+async def _ask(
+    connection: httpx.AsyncClient, recording: Recording, path: str, form: str, field: str = "file"
+) -> Answer:
     begun = time.perf_counter()
-    files = {"file": ("recording", recording.content)}
+    files = {field: ("recording", recording.content)}
     answer = await connection.post(path, files=files, data={"response_format": form})
     return Answer(recording.id, answer.status_code, time.perf_counter() - begun, answer.json())
 

@@ -48,27 +48,33 @@ def environment_of(folder: Path, threads: int) -> dict[str, str]:
 
 
 @contextmanager
-def serve(command: Sequence[str], folder: Path, port: int, threads: int) -> Iterator[Running]:
+def serve(
+    command: Sequence[str], folder: Path, port: int, threads: int, health: str = "/health", **variables: str
+) -> Iterator[Running]:
     """Start a server; it is ended by SIGTERM, unless it was killed."""
     log = folder / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, env=environment_of(folder, threads), cwd=ROOT, stdout=output, stderr=output
+            command,
+            env={**environment_of(folder, threads), **variables},
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
         )
         server = Running(f"http://127.0.0.1:{port}", port, process, log)
         try:
-            _wait(server)
+            _wait(server, health)
             yield server
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
 
-def _wait(server: Running) -> None:
+def _wait(server: Running, health: str) -> None:
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until and server.process.poll() is None:
         try:
-            if httpx.get(f"{server.url}/health", timeout=5).status_code == 200:
+            if httpx.get(f"{server.url}{health}", timeout=5).status_code == 200:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
