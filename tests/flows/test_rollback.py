@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def test_a_deployment_gets_the_settings_of_the_accepted_run_but_not_its_data(
 
     code, output = roll_back(deployment="cascade/rolled-back")
     assert (code, output["status"]) == (0, "completed")
+    (note,) = json.loads((Path(output["path"]) / "run.json").read_text())["notes"]
+    assert note == "cascade/rolled-back has the settings of accepted again: seed, mt"
     after = parameters_of(deployment)
     assert (after["data"], after["name"]) == ("tonight.jsonl", "nightly")
     assert (after["mt"]["model"], after["mt"]["beam_size"]) == ("good", 5)  # its beam was the default
