@@ -21,7 +21,7 @@ class Recognizer:
         options = {"device": "cpu", "compute_type": "float32", "cpu_threads": threads}
         self._model = WhisperModel(folder, local_files_only=True, **options)
 
-    @component.output_types(text=str)
+    @component.output_types(text=str)  # type: ignore[untyped-decorator]
     def run(self, content: bytes) -> dict[str, str]:
         segments, _ = self._model.transcribe(io.BytesIO(content), language="en", beam_size=1)
         return {"text": "".join(segment.text for segment in segments).strip()}

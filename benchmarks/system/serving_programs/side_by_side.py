@@ -95,7 +95,7 @@ def _start(options: argparse.Namespace, folder: Path) -> Iterator[tuple[Running,
             pipelines.mkdir(parents=True)
             wrapper = (PROGRAMS / "hayhooks_wrapper.py").read_bytes()
             (pipelines / "pipeline_wrapper.py").write_bytes(wrapper)
-            command = [options.hayhooks, "-m", "hayhooks", "run", "--port", str(port)]
+            command = [options.hayhooks, "run", "--port", str(port)]
             command += ["--pipelines-dir", str(pipelines.parent)]
             told = {"RECOGNIZER_FOLDER": weights, "RECOGNIZER_THREADS": threads, "PYTHONPATH": ""}
             more = {"health": "/status", "path": "/recognizer/run", **told}
