@@ -72,11 +72,13 @@ class Guidance:
         constraints: what the texts must have; for beam search.
         draft: a small model that proposes tokens to a greedy search without biases and constraints, which its
             output does not depend on.
+        prefix: tokens that the texts of each utterance begin with, as many for all; not with constraints.
     """
 
     biases: Sequence[LogitsProcessor] = ()
     constraints: Constraints | None = None
     draft: DraftSearch | None = None
+    prefix: Sequence[Sequence[int]] = ()
 
     def apply(self, log_probs: Tensor, history: History) -> Tensor:
         """Return what hypotheses are ranked by: a biased copy, or ``log_probs`` where there is no bias."""

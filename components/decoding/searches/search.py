@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -14,6 +15,7 @@ from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_search import beam_search
+from components.decoding.searches.forced_prefix import PrefixedScorer, put_behind, restore_prefix
 from components.decoding.searches.sampling import greedy_or_sample
 from components.decoding.searches.step_runner import PLAIN, step_runner
 from components.errors import ConfigError
@@ -40,8 +42,8 @@ def search(
         keys: one per utterance, to give each its own random numbers when sampling; without them every
             utterance draws the same numbers.
         calls: counts the forward calls of each scorer, by its index; those of a draft model by -1.
-        guidance: biases of the ranking, phrases that must occur, or a model that proposes tokens; that one is
-            left out where it has fewer positions than the search may take.
+        guidance: biases of the ranking, phrases that must occur, a forced prefix, or a model that proposes
+            tokens; that one is left out where it has fewer positions than the search may take.
 
     Returns:
         One list per utterance, best first, of at most ``config.n_best`` candidates.
@@ -50,6 +52,8 @@ def search(
         ConfigError: The scorers cannot be mixed.
         ModelError: One of them gives NaN.
     """
+    if guidance.prefix:
+        return _search_behind(scorers, config, logits_processors, combiner, keys, calls, guidance)
     runner, draft = step_runner() if guidance.draft is None else PLAIN, guidance.draft
     ensemble = runner.ensemble(scorers, combiner or ALONE, calls, keeps_statistics=config.entropies)
     positions = min(config.max_new_tokens, ensemble.limit)
@@ -60,3 +64,35 @@ def search(
             raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")
         return greedy_or_sample(ensemble, config, logits_processors, keys, guidance)
     return beam_search(ensemble, config, logits_processors, guidance, runner)
+
+
+def _search_behind(
+    scorers: Sequence[TokenScorer],
+    config: SearchConfig,
+    logits_processors: Sequence[LogitsProcessor],
+    combiner: Combiner | None,
+    keys: Sequence[int] | None,
+    calls: Counter[int] | None,
+    guidance: Guidance,
+) -> list[list[Candidate]]:
+    """Search behind the forced prefix of ``guidance``, without a draft model; see :func:`search`."""
+    prefixes = guidance.prefix
+    prefix, room = torch.tensor(prefixes), config.max_new_tokens - len(prefixes[0])
+    if guidance.constraints is not None or room < 1:
+        found = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
+        raise ConfigError(
+            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {found}"
+        )
+    nbests = search(
+        [PrefixedScorer(scorer, prefix) for scorer in scorers],
+        replace(config, max_new_tokens=room),
+        logits_processors=put_behind(guidance, logits_processors),
+        combiner=combiner,
+        keys=keys,
+        calls=calls,
+        guidance=Guidance(put_behind(guidance, guidance.biases)),
+    )
+    return [
+        [restore_prefix(candidate, own) for candidate in nbest]
+        for nbest, own in zip(nbests, prefixes, strict=True)
+    ]

@@ -15,6 +15,7 @@ from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
+from components.nodes.continuing import GoOn
 from components.nodes.sessions import Session
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend
@@ -210,6 +211,12 @@ class Recognition:
     def __call__(self, items: Sequence[Item]) -> list[Outcome]:
         """Return an outcome each, in order."""
         return self.recognizer.recognize([item.utterance for item in items])
+
+    @property
+    def go_on(self) -> GoOn | None:
+        """How it goes on with a text that is begun, where the recognizer can."""
+        own = getattr(self.recognizer, "go_on", None)
+        return None if own is None else lambda item, *begun: own(item.utterance, *begun)
 
     def open_session(self) -> Session | None:
         """Return what recognizes items that come and go, where the recognizer can."""

@@ -61,10 +61,13 @@ class TokenAlignment:
         times: seconds from the start of the window at which each token begins, and at which the last one
             ends: n + 1 numbers that do not fall.
         log_probs: log-probability of each token in nats, n numbers.
+        attended: seconds from the start of the window that each token attended to most when it was written, n
+            numbers; none where the library does not say.
     """
 
     times: tuple[float, ...]
     log_probs: tuple[float, ...]
+    attended: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

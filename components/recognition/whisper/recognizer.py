@@ -18,6 +18,7 @@ from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import report_share
 from components.decoding.isolation import isolate
 from components.errors import ModelError
+from components.nodes.continuing import Continued
 from components.nodes.sessions import SESSIONS, Session
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
@@ -27,6 +28,7 @@ from components.recognition.vad.spans import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest
+from components.recognition.whisper.windows.attended import list_attended
 from components.recognition.whisper.windows.decoding_state import (
     DecodedWhisperWindow,
     KeptWindow,
@@ -122,14 +124,31 @@ class WhisperRecognizer:
 
     def open_session(self) -> Session:
         """Return what recognizes utterances that come and go, with the outcomes of :meth:`recognize`."""
+        session: Session = SESSIONS["windows"](
+            self._prepare, self._admit, self._decode_alone, self._batch_size
+        )
+        return session
+
+    def go_on(self, utterance: Utterance, written: str, attends: bool) -> Continued:
+        """Recognize an utterance whose first window's text is begun; see :data:`.continuing.GoOn`."""
+        opened, outcomes = self._opener.open(0, utterance), dict[int, Outcome]()
+        state = opened.state
+        if isinstance(state, UtteranceState):
+            state.written, state.attends = written, attends
+        streams = list(self._admit(outcomes, opened))
+        while streams:
+            streams = self._decode_alone(streams, outcomes)
+        if not attends or not isinstance(state, UtteranceState) or isinstance(outcomes[0], Quarantined):
+            return Continued(outcomes[0])
+        return Continued(outcomes[0], list_attended(state.windows, self._decoder.tokenizer_of(state)))
+
+    def _decode_alone(
+        self, streams: list[WindowStream], outcomes: dict[int, Outcome]
+    ) -> list[WindowStream]:
+        """Decode the present windows of streams that no others follow; see :meth:`_decode_windows`."""
         opener = partial(Prefetched[tuple[int, Utterance], OpenedUtterance], self._prepare, (), 0)
         nothing = StreamQueue(opener(size_of=lambda _: 0.0, capacity=0.0), lambda opened: ())
-
-        def decode(streams: list[WindowStream], outcomes: dict[int, Outcome]) -> list[WindowStream]:
-            return self._decode_windows(streams, nothing, outcomes)
-
-        session: Session = SESSIONS["windows"](self._prepare, self._admit, decode, self._batch_size)
-        return session
+        return self._decode_windows(streams, nothing, outcomes)
 
     def _prepare(self, item: tuple[int, Utterance]) -> OpenedUtterance:
         """Open an utterance, and compute its features where that is done in a thread."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from typing_extensions import override
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, MixingConfig, describe_zero_weights
 from components.models.references import is_elsewhere
+from components.nodes.continuing import Continued
 from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
@@ -195,10 +196,7 @@ class Translate(Kind[TranslateSettings]):
                 context.seed,
             )
 
-        def translate(items: Sequence[Item]) -> list[Outcome]:
-            return translator.translate([item.utterance for item in items], [item.segments for item in items])
-
-        return translate
+        return Translation(translator)
 
     @override
     def notes(
@@ -214,6 +212,22 @@ class Translate(Kind[TranslateSettings]):
         lost = ENSEMBLES["translators"].notes(ref) if settings.combine.vocabulary != "same" else []
         assert data is not None  # it reads text
         return [*unrun, *lost, *domain_notes(ref, settings.model, data, context.store)]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The component: items -> the translations of their texts."""
+
+    translator: Translator
+
+    def __call__(self, items: Sequence[Item]) -> list[Outcome]:
+        """Return an outcome each, in order."""
+        texts = [item.utterance for item in items]
+        return self.translator.translate(texts, [item.segments for item in items])
+
+    def go_on(self, item: Item, written: str, attends: bool) -> Continued:
+        """Translate a text whose translation is begun."""
+        return self.translator.go_on(item.utterance, item.segments, written, attends)
 
 
 def _is_asked(settings: TranslateSettings) -> bool:

@@ -26,6 +26,7 @@ class Sentence:
         key: tells its random samples from those of other sentences.
         prefix: token ids of the translations before it, after which an encoder-decoder model goes on.
         terms: numbers of the terms that apply to it, and how often each does.
+        written: token ids that its translation begins with, because they are written already.
     """
 
     tokens: tuple[int, ...]
@@ -33,6 +34,7 @@ class Sentence:
     key: int = 0
     prefix: tuple[int, ...] = ()
     terms: tuple[tuple[int, int], ...] = ()
+    written: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class UtteranceState:
         language_probability: of the language, 0 to 1, where it was detected.
         open_streams: streams of it that have windows left.
         windows: what was decoded so far.
+        written: text that its first window's begins with, because it is written already.
+        attends: whether the best texts are aligned, so that it is known what they attend to.
     """
 
     index: int
@@ -75,6 +77,8 @@ class UtteranceState:
     language_probability: float | None = None
     open_streams: int = 0
     windows: list[DecodedWhisperWindow] = field(default_factory=list)
+    written: str = ""
+    attends: bool = False
 
     @property
     def decoded_seconds(self) -> float:
@@ -123,6 +127,11 @@ class WindowStream:
     def fits_window(self) -> bool:
         """Whether the present span is no longer than a window."""
         return self._frames_left() + self.seek <= features.WINDOW_FRAMES
+
+    @property
+    def written(self) -> str:
+        """Text that the present window's begins with."""
+        return self.state.written if self.is_first and not self.state.windows else ""
 
     @property
     def frames(self) -> int:

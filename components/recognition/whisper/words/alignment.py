@@ -43,10 +43,10 @@ def align(
     positions = [text_positions(c.tokens, tokenizer, n) for c, n in zip(candidates, frames, strict=True)]
     texts = [[c.tokens[i] for i in where] for c, where in zip(candidates, positions, strict=True)]
     starts = [start_sequence(prompt, tokenizer) for prompt in prompts.tolist()]
-    times = _time_tokens(read, starts, texts, frames, tokenizer, context)
+    attention = _attend(read, starts, texts, frames, tokenizer, context)
     return [
-        TokenAlignment(moments, tuple(c.log_probs[i] for i in where))
-        for moments, c, where in zip(times, candidates, positions, strict=True)
+        TokenAlignment(_time_tokens(rows), tuple(c.log_probs[i] for i in where), _find_peaks(rows))
+        for rows, c, where in zip(attention, candidates, positions, strict=True)
     ]
 
 
@@ -56,18 +56,21 @@ def start_sequence(prompt: Sequence[int], tokenizer: Tokenizer) -> list[int]:
     return [token for token in sequence if token != tokenizer.no_timestamps]
 
 
-def _time_tokens(
+def _attend(
     read: ReadTexts,
     starts: Sequence[list[int]],
     texts: Sequence[list[int]],
     frames: Sequence[int],
     tokenizer: Tokenizer,
     context: int,
-) -> list[tuple[float, ...]]:
-    """When each token of each text begins, and when its last one ends (0 of an empty text), in seconds."""
+) -> list[Tensor]:
+    """How much each token of each text, and what follows the last one, attends where: (t + 1, T) each.
+
+    Of an empty text it is a scalar.
+    """
     spoken = [i for i, text in enumerate(texts) if text]
     if not spoken:
-        return [(0.0,)] * len(texts)
+        return [torch.zeros(())] * len(texts)
     sequences = [
         torch.tensor([*start, tokenizer.no_timestamps, *text, tokenizer.eot][:context])
         for start, text in zip(starts, texts, strict=True)
@@ -79,8 +82,19 @@ def _time_tokens(
             own = scores[i, :, : len(sequences[i]), : max(1, frames[i] // FRAMES_PER_STAMP)]
             rows = emphasize(own, slice(first, first + len(texts[i]) + 1))
             sums[i] = sums[i].to(rows.device) + rows.sum(0)
-    columns = [warp(-attention.cpu().numpy()) if attention.ndim else [0] for attention in sums]
-    return [tuple(float(column) / TOKENS_PER_SECOND for column in each) for each in columns]
+    return [attention.cpu() for attention in sums]
+
+
+def _time_tokens(attention: Tensor) -> tuple[float, ...]:
+    """When each token of a text begins, and when its last one ends (0 of an empty text), in seconds."""
+    columns = warp(-attention.numpy()).tolist() if attention.ndim else [0]
+    return tuple(column / TOKENS_PER_SECOND for column in columns)
+
+
+def _find_peaks(attention: Tensor) -> tuple[float, ...]:
+    """What each token of a text attends to most, in seconds (Papi et al. 2023, AlignAtt)."""
+    columns = attention[:-1].argmax(-1).tolist() if attention.ndim else []
+    return tuple(column / TOKENS_PER_SECOND for column in columns)
 
 
 def emphasize(scores: Tensor, rows: slice) -> Tensor:
