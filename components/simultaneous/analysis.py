@@ -22,7 +22,7 @@ from components.storage.store import Store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VERSION = "simultaneous/1"
+VERSION = "simultaneous/2"
 LABELS = {"yaal": "YAAL", "laal": "LAAL", "start": "start"}
 SHOWN = {"heard": ("yaal", "laal", "start"), "clock": ("yaal", "laal")}
 """Latencies in the table; the stage keeps all of them."""
@@ -87,8 +87,8 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
         note = (
             "Seconds that the output lags behind the speaker. Heard: by the sound needed; clock: with the "
             "computing of this machine. YAAL counts what is written before the sound ends (LongYAAL of "
-            "segments of long recordings), LAAL all up to the first word written at its end. Intervals "
-            "resample recordings. Nothing is taken back (normalized erasure 0)."
+            "segments of long recordings), LAAL all up to the first word written at its end. NE: words taken "
+            "back per word that stayed (normalized erasure). Intervals resample recordings."
         )
         curve = Plot("simultaneous", "Latency and quality", partial(_draw, findings))
         parts = Table(
@@ -120,6 +120,8 @@ def _rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
                 for name in SHOWN[kind]
                 if name in of
             }
+        if point.erasure is not None:
+            row["NE"] = f"{point.erasure.value:.2f}"
         row["RTF"] = f"{point.real_time_factor:.2f}"
         yield row | {"recordings": f"{point.n} of {point.n_total}"}
 

@@ -46,6 +46,8 @@ class Point(Record):
         n, n_total: recordings that were replayed, of how many.
         scores: of the output.
         heard, clock: name of a latency -> seconds (``ap``: a ratio), by the sound heard and by the clock.
+        erasure: units that were taken back per unit of the final text (normalized erasure, Arivazhagan et al.
+            2020).
         real_time_factor: seconds of computing per second of sound.
         parts: what the mean delay of a written unit, by the clock, is made of, in seconds; they add up to it.
         faults: recording -> why it was not replayed.
@@ -58,6 +60,7 @@ class Point(Record):
     scores: tuple[Score, ...] = ()
     heard: dict[str, Estimate] = Field(default_factory=dict)
     clock: dict[str, Estimate] = Field(default_factory=dict)
+    erasure: Estimate | None = None
     real_time_factor: float = 0.0
     parts: dict[str, float] = Field(default_factory=dict)
     faults: dict[str, str] = Field(default_factory=dict)
@@ -117,10 +120,20 @@ def evaluate(
         scores=tuple(scores.values()),
         heard=_latencies(replayed, output, clock=False),
         clock=_latencies(replayed, output, clock=True),
+        erasure=_measure_erasure([replay for replay, _ in replayed], output.node),
         real_time_factor=computing / sound if sound else 0.0,
         parts=_mean_parts([replay for replay, _ in replayed], output.chain),
         faults={replay.utterance_id: replay.fault for replay in replays if replay.fault},
     )
+
+
+def _measure_erasure(replays: Iterable[Replay], node: str) -> Estimate | None:
+    counts = [(replay.erased(node), len(replay.written(node))) for replay in replays]
+    counts = [each for each in counts if each[1]]
+    if not counts:
+        return None
+    erased, written = zip(*counts, strict=True)
+    return Estimate(value=sum(erased) / sum(written), interval=ratio_interval(erased, written))
 
 
 def _latencies(
@@ -156,7 +169,7 @@ def measure_recording(
         n = len(delays) if reference is None else len(split_units(reference, language))
         yield measure_latencies(delays, replay.seconds, n)
         return
-    units = [u for delta in replay.deltas.get(output.node, ()) for u in delta.units]
+    units = [each.unit for each in replay.written(output.node)]
     references = [(s.transcript if spoken else next(iter(s.references), None)) or "" for s in segments]
     position = 0
     for segment, reference, piece in zip(
@@ -185,15 +198,13 @@ def split_delay(replay: Replay, chain: Sequence[str]) -> Iterator[dict[str, floa
         replay: the replay.
         chain: the nodes from the sound to the output, in order.
     """
-    last = chain[-1]
-    for delta in replay.deltas.get(last, ()):
+    for _, known, delta in replay.written(chain[-1]):
         step = replay.steps[delta.step]
         computing = {name: step.seconds.get(name, 0.0) for name in chain}
-        for known in delta.known:
-            parts = _split_heard(replay, chain, delta.heard, known)
-            spent = sum(computing.values())
-            parts["queue"] = delta.clock - delta.heard - spent
-            yield parts | computing
+        parts = _split_heard(replay, chain, delta.heard, known)
+        spent = sum(computing.values())
+        parts["queue"] = delta.clock - delta.heard - spent
+        yield parts | computing
 
 
 def _split_heard(replay: Replay, chain: Sequence[str], heard: float, known: float) -> dict[str, float]:
@@ -202,7 +213,7 @@ def _split_heard(replay: Replay, chain: Sequence[str], heard: float, known: floa
     if len(chain) == 1:
         return parts | {"sound": known}
     above = chain[-2]
-    written = [d for d in replay.deltas.get(above, ()) if d.heard <= known + 1e-9]
+    written = [d for d in replay.deltas.get(above, ()) if d.known and d.heard <= known + 1e-9]
     if not written:
         return parts | {"sound": known}
     latest = written[-1]

@@ -1,13 +1,13 @@
-"""Policies: how much of a hypothesis for a prefix of the input is written, never to be taken back.
+"""Policies: how much of a hypothesis for a prefix of the input is written.
 
 Rows of a table; each is a function of what a node has said so far. Units are words, or characters of
-languages that are written without spaces.
+languages that are written without spaces. All but ``retranslate`` never take anything back.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from components.text.suggestions import suggest
 Units = Sequence[str]
 HISTORY_SECONDS = 25.0
 """Sound that a recognizer hears at most: less than Whisper's window, so that a chunk more still fits."""
+FRAMES_PER_SECOND = 50
+"""Of sound, as policies count them: positions of Whisper's encoder."""
 _WRITTEN = re.compile(r"(?:(?P<node>[^=:]+)=)?(?P<name>[a-z_]+)(?::(?P<number>\d+))?")
 
 
@@ -29,11 +31,16 @@ class Progress:
         hypotheses: for each prefix so far, its n-best list, the best text first, in units.
         written: units that are written already.
         read: units of the input that are known: words of a text, chunks of sound.
+        length: of the input that is at work: words of a text, frames of sound.
+        attended: of each unit of the present hypothesis the latest word, counted from 0, or frame that a
+            token of it attended to most; where the policy needs it.
     """
 
     hypotheses: list[list[Units]] = field(default_factory=list)
     written: int = 0
     read: int = 0
+    length: float = 0.0
+    attended: Sequence[float] = ()
 
     @property
     def best(self) -> Units:
@@ -49,7 +56,10 @@ class Policy(NamedTuple):
         commit: progress and the row's number -> units of the present hypothesis that may be written in all.
         number: its number where none is set.
         least: of the number.
-        meaning: of the number.
+        meaning: of the number; empty where it is not used.
+        text_number: its number where none is set, of a node that reads text, where it is another.
+        attends: whether it needs to know what the node attended to.
+        takes_back: whether what is written may be taken back.
     """
 
     summary: str
@@ -57,6 +67,9 @@ class Policy(NamedTuple):
     number: int
     least: int
     meaning: str
+    text_number: int | None = None
+    attends: bool = False
+    takes_back: bool = False
 
 
 def common_prefix(texts: Sequence[Units]) -> int:
@@ -86,6 +99,11 @@ def _fixed(progress: Progress, number: int) -> int:
     return len(progress.best)
 
 
+def _alignatt(progress: Progress, number: int) -> int:
+    safe = sum(1 for _ in takewhile(lambda at: at < progress.length - number, progress.attended))
+    return min(safe, len(progress.best) - 1)  # of the last one more may come: a part of the word, a mark
+
+
 POLICIES: dict[str, Policy] = {
     "local_agreement": Policy(
         "what the last N hypotheses begin with alike (Liu et al. 2020; Polak et al. 2022)",
@@ -101,6 +119,16 @@ POLICIES: dict[str, Policy] = {
         least=2,
         meaning="hypotheses of the list",
     ),
+    "alignatt": Policy(
+        "until a token attends to the last N frames (20 ms) of the sound, or words of the text (Papi et al. "
+        "2023)",
+        _alignatt,
+        number=25,
+        least=0,
+        meaning="frames or words at the end",
+        text_number=1,
+        attends=True,
+    ),
     "hold": Policy(
         "all but the last N units (hold-n, Liu et al. 2020)",
         _hold,
@@ -115,7 +143,15 @@ POLICIES: dict[str, Policy] = {
         least=1,
         meaning="units behind the input",
     ),
-    "fixed": Policy("everything at once", _fixed, number=0, least=0, meaning="not used"),
+    "fixed": Policy("everything at once", _fixed, number=0, least=0, meaning=""),
+    "retranslate": Policy(
+        "everything at once, and taken back where the next hypothesis differs (Arivazhagan et al. 2020)",
+        _fixed,
+        number=0,
+        least=0,
+        meaning="",
+        takes_back=True,
+    ),
 }
 """Name -> policy."""
 DEFAULT = "local_agreement"
@@ -128,20 +164,28 @@ class Choice(NamedTuple):
     number: int
 
     def __str__(self) -> str:
-        return self.name if self.name == "fixed" else f"{self.name}:{self.number}"
+        return f"{self.name}:{self.number}" if self.row.meaning else self.name
+
+    @property
+    def row(self) -> Policy:
+        """Of the table."""
+        return POLICIES[self.name]
 
     def commit(self, progress: Progress) -> int:
         """Return how many units of the present hypothesis are written now, no fewer than before."""
-        allowed = POLICIES[self.name].commit(progress, self.number)
+        allowed = self.row.commit(progress, self.number)
         return max(progress.written, min(allowed, len(progress.best)))
 
 
-def read_policies(written: Sequence[str], nodes: Sequence[str]) -> dict[str, Choice]:
+def read_policies(
+    written: Sequence[str], nodes: Sequence[str], texts: Collection[str] = ()
+) -> dict[str, Choice]:
     """Read policies as they are written: ``NAME``, ``NAME:N``, ``NODE=NAME:N``.
 
     Args:
         written: a policy for all nodes, and for single ones; a later one replaces an earlier one.
         nodes: of the graph.
+        texts: those that read text.
 
     Raises:
         ConfigError: there is no such policy or node, or the number is too small.
@@ -157,12 +201,14 @@ def read_policies(written: Sequence[str], nodes: Sequence[str]) -> dict[str, Cho
                 f"policy: expected one of {', '.join(POLICIES)}, found {name!r}{suggest(name, POLICIES)}"
             )
         row = POLICIES[name]
-        number = row.number if match["number"] is None else int(match["number"])
-        if number < row.least:
+        number = None if match["number"] is None else int(match["number"])
+        if number is not None and number < row.least:
             raise ConfigError(f"policy {name}: expected at least {row.least} {row.meaning}, found {number}")
         if match["node"] is not None and match["node"] not in nodes:
             known = suggest(match["node"], nodes)
             raise ConfigError(f"policy: there is no node {match['node']!r}{known}")
         targets = nodes if match["node"] is None else [match["node"]]
-        chosen |= dict.fromkeys(targets, Choice(name, number))
+        for target in targets:
+            usual = row.number if row.text_number is None or target not in texts else row.text_number
+            chosen[target] = Choice(name, usual if number is None else number)
     return chosen

@@ -1,24 +1,25 @@
 """Replays recordings chunk by chunk: nodes get prefixes, policies say what of their outputs is written.
 
 A recognizer hears the sound since the last cut, at most :data:`HISTORY_SECONDS`; a translator reads the
-sentence that is being written. With the whole sound in one chunk both get what they get in a run, and write
-the same.
+sentence that is being written. Their searches go on behind what is written of it. With the whole sound in one
+chunk both get what they get in a run, and write the same.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from components.errors import AntiphonError, ConfigError, DataError
+from components.nodes.continuing import Attended, continuation_of
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-from components.simultaneous.policies import HISTORY_SECONDS, Choice, Progress, Units
+from components.simultaneous.policies import FRAMES_PER_SECOND, HISTORY_SECONDS, Choice, Units
 from components.simultaneous.records import Delta, Replay, Step
-from components.simultaneous.units import ends_sentence, join_units, split_units
-from components.simultaneous.writer import Writer, Written
+from components.simultaneous.units import ends_sentence, join_units, split_units, spread_attention
+from components.simultaneous.writer import Writer
 
 T = TypeVar("T")
 PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
@@ -40,6 +41,32 @@ def require_prefixes(graph: ServedGraph) -> None:
             )
 
 
+def texts_of(graph: ServedGraph) -> list[str]:
+    """Return the nodes that read text."""
+    return [name for name, served in graph.nodes.items() if PREFIXES[served.node.kind.name] == "text"]
+
+
+def require_policies(graph: ServedGraph, policies: Mapping[str, Choice]) -> None:
+    """Refuse policies that nodes of a graph cannot follow.
+
+    Raises:
+        ConfigError: which.
+    """
+    for name, served in graph.nodes.items():
+        policy = policies[name]
+        if policy.row.attends and continuation_of(served.component) is None:
+            raise ConfigError(
+                f"{name}: expected a Whisper or an encoder-decoder translator for policy {policy}, found "
+                "another: choose local_agreement"
+            )
+        back = next((above for above in served.follows if policies[above].row.takes_back), None)
+        if back is not None and not policy.row.takes_back:
+            raise ConfigError(
+                f"{name}: expected policy retranslate, because {back} takes words back that it reads, found "
+                f"{policy}"
+            )
+
+
 @dataclass(frozen=True)
 class Replayer:
     """Replays utterances through the nodes of a graph.
@@ -57,6 +84,10 @@ class Replayer:
     chunk: float
     history: float = HISTORY_SECONDS
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the policies."""
+        require_policies(self.graph, self.policies)
 
     def replay(self, utterance: Utterance) -> Replay:
         """Replay an utterance; what it cannot compute is noted in its fault."""
@@ -122,10 +153,9 @@ class Stream:
         number, self._clock = len(self._steps), clock
         self._seconds = dict.fromkeys(self._writers, 0.0)
         for name, writer in self._writers.items():
-            written = list(self._advance(writer, heard, number, is_last=is_last))
-            if written:
-                units, known = zip(*written, strict=True)
-                delta = Delta(step=number, units=units, heard=heard, clock=self._clock, known=known)
+            self._advance(writer, heard, number, is_last=is_last)
+            delta = writer.take_delta(number, heard, self._clock)
+            if delta is not None:
                 self._take_down(name, delta)
         self._steps.append(Step(heard=heard, seconds=self._seconds))
         return self._clock
@@ -165,115 +195,137 @@ class Stream:
     def _text_of(self, writer: Writer) -> str:
         return join_units(writer.all_units, writer.language) if writer.text is None else writer.text
 
-    def _advance(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
+    def _advance(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> None:
         if PREFIXES[writer.served.node.kind.name] == "speech":
-            yield from self._hear(writer, heard, step, is_last=is_last)
+            self._hear(writer, heard, step, is_last=is_last)
         else:
-            yield from self._read(writer, heard, step, is_last=is_last)
+            self._read(writer, heard, step, is_last=is_last)
 
-    def _hear(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
+    def _hear(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> None:
         """Recognize the sound since the last cut."""
         whole = is_last and writer.is_untouched
-        nbest = self._compute(writer, self._listen(writer.cut, heard - writer.cut), {})
-        if nbest is None:
+        length = heard - writer.cut
+        hypotheses = self._compute(writer, self._listen(writer.cut, length), {}, is_last=is_last)
+        if hypotheses is None:
             return
+        nbest, attended = hypotheses
         writer.note(nbest, step + 1, heard)
-        yield from writer.commit(is_last=is_last)
+        writer.progress.length = length * FRAMES_PER_SECOND
+        writer.progress.attended = [seconds * FRAMES_PER_SECOND for seconds in attended]
+        writer.commit(is_last=is_last)
         if whole:
             writer.text = nbest.best.text
-        elif not is_last and heard - writer.cut > self._replayer.history - self._replayer.chunk:
-            yield from self._cut_sound(writer, nbest, heard)
+        elif not is_last and length > self._replayer.history - self._replayer.chunk:
+            self._cut_sound(writer, nbest, heard)
 
-    def _cut_sound(self, writer: Writer, nbest: NBest, heard: float) -> Written:
+    def _cut_sound(self, writer: Writer, nbest: NBest, heard: float) -> None:
         """Forget the sound of whole segments that are written; where there is none, write all of it first."""
-        units, cut = 0, 0.0
-        for segment in nbest.best.segments:
+        units, cut, segments = 0, 0.0, nbest.best.segments
+        for segment in segments[:-1] if writer.policy.row.takes_back else segments:
             count = len(split_units(segment.text, writer.language))
             if units + count > writer.progress.written:
                 break
             units, cut = units + count, segment.end
         if not cut:
-            yield from writer.commit(is_last=True)
+            writer.commit(is_last=True)
             units, cut = writer.progress.written, heard - writer.cut
-        rest = list(writer.progress.best[units : writer.progress.written])
-        writer.progress.written = units
-        writer.close()
+        writer.reopen(units)
         writer.cut += cut
-        if rest:  # written, and still to be heard again
-            writer.progress, writer.known = Progress([[rest]], len(rest)), [heard] * len(rest)
 
-    def _read(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> Written:
+    def _read(self, writer: Writer, heard: float, step: int, *, is_last: bool) -> None:
         """Translate the sentences that the input has ended, then the one that is being written."""
-        source = self._source_of(writer, step, is_last=is_last)
+        source, stable = self._source_of(writer, step, is_last=is_last)
         if is_last and writer.is_untouched:
             above = self._above(writer)
             own = join_units(source, self._utterance.source_language)
             text = own if above is None else self._text_of(above)
-            nbest = self._translate(writer, text)
-            if nbest is not None:
-                writer.note(nbest, len(source), heard)
-                writer.text = nbest.best.text
-                yield from writer.commit(is_last=True)
+            hypotheses = self._translate(writer, text, ends=True)
+            if hypotheses is not None:
+                writer.note(hypotheses[0], len(source), heard)
+                writer.text = hypotheses[0].best.text
+                writer.commit(is_last=True)
             return
         while True:
-            pending = source[int(writer.cut) :]
-            end = next((n for n, unit in enumerate(pending, 1) if ends_sentence(unit)), 0)
+            cut = int(writer.cut)
+            pending = source[cut:]
+            end = next((n for n, unit in enumerate(source[cut:stable], 1) if ends_sentence(unit)), 0)
             if not end and not (is_last and pending):
                 break
             end = end or len(pending)
-            yield from self._write(writer, pending[:end], heard, ends=True)
+            self._write(writer, pending[:end], heard, ends=True)
             writer.close()
             writer.cut += end
             writer.last_input = ""
         if pending and not is_last:
-            yield from self._write(writer, pending, heard, ends=False)
+            self._write(writer, pending, heard, ends=False)
+        elif not pending:
+            writer.drop()
 
-    def _write(self, writer: Writer, pending: Units, heard: float, *, ends: bool) -> Written:
+    def _write(self, writer: Writer, pending: Units, heard: float, *, ends: bool) -> None:
         above = self._above(writer)
         language = self._utterance.source_language if above is None else above.language
         text = join_units(pending, language)
         if text != writer.last_input:
             writer.last_input = text
-            nbest = self._translate(writer, text)
-            if nbest is None:
+            hypotheses = self._translate(writer, text, ends=ends)
+            if hypotheses is None:
                 return
+            nbest, attended = hypotheses
             writer.note(nbest, len(pending), heard)
+            writer.progress.length = len(pending)
+            writer.progress.attended = [len(split_units(text[: int(at)], language)) - 1 for at in attended]
         elif not ends:
             return
         if writer.progress.hypotheses:
-            yield from writer.commit(is_last=ends)
+            writer.commit(is_last=ends)
 
     def _above(self, writer: Writer) -> Writer | None:
         """Return the writer of the text that a node reads; None where that is the data set's."""
         return next((self._writers[name] for name in writer.served.follows), None)
 
-    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> list[str]:
+    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> tuple[list[str], int]:
+        """Return the text that a node reads, in units, and how many of them stay."""
         above = self._above(writer)
         if above is not None:
-            return above.all_units
-        return self._source if is_last else self._source[: step + 1]
+            return above.all_units, len(above.all_units) if is_last else above.stable
+        source = self._source if is_last else self._source[: step + 1]
+        return source, len(source)
 
-    def _translate(self, writer: Writer, text: str) -> NBest | None:
+    def _translate(self, writer: Writer, text: str, *, ends: bool) -> tuple[NBest, list[float]] | None:
         above = self._above(writer)
         if above is None:
-            return self._compute(writer, self._utterance.model_copy(update={"text": text}), {})
+            utterance = self._utterance.model_copy(update={"text": text})
+            return self._compute(writer, utterance, {}, is_last=ends)
         hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=above.served.name)
         given = NBest(utterance_id=self._utterance.id, hypotheses=(hypothesis,))
-        return self._compute(writer, self._utterance, {above.served.name: given})
+        return self._compute(writer, self._utterance, {above.served.name: given}, is_last=ends)
 
     def _compute(
-        self, writer: Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome]
-    ) -> NBest | None:
-        """Return what a node gives for a prefix; None where it has nothing to do."""
-        served = writer.served
+        self, writer: Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome], *, is_last: bool
+    ) -> tuple[NBest, list[float]] | None:
+        """Return what a node gives for a prefix; None where it has nothing to do.
+
+        Returns:
+            Its hypotheses, and where the policy needs it what each unit of the best one attended to.
+        """
+        served, go_on = writer.served, continuation_of(writer.served.component)
         item = served.gather(utterance, outcomes)
         if item is None:
             return None
+        begun, attends = writer.forced, writer.policy.row.attends and not is_last
+
+        def work() -> tuple[NodeOutcome | None, Sequence[Attended]]:
+            if go_on is None or not (begun or attends):
+                return served.component([item])[0], ()
+            return go_on(item, begun, attends)
+
         began = time.perf_counter()
-        (outcome,) = self._replayer.call(served, lambda: served.component([item]))
+        outcome, attended = self._replayer.call(served, work)
         seconds = time.perf_counter() - began
         self._seconds[served.name] += seconds
         self._clock += seconds
         if isinstance(outcome, Quarantined):
             raise DataError(f"{served.name}: {outcome.reason}: {outcome.detail}")
-        return outcome if isinstance(outcome, NBest) and outcome.hypotheses else None
+        if not isinstance(outcome, NBest):
+            return None
+        return outcome, spread_attention(outcome.best.text, attended, writer.language)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from components.records import NBest
 from components.serving.graph import ServedNode
 from components.simultaneous.policies import Choice, Progress, Units, common_prefix
-from components.simultaneous.units import split_units
-
-Written = Iterator[tuple[str, float]]
-"""Units that are written, and after how many seconds of sound each was known."""
+from components.simultaneous.records import Delta
+from components.simultaneous.units import join_units, split_units
 
 
 @dataclass
@@ -28,6 +25,8 @@ class Writer:
         last_input: text that it translated last.
         text: the final text, where the node saw the whole input at once.
         known: of each unit of the present hypothesis, since how many seconds of sound it has been there.
+        known_before: of each of ``units``.
+        shown: what the deltas so far amount to.
     """
 
     served: ServedNode
@@ -39,12 +38,28 @@ class Writer:
     last_input: str = ""
     text: str | None = None
     known: list[float] = field(default_factory=list)
+    known_before: list[float] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    @property
+    def begun(self) -> Units:
+        """What is written of the present window or sentence."""
+        return self.progress.best[: self.progress.written] if self.progress.hypotheses else ()
 
     @property
     def all_units(self) -> list[str]:
         """Everything that is written."""
-        done = self.progress.best[: self.progress.written] if self.progress.hypotheses else []
-        return [*self.units, *done]
+        return [*self.units, *self.begun]
+
+    @property
+    def stable(self) -> int:
+        """How many of them stay."""
+        return len(self.units) if self.policy.row.takes_back else len(self.all_units)
+
+    @property
+    def forced(self) -> str:
+        """The text that the next hypothesis is to begin with."""
+        return "" if self.policy.row.takes_back else join_units(self.begun, self.language)
 
     @property
     def is_untouched(self) -> bool:
@@ -55,23 +70,50 @@ class Writer:
         """Take note of a hypothesis for the present prefix, of which what is written stays as it is."""
         before = self.progress.best if self.progress.hypotheses else ()
         lists = [split_units(h.text, self.language) for h in nbest.hypotheses]
-        written = list(self.all_units[len(self.units) :])
-        extended: list[Units] = [[*written, *units[len(written) :]] for units in lists]
+        kept = () if self.policy.row.takes_back else self.begun
+        extended: list[Units] = [[*kept, *units[len(kept) :]] for units in lists]
         self.progress.hypotheses.append(extended)
         self.progress.read = read
-        self.progress.written = len(written)
+        self.progress.written = len(kept)
         same = common_prefix([before, extended[0]]) if before else 0
         self.known[same:] = [heard] * (len(extended[0]) - same)
 
-    def commit(self, *, is_last: bool) -> Written:
-        """Yield the units that are written now, with when each was known: as the policy allows, or all."""
+    def commit(self, *, is_last: bool) -> None:
+        """Write as much as the policy allows, or all."""
         progress = self.progress
-        before = progress.written
         progress.written = len(progress.best) if is_last else self.policy.commit(progress)
-        for position in range(before, progress.written):
-            yield progress.best[position], self.known[position]
 
     def close(self) -> None:
         """Begin a new window or sentence."""
+        self.known_before += self.known[: len(self.begun)]
         self.units = self.all_units
         self.progress, self.known = Progress(), []
+
+    def drop(self) -> None:
+        """Forget the present sentence, which is no longer there."""
+        self.progress, self.known, self.last_input = Progress(), [], ""
+
+    def reopen(self, count: int) -> None:
+        """Close the present window but for what it has written behind its first units: it is heard again."""
+        rest, known = self.begun[count:], self.known[count : len(self.begun)]
+        self.progress.written = count
+        self.close()
+        if rest:
+            self.progress, self.known = Progress([[rest]], len(rest)), list(known)
+
+    def take_delta(self, step: int, heard: float, clock: float) -> Delta | None:
+        """Return what has been written, and taken back, since the delta before; None: nothing."""
+        present, known = self.all_units, [*self.known_before, *self.known]
+        same = common_prefix([self.shown, present])
+        deleted, units = len(self.shown) - same, present[same:]
+        self.shown = present
+        if not deleted and not units:
+            return None
+        return Delta(
+            step=step,
+            units=tuple(units),
+            heard=heard,
+            clock=clock,
+            known=tuple(known[same : len(present)]),
+            deleted=deleted,
+        )

@@ -20,8 +20,8 @@ from components.run_record import RunRecord, Score
 from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
 from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate
-from components.simultaneous.policies import read_policies
-from components.simultaneous.replay import Replayer, require_prefixes
+from components.simultaneous.policies import Choice, read_policies
+from components.simultaneous.replay import Replayer, require_policies, require_prefixes, texts_of
 from components.simultaneous.stream_log import write_log
 from components.storage.stages.reader import read_utterances
 from flows.definition import define_flow
@@ -41,7 +41,7 @@ def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRec
         graph = open_graph(source_of_run(parameters.run, parameters.store))
         require_prefixes(graph)
         for text in parameters.policy:
-            read_policies(text.split(), list(graph.nodes))
+            require_policies(graph, _choose(text, graph))
         twin = _Twin(run, parameters, graph)
         settings = {"policy": parameters.policy, "chunk": parameters.chunk, "history": parameters.history}
         request = SimultaneousRequest(
@@ -50,6 +50,10 @@ def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRec
         run.add(SIMULTANEOUS.run(request, run.store))
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
+
+
+def _choose(written: str, graph: ServedGraph) -> dict[str, Choice]:
+    return read_policies(written.split(), list(graph.nodes), texts_of(graph))
 
 
 class _Twin:
@@ -91,7 +95,7 @@ class _Twin:
         settings = list(product(self._parameters.policy, self._parameters.chunk))
         bar = ProgressBar("simultaneous", f"{len(settings)} settings")
         for number, (policy, chunk) in enumerate(settings):
-            choices = read_policies(policy.split(), list(self._graph.nodes))
+            choices = _choose(policy, self._graph)
             replayer = Replayer(self._graph, choices, chunk, self._parameters.history, threads)
             if number == 0:
                 replayer.replay(self._utterances[0])  # loads what is loaded late

@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, ModelMembers, describe_zero_weights
+from components.nodes.continuing import GoOn
 from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
-from components.nodes.continuing import GoOn
 from components.nodes.sessions import Session
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend

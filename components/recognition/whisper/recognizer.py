@@ -142,9 +142,7 @@ class WhisperRecognizer:
             return Continued(outcomes[0])
         return Continued(outcomes[0], list_attended(state.windows, self._decoder.tokenizer_of(state)))
 
-    def _decode_alone(
-        self, streams: list[WindowStream], outcomes: dict[int, Outcome]
-    ) -> list[WindowStream]:
+    def _decode_alone(self, streams: list[WindowStream], outcomes: dict[int, Outcome]) -> list[WindowStream]:
         """Decode the present windows of streams that no others follow; see :meth:`_decode_windows`."""
         opener = partial(Prefetched[tuple[int, Utterance], OpenedUtterance], self._prepare, (), 0)
         nothing = StreamQueue(opener(size_of=lambda _: 0.0, capacity=0.0), lambda opened: ())

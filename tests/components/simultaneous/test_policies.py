@@ -19,6 +19,12 @@ def progress(*best: str, written: int = 0, read: int = 0, lists: list[str] | Non
     return Progress(hypotheses, written, read)  # type: ignore[arg-type]
 
 
+def attending(frames: list[int], length: int) -> Progress:
+    state = progress(" ".join("abcd"[: len(frames)]))
+    state.attended, state.length = frames, length
+    return state
+
+
 @pytest.mark.parametrize(
     ("policy", "state", "allowed"),
     [
@@ -31,6 +37,10 @@ def progress(*best: str, written: int = 0, read: int = 0, lists: list[str] | Non
         (Choice("wait_k", 3), progress("a b c d", read=4), 2),
         (Choice("wait_k", 1), progress("a b", read=9), 2),
         (Choice("fixed", 0), progress("a b c"), 3),
+        (Choice("retranslate", 0), progress("a b c"), 3),
+        (Choice("alignatt", 2), attending([0, 5, 3, 6], 10), 3),  # the last word may go on
+        (Choice("alignatt", 4), attending([0, 5, 6, 1], 10), 2),  # and nothing behind one that is too late
+        (Choice("alignatt", 4), attending([9, 0], 10), 0),
     ],
 )
 def test_a_policy_writes_what_it_allows(policy: Choice, state: Progress, allowed: int) -> None:
@@ -59,6 +69,12 @@ def test_policies_are_for_all_nodes_or_for_one() -> None:
     chosen = read_policies(["hold", "mt=wait_k:5"], ["asr", "mt"])
     assert {name: str(choice) for name, choice in chosen.items()} == {"asr": "hold:2", "mt": "wait_k:5"}
     assert str(read_policies([], ["asr"])["asr"]) == "local_agreement:2"
+    chosen = read_policies(["alignatt"], ["asr", "mt"], texts=["mt"])
+    assert {name: str(choice) for name, choice in chosen.items()} == {
+        "asr": "alignatt:25",
+        "mt": "alignatt:1",
+    }
+    assert str(read_policies(["retranslate"], ["asr"])["asr"]) == "retranslate"
 
 
 @pytest.mark.parametrize(

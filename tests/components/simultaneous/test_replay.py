@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import pytest
 
 from components.analysis.texts_to_score import Languages
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
+from components.nodes.continuing import Attended, Continued
 from components.nodes.node_context import Item
 from components.pipeline.pipeline import TARGET
-from components.records import Audio, Quarantined, ReferenceSegment, Utterance
+from components.records import Audio, NBest, Quarantined, ReferenceSegment, Utterance
 from components.simultaneous.evaluation import Output, measure_recording, split_delay
 from components.simultaneous.policies import read_policies
 from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer, require_prefixes
-from components.simultaneous.stream_log import write_log
+from components.simultaneous.stream_log import read_log, write_log
 from tests.components.serving.graphs import CASCADE, Function, each, make_graph, text
 
 GRAPH = """
@@ -145,6 +146,102 @@ def test_a_log_has_what_simulstream_reads() -> None:
     delays = [line["total_audio_processed"] for line in lines[1:] for _ in line["generated_tokens"]]
     assert delays == found.delays("mt", clock=False)
     assert [token for line in lines[1:] for token in line["generated_tokens"]] == words(found, "mt")
+
+
+class Continuing:
+    """Components that go on behind what is written, and say that each word attended to its own second."""
+
+    def __init__(self, function: object, *, capitals: bool) -> None:
+        self._function, self._capitals, self.begun = each(function), capitals, list[str]()  # type: ignore[arg-type]
+
+    def __call__(self, items: Sequence[Item]) -> Sequence[object]:
+        return self._function(items)
+
+    def go_on(self, item: Item, written: str, attends: bool) -> Continued:
+        (outcome,) = self._function([item])
+        assert isinstance(outcome, NBest)
+        self.begun.append(written)
+        words, end, attended = outcome.best.text.split(), -1, []
+        assert words[: len(written.split())] == written.split()
+        source = str(item.utterance.text).split()
+        for n, word in enumerate(words):
+            end += 1 + len(word)
+            at = len(" ".join(source[: n + 1])) if self._capitals else n + 0.5
+            attended.append(Attended(end, at))
+        return Continued(outcome, tuple(attended) if attends else ())
+
+
+def test_alignatt_waits_until_what_was_attended_to_is_behind() -> None:
+    asr, mt = Continuing(hear, capitals=False), Continuing(translate, capitals=True)
+    graph = make_graph({"asr": asr, "mt": mt}, GRAPH)  # type: ignore[dict-item]
+    policies = read_policies(["alignatt:25"], ["asr", "mt"]) | read_policies(["mt=alignatt:1"], ["mt"])
+    found = Replayer(graph, policies, 0.5).replay(utterance())
+    assert words(found, "asr") == SPOKEN
+    assert words(found, "mt") == [word.upper() for word in SPOKEN]
+    # Word n looks at n + 0.5 s, half a second must have come behind that, and a word.
+    assert found.delays("asr", clock=False)[:3] == [1.5, 2.5, 3.5]
+    assert found.delays("mt", clock=False)[:3] == [2.5, 3.5, 3.5]  # the sentence has ended with the third
+    assert asr.begun[1:4] == ["", "", "one"]
+    assert set(mt.begun) == {"", "ONE", "FOUR"}
+
+
+def test_a_policy_that_nodes_cannot_follow_is_refused() -> None:
+    graph = make_graph(NODES, GRAPH)
+    for written, message in {
+        "alignatt": "asr: expected a Whisper or an encoder-decoder translator for policy alignatt:25",
+        "asr=retranslate": "mt: expected policy retranslate, because asr takes words back",
+    }.items():
+        with pytest.raises(ConfigError, match=message):
+            Replayer(graph, read_policies([written], ["asr", "mt"]), 1.0)
+
+
+@pytest.mark.parametrize("history", [25.0, 4.0])
+def test_retranslation_shows_every_hypothesis_and_takes_back(history: float) -> None:
+    found = replay(["retranslate"], history=history)
+    assert [each.unit for each in found.written("asr")] == SPOKEN
+    assert [each.unit for each in found.written("mt")] == [word.upper() for word in SPOKEN]
+    # At half a second a word that nobody said is shown: it goes again with the next hypothesis.
+    assert found.erased("asr") == len(SPOKEN)
+    assert found.delays("asr", clock=False) == [float(n + 1) for n in range(len(SPOKEN))]
+    assert found.deltas["asr"][1].deleted == 1
+    parts, clock = list(split_delay(found, ("asr", "mt"))), found.delays("mt", clock=True)
+    assert [sum(part.values()) for part in parts] == pytest.approx(clock, abs=1e-6)
+    lines = [json.loads(line) for line in write_log([found], {"talk": "talk.wav"}, "mt").splitlines()]
+    assert sum(len(line["deleted_tokens"]) for line in lines[1:]) == found.erased("mt") > 0
+    assert replay(["local_agreement:2"]).erased("mt") == 0
+
+
+def test_a_log_of_simulstream_is_read_as_its_own_reader_reads_it() -> None:
+    chunks = [
+        (2.0, 0.5, ["▁Gra", "zie", "▁a", "."], []),
+        (4.0, 3.0, [",", "▁se"], ["."]),
+        (6.0, 0.25, ["gna", "▁."], []),
+    ]
+    names = ("total_audio_processed", "computation_time", "generated_tokens", "deleted_tokens")
+    lines: list[object] = [{"model_loading_time": 5.9}, {"id": 7, "metadata": {"wav_name": "set/ted_1.wav"}}]
+    lines += [{"id": 7, **dict(zip(names, chunk, strict=True))} for chunk in chunks]
+    log = "".join(json.dumps(line) + "\n" for line in lines)
+    found = read_log(log, "it", "mt")["ted_1"]
+    assert found.texts == {"mt": "Grazie a, segna ."}
+    # LogReader.final_outputs_and_latencies of simulstream 1.0: a word has the delay of its last change.
+    assert found.delays("mt", clock=False) == [2.0, 4.0, 6.0, 6.0]
+    assert found.delays("mt", clock=True) == [2.5, 7.0, 7.25, 7.25]  # the third chunk waits for the second
+    assert found.erased("mt") == 2
+    again = write_log([found], {"ted_1": "ted_1.wav"}, "mt")
+    assert read_log(again, "it", "mt")["ted_1"].deltas == found.deltas
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[1]", "line 1: expected a JSON object"),
+        ('{"id": 1, "generated_tokens": []}', "line 1: expected metadata with wav_name before"),
+        ('{"id": 0, "metadata": {"wav_name": "a"}}\n{"id": 0}', "line 2: .* found total_audio_processed"),
+    ],
+)
+def test_a_wrong_log_is_refused_by_its_line(line: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_log(line, "de", "mt")
 
 
 def test_text_comes_word_by_word() -> None:
