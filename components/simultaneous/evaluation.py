@@ -41,8 +41,8 @@ class Point(Record):
     """A system under one setting.
 
     Attributes:
-        policies: node -> its policy.
-        chunk: seconds.
+        policies: node -> its policy; of a log of another system its name.
+        chunk: seconds; 0 of a log.
         n, n_total: recordings that were replayed, of how many.
         scores: of the output.
         heard, clock: name of a latency -> seconds (``ap``: a ratio), by the sound heard and by the clock.
@@ -70,7 +70,7 @@ class Point(Record):
         """The policies in a word where all nodes have the same."""
         named = set(self.policies.values())
         words = named.pop() if len(named) == 1 else " ".join(f"{k}={v}" for k, v in self.policies.items())
-        return f"{words}, {self.chunk:g} s"
+        return f"{words}, {self.chunk:g} s" if self.chunk else words
 
 
 class Simultaneous(Record):

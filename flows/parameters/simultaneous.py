@@ -27,12 +27,15 @@ class SimultaneousParameters(FlowParameters):
         min_length=1,
         description="seconds of sound at a time, a setting each; of text, seconds a word",
     )
+    log: tuple[str, ...] = Field(
+        (), description="logs of other systems over the same recordings, in simulstream's format"
+    )
     history: float = Field(
         HISTORY_SECONDS, ge=2, le=28, description="seconds of sound that a recognizer hears at most"
     )
     limit: int | None = Field(None, ge=1, description="so many recordings, spread over the data set")
 
-    @field_validator("policy", "chunk", mode="before")
+    @field_validator("policy", "chunk", "log", mode="before")
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str | int | float) else value

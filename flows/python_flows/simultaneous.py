@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.client.schemas.objects import State
 
 from components.analysis.texts_to_score import Languages
 from components.errors import ConfigError, DataError
+from components.files.digests import sha256_of
+from components.metrics.metric import Metric
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.table import metrics_of, under_normalizer
 from components.pipeline.pipeline import DATA
@@ -21,8 +24,9 @@ from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
 from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate
 from components.simultaneous.policies import Choice, read_policies
+from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer, require_policies, require_prefixes, texts_of
-from components.simultaneous.stream_log import write_log
+from components.simultaneous.stream_log import read_log, write_log
 from components.storage.stages.reader import read_utterances
 from flows.definition import define_flow
 from flows.parameters.simultaneous import SimultaneousParameters
@@ -43,13 +47,22 @@ def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRec
         for text in parameters.policy:
             require_policies(graph, _choose(text, graph))
         twin = _Twin(run, parameters, graph)
-        settings = {"policy": parameters.policy, "chunk": parameters.chunk, "history": parameters.history}
-        request = SimultaneousRequest(
-            {**settings, "limit": parameters.limit}, run.stages[DATA], graph.key, parameters.seed, twin.replay
-        )
+        settings: dict[str, Any] = {
+            "policy": parameters.policy,
+            "chunk": parameters.chunk,
+            "history": parameters.history,
+        }
+        settings |= {"limit": parameters.limit, "log": [_digest(name) for name in parameters.log]}
+        request = SimultaneousRequest(settings, run.stages[DATA], graph.key, parameters.seed, twin.replay)
         run.add(SIMULTANEOUS.run(request, run.store))
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
+
+
+def _digest(log: str) -> str:
+    if not Path(log).is_file():
+        raise ConfigError(f"log: expected a file, found nothing at {log}")
+    return sha256_of(Path(log))
 
 
 def _choose(written: str, graph: ServedGraph) -> dict[str, Choice]:
@@ -112,7 +125,28 @@ class _Twin:
             done = [replay for replay in replays if not replay.fault]
             (folder / files[-1]).write_text(write_log(done, names, self._output.node), encoding="utf-8")
             bar.show(100 * (number + 1) / len(settings))
+        points += [self._score_log(Path(name), metrics) for name in self._parameters.log]
         return Simultaneous(output=self._output.role, offline=self._offline(), points=tuple(points)), files
+
+    def _score_log(self, path: Path, metrics: list[Metric]) -> Point:
+        """Return what a log of another system over the same recordings is worth."""
+        output = self._output._replace(chain=(self._output.node,))
+        spoken = output.role == "transcript"
+        first = self._utterances[0]
+        language = first.source_language if spoken else first.target_language or output.languages.target or ""
+        try:
+            logged = read_log(path.read_text(encoding="utf-8"), language, output.node)
+        except (OSError, UnicodeDecodeError, DataError) as error:
+            raise DataError(f"{path}: {error}") from error
+        replays = []
+        for utterance in self._utterances:
+            name = Path(utterance.audio.path).stem if utterance.audio else utterance.id
+            missing = Replay(utterance_id=utterance.id, seconds=0.0, fault=f"{name} is not in the log")
+            replays.append(logged.get(name, missing).model_copy(update={"utterance_id": utterance.id}))
+        point = evaluate(replays, self._utterances, output, metrics, ({"log": path.name}, 0.0))
+        if not point.n:
+            raise DataError(f"{path}: expected the run's recordings by their file names, found none of them")
+        return point
 
     def _offline(self) -> tuple[Score, ...]:
         """Return the scores of the run itself, where it is over the same recordings."""

@@ -52,7 +52,8 @@ def read_cross_attention(model: Any, scorer: Seq2SeqScorer, tokens: Tensor) -> T
             scorer.score_tokens(rows, tokens[None, :-1].to(rows.device))
     asked = torch.cat([query.view(-1, query.shape[-1]) for query in queries])[-len(tokens) :]
     q, k = (part.view(len(part), heads, -1).transpose(0, 1).float() for part in (asked, keys[0][0]))
-    return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).mean(0)
+    weights: Tensor = (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1).mean(0)
+    return weights
 
 
 @contextmanager

@@ -11,6 +11,7 @@ simultaneous = flow_command(
     "policy",
     "chunk",
     "limit",
+    "log",
     positional="run",
     help="""Replay the recordings of a finished run chunk by chunk: latency and quality under policies.
 
