@@ -50,6 +50,7 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"pools": "pools"},
     ),
     "Watching": ({"tests and alarms": "monitoring"},),
+    "While the speaker speaks": ({"simultaneous": "simultaneous"},),
     "Search over a pipeline": ({"search": "search"}, {"design": "design"}),
     "One model out of several, and smaller models": (
         {"speed": "speed-merging"},

@@ -44,6 +44,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "serving": ("serving",),
+    "simultaneous": ("simultaneous",),
     "gpu": ("gpu",),
 }
 """Module of this package -> the pages in its ``PAGES``."""

@@ -22,6 +22,7 @@ SECTIONS = {
     "arithmetic": "benchmarks.quality.arithmetic",
     "domain": "benchmarks.quality.domain",
     "monitoring": "benchmarks.quality.monitoring.section",
+    "simultaneous": "benchmarks.quality.simultaneous.section",
     "reduced-experts": "benchmarks.quality.reduced_experts.section",
     "confidence": "benchmarks.quality.confidence.calibration",
     "routing": "benchmarks.quality.confidence.routing",

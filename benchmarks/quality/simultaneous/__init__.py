@@ -1,0 +1,1 @@
+"""Local agreement against AlignAtt on spoken captions and on people."""

@@ -1,0 +1,34 @@
+"""Is AlignAtt better than local agreement at the same latency? Replays of recordings in chunks of a second.
+
+Every recording goes through every policy before the next one, and is kept in ``--work``: the same command
+goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.common.sections import Result, section_parser
+from benchmarks.quality.simultaneous.recordings import make_set
+from benchmarks.quality.simultaneous.replays import MODELS, SETTINGS, open_twin, replay_all
+
+PAGE = "simultaneous"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this section."""
+    section = section_parser("benchmarks.quality simultaneous", __doc__)
+    section.add_argument("--work", type=Path, default=Path("simultaneous-work"), help="folder of replays")
+    section.add_argument("--sets", nargs="+", choices=SETTINGS, default=tuple(SETTINGS), help="in this order")
+    section.add_argument("--recordings", type=int, help="of each set, from its beginning; default all")
+    return section
+
+
+def measure(options: argparse.Namespace) -> Iterator[Result]:
+    """Each set."""
+    for name in options.sets:
+        recordings = make_set(name, options.work / "sound")[: options.recordings]
+        rows = list(replay_all(open_twin(name), recordings, options.work))
+        yield Result(name, rows, [MODELS["asr"], *([MODELS["mt"]] if name == "captions" else [])])
