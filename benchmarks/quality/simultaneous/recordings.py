@@ -47,7 +47,8 @@ def _captions() -> Iterator[tuple[Path, str, str | None]]:
 def _people() -> Iterator[tuple[Path, str, str | None]]:
     for folder, manifest in ((data_set("audio"), "manifest.jsonl"), (data_set("asterisk"), "en.jsonl")):
         for row in _read(folder / manifest):
-            if row["language"] == "en" and len(row["transcript"].split()) >= LEAST_WORDS:
+            words = str(row["transcript"] or "").split()
+            if row["language"] == "en" and len(words) >= LEAST_WORDS:
                 yield folder / row["file"], row["transcript"], None
 
 
