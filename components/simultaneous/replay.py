@@ -12,59 +12,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from components.errors import AntiphonError, ConfigError, DataError
+from components.errors import AntiphonError, DataError
 from components.nodes.continuing import Attended, continuation_of
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-from components.simultaneous.policies import FRAMES_PER_SECOND, HISTORY_SECONDS, Choice, Units
+from components.simultaneous.policies import (
+    FRAMES_PER_SECOND,
+    HISTORY_SECONDS,
+    Choice,
+    Units,
+)
 from components.simultaneous.records import Delta, Replay, Step
+from components.simultaneous.requirements import PREFIXES, require_policies
 from components.simultaneous.units import ends_sentence, join_units, split_units, spread_attention
 from components.simultaneous.writer import Writer
 
 T = TypeVar("T")
-PREFIXES = {"recognize": "speech", "translate_speech": "speech", "translate": "text"}
-"""Kind of node -> the prefixes that it can work on; the outputs of other kinds need the whole utterance."""
-
-
-def require_prefixes(graph: ServedGraph) -> None:
-    """Refuse a graph with a node that needs whole utterances.
-
-    Raises:
-        ConfigError: which.
-    """
-    for served in graph.nodes.values():
-        kind = served.node.kind.name
-        if kind not in PREFIXES:
-            raise ConfigError(
-                f"{served.name}: expected nodes that can work on a prefix ({', '.join(PREFIXES)}), found "
-                f"{kind}, which needs the whole utterance; leave it out"
-            )
-
-
-def texts_of(graph: ServedGraph) -> list[str]:
-    """Return the nodes that read text."""
-    return [name for name, served in graph.nodes.items() if PREFIXES[served.node.kind.name] == "text"]
-
-
-def require_policies(graph: ServedGraph, policies: Mapping[str, Choice]) -> None:
-    """Refuse policies that nodes of a graph cannot follow.
-
-    Raises:
-        ConfigError: which.
-    """
-    for name, served in graph.nodes.items():
-        policy = policies[name]
-        if policy.row.attends and continuation_of(served.component) is None:
-            raise ConfigError(
-                f"{name}: expected a Whisper or an encoder-decoder translator for policy {policy}, found "
-                "another: choose local_agreement"
-            )
-        back = next((above for above in served.follows if policies[above].row.takes_back), None)
-        if back is not None and not policy.row.takes_back:
-            raise ConfigError(
-                f"{name}: expected policy retranslate, because {back} takes words back that it reads, found "
-                f"{policy}"
-            )
 
 
 @dataclass(frozen=True)
@@ -288,8 +251,12 @@ class Stream:
         above = self._above(writer)
         if above is not None:
             return above.all_units, len(above.all_units) if is_last else above.stable
-        source = self._source if is_last else self._source[: step + 1]
+        source = self._own_source(step, is_last=is_last)
         return source, len(source)
+
+    def _own_source(self, step: int, *, is_last: bool) -> list[str]:
+        """Return as much of the data set's text as is there."""
+        return self._source if is_last else self._source[: step + 1]
 
     def _translate(self, writer: Writer, text: str, *, ends: bool) -> tuple[NBest, list[float]] | None:
         above = self._above(writer)

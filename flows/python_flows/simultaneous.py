@@ -23,9 +23,9 @@ from components.run_record import RunRecord, Score
 from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
 from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate
-from components.simultaneous.policies import Choice, read_policies
 from components.simultaneous.records import Replay
-from components.simultaneous.replay import Replayer, require_policies, require_prefixes, texts_of
+from components.simultaneous.replay import Replayer
+from components.simultaneous.requirements import choose_policies, require_prefixes
 from components.simultaneous.stream_log import read_log, write_log
 from components.storage.stages.reader import read_utterances
 from flows.definition import define_flow
@@ -45,7 +45,7 @@ def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRec
         graph = open_graph(source_of_run(parameters.run, parameters.store))
         require_prefixes(graph)
         for text in parameters.policy:
-            require_policies(graph, _choose(text, graph))
+            choose_policies(text, graph)
         twin = _Twin(run, parameters, graph)
         settings: dict[str, Any] = {
             "policy": parameters.policy,
@@ -63,10 +63,6 @@ def _digest(log: str) -> str:
     if not Path(log).is_file():
         raise ConfigError(f"log: expected a file, found nothing at {log}")
     return sha256_of(Path(log))
-
-
-def _choose(written: str, graph: ServedGraph) -> dict[str, Choice]:
-    return read_policies(written.split(), list(graph.nodes), texts_of(graph))
 
 
 class _Twin:
@@ -108,7 +104,7 @@ class _Twin:
         settings = list(product(self._parameters.policy, self._parameters.chunk))
         bar = ProgressBar("simultaneous", f"{len(settings)} settings")
         for number, (policy, chunk) in enumerate(settings):
-            choices = _choose(policy, self._graph)
+            choices = choose_policies(policy, self._graph)
             replayer = Replayer(self._graph, choices, chunk, self._parameters.history, threads)
             if number == 0:
                 replayer.replay(self._utterances[0])  # loads what is loaded late

@@ -17,9 +17,9 @@ from components.pipeline.pipeline import TARGET
 from components.records import Utterance
 from components.serving.graph import ServedGraph
 from components.simultaneous.evaluation import Output, measure_recording, split_delay
-from components.simultaneous.policies import read_policies
 from components.simultaneous.records import Replay
-from components.simultaneous.replay import Replayer, texts_of
+from components.simultaneous.replay import Replayer
+from components.simultaneous.requirements import choose_policies
 from components.text.matching.resegmentation import resegment
 
 CHUNK = 1.0
@@ -99,8 +99,7 @@ def replay_all(twin: Twin, recordings: Sequence[Utterance], work: Path) -> Itera
 
 
 def _replay(twin: Twin, utterance: Utterance, policy: str) -> dict[str, Any]:
-    choices = read_policies(policy.split(), list(twin.graph.nodes), texts_of(twin.graph))
-    replayer = Replayer(twin.graph, choices, CHUNK, threads=2)
+    replayer = Replayer(twin.graph, choose_policies(policy, twin.graph), CHUNK, threads=2)
     cpu = time.process_time()
     found = replayer.replay(utterance)
     cpu = time.process_time() - cpu

@@ -21,8 +21,9 @@ from components.errors import AntiphonError, DataError, TransientError
 from components.serving.http.faults import RequestError
 from components.serving.service import Service
 from components.simultaneous.live.messages import Hello, Piece, read_hello, read_piece
-from components.simultaneous.live.stream import LiveReplayer, LiveStream, choose_policies
+from components.simultaneous.live.stream import LiveReplayer, LiveStream
 from components.simultaneous.records import Delta
+from components.simultaneous.requirements import choose_policies
 from components.simultaneous.units import join_units
 from components.text.languages import without_spaces
 
@@ -91,7 +92,7 @@ class Conversation:
     def _open_streams(self) -> None:
         """Open a stream for each channel, and say how they are computed."""
         service, hello, loop = self._service, self._hello, asyncio.get_running_loop()
-        policies = choose_policies(hello.policy or service.settings.policy, service.graph)
+        policies = choose_policies(hello.policy or service.settings.policy, service.graph, appends=True)
         for channel in range(hello.channels):
             replayer = LiveReplayer(
                 service.graph,

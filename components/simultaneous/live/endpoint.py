@@ -16,8 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from components.serving.http.faults import RequestError
 from components.serving.service import Service
 from components.simultaneous.live.conversation import Conversation
-from components.simultaneous.live.stream import choose_policies
-from components.simultaneous.replay import require_prefixes
+from components.simultaneous.requirements import choose_policies, require_prefixes
 
 PATH, PAGE, PROTOCOL = "/v1/simultaneous", "/simultaneous", "antiphon"
 _FILES = Path(__file__).parent / "page"
@@ -40,7 +39,7 @@ def make_routes(service: Service) -> list[Route | WebSocketRoute]:
         ConfigError: the graph cannot work on prefixes, or the policy is none.
     """
     require_prefixes(service.graph)
-    choose_policies(service.settings.policy, service.graph)
+    choose_policies(service.settings.policy, service.graph, appends=True)
     threads = ThreadPoolExecutor(service.settings.queue, "live")
 
     async def answer(socket: WebSocket) -> None:

@@ -11,7 +11,7 @@ from components.files.json_text import parse_json
 from components.serving.graph import ServedGraph
 from components.serving.http.audio_endpoints import language_in
 from components.serving.http.faults import RequestError
-from components.simultaneous.live.stream import choose_policies
+from components.simultaneous.requirements import choose_policies
 from components.text.languages import UNDETERMINED
 from components.text.validation_faults import describe_value_fault
 
@@ -72,7 +72,7 @@ def read_hello(message: dict[str, Any], graph: ServedGraph) -> Hello:
     try:
         hello = Hello.model_validate(_parse(text))
         if hello.policy is not None:
-            choose_policies(hello.policy, graph)
+            choose_policies(hello.policy, graph, appends=True)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "hello"

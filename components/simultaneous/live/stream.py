@@ -10,31 +10,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from typing_extensions import override
 
 from components.audio import SAMPLE_RATE
 from components.records import Audio, Utterance
-from components.serving.graph import ServedGraph, ServedNode
+from components.serving.graph import ServedNode
 from components.serving.service import Service
-from components.simultaneous.policies import Choice, read_policies
 from components.simultaneous.records import Delta
-from components.simultaneous.replay import PREFIXES, Replayer, Stream
+from components.simultaneous.replay import Replayer, Stream
+from components.simultaneous.requirements import PREFIXES
 from components.simultaneous.units import split_units
 from components.simultaneous.writer import Writer
 
 T = TypeVar("T")
 BYTES_PER_SECOND = 2 * SAMPLE_RATE
-
-
-def choose_policies(written: str, graph: ServedGraph) -> dict[str, Choice]:
-    """Read the policies of a graph's nodes.
-
-    Raises:
-        ConfigError: there is no such policy, or a node cannot follow it.
-    """
-    return read_policies(written.split(), list(graph.nodes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,5 +149,5 @@ class LiveStream(Stream):
         return self._utterance.model_copy(update={"audio": audio})
 
     @override
-    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> Any:
+    def _source_of(self, writer: Writer, step: int, *, is_last: bool) -> tuple[list[str], int]:
         return super()._source_of(writer, max(step, len(self._source)), is_last=is_last)

@@ -16,7 +16,8 @@ from components.records import Audio, NBest, Quarantined, ReferenceSegment, Utte
 from components.simultaneous.evaluation import Output, measure_recording, split_delay
 from components.simultaneous.policies import read_policies
 from components.simultaneous.records import Replay
-from components.simultaneous.replay import Replayer, require_prefixes
+from components.simultaneous.replay import Replayer
+from components.simultaneous.requirements import require_prefixes
 from components.simultaneous.stream_log import read_log, write_log
 from tests.components.serving.graphs import CASCADE, Function, each, make_graph, text
 
