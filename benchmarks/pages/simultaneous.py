@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Page
 from benchmarks.quality.simultaneous.comparison import (
@@ -17,14 +16,14 @@ from benchmarks.quality.simultaneous.comparison import (
     measure_points,
 )
 from benchmarks.quality.simultaneous.recordings import JOINED, PAUSE
-from benchmarks.quality.simultaneous.replays import METRIC
+from benchmarks.quality.simultaneous.replays import METRIC, SETTINGS
 
 LABELS = {"bleu": "BLEU", "wer": "WER"}
 OUTPUT = {"captions": "translation", "people": "transcript"}
 Rows = Sequence[Mapping[str, Any]]
 
 
-def _result(measurements: Measurements) -> str:
+def _result(measurements: Mapping[str, Rows]) -> str:
     return "; ".join(_say(name, compare_at_latency(name, rows)[0]) for name, rows in measurements.items())
 
 
@@ -38,7 +37,7 @@ def _say(name: str, first: Difference) -> str:
     )
 
 
-def _blocks(measurements: Measurements) -> Iterator[str]:
+def _blocks(measurements: Mapping[str, Rows]) -> Iterator[str]:
     for name, rows in measurements.items():
         own = by_policy(rows)
         recordings = next(iter(own.values()))
@@ -117,6 +116,7 @@ PAGES = {
         TEXT,
         _result,
         _blocks,
+        read=lambda measured: {name: measured[name] for name in SETTINGS if name in measured},
         facts=lambda values: {},
     )
 }

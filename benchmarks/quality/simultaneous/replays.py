@@ -31,7 +31,7 @@ SETTINGS = {
     ),
     "people": (
         *(f"local_agreement:{n}" for n in (2, 3)),
-        *(f"alignatt:{frames}" for frames in (10, 25, 50, 75, 100)),
+        *(f"alignatt:{frames}" for frames in (25, 50, 100)),
     ),
 }
 """Set -> the policies that are compared on it."""
