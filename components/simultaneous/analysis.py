@@ -133,7 +133,7 @@ def _scores(scores: tuple[Score, ...]) -> dict[str, str]:
 def _part_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
     for point in findings.points:
         total = sum(point.parts.values())
-        parts = {name: f"{value:.3f}" for name, value in point.parts.items()}
+        parts = {name: f"{round(value, 3) + 0.0:.3f}" for name, value in point.parts.items()}  # no -0
         yield {"setting": point.title, **parts, "all": f"{total:.3f}"}
 
 

@@ -25,7 +25,7 @@ def draw_curve(findings: Simultaneous) -> Figure:
             if point.scores and "yaal" in point.heard:
                 score, name = point.scores[0], point.scores[0].name
                 interval = score.interval or (score.value, score.value)
-                own = point.title.rpartition(",")[0]
+                own = point.title.rpartition(",")[0] or point.title
                 groups.setdefault(own, []).append((point.heard["yaal"].value, score.value, interval))
         for number, (title, points) in enumerate(groups.items()):
             points.sort()
