@@ -16,10 +16,10 @@ simultaneous = flow_command(
     help="""Replay the recordings of a finished run chunk by chunk: latency and quality under policies.
 
 The nodes of the run get prefixes, and a policy says what of their outputs is written; nothing that is written
-is taken back, but under `retranslate`. Latency is told by the sound that was heard and by the clock, with the stage it comes from
-(docs/families/simultaneous.md). The copy of the run is named RUN-simultaneous. Examples:
+is taken back, but under `retranslate`. Latency is told by the sound that was heard and by the clock, with the
+stage it comes from (docs/families/simultaneous.md). The copy of the run is named RUN-simultaneous. Examples:
 
 - `antiphon simultaneous RUN`
 
-- `antiphon simultaneous RUN --policy local_agreement:2 --policy 'asr=alignatt:25 mt=wait_k:3' --chunk 0.5`""",
+- `antiphon simultaneous RUN --policy local_agreement:2 --policy 'asr=alignatt mt=wait_k:3' --chunk 0.5`""",
 )
