@@ -10,7 +10,8 @@ import numpy as np
 from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Page
-from benchmarks.quality.design import CAPTION_SPACE, FACTOR, N_SEARCH, RUNGS, SEEDS, SHARE
+from benchmarks.quality.design.kept import CAPTION_SPACE
+from benchmarks.quality.design.section import FACTOR, N_SEARCH, RUNGS, SEEDS, SHARE
 
 NAMES = {"captions": "captions, synthetic voices", "people": "recordings of people"}
 

@@ -31,7 +31,7 @@ SECTIONS = {
     "fuse": "benchmarks.quality.confidence.fusing",
     "students": "benchmarks.quality.students",
     "search": "benchmarks.quality.search",
-    "design": "benchmarks.quality.design",
+    "design": "benchmarks.quality.design.section",
     "terms": "benchmarks.quality.terms",
     "ctc": "benchmarks.quality.ctc_family",
     "vocabularies-text": "benchmarks.quality.vocabularies_text",

@@ -17,7 +17,7 @@ from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "design/1"
+VERSION = "design/2"
 
 
 class DesignRequest(NamedTuple):
@@ -65,7 +65,8 @@ class DesignAnalysis(Analysis[DesignRequest, Design]):
 
     @override
     def verdict(self, findings: Design) -> list[Sentence]:
-        return [Sentence(recommend(findings)), Sentence(f"{summarize(findings)}.")]
+        sentences = [findings.caution, recommend(findings), f"{summarize(findings)}."]
+        return [Sentence(each) for each in sentences if each]
 
     @override
     def tables(self, findings: Design) -> list[Table]:

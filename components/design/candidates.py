@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from components.design.goal import Limits, ModelChoice
+from components.design.racing.mixtures import Mixture
 from components.design.templates import TEMPLATES, Nodes, Template
 from components.errors import ConfigError
 from components.text.suggestions import suggest
@@ -26,6 +27,12 @@ class Way(NamedTuple):
         values = ", ".join(f"{key} {value}" for key, value in self.settings.items())
         return f"{self.template.name}({named}{f'; {values}' if values else ''})"
 
+    @property
+    def tiers(self) -> list[Way]:
+        """The ways that it chooses between; none of most."""
+        rows = self.template.tiers(self.models)
+        return [Way(TEMPLATES[name], (model,), settings) for name, model, settings in rows]
+
     def build(self, source: str, goal: Mapping[str, Any]) -> Nodes:
         """Return its nodes."""
         return self.template.build(self.models, {**goal, **self.settings}, source)
@@ -39,6 +46,8 @@ class Candidate(NamedTuple):
         template: names of its rows.
         graph: as ``antiphon run`` reads it.
         models: references.
+        choices: of template, models and settings, by name.
+        mixture: of other candidates, whose texts it chooses between; None of most.
     """
 
     name: str
@@ -46,6 +55,7 @@ class Candidate(NamedTuple):
     graph: dict[str, Any]
     models: tuple[str, ...]
     choices: tuple[tuple[str, str], ...]
+    mixture: Mixture | None = None
 
 
 def list_candidates(
@@ -111,7 +121,16 @@ def _candidate(ways: Sequence[Way], nodes: Nodes, outputs: dict[str, str]) -> Ca
         choices.append((f"{name}.models", ", ".join(model.reference for model in way.models)))
         choices += [(f"{name}.{key}", str(value)) for key, value in way.settings.items()]
     graph = {"nodes": nodes, "outputs": outputs}
-    return Candidate(" + ".join(way.title for way in ways), templates, graph, tuple(models), tuple(choices))
+    return Candidate(_name(ways), templates, graph, tuple(models), tuple(choices), _mixture(*ways))
+
+
+def _name(ways: Sequence[Way]) -> str:
+    return " + ".join(way.title for way in ways)
+
+
+def _mixture(first: Way, *others: Way) -> Mixture | None:
+    tiers = tuple(_name([tier, *others]) for tier in first.tiers)
+    return Mixture(tiers, first.settings["share"]) if tiers else None
 
 
 def licensed(models: Sequence[ModelChoice], limits: Limits) -> tuple[list[ModelChoice], list[str]]:
@@ -124,3 +143,8 @@ def licensed(models: Sequence[ModelChoice], limits: Limits) -> tuple[list[ModelC
         f"{m.reference}: left out, its licence is {m.licence or 'not known'}" for m in models if m not in kept
     ]
     return kept, left
+
+
+def list_alone(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the systems without any combination, the largest models and widest beams first."""
+    return [each for each in reversed(candidates) if set(each.template.split("+")) <= {"single", "cascade"}]

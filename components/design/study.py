@@ -91,6 +91,7 @@ class Design(Record):
         spent: seconds of computing that the search took.
         budget: that it was given.
         notes: what else a reader must know.
+        caution: what a reader must know first: that there are no references.
     """
 
     metric: str
@@ -110,6 +111,7 @@ class Design(Record):
     spent: float = 0.0
     budget: float | None = None
     notes: tuple[str, ...] = ()
+    caution: str = ""
 
     def candidate(self, number: int) -> CandidateRecord:
         """Return the candidate of a number."""

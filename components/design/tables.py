@@ -124,7 +124,9 @@ def buy_note(design: Design) -> str:
 
 def design_tables(design: Design) -> list[Table]:
     """Return the front, then all other candidates."""
-    notes = " ".join([recommend(design), margin_note(design), buy_note(design), *design.notes])
+    notes = " ".join(
+        [design.caution, recommend(design), margin_note(design), buy_note(design), *design.notes]
+    )
     front = Table(
         "Systems worth having",
         notes.strip(),
@@ -150,5 +152,4 @@ def explain(design: Design, name: str | None = None) -> list[str]:
                 recommend(design) if each.number == design.recommended else each.reason or STATES[each.state]
             )
             lines.append(f"{each.name}: {each.state}; {why}")
-    note = buy_note(design)
-    return [*lines, note] if note else lines
+    return [*filter(None, [design.caution]), *lines, *filter(None, [buy_note(design)])]

@@ -16,6 +16,8 @@ from components.design.goal import ModelChoice
 
 Nodes = dict[str, dict[str, Any]]
 Task = Literal["recognize", "translate", "translate_speech"]
+Tier = tuple[str, ModelChoice, Mapping[str, Any]]
+"""Row, model and settings."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Template:
         settings: name -> its values, in the order in which they are tried.
         needs: words of the goal without which it is left out, such as data to train on.
         fits: whether models can take these places.
+        tiers: models -> rows, models and settings of the ways that it chooses between; none of most.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Template:
     settings: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     fits: Callable[[Sequence[ModelChoice]], bool] = lambda models: True
+    tiers: Callable[[Sequence[ModelChoice]], list[Tier]] = lambda models: []
 
     def choices(
         self, models: Sequence[ModelChoice]
@@ -73,6 +77,11 @@ def _route(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: s
         "good": {"kind": "recognize", **_node(good, beam_size=1), "when": "doubt.escalate"},
         "asr": {"kind": "select", "of": ["good", "fast"]},
     }
+
+
+def _tiers(models: Sequence[ModelChoice]) -> list[Tier]:
+    """Return the single recognizers that a route chooses between; the third tier searches wider."""
+    return [("single", model, {"beam": beam}) for model, beam in zip(models, (1, 1, 5), strict=False)]
 
 
 def _three_tiers(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
@@ -178,7 +187,13 @@ TEMPLATES: dict[str, Template] = {
     for row in (
         Template("single", "recognize", "one recognizer", _recognize, settings={"beam": BEAMS}),
         Template(
-            "route", "recognize", "a small one, and a larger for its doubts", _route, 2, {"share": SHARES}
+            "route",
+            "recognize",
+            "a small one, and a larger for its doubts",
+            _route,
+            2,
+            {"share": SHARES},
+            tiers=_tiers,
         ),
         Template(
             "route3",
@@ -187,6 +202,7 @@ TEMPLATES: dict[str, Template] = {
             _three_tiers,
             3,
             {"share": SHARES},
+            tiers=_tiers,
         ),
         Template("rover", "recognize", "two recognizers vote word by word", _rover, 2),
         Template("rover3", "recognize", "three recognizers vote word by word", _rover, 3),

@@ -11,8 +11,10 @@ import numpy as np
 from components.design.candidates import Candidate
 from components.design.front import Front, claim_front
 from components.design.goal import Costs, LimitTest
-from components.design.race import Race, paired_difference
+from components.design.racing.race import Race
+from components.design.racing.selection import paired_difference
 from components.design.study import CandidateRecord, Design, Step
+from components.design.unreferenced import Unreferenced
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
@@ -39,7 +41,10 @@ class Finalist(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the search was: name of the cost, its rungs, the margin that was asked for, seconds, notes."""
+    """What the search was: name of the cost, its rungs, the margin that was asked for, seconds, notes.
+
+    ``without`` stands in place of references; None where there are some.
+    """
 
     cost: str
     rung_sizes: tuple[int, ...]
@@ -47,6 +52,7 @@ class Facts(NamedTuple):
     spent: float
     budget: float | None
     notes: tuple[str, ...]
+    without: Unreferenced | None = None
 
 
 def conclude(
@@ -67,7 +73,10 @@ def conclude(
     metric = next(iter(finalists.values())).statistics.metric
     members = tuple(numbers[position] for position in front.members)
     steps = _steps(members, finalists, front.critical, facts.cost)
-    recommended, reason = _recommend(members, finalists, front, facts.cost, candidates)
+    if facts.without is not None and facts.without.agrees:
+        recommended, reason = _recommend_agreeing(members, finalists, front, facts)
+    else:
+        recommended, reason = _recommend(members, finalists, front, facts.cost, candidates)
     if not numbers:
         reason = _nearest(finalists, candidates)
     return Design(
@@ -88,6 +97,7 @@ def conclude(
         spent=facts.spent,
         budget=facts.budget,
         notes=facts.notes,
+        caution="" if facts.without is None else f"{facts.without}.",
     )
 
 
@@ -136,6 +146,25 @@ def _recommend(
         f"{candidates[best].name} has the best score, {gain:.3g} more, but the data do not tell the "
         f"two apart, and this one costs {saved:.0%} less"
     )
+
+
+def _recommend_agreeing(
+    members: Sequence[int], finalists: Mapping[int, Finalist], front: Front, facts: Facts
+) -> tuple[int | None, str]:
+    """Return the cheapest member that surely loses no more than the margin against the largest model."""
+    assert facts.without is not None
+    if facts.margin is None:
+        return None, f"state margin, the points of {facts.without.metric} that may be lost"
+    for number in members:
+        table = finalists[number].statistics
+        apart = abs(table.score() - table.metric.ceiling)
+        upper = apart + front.critical * float(np.std(table.resampled_scores))
+        if upper <= facts.margin:
+            return (
+                number,
+                f"its texts are at most {upper:.3g} {facts.without.metric} apart from the largest's",
+            )
+    return None, f"none surely loses at most {facts.margin:g} {facts.without.metric}"
 
 
 def _signed(table: CorpusStatistics) -> float:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from prefect.client.schemas.objects import State
 
+from components.confidence.estimators.sources import locate_estimator
 from components.data.stage import store_part
 from components.design.analysis import DESIGN, DesignRequest
-from components.design.candidates import Candidate, licensed, list_candidates
+from components.design.candidates import Candidate, licensed, list_alone, list_candidates
 from components.design.models import list_models
+from components.design.racing.race import FEW, count_rungs
 from components.design.study import Design
-from components.errors import AntiphonError
+from components.design.unreferenced import EXPECTED, Unreferenced, with_estimator
+from components.errors import AntiphonError, ConfigError
 from components.files.canonical_json import digest_of
+from components.files.digests import file_digest
 from components.files.files import write_bytes
 from components.files.yaml_text import format_yaml
 from components.models.weight_digests import resolve_weight_digests
@@ -23,7 +27,7 @@ from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
 from components.pipeline.reading.reader import read_pipeline
 from components.run_record import RunRecord, StageRef
-from components.storage.stages.reader import profiles_of, read_utterances
+from components.storage.stages.reader import has_references, profiles_of, read_utterances
 from components.text.languages import UNDETERMINED
 from components.tuning.confirmation import refuse_overlap
 from components.tuning.halving import cut_blocks
@@ -31,17 +35,16 @@ from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
 from flows.parameters.searches.design import DesignParameters
-from flows.python_flows.tuning_data import load_sets, require_references, split_data
+from flows.python_flows.tuning_data import TuningData, load_sets, require_references, split_data
 from flows.run import Run, final_state
 from tasks.stages import report
 from tasks.stages.searches.computed_try import TryContext
 from tasks.stages.searches.design import DesignSearch
+from tasks.stages.searches.unreferenced_scores import Scorer, score_by_agreement, score_by_estimator
 
 RECOMMENDED, FRONT = "recommended.yaml", "front"
 CONFIRM_BLOCKS, LEAST_BLOCK = 10, 8
 """Blocks in which costs are measured for the tests of limits, and the fewest utterances of one."""
-FEW = 30
-"""Utterances below which hardly anything can be told apart."""
 
 
 @define_flow(DesignParameters)
@@ -60,12 +63,13 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
         candidates, notes = _list_candidates(parameters, search)
         run.notes += notes
         context = _make_context(run, parameters, candidates, search)
-        require_references(context.objectives[0], loaded)
-        blocks = _cut_confirm(confirm, run)
+        contexts, without = _set_scorers(
+            [context, replace(context, blocks=_cut_confirm(confirm, run))], parameters, candidates, loaded
+        )
         design_search = DesignSearch(
             candidates,
-            search=context,
-            confirm=replace(context, blocks=blocks),
+            search=contexts[0],
+            confirm=contexts[1],
             limits=parameters.limits,
             cost=parameters.cost,
             tries=parameters.tries,
@@ -74,13 +78,17 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
             budget=parameters.budget,
             margin=parameters.margin,
             notes=notes,
+            without=without,
         )
-        keys = {each.name: _digest_keys(context, parameters.graph_of(each)) for each in candidates}
+        keys = {each.name: _digest_keys(context, parameters.graph_of(each.graph)) for each in candidates}
+        if without is not None and parameters.estimator is not None:
+            file = locate_estimator(parameters.estimator, parameters.store)
+            keys["estimator"] = file_digest(file)
         request = DesignRequest(
             parameters.goal_values(), search, confirm, keys, parameters.seed, design_search.find
         )
         ref = run.add(DESIGN.run(request, run.store))
-        _write_systems(run, parameters, DESIGN.read(ref), candidates)
+        _write_systems(run, parameters, DESIGN.read(ref))
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
 
@@ -112,17 +120,15 @@ def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list
 def _make_context(
     run: Run, parameters: DesignParameters, candidates: Sequence[Candidate], data: StageRef
 ) -> TryContext:
-    rungs = parameters.rungs
-    while rungs > 1 and data.items / parameters.reduction_factor ** (rungs - 1) < LEAST_BLOCK:
-        rungs -= 1  # a first rung of fewer utterances says nothing
     total = data.items - data.quarantined
+    rungs = count_rungs(total, parameters.rungs, parameters.reduction_factor)
     cut = cut_blocks(total, rungs, parameters.reduction_factor, parameters.seed)
     blocks = [store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data]
 
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
-        number = settings["candidate"]
-        assert isinstance(number, int)
-        pipeline = read_pipeline(parameters.graph_of(candidates[number]))
+        graph = settings["graph"]
+        assert isinstance(graph, dict)
+        pipeline = read_pipeline(parameters.graph_of(graph))
         run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
         return preflight.choose_models(pipeline, data, parameters)[0]
 
@@ -137,6 +143,61 @@ def _make_context(
         price_per_hour=parameters.price_per_hour,
         normalizer=parameters.normalizer,
     )
+
+
+def _set_scorers(
+    contexts: Sequence[TryContext],
+    parameters: DesignParameters,
+    candidates: Sequence[Candidate],
+    loaded: TuningData,
+) -> tuple[Sequence[TryContext], Unreferenced | None]:
+    """Return the contexts of the search and of the data to confirm on, and what scores without references."""
+    objective = contexts[0].objectives[0]
+    try:
+        require_references(objective, loaded)
+        return contexts, None
+    except ConfigError:
+        if any(map(has_references, loaded)) or objective.metric not in EXPECTED:
+            raise
+    metric = objective.metric
+    if parameters.estimator is not None:
+        assert objective.row is not None
+        make = partial(_make_estimated, contexts[0].make_pipeline, objective.row.output, parameters.estimator)
+        scored = [replace(each, make_pipeline=make) for each in contexts]
+        scorers = [score_by_estimator(each, parameters.estimator) for each in scored]
+        without = Unreferenced(metric, parameters.estimator, agrees=False)
+    else:
+        scored = list(contexts)
+        scorers, name = _agree_with_largest(contexts, list_alone(candidates))
+        without = Unreferenced(metric, name, agrees=True)
+    return [replace(each, scorer=by) for each, by in zip(scored, scorers, strict=True)], without
+
+
+def _agree_with_largest(
+    contexts: Sequence[TryContext], alone: Sequence[Candidate]
+) -> tuple[list[Scorer], str]:
+    """Return how systems are scored by the largest one that can be computed, and its name."""
+    faults = []
+    for each in alone:
+        try:
+            return [score_by_agreement(context, each.graph, each.name) for context in contexts], each.name
+        except AntiphonError as error:
+            faults.append(str(error))
+    raise ConfigError(
+        "data: expected references, or a system of the templates single or cascade to agree with, found "
+        f"neither{': '.join(['', *faults])}"
+    )
+
+
+def _make_estimated(
+    make: Callable[[Mapping[str, object]], Pipeline],
+    output: str,
+    estimator: str,
+    settings: Mapping[str, object],
+) -> Pipeline:
+    graph = settings["graph"]
+    assert isinstance(graph, dict)
+    return make({"graph": with_estimator(graph, output, estimator)})
 
 
 def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
@@ -157,13 +218,10 @@ def _digest_keys(context: TryContext, graph: Mapping[str, Any]) -> str:
     return digest_of({name: plan.stage.key for name, plan in plans.items()})
 
 
-def _write_systems(
-    run: Run, parameters: DesignParameters, design: Design, candidates: Sequence[Candidate]
-) -> None:
+def _write_systems(run: Run, parameters: DesignParameters, design: Design) -> None:
     """Write the systems of the front as files that `antiphon run`, `serve` and `deploy` take."""
-    for position, number in enumerate(design.front, 1):
-        graph = parameters.graph_of(candidates[number])
-        content = f"# {candidates[number].name}\n{format_yaml(graph)}".encode()
+    for position, each in enumerate(map(design.candidate, design.front), 1):
+        content = f"# {each.name}\n{format_yaml(parameters.graph_of(each.graph))}".encode()
         write_bytes(run.path / FRONT / f"{position}.yaml", content)
-        if number == design.recommended:
+        if each.number == design.recommended:
             write_bytes(run.path / RECOMMENDED, content)

@@ -59,19 +59,32 @@ def measure_latency(
 
 
 def measure_request_seconds(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store_url: str | None, limit: int
+    pipeline: Pipeline,
+    stages: Mapping[str, StageRef],
+    seed: int,
+    store_url: str | None,
+    limit: int,
+    measured: dict[str, dict[str, float]],
 ) -> list[float]:
     """Return the seconds of each of some utterances in all nodes on its way.
 
-    Args and raises: as :func:`measure_latency`.
+    Args and raises: as :func:`measure_latency`; ``measured`` has those of nodes by the keys of their stages,
+    which are not measured again, and takes these.
     """
-    return list(_sum_nodes(_measure_nodes(pipeline, stages, seed, store_url, limit)[0]).values())
+    seconds, _ = _measure_nodes(pipeline, stages, seed, store_url, limit, measured)
+    return list(_sum_nodes(seconds).values())
 
 
 def _measure_nodes(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store_url: str | None, limit: int
+    pipeline: Pipeline,
+    stages: Mapping[str, StageRef],
+    seed: int,
+    store_url: str | None,
+    limit: int,
+    measured: dict[str, dict[str, float]] | None = None,
 ) -> tuple[dict[str, dict[str, float]], list[Utterance]]:
     """Return the seconds by node and utterance id, and all utterances."""
+    known = {} if measured is None else measured
     store = Store(store_url)
     refs = {name: store.localize(ref) for name, ref in stages.items()}
     sets = {name: refs[name] for name in (DATA, *(node.name for node in pipeline.data_nodes()))}
@@ -82,10 +95,11 @@ def _measure_nodes(
     seconds: dict[str, dict[str, float]] = {}
     for name, planned in plans.items():
         if _answers_requests(pipeline, planned.node) and name in refs:
-            times = _measure_node(
-                pipeline, planned, refs, _gather_items(pipeline, planned.node, refs, requests)
-            )
-            seconds |= {name: times} if times else {}
+            key = refs[name].key
+            if key not in known:
+                items = _gather_items(pipeline, planned.node, refs, requests)
+                known[key] = _measure_node(pipeline, planned, refs, items)
+            seconds |= {name: known[key]} if known[key] else {}
     if not seconds:
         raise DataError("expected nodes that compute single utterances, found none to measure")
     return seconds, utterances

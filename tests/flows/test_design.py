@@ -41,7 +41,10 @@ class Sized(fakes.Translator):
         if self.config.model == "broken":
             raise RuntimeError("it has no weights")
         right = {"small": 5, "large": 10}[self.config.model] + (self.config.beam_size > 1)
-        return [fakes._nbest(u, [" ".join(u.references[0].split()[:right])], "mt") for u in utterances]
+        words = [(u.references[0] if u.references else str(u.text)).split() for u in utterances]
+        return [
+            fakes._nbest(u, [" ".join(said[:right])], "mt") for u, said in zip(utterances, words, strict=True)
+        ]
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
             "source_language": "en",
             "target_language": "de",
         }
-        for n in range(80)
+        for n in range(240)
     ]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "goal.yaml").write_text(GOAL)
@@ -85,7 +88,8 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     best = next(each for each in design.candidates if each.name == "cascade(large; beam 5)")
     assert all(test.keeps for test in best.limits)
     assert len(design.candidates) == 6
-    assert design.n_confirm == 40
+    assert design.n_confirm == 120
+    assert design.rung_sizes == (40, 120)
     assert all(each.reason for each in design.candidates if each.state not in ("front",))
     folder = tmp_path / "store/runs/found"
     written = [parse_yaml(path.read_text(), "front")[0] for path in sorted((folder / "front").iterdir())]
@@ -95,6 +99,44 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store")
     assert code == 0
     assert "it has no weights" in said
+
+
+def test_without_references_systems_agree_or_an_estimator_judges_and_the_page_says_so_first(
+    antiphon: Command, tmp_path: Path
+) -> None:
+    rows = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
+    for row in rows:
+        row["text"] = " ".join(row.pop("references"))
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    store = ("--store", "store")
+    code, said = antiphon("design", "goal.yaml", *store, "--name", "bare")
+    assert code == 0, said
+    run = Store("store").load_run("bare")
+    design = DESIGN.read(next(ref for ref in run.stages if ref.kind == "design"))
+    assert design.recommended is None
+    assert "state margin" in design.reason
+    scores = {each.name: each.score.value for each in design.candidates if each.score is not None}
+    assert scores["cascade(large; beam 5)"] == 100  # it agrees with itself
+    page = (tmp_path / "store/runs/bare/report.html").read_text()
+    assert 0 < page.index("These data have no references") < page.index("state margin")
+    assert antiphon("design", "--explain", "bare", *store)[1].startswith("These data have no references")
+    code, said = antiphon(
+        "design",
+        "goal.yaml",
+        *store,
+        "--set",
+        "margin=99",
+        "--name",
+        "loose",
+        "--set",
+        "models=[translate=small, translate=large]",
+    )
+    assert "at most" in said and "apart from the largest's" in said
+    code, said = antiphon("design", "goal.yaml", *store, "--set", "objectives=[bleu]")
+    assert (code, "expected reference translations for bleu" in said) == (2, True)
+    code, said = antiphon("design", "goal.yaml", *store, "--set", "estimator=packaged:nothing")
+    assert code == 2
+    assert "expected a packaged estimator" in said
 
 
 def test_limits_that_nothing_meets_name_the_nearest(antiphon: Command) -> None:

@@ -13,7 +13,6 @@ from components.errors import ConfigError
 from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
-from flows.parameters.pipeline import PipelineParameters
 from flows.parameters.searches.unseen_data import UnseenData
 
 COSTS = ("seconds", "seconds_per_hour", "price")
@@ -53,12 +52,12 @@ class DesignParameters(UnseenData, DataParameters):
         100, ge=1, le=1000, description="candidates at most; of more, a sampler draws those that promise most"
     )
     rungs: int = Field(3, ge=1, le=6, description="how often the data grow")
-    reduction_factor: int = Field(4, ge=2, le=10, title="Reduction factor", description="by which they grow")
+    reduction_factor: int = Field(3, ge=2, le=10, title="Reduction factor", description="by which they grow")
     share: float = Field(
-        0.2,
+        0.24,
         gt=0,
         le=1,
-        description="of the seconds that all candidates would take: what those take that go on after a rung",
+        description="of the seconds that all candidates would take on all data: what the search may take",
     )
     margin: float | None = Field(
         None,
@@ -66,6 +65,11 @@ class DesignParameters(UnseenData, DataParameters):
         allow_inf_nan=False,
         description="points by which a system of the front may be dominated; empty: the least that the data "
         "allow",
+    )
+    estimator: str | None = Field(
+        None,
+        description="for data without references: the score is what this estimator expects of the texts "
+        "(packaged:NAME, store:RUN or a path); empty: how far they are those of the largest model",
     )
     parallel: int = Field(8, ge=1, le=64, description="candidates that are computed together, as one graph")
     train: str | None = Field(None, description="template distil: parallel text to learn from")
@@ -93,22 +97,17 @@ class DesignParameters(UnseenData, DataParameters):
         Raises:
             ConfigError: there is no such metric, or candidates do not give what it scores.
         """
-        pipeline = read_pipeline(self.graph_of(candidate))
+        pipeline = read_pipeline(self.graph_of(candidate.graph))
         names = [name for name in self.objectives if name not in COSTS]
         if len(names) > 1:
             raise ConfigError(f"objectives: expected a score and a cost, found {' and '.join(names)}")
         usual = "chrf" if "translation" in candidate.graph["outputs"] else "wer"
         return read_objective(names[0] if names else usual, pipeline)
 
-    def graph_of(self, candidate: Candidate) -> dict[str, Any]:
-        """Return the graph of a candidate with the languages of the run."""
+    def graph_of(self, graph: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a graph with the languages of the run."""
         languages = {name: code for name, code in self.languages.items() if code is not None}
-        return {**candidate.graph, **languages}
-
-    def system(self, candidate: Candidate, **values: Any) -> PipelineParameters:
-        """Return the parameters of the flow `pipeline` that run a candidate over the same data."""
-        own = {name: value for name, value in self if name in PipelineParameters.model_fields}
-        return PipelineParameters.model_construct(**{**own, "graph": self.graph_of(candidate), **values})
+        return {**graph, **languages}
 
     def check_goal(self) -> None:
         """Refuse what can be seen to be wrong without the data.

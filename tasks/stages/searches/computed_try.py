@@ -46,6 +46,7 @@ class TryContext:
         written: the pipeline as written, once it is computed; it is not computed again.
         seconds_of: a computed try -> the seconds that what it changes takes for all utterances, where that is
             asked.
+        scorer: gives the statistics of a computed try, in place of the metric's of the first objective.
     """
 
     objectives: Sequence[Objective]
@@ -60,6 +61,7 @@ class TryContext:
     others: float = 0.0
     written: ComputedTry | None = None
     seconds_of: Callable[[ComputedTry], float] | None = None
+    scorer: Callable[[ComputedTry], CorpusStatistics] | None = None
 
     @property
     def signs(self) -> list[int]:
@@ -112,6 +114,8 @@ class ComputedTry:
         Raises:
             DataError: there is nothing to score.
         """
+        if self.context.scorer is not None:
+            return self.context.scorer(self)
         metric = under_normalizer(bind_staged(objective.metric, self.context.store), self.context.normalizer)
         parts = [text_of(objective, result, self.blocks[n]) for n, result in enumerate(self.results)]
         aligned = align_parts(

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 from prefect import get_run_logger
 
 from components.analysis.formatting import format_estimate
 from components.design.candidates import Candidate
-from components.design.goal import Costs, Limits, LimitTest
-from components.design.limit_tests import bound_quantile, bound_ratio
-from components.design.race import Everything, Known, Measured, Proposals, Race, batches, run_race
-from components.design.sampler import Sampled
+from components.design.goal import Costs, Limits
+from components.design.limit_tests import bound_quantile
+from components.design.racing.mixtures import choose_tiers, identify_nodes, mix, set_thresholds
+from components.design.racing.race import Everything, Known, Proposals, Race, batches, run_race
+from components.design.racing.sampler import Sampled
+from components.design.racing.selection import Measured, Work
 from components.design.study import Design
+from components.design.unreferenced import Unreferenced
 from components.design.verdict import Facts, Finalist, conclude
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.nodes.measures import FEATURES, RAW
 from components.pipeline.pipeline import DATA
-from components.run_record import StageRef
-from components.storage.stages.reader import read_utterances
+from components.records import NBest
+from components.storage.stages.reader import read_nbests
 from components.tuning.study import Try
-from tasks.execution.latency import measure_request_seconds
 from tasks.stages.searches.computed_try import ComputedTry, TryContext
+from tasks.stages.searches.design_costs import (
+    BlockCosts,
+    block_costs,
+    count_items,
+    excess_of,
+    judge_limits,
+    mix_costs,
+    node_seconds,
+    time_requests,
+    total_costs,
+)
 from tasks.stages.searches.tries import compute_block
-
-MIN_REQUESTS = 60
-"""Utterances that latency is measured on: a 95th percentile has no upper bound below 59."""
-
-
-class _BlockCosts(NamedTuple):
-    """Costs of a block: seconds, price, utterances, hours of audio."""
-
-    seconds: float = 0.0
-    price: float = 0.0
-    items: float = 0
-    hours: float = 0.0
-
-    def __sub__(self, other: _BlockCosts) -> _BlockCosts:
-        return _BlockCosts(*(mine - others for mine, others in zip(self, other, strict=True)))
 
 
 @dataclass
@@ -55,11 +53,12 @@ class DesignSearch:
         limits: what a system may cost.
         cost: name of the cost that the front is over.
         tries: candidates at most.
-        share: of the seconds of all candidates, for those that go on after a rung.
+        share: of the seconds of all candidates on all data, which the search may take.
         batch: candidates that are computed together.
         budget: seconds of computing for the search; None: no limit.
         margin: of the claimed front; None: the least that the data allow.
         notes: for the design.
+        without: what stands in place of references; None where there are some.
     """
 
     candidates: Sequence[Candidate]
@@ -73,8 +72,11 @@ class DesignSearch:
     budget: float | None
     margin: float | None
     notes: Sequence[str] = ()
+    without: Unreferenced | None = None
     _computed: dict[int, ComputedTry] = field(default_factory=dict)
     _spent: dict[str, float] = field(default_factory=dict)
+    _done: dict[str, int] = field(default_factory=dict)
+    """Identity of a node's computation -> utterances of the search data that it was done on."""
 
     def find(self) -> Design:
         """Return what the search finds.
@@ -82,7 +84,6 @@ class DesignSearch:
         Raises:
             ConfigError: no candidate could be computed.
         """
-        n_rungs = len(self.search.blocks)
         metric = self.search.objectives[0]
         proposals: Proposals = Everything(len(self.candidates))
         if len(self.candidates) > self.tries:
@@ -92,64 +93,107 @@ class DesignSearch:
                 higher_is_better=metric.higher_is_better,
                 seed=self.search.seed,
             )
-        race = run_race(proposals, n_rungs, self._evaluate, self.share, self.batch, self._has_time)
+        sizes = [block.items for block in self.search.blocks]
+        race = run_race(proposals, sizes, self._evaluate, self.share, self.batch, self._has_time)
         spent = sum(self._spent.values())
-        finalists = self._confirm_all(race)
+        graphs = {number: self._final_graph(number) for number in race.finalists(len(sizes))}
+        finalists = self._confirm_all(race, graphs)
         if not finalists:
             reasons = "; ".join(dict.fromkeys([*race.faults.values(), *race.dropped.values()]))
             raise ConfigError(
                 f"expected a candidate that can be computed in the budget, found none: {reasons}"
             )
-        sizes = [block.items for block in self.search.blocks]
-        rungs = tuple(sum(sizes[: n + 1]) for n in range(n_rungs))
-        facts = Facts(self.cost, rungs, self.margin, spent, self.budget, tuple(self.notes))
-        return conclude(self.candidates, race, finalists, facts)
+        rungs = tuple(sum(sizes[: n + 1]) for n in range(len(sizes)))
+        facts = Facts(self.cost, rungs, self.margin, spent, self.budget, tuple(self.notes), self.without)
+        final = [c._replace(graph=graphs.get(n, c.graph)) for n, c in enumerate(self.candidates)]
+        return conclude(final, race, finalists, facts)
 
     def _has_time(self) -> bool:
         return self.budget is None or sum(self._spent.values()) < self.budget
 
     def _evaluate(self, members: Sequence[int], rung: int) -> Mapping[int, Known]:
-        """Compute some candidates on a further block."""
+        """Compute some candidates on the data up to a rung; forecast those that choose between others."""
         outcomes: dict[int, Known] = {}
         for number in members:
             if rung == 0:
                 try:
-                    self._computed[number] = self._open(self.search, number)
+                    self._computed[number] = self._open(self.search, number, self.candidates[number].graph)
                 except AntiphonError as error:
                     outcomes[number] = "; ".join(str(error).splitlines())
-        running = [self._computed[number] for number in members if number not in outcomes]
-        if running:
-            compute_block(self.search, running, rung, self.search.blocks[rung])
-        for each in running:
-            number = each.planned.number
-            for result in each.results[-1:]:
-                self._spent |= {ref.key: ref.seconds for ref in result.stages.values() if ref.stage != DATA}
-            known: Known = each.fault
-            if not each.fault:
-                try:
-                    known = self._measure(each)
-                except AntiphonError as error:
-                    known = str(error)
-            outcomes[number] = known
+        running = [number for number in members if number not in outcomes]
+        is_last = rung == len(self.search.blocks) - 1
+        mixed = [number for number in running if self.candidates[number].mixture and not is_last]
+        self._compute([number for number in running if number not in mixed], rung)
+        forecasts = {number: known for number in mixed if (known := self._forecast(number, rung))}
+        self._compute([number for number in mixed if number not in forecasts], rung)
+        for number in running:
+            outcomes[number] = known = forecasts.get(number) or self._measure(self._computed[number])
             self._tell(number, known, rung)
         return outcomes
 
-    def _open(self, context: TryContext, number: int) -> ComputedTry:
-        planned = Try(number=number, settings={"candidate": number}, state="failed")
+    def _compute(self, numbers: Sequence[int], rung: int) -> None:
+        """Compute some candidates on all blocks up to a rung that they lack."""
+        members = [self._computed[number] for number in numbers]
+        for n, block in enumerate(self.search.blocks[: rung + 1]):
+            lacking = [each for each in members if not each.fault and len(each.results) == n]
+            if lacking:
+                compute_block(self.search, lacking, n, block)
+            for each in lacking:
+                for result in each.results[n:]:
+                    self._spent |= {
+                        ref.key: ref.seconds for ref in result.stages.values() if ref.stage != DATA
+                    }
+        for each in members:
+            identities = identify_nodes(self.candidates[each.planned.number].graph["nodes"])
+            for identity in identities.values():
+                self._done[identity] = max(count_items(each), self._done.get(identity, 0))
+
+    def _open(self, context: TryContext, number: int, graph: Mapping[str, object]) -> ComputedTry:
+        planned = Try(number=number, settings={"graph": dict(graph)}, state="failed")
         return ComputedTry(context, planned, context.make_pipeline(planned.settings))
 
-    def _measure(self, each: ComputedTry) -> Measured:
-        statistics = each.statistics(self.search.objectives[0])
-        costs = self._costs(each, [self._block_costs(each)])
-        violation = 0.0
-        for name, allowed in self.limits.of_costs.items():
-            value = getattr(costs, name)
-            if value is not None:
-                violation = max(violation, value / allowed - 1)
+    def _measure(self, each: ComputedTry) -> Known:
+        if each.fault:
+            return each.fault
+        try:
+            statistics = each.statistics(self.search.objectives[0])
+            costs = total_costs([block_costs(each)], each.peak_memory_bytes)
+            return self._know(each.planned.number, statistics, costs, node_seconds(each))
+        except AntiphonError as error:
+            return str(error)
+
+    def _forecast(self, number: int, rung: int) -> Measured | None:
+        """Return what is known of a candidate by those that it chooses between; None: it must be computed."""
+        candidate = self.candidates[number]
+        numbers = {each.name: n for n, each in enumerate(self.candidates)}
+        assert candidate.mixture is not None
+        tiers = [self._computed.get(numbers.get(name, -1)) for name in candidate.mixture.tiers]
+        known = [each for each in tiers if each is not None and not each.fault and len(each.results) > rung]
+        if len(known) < len(tiers):
+            return None
+        doubts = [{n.utterance_id: -_confidence(n) for n in _texts(each, "asr")} for each in known[:-1]]
+        tables = [each.statistics(self.search.objectives[0]) for each in known]
+        statistics = mix(tables, choose_tiers(doubts, candidate.mixture.share))
+        if statistics is None:
+            return None
+        nodes, per_hour = candidate.graph["nodes"], self.search.price_per_hour or 0.0
+        seconds, block = mix_costs(candidate.mixture, nodes, known, per_hour)
+        costs = total_costs([block], max(each.peak_memory_bytes for each in known))
+        return self._know(number, statistics, costs, seconds)._replace(is_forecast=True)
+
+    def _know(
+        self, number: int, statistics: CorpusStatistics, costs: Costs, seconds: Mapping[str, float]
+    ) -> Measured:
+        """Return what a race knows of a candidate with these costs, and seconds an utterance of its nodes."""
         cost = getattr(costs, self.cost)
         if cost is None:
             raise DataError(f"{self.cost}: expected recordings, found text; take seconds")
-        return Measured(statistics, cost, violation, _node_seconds(each))
+        n = sum(block.items for block in self.search.blocks)
+        work = {}
+        for name, identity in identify_nodes(self.candidates[number].graph["nodes"]).items():
+            each = seconds.get(name, 0.0)
+            work[identity] = Work(each * n, each * (n - self._done.get(identity, 0)))
+        return Measured(statistics, cost, excess_of(costs, self.limits), work)
 
     def _tell(self, number: int, known: Known, rung: int) -> None:
         name = self.candidates[number].name
@@ -158,30 +202,21 @@ class DesignSearch:
             return
         score = format_estimate(Estimate(value=known.statistics.score(), interval=None), sign=False)
         metric = known.statistics.metric.name
+        how = " (forecast)" * known.is_forecast
         get_run_logger().info(
-            "rung %d, %s: %s %s, %s %.3g", rung + 1, name, metric, score, self.cost, known.cost
+            "rung %d, %s: %s %s, %s %.3g%s", rung + 1, name, metric, score, self.cost, known.cost, how
         )
 
-    def _block_costs(self, each: ComputedTry) -> _BlockCosts:
-        """Return the costs of the blocks that a candidate has so far."""
-        blocks = each.blocks[: len(each.results)]
-        items, hours = sum(block.items for block in blocks), sum(map(_hours, blocks))
-        return _BlockCosts(each.seconds, each.price, items, hours)
+    def _final_graph(self, number: int) -> dict[str, object]:
+        """Return the graph of a finalist as it may be served: with thresholds that its search data gave."""
+        graph, each = self.candidates[number].graph, self._computed[number]
+        nodes = set_thresholds(graph["nodes"], lambda name: list(map(_confidence, _texts(each, name))))
+        return {**graph, "nodes": nodes}
 
-    def _costs(self, each: ComputedTry, blocks: Sequence[_BlockCosts]) -> Costs:
-        seconds, price, items, hours = (sum(column) for column in zip(*blocks, strict=True))
-        return Costs(
-            seconds=seconds / max(1, items),
-            seconds_per_hour=seconds / hours if hours else None,
-            price=price / (hours or max(1, items)) if price else None,
-            memory=each.peak_memory_bytes,
-        )
-
-    def _confirm_all(self, race: Race) -> dict[int, Finalist]:
+    def _confirm_all(self, race: Race, graphs: Mapping[int, Mapping[str, object]]) -> dict[int, Finalist]:
         """Compute the finalists on the data that the search did not see; notes those that fail."""
-        numbers = race.finalists(len(self.search.blocks))
-        costs: dict[int, list[_BlockCosts]] = {number: [_BlockCosts()] for number in numbers}
-        running = {number: self._open(self.confirm, number) for number in numbers}
+        costs: dict[int, list[BlockCosts]] = {number: [BlockCosts()] for number in graphs}
+        running = {number: self._open(self.confirm, number, graph) for number, graph in graphs.items()}
         for rung, block in enumerate(self.confirm.blocks):
             for members in batches([*running.values()], self.batch):
                 compute_block(self.confirm, members, rung, block)
@@ -189,65 +224,40 @@ class DesignSearch:
                 if each.fault:
                     race.faults[number] = running.pop(number).fault
                 else:
-                    costs[number].append(self._block_costs(each))
+                    costs[number].append(block_costs(each))
+        measured: dict[str, dict[str, float]] = {}
         return {
-            number: self._judge(number, each, [b - a for a, b in pairwise(costs[number])])
+            number: self._judge(number, each, [b - a for a, b in pairwise(costs[number])], measured)
             for number, each in running.items()
         }
 
-    def _judge(self, number: int, each: ComputedTry, blocks: Sequence[_BlockCosts]) -> Finalist:
+    def _judge(
+        self,
+        number: int,
+        each: ComputedTry,
+        blocks: Sequence[BlockCosts],
+        measured: dict[str, dict[str, float]],
+    ) -> Finalist:
         """Return what was measured of a finalist, its limits tested."""
-        costs = self._costs(each, blocks)
-        requests = self._request_seconds(number, each) if self.limits.p95 is not None else []
-        limits = tuple(self._test_limits(costs, blocks, requests))
-        if requests:
+        costs = total_costs(blocks, each.peak_memory_bytes)
+        requests = []
+        if self.limits.p95 is not None:
+            both = [self._computed[number], each]
+            requests = time_requests(both, self.candidates[number].name, measured)
             costs = costs.model_copy(update={"p95": bound_quantile("p95", 1.0, requests).measured})
+        limits = tuple(judge_limits(self.limits, costs, blocks, requests))
         objective = self.search.objectives[0]
         searched = self._computed[number].statistics(objective)
         return Finalist(each.statistics(objective), searched, costs, limits)
 
-    def _test_limits(
-        self, costs: Costs, blocks: Sequence[_BlockCosts], requests: Sequence[float]
-    ) -> list[LimitTest]:
-        seconds, prices, items, hours = (list(column) for column in zip(*blocks, strict=True))
-        tests = []
-        for name, allowed in self.limits.of_costs.items():
-            if name == "p95":
-                tests.append(bound_quantile(name, allowed, requests))
-            elif name == "memory":
-                memory = costs.memory or 0.0
-                tests.append(LimitTest(limit=name, allowed=allowed, measured=memory, upper=memory))
-            elif name == "seconds":
-                tests.append(bound_ratio(name, allowed, seconds, items))
-            elif name == "price":
-                tests.append(bound_ratio(name, allowed, prices, hours if sum(hours) else items))
-            elif sum(hours):
-                tests.append(bound_ratio(name, allowed, seconds, hours))
-        return tests
 
-    def _request_seconds(self, number: int, confirmed: ComputedTry) -> list[float]:
-        """Return the seconds of single utterances of all data, whose times decided nothing before."""
-        computed = [self._computed[number], confirmed]
-        share = min(1.0, MIN_REQUESTS / sum(block.items for each in computed for block in each.blocks))
-        times: list[float] = []
-        for each in computed:
-            for result, block in zip(each.results, each.blocks, strict=True):
-                stages, limit = {**result.stages, DATA: block}, math.ceil(share * block.items)
-                url = self.confirm.store.backend.url
-                times += measure_request_seconds(each.pipeline, stages, self.confirm.seed, url, limit)
-        return times
+def _texts(each: ComputedTry, node: str) -> Iterator[NBest]:
+    for result in each.results:
+        yield from read_nbests(result.stages[node])
 
 
-def _node_seconds(each: ComputedTry) -> dict[str, float]:
-    """Return the seconds an utterance of each node, by the key of its first stage: others may share it."""
-    first, items = each.results[0], sum(block.items for block in each.blocks[: len(each.results)])
-    seconds: dict[str, float] = {}
-    for name, ref in first.stages.items():
-        if name != DATA:
-            of_all = sum(result.stages[name].seconds for result in each.results if name in result.stages)
-            seconds[ref.key] = of_all / max(1, items)
-    return seconds
-
-
-def _hours(block: StageRef) -> float:
-    return sum(u.audio.seconds for u in read_utterances(block) if u.audio) / 3600
+def _confidence(nbest: NBest) -> float:
+    """Return the number by which routes of the templates decide."""
+    value = FEATURES[RAW].measure(nbest)
+    assert value is not None
+    return value

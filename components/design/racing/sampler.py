@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 
 from components.design.candidates import Candidate
-from components.design.race import Known
+from components.design.racing.race import Known
 from components.tuning.samplers import directions_of
 
 MAX_REPEATS = 5

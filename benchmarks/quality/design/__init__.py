@@ -1,0 +1,1 @@
+"""Does a design find the front, and may its claims be believed?"""
