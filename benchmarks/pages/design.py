@@ -11,7 +11,7 @@ from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Page
 from benchmarks.quality.design.kept import CAPTION_SPACE
-from benchmarks.quality.design.section import FACTOR, N_SEARCH, RUNGS, SEEDS, SHARE
+from benchmarks.quality.design.section import FACTOR, N_SEARCH, SEEDS, SHARE
 
 NAMES = {"captions": "captions, synthetic voices", "people": "recordings of people"}
 
@@ -77,7 +77,6 @@ def _facts(results: Mapping[str, Any]) -> dict[str, Any]:
         "budgets": len(budgets),
         "n": N_SEARCH,
         "seeds": SEEDS,
-        "rungs": RUNGS,
         "factor": FACTOR,
         "share": SHARE,
     }
@@ -96,10 +95,10 @@ PAGES = {
 Every system was computed once on every utterance of a pool, and races ask that table. Captions: the
 outputs of [search](search.md), a routed cascade with {budgets} budgets, two beams of the larger
 recognizer, three searches of the translator. People: two recognizers with {budgets} budgets and the
-beams of both, one recording at a time. {seeds} seeds draw {n} utterances each with replacement; {rungs}
-rungs, each {factor} times the one before, and after the first those go on whose nodes take {share:.0%}
-of the seconds of all. The others get the same seconds and compute each system on all drawn utterances.
-The truth is the score on the whole pool.""",
+beams of both, one recording at a time. {seeds} seeds draw {n} utterances each with replacement. The
+race sees one of {factor} of them first; routes are forecast there from the systems that they choose
+between. The set that then goes on may bring it to {share:.0%} of the seconds of all. The others get the
+same seconds and compute each system on all drawn utterances. The truth is the score on the whole pool.""",
         blocks=_blocks,
     ),
 }

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from components.comparison.dominance import count_dominating
-from components.metrics.statistics.bootstrap import FloatArray
+from components.errors import DataError
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES, FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, draw_together
 
 CONFIDENCE = 0.95
@@ -45,7 +46,13 @@ def claim_front(tables: Sequence[CorpusStatistics], costs: Sequence[float], marg
         tables: statistics of each system under one metric, on the same utterances.
         costs: of each.
         margin: in points of the metric; None: the least with which the observed front can be claimed.
+
+    Raises:
+        DataError: too few utterances were scored for any claim.
     """
+    n = len(tables[0].ids)
+    if n < MIN_UTTERANCES:
+        raise DataError(f"confirm: expected at least {MIN_UTTERANCES} utterances that are scored, found {n}")
     draw_together(tables)
     sign = 1 if tables[0].metric.higher_is_better else -1
     scores = np.array([sign * table.score() for table in tables])
@@ -74,15 +81,13 @@ def claim_front(tables: Sequence[CorpusStatistics], costs: Sequence[float], marg
 def upper_differences(scores: FloatArray, resampled: FloatArray, critical: float) -> FloatArray:
     """Return (n, n): at [i, j] the upper bound of how much j is better than i."""
     difference = scores[None] - scores[:, None]
-    if not resampled.size:
-        return np.full_like(difference, np.inf)
     errors = (resampled[None] - resampled[:, None]).std(2)
     return np.asarray(difference + critical * errors)
 
 
 def _critical_value(scores: FloatArray, resampled: FloatArray) -> float:
     """Return the quantile of the largest standardized deviation over all ordered pairs."""
-    if not resampled.size or len(scores) < 2:
+    if len(scores) < 2:
         return 0.0
     largest = np.full(resampled.shape[1], -np.inf)
     for number in range(len(scores)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from components.design.goal import ModelChoice
 from components.errors import ConfigError
@@ -68,7 +69,7 @@ def _read_named(name: str, store: str | None) -> tuple[str, str]:
     """Return reference and task of a named model."""
     task, stated, reference = name.partition("=")
     if stated and task in TASKS:
-        return reference, task
+        return absolute(reference), task
     packaged = PACKAGED_MODELS.get(name.removeprefix("packaged:"))
     if packaged is not None:
         return name, "translate" if packaged.translates else "recognize"
@@ -79,7 +80,12 @@ def _read_named(name: str, store: str | None) -> tuple[str, str]:
         for row in RECOGNIZERS.values()
         if row.architectures or row.schemes
     )
-    return name, "recognize" if hears else "translate"
+    return absolute(name), "recognize" if hears else "translate"
+
+
+def absolute(name: str) -> str:
+    """Return the absolute path of a file or folder, because systems are written elsewhere; else the name."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
 
 
 def _choice(reference: str, task: str) -> ModelChoice:

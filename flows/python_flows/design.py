@@ -22,6 +22,7 @@ from components.files.canonical_json import digest_of
 from components.files.digests import file_digest
 from components.files.files import write_bytes
 from components.files.yaml_text import format_yaml
+from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
@@ -35,7 +36,13 @@ from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
 from flows.parameters.searches.design import DesignParameters
-from flows.python_flows.tuning_data import TuningData, load_sets, require_references, split_data
+from flows.python_flows.tuning_data import (
+    TuningData,
+    count_references,
+    load_sets,
+    require_references,
+    split_data,
+)
 from flows.run import Run, final_state
 from tasks.stages import report
 from tasks.stages.searches.computed_try import TryContext
@@ -57,9 +64,7 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
         search, confirm = loaded
         refuse_overlap(list(read_utterances(confirm)), {"data": list(read_utterances(search))})
         if confirm.items < FEW:
-            run.notes.append(
-                f"{confirm.items} utterances to confirm on tell hardly anything apart: take more"
-            )
+            run.notes.append(f"{confirm.items} utterances to confirm on tell hardly anything apart")
         candidates, notes = _list_candidates(parameters, search)
         run.notes += notes
         context = _make_context(run, parameters, candidates, search)
@@ -152,13 +157,17 @@ def _set_scorers(
     loaded: TuningData,
 ) -> tuple[Sequence[TryContext], Unreferenced | None]:
     """Return the contexts of the search and of the data to confirm on, and what scores without references."""
-    objective = contexts[0].objectives[0]
-    try:
+    objective, is_bare = contexts[0].objectives[0], not any(map(has_references, loaded))
+    if not is_bare or objective.metric not in EXPECTED:
         require_references(objective, loaded)
+    n = loaded.confirm.items if is_bare else count_references(objective, loaded.confirm)
+    if n < MIN_UTTERANCES:
+        raise ConfigError(
+            f"confirm: expected at least {MIN_UTTERANCES} utterances to claim a front on, found {n}; with "
+            "fewer nothing can be told apart"
+        )
+    if not is_bare:
         return contexts, None
-    except ConfigError:
-        if any(map(has_references, loaded)) or objective.metric not in EXPECTED:
-            raise
     metric = objective.metric
     if parameters.estimator is not None:
         assert objective.row is not None

@@ -102,6 +102,13 @@ def require_references(objective: Objective, loaded: TuningData) -> None:
             )
 
 
+def count_references(objective: Objective, ref: StageRef) -> int:
+    """Return how many utterances of a data set have the reference that an objective reads."""
+    row = objective.row
+    assert row is not None
+    return sum(_has_reference(utterance, row.output) for utterance in read_utterances(ref))
+
+
 def _has_reference(utterance: Utterance, output: Output) -> bool:
     segments = utterance.reference_segments
     if output == "transcript":

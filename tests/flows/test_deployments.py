@@ -23,6 +23,7 @@ from antiphon import load_run, run_pipeline
 from components.editing.correction import read_stored_corrections
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
+from flows.parameters.pipeline import PipelineParameters
 from flows.server import settings
 from tests.serving import ROOT
 
@@ -199,6 +200,41 @@ def test_what_is_deployed(deployments: dict[str, Any]) -> None:
     ]
     assert cascade["global_concurrency_limit"]["limit"] == 1
     assert cascade["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+
+def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
+    deployments: dict[str, Any], prefect_url: str, data: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "nodes: {mt: {kind: translate, model: 'packaged:multi30k-en-de'}}\ntarget_language: de\n"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", "from flows.cli.main import main; main()"),
+            *("deploy", "mine.yaml", "--data", "data.jsonl", "--store", "store", "--cron", "0 2 * * *"),
+        ],
+        env=environment(prefect_url, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith("pipeline/mine: deployed")
+    found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}["mine"]
+    assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 2 * * *"]
+    assert found["parameters"] | {"graph": ""} == {
+        "data": data,
+        "folder": str(tmp_path),
+        "graph": "",
+        "store": str(tmp_path / "store"),
+        "target_language": "de",
+    }
+    assert PipelineParameters.model_validate(found["parameters"]).graph_values["nodes"]["mt"]
+    assert found["pull_steps"] == [
+        {"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}
+    ]
 
 
 def test_runs_that_may_wait_for_a_person_have_no_concurrency_limit() -> None:

@@ -157,6 +157,7 @@ def test_limits_that_nothing_meets_name_the_nearest(antiphon: Command) -> None:
         ("limits.price=1", "price: expected price_per_hour"),
         ("templates=[cascad]", "did you mean cascade"),
         ("objectives=[chr, seconds]", "chr: expected"),
+        ("limit=12", "confirm: expected at least 10 utterances to claim a front on, found 6"),
     ],
 )
 def test_a_wrong_goal_is_refused_in_a_line(antiphon: Command, setting: str, expected: str) -> None:

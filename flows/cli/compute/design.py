@@ -48,7 +48,7 @@ def design(
 
     All are tried on a little of the data and the better ones on more; what they share is computed once. The
     front of score and cost is claimed on data that the search never saw, and is kept as files that
-    `antiphon run` takes (docs/families/design.md). Examples:
+    `antiphon run`, `serve` and `deploy` take (docs/families/design.md). Examples:
 
     - `antiphon design goal.yaml`
 

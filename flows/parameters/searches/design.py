@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from components.design.candidates import Candidate
 from components.design.goal import Limits
+from components.design.models import absolute
 from components.errors import ConfigError
 from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
@@ -89,7 +90,8 @@ class DesignParameters(UnseenData, DataParameters):
     @property
     def goal(self) -> dict[str, str | None]:
         """Words that templates need."""
-        return {"train": self.train, "dev": self.dev}
+        named = {"train": self.train, "dev": self.dev}
+        return {word: None if name is None else absolute(name) for word, name in named.items()}
 
     def objective(self, candidate: Candidate) -> Objective:
         """Return the score, as it reads the texts of a candidate.

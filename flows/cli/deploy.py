@@ -1,0 +1,98 @@
+"""`antiphon deploy`: a graph as a deployment of Prefect, which schedules, events and people start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from components.errors import ConfigError
+from flows.cli.help.options import Assignments, StoreUrl
+
+if TYPE_CHECKING:
+    from prefect.flows import Flow
+
+    from flows.parameters.pipeline import PipelineParameters
+
+PANEL = "Use"
+ROOT = Path(__file__).parents[2]
+ENTRYPOINT = "flows/python_flows/pipeline.py:pipeline"
+
+
+def deploy(
+    file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="a pipeline, such as recommended.yaml")],
+    name: Annotated[str | None, typer.Option("--name", help="of the deployment; the file's if empty")] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="SET", help="that its runs read")] = None,
+    cron: Annotated[
+        str | None, typer.Option("--cron", metavar="CRON", help="when it runs by itself, such as '0 2 * * *'")
+    ] = None,
+    pool: Annotated[str, typer.Option("--pool", help="work pool whose workers run it")] = "antiphon",
+    store: StoreUrl = None,
+    assignments: Assignments = None,
+) -> None:
+    """Deploy a graph on a running Prefect server, as `antiphon run` would run it.
+
+    The graph becomes a parameter, which the form shows; paths become absolute. A deployment of the same name
+    is replaced. Examples:
+
+    - `antiphon deploy antiphon-store/runs/talks/recommended.yaml --name talks --data new.jsonl`
+
+    - `antiphon deploy talk.yaml --data store:kept/talk --cron '0 2 * * *'`
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    from flows.cli.compute.parameters.run_parameters import resolve_parameters
+
+    if not PREFECT_API_URL.value():
+        raise ConfigError(
+            "expected a Prefect server in PREFECT_API_URL, found none (docs/use/deployments.md)"
+        )
+    shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
+    _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
+    deployment = f"pipeline/{name or file.stem}"
+    _deploy(deployment.partition("/")[2], pool, cron, _values_of(parameters))
+    typer.echo(f"{deployment}: deployed; prefect deployment run {deployment} starts it")
+
+
+def _values_of(parameters: PipelineParameters) -> dict[str, Any]:
+    """Return the parameters that are set, with absolute paths and the graph as text for the form."""
+    from components.files.yaml_text import format_yaml
+    from components.storage.places.location import local_root
+
+    values: dict[str, Any] = parameters.model_dump(mode="json", exclude_defaults=True)
+    values["graph"] = format_yaml(parameters.graph_values)
+    if (root := local_root(parameters.store)) is not None:
+        values["store"] = str(root.resolve())
+    for key in ("data", "audio"):
+        if isinstance(values.get(key), str) and Path(values[key]).exists():
+            values[key] = str(Path(values[key]).resolve())
+    return values
+
+
+def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) -> None:
+    """Deploy the flow `pipeline` from this installation.
+
+    Raises:
+        ConfigError: the server cannot be reached, or has no such pool.
+    """
+    import httpx
+    from prefect import flow
+
+    source: Flow[..., Any] = flow.from_source(str(ROOT), entrypoint=ENTRYPOINT)
+    try:
+        source.deploy(
+            name,
+            work_pool_name=pool,
+            build=False,
+            push=False,
+            cron=cron,
+            parameters=parameters,
+            tags=["antiphon"],
+            print_next_steps=False,
+            ignore_warnings=True,
+        )
+    except ValueError as error:
+        raise ConfigError(f"--pool {pool}: {error}; prefect work-pool create {pool} --type process") from None
+    except httpx.HTTPError as error:
+        raise ConfigError(f"expected a Prefect server at PREFECT_API_URL, found {error}") from None
