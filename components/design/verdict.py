@@ -4,55 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from components.design.candidates import Candidate
 from components.design.front import Front, claim_front
-from components.design.goal import Costs, LimitTest
 from components.design.racing.race import Race
 from components.design.racing.selection import paired_difference
+from components.design.recommendation import (
+    Facts,
+    Finalist,
+    cost_of,
+    describe_missed,
+    name_nearest,
+    recommend_agreeing,
+    recommend_cheapest,
+)
 from components.design.study import CandidateRecord, Design, Step
-from components.design.unreferenced import Unreferenced
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
-
-
-class Finalist(NamedTuple):
-    """A candidate that was measured on the data that the search never saw.
-
-    Attributes:
-        statistics: there.
-        searched: on all of the search data.
-        costs: there.
-        limits: tests of the limits there.
-    """
-
-    statistics: CorpusStatistics
-    searched: CorpusStatistics
-    costs: Costs
-    limits: tuple[LimitTest, ...]
-
-    @property
-    def keeps_limits(self) -> bool:
-        """Whether it surely keeps all of them."""
-        return all(test.keeps for test in self.limits)
-
-
-class Facts(NamedTuple):
-    """What the search was: name of the cost, its rungs, the margin that was asked for, seconds, notes.
-
-    ``without`` stands in place of references; None where there are some.
-    """
-
-    cost: str
-    rung_sizes: tuple[int, ...]
-    margin: float | None
-    spent: float
-    budget: float | None
-    notes: tuple[str, ...]
-    without: Unreferenced | None = None
 
 
 def conclude(
@@ -74,11 +45,11 @@ def conclude(
     members = tuple(numbers[position] for position in front.members)
     steps = _steps(members, finalists, front.critical, facts.cost)
     if facts.without is not None and facts.without.agrees:
-        recommended, reason = _recommend_agreeing(members, finalists, front, facts)
+        recommended, reason = recommend_agreeing(members, finalists, front, facts)
     else:
-        recommended, reason = _recommend(members, finalists, front, facts.cost, candidates)
+        recommended, reason = recommend_cheapest(members, finalists, front, facts.cost, candidates)
     if not numbers:
-        reason = _nearest(finalists, candidates)
+        reason = name_nearest(finalists, candidates)
     return Design(
         metric=metric.name,
         higher_is_better=metric.higher_is_better,
@@ -101,13 +72,6 @@ def conclude(
     )
 
 
-def cost_of(costs: Costs, name: str) -> float:
-    """Return the cost that a front is over."""
-    value: float | None = getattr(costs, name)
-    assert value is not None, name  # checked with the goal
-    return value
-
-
 def _steps(
     members: Sequence[int], finalists: Mapping[int, Finalist], critical: float, cost: str
 ) -> tuple[Step, ...]:
@@ -120,72 +84,6 @@ def _steps(
         estimate = Estimate(value=gain, interval=interval)
         steps.append(Step(cheaper=cheaper, dearer=dearer, gain=estimate, factor=factor))
     return tuple(steps)
-
-
-def _recommend(
-    members: Sequence[int],
-    finalists: Mapping[int, Finalist],
-    front: Front,
-    cost: str,
-    candidates: Sequence[Candidate],
-) -> tuple[int | None, str]:
-    """Return the cheapest member that the best is not surely better than."""
-    if not members:
-        return None, ""
-    best = max(members, key=lambda number: _signed(finalists[number].statistics))
-    for number in members:
-        gain, error = paired_difference(finalists[best].statistics, finalists[number].statistics)
-        if number == best or gain - front.critical * error <= 0:
-            break
-    if number == best:
-        more = [m for m in members if m != best]
-        why = "it has the best score, and every cheaper one is surely worse" if more else "it is the only one"
-        return best, why
-    saved = 1 - cost_of(finalists[number].costs, cost) / cost_of(finalists[best].costs, cost)
-    return number, (
-        f"{candidates[best].name} has the best score, {gain:.3g} more, but the data do not tell the "
-        f"two apart, and this one costs {saved:.0%} less"
-    )
-
-
-def _recommend_agreeing(
-    members: Sequence[int], finalists: Mapping[int, Finalist], front: Front, facts: Facts
-) -> tuple[int | None, str]:
-    """Return the cheapest member that surely loses no more than the margin against the largest model."""
-    assert facts.without is not None
-    if facts.margin is None:
-        return None, f"state margin, the points of {facts.without.metric} that may be lost"
-    for number in members:
-        table = finalists[number].statistics
-        apart = abs(table.score() - table.metric.ceiling)
-        upper = apart + front.critical * float(np.std(table.resampled_scores))
-        if upper <= facts.margin:
-            return (
-                number,
-                f"its texts are at most {upper:.3g} {facts.without.metric} apart from the largest's",
-            )
-    return None, f"none surely loses at most {facts.margin:g} {facts.without.metric}"
-
-
-def _signed(table: CorpusStatistics) -> float:
-    return (1 if table.metric.higher_is_better else -1) * table.score()
-
-
-def _nearest(finalists: Mapping[int, Finalist], candidates: Sequence[Candidate]) -> str:
-    """Return which finalist is nearest to the limits, and by how much it misses them."""
-
-    def excess(test: LimitTest) -> float:
-        return (test.measured if test.upper is None else test.upper) / test.allowed
-
-    number, nearest = min(finalists.items(), key=lambda item: max(map(excess, item[1].limits)))
-    missed = ", ".join(
-        f"{test.limit} {test.measured:.3g}"
-        + (f" (up to {test.upper:.3g})" if test.upper is not None else " (too few data for a bound)")
-        + f" for at most {test.allowed:.3g}"
-        for test in nearest.limits
-        if not test.keeps
-    )
-    return f"nothing surely keeps the limits; the nearest is {candidates[number].name}: {missed}"
 
 
 def _detectable(tables: Sequence[CorpusStatistics], critical: float) -> float | None:
@@ -213,6 +111,9 @@ def _records(
     records = []
     for number, candidate in enumerate(candidates):
         values: dict[str, Any] = {"state": "dropped", "reason": race.dropped.get(number, "")}
+        if number in race.dominated:
+            better = candidates[race.dominated[number]].name
+            values["reason"] = f"{better} costs no more and is surely better on the search data"
         if number in race.faults:
             values = {"state": "failed", "reason": race.faults[number]}
         if number in finalists:
@@ -222,7 +123,7 @@ def _records(
                 "score": each.statistics.to_score(),
                 "costs": each.costs,
                 "limits": each.limits,
-                **_state(number, positions, front, numbers, candidates),
+                **_state(number, positions, front, numbers, candidates, describe_missed(each.limits)),
             }
         known = race.rungs.get(number, [])
         records.append(
@@ -245,9 +146,10 @@ def _state(
     front: Front,
     numbers: Sequence[int],
     candidates: Sequence[Candidate],
+    missed: str,
 ) -> dict[str, Any]:
     if number not in positions:
-        return {"state": "over limit", "reason": "it does not surely keep every limit"}
+        return {"state": "over limit", "reason": f"it does not surely keep its limits: {missed}"}
     position = positions[number]
     bound = front.bounds[position]
     if position in front.members:

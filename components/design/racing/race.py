@@ -63,11 +63,13 @@ class Race:
         rungs: of each candidate, what was known after each rung that it finished.
         faults: why candidates failed.
         dropped: candidate -> why it went no further.
+        dominated: candidate -> another one that costs no more and is surely better on the search data.
     """
 
     rungs: dict[int, list[Measured]] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)
     dropped: dict[int, str] = field(default_factory=dict)
+    dominated: dict[int, int] = field(default_factory=dict)
 
     def finalists(self, n_rungs: int) -> list[int]:
         """Return the candidates that were computed on all of the data."""
@@ -148,18 +150,14 @@ def _promote(race: Race, running: Sequence[int], seconds: float) -> list[int]:
     draw_together([each.statistics for each in known])
     dominated = surely_dominated(known)
     undominated = [position for position in range(len(running)) if dominated[position] is None]
-    race.dropped |= {
-        running[position]: f"surely worse and no cheaper than candidate {running[by]}"
-        for position, by in enumerate(dominated)
-        if by is not None
-    }
+    race.dominated |= {running[n]: running[by] for n, by in enumerate(dominated) if by is not None}
     within = [position for position in undominated if known[position].violation == 0]
     if not within:  # the nearest to its limits is shown
         promoted = [min(undominated, key=lambda position: known[position].violation)]
     else:
         promoted = [within[n] for n in select([known[position] for position in within], seconds)]
     race.dropped |= {
-        running[n]: "not among the better ones" + " (by a forecast)" * known[n].is_forecast
+        running[n]: "others promised more of the front" + " (by a forecast)" * known[n].is_forecast
         for n in undominated
         if n not in promoted
     }

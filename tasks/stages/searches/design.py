@@ -16,9 +16,10 @@ from components.design.racing.mixtures import choose_tiers, identify_nodes, mix,
 from components.design.racing.race import Everything, Known, Proposals, Race, batches, run_race
 from components.design.racing.sampler import Sampled
 from components.design.racing.selection import Measured, Work
+from components.design.recommendation import Facts, Finalist
 from components.design.study import Design
 from components.design.unreferenced import Unreferenced
-from components.design.verdict import Facts, Finalist, conclude
+from components.design.verdict import conclude
 from components.errors import AntiphonError, ConfigError, DataError
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
