@@ -125,11 +125,11 @@ class DesignSearch:
         is_last = rung == len(self.search.blocks) - 1
         mixed = [number for number in running if self.candidates[number].mixture and not is_last]
         self._compute([number for number in running if number not in mixed], rung)
-        forecasts = {number: known for number in mixed if (known := self._forecast(number, rung))}
+        forecasts = {number: told for number in mixed if (told := self._forecast(number, rung))}
         self._compute([number for number in mixed if number not in forecasts], rung)
         for number in running:
-            outcomes[number] = known = forecasts.get(number) or self._measure(self._computed[number])
-            self._tell(number, known, rung)
+            outcomes[number] = forecasts.get(number) or self._measure(self._computed[number])
+            self._tell(number, outcomes[number], rung)
         return outcomes
 
     def _compute(self, numbers: Sequence[int], rung: int) -> None:

@@ -57,8 +57,11 @@ def total_costs(blocks: Sequence[BlockCosts], memory: float) -> Costs:
 
 def excess_of(costs: Costs, limits: Limits) -> float:
     """Return by how much the worst broken limit is broken, relative to it; 0 where none is."""
-    values = {name: (getattr(costs, name), allowed) for name, allowed in limits.of_costs.items()}
-    return max([0.0, *(value / allowed - 1 for value, allowed in values.values() if value is not None)])
+    excess = 0.0
+    for name, allowed in limits.of_costs.items():
+        value: float | None = getattr(costs, name)
+        excess = max(excess, 0.0 if value is None else value / allowed - 1)
+    return excess
 
 
 def node_seconds(each: ComputedTry) -> dict[str, float]:
