@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from components.design.analysis import DESIGN
 from components.files.yaml_text import parse_yaml
-from components.records import Outcome, Utterance
+from components.recognition import factory as recognition
+from components.recognition.config import RecognitionConfig
+from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
@@ -45,6 +49,22 @@ class Sized(fakes.Translator):
         return [
             fakes._nbest(u, [" ".join(said[:right])], "mt") for u, said in zip(utterances, words, strict=True)
         ]
+
+
+class Hearer(fakes.Recognizer):
+    """A large model hears all, a small one half of two utterances in three; doubts have no part in it."""
+
+    def __init__(self, config: RecognitionConfig) -> None:
+        self.config = config
+
+    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for utterance in utterances:
+            n, words = int(utterance.id[1:]), (utterance.transcript or "").split()
+            said = words[:6] if "tiny" in self.config.model and n % 3 else words
+            best = Hypothesis(text=" ".join(said), score=-0.1 * (n * 37 % 241), n_tokens=1, system="asr")
+            outcomes.append(NBest(utterance_id=utterance.id, hypotheses=(best,), language="en"))
+        return outcomes
 
 
 @pytest.fixture
@@ -99,6 +119,35 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store")
     assert code == 0
     assert "it has no weights" in said
+
+
+def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshold(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: Hearer(config))
+    rows = []
+    for n in range(240):
+        soundfile.write(tmp_path / f"u{n}.wav", np.full(800, n / 1000), 8000)
+        text = " ".join(WORDS[(n + k) % 12] for k in range(12))
+        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text, "source_language": "en"})
+    (tmp_path / "speech.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    models = "models=[packaged:whisper-tiny.en, packaged:whisper-base]"
+    found = {}
+    for name, templates in (("both", "[single, route]"), ("alone", "[route]")):
+        settings = (models, f"templates={templates}", "rungs=2", "share=1.0", "margin=100")
+        sets = [part for setting in settings for part in ("--set", setting)]
+        code, said = antiphon("design", "--data", "speech.jsonl", "--store", "store", "--name", name, *sets)
+        assert code == 0, said
+        assert ("(forecast)" in said) == (name == "both")
+        run = Store("store").load_run(name)
+        design = DESIGN.read(next(ref for ref in run.stages if ref.kind == "design"))
+        found[name] = {each.name: each.rungs[0][0] for each in design.candidates if "route" in each.name}
+    assert found["both"] == found["alone"]  # computed, where what it chooses between is no candidate
+    assert len(set(found["both"].values())) == 2
+    files = list((tmp_path / "store/runs/alone/front").iterdir())
+    graphs = [parse_yaml(path.read_text(), "front")[0]["nodes"] for path in files]
+    assert graphs
+    assert all("below" in nodes["doubt"] and "budget" not in nodes["doubt"] for nodes in graphs)
 
 
 def test_without_references_systems_agree_or_an_estimator_judges_and_the_page_says_so_first(
