@@ -98,7 +98,8 @@ recognizer, three searches of the translator. People: two recognizers with {budg
 beams of both, one recording at a time. {seeds} seeds draw {n} utterances each with replacement. The
 race sees one of {factor} of them first; routes are forecast there from the systems that they choose
 between. The set that then goes on may bring it to {share:.0%} of the seconds of all. The others get the
-same seconds and compute each system on all drawn utterances. The truth is the score on the whole pool.""",
+same seconds, forecast nothing, and compute each system on all drawn utterances. The truth is the score
+on the whole pool.""",
         blocks=_blocks,
     ),
 }
