@@ -78,21 +78,19 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
     """
     import httpx
     from prefect import flow
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
 
     source: Flow[..., Any] = flow.from_source(str(ROOT), entrypoint=ENTRYPOINT)
     try:
-        source.deploy(
-            name,
-            work_pool_name=pool,
-            build=False,
-            push=False,
-            cron=cron,
-            parameters=parameters,
-            tags=["antiphon"],
-            print_next_steps=False,
-            ignore_warnings=True,
-        )
-    except ValueError as error:
-        raise ConfigError(f"--pool {pool}: {error}; prefect work-pool create {pool} --type process") from None
+        with get_client(sync_client=True) as client:
+            client.read_work_pool(pool)
+        found: Any = source.to_deployment(name, cron=cron, parameters=parameters, tags=["antiphon"])
+        found.apply(work_pool_name=pool)
+    except ObjectNotFound:
+        raise ConfigError(
+            f"--pool: expected a work pool, found none named {pool}; run prefect work-pool create {pool} "
+            "--type process"
+        ) from None
     except httpx.HTTPError as error:
-        raise ConfigError(f"expected a Prefect server at PREFECT_API_URL, found {error}") from None
+        raise ConfigError(f"expected a Prefect server at PREFECT_API_URL, found none: {error}") from None

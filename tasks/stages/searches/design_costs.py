@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from prefect import get_run_logger
+
 from components.design.goal import Costs, Limits, LimitTest
 from components.design.limit_tests import bound_quantile, bound_ratio
 from components.design.racing.mixtures import Mixture, forecast_seconds
@@ -13,7 +15,6 @@ from components.pipeline.pipeline import DATA
 from components.run_record import StageRef
 from components.storage.stages.reader import audio_seconds_of
 from tasks.execution.latency import measure_request_seconds
-from tasks.progress import show_phase
 from tasks.stages.searches.computed_try import ComputedTry
 
 MIN_REQUESTS = 60
@@ -125,7 +126,7 @@ def time_requests(
         name: of it, for people.
         measured: what was measured of nodes, by the keys of their stages, and now of these.
     """
-    show_phase(f"{name}: one utterance at a time")
+    get_run_logger().info("%s: utterances one at a time, for the limit of p95", name)
     share = min(1.0, MIN_REQUESTS / sum(block.items for each in computed for block in each.blocks))
     times: list[float] = []
     for each in computed:
