@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+from components.analysis.formatting import format_bytes
 from components.records import Record
 
 LIMIT_ERROR = 0.05
@@ -72,6 +73,17 @@ class LimitTest(Record):
     allowed: float
     measured: float
     upper: float | None = None
+
+    def __str__(self) -> str:
+        """Return what was measured, its bound, and what is allowed."""
+        bound = "too few data for a bound" if self.upper is None else f"up to {self._show(self.upper)}"
+        said = "" if self.upper == self.measured else f" ({bound})"
+        return f"{self.limit} {self._show(self.measured)}{said} of {self._show(self.allowed)}"
+
+    def _show(self, value: float) -> str:
+        if self.limit == "memory":
+            return format_bytes(round(value))
+        return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
     @property
     def keeps(self) -> bool | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from matplotlib.figure import Figure
 
 from components.analysis.figures import new_axes, plot_style
@@ -35,9 +37,16 @@ def draw_front(design: Design) -> Figure:
             name = to_printable(each.templates)[:40]
             plot.annotate(name, point, xytext=(6, 6), textcoords="offset points")
         plot.set_xscale("log")
+        plot.xaxis.set_major_formatter("{x:g}")
+        plot.xaxis.set_minor_formatter("{x:g}" if _spread(design, measured) < 10 else "")
         plot.set(xlabel=design.cost.replace("_", " "), ylabel=to_printable(design.metric)[:40])
         plot.grid()
     return figure
+
+
+def _spread(design: Design, measured: Sequence[CandidateRecord]) -> float:
+    costs = [_cost(design, each) for each in measured]
+    return max(costs) / min(costs)
 
 
 def _cost(design: Design, each: CandidateRecord) -> float:

@@ -79,7 +79,7 @@ def recommend_cheapest(
         return best, why
     saved = 1 - cost_of(finalists[number].costs, cost) / cost_of(finalists[best].costs, cost)
     return number, (
-        f"{candidates[best].name} has the best score, {gain:.3g} more, but the data do not tell the "
+        f"{candidates[best].name} has the best score, {gain:.3g} better, but the data do not tell the "
         f"two apart, and this one costs {saved:.0%} less"
     )
 
@@ -120,10 +120,4 @@ def name_nearest(finalists: Mapping[int, Finalist], candidates: Sequence[Candida
 
 def describe_missed(limits: Sequence[LimitTest]) -> str:
     """Return which limits a system does not surely keep, and by how much."""
-    return ", ".join(
-        f"{test.limit} {test.measured:.3g}"
-        + (f" (up to {test.upper:.3g})" if test.upper is not None else " (too few data for a bound)")
-        + f" for at most {test.allowed:.3g}"
-        for test in limits
-        if not test.keeps
-    )
+    return ", ".join(str(test) for test in limits if not test.keeps)

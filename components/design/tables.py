@@ -51,12 +51,9 @@ def _score(score: Score | None) -> str:
 
 
 def _limits(tests: tuple[LimitTest, ...]) -> str:
-    words = {True: "keeps", False: "breaks", None: "may break"}
-    return ", ".join(
-        f"{words[test.keeps]} {test.limit} {test.allowed:g} ({test.measured:.3g}"
-        + (f", up to {test.upper:.3g})" if test.upper is not None else ", too few data for a bound)")
-        for test in tests
-    )
+    words = {True: "keeps", None: "may break", False: "breaks"}
+    told = {word: [str(test) for test in tests if test.keeps is keeps] for keeps, word in words.items()}
+    return "; ".join(f"{word} {', '.join(limits)}" for word, limits in told.items() if limits)
 
 
 def _row(design: Design, each: CandidateRecord) -> dict[str, str]:
@@ -102,7 +99,7 @@ def margin_note(design: Design) -> str:
     if design.detectable is not None:
         text += f" {design.n_confirm} utterances tell differences from {design.detectable:.2f} apart."
     if design.optimism is not None:
-        text += f" The search promised {design.optimism.value:+.2f} more than these data gave (its optimism)."
+        text += f" Optimism of the search: its scores were {design.optimism.value:+.2f} better than these."
     return text
 
 
@@ -143,13 +140,20 @@ def _draw(design: Design) -> Figure:
     return draw_front(design)
 
 
+def _why(design: Design, each: CandidateRecord) -> str:
+    if each.number == design.recommended:
+        return recommend(design)
+    step = next((step for step in design.steps if step.dearer == each.number), None)
+    if step is not None:
+        cheaper = design.candidate(step.cheaper).name
+        return f"{format_estimate(step.gain)} over {cheaper} for {step.factor:.2g} times the cost"
+    return each.reason or STATES[each.state]
+
+
 def explain(design: Design, name: str | None = None) -> list[str]:
     """Return why systems are not on the front, a line each; of all, or of those whose name holds a text."""
     lines = []
     for each in design.candidates:
         if name is None or name.casefold() in each.name.casefold():
-            why = (
-                recommend(design) if each.number == design.recommended else each.reason or STATES[each.state]
-            )
-            lines.append(f"{each.name}: {each.state}; {why}")
+            lines.append(f"{each.name}: {each.state}; {_why(design, each)}")
     return [*filter(None, [design.caution]), *lines, *filter(None, [buy_note(design)])]

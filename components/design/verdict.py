@@ -123,7 +123,7 @@ def _records(
                 "score": each.statistics.to_score(),
                 "costs": each.costs,
                 "limits": each.limits,
-                **_state(number, positions, front, numbers, candidates, describe_missed(each.limits)),
+                **_state(number, finalists, positions, front, numbers, candidates),
             }
         known = race.rungs.get(number, [])
         records.append(
@@ -142,22 +142,24 @@ def _records(
 
 def _state(
     number: int,
+    finalists: Mapping[int, Finalist],
     positions: Mapping[int, int],
     front: Front,
     numbers: Sequence[int],
     candidates: Sequence[Candidate],
-    missed: str,
 ) -> dict[str, Any]:
     if number not in positions:
-        return {"state": "over limit", "reason": f"it does not surely keep its limits: {missed}"}
+        missed = describe_missed(finalists[number].limits)
+        return {"state": "over limit", "reason": f"it does not surely keep {missed}"}
     position = positions[number]
     bound = front.bounds[position]
     if position in front.members:
         return {"state": "front", "bound": bound}
     by = front.dominated_by[position]
-    other = candidates[numbers[by]].name if by is not None else "another one"
-    return {
-        "state": "dominated",
-        "bound": bound,
-        "reason": f"{other} costs no more, and may be better by up to {bound:.3g}",
-    }
+    assert by is not None  # who has no rival that costs no more is a member
+    gain, _ = paired_difference(finalists[numbers[by]].statistics, finalists[number].statistics)
+    how = "is as good" if gain == 0 else f"is better by {gain:.3g}, up to {bound:.3g}"
+    if gain < 0:
+        how = f"may be better by up to {bound:.3g}, more than the margin"
+    reason = f"{candidates[numbers[by]].name} costs no more, and {how}"
+    return {"state": "dominated", "bound": bound, "reason": reason}

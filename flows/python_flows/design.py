@@ -93,7 +93,7 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
             parameters.goal_values(), search, confirm, keys, parameters.seed, design_search.find
         )
         ref = run.add(DESIGN.run(request, run.store))
-        _write_systems(run, parameters, DESIGN.read(ref))
+        _write_systems(run, parameters, DESIGN.read(ref), _languages_of(search))
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
 
@@ -227,10 +227,24 @@ def _digest_keys(context: TryContext, graph: Mapping[str, Any]) -> str:
     return digest_of({name: plan.stage.key for name, plan in plans.items()})
 
 
-def _write_systems(run: Run, parameters: DesignParameters, design: Design) -> None:
+def _languages_of(data: StageRef) -> dict[str, str]:
+    """Return the languages that all of the data have, which nobody states to a server."""
+    profiles = list(profiles_of(data))
+    found = {}
+    for name in ("source_language", "target_language"):
+        codes = {getattr(profile, name) for profile in profiles}
+        if len(codes) == 1 and (code := codes.pop()) not in (None, UNDETERMINED):
+            found[name] = code
+    return found
+
+
+def _write_systems(
+    run: Run, parameters: DesignParameters, design: Design, languages: Mapping[str, str]
+) -> None:
     """Write the systems of the front as files that `antiphon run`, `serve` and `deploy` take."""
     for position, each in enumerate(map(design.candidate, design.front), 1):
-        content = f"# {each.name}\n{format_yaml(parameters.graph_of(each.graph))}".encode()
+        graph = parameters.graph_of({**each.graph, **languages})
+        content = f"# {each.name}\n{format_yaml(graph)}".encode()
         write_bytes(run.path / FRONT / f"{position}.yaml", content)
         if each.number == design.recommended:
             write_bytes(run.path / RECOMMENDED, content)

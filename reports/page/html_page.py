@@ -122,6 +122,8 @@ def _write_blocks(
 def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
     style, script = read_template("report.css"), join_scripts(_SCRIPTS)
     groups = None if view.systems else build_group_section(view)
+    is_scored = bool(view.run.metrics or view.systems)
+    lists = bool(view.outcomes or view.values)  # of a search there is nothing to say by utterance
     return {
         "run": view.run,
         "stages": view.stages(),
@@ -149,8 +151,9 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "script_hash": content_hash(script),
         "page": PAGE,
         "shown": SYSTEMS_SHOWN if view.systems else PAGE,
-        "text_first": not view.run.metrics and not view.systems and len(view.utterances) > 0,
-        "open_sections": OPEN_SECTIONS if view.run.metrics or view.systems else 0,
+        "text_first": not is_scored and lists and len(view.utterances) > 0,
+        "open_sections": OPEN_SECTIONS if is_scored or not lists else 0,
+        "lists": lists,
         "nothing_scored": NOTHING_SCORED,
     }
 

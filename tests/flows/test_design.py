@@ -114,6 +114,8 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     folder = tmp_path / "store/runs/found"
     written = [parse_yaml(path.read_text(), "front")[0] for path in sorted((folder / "front").iterdir())]
     assert [w["nodes"]["mt"]["model"] for w in written][-1] == "large"
+    assert written[0]["target_language"] == "de"
+    assert written[0]["source_language"] == "en"
     assert (folder / "recommended.yaml").exists()
     assert "Systems worth having" in (folder / "report.html").read_text()
     code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store")
