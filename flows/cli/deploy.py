@@ -11,8 +11,6 @@ from components.errors import ConfigError
 from flows.cli.help.options import Assignments, StoreUrl
 
 if TYPE_CHECKING:
-    from prefect.flows import Flow
-
     from flows.parameters.pipeline import PipelineParameters
 
 PANEL = "Use"
@@ -81,7 +79,7 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
-    source: Flow[..., Any] = flow.from_source(str(ROOT), entrypoint=ENTRYPOINT)
+    source: Any = flow.from_source(str(ROOT), entrypoint=ENTRYPOINT)  # typed as if it might be awaited
     try:
         with get_client(sync_client=True) as client:
             client.read_work_pool(pool)
