@@ -18,6 +18,8 @@ difference there may be one."""
 BEYOND = 0.1
 """How far the corner of the area lies beyond the worst score and the greatest cost, as a share of the range:
 otherwise the cheapest and the dearest would add none (Ishibuchi et al. 2018)."""
+LEAST = 4
+"""Candidates that go on whatever they take, where each adds area: of few, a front would be one of them."""
 RESAMPLES = 300
 """Resamples over which areas are averaged."""
 
@@ -52,8 +54,8 @@ class Measured(NamedTuple):
     is_forecast: bool = False
 
 
-def select(known: Sequence[Measured], seconds: float) -> list[int]:
-    """Return which candidates go on, at least one, for at most so many seconds of their nodes.
+def select(known: Sequence[Measured], seconds: float, least: int = LEAST) -> list[int]:
+    """Return which candidates go on for at most so many seconds of their nodes, or ``least`` of them.
 
     Greedily, as long as one adds any, the one that adds most to the expected area under the front: for the
     seconds that it adds, or whatever it takes; of both sets the one of the larger area.
@@ -63,10 +65,10 @@ def select(known: Sequence[Measured], seconds: float) -> list[int]:
     scores = _resample([known[number].statistics for number in order])
     widths = np.diff(costs, append=costs[-1] + BEYOND * (costs[-1] - costs[0]))
     nodes = [{name: work.left for name, work in known[number].nodes.items()} for number in order]
-    sets = [_choose(scores, widths, nodes, seconds, by_seconds=by) for by in (True, False)]
-    area, chosen = max(sets, key=lambda found: found[0])
-    del area
-    return [order[place] for place in chosen]
+    sets = [
+        _choose(scores, widths, nodes, seconds, least if by else 1, by_seconds=by) for by in (True, False)
+    ]
+    return [order[place] for place in max(sets, key=lambda found: found[0])[1]]
 
 
 def _choose(
@@ -74,6 +76,7 @@ def _choose(
     widths: FloatArray,
     nodes: Sequence[Mapping[str, float]],
     seconds: float,
+    least: int,
     *,
     by_seconds: bool,
 ) -> tuple[float, list[int]]:
@@ -84,6 +87,7 @@ def _choose(
         widths: (n,) from the cost of each to that of the next.
         nodes: of each: the seconds that its nodes still take.
         seconds: that the set may take.
+        least: so many whatever they take.
         by_seconds: whether the area is worth the more the fewer seconds it takes.
     """
     worst, best = scores.min(1, keepdims=True), scores.max(1, keepdims=True)
@@ -93,7 +97,7 @@ def _choose(
         worth = []
         for place in left:
             more = sum(value for name, value in nodes[place].items() if name not in computed)
-            if not chosen or sum(computed.values()) + more <= seconds:
+            if len(chosen) < least or sum(computed.values()) + more <= seconds:
                 gains = np.maximum(scores[:, [place]] - reached[:, place:], 0) @ widths[place:]
                 gain = float(gains.mean())
                 worth.append((gain / (more + 1e-9) if by_seconds else gain, gain, -place))

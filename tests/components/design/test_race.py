@@ -81,9 +81,10 @@ def test_what_goes_on_fits_the_seconds_and_what_is_shared_counts_once() -> None:
     known = [
         Measured(table(e), sum(own.values()), 0.0, w) for e, own, w in zip(errors, nodes, works, strict=True)
     ]
-    assert set(select(known, 6.0)) == {0, 1, 2}
-    assert set(select(known, 4.0)) == {0, 2}
-    assert len(select(known, 0.1)) == 1
+    assert set(select(known, 6.0, 1)) == {0, 1, 2}
+    assert set(select(known, 4.0, 1)) == {0, 2}
+    assert len(select(known, 0.1, 1)) == 1
+    assert len(select(known, 0.1)) == 4  # of few, all that may add something
 
 
 def test_a_route_is_known_by_what_it_chooses_between() -> None:
