@@ -52,7 +52,7 @@ fix: venv ## Apply the linter's and the formatter's repairs
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-docs: venv ## Write the reference of all modules, from docstrings, into docs/reference
+docs: venv ## Write the pages and the reference of all modules, with a search, into docs/reference
 	$(BIN)/python docs/build.py
 
 pages: venv ## Write the pages of docs/results from their stored outputs; no model runs

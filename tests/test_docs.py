@@ -166,7 +166,15 @@ def test_every_module_has_a_page_of_the_reference(tmp_path: Path) -> None:
         # pdoc evaluates annotations of re-exported dataclasses where they are re-exported; it shows the text.
         warnings.filterwarnings("ignore", "Error parsing type annotation", module="pdoc")
         assert script.modules() <= set(walk_specs(script.reference_specs()))
-        script.write_reference(tmp_path, ["antiphon", "components.routing", "components.merging.soups"])
+        specs = ["antiphon", "components.routing", "components.merging.soups"]
+        script.write_reference(tmp_path, specs, script.add_pages())
     written = {".".join(p.relative_to(tmp_path).with_suffix("").parts) for p in tmp_path.rglob("*.html")}
     assert {"antiphon", "components.routing.guarantee", "components.merging.soups"} <= written
     assert "Run a graph of models over a data set" in (tmp_path / "antiphon.html").read_text(encoding="utf-8")
+    index = (tmp_path / "docs.html").read_text(encoding="utf-8")
+    assert 'href="docs/use/export.html"' in index
+    assert 'href="../families/routing.html"' in (tmp_path / "docs/use/pipelines.html").read_text(
+        encoding="utf-8"
+    )
+    search = (tmp_path / "search.js").read_text(encoding="utf-8")
+    assert '"docs.use.speakers"' in search and '"components.routing.guarantee"' in search

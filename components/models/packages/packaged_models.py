@@ -64,7 +64,7 @@ _GEMMA = frozenset(permutations(_GEMMA_LANGUAGES.split(), 2))
 ROWS = (
     PackagedModel(
         name="whisper-base",
-        description="OpenAI Whisper base: speech to text, and to English; 74M parameters",
+        description="OpenAI Whisper base: speech to text, and to English; 73M parameters",
         license="MIT",
         format="ctranslate2",
         size=440_000_000,
