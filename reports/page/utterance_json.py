@@ -216,12 +216,13 @@ def _error(judgment: Judgment, span: ErrorSpan) -> list[object]:
 
 
 def _segment(segment: Segment) -> list[object]:
-    """[start, end, text, [[start, end, word, probability], ...]], in seconds of the utterance."""
+    """[start, end, text, [[start, end, word, probability], ...]], in seconds; and who speaks, if known."""
     words = [
         [round(word.start, 2), round(word.end, 2), to_printable(word.text), _round(word.probability)]
         for word in segment.words
     ]
-    return [round(segment.start, 2), round(segment.end, 2), to_printable(segment.text), words]
+    speaker = [to_printable(segment.speaker)] if segment.speaker else []
+    return [round(segment.start, 2), round(segment.end, 2), to_printable(segment.text), words, *speaker]
 
 
 def _edit(edit: Edit[str]) -> list[str | None]:

@@ -22,7 +22,10 @@
     node.setAttribute("aria-label", stage.stage + " with times: left and right go from one to the next, Enter plays or pauses");
     const text = el("p");
     text.dir = "auto";
-    for (const [start, end, words_, timed] of stage.segments) {
+    let before = "";
+    for (const [start, end, words_, timed, speaker] of stage.segments) {
+      if (speaker && speaker !== before) text.append(el("b", "", speaker + ": "));
+      before = speaker;
       const units = timed.length ? timed : [[start, end, words_ + " ", null]];
       for (const [from, to, unit, probability] of units) {
         const span = el("span", "", unit);

@@ -1,6 +1,17 @@
   // One utterance: its lines in the list, and what is below them when it is opened.
   function line(parent, label, node) { add(parent, el("span", "k", label), node); }
 
+  // A text with who speaks, where that is known: a paragraph for each turn.
+  function turns(stage) {
+    const box = el("div", "out");
+    let turn = null, before = "";
+    for (const [, , text, , speaker] of (stage.segments || []).filter((segment) => segment[4])) {
+      if (speaker !== before) box.append(turn = add(el("div"), el("b", "", speaker + ": ")));
+      before = speaker;
+      add(turn, words("bdi", "", text), " ");
+    }
+    return turn && box;
+  }
   function lines(item) {
     const box = el("div", "lines");
     if (item.text && item.stages.length) line(box, "source", words("bdi", "", item.text));
@@ -11,13 +22,16 @@
         return;
       }
       const before = item.stages.slice(0, n).reverse().find((one) => one.nbest && one.recognition === stage.recognition);
-      if (before && before.nbest[0][0] === stage.nbest[0][0]) {
+      if (before && before.nbest[0][0] === stage.nbest[0][0] && !turns(stage)) {
         line(box, stage.stage, el("span", "quiet", "the same as " + before.stage));
         return;
       }
       if (stage.edits) {
         line(box, "reference", marked(stage.edits, stage.spaced, 1));
         line(box, stage.stage, marked(stage.edits, stage.spaced, 2, "out"));
+        if (turns(stage)) line(box, "speakers", turns(stage));
+      } else if (turns(stage)) {
+        line(box, stage.stage, turns(stage));
       } else {
         line(box, stage.stage, words("bdi", "out", stage.nbest[0][0]));
       }

@@ -250,6 +250,26 @@ def test_words_are_lit_while_they_are_heard(browser: object, tmp_path: Path) -> 
     assert opened.complaints == []
 
 
+def test_an_utterance_says_who_speaks(browser: object, tmp_path: Path) -> None:
+    view, key = cascade(tmp_path, 6), "caption-0003"
+    spoken = ((0.0, "How are you?", "speaker 1"), (0.2, HOSTILE, HOSTILE), (0.3, "Well.", HOSTILE))
+    parts = tuple(Segment(start=at, end=at + 0.1, text=text, speaker=who) for at, text, who in spoken)
+    outcomes = {name: dict(of) for name, of in view.outcomes.items()}
+    outcome = outcomes["asr"][key]
+    assert isinstance(outcome, NBest)
+    best = outcome.best.model_copy(update={"segments": parts})
+    outcomes["asr"][key] = outcome.model_copy(update={"hypotheses": (best,)})
+    path = html_page.write_html(replace(view, outcomes=outcomes), tmp_path / "report.html")
+    opened = Opened(browser, path, fragment=f"#utterance={key}")
+    turns = opened.page.locator(".utterance[open] .lines .out > div:has(b)")
+    assert [turn.strip() for turn in turns.all_inner_texts()] == [
+        "speaker 1: How are you?",
+        f"{HOSTILE}: {HOSTILE} Well.",
+    ]
+    assert opened.page.locator(".utterance[open] .timed b").count() == 2
+    assert opened.complaints == []
+
+
 def test_tables_sort_and_give_tsv(browser: object, tmp_path: Path) -> None:
     opened = Opened(browser, html_page.write_html(labeled(tmp_path), tmp_path / "report.html"))
     table = opened.page.locator("table[data-title='Scores by group']")
