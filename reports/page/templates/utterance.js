@@ -128,13 +128,13 @@
   }
   // What is known of the utterance beside its texts, and the link that leads to it.
   function about(item) {
-    const [source, target] = item.languages, facts = [source + (target ? " to " + target : "")];
+    const [source, target] = item.languages, facts = source === "und" ? [] : [source + (target ? " to " + target : "")];
     if (item.domain) facts.push("domain " + item.domain);
     if (item.speaker) facts.push("speaker " + item.speaker);
     if (item.edited.length) facts.push("edited by hand in " + item.edited.join(", "));
     const link = el("a", "", "Link to this utterance");
     link.href = "#utterance=" + encodeURIComponent(item.id);
-    return add(el("p", "k about"), facts.join(" · ") + " · ", link);
+    return add(el("p", "k about"), facts.map((fact) => fact + " · ").join(""), link);
   }
   function more(item) {
     const box = add(el("div", "more"), about(item));
