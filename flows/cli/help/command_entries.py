@@ -18,6 +18,7 @@ from typer.main import get_command_from_info, get_group_from_info
 from typer.models import CommandInfo, TyperInfo
 
 from components.extensions import Extensions, accept_any
+from components.text.suggestions import did_you_mean
 from flows.cli.help.commands import Command, Group
 from flows.cli.help.verbosity import with_verbosity
 
@@ -69,6 +70,15 @@ class MainGroup(Group):
             target = COMMANDS.target(cmd_name)
             return Command(cmd_name, short_help=read_summary(target), rich_help_panel=read_panel(target))
         return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is meant; a word that only what commands do has leads to that one."""
+        word = args[0] if args else ""
+        if len(word) > 4 and word not in self.commands and not did_you_mean(word, self.commands):
+            does = {name: read_summary(COMMANDS.target(name)) for name in self.commands}
+            if found := [name for name, text in does.items() if word in text]:
+                ctx.fail(f"No such command '{word}'. antiphon {found[0]}: {does[found[0]]}")
+        return super().resolve_command(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, for which no command is imported."""

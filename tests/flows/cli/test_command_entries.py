@@ -57,3 +57,10 @@ def test_every_command_says_what_it_does_and_the_first_stand_first() -> None:
     assert list(commands)[: len(FIRST)] == list(FIRST)
     for name in commands:
         assert read_summary(command_entries.COMMANDS.target(name)).endswith(".")
+
+
+def test_a_word_leads_to_the_command_that_does_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ending:
+        cli.main(["latency", "base"])
+    assert ending.value.code == 2
+    assert "antiphon measure: " in " ".join(capsys.readouterr().err.split())
