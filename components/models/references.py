@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from functools import cache
@@ -92,7 +93,11 @@ def missing_path_error(
             f"; a model of the hub is hub:{shown}" if is_hub else "; check the path"
         )
         return UnknownModelError(f"{shown}: expected a model's file or folder there, found none{hint}")
-    hint = did_you_mean(reference, list_references(), cutoff=0.5) or (
-        "; antiphon models list shows those with a name; others are hub:ORG/NAME, store:KEY or a path"
+    listed = {name: each for each in list_references() for name in (each, each.partition(":")[2])}
+    close = difflib.get_close_matches(reference, listed, n=1, cutoff=0.5)
+    hint = (
+        f"; did you mean {listed[close[0]]}?"
+        if close
+        else ("; antiphon models list shows those with a name; others are hub:ORG/NAME, store:KEY or a path")
     )
     return UnknownModelError(f"{shown}: no such model file, folder or reference{hint}")

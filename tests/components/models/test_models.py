@@ -115,7 +115,7 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
         ("packaged:whisper-bsae", "did you mean packaged:whisper-base"),
         ("packaged:", "did you mean packaged:whisper-base"),
         ("whisper:bases", "did you mean whisper:base"),
-        ("wisper-base", "did you mean whisper:base"),
+        ("wisper-base", "did you mean packaged:whisper-base"),
         (
             "no/such/folder",
             r"^no/such/folder: expected a model's file or folder there, found none; check the path$",
