@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from flows.cli.compute import flow_command as module
+from flows.cli.compute import run as run_module
 from flows.cli.compute.flow_command import flow_command
 
 
@@ -39,3 +41,27 @@ def test_the_help_is_what_the_fields_say(app: tuple[typer.Typer, list[Any]]) -> 
     assert "Say who loses what." in shown
     assert "a finished run of any pipeline that translates speech" in shown
     assert "--replace" in shown
+
+
+def test_run_simultaneous_replays_what_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def compute(name: str, config: object, sets: list[str], values: object, **_: object) -> tuple[Any, str]:
+        calls.append((name, sets, values))
+        return SimpleNamespace(name="talks-2"), "here"
+
+    def replay(name: str, config: object, sets: list[str], values: object, **options: object) -> int:
+        calls.append((name, sets, values, options["as_json"]))
+        return 3
+
+    monkeypatch.setattr(run_module, "compute_flow", compute)
+    monkeypatch.setattr(run_module, "run_flow", replay)
+    monkeypatch.setattr(run_module, "print_result", lambda *_, **__: 0)
+    made = typer.Typer()
+    made.command()(run_module.run)
+    flags = ["--set", "seed=2", "--store", "here", "--simultaneous", "--chunk", "0.5", "--json"]
+    assert CliRunner().invoke(made, ["cascade", *flags]).exit_code == 3
+    assert calls == [
+        ("cascade", ["seed=2"], {"store": "here"}),
+        ("simultaneous", [], {"run": "talks-2", "store": "here", "chunk": [0.5]}, True),
+    ]
