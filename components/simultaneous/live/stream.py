@@ -130,6 +130,7 @@ class LiveStream(Stream):
         done = round(min(cuts, default=0.0) * SAMPLE_RATE) * 2 - self._forgotten
         del self._sound[:done]
         self._forgotten += done
+        self._file.unlink(missing_ok=True)  # of a node that had nothing to do
 
     @override
     def _take_down(self, name: str, delta: Delta) -> None:
