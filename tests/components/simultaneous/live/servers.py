@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.sync.connection import Connection
 
 from components.audio import decode
 from components.nodes.node_context import Item
@@ -91,7 +92,7 @@ def open_socket(where: str, **options: Any) -> ClientConnection:
     return connect(f"ws://{where}{PATH}", compression=None, **options)
 
 
-def read_answers(socket: ClientConnection) -> list[dict[str, Any]]:
+def read_answers(socket: Connection) -> list[dict[str, Any]]:
     """What is answered until the server closes."""
     answers = []
     with suppress(ConnectionClosed):
