@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from components.analysis.formatting import format_duration, format_seconds
 
+_LEAST_RATE = 0.05
+"""Records a second that are worth a word: fewer would be 0.0."""
+
 
 @dataclass
 class NodeProgress:
@@ -126,8 +129,10 @@ class NodeProgress:
         """Records and seconds of speech in a second; empty while there is nothing to tell them from."""
         if self.is_percentage or self.rate <= 0:
             return ""
-        speech = f", {self.audio_rate:.1f} s of speech/s" if self.audio_rate > 0 else ""
-        return f"{self.rate:.1f} records/s{speech}"
+        records = [f"{self.rate:.1f} records/s"] if self.rate >= _LEAST_RATE else []
+        return ", ".join(
+            [*records, *([f"{self.audio_rate:.1f} s of speech/s"] if self.audio_rate > 0 else [])]
+        )
 
     def describe_rest(self) -> str:
         """Return how long it will take; empty where that is not known."""
@@ -177,7 +182,8 @@ class NodeEnd:
             return
         yield format_seconds(self.seconds) if self.seconds < 10 else format_duration(self.seconds)
         if self.seconds >= 1 and not self.progress.is_percentage:
-            yield f"{self.items / self.seconds:.1f} records/s"
+            if self.items / self.seconds >= _LEAST_RATE:
+                yield f"{self.items / self.seconds:.1f} records/s"
             if self.progress.audio_seconds and not self.progress.resumed:
                 yield f"{self.progress.audio_seconds / self.seconds:.1f} s of speech/s"
 
