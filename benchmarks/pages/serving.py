@@ -10,7 +10,8 @@ from benchmarks.common.measurements import Measurements
 from benchmarks.common.tables import format_rows, markdown_table
 from benchmarks.pages.page import Page
 
-OWN, PLAIN = "antiphon", "plain"
+OWN, COMPONENT, PLAIN, HAYHOOKS = "antiphon", "component", "plain", "hayhooks"
+LABELS = {OWN: "antiphon", COMPONENT: "the recognizer itself", PLAIN: "plain service", HAYHOOKS: "Hayhooks"}
 
 
 def _ratio(
@@ -25,20 +26,31 @@ def _ratio(
 def _facts(measurements: Measurements) -> dict[str, Any]:
     values = measurements["clients"]
     rows, many = values["rows"], max(row["clients"] for row in values["rows"])
-    facts: dict[str, Any] = {"many": many, "p50": values["overhead_ms"]["p50"]}
+    overhead = values["overhead"]
+    facts: dict[str, Any] = {"many": many, "p50": overhead["beyond the call"]["p50"], "cpu": overhead["cpu"]}
+    others = [name for name in (PLAIN, HAYHOOKS) if any(row["system"] == name for row in rows)]
     for what in ("seconds", "cpu"):
-        facts[f"batching_{what}"] = _ratio(rows, OWN, many, (OWN, 1), what)
-        facts[f"plain_{what}"] = _ratio(rows, OWN, many, (PLAIN, many), what)
+        for name in (OWN, COMPONENT):
+            facts[f"{name}_{what}"] = _ratio(rows, name, many, (name, 1), what)
+        for name in others:
+            facts[f"{name}_{what}"] = _ratio(rows, OWN, many, (name, many), what)
     loads = [row["load"] for row in rows]
-    return facts | {"least_load": min(loads), "most_load": max(loads)}
+    return facts | {"others": others, "least_load": min(loads), "most_load": max(loads)}
+
+
+def _beside(facts: dict[str, Any], what: str) -> str:
+    """The ratios to other services, in words."""
+    ratios = (f"{facts[f'{name}_{what}']:.1f} times {LABELS[name]}" for name in facts["others"])
+    return " and ".join(ratios).replace("plain", "a plain")
 
 
 def _result(measurements: Measurements) -> str:
     facts = _facts(measurements)
     speed = (
-        f"the overhead of a request is {facts['p50']:.0f} ms at the median; {facts['many']} clients at once "
-        f"get {facts['batching_seconds']:.1f} times the requests a second of one after the other, and "
-        f"{facts['plain_seconds']:.1f} times those of a plain service"
+        f"a request costs {facts['cpu']:.0f} ms of processor more than the recognizer's call; by CPU second "
+        f"{facts['many']} clients at once get {facts['antiphon_cpu']:.1f} times the requests of one after "
+        f"the other, where batches of the recognizer itself gain {facts['component_cpu']:.1f}, and "
+        f"{_beside(facts, 'cpu')}"
     )
     if "texts" not in measurements.parts:
         return speed
@@ -47,7 +59,7 @@ def _result(measurements: Measurements) -> str:
 
 
 def _blocks(measurements: Measurements) -> list[str]:
-    blocks = {"clients": _clients, "storm": _storms, "hostile": _hostile, "kills": _kills}
+    blocks = {"clients": _clients, "storm": _storms, "heard": _heard, "hostile": _hostile, "kills": _kills}
     return [
         block
         for name, describe in blocks.items()
@@ -68,24 +80,45 @@ def _clients(measurements: Measurements) -> list[str]:
         "load": "{load:.1f}",
     }
     rows = [
-        {**row, "rate": row["requests"] / row["seconds"], "by_cpu": row["requests"] / row["cpu"]}
+        {
+            **row,
+            "system": LABELS[row["system"]],
+            "rate": row["requests"] / row["seconds"],
+            "by_cpu": row["requests"] / row["cpu"],
+        }
         for row in values["rows"]
     ]
-    overhead = ", ".join(f"{name} {value:.1f} ms" for name, value in values["overhead_ms"].items())
+    gains = (
+        f"{facts[f'{name}_seconds']:.1f} times by the clock and {facts[f'{name}_cpu']:.1f} by CPU second for "
+        f"{LABELS[name]}"
+        for name in (OWN, COMPONENT)
+    )
+    overhead = "; ".join(
+        f"{what}: {', '.join(f'{name} {value:.1f} ms' for name, value in values['overhead'][what].items())}"
+        for what in ("beyond the call", "beside the node")
+    )
     return [
         "## Clients at once",
         format_rows(rows, columns),
-        f"By CPU second, which other work changes less: {facts['batching_cpu']:.1f} times one client, "
-        f"{facts['plain_cpu']:.1f} times the plain service. Overhead: {overhead}.",
+        f"{facts['many']} at once over one after the other: {', '.join(gains)}. Over other services by the "
+        f"clock: {_beside(facts, 'seconds')}.",
+        f"Overhead of a request, {overhead}; processor: {facts['cpu']:.1f} ms.",
     ]
 
 
 def _storms(measurements: Measurements) -> list[str]:
-    values = measurements["storm"]
+    return _describe_storm("A storm", measurements["storm"])
+
+
+def _heard(measurements: Measurements) -> list[str]:
+    return _describe_storm("A storm on Whisper tiny.en", measurements["heard"])
+
+
+def _describe_storm(title: str, values: dict[str, Any]) -> list[str]:
     rows = [[how, f"{count:,}"] for how, count in sorted(values["ended"].items())]
     memory = ", ".join(f"{value:.0f}" for value in values["memory_mib"])
     return [
-        "## A storm",
+        f"## {title}",
         markdown_table(["how requests ended", "count"], rows),
         f"The server's memory after each quarter: {memory} MiB; requests in flight afterwards: "
         f"{values['in_flight_afterwards']:.0f}.",
@@ -124,13 +157,15 @@ PAGES = {
 Measured: {result}.
 
 The sample set, sent by `httpx` (texts: by the `openai` package) from another process. Texts: the routed
-cascade of `examples/`, one request after the other and {many} at once. Speed: Whisper tiny.en, greedy;
-turn by turn in one session: one client, {many} clients, and {many} clients of a plain FastAPI service
-over faster-whisper with the same weights in float32 (`benchmarks/system/serving_programs/plain.py`), each
-with one thread. The overhead is a request's time at the client less the recognizer's own call. The
-machine has two cores and was busy with other work (load {least_load:.0f} to {most_load:.0f}), so ratios
-count. Storm, hostile requests and kills: a graph of a function that gives the digest of each recording
-after 20 ms. Storm: of requests by {many} clients 15% are cancelled, 10% cut in the middle, 5% sent
+cascade of `examples/`, one request after the other and {many} at once. Speed: Whisper tiny.en, greedy, turn
+by turn in one session: one client and {many}; the recognizer itself in the benchmark's process, recording by
+recording and {many} in one call; {many} clients of others with the same weights in float32 by faster-whisper:
+a plain FastAPI service and Hayhooks (`benchmarks/system/serving_programs`). Each has so many threads as
+`--threads` says. Overhead beyond the call: a request's time less that of a call of the recognizer, which
+alternate; beside the node: less the time that the server says for its recognizer. The machine has two cores
+and was busy with other work (load {least_load:.0f} to {most_load:.0f}): times by the clock say little, CPU
+seconds count. Storm, hostile requests and kills: a graph of a function that gives the digest of each
+recording after 20 ms. Storm: of requests by {many} clients 15% are cancelled, 10% cut in the middle, 5% sent
 slowly.""",
         blocks=_blocks,
     ),

@@ -56,9 +56,9 @@ def parser() -> argparse.ArgumentParser:
     section.add_argument("--storm", type=int, default=1000, help="requests of the storm")
     section.add_argument("--hostile", type=int, default=200, help="hostile requests")
     section.add_argument("--kills", type=int, default=5, help="of the server by SIGKILL")
-    section.add_argument("--hayhooks", help="Python that has hayhooks and faster-whisper: served beside us")
+    section.add_argument("--hayhooks", help="its command, in an environment with faster-whisper: served, too")
     section.add_argument("--threads", type=int, default=1, help="of torch and of CTranslate2")
-    section.add_argument("--parts", default="texts,clients,storm,hostile,kills", help="to be measured")
+    section.add_argument("--parts", default="texts,clients,storm,heard,hostile,kills", help="to be measured")
     return section
 
 
@@ -68,6 +68,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         "texts": texts,
         "clients": side_by_side.clients,
         "storm": storm,
+        "heard": heard,
         "hostile": hostile,
         "kills": kills,
     }
@@ -125,9 +126,18 @@ def _texts_of_run(store: Path, name: str) -> dict[str, dict[str, str]]:
 
 def storm(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Requests with cancels, bad audio and slow clients: how they ended, and the server's memory."""
+    return _storm(options, folder, folder / "function.yaml")
+
+
+def heard(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The same storm on a recognizer."""
+    return _storm(options, folder, folder / "tiny.yaml")
+
+
+def _storm(options: argparse.Namespace, folder: Path, graph: Path) -> dict[str, Any]:
     port = free_port()
     recordings = load.sample_recordings()
-    with serve(own_server(folder / "function.yaml", port), folder, port, options.threads) as server:
+    with serve(own_server(graph, port), folder, port, options.threads) as server:
         memory, ended = list[float](), Counter[str]()
         for number in range(4):
             ended += asyncio.run(
