@@ -73,7 +73,7 @@ def write_manifest(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def texts(first: int, n: int) -> list[dict[str, Any]]:
-    said = {f"u{number}": f"a dog {number} " * 12 for number in range(first, first + n)}
+    said = {f"u{number}": f"a dog {number} " * 30 for number in range(first, first + n)}
     return [{"id": key, "text": text, "source_language": "en"} for key, text in said.items()]
 
 
