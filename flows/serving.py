@@ -23,7 +23,7 @@ from components.pipeline.items.idle_nodes import remove_idle_nodes
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.pipeline.planning import NodePlan, plan_nodes
 from components.records import Utterance
-from components.run_record import StageRef
+from components.run_record import RunRecord, StageRef
 from components.serving.graph import ServedGraph, build_graph, live_nodes, whole_nodes
 from components.serving.http.app import make_app
 from components.serving.http.server import make_server
@@ -39,7 +39,7 @@ from components.text.languages import UNDETERMINED
 from flows.parameters.base import FlowParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.preflight import Preflight
-from flows.registry import FlowEntry, flow_named
+from flows.registry import FlowEntry, flow_named, pipeline_of
 
 _log = logging.getLogger("antiphon.serving")
 
@@ -51,13 +51,13 @@ class Source(NamedTuple):
         name: for clients.
         entry: its flow.
         parameters: of that.
-        finished: the stages of a finished run of it, by node.
+        run: one of it that has finished, whose models and tables are served.
     """
 
     name: str
     entry: FlowEntry
     parameters: Any
-    finished: Mapping[str, StageRef] = {}
+    run: RunRecord | None = None
 
 
 def source_of_run(name: str, store_url: str | None) -> Source:
@@ -65,7 +65,7 @@ def source_of_run(name: str, store_url: str | None) -> Source:
     run = Store(store_url).load_run(name)
     entry = flow_named(run.flow)
     parameters = entry.parameters.model_validate({**run.parameters, "store": store_url})
-    return Source(name, entry, parameters, {ref.stage: ref for ref in run.stages})
+    return Source(name, entry, parameters, run)
 
 
 def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> int:
@@ -162,9 +162,11 @@ def open_graph(source: Source) -> ServedGraph:
         AntiphonError: what a run of it would refuse, and what cannot compute one request alone.
     """
     parameters = source.parameters
-    pipeline = _graph_of(source.entry, parameters)
+    run = source.run
+    pipeline = _graph_of(source.entry, parameters) if run is None else pipeline_of(run)
+    finished = {} if run is None else {ref.stage: ref for ref in run.stages}
     with TemporaryDirectory() as folder:
-        return _build(source.name, pipeline, parameters, source.finished, Store(folder))
+        return _build(source.name, pipeline, parameters, finished, Store(folder))
 
 
 def _graph_of(entry: FlowEntry, parameters: FlowParameters) -> Pipeline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,9 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
         worth = "" if score is None else f" at {score.name} {score.value:.1f}"
         offline = next((s for s in findings.offline if score is not None and s.name == score.name), None)
         beside = "" if offline is None else f" (everything heard first: {offline.value:.1f})"
-        lag = f"{fastest.title}: the {findings.output} lags {_latency(fastest, 'yaal'):.2f} s"
+        seconds = _latency(fastest, "yaal")
+        lag = f"lags {seconds:.2f} s" if math.isfinite(seconds) else "has no word before the sound has ended"
+        lag = f"{fastest.title}: the {findings.output} {lag}"
         return [Sentence(f"{lag}{worth}{beside}.")]
 
     @override
