@@ -15,7 +15,7 @@ from components.records import Hypothesis, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests, read_utterances
 from components.text.languages import UNDETERMINED
-from components.text.term_list import Term, read_terms
+from components.text.setting_files import SETTING_FILES
 
 
 class TextsToScore(NamedTuple):
@@ -58,11 +58,11 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
     return sorted(selected, key=lambda entry: entry.prefix != "")
 
 
-def find_terms(pipeline: Pipeline) -> tuple[Term, ...]:
-    """Return the terms of all lists that nodes of a pipeline have, each once."""
+def find_terms(pipeline: Pipeline) -> tuple[tuple[str, str], ...]:
+    """Return source and target of the terms of all lists that nodes of a pipeline have, each once."""
     paths = dict.fromkeys(path for node in pipeline if (path := node.facts.files.get("terms")) is not None)
-    terms = {(term.source, term.target): term for path in paths for term in read_terms(Path(path))}
-    return tuple(terms.values())
+    rows = (term for path in paths for term in SETTING_FILES["terms"](Path(path)))
+    return tuple(dict.fromkeys((term.source, term.target) for term in rows))
 
 
 def align_texts(

@@ -16,7 +16,7 @@ from components.recognition.backends import BACKENDS, names_where, takes
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.request import Request
 from components.records import Checkpoint
-from components.text.term_list import read_terms
+from components.text.setting_files import SETTING_FILES
 
 _ENGLISH_ONLY_VOCABULARY = 51_864
 """Tokens of an English-only Whisper; multilingual ones have more."""
@@ -49,7 +49,7 @@ def check(config: RecognitionConfig, store: str | None) -> None:
         raise _wrong_model(config.backend, config.model)
     models.check(config.model, store, served=backend.is_elsewhere)
     if config.terms is not None:
-        read_terms(Path(config.terms))
+        SETTING_FILES["terms"](Path(config.terms))
     if config.ctc is not None:
         models.check(config.ctc.model, store)
     if config.language_model is not None:

@@ -12,16 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from components.errors import AntiphonError, DataError
+from components.errors import AntiphonError, ConfigError, DataError
 from components.nodes.continuing import Attended, continuation_of
 from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Utterance
 from components.serving.graph import ServedGraph, ServedNode
-from components.simultaneous.policies import (
-    FRAMES_PER_SECOND,
-    HISTORY_SECONDS,
-    Choice,
-    Units,
-)
+from components.simultaneous.policies import FRAMES_PER_SECOND, HISTORY_SECONDS, Choice, Units
 from components.simultaneous.records import Delta, Replay, Step
 from components.simultaneous.requirements import PREFIXES, require_policies
 from components.simultaneous.units import ends_sentence, join_units, split_units, spread_attention
@@ -284,7 +279,12 @@ class Stream:
         def work() -> tuple[NodeOutcome | None, Sequence[Attended]]:
             if go_on is None or not (begun or attends):
                 return served.component([item])[0], ()
-            return go_on(item, begun, attends)
+            try:
+                return go_on(item, begun, attends)
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{served.name}: policy {writer.policy}: {error}; choose local_agreement"
+                ) from None
 
         began = time.perf_counter()
         outcome, attended = self._replayer.call(served, work)

@@ -9,10 +9,9 @@ from components import models
 from components.compute.machine import resolve_device_name
 from components.errors import ConfigError, DataError
 from components.records import Checkpoint
-from components.text.term_list import read_terms
+from components.text.setting_files import SETTING_FILES
 from components.translation.backends import BACKENDS, OURS, backend_for
 from components.translation.config import TranslationConfig
-from components.translation.context.few_shot_examples import read_examples
 from components.translation.search_settings import search_config_of
 
 LanguagePair = tuple[str, str | None]
@@ -37,7 +36,7 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
     if config.dtype == "int8" and device != "cpu":
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     if config.examples is not None:
-        read_examples(Path(config.examples))
+        SETTING_FILES["examples"](Path(config.examples))
     if config.backend != OURS:
         BACKENDS[config.backend].check()
     if config.terms is not None:
@@ -49,7 +48,7 @@ def check(config: TranslationConfig, store: str | None, *, served: bool = False)
 
 def _check_terms(config: TranslationConfig, path: Path) -> None:
     """Refuse a term list with a wrong line, and required terms without a beam. ConfigError."""
-    required = [term for term in read_terms(path) if term.require]
+    required = [term for term in SETTING_FILES["terms"](path) if term.require]
     if required and (config.beam_size == 1 or config.sampling is not None):
         found = "sampling" if config.sampling is not None else f"beam_size {config.beam_size}"
         raise ConfigError(

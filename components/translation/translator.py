@@ -10,14 +10,14 @@ without words has the empty translation (one hypothesis, score 0): silence trans
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import track
+from components.decoding.continuing import CONTINUING
 from components.decoding.isolation import isolate
-from components.errors import ConfigError, ModelError, RecordError
-from components.nodes.continuing import Attended, Continued
+from components.errors import ModelError, RecordError
 from components.records import (
     Checkpoint,
     Hypothesis,
@@ -93,23 +93,6 @@ class TranslationBackend(Protocol):
         ...
 
 
-@runtime_checkable
-class ContinuingBackend(TranslationBackend, Protocol):
-    """A model that can go on with translations that are begun."""
-
-    def begin(self, sentence: Sentence, written: str) -> Sentence:
-        """Return a sentence whose translation is begun; the sentence itself where it cannot be."""
-        ...
-
-    def attend(self, sentence: Sentence, text: str) -> list[Attended]:
-        """Return where the tokens of a translation look in the sentence, its characters counted.
-
-        Raises:
-            ConfigError: the model does not say.
-        """
-        ...
-
-
 class ContextBackend(TranslationBackend, Protocol):
     """A model that can read the sentences before one."""
 
@@ -172,37 +155,16 @@ class Translator:
             for result in prepared
         ]
 
-    def go_on(
-        self, utterance: Utterance, segments: Sequence[Segment], written: str, attends: bool
-    ) -> Continued:
-        """Translate a text whose translation is begun; see :data:`.continuing.GoOn`.
-
-        Nothing is forced where the text has several sentences, or the model cannot.
-        """
-        backend, prepared = self._backend, self._prepare(utterance, segments)
-        if isinstance(prepared, Quarantined):
-            return Continued(prepared)
-        if written and len(prepared.sentences) == 1 and isinstance(backend, ContinuingBackend):
-            only = prepared.sentences[0]
-            begun = replace(only, sentence=backend.begin(only.sentence, written))
-            prepared = replace(prepared, sentences=(begun,))
-        (candidates,) = self._translate_texts([prepared])
-        outcome = self._join_sentences(prepared, candidates)
-        if not attends or isinstance(outcome, Quarantined):
-            return Continued(outcome)
-        if not isinstance(backend, ContinuingBackend):
-            raise ConfigError(
-                "policy alignatt: expected an encoder-decoder translator, whose attention is known, found "
-                f"{self.checkpoint.reference}: choose local_agreement"
-            )
-        attended, end, position = list[Attended](), 0, 0
-        for timed, nbest in zip(prepared.sentences, candidates, strict=True):
-            assert isinstance(nbest, list)  # or the outcome were quarantined
-            own = backend.attend(timed.sentence, nbest[0].text)
-            attended += [Attended(end + each.end, position + each.position) for each in own]
-            end += len(nbest[0].text) + bool(nbest[0].text)
-            position += len(timed.text) + 1
-        return Continued(outcome, tuple(attended))
+    def go_on(self, utterance: Utterance, segments: Sequence[Segment], written: str, attends: bool) -> Any:
+        """Translate a text whose translation is begun; see :data:`components.nodes.continuing.GoOn`."""
+        return CONTINUING["translator"](
+            self._backend,
+            self._prepare(utterance, segments),
+            written,
+            attends=attends,
+            translate=self._translate_texts,
+            join=self._join_sentences,
+        )
 
     def sentences_of(self, utterances: Sequence[Utterance]) -> list[Sentence]:
         """Return the sentences of the texts that can be translated, in order."""
@@ -258,7 +220,7 @@ class Translator:
     def _make_batches(self, sentences: Sequence[Sentence]) -> Iterator[list[Sentence]]:
         alike: dict[tuple[str | None, tuple[int, int]], list[Sentence]] = {}
         for sentence in dict.fromkeys(sentences):
-            lengths = (len(sentence.prefix), len(sentence.written))
+            lengths = (len(sentence.prefix), len(sentence.begun or ()))
             alike.setdefault((sentence.target, lengths), []).append(sentence)
         for group in alike.values():
             group.sort(key=lambda sentence: -len(sentence.tokens))

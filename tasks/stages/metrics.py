@@ -28,7 +28,6 @@ from components.storage.stages.reader import has_references
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
-from components.text.term_list import Term
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 SCORES = "scores.json"
@@ -57,7 +56,7 @@ def _measure(
     target_language: str | None,
     store: Store,
     normalizer: str,
-    terms: Sequence[Term],
+    terms: Sequence[tuple[str, str]],
 ) -> tuple[list[MeasuredEntry], list[ShardHeader]]:
     """Return the statistics of stages of texts, and the headers of all their shards."""
     entries, stored = [], []
@@ -111,7 +110,7 @@ def score_texts(
     store: Store,
     normalizer: str = BY_LANGUAGE,
     by_models: Sequence[ModelScores] = (),
-    terms: Sequence[Term] = (),
+    terms: Sequence[tuple[str, str]] = (),
 ) -> StageRef | State[StageRef]:
     """Score stages of texts against the references of their utterances, where these have any.
 
@@ -121,7 +120,8 @@ def score_texts(
         store: where it is kept.
         normalizer: that transcripts are counted under.
         by_models: finished sentence scores, of metrics that models compute.
-        terms: of the lists of its nodes; every stage is scored by them, those without a list, too.
+        terms: source and target of those of its nodes' lists; every stage is scored by them, those without
+            a list, too.
     """
     named = {f"by_models{number}": split_metric(scored.metric)[0] for number, scored in enumerate(by_models)}
     plan = StagePlan(
@@ -133,7 +133,7 @@ def score_texts(
             "scored": [[entry.prefix, entry.language] for entry in texts],
             **({} if normalizer == BY_LANGUAGE else {"normalizer": normalizer}),
             **({"by_models": named} if named else {}),
-            **({"terms": [[term.source, term.target] for term in terms]} if terms else {}),
+            **({"terms": [*map(list, terms)]} if terms else {}),
         },
         upstream={
             f"{number}{role}": content_of(ref)

@@ -14,7 +14,6 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.table import metrics_of, term_metrics
 from components.records import Record
 from components.storage.stages.stage_plan import StagePlan
-from components.text.term_list import Term
 
 VERSION = "statistics/1"
 
@@ -75,7 +74,7 @@ def _describe(metric: Metric) -> str:
 
 
 def make_protocol(
-    language: str | None, target_language: str | None, normalizer: str, terms: Sequence[Term]
+    language: str | None, target_language: str | None, normalizer: str, terms: Sequence[tuple[str, str]]
 ) -> Protocol:
     """Return the protocol of a stage's texts.
 
@@ -83,9 +82,9 @@ def make_protocol(
         language: of the texts, as :class:`Protocol` has it.
         target_language: of the run.
         normalizer: that transcripts are counted under.
-        terms: of the lists of the run's nodes.
+        terms: source and target of those of the lists of the run's nodes.
     """
-    phrases = [text for term in terms if (text := term.source if language is None else term.target)]
+    phrases = [text for source, target in terms if (text := source if language is None else target)]
     return Protocol(
         language=language,
         target_language=target_language,

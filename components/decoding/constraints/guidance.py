@@ -62,6 +62,18 @@ class DraftBuilder(Protocol):
         ...
 
 
+class Beginning(Protocol):
+    """What a text begins with, because it is written already (:mod:`.forced_prefix`)."""
+
+    def __len__(self) -> int:
+        """Its tokens, 1 or more."""
+        ...
+
+    def guide(self, beginnings: Sequence[Any], biases: Sequence[LogitsProcessor] = ()) -> Guidance:
+        """Return the guidance of a search over texts with ``beginnings`` of as many tokens."""
+        ...
+
+
 @dataclass(frozen=True)
 class Guidance:
     """The guidance of one search.

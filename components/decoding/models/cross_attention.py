@@ -19,7 +19,7 @@ from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.errors import ConfigError
 
 
-def attention_layer(model: Any, name: str) -> Any:
+def _attention_layer(model: Any, name: str) -> Any:
     """Return the cross attention that is read of a model.
 
     Raises:
@@ -29,8 +29,7 @@ def attention_layer(model: Any, name: str) -> Any:
     found = getattr(layers[max(0, len(layers) - 2)], "encoder_attn", None) if layers else None
     if not all(hasattr(found, part) for part in ("q_proj", "k_proj")):
         raise ConfigError(
-            f"policy alignatt: expected a translator with the decoder of Marian, M2M, NLLB or mBART, found "
-            f"{name}: choose local_agreement"
+            f"expected a translator with the decoder of Marian, M2M, NLLB or mBART, found {name}"
         )
     return found
 
@@ -44,7 +43,7 @@ def read_cross_attention(model: Any, scorer: Seq2SeqScorer, tokens: Tensor) -> T
         scorer: over one source, not yet run.
         tokens: of the text, (t,).
     """
-    attention = attention_layer(model, scorer.name)
+    attention = _attention_layer(model, scorer.name)
     heads = model.config.decoder_attention_heads
     with _record(attention.q_proj) as queries, _record(attention.k_proj) as keys:
         rows = torch.zeros(1, dtype=torch.long, device=scorer.prefill().device)

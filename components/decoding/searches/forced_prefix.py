@@ -7,16 +7,79 @@ search gives that text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from components.decoding.candidates import Candidate, MemberScores
+from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.logits_processors import History, LogitsProcessor
+from components.decoding.constraints.token_constraints import suppress_at
 from components.decoding.scorers import MultiTokenScorer, TokenScorer
+from components.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class BegunText:
+    """What a text begins with: a :class:`.guidance.Beginning`.
+
+    Attributes:
+        tokens: its tokens, 1 or more.
+        inner: tokens that go on with a word, which do not follow what is written; none where words have no
+            spaces between them.
+    """
+
+    tokens: tuple[int, ...]
+    inner: Sequence[int] = field(default=(), compare=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def guide(self, beginnings: Sequence[BegunText], biases: Sequence[LogitsProcessor] = ()) -> Guidance:
+        """See :class:`.guidance.Beginning`."""
+        whole = [suppress_at(len(self), self.inner)] if all(each.inner for each in beginnings) else []
+        return Guidance((*biases, *whole), prefix=[each.tokens for each in beginnings])
+
+
+def search_behind(
+    search: Callable[..., list[list[Candidate]]],
+    scorers: Sequence[TokenScorer],
+    config: SearchConfig,
+    guidance: Guidance,
+    logits_processors: Sequence[LogitsProcessor],
+    **options: Any,
+) -> list[list[Candidate]]:
+    """Search behind the forced prefix of ``guidance``, without a draft model; see :func:`.search.search`.
+
+    Raises:
+        ConfigError: there are required phrases, too, or the prefix is as long as the texts may be.
+    """
+    prefixes = guidance.prefix
+    prefix, room = torch.tensor(prefixes), config.max_new_tokens - len(prefixes[0])
+    if guidance.constraints is not None or room < 1:
+        found = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
+        raise ConfigError(
+            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {found}"
+        )
+
+    def put_behind(processors: Sequence[LogitsProcessor]) -> list[LogitsProcessor]:
+        return [_Behind(process, prefix) for process in processors]
+
+    nbests = search(
+        [PrefixedScorer(scorer, prefix) for scorer in scorers],
+        replace(config, max_new_tokens=room),
+        logits_processors=put_behind(logits_processors),
+        guidance=Guidance(put_behind(guidance.biases)),
+        **options,
+    )
+    return [
+        [_restore_prefix(candidate, own) for candidate in nbest]
+        for nbest, own in zip(nbests, prefixes, strict=True)
+    ]
 
 
 class PrefixedScorer:
@@ -48,7 +111,7 @@ class PrefixedScorer:
 
 
 @dataclass(frozen=True, eq=False)
-class Behind:
+class _Behind:
     """A logits processor that sees the prefix before what was searched.
 
     Attributes:
@@ -71,13 +134,7 @@ class Behind:
         return self.process(log_probs, longer)
 
 
-def put_behind(guidance: Guidance, processors: Sequence[LogitsProcessor]) -> list[LogitsProcessor]:
-    """Return processors that see the prefix of ``guidance``."""
-    prefix = torch.tensor(guidance.prefix)
-    return [Behind(process, prefix) for process in processors]
-
-
-def restore_prefix(candidate: Candidate, prefix: Sequence[int]) -> Candidate:
+def _restore_prefix(candidate: Candidate, prefix: Sequence[int]) -> Candidate:
     """Return a candidate with its prefix, whose tokens have log-probability 0."""
     nothing = (0.0,) * len(prefix)
     unknown = (None,) * len(prefix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -13,9 +12,9 @@ from components.decoding.combiner import ALONE, Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.constraints.logits_processors import LogitsProcessor
+from components.decoding.continuing import CONTINUING
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.beam_search import beam_search
-from components.decoding.searches.forced_prefix import PrefixedScorer, put_behind, restore_prefix
 from components.decoding.searches.sampling import greedy_or_sample
 from components.decoding.searches.step_runner import PLAIN, step_runner
 from components.errors import ConfigError
@@ -53,7 +52,10 @@ def search(
         ModelError: One of them gives NaN.
     """
     if guidance.prefix:
-        return _search_behind(scorers, config, logits_processors, combiner, keys, calls, guidance)
+        found: list[list[Candidate]] = CONTINUING["search"](
+            search, scorers, config, guidance, logits_processors, combiner=combiner, keys=keys, calls=calls
+        )
+        return found
     runner, draft = step_runner() if guidance.draft is None else PLAIN, guidance.draft
     ensemble = runner.ensemble(scorers, combiner or ALONE, calls, keeps_statistics=config.entropies)
     positions = min(config.max_new_tokens, ensemble.limit)
@@ -64,35 +66,3 @@ def search(
             raise ConfigError("expected a beam of at least 2 to search with required phrases, found none")
         return greedy_or_sample(ensemble, config, logits_processors, keys, guidance)
     return beam_search(ensemble, config, logits_processors, guidance, runner)
-
-
-def _search_behind(
-    scorers: Sequence[TokenScorer],
-    config: SearchConfig,
-    logits_processors: Sequence[LogitsProcessor],
-    combiner: Combiner | None,
-    keys: Sequence[int] | None,
-    calls: Counter[int] | None,
-    guidance: Guidance,
-) -> list[list[Candidate]]:
-    """Search behind the forced prefix of ``guidance``, without a draft model; see :func:`search`."""
-    prefixes = guidance.prefix
-    prefix, room = torch.tensor(prefixes), config.max_new_tokens - len(prefixes[0])
-    if guidance.constraints is not None or room < 1:
-        found = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
-        raise ConfigError(
-            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {found}"
-        )
-    nbests = search(
-        [PrefixedScorer(scorer, prefix) for scorer in scorers],
-        replace(config, max_new_tokens=room),
-        logits_processors=put_behind(guidance, logits_processors),
-        combiner=combiner,
-        keys=keys,
-        calls=calls,
-        guidance=Guidance(put_behind(guidance, guidance.biases)),
-    )
-    return [
-        [restore_prefix(candidate, own) for candidate in nbest]
-        for nbest, own in zip(nbests, prefixes, strict=True)
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, ModelMembers, describe_zero_weights
-from components.nodes.continuing import GoOn
 from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
@@ -213,8 +212,8 @@ class Recognition:
         return self.recognizer.recognize([item.utterance for item in items])
 
     @property
-    def go_on(self) -> GoOn | None:
-        """How it goes on with a text that is begun, where the recognizer can."""
+    def go_on(self) -> Callable[[Item, str, bool], Any] | None:
+        """How it goes on with a text that is begun (a ``components.nodes.continuing.GoOn``), if it can."""
         own = getattr(self.recognizer, "go_on", None)
         return None if own is None else lambda item, *begun: own(item.utterance, *begun)
 

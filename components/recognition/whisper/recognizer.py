@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
 
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import report_share
+from components.decoding.continuing import CONTINUING
 from components.decoding.isolation import isolate
 from components.errors import ModelError
-from components.nodes.continuing import Continued
 from components.nodes.sessions import SESSIONS, Session
 from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
@@ -28,7 +29,6 @@ from components.recognition.vad.spans import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest
-from components.recognition.whisper.windows.attended import list_attended
 from components.recognition.whisper.windows.decoding_state import (
     DecodedWhisperWindow,
     KeptWindow,
@@ -129,18 +129,17 @@ class WhisperRecognizer:
         )
         return session
 
-    def go_on(self, utterance: Utterance, written: str, attends: bool) -> Continued:
-        """Recognize an utterance whose first window's text is begun; see :data:`.continuing.GoOn`."""
-        opened, outcomes = self._opener.open(0, utterance), dict[int, Outcome]()
-        state = opened.state
-        if isinstance(state, UtteranceState):
-            state.written, state.attends = written, attends
-        streams = list(self._admit(outcomes, opened))
-        while streams:
-            streams = self._decode_alone(streams, outcomes)
-        if not attends or not isinstance(state, UtteranceState) or isinstance(outcomes[0], Quarantined):
-            return Continued(outcomes[0])
-        return Continued(outcomes[0], list_attended(state.windows, self._decoder.tokenizer_of(state)))
+    def go_on(self, utterance: Utterance, written: str, attends: bool) -> Any:
+        """Recognize an utterance that is begun; see :data:`components.nodes.continuing.GoOn`."""
+        return CONTINUING["recognizer"](
+            self._opener.open(0, utterance),
+            written,
+            attends=attends,
+            config=self.config,
+            tokenizer_of=self._decoder.tokenizer_of,
+            admit=self._admit,
+            decode=self._decode_alone,
+        )
 
     def _decode_alone(self, streams: list[WindowStream], outcomes: dict[int, Outcome]) -> list[WindowStream]:
         """Decode the present windows of streams that no others follow; see :meth:`_decode_windows`."""

@@ -12,7 +12,6 @@ from typing_extensions import override
 from components.compute.machine import resolve_dtype_name
 from components.decoding.member_settings import DROPOUT_PREFIX, ENSEMBLES, MixingConfig, describe_zero_weights
 from components.models.references import is_elsewhere
-from components.nodes.continuing import Continued
 from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
@@ -225,8 +224,8 @@ class Translation:
         texts = [item.utterance for item in items]
         return self.translator.translate(texts, [item.segments for item in items])
 
-    def go_on(self, item: Item, written: str, attends: bool) -> Continued:
-        """Translate a text whose translation is begun."""
+    def go_on(self, item: Item, written: str, attends: bool) -> Any:
+        """Translate a text whose translation is begun: a ``components.nodes.continuing.GoOn``."""
         return self.translator.go_on(item.utterance, item.segments, written, attends)
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from components.decoding.constraints.guidance import Beginning
 from components.errors import DataError
 from components.records import Quarantined, Segment, Utterance
 from components.translation.segments.sentences import Span
@@ -26,7 +27,7 @@ class Sentence:
         key: tells its random samples from those of other sentences.
         prefix: token ids of the translations before it, after which an encoder-decoder model goes on.
         terms: numbers of the terms that apply to it, and how often each does.
-        written: token ids that its translation begins with, because they are written already.
+        begun: what its translation begins with.
     """
 
     tokens: tuple[int, ...]
@@ -34,7 +35,7 @@ class Sentence:
     key: int = 0
     prefix: tuple[int, ...] = ()
     terms: tuple[tuple[int, int], ...] = ()
-    written: tuple[int, ...] = ()
+    begun: Beginning | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from components.audio import SAMPLE_RATE
 from components.decoding.candidates import Candidate
+from components.decoding.constraints.guidance import Beginning
 from components.recognition.vad.spans import Span
 from components.recognition.whisper.backend import TokenAlignment
 from components.recognition.whisper.windows import features
@@ -66,7 +67,7 @@ class UtteranceState:
         language_probability: of the language, 0 to 1, where it was detected.
         open_streams: streams of it that have windows left.
         windows: what was decoded so far.
-        written: text that its first window's begins with, because it is written already.
+        begun: what its first window's text begins with.
         attends: whether the best texts are aligned, so that it is known what they attend to.
     """
 
@@ -77,7 +78,7 @@ class UtteranceState:
     language_probability: float | None = None
     open_streams: int = 0
     windows: list[DecodedWhisperWindow] = field(default_factory=list)
-    written: str = ""
+    begun: Beginning | None = None
     attends: bool = False
 
     @property
@@ -129,9 +130,9 @@ class WindowStream:
         return self._frames_left() + self.seek <= features.WINDOW_FRAMES
 
     @property
-    def written(self) -> str:
-        """Text that the present window's begins with."""
-        return self.state.written if self.is_first and not self.state.windows else ""
+    def begun(self) -> Beginning | None:
+        """What the present window's text begins with."""
+        return self.state.begun if self.is_first and not self.state.windows else None
 
     @property
     def frames(self) -> int:

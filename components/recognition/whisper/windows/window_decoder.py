@@ -22,8 +22,6 @@ from components.recognition.whisper.windows.decoding_state import (
     WindowStream,
 )
 from components.recognition.whisper.windows.features import WINDOW_FRAMES
-from components.recognition.whisper.windows.whole_words import keep_words_whole
-from components.text.languages import without_spaces
 
 
 class WhisperWindowDecoder:
@@ -120,7 +118,6 @@ class WhisperWindowDecoder:
     ) -> list[DecodingResult | ModelError]:
         config = self._search_config(temperature)
         prompts = [self._build_prompt(stream) for stream in streams]
-        begun = [self._begin_text(stream) for stream in streams]
         times = self._config.word_times or any(stream.state.attends for stream in streams)
         results: dict[int, DecodingResult | ModelError] = {}
 
@@ -132,11 +129,11 @@ class WhisperWindowDecoder:
                 self._config.timestamps,
                 [streams[i].key for i in rows],
                 [streams[i].frames for i in rows] if times else None,
-                self._guide([streams[i] for i in rows], [begun[i] for i in rows]),
+                self._guide([streams[i] for i in rows]),
             )
 
         def lengths(i: int) -> tuple[int, int]:
-            return len(prompts[i]), len(begun[i])
+            return len(prompts[i]), len(streams[i].begun or ())
 
         by_length = sorted(range(len(streams)), key=lengths)
         for _, group in groupby(by_length, key=lengths):
@@ -144,25 +141,13 @@ class WhisperWindowDecoder:
             results.update(zip(rows, isolate(decode, rows), strict=True))
         return [results[i] for i in range(len(streams))]
 
-    def _guide(self, streams: list[WindowStream], begun: list[tuple[int, ...]]) -> Guidance:
-        """The guides of windows whose texts begin with the tokens of ``begun``, as many each."""
+    def _guide(self, streams: list[WindowStream]) -> Guidance:
+        """The guides of windows whose texts begin with as many tokens each."""
         dims = self._backend.dims
         tokenizer = dims.get_tokenizer(None, "transcribe")
-        biases = [guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides]
-        if not begun[0]:
-            return Guidance(tuple(bias for bias in biases if bias is not None))
-        if all(_is_spaced(stream) for stream in streams):
-            biases.append(keep_words_whole(dims, len(begun[0])))
-        return Guidance(tuple(bias for bias in biases if bias is not None), prefix=begun)
-
-    def _begin_text(self, stream: WindowStream) -> tuple[int, ...]:
-        """Return the tokens of what is written of a window; none where that is too long."""
-        if not stream.written:
-            return ()
-        tokenizer = self.tokenizer_of(stream.state)
-        text = tokenizer.encode(f" {stream.written}" if _is_spaced(stream) else stream.written)
-        tokens = [*([tokenizer.timestamp_begin] if self._config.timestamps else []), *text]
-        return tuple(tokens) if len(tokens) < self._config.max_tokens else ()
+        found = (guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides)
+        biases, begun = tuple(bias for bias in found if bias is not None), streams[0].begun
+        return Guidance(biases) if begun is None else begun.guide([each.begun for each in streams], biases)
 
     def _search_config(self, temperature: float) -> SearchConfig:
         settings, seed = self._config, self._seed
@@ -195,10 +180,6 @@ class WhisperWindowDecoder:
         stated = stated[:room]
         previous = stream.previous[-(room - len(stated)) :] if len(stated) < room else []
         return [tokenizer.sot_prev, *stated, *previous, *sequence]
-
-
-def _is_spaced(stream: WindowStream) -> bool:
-    return not without_spaces(stream.state.utterance.source_language)
 
 
 def _plausibility_of(window: DecodedWhisperWindow) -> tuple[bool, float]:

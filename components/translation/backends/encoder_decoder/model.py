@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -15,16 +14,12 @@ from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, DraftBuilder, Guidance
 from components.decoding.constraints.logits_processors import LogitsProcessor
-from components.decoding.constraints.token_constraints import suppress_at
-from components.decoding.models.cross_attention import read_cross_attention
+from components.decoding.continuing import CONTINUING
 from components.decoding.models.generation_settings import as_tuple, logits_processors_of
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.searches.search import search
-from components.nodes.continuing import Attended
 from components.records import Token
-from components.text.languages import without_spaces
-from components.text.sanitization import sanitize
 from components.translation.config import Context
 from components.translation.context.guides import TermsGuide
 from components.translation.segments.prepared_text import Sentence, Turn
@@ -77,31 +72,22 @@ class Seq2SeqBackend(SentenceTokenizer):
         return replace(sentence, terms=self._terms.find(text)) if self._terms else sentence
 
     def begin(self, sentence: Sentence, written: str) -> Sentence:
-        """See :class:`.translator.ContinuingBackend`; terms and a translation are not both forced."""
-        tokens = self._tokenize_written(sanitize(written, self._control_tokens), sentence.target)
-        fits = len(tokens) < self._search.max_new_tokens
-        return replace(sentence, written=tokens) if fits and self._terms is None else sentence
+        """See :class:`components.translation.continuing.ContinuingBackend`; none has a term list, too."""
+        *tokens, _ = self.tokenize_target(written, sentence.target)
+        if not tokens or len(tokens) >= self._search.max_new_tokens or self._terms is not None:
+            return sentence
+        return replace(
+            sentence, begun=CONTINUING["begun"](tokens, self._tokenizer, self.vocabulary, sentence)
+        )
 
-    def attend(self, sentence: Sentence, text: str) -> list[Attended]:
-        """See :class:`.translator.ContinuingBackend`."""
-        *tokens, _ = self.tokenize_target(text, sentence.target)
-        forced = self.count_forced(sentence.target)
-        if len(tokens) == forced:
-            return []
+    def attend(self, sentence: Sentence, text: str) -> Any:
+        """See :class:`components.translation.continuing.ContinuingBackend`."""
         ids, mask = self._pad([sentence])
         scorer = self._model.build_scorer(start=self._model.start, input_ids=ids, attention_mask=mask)
-        weights = read_cross_attention(self._model.model, scorer, torch.tensor(tokens))[forced:].cpu()
-        special = set(self._tokenizer.all_special_ids)
-        is_special = torch.tensor([token in special for token in sentence.tokens])
-        peaks = weights.masked_fill(is_special, -1.0).argmax(-1).tolist()  # what is special stands for all
-        ends, read = self._find_ends(tokens)[forced:], self._find_ends(sentence.tokens)
-        return [Attended(end, read[peak]) for end, peak in zip(ends, peaks, strict=True)]
-
-    def _find_ends(self, tokens: Sequence[int]) -> list[int]:
-        """Return how many characters of a text there are up to the end of each token."""
-        prefixes = (list(tokens[: n + 1]) for n in range(len(tokens)))
-        texts = (self._tokenizer.decode(each, skip_special_tokens=True) for each in prefixes)
-        return [len(" ".join(text.split())) for text in texts]
+        tokens, forced = self.tokenize_target(text, sentence.target)[:-1], self.count_forced(sentence.target)
+        return CONTINUING["attention"](
+            self._model.model, scorer, self._tokenizer, sentence.tokens, tokens, forced
+        )
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
@@ -125,21 +111,11 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def _guide(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> Guidance:
         """What is written, terms, or the model that proposes: not two of them."""
-        if size := len(sentences[0].written):
-            is_spaced = not without_spaces(sentences[0].target or "und")
-            whole = [suppress_at(size, self._inner_tokens)] if is_spaced and self._inner_tokens else []
-            return Guidance(whole, prefix=[sentence.written for sentence in sentences])
+        if (begun := sentences[0].begun) is not None:
+            return begun.guide([sentence.begun for sentence in sentences])
         if self._draft is not None:
             return Guidance(draft=self._draft.build(input_ids=ids, attention_mask=mask))
         return self._terms.guide(sentences) if self._terms else UNGUIDED
-
-    @cached_property
-    def _inner_tokens(self) -> list[int]:
-        """The tokens that go on with a word; none where the vocabulary does not mark which begin one."""
-        begins = {token for piece, token in self._vocabulary.items() if piece.startswith(("▁", "Ġ"))}
-        special = set(self._tokenizer.all_special_ids)
-        inner = set(self._vocabulary.values()) - begins - special if begins else set()
-        return sorted(token for token in inner if token < self.vocabulary.size)
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """Return the scorers of one search over a batch of sentences."""

@@ -26,11 +26,10 @@ from components.storage.shards.shard import ShardHeader
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.store import Store
-from components.text.term_list import Term
 from tests.components.storage.written import encode_piece, written
 
 SOUND = Audio(path="a.wav", sha256="a" * 64, seconds=3.25, sample_rate=8000)
-TERMS = [Term("Lisbon", "Lissabon", 1.0, False)]
+TERMS = [("Lisbon", "Lissabon")]
 LANGUAGES = {"transcript": None, "translation": "target"}
 
 
