@@ -92,25 +92,25 @@ def texts(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         from openai import OpenAI
 
         client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=900)
-        found: dict[str, dict[str, str]] = {"transcript": {}, "translation": {}}
+        answered: dict[str, dict[str, str]] = {"transcript": {}, "translation": {}}
         for each in load.sample_recordings():
             file = ("recording", each.content)
-            found["transcript"][each.id] = client.audio.transcriptions.create(
+            answered["transcript"][each.id] = client.audio.transcriptions.create(
                 model="routed_cascade", file=file
             ).text
-            found["translation"][each.id] = client.audio.translations.create(
+            answered["translation"][each.id] = client.audio.translations.create(
                 model="routed_cascade", file=file
             ).text
         together, _ = asyncio.run(
             load.ask_all(server.url, load.sample_recordings(), options.clients, load.TRANSLATE)
         )
-    found["translation, 16 clients"] = {answer.id: answer.body["text"] for answer in together}
+    answered["translation, 16 clients"] = {answer.id: answer.body["text"] for answer in together}
     return {
         what: {
             "same": sum(expected[what.partition(",")[0]][key] == text for key, text in of.items()),
             "of": len(of),
         }
-        for what, of in found.items()
+        for what, of in answered.items()
     }
 
 

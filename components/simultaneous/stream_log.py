@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from components.errors import DataError
+from components.files.json_text import parse_json
 from components.simultaneous.policies import common_prefix
 from components.simultaneous.records import Delta, Replay, Step
 from components.simultaneous.units import join_units, split_units
@@ -79,7 +80,7 @@ def read_log(text: str, language: str, node: str) -> dict[str, Replay]:
         if not written.strip():
             continue
         try:
-            values = dict(json.loads(written))
+            values = dict(parse_json(written))
             if "metadata" in values:
                 names[values["id"]] = PurePosixPath(values["metadata"]["wav_name"]).stem
             elif "id" in values:

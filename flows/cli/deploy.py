@@ -48,9 +48,9 @@ def deploy(
         )
     shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
     _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
-    deployment = f"pipeline/{name or file.stem}"
-    _deploy(deployment.partition("/")[2], pool, cron, _values_of(parameters))
-    typer.echo(f"{deployment}: deployed; prefect deployment run {deployment} starts it")
+    name = name or file.stem
+    _deploy(name, pool, cron, _values_of(parameters))
+    typer.echo(f"pipeline/{name}: deployed; prefect deployment run pipeline/{name} starts it")
 
 
 def _values_of(parameters: PipelineParameters) -> dict[str, Any]:

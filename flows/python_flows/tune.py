@@ -218,12 +218,12 @@ def _confirm(
 
 def _earlier_confirmations(run: Run, confirm: StageRef) -> list[str]:
     """Finished runs of searches whose winner was confirmed on the same data."""
-    found = []
+    names = []
     for entry in list_runs(run.store):
         record = entry.record
         if record is None or record.flow != "tune" or record.name == run.name:
             continue
         refs = {ref.stage: ref for ref in record.stages}
         if CONFIRM in refs and content_of(refs[CONFIRM]) == content_of(confirm):
-            found.append(record.name)
-    return sorted(found)
+            names.append(record.name)
+    return sorted(names)

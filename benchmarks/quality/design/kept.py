@@ -101,8 +101,8 @@ def recognize_people(manifest: Path, limit: int) -> dict[str, Any]:
         for name, model, beams in (("tiny", FAST, (1, 5)), ("base", GOOD, (1, 3, 5)))
         for beam in beams
     }
-    found: dict[str, Any] = {"ids": [u.id for u in utterances], "doubt": {}, "wer": {}, "seconds": {}}
-    found |= {
+    measured: dict[str, Any] = {"ids": [u.id for u in utterances], "doubt": {}, "wer": {}, "seconds": {}}
+    measured |= {
         "small": [n for n in recognizers if n[0] == "t"],
         "large": [n for n in recognizers if n[0] == "b"],
     }
@@ -120,6 +120,6 @@ def recognize_people(manifest: Path, limit: int) -> dict[str, Any]:
             doubts.append(-best.score / max(1, best.n_tokens))
         references = {u.id: [u.transcript or ""] for u in utterances}
         segments = align_segments(references, texts, "en", len(utterances))
-        found["wer"][name] = np.asarray(wer.statistics(wer.select(segments))).tolist()
-        found["doubt"][name], found["seconds"][name] = doubts, seconds
-    return found
+        measured["wer"][name] = np.asarray(wer.statistics(wer.select(segments))).tolist()
+        measured["doubt"][name], measured["seconds"][name] = doubts, seconds
+    return measured

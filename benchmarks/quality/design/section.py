@@ -58,7 +58,7 @@ def race_once(world: World, drawn: Sequence[int], seed: int) -> tuple[list[int],
 
 def others_once(world: World, drawn: Sequence[int], seed: int, seconds: float) -> dict[str, list[int]]:
     """Return what random search and NSGA-II compute on all drawn utterances in as many seconds."""
-    found: dict[str, list[int]] = {}
+    computed: dict[str, list[int]] = {}
     scores, costs = world.points(drawn)
     for name in ("random", "nsga2"):
         meter, tried, repeats = Meter(world, drawn), list[int](), 0
@@ -77,8 +77,8 @@ def others_once(world: World, drawn: Sequence[int], seed: int, seconds: float) -
             searcher.tell(
                 suggestion, Try(number=0, settings=suggestion.settings, state="complete", rungs=(values,))
             )
-        found[name] = tried
-    return found
+        computed[name] = tried
+    return computed
 
 
 def _space(world: World, sampler: str) -> SearchSpace:
@@ -102,8 +102,8 @@ def search_shares(world: World) -> dict[str, list[float]]:
             meter.compute(number, range(N_SEARCH))
         finalists, seconds = race_once(world, drawn, seed)
         results["seconds"].append(seconds / meter.seconds)
-        found = {"race": finalists, **others_once(world, drawn, seed, seconds)}
-        for name, numbers in found.items():
+        computed = {"race": finalists, **others_once(world, drawn, seed, seconds)}
+        for name, numbers in computed.items():
             results[name].append(dominated_area(scores[numbers], np.log(costs[numbers]), corner) / whole)
     return results
 

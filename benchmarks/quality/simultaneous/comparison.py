@@ -47,11 +47,11 @@ class Difference(NamedTuple):
 def by_policy(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     """Return the recordings of each policy that all policies have, in one order."""
     policies = list(dict.fromkeys(row["policy"] for row in rows))
-    found = {(row["id"], row["policy"]): row for row in rows}
+    by_key = {(row["id"], row["policy"]): row for row in rows}
     keys = [
-        key for key in dict.fromkeys(row["id"] for row in rows) if all((key, p) in found for p in policies)
+        key for key in dict.fromkeys(row["id"] for row in rows) if all((key, p) in by_key for p in policies)
     ]
-    return {policy: [found[key, policy] for key in keys] for policy in policies}
+    return {policy: [by_key[key, policy] for key in keys] for policy in policies}
 
 
 def measure_points(name: str, rows: Sequence[Mapping[str, Any]], weights: FloatArray) -> Curve:
@@ -80,7 +80,7 @@ def compare_at_latency(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Dif
     drawn = np.concatenate([np.ones((1, n)), *(counts.astype(float) for counts in draw_counts(n, RESAMPLES))])
     curve = measure_points(name, rows, drawn)
     sign = 1 if get_metric(METRIC[name]).higher_is_better else -1
-    found = []
+    differences = []
     for position in base:
         lags = curve.lags[:, position]
         at = np.array(
@@ -89,10 +89,10 @@ def compare_at_latency(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Dif
         values = sign * (at - curve.scores[:, position])
         low, high = (float(v) for v in np.quantile(values[1:], [0.025, 0.975])) if n > 1 else (0.0, 0.0)
         reached = (curve.lags[:, other].min(1) <= lags) & (lags <= curve.lags[:, other].max(1))
-        found.append(
+        differences.append(
             Difference(policies[position], float(lags[0]), float(values[0]), (low, high), 1 - reached.mean())
         )
-    return found
+    return differences
 
 
 def interpolate(x: float, lags: FloatArray, scores: FloatArray) -> float:

@@ -78,57 +78,57 @@ def open_twin(name: str) -> Twin:
 
 
 def replay_all(twin: Twin, recordings: Sequence[Utterance], work: Path) -> Iterator[dict[str, Any]]:
-    """Yield what is kept of each recording under each policy; what an earlier call kept is not computed anew.
+    """Yield what is rows of each recording under each policy; what an earlier call rows is not computed anew.
 
     A recording goes through all policies before the next one: wherever it stops, comparisons are paired.
     """
     path = work / f"{twin.name}.jsonl"
-    kept = {}
+    rows = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
-            kept[row["id"], row["policy"]] = row
+            rows[row["id"], row["policy"]] = row
     for utterance in recordings:
         for policy in SETTINGS[twin.name]:
-            if (utterance.id, policy) not in kept:
+            if (utterance.id, policy) not in rows:
                 row = _replay(twin, utterance, policy)
                 with path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                kept[utterance.id, policy] = row
-            yield kept[utterance.id, policy]
+                rows[utterance.id, policy] = row
+            yield rows[utterance.id, policy]
 
 
 def _replay(twin: Twin, utterance: Utterance, policy: str) -> dict[str, Any]:
     replayer = Replayer(twin.graph, choose_policies(policy, twin.graph), CHUNK, threads=2)
     cpu = time.process_time()
-    found = replayer.replay(utterance)
+    replay = replayer.replay(utterance)
     cpu = time.process_time() - cpu
-    if found.fault:
-        raise SystemExit(f"{utterance.id}, {policy}: {found.fault}")
+    if replay.fault:
+        raise SystemExit(f"{utterance.id}, {policy}: {replay.fault}")
     node = twin.output.node
-    delays = found.delays(node, clock=True)
-    parts = list(split_delay(found, twin.output.chain))
+    delays = replay.delays(node, clock=True)
+    parts = list(split_delay(replay, twin.output.chain))
     misses = [abs(sum(of.values()) - delay) for of, delay in zip(parts, delays, strict=True)]
     return {
         "id": utterance.id,
         "policy": policy,
-        "seconds": found.seconds,
-        "text": found.texts[node],
-        "computing": sum(sum(step.seconds.values()) for step in found.steps),
+        "seconds": replay.seconds,
+        "text": replay.texts[node],
+        "computing": sum(sum(step.seconds.values()) for step in replay.steps),
         "cpu": cpu,
-        "erased": found.erased(node),
-        "yaal": _lags(found, utterance, twin.output, clock=False),
-        "yaal_clock": _lags(found, utterance, twin.output, clock=True),
+        "erased": replay.erased(node),
+        "yaal": _lags(replay, utterance, twin.output, clock=False),
+        "yaal_clock": _lags(replay, utterance, twin.output, clock=True),
         "parts": _sum_parts(parts),
         "words": len(parts),
         "parts_miss": max(misses, default=0.0),
-        "counts": count(twin.name, utterance, found.texts[node]),
+        "counts": count(twin.name, utterance, replay.texts[node]),
     }
 
 
-def _lags(found: Replay, utterance: Utterance, output: Output, *, clock: bool) -> list[float]:
+def _lags(replay: Replay, utterance: Utterance, output: Output, *, clock: bool) -> list[float]:
     """LongYAAL of each segment that has one."""
-    lags = (each.yaal for each in measure_recording(found, utterance, output, clock=clock))
+    lags = (each.yaal for each in measure_recording(replay, utterance, output, clock=clock))
     return [lag for lag in lags if lag is not None]
 
 

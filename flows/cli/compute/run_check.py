@@ -17,6 +17,7 @@ from flows.checks import run_checks
 from flows.cli.compute.parameters.run_parameters import check_size, resolve_parameters
 from flows.cli.compute.plan import plan_systems
 from flows.cli.help.console import console
+from flows.preset_flow import PresetFlow
 from reports.terminal.tables import new_table
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def check_flow(
     with forbid_fetching():
         checks = entry.checks(parameters)
         run_checks(checks)
-    has_graph = getattr(entry, "pipeline_of", "a preset's") is not None
-    systems = plan_systems(name, config, assignments, shortcuts) if has_graph else {}
+    systems = {}
+    if isinstance(entry, PresetFlow) or entry.pipeline_of is not None:
+        systems = plan_systems(name, config, assignments, shortcuts)
     missing = {key: error for planned in systems.values() for key, error in planned.missing.items()}
     if as_json:
         sizes = {key: error.size for key, error in missing.items()}

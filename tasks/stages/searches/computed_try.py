@@ -14,9 +14,9 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import under_normalizer
 from components.pipeline.pipeline import DATA, Pipeline
-from components.records import Quarantined
+from components.records import NBest, Quarantined
 from components.run_record import StageRef
-from components.storage.stages.reader import read_quarantined
+from components.storage.stages.reader import read_nbests, read_quarantined
 from components.storage.store import Store
 from components.tuning.forecast import GainForecast, forecast_gain
 from components.tuning.objectives import PRICE, SECONDS, Objective
@@ -103,9 +103,9 @@ class ComputedTry:
     def measure(self, objective: Objective) -> float:
         """Measure an objective on the blocks so far."""
         if objective.name == SECONDS:
-            return self.seconds / self._n_utterances
+            return self.seconds / max(1, self.n_utterances)
         if objective.name == PRICE:
-            return self.price / self._n_utterances
+            return self.price / max(1, self.n_utterances)
         return self.statistics(objective).score()
 
     def statistics(self, objective: Objective) -> CorpusStatistics:
@@ -124,7 +124,7 @@ class ComputedTry:
             with_references="reference" in metric.needs,
             absent={q.utterance_id for result in self.results for q in _quarantined(result)},
         )
-        n_total = sum(block.items for block in self.blocks[: len(self.results)])
+        n_total = self.n_utterances
         table = None if aligned is None else aligned.units.measure(metric, aligned.segments, n_total)
         if table is None and metric.name == "wer" and aligned is not None:
             raise DataError(
@@ -140,8 +140,15 @@ class ComputedTry:
         return self.context.blocks
 
     @property
-    def _n_utterances(self) -> int:
-        return max(1, sum(block.items for block in self.blocks[: len(self.results)]))
+    def n_utterances(self) -> int:
+        """Utterances of the blocks so far."""
+        return sum(block.items for block in self.blocks[: len(self.results)])
+
+    def texts(self, node: str) -> Iterator[NBest]:
+        """Yield what a node gave on the blocks so far, where it was run."""
+        for result in self.results:
+            if node in result.stages:
+                yield from read_nbests(result.stages[node])
 
     @property
     def _used(self) -> list[StageRef]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -26,13 +26,11 @@ from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.nodes.measures import FEATURES, RAW
 from components.pipeline.pipeline import DATA
 from components.records import NBest
-from components.storage.stages.reader import read_nbests
 from components.tuning.study import Try
 from tasks.stages.searches.computed_try import ComputedTry, TryContext
 from tasks.stages.searches.design_costs import (
     BlockCosts,
     block_costs,
-    count_items,
     excess_of,
     judge_limits,
     mix_costs,
@@ -147,7 +145,7 @@ class DesignSearch:
         for each in members:
             identities = identify_nodes(self.candidates[each.planned.number].graph["nodes"])
             for identity in identities.values():
-                self._done[identity] = max(count_items(each), self._done.get(identity, 0))
+                self._done[identity] = max(each.n_utterances, self._done.get(identity, 0))
 
     def _open(self, context: TryContext, number: int, graph: Mapping[str, object]) -> ComputedTry:
         planned = Try(number=number, settings={"graph": dict(graph)}, state="failed")
@@ -172,7 +170,7 @@ class DesignSearch:
         known = [each for each in tiers if each is not None and not each.fault and len(each.results) > rung]
         if len(known) < len(tiers):
             return None
-        doubts = [{n.utterance_id: -_confidence(n) for n in _texts(each, "asr")} for each in known[:-1]]
+        doubts = [{n.utterance_id: -_confidence(n) for n in each.texts("asr")} for each in known[:-1]]
         tables = [each.statistics(self.search.objectives[0]) for each in known]
         statistics = mix(tables, choose_tiers(doubts, candidate.mixture.share))
         if statistics is None:
@@ -211,7 +209,7 @@ class DesignSearch:
     def _final_graph(self, number: int) -> dict[str, object]:
         """Return the graph of a finalist as it may be served: with thresholds that its search data gave."""
         graph, each = self.candidates[number].graph, self._computed[number]
-        nodes = set_thresholds(graph["nodes"], lambda name: list(map(_confidence, _texts(each, name))))
+        nodes = set_thresholds(graph["nodes"], lambda name: list(map(_confidence, each.texts(name))))
         return {**graph, "nodes": nodes}
 
     def _confirm_all(self, race: Race, graphs: Mapping[int, Mapping[str, object]]) -> dict[int, Finalist]:
@@ -250,11 +248,6 @@ class DesignSearch:
         objective = self.search.objectives[0]
         searched = self._computed[number].statistics(objective)
         return Finalist(each.statistics(objective), searched, costs, limits)
-
-
-def _texts(each: ComputedTry, node: str) -> Iterator[NBest]:
-    for result in each.results:
-        yield from read_nbests(result.stages[node])
 
 
 def _confidence(nbest: NBest) -> float:

@@ -36,13 +36,8 @@ class BlockCosts(NamedTuple):
 def block_costs(each: ComputedTry) -> BlockCosts:
     """Return the costs of the blocks that a system has so far."""
     blocks = each.blocks[: len(each.results)]
-    items, hours = count_items(each), sum(audio_seconds_of(block) for block in blocks) / 3600
-    return BlockCosts(each.seconds, each.price, items, hours)
-
-
-def count_items(each: ComputedTry) -> int:
-    """Return the utterances that a system was computed on so far."""
-    return sum(block.items for block in each.blocks[: len(each.results)])
+    hours = sum(audio_seconds_of(block) for block in blocks) / 3600
+    return BlockCosts(each.seconds, each.price, each.n_utterances, hours)
 
 
 def total_costs(blocks: Sequence[BlockCosts], memory: float) -> Costs:
@@ -73,7 +68,7 @@ def node_seconds(each: ComputedTry) -> dict[str, float]:
         for name, ref in result.stages.items():
             if name in pipeline.nodes and not pipeline.nodes[name].kind.mode.is_whole:
                 written = pipeline.user_name_of(name).partition(".")[0]
-                seconds[written] = seconds.get(written, 0.0) + ref.seconds / max(1, count_items(each))
+                seconds[written] = seconds.get(written, 0.0) + ref.seconds / max(1, each.n_utterances)
     return seconds
 
 

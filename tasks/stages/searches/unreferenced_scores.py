@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from components.analysis.texts_to_score import Languages, align_records
@@ -10,8 +10,7 @@ from components.design.unreferenced import NODE, expected_statistics
 from components.errors import DataError
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric, under_normalizer
-from components.records import NBest
-from components.storage.stages.reader import read_nbests, read_utterances
+from components.storage.stages.reader import read_utterances
 from components.tuning.study import Try
 from tasks.stages.searches.computed_try import ComputedTry, TryContext
 from tasks.stages.searches.tries import compute_block
@@ -24,8 +23,7 @@ def score_by_estimator(context: TryContext, estimator: str) -> Scorer:
     metric = get_metric(context.objectives[0].metric)
 
     def score(each: ComputedTry) -> CorpusStatistics:
-        n_total = sum(block.items for block in each.blocks[: len(each.results)])
-        return expected_statistics(metric, _texts(each, NODE), n_total, estimator)
+        return expected_statistics(metric, each.texts(NODE), each.n_utterances, estimator)
 
     return score
 
@@ -50,33 +48,26 @@ def score_by_agreement(context: TryContext, graph: dict[str, object], name: str)
     objective = context.objectives[0]
     metric = under_normalizer(get_metric(objective.metric), context.normalizer)
     field = {"transcript": "transcript", "translation": "references"}[metric.output]
-    said = {n.utterance_id: n.best.text for n in _texts(witness, objective.node_in(witness.pipeline))}
+    said = {n.utterance_id: n.best.text for n in witness.texts(objective.node_in(witness.pipeline))}
     values = {key: text if field == "transcript" else (text,) for key, text in said.items()}
 
     def score(each: ComputedTry) -> CorpusStatistics:
-        blocks = each.blocks[: len(each.results)]
         utterances = [
             u.model_copy(update={field: values[u.id]})
-            for block in blocks
+            for block in each.blocks[: len(each.results)]
             for u in read_utterances(block)
             if u.id in values
         ]
         node = objective.node_in(each.pipeline)
-        best = {n.utterance_id: n.best for n in _texts(each, node) if n.utterance_id in values}
+        best = {n.utterance_id: n.best for n in each.texts(node) if n.utterance_id in values}
         spoken = each.pipeline.is_spoken(node)
         languages = Languages(None if spoken else each.pipeline.language_of(node), each.target_language)
-        n_total = sum(block.items for block in blocks)
         absent = {u.id for u in utterances} - best.keys()
-        aligned = align_records(utterances, best, languages, n_total, absent=absent)
-        table = None if aligned is None else aligned.units.measure(metric, aligned.segments, n_total)
+        n = each.n_utterances
+        aligned = align_records(utterances, best, languages, n, absent=absent)
+        table = None if aligned is None else aligned.units.measure(metric, aligned.segments, n)
         if table is None:
             raise DataError(f"{objective.name}: expected texts of {name} to agree with, found none")
         return replace(table, signature=f"agreement with {name}|{table.signature}")
 
     return score
-
-
-def _texts(each: ComputedTry, node: str) -> Iterator[NBest]:
-    for result in each.results:
-        if node in result.stages:
-            yield from read_nbests(result.stages[node])

@@ -15,6 +15,13 @@ from components.storage.stages.stage_plan import StagePlan
 
 Function = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 
+PLAIN_CASCADE = """
+source_language: en
+target_language: de
+nodes:
+  asr: {kind: recognize, model: "packaged:whisper-tiny.en"}
+  mt: {kind: translate, of: asr, model: "packaged:multi30k-en-de"}
+"""
 CASCADE = """
 source_language: en
 target_language: de

@@ -19,15 +19,8 @@ from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer
 from components.simultaneous.requirements import require_prefixes
 from components.simultaneous.stream_log import read_log, write_log
-from tests.components.serving.graphs import CASCADE, Function, each, make_graph, text
+from tests.components.serving.graphs import CASCADE, PLAIN_CASCADE, Function, each, make_graph, text
 
-GRAPH = """
-source_language: en
-target_language: de
-nodes:
-  asr: {kind: recognize, model: "packaged:whisper-tiny.en"}
-  mt: {kind: translate, of: asr, model: "packaged:multi30k-en-de"}
-"""
 SPOKEN = "one two three. four five six. seven eight".split()  # noqa: SIM905 - as it is said
 
 
@@ -57,7 +50,7 @@ def utterance(seconds: float = 8.0, **values: object) -> Utterance:
 def replay(
     policies: Sequence[str] = (), chunk: float = 0.5, seconds: float = 8.0, history: float = 25.0
 ) -> Replay:
-    graph = make_graph(NODES, GRAPH)
+    graph = make_graph(NODES, PLAIN_CASCADE)
     return Replayer(graph, read_policies(policies, list(graph.nodes)), chunk, history).replay(
         utterance(seconds)
     )
@@ -93,7 +86,7 @@ def test_the_whole_sound_at_once_gives_each_node_what_a_run_gives_it() -> None:
         asked.append(str(item.utterance.text))
         return translate(item)
 
-    graph = make_graph({"asr": each(hear), "mt": each(spy)}, GRAPH)  # type: ignore[arg-type]
+    graph = make_graph({"asr": each(hear), "mt": each(spy)}, PLAIN_CASCADE)  # type: ignore[arg-type]
     found = Replayer(graph, read_policies([], list(graph.nodes)), 100.0).replay(utterance())
     assert asked == [" ".join(SPOKEN)]  # one text, not sentence by sentence
     assert found.texts == {"asr": " ".join(SPOKEN), "mt": " ".join(SPOKEN).upper()}
@@ -108,7 +101,7 @@ def test_a_recognizer_hears_no_more_than_its_history() -> None:
         heard.append(item.utterance.audio.seconds)
         return hear(item)
 
-    graph = make_graph({"asr": each(spy), "mt": each(translate)}, GRAPH)  # type: ignore[arg-type]
+    graph = make_graph({"asr": each(spy), "mt": each(translate)}, PLAIN_CASCADE)  # type: ignore[arg-type]
     Replayer(graph, read_policies([], list(graph.nodes)), 0.5, history=3.0).replay(utterance())
     assert max(heard) <= 3.5
 
@@ -174,7 +167,7 @@ class Continuing:
 
 def test_alignatt_waits_until_what_was_attended_to_is_behind() -> None:
     asr, mt = Continuing(hear, capitals=False), Continuing(translate, capitals=True)
-    graph = make_graph({"asr": asr, "mt": mt}, GRAPH)  # type: ignore[dict-item]
+    graph = make_graph({"asr": asr, "mt": mt}, PLAIN_CASCADE)  # type: ignore[dict-item]
     policies = read_policies(["alignatt:25"], ["asr", "mt"]) | read_policies(["mt=alignatt:1"], ["mt"])
     found = Replayer(graph, policies, 0.5).replay(utterance())
     assert words(found, "asr") == SPOKEN
@@ -187,7 +180,7 @@ def test_alignatt_waits_until_what_was_attended_to_is_behind() -> None:
 
 
 def test_a_policy_that_nodes_cannot_follow_is_refused() -> None:
-    graph = make_graph(NODES, GRAPH)
+    graph = make_graph(NODES, PLAIN_CASCADE)
     for written, message in {
         "alignatt": "asr: expected a Whisper or an encoder-decoder translator for policy alignatt:25",
         "asr=retranslate": "mt: expected policy retranslate, because asr takes words back",
@@ -263,6 +256,6 @@ def test_what_cannot_be_replayed_is_refused_or_noted() -> None:
         require_prefixes(graph)
     fault = Quarantined(utterance_id="talk", stage="asr", reason="no sound", detail="expected some")
     broken = each(lambda item: fault)
-    graph = make_graph({**NODES, "asr": broken}, GRAPH)
+    graph = make_graph({**NODES, "asr": broken}, PLAIN_CASCADE)
     found = Replayer(graph, read_policies([], list(graph.nodes)), 1.0).replay(utterance())
     assert found.fault == "asr: no sound: expected some"

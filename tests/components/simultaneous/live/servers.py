@@ -25,15 +25,8 @@ from components.serving.http.server import make_server
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from components.simultaneous.live.endpoint import PATH, make_routes
-from tests.components.serving.graphs import each, make_graph, text
+from tests.components.serving.graphs import PLAIN_CASCADE, each, make_graph, text
 
-GRAPH = """
-source_language: en
-target_language: de
-nodes:
-  asr: {kind: recognize, model: "packaged:whisper-tiny.en"}
-  mt: {kind: translate, of: asr, model: "packaged:multi30k-en-de"}
-"""
 Pcm = NDArray[np.int16]
 
 
@@ -63,7 +56,7 @@ def tones(*heights: int) -> Pcm:
 
 def hearing_graph() -> ServedGraph:
     """Hears tones, and marks them."""
-    return make_graph({"asr": each(hear), "mt": each(translate)}, GRAPH)
+    return make_graph({"asr": each(hear), "mt": each(translate)}, PLAIN_CASCADE)
 
 
 @contextmanager

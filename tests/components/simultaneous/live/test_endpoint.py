@@ -25,10 +25,9 @@ from components.serving.settings import ServeSettings
 from components.simultaneous.live.endpoint import PAGE, make_routes
 from components.simultaneous.policies import read_policies
 from components.simultaneous.replay import Replayer
-from tests.components.serving.graphs import each, make_graph
+from tests.components.serving.graphs import PLAIN_CASCADE, each, make_graph
 from tests.components.serving.test_endpoints import wave as wave_file
 from tests.components.simultaneous.live.servers import (
-    GRAPH,
     Pcm,
     hear,
     hearing_graph,
@@ -93,7 +92,7 @@ def test_models_write_the_same_of_a_real_recording(tmp_path: Path) -> None:
     files = [SAMPLES.parent / f"caption-0{number}.flac" for number in (1, 2)]
     samples = np.concatenate([decode(describe(str(file))) for file in files])
     sound = np.round(samples * 32767).astype("<i2")
-    graph = make_graph({}, GRAPH)
+    graph = make_graph({}, PLAIN_CASCADE)
     with live_server(graph) as (where, _):
         answers = speak(where, sound, policy="hold:2", chunk=1.5)
     expected = replayed(tmp_path, sound, "hold:2", 1.5, graph)
@@ -119,7 +118,9 @@ def test_no_sound_and_an_end_where_a_chunk_ends(seconds: float) -> None:
 
 
 def test_lines_of_text_are_translated_as_they_come() -> None:
-    graph = make_graph({"mt": each(translate)}, GRAPH.replace("of: asr, ", "").replace("  asr:", "  # asr:"))
+    graph = make_graph(
+        {"mt": each(translate)}, PLAIN_CASCADE.replace("of: asr, ", "").replace("  asr:", "  # asr:")
+    )
     with live_server(graph) as (where, _), open_socket(where) as socket:
         socket.send("{}")
         assert json.loads(socket.recv())["reads"] == "text"
@@ -200,7 +201,7 @@ class Slow:
 
 def test_requests_beside_a_stream_wait_for_one_chunk_at_most() -> None:
     slow = Slow(0.3)
-    graph = make_graph({"asr": each(slow), "mt": each(translate)}, GRAPH)
+    graph = make_graph({"asr": each(slow), "mt": each(translate)}, PLAIN_CASCADE)
     with live_server(graph, policy="fixed", chunk=0.25) as (where, _):
         socket = open_socket(where)
         socket.send("{}")
@@ -222,7 +223,7 @@ def test_requests_beside_a_stream_wait_for_one_chunk_at_most() -> None:
 
 def test_of_a_client_that_has_gone_nothing_more_is_computed() -> None:
     slow = Slow(0.2)
-    graph = make_graph({"asr": each(slow), "mt": each(translate)}, GRAPH)
+    graph = make_graph({"asr": each(slow), "mt": each(translate)}, PLAIN_CASCADE)
     with live_server(graph, chunk=0.25) as (where, service):
         with open_socket(where) as socket:
             socket.send("{}")
@@ -238,7 +239,7 @@ def test_of_a_client_that_has_gone_nothing_more_is_computed() -> None:
 
 def test_a_stream_that_is_behind_may_skip_chunks() -> None:
     slow = Slow(0.3)
-    graph = make_graph({"asr": each(slow), "mt": each(translate)}, GRAPH)
+    graph = make_graph({"asr": each(slow), "mt": each(translate)}, PLAIN_CASCADE)
     with live_server(graph, policy="fixed", chunk=0.25) as (where, _):
         end = speak(where, SOUND, skip=True)[-1]
     assert end["texts"]["asr"] == "200 300 400 500 600 700 800"
@@ -252,7 +253,7 @@ def test_what_a_node_refuses_is_told_without_the_server_s_folders() -> None:
         return Quarantined(utterance_id=item.utterance.id, stage="asr", reason="no speech", detail=detail)
 
     for component, words in ((refuse, "expected speech, found noise"), (lambda item: 1 / 0, "a node of")):
-        graph = make_graph({"asr": each(component), "mt": each(translate)}, GRAPH)  # type: ignore[arg-type]
+        graph = make_graph({"asr": each(component), "mt": each(translate)}, PLAIN_CASCADE)  # type: ignore[arg-type]
         with live_server(graph) as (where, service):
             message = speak(where, SOUND)[-1]["error"]["message"]
             assert words in message and str(service.spool) not in message

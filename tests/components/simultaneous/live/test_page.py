@@ -11,8 +11,8 @@ import pytest
 
 from components.nodes.node_context import Item
 from components.records import NBest
-from tests.components.serving.graphs import each, make_graph, text
-from tests.components.simultaneous.live.servers import GRAPH, hear, live_server, tones, translate
+from tests.components.serving.graphs import PLAIN_CASCADE, each, make_graph, text
+from tests.components.simultaneous.live.servers import hear, live_server, tones, translate
 from tests.reports.page.opened import ARGUMENTS, CHROMIUM, MARKS, playwright
 
 pytestmark = MARKS
@@ -37,7 +37,7 @@ def test_what_is_spoken_into_the_microphone_is_shown(speakers: str, tmp_path: Pa
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={microphone}",
     ]
-    graph = make_graph({"asr": each(hear), "mt": each(markup)}, GRAPH)
+    graph = make_graph({"asr": each(hear), "mt": each(markup)}, PLAIN_CASCADE)
     with live_server(graph, policy="fixed") as (where, _), playwright.sync_playwright() as session:
         browser = session.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *fake])
         page = browser.new_page()
