@@ -198,7 +198,7 @@ def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dic
     """Return a graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
     from components.pipeline.written import values_of
     from flows.cli.compute.parameters.config_file import read_file
-    from flows.cli.compute.parameters.file_paths import resolve_file_paths
+    from flows.parameters.file_paths import resolve_file_paths
 
     if isinstance(graph, Pipeline):
         return values_of(graph), str(graph.folder)

@@ -13,9 +13,9 @@ from components.metrics.scoring_units import ScoringUnits
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.records import Hypothesis, Utterance
 from components.run_record import StageRef
+from components.setting_files import SETTING_FILES
 from components.storage.stages.reader import read_nbests, read_utterances
 from components.text.languages import UNDETERMINED
-from components.text.setting_files import SETTING_FILES
 
 
 class TextsToScore(NamedTuple):

@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 from components.design.goal import Limits, ModelChoice
+from components.design.models import describe_model
 from components.design.racing.mixtures import Mixture
 from components.design.templates import TEMPLATES, Nodes, Template
 from components.errors import ConfigError
@@ -143,6 +144,14 @@ def licensed(models: Sequence[ModelChoice], limits: Limits) -> tuple[list[ModelC
         f"{m.reference}: left out, its licence is {m.licence or 'not known'}" for m in models if m not in kept
     ]
     return kept, left
+
+
+def licensed_systems(systems: Sequence[Candidate], limits: Limits) -> tuple[list[Candidate], list[str]]:
+    """Return the systems whose models all have an allowed licence, and lines of why not the others."""
+    of_system = {each.name: [describe_model(name) for name in each.models] for each in systems}
+    notes = [line for models in of_system.values() for line in licensed(models, limits)[1]]
+    kept = [each for each in systems if not licensed(of_system[each.name], limits)[1]]
+    return kept, list(dict.fromkeys(notes))
 
 
 def list_alone(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -39,16 +39,16 @@ def list_models(
             for row in ROWS
             if row.translates(source, target if row.task != "recognize" else None)
             and is_available(row, source, target)
-            and (choice := _choice(row.reference(source, target), row.task))
+            and (choice := describe_model(row.reference(source, target), row.task))
         ]
         found += _small_recognizers(source)
         choices = sorted(dict.fromkeys(found), key=lambda choice: choice.size or 0)
     else:
-        choices = [_choice(*_read_named(name, store)) for name in named]
+        choices = [describe_model(*_read_named(name, store)) for name in named]
     if target is None:
         choices = [choice for choice in choices if choice.task == "recognize"]
     elif is_same_language(target, "en"):
-        choices += [_choice(c.reference, "translate_speech") for c in choices if _is_multilingual(c)]
+        choices += [describe_model(c.reference, "translate_speech") for c in choices if _is_multilingual(c)]
     if not choices:
         raise ConfigError("models: expected at least one that fits the data, found none; name some")
     return list({(c.reference, c.task): c for c in choices}.values())
@@ -57,7 +57,7 @@ def list_models(
 def _small_recognizers(source: str) -> list[ModelChoice]:
     if not is_same_language(source, "en"):
         return []
-    return [_choice("packaged:whisper-tiny.en", "recognize")]
+    return [describe_model("packaged:whisper-tiny.en", "recognize")]
 
 
 def _is_multilingual(choice: ModelChoice) -> bool:
@@ -88,7 +88,8 @@ def absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
-def _choice(reference: str, task: str) -> ModelChoice:
+def describe_model(reference: str, task: str = "") -> ModelChoice:
+    """Return what is known of a model without loading it: size, licence, and the settings of its node."""
     packaged = PACKAGED_MODELS.get(reference.removeprefix("packaged:"))
     licence = packaged.license if packaged is not None else "; ".join(license_notes([reference]))
     return ModelChoice(

@@ -16,7 +16,7 @@ from components.recognition.backends import BACKENDS, names_where, takes
 from components.recognition.config import LanguageModelFusion, RecognitionConfig
 from components.recognition.windowed.request import Request
 from components.records import Checkpoint
-from components.text.setting_files import SETTING_FILES
+from components.setting_files import SETTING_FILES
 
 _ENGLISH_ONLY_VOCABULARY = 51_864
 """Tokens of an English-only Whisper; multilingual ones have more."""

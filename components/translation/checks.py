@@ -9,7 +9,7 @@ from components import models
 from components.compute.machine import resolve_device_name
 from components.errors import ConfigError, DataError
 from components.records import Checkpoint
-from components.text.setting_files import SETTING_FILES
+from components.setting_files import SETTING_FILES
 from components.translation.backends import BACKENDS, OURS, backend_for
 from components.translation.config import TranslationConfig
 from components.translation.search_settings import search_config_of

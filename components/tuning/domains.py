@@ -43,6 +43,10 @@ class Domain(ABC):
     def parameters(self, key: str, value: Any) -> dict[str, tuple[Any, BaseDistribution]]:
         """Return a value as Optuna's files show it: name -> number or text, and the distribution of it."""
 
+    def all_values(self) -> list[Any]:
+        """Return every value; none of a continuum."""
+        return []
+
     @abstractmethod
     def probes(self) -> list[Any]:
         """Return values that are checked before a search begins: if they are good, all should be."""
@@ -83,9 +87,11 @@ class Choices(Domain):
         plain = [v if isinstance(v, bool | int | float | str) else json.dumps(v) for v in self.values]
         return {key: (plain[self.values.index(value)], CategoricalDistribution(plain))}
 
-    def probes(self) -> list[Any]:
-        """Return every value."""
+    def all_values(self) -> list[Any]:
+        """Return them."""
         return list(self.values)
+
+    probes = all_values
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,10 @@ class Range(Domain):
     def parameters(self, key: str, value: Any) -> dict[str, tuple[Any, BaseDistribution]]:
         """Return the number."""
         return {key: (value, self.distributions()[0])}
+
+    def all_values(self) -> list[Any]:
+        """Return them, if there are steps."""
+        return [self.value([self.low + n * (self.step or 1)]) for n in range(self.size or 0)]
 
     def probes(self) -> list[Any]:
         """Return both ends."""

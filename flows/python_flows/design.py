@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,13 @@ from prefect.client.schemas.objects import State
 from components.confidence.estimators.sources import locate_estimator
 from components.data.stage import store_part
 from components.design.analysis import DESIGN, DesignRequest
-from components.design.candidates import Candidate, licensed, list_alone, list_candidates
+from components.design.candidates import (
+    Candidate,
+    licensed,
+    licensed_systems,
+    list_alone,
+    list_candidates,
+)
 from components.design.models import list_models
 from components.design.racing.race import FEW, count_rungs
 from components.design.study import Design
@@ -26,7 +33,6 @@ from components.metrics.statistics.bootstrap import MIN_UTTERANCES
 from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
-from components.pipeline.reading.reader import read_pipeline
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import has_references, profiles_of, read_utterances
 from components.text.languages import UNDETERMINED
@@ -36,6 +42,7 @@ from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
 from flows.parameters.searches.design import DesignParameters
+from flows.parameters.searches.own_systems import is_file, list_own_systems
 from flows.python_flows.tuning_data import (
     TuningData,
     count_references,
@@ -85,7 +92,7 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
             notes=notes,
             without=without,
         )
-        keys = {each.name: _digest_keys(context, parameters.graph_of(each.graph)) for each in candidates}
+        keys = {each.name: _digest_keys(context, parameters, each.graph) for each in candidates}
         if without is not None and parameters.estimator is not None:
             file = locate_estimator(parameters.estimator, parameters.store)
             keys["estimator"] = file_digest(file)
@@ -100,7 +107,12 @@ def design(parameters: DesignParameters) -> RunRecord | State[RunRecord]:
 
 def checks(parameters: DesignParameters) -> list[Check]:
     """Return the checks of the goal and of the data."""
-    return [Check("goal", parameters.check_goal), check_of_data(parameters.data_set)]
+    files = [
+        Check(name, partial(list_own_systems, name, parameters, parameters.confirm, parameters.tries))
+        for name in parameters.templates
+        if is_file(name)
+    ]
+    return [Check("goal", parameters.check_goal), *files, check_of_data(parameters.data_set)]
 
 
 def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list[Candidate], list[str]]:
@@ -110,16 +122,34 @@ def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list
     source = parameters.source_language or next((p.source_language for p in profiles), None) or UNDETERMINED
     targets = {p.target_language for p in profiles} - {None}
     target = parameters.target_language or next(iter(sorted(map(str, targets))), None)
-    models = list_models(parameters.models, source, target, parameters.store)
-    models, notes = licensed(models, parameters.limits)
-    candidates = list_candidates(
-        models,
-        is_spoken=first.audio is not None,
-        target=target,
-        templates=parameters.templates,
-        goal=parameters.goal,
-    )
+    files = [name for name in parameters.templates if is_file(name)]
+    rows = [name for name in parameters.templates if name not in files]
+    candidates, notes = list[Candidate](), list[str]()
+    if rows or not files:
+        models = list_models(parameters.models, source, target, parameters.store)
+        models, notes = licensed(models, parameters.limits)
+        candidates = list_candidates(
+            models, is_spoken=first.audio is not None, target=target, templates=rows, goal=parameters.goal
+        )
+    for file in files:
+        own = list_own_systems(file, parameters, parameters.confirm, parameters.tries)
+        kept, left = licensed_systems(own, parameters.limits)
+        candidates, notes = [*candidates, *kept], [*notes, *left]
+    _refuse_others(candidates, "transcript" if target is None else "translation")
     return candidates, notes
+
+
+def _refuse_others(candidates: Sequence[Candidate], role: str) -> None:
+    """Refuse systems without the output that is scored, of one name, and none at all."""
+    if not candidates:
+        raise ConfigError("limits.licences: expected a system whose models all have one, found none")
+    ((name, times),) = Counter(each.name for each in candidates).most_common(1)
+    if times > 1:
+        raise ConfigError(f"templates: expected a name for each system, found {name} twice; rename a file")
+    other = next((each for each in candidates if role not in each.graph["outputs"]), None)
+    if other is not None:
+        found = ", ".join(other.graph["outputs"]) or "none"
+        raise ConfigError(f"templates: expected an output {role} of {other.name}, found {found}")
 
 
 def _make_context(
@@ -133,7 +163,7 @@ def _make_context(
     def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
         graph = settings["graph"]
         assert isinstance(graph, dict)
-        pipeline = read_pipeline(parameters.graph_of(graph))
+        pipeline = parameters.read_graph(graph)
         run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
         return preflight.choose_models(pipeline, data, parameters)[0]
 
@@ -216,10 +246,10 @@ def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
     return [store_part(confirm, list(range(start, total, n)), run.store) for start in range(n)]
 
 
-def _digest_keys(context: TryContext, graph: Mapping[str, Any]) -> str:
+def _digest_keys(context: TryContext, parameters: DesignParameters, graph: Mapping[str, Any]) -> str:
     """Digest of the keys of a candidate's stages; of its graph where it cannot be planned."""
     try:
-        pipeline = read_pipeline(graph)
+        pipeline = parameters.read_graph(graph)
         sets = context.load_sets(pipeline, context.blocks[0])
         plans = plan_nodes(pipeline, sets, context.store.backend.url, context.seed, resolve_weight_digests)
     except AntiphonError:  # it fails in the race, by name

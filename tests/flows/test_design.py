@@ -125,6 +125,35 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     assert "it has no weights" in said
 
 
+def test_a_file_of_ones_own_is_a_template_with_every_setting_of_its_search(
+    antiphon: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/names.txt").write_text("source\ttarget\nzehn\tzehn\n")
+    own = "nodes: {tr: {kind: translate, model: large, terms: names.txt}}\nsearch: {tr.beam_size: [1, 3]}\n"
+    (tmp_path / "own/mine.yaml").write_text(own)
+    templates = "templates=[cascade, own/mine.yaml]"
+    code, said = antiphon("design", "goal.yaml", "--store", "store", "--name", "mixed", "--set", templates)
+    assert code == 0, said
+    run = Store("store").load_run("mixed")
+    design = DESIGN.read(next(ref for ref in run.stages if ref.kind == "design"))
+    scores = {each.name: each.rungs[0][0] for each in design.candidates if each.rungs}
+    assert scores["mine(tr.beam_size 1)"] == scores["cascade(large; beam 1)"]
+    assert scores["mine(tr.beam_size 3)"] == scores["cascade(large; beam 5)"]
+    code, said = antiphon(
+        "design", "goal.yaml", "--store", "store", "--name", "mine", "--set", "templates=own/mine.yaml"
+    )
+    assert code == 0, said
+    file = tmp_path / "store/runs/mine/recommended.yaml"
+    assert parse_yaml(file.read_text(), "file")[0]["folder"] == str(tmp_path / "own")
+    code, said = antiphon("plan", str(file), "--set", "data=data.jsonl", "--store", "store")
+    assert code == 0, said
+    (tmp_path / "own/mine.yaml").write_text(own.replace("beam_size", "beam_siz"))
+    code, said = antiphon("design", "goal.yaml", "--store", "store", "--set", templates)
+    assert code == 2
+    assert "own/mine.yaml:2: search.tr.beam_siz: tr.beam_siz: translate has no such setting" in said
+
+
 def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshold(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +245,7 @@ def test_limits_that_nothing_meets_name_the_nearest(antiphon: Command) -> None:
         ("confirm=1.5", "confirm: expected a share between 0 and 1"),
         ("limits.price=1", "price: expected price_per_hour"),
         ("templates=[cascad]", "did you mean cascade"),
+        ("templates=[mine.yaml]", "expected a file with a graph, found none at mine.yaml"),
         ("objectives=[chr, seconds]", "chr: expected"),
         ("limit=12", "confirm: expected at least 10 utterances to claim a front on, found 6"),
     ],

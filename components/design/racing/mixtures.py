@@ -15,6 +15,7 @@ import numpy as np
 from components.design.templates import Nodes
 from components.files.canonical_json import digest_of
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.nodes.measures import RAW
 
 
 class Mixture(NamedTuple):
@@ -81,7 +82,8 @@ def forecast_seconds(nodes: Nodes, share: float, tiers: Sequence[Mapping[str, fl
 def set_thresholds(nodes: Nodes, confidences: Callable[[str], Sequence[float]]) -> Nodes:
     """Return the nodes with the threshold of each route that sends a share of some data.
 
-    A share would be one of whatever data a system meets, and could not be served.
+    A share would be one of whatever data a system meets, and could not be served. Other
+    routes of a user's graph stay as they are.
 
     Args:
         nodes: of a system.
@@ -89,7 +91,7 @@ def set_thresholds(nodes: Nodes, confidences: Callable[[str], Sequence[float]]) 
     """
     found = dict(nodes)
     for name, node in nodes.items():
-        if node["kind"] == "route" and "budget" in node:
+        if node["kind"] == "route" and "budget" in node and node.get("by") == RAW and "dev" not in node:
             values = sorted(confidences(node["of"]))
             n = int(node["budget"] * len(values) + 1e-9)
             if 0 < n < len(values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
@@ -11,9 +12,11 @@ from components.design.candidates import Candidate
 from components.design.goal import Limits
 from components.design.models import absolute
 from components.errors import ConfigError
+from components.pipeline.pipeline import Pipeline
 from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
+from flows.parameters.searches.own_systems import is_file
 from flows.parameters.searches.unseen_data import UnseenData
 
 COSTS = ("seconds", "seconds_per_hour", "price")
@@ -37,7 +40,9 @@ class DesignParameters(UnseenData, DataParameters):
         "say what it does (recognize, translate, translate_speech); empty: those that this machine has",
     )
     templates: tuple[str, ...] = Field(
-        (), description="templates that may be used (docs/families/design.md); empty: all"
+        (),
+        description="templates that may be used (docs/families/design.md), and files of your own graphs, "
+        "with search; empty: all templates",
     )
     limits: Limits = Field(Limits(), description="what a system may cost")
     objectives: tuple[str, ...] = Field(
@@ -99,7 +104,7 @@ class DesignParameters(UnseenData, DataParameters):
         Raises:
             ConfigError: there is no such metric, or candidates do not give what it scores.
         """
-        pipeline = read_pipeline(self.graph_of(candidate.graph))
+        pipeline = self.read_graph(candidate.graph)
         names = [name for name in self.objectives if name not in COSTS]
         if len(names) > 1:
             raise ConfigError(f"objectives: expected a score and a cost, found {' and '.join(names)}")
@@ -111,6 +116,11 @@ class DesignParameters(UnseenData, DataParameters):
         languages = {name: code for name, code in self.languages.items() if code is not None}
         return {**graph, **languages}
 
+    def read_graph(self, graph: Mapping[str, Any]) -> Pipeline:
+        """Return the pipeline of a graph, whose files lie in the folder that it states."""
+        values = self.graph_of(graph)
+        return read_pipeline(values, folder=Path(values.pop("folder", ".")))
+
     def check_goal(self) -> None:
         """Refuse what can be seen to be wrong without the data.
 
@@ -120,6 +130,9 @@ class DesignParameters(UnseenData, DataParameters):
         share = self.confirm_share
         if share is not None and not 0 < share < 1:
             raise ConfigError(f"confirm: expected a share between 0 and 1, found {self.confirm}")
+        missing = [name for name in self.templates if is_file(name) and not Path(name).is_file()]
+        if missing:
+            raise ConfigError(f"templates: expected a file with a graph, found none at {missing[0]}")
         if self.confirm == self.data:
             raise ConfigError(f"confirm: expected data that the search does not see, found {self.confirm}")
         price = "price" in self.objectives or self.limits.price is not None

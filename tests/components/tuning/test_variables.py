@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError
 from components.tuning.domains import Range, Simplex
+from components.tuning.samplers import draw_settings
 from components.tuning.variables import SearchSpace, read_variable
 
 NODES = {
@@ -101,3 +102,20 @@ def test_numbers_of_a_range_stay_in_it() -> None:
     assert Range(0.12345, 0.99999).value([0.99999]) == 0.99999
     assert Range(0.2, 0.8, 0.2).value([0.2 + 2 * 0.2]) == 0.6
     assert Range(1, 9).value([4]) == 4
+
+
+def test_a_small_space_is_listed_whole_and_of_a_large_one_different_settings_are_drawn() -> None:
+    def space(**written: Any) -> SearchSpace:
+        keys = {name.replace("__", "."): values for name, values in written.items()}
+        return SearchSpace({key: read_variable(key, values, NODES) for key, values in keys.items()})
+
+    small = space(de__beam_size=[1, 4], de__length_penalty={"from": 0.1, "to": 0.3, "step": 0.1})
+    pairs = [(1, 0.1), (1, 0.2), (1, 0.3), (4, 0.1), (4, 0.2), (4, 0.3)]
+    assert [tuple(point.values()) for point in draw_settings(small, 6, 0)] == pairs
+    drawn = draw_settings(small, 5, 0)
+    assert len({tuple(point.values()) for point in drawn} & set(pairs)) == 5
+    assert drawn == draw_settings(small, 5, 0)
+    continuum = draw_settings(space(de__length_penalty={"from": 0.5, "to": 2.0}), 20, 1)
+    values = [point["de.length_penalty"] for point in continuum]
+    assert len(set(values)) == 20
+    assert 0.5 <= min(values) < max(values) <= 2.0

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from components.errors import ConfigError
 from components.files.yaml_text import Lines, Places, parse_yaml, read_yaml_text
 from components.text.suggestions import suggest
-from flows.cli.compute.parameters.file_paths import resolve_file_paths
 from flows.parameters.base import GRAPH_KEYS, check_no_secret
 from flows.parameters.faults import describe_faults
+from flows.parameters.file_paths import resolve_file_paths
 
 P = TypeVar("P", bound=BaseModel)
 
