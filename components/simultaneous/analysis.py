@@ -15,6 +15,7 @@ from components.analysis.analysis import Analysis, Computed
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Plot, Sentence, Table
 from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.table import label_of
 from components.run_record import Score, StageRef
 from components.simultaneous.evaluation import Point, Simultaneous
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
@@ -23,7 +24,7 @@ from components.storage.store import Store
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VERSION = "simultaneous/2"
+VERSION = "simultaneous/3"
 LABELS = {"yaal": "YAAL", "laal": "LAAL", "start": "start"}
 SHOWN = {"heard": ("yaal", "laal", "start"), "clock": ("yaal", "laal")}
 """Latencies in the table; the stage keeps all of them."""
@@ -102,7 +103,14 @@ class SimultaneousAnalysis(Analysis[SimultaneousRequest, Simultaneous]):
             "computing. The parts add up.",
             tuple(_part_rows(findings)),
         )
-        return [Table("Simultaneous", note, tuple(_rows(findings)), (curve,)), parts]
+        costs = Table(
+            "What the policies cost",
+            "Points lost, one thing after the other: the recognizer's errors where everything is heard first "
+            "(against gold transcripts), then what each node loses by writing early. They add up. Intervals "
+            "resample utterances or reference segments (paired).",
+            tuple(_cost_rows(findings)),
+        )
+        return [Table("Simultaneous", note, tuple(_rows(findings)), (curve,)), costs, parts]
 
 
 SIMULTANEOUS = SimultaneousAnalysis()
@@ -131,6 +139,13 @@ def _rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
 
 def _scores(scores: tuple[Score, ...]) -> dict[str, str]:
     return {s.name: format_estimate(Estimate(value=s.value, interval=s.interval), sign=False) for s in scores}
+
+
+def _cost_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
+    for point in findings.points:
+        for metric, costs in point.costs.items():
+            told = {what: format_estimate(cost) for what, cost in costs.items()}
+            yield {"setting": point.title, "metric": label_of(metric), **told}
 
 
 def _part_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:

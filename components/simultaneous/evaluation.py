@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from components.analysis.texts_to_score import Languages, align_records
+from components.analysis.texts_to_score import AlignedTexts, Languages, align_records
 from components.metrics.metric import Metric
 from components.metrics.statistics.bootstrap import Estimate, ratio_interval
 from components.records import Hypothesis, Record, Utterance
@@ -49,6 +49,7 @@ class Point(Record):
         erasure: units that were taken back per unit of the final text (normalized erasure, Arivazhagan et al.
             2020).
         real_time_factor: seconds of computing per second of sound.
+        costs: metric -> what is not as good as can be -> the points that it costs.
         parts: what the mean delay of a written unit, by the clock, is made of, in seconds; they add up to it.
         faults: recording -> why it was not replayed.
     """
@@ -62,6 +63,7 @@ class Point(Record):
     clock: dict[str, Estimate] = Field(default_factory=dict)
     erasure: Estimate | None = None
     real_time_factor: float = 0.0
+    costs: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
     parts: dict[str, float] = Field(default_factory=dict)
     faults: dict[str, str] = Field(default_factory=dict)
 
@@ -78,7 +80,7 @@ class Simultaneous(Record):
 
     Attributes:
         output: transcript or translation.
-        offline: scores of the run itself, which hears everything first.
+        offline: scores of the run's texts, which hears everything first.
         points: of each setting.
     """
 
@@ -104,10 +106,7 @@ def evaluate(
         setting: policies and chunk.
     """
     replayed = [(r, u) for r, u in zip(replays, utterances, strict=True) if not r.fault]
-    texts = {r.utterance_id: r.texts[output.node] for r, _ in replayed}
-    best = {key: Hypothesis(text=text, score=0.0, n_tokens=0, system="") for key, text in texts.items()}
-    aligned = align_records(utterances, best, output.languages, len(utterances)) if best else None
-    scores = {} if aligned is None else aligned.units.score(metrics, aligned.segments, len(utterances))
+    texts = {replay.utterance_id: replay.texts[output.node] for replay, _ in replayed}
     computing = sum(
         seconds for replay, _ in replayed for step in replay.steps for seconds in step.seconds.values()
     )
@@ -117,7 +116,7 @@ def evaluate(
         chunk=setting[1],
         n=len(replayed),
         n_total=len(utterances),
-        scores=tuple(scores.values()),
+        scores=score_texts(texts, utterances, output, metrics),
         heard=_latencies(replayed, output, clock=False),
         clock=_latencies(replayed, output, clock=True),
         erasure=_measure_erasure([replay for replay, _ in replayed], output.node),
@@ -125,6 +124,24 @@ def evaluate(
         parts=_mean_parts([replay for replay, _ in replayed], output.chain),
         faults={replay.utterance_id: replay.fault for replay in replays if replay.fault},
     )
+
+
+def align_texts(
+    texts: Mapping[str, str], utterances: Sequence[Utterance], output: Output
+) -> AlignedTexts | None:
+    """Return texts by utterance beside their references; None where none has one."""
+    best = {key: Hypothesis(text=text, score=0.0, n_tokens=0, system="") for key, text in texts.items()}
+    return align_records(utterances, best, output.languages, len(utterances)) if best else None
+
+
+def score_texts(
+    texts: Mapping[str, str], utterances: Sequence[Utterance], output: Output, metrics: Iterable[Metric]
+) -> tuple[Score, ...]:
+    """Return the scores of texts by utterance."""
+    aligned = align_texts(texts, utterances, output)
+    if aligned is None:
+        return ()
+    return tuple(aligned.units.score(metrics, aligned.segments, len(utterances)).values())
 
 
 def _measure_erasure(replays: Iterable[Replay], node: str) -> Estimate | None:

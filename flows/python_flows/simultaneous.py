@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,17 +19,19 @@ from components.errors import ConfigError, DataError
 from components.files.digests import sha256_of
 from components.metrics.metric import Metric
 from components.metrics.normalizers import BY_LANGUAGE
+from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import metrics_of, under_normalizer
 from components.pipeline.pipeline import DATA
-from components.run_record import RunRecord, Score
+from components.run_record import RunRecord
 from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
-from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate
+from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate, score_texts
+from components.simultaneous.policy_costs import list_variants, measure_costs
 from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer
 from components.simultaneous.requirements import choose_policies, require_prefixes
 from components.simultaneous.stream_log import read_log, write_log
-from components.storage.stages.reader import read_utterances
+from components.storage.stages.reader import read_best_texts, read_utterances
 from flows.definition import define_flow
 from flows.parameters.simultaneous import SimultaneousParameters
 from flows.python_flows.finished_runs.reopened_run import reopen_run
@@ -115,14 +119,15 @@ class _Twin:
                 raise DataError(
                     f"expected a recording to replay, found none: {next(iter(point.faults.values()))}"
                 )
-            points.append(point)
+            points.append(point.model_copy(update={"costs": self._measure_costs(replayer, replays, metrics)}))
             get_run_logger().info("%s: %d of %d recordings", point.title, point.n, point.n_total)
             files.append(f"stream-{number + 1}.jsonl")
             done = [replay for replay in replays if not replay.fault]
             (folder / files[-1]).write_text(write_log(done, names, self._output.node), encoding="utf-8")
             bar.show(100 * (number + 1) / len(settings))
         points += [self._score_log(Path(name), metrics) for name in self._parameters.log]
-        return Simultaneous(output=self._output.role, offline=self._offline(), points=tuple(points)), files
+        offline = score_texts(self._heard_first, self._utterances, self._output, metrics)
+        return Simultaneous(output=self._output.role, offline=offline, points=tuple(points)), files
 
     def _score_log(self, path: Path, metrics: list[Metric]) -> Point:
         """Return what a log of another system over the same recordings is worth."""
@@ -144,9 +149,18 @@ class _Twin:
             raise DataError(f"{path}: expected the run's recordings by their file names, found none of them")
         return point
 
-    def _offline(self) -> tuple[Score, ...]:
-        """Return the scores of the run itself, where it is over the same recordings."""
-        if self._parameters.limit is not None:
-            return ()
-        wanted = {score for score in ("bleu", "chrf") if self._output.role == "translation"} or {"wer", "cer"}
-        return tuple(score for name, score in self._run.metrics.items() if name in wanted)
+    def _measure_costs(
+        self, replayer: Replayer, replays: Sequence[Replay], metrics: Sequence[Metric]
+    ) -> dict[str, dict[str, Estimate]]:
+        """Return what the recognizer's errors and the policy of each node cost."""
+        done = {replay.utterance_id: replay for replay in replays if not replay.fault}
+        utterances = [utterance for utterance in self._utterances if utterance.id in done]
+        variants = list_variants(replayer, utterances, [*done.values()], self._output, self._heard_first)
+        return measure_costs(variants, utterances, self._output, metrics)
+
+    @cached_property
+    def _heard_first(self) -> dict[str, str]:
+        """The texts of the run, which hears everything first."""
+        ids = {utterance.id for utterance in self._utterances}
+        texts = read_best_texts(self._run.stages[self._output.node])
+        return {key: text for key, text in texts.items() if key in ids}
