@@ -135,13 +135,15 @@ def compare_finished(parameters: CompareParameters) -> RunRecord:
     Raises:
         AntiphonError: no such run, or runs of different data.
     """
-    system_names(parameters)
-    _check_scores(parameters)  # before a record of a run is left
+    system_names(parameters)  # all of this before a record of a run is left
+    _check_scores(parameters)
     store = Store(parameters.store)
-    records = {name: store.load_run(name) for name in parameters.runs}  # before a record of a run is left
+    records = {name: store.load_run(name) for name in parameters.runs}
+    request = _request(records, parameters)
+    _ = request.utterances  # refuses runs that cannot be compared
     run = Run("compare", parameters)
     with run:
-        run.add(COMPARISON.run(_request(records, parameters), run.store))
+        run.add(COMPARISON.run(request, run.store))
         if parameters.is_sequential:
             run.add(SEQUENTIAL.run(_sequential_request(records, parameters), run.store))
         record_comparison(run, records)

@@ -251,6 +251,7 @@ def test_runs_of_other_data_are_refused(antiphon: Command, data: str) -> None:
     code, output = antiphon("compare", "all", "some")
     assert code == 1
     assert "expected all and some to be runs of the same data, found 's10' in all only" in output
+    assert "compare" not in antiphon("runs", "list")[1]  # nothing is left of it
     assert antiphon("compare", "all", "absent")[0] == 2
     code, output = antiphon("compare", "all")
     assert (code, "run all: expected an accepted run of the same data, found none" in output) == (2, True)

@@ -29,6 +29,9 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
     source: Annotated[
         str | None, typer.Option("--from", metavar="CODE", help="language of records that state none")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="only the first so many utterances")
+    ] = None,
     store: StoreUrl = None,
     replace: Replace = False,
     as_json: AsJson = False,
@@ -48,14 +51,17 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
     from components import data as sets
     from flows.cli.compute.run import run_flow
 
-    utterances = sets.load(data, source_language=source, target_language=target).utterances
+    loaded = sets.load(data, source_language=source, target_language=target, limit=limit)
+    utterances = loaded.utterances
     texts = join_outputs(file, utterances)
     node = {"kind": "texts", "file": str(_keep(utterances, texts))}
     language = target or _written_language(utterances)
+    if language is None and any(each.references for each in utterances):
+        typer.echo("antiphon: taken as transcripts; --to CODE where they are translations", err=True)
     values = {
         "graph": {"nodes": {"texts": node if language is None else {**node, "to": language}}},
         **{"data": data, "name": name, "replace": replace, "store": store, "source_language": source},
-        "target_language": language,
+        **{"target_language": language, "limit": limit},
     }
     set_values = {key: value for key, value in values.items() if value not in (None, False)}
     raise typer.Exit(run_flow("pipeline", None, [], set_values, as_json=as_json))

@@ -48,6 +48,9 @@ def test_outputs_become_a_run_of_one_node(
     rows = [json.loads(line) for line in Path(node["file"]).read_text().splitlines()]
     assert rows[1] == {"id": "d-000002", "text": "zwei Hund"}
     assert "3 of 3 utterances have a text in deepl.txt" in capsys.readouterr().err
+    Path("few.txt").write_text("ein Hund\n")
+    assert call("runs", "import-outputs", "few.txt", "--data", data, "--name", "few", "--limit", "1") == 0
+    assert values["limit"] == 1
 
 
 @pytest.mark.parametrize(
