@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import platformdirs
 
 from components.files.file_limits import refuse_irregular
-from components.files.files import write_atomically
-from components.files.json_text import parse_json
 
 CACHE_VARIABLE = "ANTIPHON_CACHE"
 REMEMBERED_FROM = 1 << 20
 """Files below this many bytes are simply read again."""
 RECENT_NANOSECONDS = 2_000_000_000
 """A file that changed this recently may change again without a change of its time stamps."""
+
+_SETUP = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
+"""
+_opened = threading.local()
 
 
 def cache_folder() -> Path:
@@ -53,33 +60,45 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
     before = path.stat()
     if before.st_size < REMEMBERED_FROM:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    stamp: list[object] = [str(path.absolute()), before.st_size, before.st_mtime_ns, before.st_ctime_ns]
-    memory = cache_folder() / "digests" / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()}.json"
-    if not reread and (remembered := _recall(memory, stamp)):
+    stamp = (before.st_size, before.st_mtime_ns, before.st_ctime_ns)
+    if not reread and (remembered := recall_digest(path.absolute(), stamp)):
         return remembered
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     after = path.stat()
     if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-        _remember(memory, stamp, digest)
+        remember_digest(path.absolute(), stamp, digest)
     return digest
 
 
-def _recall(memory: Path, stamp: list[object]) -> str | None:
+def recall_digest(path: Path, stamp: tuple[int, ...]) -> str | None:
+    """Return what was remembered of a file, whose path is absolute, with this stamp."""
     try:
-        record = parse_json(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        row = (
+            _open_memory().execute("SELECT stamp, digest FROM files WHERE path = ?", (str(path),)).fetchone()
+        )
+    except (sqlite3.Error, OSError):  # a cache that cannot be read costs time, nothing else
         return None
-    digest = record.get("sha256") if isinstance(record, dict) and record.get("stamp") == stamp else None
-    return digest if isinstance(digest, str) else None
+    return str(row[1]) if row is not None and row[0] == repr(stamp) else None
 
 
-def _remember(memory: Path, stamp: list[object], digest: str) -> None:
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(memory, json.dumps({"stamp": stamp, "sha256": digest}).encode())
-    except OSError:
-        return  # a cache that cannot be written costs time, nothing else
+def remember_digest(path: Path, stamp: tuple[int, ...], digest: str) -> None:
+    """Remember the digest of a file until its stamp changes."""
+    with suppress(sqlite3.Error, OSError):
+        row = (str(path), repr(stamp), digest)
+        _open_memory().execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
+
+
+def _open_memory() -> sqlite3.Connection:
+    """Return the connection of this thread and process to the database in the cache."""
+    place = (os.getpid(), cache_folder())
+    if getattr(_opened, "place", None) != place:
+        place[1].mkdir(parents=True, exist_ok=True)
+        _opened.connection = sqlite3.connect(place[1] / "digests.sqlite", timeout=1, isolation_level=None)
+        _opened.connection.executescript(_SETUP)
+        _opened.place = place
+    connection: sqlite3.Connection = _opened.connection
+    return connection
 
 
 def combine_digests(digests: Mapping[str, str]) -> str:

@@ -42,8 +42,10 @@ def test_a_change_is_seen_even_with_its_time_set_back(big: Path) -> None:
 
 def test_a_damaged_memory_is_ignored(big: Path, tmp_path: Path) -> None:
     expected = sha256_of(big)
-    for memory in (tmp_path / "cache" / "digests").iterdir():
-        memory.write_text('{"stamp": [], "sha256": "00"}')
+    digests._opened.connection.close()
+    for memory in (tmp_path / "cache").iterdir():
+        memory.write_bytes(b"no database")
+    digests._opened.place = None
     assert sha256_of(big) == expected
 
 
@@ -65,10 +67,8 @@ def test_combined_depends_on_names_and_contents_not_on_order() -> None:
 def test_a_cache_that_cannot_be_written_costs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, content: bytes) -> None:
-        raise OSError("read-only")
-
-    monkeypatch.setattr(digests, "write_atomically", refuse)
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(digests, "REMEMBERED_FROM", 1)
     file = tmp_path / "weights"
     file.write_bytes(b"weights")

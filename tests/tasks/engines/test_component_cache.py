@@ -186,6 +186,7 @@ BY_NAME = {
     "components/storage/stages/stage_plan.py:_version_of": "a library, which a process loads once",
     "components/storage/stages/id_index.py:_find_index": "a stage, with its digest",
     "components/storage/stages/reader.py:_read_unchanged_seal": "a file, with what tells its change",
+    "components/storage/places/local_backend.py:_verify_once": "the same",
     "components/pipeline/items/shard_items.py:_open_stage": "a reference to a stage, as JSON",
     "components/models/sources/hub.py:ask_hub": "whether the hub answers, no stage's content",
     "tasks/endpoint_blocks.py:read_block": "the address of a server, which is in no stage",
