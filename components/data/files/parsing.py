@@ -62,6 +62,7 @@ class LineCursor:
         context: what decides, beside a line, which row it gives.
         number: of the line, from 1 on.
         start: its first byte.
+        behind: the byte after it, counted because asking the file for it takes longer than reading a line.
         line: it, with its end.
     """
 
@@ -69,22 +70,22 @@ class LineCursor:
     context: str = ""
     number: int = 0
     start: int = 0
+    behind: int = 0
     line: bytes = b""
 
     def read(self, start: int, size: int, *, is_line: bool = False) -> bytes:
         """Return ``size`` bytes of the file, or a line of at most so many; what is read next stays."""
         assert self.file is not None
-        following = self.file.tell()
         self.file.seek(start)
         content = self.file.readline(size) if is_line else self.file.read(size)
-        self.file.seek(following)
+        self.file.seek(self.behind)
         return content
 
     def pass_over(self, content: bytes) -> None:
         """Go on behind ``content``, which begins with the line."""
         assert self.file is not None
         self.number += content.count(b"\n") - 1
-        self.file.seek(self.start + len(content))
+        self.behind = self.file.seek(self.start + len(content))
 
 
 def read_lines(path: FilePath, cursor: LineCursor | None = None) -> Iterator[tuple[int, str | RecordError]]:
@@ -108,7 +109,7 @@ def read_lines(path: FilePath, cursor: LineCursor | None = None) -> Iterator[tup
             raise DataError(f"{shown}: expected at most {MAX_MANIFEST_BYTES} bytes, found more; split it")
         stored.seek(0)
         cursor = cursor or LineCursor()
-        cursor.file, cursor.number = None if packed else stored, 0
+        cursor.file, cursor.number, cursor.behind = None if packed else stored, 0, 0
         file: IO[bytes] = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]
         try:
             yield from _read_numbered(shown, file, cursor)
@@ -123,17 +124,18 @@ def _read_numbered(
     shown: str, file: IO[bytes], cursor: LineCursor
 ) -> Iterator[tuple[int, str | RecordError]]:
     while True:
-        start = cursor.start = file.tell()
+        start = cursor.start = cursor.behind
         if not (line := file.readline(MAX_LINE_BYTES)):
             return
-        cursor.number, cursor.line = cursor.number + 1, line
+        cursor.number, cursor.line, cursor.behind = cursor.number + 1, line, start + len(line)
         is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
         line = line.removeprefix(BOM) if cursor.number == 1 else line
         if is_cut:
-            size = start + MAX_LINE_BYTES
-            while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                size += len(rest)
-                _check_unpacked(shown, size)
+            while rest := file.readline(MAX_LINE_BYTES):
+                cursor.behind += len(rest)
+                _check_unpacked(shown, cursor.behind)
+                if rest.endswith(b"\n"):
+                    break
             expected = f"expected a line of at most {MAX_LINE_BYTES} bytes, found a longer one; shorten it"
             yield cursor.number, RecordError("unreadable record", expected)
         elif line.strip():
