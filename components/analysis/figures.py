@@ -19,7 +19,7 @@ from components.files.files import write_atomically
 from components.text.escaping import svg_data_uri, to_printable
 
 # One grey that reads on white and on near-black, since the report shows plots on both.
-_INK, _ACCENT, _PALE = "#7d8590", "#3d83d6", "#9aa4af"
+_INK, _ACCENT = "#7d8590", "#3d83d6"
 _STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -129,19 +129,13 @@ def scatter(points: Sequence[tuple[float, float]], x: str, y: str) -> Figure:
     return figure
 
 
-def bars(costs: Sequence[tuple[str, float, bool]]) -> Figure:
-    """Return a bar of seconds for each (stage, seconds, whether it was reused)."""
+def bars(costs: Sequence[tuple[str, float]]) -> Figure:
+    """Return a bar of seconds for each (stage, seconds)."""
     figure, plot = new_axes(0.9 + 0.36 * len(costs))
-    names = [_short(to_printable(name)) for name, _, _ in costs]
-    drawn = plot.barh(
-        range(len(costs)),
-        [seconds for _, seconds, _ in costs],
-        color=[_PALE if reused else _ACCENT for _, _, reused in costs],
-        height=0.6,
-    )
-    labels = [f"{seconds:.1f} s{' (reused)' if reused else ''}" for _, seconds, reused in costs]
-    plot.bar_label(drawn, labels, padding=4)
-    plot.set_yticks(range(len(costs)), names)
+    names, seconds = zip(*costs, strict=True)
+    drawn = plot.barh(range(len(costs)), seconds, color=_ACCENT, height=0.6)
+    plot.bar_label(drawn, fmt="%.1f s", padding=4)
+    plot.set_yticks(range(len(costs)), [_short(to_printable(name)) for name in names])
     plot.invert_yaxis()
     plot.margins(x=0.28)
     plot.set_xlabel("seconds")

@@ -22,7 +22,7 @@ DESCRIPTIONS = {
     "wer_histogram": "How many utterances have which WER; the last bar holds 100% and more.",
     "chrf_histogram": "How many utterances have which chrF.",
     "wer_chrf": "One dot per utterance: does a worse transcript give a worse translation?",
-    "stage_seconds": "Wall time of each stage; reused stages cost nothing now.",
+    "stage_seconds": "Wall time of computing each stage, in this run or before it.",
     "length_score": "Mean log-probability per token of the last stage's best hypothesis, by its length.",
 }
 
@@ -48,7 +48,7 @@ def list_plots(view: RunView) -> dict[str, Plot]:
         similar = [chrf for _, chrf, _, _ in numbers if chrf is not None]
     both = [(wer, chrf) for wer, chrf, _, _ in numbers if wer is not None and chrf is not None]
     lengths = [(n, score / n) for _, _, score, n in numbers if score is not None and n]
-    costs = [(row.stage, row.seconds, row.status == "reused") for row in view.stages() if row.has_stage]
+    costs = [(row.stage, row.seconds) for row in view.stages() if row.has_stage]
     result: dict[str, tuple[str, tuple[object, ...]]] = {}
     if errors:
         result["wer_histogram"] = "histogram", (errors, "WER (%)", "100+")

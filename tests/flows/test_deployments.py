@@ -83,7 +83,7 @@ def worker(url: str, home: Path) -> Iterator[None]:
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(5)  # no run is left that it could wait for
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -21,6 +21,8 @@ from tests import malformed
 from tests.components.storage.written import lines_at
 
 ROOT = Path(__file__).parents[2]
+SHIPS = ("--set", "mt.model=packaged:multi30k-en-de")
+"""The translator that ships; other data than the sample would get a much larger one."""
 pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
@@ -45,9 +47,8 @@ def test_written_texts_need_no_recognizer(
     for language, line in (("en", "A man is walking his dog."), ("de", "Ein Mann führt seinen Hund aus.")):
         (tmp_path / f"s.{language}").write_text(f"{line}\n")
     data = f"{tmp_path}/s.en,{tmp_path}/s.de"
-    ships = ("--set", "mt.model=packaged:multi30k-en-de")
     code, output = run(
-        capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"), *ships
+        capsys, "--data", data, "--target-language", "de", "--store", str(tmp_path / "store"), *SHIPS
     )
     assert code == 0
     assert [stage["stage"] for stage in output["stages"]][:2] == ["data", "mt"]
@@ -168,7 +169,7 @@ def test_a_bad_recording_is_named_and_the_good_one_goes_on(
     common = {"source_language": "en", "target_language": "de"}
     manifest = tmp_path / "data.jsonl"
     manifest.write_text("".join(json.dumps({**common, **row}) + "\n" for row in rows))
-    code, output = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"))
+    code, output = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"), *SHIPS)
     assert code == 3
     assert output["status"] == "completed with quarantine"
     assert [one["utterance_id"] for one in outputs(output, "mt")] == [good.path]
