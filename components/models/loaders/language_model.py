@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 import torch
@@ -72,6 +72,15 @@ class CausalLanguageModel:
         seen = torch.cat([mask.new_ones(len(rows), len(common)), mask], 1).long()
         after = self._model(input_ids=ids, attention_mask=seen, **{argument: cache}).logits[:, :-1]
         return _sum_log_probs(torch.cat([before.expand(len(rows), -1, -1), after], 1), ids, mask)
+
+    @torch.inference_mode()
+    def likely_words(self, text: str, most: int) -> list[str]:
+        """Return the words of one token that may follow a text, the likeliest first, at most so many."""
+        row = [self._begin, *self._tokenizer(text, add_special_tokens=False)["input_ids"]]
+        logits = self._model(input_ids=torch.tensor([row], device=self._model.device)).logits[0, -1]
+        pieces = map(self._tokenizer.decode, logits.argsort(descending=True)[: 10 * most].tolist())
+        words = (piece.strip() for piece in pieces if piece[:1].isspace() or not text)
+        return list(islice(dict.fromkeys(filter(str.isalpha, words)), most))
 
     def _score_batch(self, rows: Sequence[Sequence[int]]) -> list[float]:
         ids, mask = self._pad(rows)

@@ -26,7 +26,7 @@ from components.storage.stages.stage_plan import StagePlan, content_of, library_
 from components.storage.store import Store
 from components.text.escaping import to_printable
 
-VERSION = "probe/1"
+VERSION = "probe/2"
 LEVEL = 0.05
 LABELS = {
     "silence": "words silenced",
@@ -120,8 +120,9 @@ class ProbeAnalysis(Analysis[ProbeRequest, ProbeFindings]):
     @override
     def tables(self, findings: ProbeFindings) -> list[Table]:
         note = (
-            f"Guessed: mean probability that {findings.language_model} gives the word in its place, among 41 "
-            "words of these data. p: that so many are written by guessing alone, one test for each row."
+            f"Guessed: mean probability that {findings.language_model} gives the word in its place, among 40 "
+            "words of these data and the 100 that it finds likeliest there. p: that so many are written by "
+            "guessing alone, one test for each row."
         )
         shown = [row for row in findings.rows if row.written]
         shown.sort(key=lambda row: row.guess)

@@ -11,8 +11,8 @@ import numpy as np
 from components.confidence.agreement import keys_of
 from components.monitoring.probing.probes import Target, candidates_for
 
-CANDIDATES = 40
-"""Further words that compete for the place."""
+CANDIDATES, LIKELY = 40, 100
+"""Words that compete for the place: of the same data, and of those that the model finds likeliest there."""
 
 
 class VariantScorer(Protocol):
@@ -22,15 +22,18 @@ class VariantScorer(Protocol):
         """Log-probability (nats) of each text, the same for all left out."""
         ...
 
+    def likely_words(self, text: str, most: int) -> list[str]:
+        """Words that may follow a text, the likeliest first."""
+        ...
+
 
 def guess_words(
     model: VariantScorer, transcripts: Mapping[str, str], targets: Sequence[tuple[str, Target]], seed: int = 0
 ) -> list[float]:
     """Return the probability of each target (utterance id, word) given all other words of its sentence.
 
-    The model scores the sentence with the word and with 40 others of the same data in its place; the
-    probability is the word's share. Few candidates, of the right domain, make guessing easier than it is, so
-    what is found beyond it is not owed to a weak language model alone.
+    The model scores the sentence with the word and with others in its place, 40 of the same data and the 100
+    that it finds likeliest behind the words before; the probability is the word's share.
     """
     words = Counter(word for text in transcripts.values() for word in keys_of(text))
     guesses: dict[tuple[str, int], float] = {}  # a word may be silenced alone and with an opening
@@ -39,6 +42,8 @@ def guess_words(
         if place not in guesses:
             left, right = _split(transcripts[key], target.position)
             options = candidates_for(words, target.word, CANDIDATES, f"{seed} {key} {target.position}")
+            likely = [key for word in model.likely_words(left, LIKELY) for key in keys_of(word)]
+            options = list(dict.fromkeys([*options, *likely]))
             sentences = [" ".join(filter(None, (left, option, right))) for option in options]
             scores = np.array(model.score_variants(sentences))
             guesses[place] = float(np.exp(scores[0] - np.logaddexp.reduce(scores)))

@@ -75,6 +75,17 @@ def test_variants_differ_by_what_whole_texts_differ(model: CausalLanguageModel, 
     assert all(one >= all_ for one, all_ in zip(found, whole, strict=True))  # what is common costs something
 
 
+def test_likely_words_are_whole_words_in_the_order_of_their_probability(network: LlamaForCausalLM) -> None:
+    pieces = ["<s>", "</s>", " ein", "zwei", " Hund", " Hunde", " läuft"]  # "zwei" goes on with a word
+    tokenizer = Tokenizer(bos_token_id=0, eos_token_id=1, decode=pieces.__getitem__)
+    with torch.no_grad():
+        logits = network(input_ids=torch.tensor([[0, 2]])).logits[0, -1]
+    expected = [pieces[n].strip() for n in logits.argsort(descending=True).tolist() if pieces[n][0] == " "]
+    model = CausalLanguageModel(network, tokenizer, "tiny")
+    assert model.likely_words("ein", 10) == expected
+    assert model.likely_words("ein", 2) == expected[:2]
+
+
 def test_a_tokenizer_without_a_beginning_begins_with_its_end(network: LlamaForCausalLM) -> None:
     scores = CausalLanguageModel(network, Tokenizer(bos_token_id=None, eos_token_id=1), "tiny").score(["ein"])
     with torch.no_grad():

@@ -99,9 +99,13 @@ def test_a_language_model_shares_its_guess_among_words() -> None:
         def score_variants(self, texts: list[str]) -> list[float]:
             return [-1.0 if "snow" in text else -3.0 for text in texts]
 
+        def likely_words(self, text: str, most: int) -> list[str]:
+            assert (text, most) == ("Two young boys build a", 100)
+            return ["brick", "Snow", "stone"]
+
     transcripts = {"a": SAID, "b": "Three happy dogs jump over water"}
     (guess,) = guess_words(Counting(), transcripts, [("a", Target(position=5, word="snow"))])
-    others = len({"young", "boys", "build", "wall", "three", "happy", "dogs", "jump", "over", "water"})
+    others = len({"young", "boys", "build", "wall", "three", "happy", "dogs", "jump", "over", "water"}) + 2
     assert guess == pytest.approx(1 / (1 + others * np.exp(-2)))
 
 
