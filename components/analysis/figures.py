@@ -47,16 +47,12 @@ _MANY = 400
 
 
 def save_figures(plots: Sequence[Plot], folder: Path) -> list[Path]:
-    """Write figures as SVG, as in the page, and as PNG on white with their titles; returns the files."""
+    """Write figures as PNG on white with their titles, and return the files; the page has them as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for plot in plots:
-        contents = {"svg": to_svg(plot.figure), "png": to_png(plot.figure, plot.title)}
-        for suffix, content in contents.items():
-            path = folder / f"{plot.name}.{suffix}"
-            write_atomically(path, content)
-            paths.append(path)
-    return paths
+    paths = {folder / f"{plot.name}.png": plot for plot in plots}
+    for path, plot in paths.items():
+        write_atomically(path, to_png(plot.figure, plot.title))
+    return list(paths)
 
 
 def to_png(figure: Figure, title: str) -> bytes:

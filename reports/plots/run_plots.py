@@ -73,12 +73,9 @@ def _values_of_all(view: RunView, output: Output) -> list[float] | None:
 
 
 def save_plots(plots: Mapping[str, Plot], folder: Path) -> list[Path]:
-    """Write plots (file name -> plot) as SVG, as in the page, and as PNG on white with their titles."""
+    """Write plots (file name -> plot) as PNG on white with their titles; the page has them as SVG."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, plot in plots.items():
-        for suffix in ("svg", "png"):
-            path = folder / f"{name}.{suffix}"
-            write_bytes(path, draw_picture(plot, suffix))
-            paths.append(path)
-    return paths
+    paths = {folder / f"{name}.png": plot for name, plot in plots.items()}
+    for path, plot in paths.items():
+        write_bytes(path, draw_picture(plot, "png"))
+    return list(paths)

@@ -64,5 +64,5 @@ def publish_run_report(run: RunRecord, store: Store, label: str = "") -> None:
 def write_report(run: RunRecord, store: Store) -> Path:
     """Write the report of a run and publish its plots."""
     page, images = render(run, store)
-    publish_plots(image for image in images if image.suffix == ".png" or image.name == GRAPH_FILE)
+    publish_plots(images)
     return page

@@ -382,4 +382,4 @@ def test_a_matrix_of_strengths_says_how_fast_a_system_loses(
     assert bleu["curves"][0]["slope"]["value"] == 0  # this translator does not read
     page = (Path(output["path"]) / "report.html").read_text()
     assert "Robustness" in page
-    assert (Path(output["path"]) / "plots" / "degradation_typos_bleu.svg").exists()
+    assert (Path(output["path"]) / "plots" / "degradation_typos_bleu.png").exists()

@@ -268,6 +268,6 @@ def test_estimates_are_measured_in_the_run_and_only_where_there_are_some(folder:
     assert stages(again)["confidence"].reused
     page = (folder / "store" / "runs" / "sure" / "report.html").read_text()
     assert ">Confidence</h2>" in page
-    assert (folder / "store" / "runs" / "sure" / "plots" / "risk_coverage_mt_chrf.svg").exists()
+    assert (folder / "store" / "runs" / "sure" / "plots" / "risk_coverage_mt_chrf.png").exists()
     plain = run(folder, {"mt": {**mt, "function": "copy"}})
     assert "confidence" not in stages(plain)
