@@ -153,8 +153,12 @@ def build_shard(rows: Sequence[DraftedRow] | ShardHeader, store: Store) -> Built
     """Open and store one shard of a data set, unless it is stored."""
     if isinstance(rows, ShardHeader):
         return BuiltShard(rows, has_audio=False)
-    has_audio = any(row.draft is not None and row.draft.audio is not None for row in rows)
-    return BuiltShard(_store_shard(build_rows(rows), store), has_audio)
+    return BuiltShard(_store_shard(build_rows(rows), store), names_audio(rows))
+
+
+def names_audio(rows: Sequence[DraftedRow]) -> bool:
+    """Return whether any of the rows is of speech."""
+    return any(row.draft is not None and row.draft.audio is not None for row in rows)
 
 
 def store_part(data: StageRef, positions: Sequence[int], store: Store) -> StageRef:

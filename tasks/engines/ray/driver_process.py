@@ -62,6 +62,11 @@ class DriverProcess:
         self._lost: Event | None = None
         self._is_connected = False
 
+    @property
+    def is_started(self) -> bool:
+        """Whether there is such a process, and so workers."""
+        return self._process is not None
+
     def run(self, make: Callable[[int], Job], receive: Callable[[Event], None]) -> None:
         """Begin a job.
 

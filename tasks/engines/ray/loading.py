@@ -9,13 +9,17 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 
-from components.data.stage import BuiltShard, DataShards, build_shard
+from components.data.row_reader import DraftedRow
+from components.data.stage import BuiltShard, DataShards, build_shard, names_audio
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 from tasks.engines.ray.driver_process import DriverProcess, error_of
 from tasks.engines.ray.messages import Event, LoadJob, decode_rows, encode_rows
 
+FEW = 4
+"""Shards of texts that are built in this process, where a cluster would be started for them alone."""
 WAVE = 64
 """Shards of a job; two jobs are at work."""
 
@@ -48,7 +52,7 @@ class RayLoading:
         """Yield the shards, two waves of them ahead."""
         waves: deque[Callable[[], list[BuiltShard]]] = deque()
         # Encoded one by one: as objects the rows of a wave take ten times the memory.
-        rest = (shard if isinstance(shard, ShardHeader) else encode_rows(shard) for shard in shards)
+        rest = (shard if isinstance(shard, ShardHeader) else _encode(shard) for shard in shards)
         while wave := list(islice(rest, WAVE)):
             waves.append(self._begin(wave, store))
             if len(waves) > 1:
@@ -56,21 +60,44 @@ class RayLoading:
         while waves:
             yield from waves.popleft()()
 
-    def _begin(self, wave: Sequence[bytes | ShardHeader], store: Store) -> Callable[[], list[BuiltShard]]:
+    def _begin(self, wave: Sequence[_Encoded | ShardHeader], store: Store) -> Callable[[], list[BuiltShard]]:
         """Begin with a wave; what is returned waits for its end and returns its shards."""
         stored = {n: BuiltShard(each, False) for n, each in enumerate(wave) if isinstance(each, ShardHeader)}
         rows = {n: each for n, each in enumerate(wave) if not isinstance(each, ShardHeader)}
-        events: SimpleQueue[Event] = SimpleQueue()
-        if rows:
-            url, folder, encoded = store.backend.url, str(Path.cwd()), list(rows.values())
-            self._driver.run(lambda number: LoadJob(number, url, folder, encoded), events.put)
+        build = self._begin_here if self._is_done_sooner_here(list(rows.values())) else self._begin_on_ray
+        finish = build([each.rows for each in rows.values()], store)
 
         def collect() -> list[BuiltShard]:
-            built = _collect(len(rows), events) if rows else []
-            both = stored | dict(zip(rows, built, strict=True))
+            both = stored | dict(zip(rows, finish(), strict=True))
             return [both[number] for number in range(len(wave))]
 
         return collect
+
+    def _is_done_sooner_here(self, encoded: Sequence[_Encoded]) -> bool:
+        """Return whether a cluster would have to be started for a few texts, or for nothing."""
+        is_little = len(encoded) <= FEW and not any(each.has_audio for each in encoded)
+        return not encoded or (is_little and not self._driver.is_started)
+
+    def _begin_here(self, encoded: Sequence[bytes], store: Store) -> Callable[[], list[BuiltShard]]:
+        built = [build_shard(decode_rows(rows), store) for rows in encoded]
+        return lambda: built
+
+    def _begin_on_ray(self, encoded: Sequence[bytes], store: Store) -> Callable[[], list[BuiltShard]]:
+        events: SimpleQueue[Event] = SimpleQueue()
+        url, folder = store.backend.url, str(Path.cwd())
+        self._driver.run(lambda number: LoadJob(number, url, folder, list(encoded)), events.put)
+        return lambda: _collect(len(encoded), events)
+
+
+class _Encoded(NamedTuple):
+    """The rows of a shard as a worker gets them, and whether any is of speech."""
+
+    rows: bytes
+    has_audio: bool
+
+
+def _encode(rows: list[DraftedRow]) -> _Encoded:
+    return _Encoded(encode_rows(rows), names_audio(rows))
 
 
 def _collect(count: int, events: SimpleQueue[Event]) -> list[BuiltShard]:
