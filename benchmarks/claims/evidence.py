@@ -59,7 +59,6 @@ def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Output
         if own:
             header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
             lines += [markdown_table(header, [_row(*pair, measured) for pair in own]), ""]
-    lines += ["## Claims of times", "", *_pages_of_times(), ""]
     return "\n".join(lines)
 
 
@@ -88,9 +87,3 @@ def _compared(rows: Sequence[Row]) -> Iterator[str]:
             (over,) = list(dict.fromkeys(result.over for result in row.measured.by_metric.values()))[:1]
             role = "" if row.role == "primary" else f" ({row.role})"
             yield f"{row.comparison.text}{role}: {values}; {over}"
-
-
-def _pages_of_times() -> Iterator[str]:
-    for claim in read_register():
-        if not claim.primary:
-            yield f"- {claim.claim} ({', '.join(claim.sources)}): not measured. {claim.design}."

@@ -1,0 +1,143 @@
+"""What is left of the time where most of the arithmetic goes: zeros in a matrix, experts of a block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.workspace import Workspace
+from benchmarks.common.cpu_timer import Spent, measure
+from benchmarks.common.tables import markdown_table
+from benchmarks.speed.experts import every_expert, make_layers
+from benchmarks.speed.sparsity import LAYOUT
+from components.claims.statistics.measuring import of_rounds
+from components.claims.verdict import Measured, Result
+from components.compute.layers.packed_linear import PackedLinear
+from components.pruning.masks import mask_by_magnitude
+from components.pruning.sparse_linear import SparseLinear
+
+TITLE = "Zeros and experts: what is left of the time"
+QUESTION = """
+Zeros are put into a matrix of 512 by 2,048 by magnitude, in blocks or one by one, and the sparse product is
+timed against the faster of torch's dense product and the prepacked one. Beside it a block of eight experts of
+which every token takes two, against all eight for every token. One thread, CPU seconds, calls interleaved.
+"""
+ROUNDS = 12
+KEPT, TOKENS = (0.5, 0.25, 0.1, 0.05), (1, 16)
+WIDTH, OF_EXPERTS = 512, (1, 512)
+PATTERNS = {"block": "blocks", "single": "single weights"}
+
+
+def run(work: Workspace, outputs: Outputs) -> None:
+    """Time everything, and keep the seconds of every round."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for tokens in TOKENS:
+            key = {"products": tokens, "rounds": ROUNDS}
+            outputs.measurements[f"zeros {tokens}"] = work.cached(key, lambda n=tokens: _time_zeros(n))
+        for tokens in OF_EXPERTS:
+            key = {"experts": tokens, "rounds": ROUNDS}
+            outputs.measurements[f"experts {tokens}"] = work.cached(key, lambda n=tokens: _time_experts(n))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@torch.inference_mode()
+def _time_zeros(tokens: int) -> Spent:
+    torch.manual_seed(0)
+    weight, x = torch.randn(4 * WIDTH, WIDTH), torch.randn(tokens, WIDTH)
+    packed = PackedLinear(weight)
+    calls: dict[str, Callable[[], object]] = {
+        "plain": lambda: functional.linear(x, weight),
+        "packed": lambda: packed(x),
+    }
+    for pattern, layout in LAYOUT.items():
+        for kept in KEPT:
+            sparse = SparseLinear(weight * mask_by_magnitude(weight, pattern, kept), None, layout)
+            calls[f"{PATTERNS[pattern]} {kept:g}"] = lambda sparse=sparse: sparse(x)  # type: ignore[misc]
+    return measure(calls, ROUNDS, 0.05)
+
+
+@torch.inference_mode()
+def _time_experts(tokens: int) -> Spent:
+    blocks = make_layers(WIDTH, torch.float32)
+    x: Tensor = torch.randn(1, tokens, WIDTH)
+    calls: dict[str, Callable[[], object]] = {
+        "two of eight": lambda: blocks["packed"](x),
+        "all eight": lambda: every_expert(blocks["eager"], x),  # type: ignore[arg-type]
+        "dense block of two": lambda: blocks["dense"](x),
+    }
+    return measure(calls, ROUNDS, 0.2)
+
+
+def results(outputs: Outputs) -> dict[str, Measured]:
+    """Sparse over dense less 1; two of eight over all eight less a quarter."""
+    return {
+        "sparsity.many": _zeros(outputs, 0.05, 1),
+        "sparsity.few": _zeros(outputs, 0.5, 1),
+        "sparsity.many_tokens": _zeros(outputs, 0.05, 16),
+        **{
+            f"expert_compute.{name}": Measured(by_metric={"share, CPU": _experts(outputs, tokens)})
+            for name, tokens in (("tokens", 512), ("token", 1))
+        },
+    }
+
+
+def _zeros(outputs: Outputs, kept: float, tokens: int) -> Measured:
+    spent = outputs.measurements[f"zeros {tokens}"]
+    ratios = {name: _ratios(spent, f"{name} {kept:g}") for name in PATTERNS.values()}
+    return Measured(by_metric={f"ratio, {name}": _result(values - 1) for name, values in ratios.items()})
+
+
+def _ratios(spent: Mapping[str, list[float]], name: str) -> np.ndarray:
+    """Seconds over those of the faster dense product, round by round."""
+    dense = min(("plain", "packed"), key=lambda each: float(np.median(spent[each])))
+    return np.asarray(spent[name]) / np.asarray(spent[dense])
+
+
+def _experts(outputs: Outputs, tokens: int) -> Result:
+    spent = outputs.measurements[f"experts {tokens}"]
+    return _result(np.asarray(spent["two of eight"]) / np.asarray(spent["all eight"]) - 0.25)
+
+
+def _result(values: np.ndarray) -> Result:
+    return of_rounds(values.tolist(), f"{len(values)} interleaved rounds")
+
+
+def page(outputs: Outputs) -> list[str]:
+    """Time left beside arithmetic left."""
+    rows = [
+        (
+            name,
+            f"{kept:.0%}",
+            *(f"{np.median(_ratios(spent, f'{name} {kept:g}')):.2f}" for spent in _all(outputs)),
+        )
+        for name in PATTERNS.values()
+        for kept in KEPT
+    ]
+    header = ("zeros", "arithmetic left", *(f"time left, tokens: {tokens}" for tokens in TOKENS))
+    lines = ["## Zeros: sparse over the faster dense product, medians", "", markdown_table(header, rows)]
+    experts = []
+    for tokens in OF_EXPERTS:
+        spent = outputs.measurements[f"experts {tokens}"]
+        base = np.asarray(spent["all eight"])
+        names = ("two of eight", "dense block of two")
+        experts.append((str(tokens), *(f"{np.median(np.asarray(spent[n]) / base):.3f}" for n in names)))
+    header = ("tokens", "two of eight / all eight", "a dense block of their size / all eight")
+    return [
+        *lines,
+        "",
+        "## Experts: shares of the time of all eight, medians",
+        "",
+        markdown_table(header, experts),
+    ]
+
+
+def _all(outputs: Outputs) -> list[Spent]:
+    return [outputs.measurements[f"zeros {tokens}"] for tokens in TOKENS]
