@@ -265,8 +265,8 @@ def find_different_weights(kept: Mapping[str, Rows]) -> Iterator[str]:
 def find_edges(kept: Mapping[str, Rows], results: Mapping[str, Measured]) -> Iterator[str]:
     """Verdicts that stand on the edge of a grid: curves are read again here."""
     at_edge = set()
-    for measurement, value in _measurements(kept["task-vectors"]).items():
-        if measurement.startswith("scales"):
+    for measurement, value in _measurements(kept["two-domains"]).items():
+        if measurement.startswith("curves"):
             for system, curve in value.items():
                 chosen = max(curve, key=lambda point: point[1])[0]
                 if chosen and chosen in (min(curve)[0], max(curve)[0]):
