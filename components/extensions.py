@@ -10,14 +10,22 @@ Nothing of it is imported before it is asked for by its name.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, MutableMapping
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Generic, TypeVar
 
 from components.errors import ConfigError
 
 T = TypeVar("T")
+
+
+@cache
+def _read_installed(path: tuple[str, ...]) -> EntryPoints:
+    """Read the entry points of all packages on a path, once: each reading opens a file of every package."""
+    del path
+    return entry_points()  # type: ignore[return-value] # of Python 3.11 it has the same method
 
 
 class Extensions(MutableMapping[str, T], Generic[T]):
@@ -40,7 +48,7 @@ class Extensions(MutableMapping[str, T], Generic[T]):
     @cached_property
     def _entries(self) -> dict[str, list[EntryPoint]]:
         entries: dict[str, list[EntryPoint]] = {}
-        for entry in dict.fromkeys(entry_points(group=self.group)):
+        for entry in dict.fromkeys(_read_installed(tuple(sys.path)).select(group=self.group)):
             entries.setdefault(entry.name, []).append(entry)
         return entries
 

@@ -134,7 +134,7 @@ def _zip_report(report: Path) -> str:
     if sum(path.stat().st_size for path in files) > 10 * _MAX_REPORT_BYTES:
         return ""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for path in files:
             archive.write(path, path.relative_to(report.parent))
     content = packed.getvalue()

@@ -28,8 +28,9 @@ hidden = set(sys.stdin.read().split())
 installed = metadata.entry_points
 
 def present(**of):
-    ours = of.get("group", "").startswith("antiphon.")
-    return [each for each in installed(**of) if each.module not in hidden] if ours else installed(**of)
+    every = installed()
+    kept = (each for group in every.groups for each in every.select(group=group) if each.module not in hidden)
+    return metadata.EntryPoints(kept).select(**of)
 
 metadata.entry_points = present
 sys.meta_path.insert(0, Hidden())
