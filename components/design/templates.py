@@ -136,6 +136,12 @@ def _refine(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: 
     return {"draft": {"kind": "translate", **_read(source), **_node(draft)}, "mt": final}
 
 
+def _fuse(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
+    draft, writer = models
+    lists = {"kind": "translate", **_read(source), **_node(draft, beam_size=settings["beam"])}
+    return {"draft": lists, "mt": {"kind": "fuse", "of": "draft", "model": writer.reference}}
+
+
 def _ends_with_writer(models: Sequence[ModelChoice]) -> bool:
     return bool(models[-1].settings)  # those of a language model
 
@@ -234,6 +240,15 @@ TEMPLATES: dict[str, Template] = {
             _refine,
             2,
             {"rounds": (1,)},
+            fits=_ends_with_writer,
+        ),
+        Template(
+            "fuse",
+            "translate",
+            "of a translator's list a second model writes a text, behind a gate",
+            _fuse,
+            2,
+            {"beam": (5,)},
             fits=_ends_with_writer,
         ),
         Template(
