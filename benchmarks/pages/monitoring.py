@@ -177,8 +177,8 @@ utterances, {BEFORE} before the change and 150 after it are drawn with replaceme
 after every 25. Counted is the utterance at which the alarm is given. Right is the stage in which the
 change was made, of all replays."""
 MEMORY = """\
-The 50 spoken captions, one silenced word and one word of a replaced opening each; a recognizer that was
-fine-tuned on these very recordings, and the one that it began from. Found: of 1,000 draws of 50
+The 50 spoken captions, two silenced words and two of a replaced opening each; a recognizer that was
+fine-tuned on these very recordings (16 passes), and the one that it began from. Found: of 1,000 draws of 50
 recordings."""
 
 PAGES = {
