@@ -33,7 +33,8 @@ def length_of(shard: Sequence[Row]) -> float:
 
 
 DIGESTS = st.floats(0, 1, exclude_max=True)
-CUTS = st.builds(Cut, DIGESTS, st.sampled_from([0.001, 0.01, 0.1, 0.2, 0.3, 0.36, 0.38, 0.5, 0.9]))
+LENGTHS = st.sampled_from([0.001, 0.01, 0.1, 0.2, 0.3, 0.36, 0.38, 0.5, 0.9])
+CUTS = st.builds(Cut, DIGESTS, LENGTHS, st.none())
 """Of rows that are no documents and no long recordings; any digests, as no text might give them."""
 
 
