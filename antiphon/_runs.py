@@ -197,8 +197,7 @@ def compare_runs(*runs: Run | str, store: str | None = None, **settings: Any) ->
 def _graph_values(graph: str | Path | Mapping[str, Any] | Pipeline) -> tuple[dict[str, Any], str | None]:
     """Return a graph as parameters of the flow ``pipeline``, and the folder that its files lie in."""
     from components.pipeline.written import values_of
-    from flows.cli.compute.parameters.config_file import read_file
-    from flows.parameters.file_paths import resolve_file_paths
+    from flows.parameters.pipeline_files import read_file, resolve_file_paths
 
     if isinstance(graph, Pipeline):
         return values_of(graph), str(graph.folder)

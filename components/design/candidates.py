@@ -148,10 +148,9 @@ def licensed(models: Sequence[ModelChoice], limits: Limits) -> tuple[list[ModelC
 
 def licensed_systems(systems: Sequence[Candidate], limits: Limits) -> tuple[list[Candidate], list[str]]:
     """Return the systems whose models all have an allowed licence, and lines of why not the others."""
-    of_system = {each.name: [describe_model(name) for name in each.models] for each in systems}
-    notes = [line for models in of_system.values() for line in licensed(models, limits)[1]]
-    kept = [each for each in systems if not licensed(of_system[each.name], limits)[1]]
-    return kept, list(dict.fromkeys(notes))
+    faults = {each.name: licensed(list(map(describe_model, each.models)), limits)[1] for each in systems}
+    notes = dict.fromkeys(line for lines in faults.values() for line in lines)
+    return [each for each in systems if not faults[each.name]], list(notes)
 
 
 def list_alone(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -27,7 +27,7 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT) WITHOUT ROWID;
 """
-_opened = threading.local()
+_memory = threading.local()
 
 
 def cache_folder() -> Path:
@@ -74,9 +74,8 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
 def recall_digest(path: Path, stamp: tuple[int, ...]) -> str | None:
     """Return what was remembered of a file, whose path is absolute, with this stamp."""
     try:
-        row = (
-            _open_memory().execute("SELECT stamp, digest FROM files WHERE path = ?", (str(path),)).fetchone()
-        )
+        rows = _open_memory().execute("SELECT stamp, digest FROM files WHERE path = ?", (str(path),))
+        row = rows.fetchone()
     except (sqlite3.Error, OSError):  # a cache that cannot be read costs time, nothing else
         return None
     return str(row[1]) if row is not None and row[0] == repr(stamp) else None
@@ -91,13 +90,14 @@ def remember_digest(path: Path, stamp: tuple[int, ...], digest: str) -> None:
 
 def _open_memory() -> sqlite3.Connection:
     """Return the connection of this thread and process to the database in the cache."""
-    place = (os.getpid(), cache_folder())
-    if getattr(_opened, "place", None) != place:
-        place[1].mkdir(parents=True, exist_ok=True)
-        _opened.connection = sqlite3.connect(place[1] / "digests.sqlite", timeout=1, isolation_level=None)
-        _opened.connection.executescript(_SETUP)
-        _opened.place = place
-    connection: sqlite3.Connection = _opened.connection
+    folder = cache_folder()
+    owner = (os.getpid(), folder)
+    if getattr(_memory, "owner", None) != owner:
+        folder.mkdir(parents=True, exist_ok=True)
+        _memory.connection = sqlite3.connect(folder / "digests.sqlite", timeout=1, isolation_level=None)
+        _memory.connection.executescript(_SETUP)
+        _memory.owner = owner
+    connection: sqlite3.Connection = _memory.connection
     return connection
 
 

@@ -144,8 +144,8 @@ def _scores(scores: tuple[Score, ...]) -> dict[str, str]:
 def _cost_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
     for point in findings.points:
         for metric, costs in point.costs.items():
-            told = {what: format_estimate(cost) for what, cost in costs.items()}
-            yield {"setting": point.title, "metric": label_of(metric), **told}
+            cells = {loss: format_estimate(cost) for loss, cost in costs.items()}
+            yield {"setting": point.title, "metric": label_of(metric), **cells}
 
 
 def _part_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:

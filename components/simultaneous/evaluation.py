@@ -49,7 +49,7 @@ class Point(Record):
         erasure: units that were taken back per unit of the final text (normalized erasure, Arivazhagan et al.
             2020).
         real_time_factor: seconds of computing per second of sound.
-        costs: metric -> what is not as good as can be -> the points that it costs.
+        costs: metric -> loss (the errors of a recognizer, the policy of a node) -> the points that it costs.
         parts: what the mean delay of a written unit, by the clock, is made of, in seconds; they add up to it.
         faults: recording -> why it was not replayed.
     """
@@ -116,7 +116,7 @@ def evaluate(
         chunk=setting[1],
         n=len(replayed),
         n_total=len(utterances),
-        scores=score_texts(texts, utterances, output, metrics),
+        scores=score_outputs(texts, utterances, output, metrics),
         heard=_latencies(replayed, output, clock=False),
         clock=_latencies(replayed, output, clock=True),
         erasure=_measure_erasure([replay for replay, _ in replayed], output.node),
@@ -126,7 +126,7 @@ def evaluate(
     )
 
 
-def align_texts(
+def align_outputs(
     texts: Mapping[str, str], utterances: Sequence[Utterance], output: Output
 ) -> AlignedTexts | None:
     """Return texts by utterance beside their references; None where none has one."""
@@ -134,11 +134,11 @@ def align_texts(
     return align_records(utterances, best, output.languages, len(utterances)) if best else None
 
 
-def score_texts(
+def score_outputs(
     texts: Mapping[str, str], utterances: Sequence[Utterance], output: Output, metrics: Iterable[Metric]
 ) -> tuple[Score, ...]:
     """Return the scores of texts by utterance."""
-    aligned = align_texts(texts, utterances, output)
+    aligned = align_outputs(texts, utterances, output)
     if aligned is None:
         return ()
     return tuple(aligned.units.score(metrics, aligned.segments, len(utterances)).values())

@@ -8,31 +8,31 @@ output under all policies lacks to that on gold transcripts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
 from components.metrics.metric import Metric
-from components.metrics.statistics.bootstrap import Estimate, bootstrap_interval
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.nodes.node_context import Item
-from components.records import Hypothesis, NBest, Utterance
-from components.simultaneous.evaluation import Output, align_texts
+from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.paired_gain import paired_gain
+from components.records import NBest, Utterance
+from components.simultaneous.evaluation import Output, align_outputs
 from components.simultaneous.records import Replay
-from components.simultaneous.replay import Replayer
+from components.simultaneous.replay import Replayer, as_outcome
 
 Texts = Mapping[str, str]
 """Utterance id -> text."""
 
 
 class Variant(NamedTuple):
-    """The output where some things are as good as can be.
+    """The output where only some nodes write early.
 
     Attributes:
-        spoiled: what is no longer so, other than in the variant before.
+        loss: what makes it worse than the variant before; nothing of the first.
         texts: the output.
     """
 
-    spoiled: str
+    loss: str
     texts: Texts
 
 
@@ -77,24 +77,17 @@ def read_on(replayer: Replayer, utterance: Utterance, chain: Sequence[str], text
         text: of the first.
     """
     for above, name in pairwise(chain):
-        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=above)
-        given = NBest(utterance_id=utterance.id, hypotheses=(hypothesis,))
         served = replayer.graph.nodes[name]
-        item = served.gather(utterance, {above: given})
-        outcome = None if item is None else _compute(replayer, name, item)
-        text = outcome.best.text if isinstance(outcome, NBest) else ""
+        item = served.gather(utterance, {above: as_outcome(utterance.id, text, above)})
+        outcomes = [] if item is None else replayer.call(served, partial(served.component, [item]))
+        text = outcomes[0].best.text if outcomes and isinstance(outcomes[0], NBest) else ""
     return text
-
-
-def _compute(replayer: Replayer, name: str, item: Item) -> object:
-    served = replayer.graph.nodes[name]
-    return replayer.call(served, lambda: served.component([item])[0])
 
 
 def measure_costs(
     variants: Sequence[Variant], utterances: Sequence[Utterance], output: Output, metrics: Iterable[Metric]
 ) -> dict[str, dict[str, Estimate]]:
-    """Return metric -> what is spoiled -> the points that it costs, with a paired bootstrap interval.
+    """Return metric -> loss -> the points that it costs, with a paired bootstrap interval.
 
     Args:
         variants: of the output.
@@ -102,23 +95,14 @@ def measure_costs(
         output: the texts that are judged.
         metrics: of the output.
     """
-    aligned = [align_texts(variant.texts, utterances, output) for variant in variants]
+    aligned = [align_outputs(variant.texts, utterances, output) for variant in variants]
     costs: dict[str, dict[str, Estimate]] = {}
     for metric in metrics:
         tables = [each.units.measure(metric, each.segments, len(utterances)) for each in aligned if each]
-        found = [table for table in tables if table is not None]
-        if len(found) == len(variants):
+        scored = [table for table in tables if table is not None]
+        if len(scored) == len(variants):
             costs[metric.name] = {
-                variant.spoiled: _cost(before, after)
-                for variant, (before, after) in zip(variants[1:], pairwise(found), strict=True)
+                variant.loss: paired_gain(better, worse)[0]
+                for variant, (better, worse) in zip(variants[1:], pairwise(scored), strict=True)
             }
     return costs
-
-
-def _cost(before: CorpusStatistics, after: CorpusStatistics) -> Estimate:
-    sign = 1 if before.metric.higher_is_better else -1
-    value = sign * (before.score() - after.score())
-    return Estimate(
-        value=value,
-        interval=bootstrap_interval(sign * (before.resampled_scores - after.resampled_scores), value),
-    )

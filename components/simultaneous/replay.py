@@ -74,6 +74,12 @@ class Replayer:
         yield length
 
 
+def as_outcome(utterance_id: str, text: str, node: str) -> NBest:
+    """Return a text as what a node gave for an utterance."""
+    hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=node)
+    return NBest(utterance_id=utterance_id, hypotheses=(hypothesis,))
+
+
 class Stream:
     """An utterance on its way through the nodes, prefix by prefix.
 
@@ -258,9 +264,9 @@ class Stream:
         if above is None:
             utterance = self._utterance.model_copy(update={"text": text})
             return self._compute(writer, utterance, {}, is_last=ends)
-        hypothesis = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=above.served.name)
-        given = NBest(utterance_id=self._utterance.id, hypotheses=(hypothesis,))
-        return self._compute(writer, self._utterance, {above.served.name: given}, is_last=ends)
+        name = above.served.name
+        read = {name: as_outcome(self._utterance.id, text, name)}
+        return self._compute(writer, self._utterance, read, is_last=ends)
 
     def _compute(
         self, writer: Writer, utterance: Utterance, outcomes: Mapping[str, NodeOutcome], *, is_last: bool

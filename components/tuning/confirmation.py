@@ -10,8 +10,9 @@ import numpy as np
 from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.metrics.statistics.paired_gain import paired_gain
 from components.records import Utterance
-from components.tuning.forecast import GainForecast, judge, paired_gain
+from components.tuning.forecast import GainForecast, judge
 from components.tuning.study import Confirmation
 
 MAX_NAMED = 3

@@ -15,7 +15,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from components.errors import ConfigError
-from components.files.canonical_json import digest_of
 from components.tuning.domains import Choices
 from components.tuning.study import Try
 from components.tuning.variables import SearchSpace
@@ -183,22 +182,3 @@ class Searcher:
         states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
         values = outcome.values if outcome.state == "complete" else None
         self._study.tell(suggestion.trial, values, states[outcome.state])
-
-
-def draw_settings(space: SearchSpace, most: int, seed: int) -> list[dict[str, Any]]:
-    """Return all settings of a space, in their order; of more than ``most``, so many that are drawn.
-
-    Args:
-        space: the variables.
-        most: settings.
-        seed: of the draw.
-    """
-    if space.size is not None and space.size <= most:
-        every = product(*(variable.domain.all_values() for variable in space.variables.values()))
-        return [dict(zip(space.variables, values, strict=True)) for values in every]
-    searcher = Searcher(space, "random", [1], seed, most)
-    found: dict[str, dict[str, Any]] = {}
-    while len(found) < most:
-        settings = searcher.suggest().settings
-        found[digest_of(settings)] = settings
-    return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from components.files.canonical_json import digest_of
@@ -83,3 +84,25 @@ def search(
             searcher.tell(suggestion, outcomes[digest_of(suggestion.settings)])
     assert next(iter(outcomes.values())).number == AS_WRITTEN
     return SearchResult(list(outcomes.values()), repeats)
+
+
+def draw_settings(space: SearchSpace, most: int, seed: int) -> list[dict[str, Any]]:
+    """Return all settings of a space, in their order; of more than ``most``, as many that are drawn.
+
+    Args:
+        space: the variables.
+        most: settings at most; fewer come where :data:`MAX_REPEATS` draws in a row were drawn before.
+        seed: of the draw.
+    """
+    if space.size is not None and space.size <= most:
+        every = product(*(variable.domain.all_values() for variable in space.variables.values()))
+        return [dict(zip(space.variables, values, strict=True)) for values in every]
+    searcher = Searcher(space, "random", [1], seed, most)
+    settings: dict[str, dict[str, Any]] = {}
+    repeats = 0
+    while len(settings) < most and repeats < MAX_REPEATS:
+        suggestion = searcher.suggest().settings
+        key = digest_of(suggestion)
+        repeats = repeats + 1 if key in settings else 0
+        settings[key] = suggestion
+    return list(settings.values())

@@ -41,8 +41,9 @@ from components.tuning.halving import cut_blocks
 from flows import preflight
 from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
 from flows.definition import define_flow
+from flows.parameters.pipeline_files import is_pipeline_file
 from flows.parameters.searches.design import DesignParameters
-from flows.parameters.searches.own_systems import is_file, list_own_systems
+from flows.parameters.searches.own_systems import list_own_systems
 from flows.python_flows.tuning_data import (
     TuningData,
     count_references,
@@ -110,7 +111,7 @@ def checks(parameters: DesignParameters) -> list[Check]:
     files = [
         Check(name, partial(list_own_systems, name, parameters, parameters.confirm, parameters.tries))
         for name in parameters.templates
-        if is_file(name)
+        if is_pipeline_file(name)
     ]
     return [Check("goal", parameters.check_goal), *files, check_of_data(parameters.data_set)]
 
@@ -122,7 +123,7 @@ def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list
     source = parameters.source_language or next((p.source_language for p in profiles), None) or UNDETERMINED
     targets = {p.target_language for p in profiles} - {None}
     target = parameters.target_language or next(iter(sorted(map(str, targets))), None)
-    files = [name for name in parameters.templates if is_file(name)]
+    files = [name for name in parameters.templates if is_pipeline_file(name)]
     rows = [name for name in parameters.templates if name not in files]
     candidates, notes = list[Candidate](), list[str]()
     if rows or not files:
@@ -133,8 +134,8 @@ def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list
         )
     for file in files:
         own = list_own_systems(file, parameters, parameters.confirm, parameters.tries)
-        kept, left = licensed_systems(own, parameters.limits)
-        candidates, notes = [*candidates, *kept], [*notes, *left]
+        allowed, left_out = licensed_systems(own, parameters.limits)
+        candidates, notes = [*candidates, *allowed], [*notes, *left_out]
     _refuse_others(candidates, "transcript" if target is None else "translation")
     return candidates, notes
 

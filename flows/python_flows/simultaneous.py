@@ -25,7 +25,7 @@ from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
-from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate, score_texts
+from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate, score_outputs
 from components.simultaneous.policy_costs import list_variants, measure_costs
 from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer
@@ -126,7 +126,7 @@ class _Twin:
             (folder / files[-1]).write_text(write_log(done, names, self._output.node), encoding="utf-8")
             bar.show(100 * (number + 1) / len(settings))
         points += [self._score_log(Path(name), metrics) for name in self._parameters.log]
-        offline = score_texts(self._heard_first, self._utterances, self._output, metrics)
+        offline = score_outputs(self._offline_texts, self._utterances, self._output, metrics)
         return Simultaneous(output=self._output.role, offline=offline, points=tuple(points)), files
 
     def _score_log(self, path: Path, metrics: list[Metric]) -> Point:
@@ -153,13 +153,15 @@ class _Twin:
         self, replayer: Replayer, replays: Sequence[Replay], metrics: Sequence[Metric]
     ) -> dict[str, dict[str, Estimate]]:
         """Return what the recognizer's errors and the policy of each node cost."""
-        done = {replay.utterance_id: replay for replay in replays if not replay.fault}
-        utterances = [utterance for utterance in self._utterances if utterance.id in done]
-        variants = list_variants(replayer, utterances, [*done.values()], self._output, self._heard_first)
+        replayed = {replay.utterance_id: replay for replay in replays if not replay.fault}
+        utterances = [utterance for utterance in self._utterances if utterance.id in replayed]
+        variants = list_variants(
+            replayer, utterances, [*replayed.values()], self._output, self._offline_texts
+        )
         return measure_costs(variants, utterances, self._output, metrics)
 
     @cached_property
-    def _heard_first(self) -> dict[str, str]:
+    def _offline_texts(self) -> dict[str, str]:
         """The texts of the run, which hears everything first."""
         ids = {utterance.id for utterance in self._utterances}
         texts = read_best_texts(self._run.stages[self._output.node])

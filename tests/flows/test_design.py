@@ -13,6 +13,7 @@ import soundfile
 from components.design.analysis import DESIGN
 from components.design.racing.race import Known
 from components.files.yaml_text import parse_yaml
+from components.own_code import code_permission
 from components.recognition import factory as recognition
 from components.recognition.config import RecognitionConfig
 from components.records import Hypothesis, NBest, Outcome, Utterance
@@ -20,6 +21,8 @@ from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from flows.cli import main as cli
+from flows.parameters.searches.design import DesignParameters
+from flows.parameters.searches.own_systems import list_own_systems
 from tasks.stages.searches.design import DesignSearch
 from tests.flows import fakes
 
@@ -152,6 +155,22 @@ def test_a_file_of_ones_own_is_a_template_with_every_setting_of_its_search(
     code, said = antiphon("design", "goal.yaml", "--store", "store", "--set", templates)
     assert code == 2
     assert "own/mine.yaml:2: search.tr.beam_siz: tr.beam_siz: translate has no such setting" in said
+
+
+def test_a_parameter_that_names_a_file_does_not_let_its_own_code_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts a deployment sets its parameters; the goal's file is given at the keyboard."""
+    monkeypatch.setenv(code_permission.VARIABLE, "0")
+    own = tmp_path / "own.yaml"
+    own.write_text("nodes: {tr: {kind: python, file: steps.py, function: upper, of: data, to: de}}\n")
+    (tmp_path / "steps.py").write_text("def upper(record):\n    return record['text'].upper()\n")
+    goal = DesignParameters(data="data.jsonl", target_language="de", templates=(str(own),))
+    (system,) = list_own_systems(str(own), goal, goal.confirm, goal.tries)
+    assert system.name == "own"
+    assert not code_permission.is_own_code_allowed()
+    goal.read_from(tmp_path / "goal.yaml", {})
+    assert code_permission.is_own_code_allowed()
 
 
 def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshold(

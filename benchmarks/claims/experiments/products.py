@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -31,7 +33,7 @@ which every token takes two, against the same block with all eight for every tok
 calls interleaved.
 """
 ROUNDS = 12
-KEPT, TOKENS = (0.5, 0.25, 0.1, 0.05), (1, 16)
+DENSITIES, TOKENS = (0.5, 0.25, 0.1, 0.05), (1, 16)
 WIDTH, OF_EXPERTS = 512, (1, 512)
 PATTERNS = {"block": "blocks", "single": "single weights"}
 
@@ -61,9 +63,9 @@ def _time_zeros(tokens: int) -> Spent:
         "packed": lambda: packed(x),
     }
     for pattern, layout in LAYOUT.items():
-        for kept in KEPT:
-            sparse = SparseLinear(weight * mask_by_magnitude(weight, pattern, kept), None, layout)
-            calls[f"{PATTERNS[pattern]} {kept:g}"] = lambda sparse=sparse: sparse(x)  # type: ignore[misc]
+        for density in DENSITIES:
+            sparse = SparseLinear(weight * mask_by_magnitude(weight, pattern, density), None, layout)
+            calls[f"{PATTERNS[pattern]} {density:g}"] = partial(sparse, x)
     return measure(calls, ROUNDS, 0.05)
 
 
@@ -94,9 +96,9 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     }
 
 
-def _zeros(outputs: Outputs, kept: float, tokens: int) -> Measured:
+def _zeros(outputs: Outputs, density: float, tokens: int) -> Measured:
     spent = outputs.measurements[f"zeros {tokens}"]
-    ratios = {name: _ratios(spent, f"{name} {kept:g}") for name in PATTERNS.values()}
+    ratios = {name: _ratios(spent, f"{name} {density:g}") for name in PATTERNS.values()}
     return Measured(by_metric={f"ratio, {name}": _result(values - 1) for name, values in ratios.items()})
 
 
@@ -117,15 +119,11 @@ def _result(values: np.ndarray) -> Result:
 
 def page(outputs: Outputs) -> list[str]:
     """Time left beside arithmetic left."""
-    rows = [
-        (
-            name,
-            f"{kept:.0%}",
-            *(f"{np.median(_ratios(spent, f'{name} {kept:g}')):.2f}" for spent in _all(outputs)),
-        )
-        for name in PATTERNS.values()
-        for kept in KEPT
-    ]
+    times = [outputs.measurements[f"zeros {tokens}"] for tokens in TOKENS]
+    rows = []
+    for name, density in product(PATTERNS.values(), DENSITIES):
+        left = [float(np.median(_ratios(spent, f"{name} {density:g}"))) for spent in times]
+        rows.append((name, f"{density:.0%}", *(f"{ratio:.2f}" for ratio in left)))
     header = ("zeros", "arithmetic left", *(f"time left, tokens: {tokens}" for tokens in TOKENS))
     lines = ["## Zeros: sparse over the faster dense product, medians", "", markdown_table(header, rows)]
     experts = []
@@ -142,7 +140,3 @@ def page(outputs: Outputs) -> list[str]:
         "",
         markdown_table(header, experts),
     ]
-
-
-def _all(outputs: Outputs) -> list[Spent]:
-    return [outputs.measurements[f"zeros {tokens}"] for tokens in TOKENS]

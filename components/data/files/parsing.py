@@ -85,7 +85,8 @@ class LineCursor:
         """Go on behind ``content``, which begins with the line."""
         assert self.file is not None
         self.number += content.count(b"\n") - 1
-        self.behind = self.file.seek(self.start + len(content))
+        self.behind = self.start + len(content)
+        self.file.seek(self.behind)
 
 
 def read_lines(path: FilePath, cursor: LineCursor | None = None) -> Iterator[tuple[int, str | RecordError]]:

@@ -61,9 +61,9 @@ def search_behind(
     prefixes = guidance.prefix
     prefix, room = torch.tensor(prefixes), config.max_new_tokens - len(prefixes[0])
     if guidance.constraints is not None or room < 1:
-        found = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
+        fault = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
         raise ConfigError(
-            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {found}"
+            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {fault}"
         )
 
     def put_behind(processors: Sequence[LogitsProcessor]) -> list[LogitsProcessor]:

@@ -52,10 +52,10 @@ def search(
         ModelError: One of them gives NaN.
     """
     if guidance.prefix:
-        found: list[list[Candidate]] = CONTINUING["search"](
+        nbests: list[list[Candidate]] = CONTINUING["search"](
             search, scorers, config, guidance, logits_processors, combiner=combiner, keys=keys, calls=calls
         )
-        return found
+        return nbests
     runner, draft = step_runner() if guidance.draft is None else PLAIN, guidance.draft
     ensemble = runner.ensemble(scorers, combiner or ALONE, calls, keeps_statistics=config.entropies)
     positions = min(config.max_new_tokens, ensemble.limit)

@@ -42,7 +42,7 @@ def guess_words(
         if place not in guesses:
             left, right = _split(transcripts[key], target.position)
             options = candidates_for(words, target.word, CANDIDATES, f"{seed} {key} {target.position}")
-            likely = [key for word in model.likely_words(left, LIKELY) for key in keys_of(word)]
+            likely = [each for word in model.likely_words(left, LIKELY) for each in keys_of(word)]
             options = list(dict.fromkeys([*options, *likely]))
             sentences = [" ".join(filter(None, (left, option, right))) for option in options]
             scores = np.array(model.score_variants(sentences))

@@ -26,11 +26,7 @@ from components.storage.store_files import LocalFiles, StoreFiles
 
 
 def _verify_shard(path: Path, shard: ShardEntry) -> None:
-    """Check a shard by reading it, once until its file changes; `antiphon store verify` reads all.
-
-    Raises:
-        DamagedError: it is not what its stage was made from, or there is none.
-    """
+    """Check a shard by reading it, once until its file changes. DamagedError, also where there is none."""
     try:
         stamp = stamp_of(path)
     except (FileNotFoundError, NotADirectoryError):

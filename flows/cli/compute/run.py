@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from flows.cli.compute.launchers import LAUNCHERS
-from flows.cli.compute.parameters.run_parameters import check_size, is_pipeline_file, resolve_parameters
+from flows.cli.compute.parameters.run_parameters import check_size, resolve_parameters
 from flows.cli.compute.run_display import RunDisplay, display_run
 from flows.cli.help.commands import RunCommand
 from flows.cli.help.model_flags import Values, gather_values, with_flags
@@ -35,6 +35,7 @@ from flows.cli.help.options import (
 from flows.cli.help.pages import HELP
 from flows.cli.help.verbosity import Verbosity, verbosity
 from flows.parameters.base import DataParameters
+from flows.parameters.pipeline_files import is_pipeline_file
 from flows.registry import FLOWS, FlowEntry
 from flows.server.server_process import ServerProcess, start_importing
 

@@ -72,7 +72,7 @@ def init(
     from components.files.files import write_bytes
     from components.pipeline.advice import starter
     from components.text.languages import check_code
-    from flows.parameters.file_paths import path_for_file, reference_for_file
+    from flows.parameters.pipeline_files import path_for_file, reference_for_file
 
     if file.exists():
         raise ConfigError(f"{file}: expected a new file, found one that exists; name another, or remove it")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, field_validator
+from typing_extensions import override
 
 from components.design.candidates import Candidate
 from components.design.goal import Limits
 from components.design.models import absolute
 from components.errors import ConfigError
+from components.files.yaml_text import Places
+from components.own_code import code_permission
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reading.reader import read_pipeline
 from components.tuning.objectives import Objective, read_objective
 from flows.parameters.base import DataParameters
-from flows.parameters.searches.own_systems import is_file
+from flows.parameters.pipeline_files import is_pipeline_file
 from flows.parameters.searches.unseen_data import UnseenData
 
 COSTS = ("seconds", "seconds_per_hour", "price")
@@ -121,6 +124,13 @@ class DesignParameters(UnseenData, DataParameters):
         values = self.graph_of(graph)
         return read_pipeline(values, folder=Path(values.pop("folder", ".")))
 
+    @override
+    def read_from(self, file: Path, places: Places) -> Self:
+        """See :meth:`.FlowParameters.read_from`; own code of files that the goal names may run."""
+        if any(map(is_pipeline_file, self.templates)):
+            code_permission.allow_own_code()
+        return self
+
     def check_goal(self) -> None:
         """Refuse what can be seen to be wrong without the data.
 
@@ -130,7 +140,7 @@ class DesignParameters(UnseenData, DataParameters):
         share = self.confirm_share
         if share is not None and not 0 < share < 1:
             raise ConfigError(f"confirm: expected a share between 0 and 1, found {self.confirm}")
-        missing = [name for name in self.templates if is_file(name) and not Path(name).is_file()]
+        missing = [name for name in self.templates if is_pipeline_file(name) and not Path(name).is_file()]
         if missing:
             raise ConfigError(f"templates: expected a file with a graph, found none at {missing[0]}")
         if self.confirm == self.data:

@@ -8,24 +8,17 @@ from typing import Any
 
 from components.design.candidates import Candidate
 from components.errors import ConfigError
-from components.files.yaml_text import parse_yaml, read_yaml_text
-from components.own_code import code_permission
 from components.pipeline.pipeline import NODE
 from components.pipeline.reading.reader import KEYS, read_pipeline
-from components.tuning.samplers import draw_settings
+from components.tuning.search import draw_settings
 from flows.parameters.base import DataParameters
 from flows.parameters.faults import check_values
-from flows.parameters.file_paths import resolve_file_paths
 from flows.parameters.pipeline import PipelineParameters
+from flows.parameters.pipeline_files import read_file, resolve_file_paths
 from flows.parameters.searches.tune import TuneParameters, check_search
 
-RUN = ("data", "source_language", "target_language", "price_per_hour", "store", "seed")
+SHARED = ("data", "source_language", "target_language", "price_per_hour", "store", "seed")
 """Parameters of a design that its files take over."""
-
-
-def is_file(template: str) -> bool:
-    """Return whether a template is a user's file."""
-    return Path(template).suffix in {".yaml", ".yml"}
 
 
 def list_own_systems(file: str, design: DataParameters, confirm: str, tries: int) -> list[Candidate]:
@@ -41,11 +34,9 @@ def list_own_systems(file: str, design: DataParameters, confirm: str, tries: int
         ConfigError: a line per fault of the file.
     """
     path = Path(file)
-    values, places = parse_yaml(read_yaml_text(path), file)
-    if not isinstance(values, dict):
-        raise ConfigError(f"{file}: expected a graph with nodes, found {type(values).__name__}")
+    values, places = read_file(path)
     values = resolve_file_paths(values, path)
-    shared = {name: getattr(design, name) for name in RUN} | {"folder": str(path.parent.resolve())}
+    shared = {name: getattr(design, name) for name in SHARED} | {"folder": str(path.parent.resolve())}
     is_searched = "search" in values
     model = TuneParameters if is_searched else PipelineParameters
     own = check_values(model, {**values, **({"confirm": confirm} if is_searched else {})})
@@ -58,7 +49,6 @@ def list_own_systems(file: str, design: DataParameters, confirm: str, tries: int
         space = check_search(searched, file, places).space
         points = draw_settings(space, tries, design.seed)
         graphs = [space.apply(own.graph_values, point) for point in points]
-    code_permission.allow_own_code()  # whoever starts the design has named the file
     return [_candidate(path, graph, point) for graph, point in zip(graphs, points, strict=True)]
 
 
@@ -69,8 +59,8 @@ def _graph_of(values: Mapping[str, Any], file: str) -> dict[str, Any]:
 
 
 def _candidate(file: Path, graph: Mapping[str, Any], point: Mapping[str, Any]) -> Candidate:
-    kept = _graph_of(graph, str(file))
-    pipeline = read_pipeline(kept, str(file), folder=file.parent)
+    own = _graph_of(graph, str(file))
+    pipeline = read_pipeline(own, str(file), folder=file.parent)
     written = {last: name for name, last in pipeline.aliases.items()}
     outputs = {output: written.get(node, node) for output, node in pipeline.outputs.items()}
     models = [model for node in pipeline.nodes.values() for model in node.models.values()]
@@ -78,7 +68,7 @@ def _candidate(file: Path, graph: Mapping[str, Any], point: Mapping[str, Any]) -
     return Candidate(
         name=f"{file.stem}({settings})" if settings else file.stem,
         template=file.stem,
-        graph={**kept, "outputs": outputs, "folder": str(file.parent.resolve())},
+        graph={**own, "outputs": outputs, "folder": str(file.parent.resolve())},
         models=tuple(dict.fromkeys(model for model in models if not model.startswith(NODE))),
         choices=(("templates", file.stem), *((f"{file.stem}.{key}", str(v)) for key, v in point.items())),
     )

@@ -42,10 +42,10 @@ def test_a_change_is_seen_even_with_its_time_set_back(big: Path) -> None:
 
 def test_a_damaged_memory_is_ignored(big: Path, tmp_path: Path) -> None:
     expected = sha256_of(big)
-    digests._opened.connection.close()
+    digests._memory.connection.close()
     for memory in (tmp_path / "cache").iterdir():
         memory.write_bytes(b"no database")
-    digests._opened.place = None
+    digests._memory.owner = None
     assert sha256_of(big) == expected
 
 

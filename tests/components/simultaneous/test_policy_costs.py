@@ -50,12 +50,12 @@ def test_costs_of_errors_and_policies_add_up_to_what_the_output_lacks() -> None:
     ]
     replayer = Replayer(graph, read_policies(["fixed", "mt=hold:1"], list(graph.nodes)), 1.0)
     replays = [replayer.replay(utterance) for utterance in utterances]
-    heard_first = " ".join(SAID).upper().replace("THREE", "TREE")
-    run = dict.fromkeys((u.id for u in utterances), heard_first)
+    offline = " ".join(SAID).upper().replace("THREE", "TREE")
+    run = dict.fromkeys((u.id for u in utterances), offline)
     variants = list_variants(replayer, utterances, replays, OUTPUT, run)
-    assert [variant.spoiled for variant in variants] == ["", "errors of asr", "policy of asr", "policy of mt"]
+    assert [variant.loss for variant in variants] == ["", "errors of asr", "policy of asr", "policy of mt"]
     texts = [variant.texts["u0"] for variant in variants]
-    assert texts[:2] == [" ".join(SAID).upper(), heard_first]
+    assert texts[:2] == [" ".join(SAID).upper(), offline]
     assert texts[2] == replays[0].texts["asr"].upper()
     assert texts[3] == replays[0].texts["mt"]
     bleu = metrics_of("translation")["bleu"]

@@ -10,7 +10,8 @@ import pytest
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
-from components.tuning.forecast import GainForecast, forecast_gain, judge, paired_gain
+from components.metrics.statistics.paired_gain import paired_gain
+from components.tuning.forecast import GainForecast, forecast_gain, judge
 
 WORDS = ["ein", "Hund", "rennt", "über", "das", "Gras", "und", "bellt", "eine", "Katze", "an"]
 

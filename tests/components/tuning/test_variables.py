@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.errors import ConfigError
 from components.tuning.domains import Range, Simplex
-from components.tuning.samplers import draw_settings
+from components.tuning.search import draw_settings
 from components.tuning.variables import SearchSpace, read_variable
 
 NODES = {
@@ -115,6 +115,8 @@ def test_a_small_space_is_listed_whole_and_of_a_large_one_different_settings_are
     drawn = draw_settings(small, 5, 0)
     assert len({tuple(point.values()) for point in drawn} & set(pairs)) == 5
     assert drawn == draw_settings(small, 5, 0)
+    narrow = space(de__length_penalty={"from": 0.1, "to": 0.10001})  # a draw has four digits
+    assert 1 <= len(draw_settings(narrow, 50, 0)) <= 3
     continuum = draw_settings(space(de__length_penalty={"from": 0.5, "to": 2.0}), 20, 1)
     values = [point["de.length_penalty"] for point in continuum]
     assert len(set(values)) == 20

@@ -145,8 +145,8 @@ class WhisperWindowDecoder:
         """The guides of windows whose texts begin with as many tokens each."""
         dims = self._backend.dims
         tokenizer = dims.get_tokenizer(None, "transcribe")
-        found = (guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides)
-        biases, begun = tuple(bias for bias in found if bias is not None), streams[0].begun
+        of_guides = (guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides)
+        biases, begun = tuple(bias for bias in of_guides if bias is not None), streams[0].begun
         return Guidance(biases) if begun is None else begun.guide([each.begun for each in streams], biases)
 
     def _search_config(self, temperature: float) -> SearchConfig:

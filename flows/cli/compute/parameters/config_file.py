@@ -10,27 +10,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from components.errors import ConfigError
-from components.files.yaml_text import Lines, Places, parse_yaml, read_yaml_text
+from components.files.yaml_text import Places, parse_yaml
 from components.text.suggestions import suggest
 from flows.parameters.base import GRAPH_KEYS, check_no_secret
 from flows.parameters.faults import describe_faults
-from flows.parameters.file_paths import resolve_file_paths
+from flows.parameters.pipeline_files import read_file, resolve_file_paths
 
 P = TypeVar("P", bound=BaseModel)
-
-
-def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
-    """Return the parameters in a YAML file, with their lines.
-
-    Raises:
-        ConfigError: unreadable, too large, not a mapping.
-    """
-    value, lines = parse_yaml(read_yaml_text(path), str(path))
-    if value is None:
-        return {}, {}
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: expected a mapping of parameters, found {type(value).__name__}")
-    return value, lines
 
 
 def _names_of(assignment: str) -> list[str]:

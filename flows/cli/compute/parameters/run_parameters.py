@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError
+from flows.parameters.pipeline_files import is_pipeline_file
 from flows.registry import FlowEntry, flow_named
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-
-def is_pipeline_file(flow: str) -> bool:
-    """Return whether it names a file with a pipeline, not a flow."""
-    return Path(flow).suffix in {".yaml", ".yml", ".json"}
 
 
 def resolve_parameters(

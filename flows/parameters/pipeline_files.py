@@ -1,4 +1,4 @@
-"""Relative paths in a pipeline file start at the file's folder, wherever the command is given."""
+"""Pipeline files; their relative paths start at the file's folder, wherever the command is given."""
 
 from __future__ import annotations
 
@@ -10,12 +10,34 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
+from components.errors import ConfigError
+from components.files.yaml_text import Lines, parse_yaml, read_yaml_text
+
 SET_KEYS = ("data", "dev", "confirm")
 """Keys, of the run or of a node, whose values are data sets."""
 OWN_CODE = ("python", "command")
 """Kinds of nodes whose paths their kinds resolve, for what they start may have a file's name."""
 _REFERENCE = re.compile(r"(^|[+*:,])(\.{1,2}/[^+*:,]*)")
 _SET = re.compile(r"((?:fold:[^:]*:|paragraphs:)*)(.*)", re.DOTALL)
+
+
+def is_pipeline_file(name: str) -> bool:
+    """Return whether it names a file with a pipeline, not a flow or a template."""
+    return Path(name).suffix in {".yaml", ".yml", ".json"}
+
+
+def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
+    """Return the parameters in a YAML file, with their lines.
+
+    Raises:
+        ConfigError: unreadable, too large, not a mapping.
+    """
+    value, lines = parse_yaml(read_yaml_text(path), str(path))
+    if value is None:
+        return {}, {}
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: expected a mapping of parameters, found {type(value).__name__}")
+    return value, lines
 
 
 def resolve_file_paths(values: Mapping[str, Any], file: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.parameters.file_paths import path_for_file, reference_for_file, resolve_file_paths
+from flows.parameters.pipeline_files import path_for_file, reference_for_file, resolve_file_paths
 
 NODE = {"kind": "translate", "of": "data"}
 
