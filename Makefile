@@ -40,7 +40,7 @@ demo: venv ## Run the cascade (speech -> transcript -> translation -> scores) on
 test: venv system ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
-test-portable: venv ## Run the core of the suite as other processors do: oneDNN's kernels, no AVX-512, plain torch
+test-portable: venv ## Run the core of the suite as other processors do, and compare what they compute: oneDNN, no AVX-512, plain torch
 	$(BIN)/python -m tests.backends -n 2 --dist loadfile
 
 check: venv ## Lint, format and type checks; edits nothing

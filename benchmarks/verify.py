@@ -25,8 +25,7 @@ import sacrebleu
 from scipy import stats
 
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
-from benchmarks.claims.outputs import outputs_file, read_outputs
+from benchmarks.claims.experiment import results_by_comparison
 from benchmarks.pages.page import TIMED
 from components.claims.verdict import Measured, judge
 
@@ -68,10 +67,7 @@ def find_all(every: int = SAMPLE) -> Iterator[str]:
         yield from find_wrong_scores(name, rows, every)
     yield from find_different_weights(kept)
     yield from find_old(kept)
-    results: dict[str, Measured] = {}
-    for name in EXPERIMENTS:
-        if outputs_file(name, OUTPUTS).exists() and (outputs := read_outputs(name, OUTPUTS)):
-            results |= experiment_named(name).results(outputs)
+    results = results_by_comparison(OUTPUTS)
     yield from find_wrong_comparisons(kept, results)
     yield from find_edges(kept, results)
 

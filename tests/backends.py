@@ -1,6 +1,7 @@
 """The core of the suite under every choice of kernels but the usual: ``python -m tests.backends [OPTIONS]``.
 
-Options are pytest's. Which tests are its core says the marker ``core``.
+What all of them compute is compared before. Options are pytest's. Which tests are its core says the marker
+``core``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 TESTS = Path(__file__).parent
@@ -33,16 +35,21 @@ def environment_of(backend: str) -> dict[str, str]:
 
 
 def main() -> int:
-    """Run the core under each; 1 where one of them has failed."""
+    """Compare them, and run the core under each; 1 where anything has failed."""
     files = [str(path) for path in sorted(TESTS.rglob("test_*.py")) if "mark.core" in path.read_text("utf-8")]
-    command = [sys.executable, "-m", "pytest", "-m", "core", *sys.argv[1:], *files]
-    failed = []
+    failed = [] if _passes([str(TESTS / "compare_backends.py")], "own") else ["a comparison of all"]
     for backend in [name for name in BACKENDS if name != "own"]:
         print(f"kernels: {backend} {BACKENDS[backend]}", flush=True)
-        if subprocess.run(command, env=environment_of(backend), cwd=TESTS.parent, check=False).returncode:
+        if not _passes(["-m", "core", *files], backend):
             failed.append(backend)
     print(f"failed under: {', '.join(failed)}" if failed else f"passed under {len(BACKENDS) - 1} choices")
     return bool(failed)
+
+
+def _passes(arguments: Sequence[str], backend: str) -> bool:
+    command = [sys.executable, "-m", "pytest", *sys.argv[1:], *arguments]
+    done = subprocess.run(command, env=environment_of(backend), cwd=TESTS.parent, check=False)
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

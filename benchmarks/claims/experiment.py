@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.outputs import Outputs, outputs_file, read_outputs
 from benchmarks.claims.workspace import Workspace
+from benchmarks.common.manifest import OUTPUTS
 from components.claims.verdict import Measured
 
 _MODULES = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "experiments")])}
@@ -42,3 +44,21 @@ class Experiment(Protocol):
 def experiment_named(name: str) -> Experiment:
     """The module of an experiment."""
     return cast("Experiment", importlib.import_module(f"benchmarks.claims.experiments.{name}"))
+
+
+@cache
+def all_results(folder: Path = OUTPUTS) -> Mapping[str, Mapping[str, Measured]]:
+    """What the kept outputs say: experiment that was run -> ``claim.comparison`` -> result.
+
+    An experiment may have measured parts of another one's claims.
+    """
+    return {
+        name: experiment_named(name).results(outputs)
+        for name in EXPERIMENTS
+        if outputs_file(name, folder).exists() and (outputs := read_outputs(name, folder))
+    }
+
+
+def results_by_comparison(folder: Path = OUTPUTS) -> dict[str, Measured]:
+    """The results of all experiments together."""
+    return {key: measured for own in all_results(folder).values() for key, measured in own.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.evidence import evidence_page, verdicts
-from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
+from benchmarks.claims.experiment import all_results, experiment_named, results_by_comparison
 from benchmarks.claims.forest import draw_forest
 from benchmarks.claims.outputs import Outputs, read_outputs
 from benchmarks.common.manifest import OUTPUTS
@@ -19,14 +19,13 @@ from components.files.files import write_bytes
 
 def write_pages(docs: Path, outputs_folder: Path = OUTPUTS) -> list[Path]:
     """Write docs/evidence.md, its picture and the page of every experiment that was run; their paths."""
-    measured = {name: outputs for name in EXPERIMENTS if (outputs := read_outputs(name, outputs_folder))}
-    results: dict[str, Measured] = {}
-    for name, outputs in measured.items():
-        results |= experiment_named(name).results(outputs)
+    own = all_results(outputs_folder)
+    measured = {name: outputs for name in own if (outputs := read_outputs(name, outputs_folder))}
+    results = results_by_comparison(outputs_folder)
     pages = {docs / "evidence.md": evidence_page(results, measured)}
     for name, outputs in measured.items():
         page = docs / "results" / f"{name.replace('_', '-')}.md"
-        pages[page] = experiment_page(name, outputs, results)
+        pages[page] = experiment_page(name, outputs, own[name], results)
     for path, text in pages.items():
         write_bytes(path, text.encode())
     picture = docs / "evidence.svg"
@@ -34,7 +33,9 @@ def write_pages(docs: Path, outputs_folder: Path = OUTPUTS) -> list[Path]:
     return [*pages, picture]
 
 
-def experiment_page(name: str, outputs: Outputs, results: Mapping[str, Measured]) -> str:
+def experiment_page(
+    name: str, outputs: Outputs, own: Mapping[str, Measured], results: Mapping[str, Measured]
+) -> str:
     """Question, verdicts, the experiment's tables, and how they came about."""
     module = experiment_named(name)
     return "\n".join(
@@ -43,7 +44,7 @@ def experiment_page(name: str, outputs: Outputs, results: Mapping[str, Measured]
             "",
             module.QUESTION.strip(),
             "",
-            *_verdicts(name, module.results(outputs), results),
+            *_verdicts(name, own, results),
             "",
             *module.page(outputs),
             "",

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
-from benchmarks.claims.outputs import read_outputs
+from benchmarks.claims.experiment import all_results, experiment_named, results_by_comparison
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import file_of, headline, is_measured
@@ -96,13 +95,12 @@ def render_index(folder: Path = RESULTS) -> str:
 
 def _experiments(folder: Path) -> list[list[str]]:
     """One row for each experiment behind docs/evidence.md that was run."""
-    rows = []
-    for name in EXPERIMENTS:
-        if outputs := read_outputs(name, folder / "outputs"):
-            results, page = experiment_named(name).results(outputs), name.replace("_", "-")
-            claims = [claim for claim in read_register() if claim.experiment == name]
-            verdicts = "; ".join(f"{claim.claim}: **{judge(claim, results).text}**" for claim in claims)
-            rows.append([experiment_named(name).TITLE, verdicts, f"[{page}]({page}.md)"])
+    rows, results = [], results_by_comparison(folder / "outputs")
+    for name in all_results(folder / "outputs"):
+        page = name.replace("_", "-")
+        claims = [claim for claim in read_register() if claim.experiment == name]
+        verdicts = "; ".join(f"{claim.claim}: **{judge(claim, results).text}**" for claim in claims)
+        rows.append([experiment_named(name).TITLE, verdicts, f"[{page}]({page}.md)"])
     return rows
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import shlex
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from benchmarks.claims.__main__ import parser
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.experiment import EXPERIMENTS, experiment_named
-from benchmarks.claims.outputs import Outputs, read_outputs, write_outputs
+from benchmarks.claims.experiment import EXPERIMENTS, all_results
+from benchmarks.claims.outputs import Outputs, outputs_file, read_outputs, write_outputs
 from benchmarks.claims.page import write_pages
 from benchmarks.common.manifest import describe_run
-from components.claims.verdict import Measured
+from benchmarks.common.paths import RESULTS
+from benchmarks.pages.index import render_index
 from components.records import Utterance
 
 DOCS = Path(__file__).parents[2] / "docs"
-MEASURED = [name for name in EXPERIMENTS if read_outputs(name) is not None]
+MEASURED = [name for name in EXPERIMENTS if outputs_file(name).exists()]
 
 
 def test_the_register_has_a_name_for_everything_once() -> None:
@@ -50,36 +52,25 @@ def test_outputs_are_read_as_they_were_written_and_the_bytes_are_the_same(tmp_pa
     assert restored.statistics("set", "system", 1, "chrf").score() == statistics.score() > 0
 
 
-@pytest.fixture(scope="module")
-def results() -> Iterator[dict[str, Mapping[str, Measured]]]:
-    """What every experiment gives for its kept outputs; computed once, also for the pages."""
-    values: dict[str, Mapping[str, Measured]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name in MEASURED:
-            outputs = read_outputs(name)
-            assert outputs is not None
-            values[name] = experiment_named(name).results(outputs)
-            patch.setattr(experiment_named(name), "results", lambda _, value=values[name]: value)
-        yield values
-
-
-def test_results_are_registered_comparisons(results: dict[str, Mapping[str, Measured]]) -> None:
+def test_results_are_registered_comparisons() -> None:
     registered = {f"{claim.name}.{c.name}" for claim in read_register() for c in claim.comparisons()}
-    for name, values in results.items():
+    for name, values in all_results().items():
         assert set(values) <= registered, name
 
 
-@pytest.mark.usefixtures("results")
 def test_pages_are_what_the_kept_outputs_say(tmp_path: Path) -> None:
     for page in write_pages(tmp_path):
         committed = DOCS / page.relative_to(tmp_path)
         assert committed.read_bytes() == page.read_bytes(), f"{committed}: run make pages"
 
 
+def test_the_list_of_results_is_what_the_outputs_say() -> None:
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
+
+
 @pytest.mark.parametrize("name", MEASURED)
 def test_the_command_of_a_page_can_be_given(name: str) -> None:
-    outputs = read_outputs(name)
-    assert outputs is not None
-    command = shlex.split(outputs.manifest.command)
+    with gzip.open(outputs_file(name), "rt", encoding="utf-8") as file:
+        command = shlex.split(json.loads(file.readline())["manifest"]["command"])
     assert command[:3] == ["python", "-m", "benchmarks.claims"]
     assert parser().parse_args(command[3:]).names == [name]

@@ -22,7 +22,7 @@ from benchmarks.common.manifest import describe_run, portable
 from benchmarks.common.measurements import Part, outputs_path, read_measurements, store_part
 from benchmarks.common.paths import RESULTS, ROOT
 from benchmarks.pages.__main__ import main
-from benchmarks.pages.index import SECTIONS, render_index
+from benchmarks.pages.index import SECTIONS
 from benchmarks.pages.page import PAGES as ALL
 from benchmarks.pages.page import TIMED, file_of, is_measured, page_named, render_file
 from benchmarks.pages.running import AGAIN, LOOKING
@@ -36,10 +36,6 @@ PACKAGES = ("benchmarks.quality", "benchmarks.speed", "benchmarks.system")
 def test_a_page_is_what_its_outputs_say(name: str) -> None:
     text = (RESULTS / f"{file_of(name)}.md").read_text(encoding="utf-8")
     assert text == render_file(file_of(name)), "run `make pages`"
-
-
-def test_the_list_of_results_is_what_the_outputs_say() -> None:
-    assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
 
 
 @pytest.mark.parametrize("name", sorted(TIMED.intersection(PAGES)))

@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
@@ -20,8 +19,8 @@ from tasks.engines.ray.messages import Event, LoadJob, decode_rows, encode_rows
 
 FEW = 4
 """Shards of texts that are built in this process, where a cluster would be started for them alone."""
-WAVE = 64
-"""Shards of a job; two jobs are at work."""
+WAVE, WAVE_BYTES = 64, 2 * 2**20
+"""Shards of a job, and bytes of rows after which it has no more; two jobs are at work."""
 
 
 def build_on_worker(store: str, folder: str, rows: bytes) -> tuple[str, bool]:
@@ -53,7 +52,7 @@ class RayLoading:
         waves: deque[Callable[[], list[BuiltShard]]] = deque()
         # Encoded one by one: as objects the rows of a wave take ten times the memory.
         rest = (shard if isinstance(shard, ShardHeader) else _encode(shard) for shard in shards)
-        while wave := list(islice(rest, WAVE)):
+        while wave := _take_wave(rest):
             waves.append(self._begin(wave, store))
             if len(waves) > 1:
                 yield from waves.popleft()()
@@ -87,6 +86,16 @@ class RayLoading:
         url, folder = store.backend.url, str(Path.cwd())
         self._driver.run(lambda number: LoadJob(number, url, folder, list(encoded)), events.put)
         return lambda: _collect(len(encoded), events)
+
+
+def _take_wave(rest: Iterator[_Encoded | ShardHeader]) -> list[_Encoded | ShardHeader]:
+    """Take the next shards: a wave of recordings is many, of texts what memory does not feel."""
+    wave: list[_Encoded | ShardHeader] = []
+    size = 0
+    while size < WAVE_BYTES and len(wave) < WAVE and (shard := next(rest, None)) is not None:
+        wave.append(shard)
+        size += 0 if isinstance(shard, ShardHeader) else len(shard.rows)
+    return wave
 
 
 class _Encoded(NamedTuple):

@@ -1,4 +1,4 @@
-"""Whatever multiplies, texts are equal and scores are to 1e-3 of them."""
+"""Whatever multiplies, texts are equal and scores are to 1e-3 of them: a part of ``make test-portable``."""
 
 from __future__ import annotations
 
