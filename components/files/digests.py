@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import threading
@@ -61,31 +62,34 @@ def sha256_of(path: Path, *, reread: bool = False) -> str:
     if before.st_size < REMEMBERED_FROM:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     stamp = (before.st_size, before.st_mtime_ns, before.st_ctime_ns)
-    if not reread and (remembered := recall_digest(path.absolute(), stamp)):
-        return remembered
+    place = path.absolute()
+    if not reread and (remembered := recall_digests({place: stamp})):
+        return remembered[place]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     after = path.stat()
     if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
-        remember_digest(path.absolute(), stamp, digest)
+        remember_digests({place: stamp}, {place: digest})
     return digest
 
 
-def recall_digest(path: Path, stamp: tuple[int, ...]) -> str | None:
-    """Return what was remembered of a file, whose path is absolute, with this stamp."""
+def recall_digests(stamps: Mapping[Path, tuple[int, ...]]) -> dict[Path, str]:
+    """Return what was remembered of files, whose paths are absolute, as far as they have these stamps."""
+    query = "SELECT path, stamp, digest FROM files WHERE path IN (SELECT value FROM json_each(?))"
     try:
-        rows = _open_memory().execute("SELECT stamp, digest FROM files WHERE path = ?", (str(path),))
-        row = rows.fetchone()
+        rows = _open_memory().execute(query, (json.dumps(list(map(str, stamps))),)).fetchall()
     except (sqlite3.Error, OSError):  # a cache that cannot be read costs time, nothing else
-        return None
-    return str(row[1]) if row is not None and row[0] == repr(stamp) else None
+        return {}
+    found = {(path, stamp): digest for path, stamp, digest in rows}
+    keys = {path: (str(path), repr(stamp)) for path, stamp in stamps.items()}
+    return {path: found[key] for path, key in keys.items() if key in found}
 
 
-def remember_digest(path: Path, stamp: tuple[int, ...], digest: str) -> None:
-    """Remember the digest of a file until its stamp changes."""
+def remember_digests(stamps: Mapping[Path, tuple[int, ...]], digests: Mapping[Path, str]) -> None:
+    """Remember digests of files until their stamps change."""
     with suppress(sqlite3.Error, OSError):
-        row = (str(path), repr(stamp), digest)
-        _open_memory().execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", row)
+        rows = [(str(path), repr(stamps[path]), digest) for path, digest in digests.items()]
+        _open_memory().executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", rows)
 
 
 def _open_memory() -> sqlite3.Connection:

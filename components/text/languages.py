@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 from components.errors import ConfigError
 from components.text.language_table import LANGUAGES, OTHER_NAMES
@@ -52,6 +52,7 @@ def base_of(code: str) -> str:
     return code.replace("_", "-").split("-")[0].lower()
 
 
+@lru_cache(maxsize=4096)  # asked of every row of a manifest
 def two_letters_of(code: str) -> str:
     """The language's code of ISO 639-1: ``de`` of ``deu``, ``ger``, ``de-AT``; the base where it has none."""
     base = base_of(code)

@@ -87,11 +87,11 @@ def _read_file(
     languages = (reader.source_language, reader.target_language)
     reader.cursor.context = str((manifest_format.identifying_fields, file_name.name, languages))
     file = SourceFile(path, number, source.archives, reader.source_language, cursor=reader.cursor)
-    known = frozenset(manifest_format.known_fields)
+    known, name = frozenset(manifest_format.known_fields), file_name.name
     for row in manifest_format.read(file):
         if limit is not None and reader.count >= limit:
             break
-        where = f"{file_name.name}:{row.line}"
+        where = f"{name}:{row.line}"
         if isinstance(row.content, RecordError):
             yield from reader.refuse(row.content, where)
             continue

@@ -6,14 +6,13 @@ A local backend has nothing to add; an object store uploads and downloads (docs/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
 from components.errors import StoreError
-from components.files.digests import recall_digest, remember_digest, stamp_of
+from components.files.digests import recall_digests, remember_digests, stamp_of
 from components.files.files import create_durably, disk_full_as_store_error, write_bytes
 from components.run_record import StageRef
 from components.storage.places import locks
@@ -25,25 +24,20 @@ from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
 
 
-def _verify_shard(path: Path, shard: ShardEntry) -> None:
-    """Check a shard by reading it, once until its file changes. DamagedError, also where there is none."""
-    try:
-        stamp = stamp_of(path)
-    except (FileNotFoundError, NotADirectoryError):
-        check_shard(shard, None, str(path))
-        return
-    if stamp is None:
-        check_shard(shard, path.read_bytes(), str(path))
-    else:
-        _verify_once(path, shard, stamp)
+def _verify_shards(paths: Mapping[Path, ShardEntry]) -> None:
+    """Read and check shards, each once until its file changes. DamagedError, also where one is missing."""
+    stamps = {path: stamp for path in paths if (stamp := _stamp_of(path))}
+    known = recall_digests(stamps)
+    verified = {path: f"outcomes {shard.sha256}" for path, shard in paths.items()}
+    for path in (new := [path for path, what in verified.items() if known.get(path) != what]):
+        check_shard(paths[path], path.read_bytes() if path.is_file() else None, str(path))
+    remember_digests(stamps, {path: verified[path] for path in new if path in stamps})
 
 
-@lru_cache(maxsize=8192)
-def _verify_once(path: Path, shard: ShardEntry, stamp: tuple[int, ...]) -> None:
-    verified = f"outcomes {shard.sha256}"
-    if recall_digest(path, stamp) != verified:
-        check_shard(shard, path.read_bytes(), str(path))
-        remember_digest(path, stamp, verified)
+def _stamp_of(path: Path) -> tuple[int, ...] | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return stamp_of(path)
+    return None
 
 
 class LocalBackend:
@@ -102,8 +96,7 @@ class LocalBackend:
             return None
         seal = read_seal(content, str(folder / SEAL), key)
         verify_files(folder, seal)
-        for shard in seal.shards:
-            _verify_shard(self.root / shard_name(shard.key), shard)
+        _verify_shards({self.root / shard_name(shard.key): shard for shard in seal.shards})
         return seal
 
     def bring_stage(self, key: str) -> None:
