@@ -41,18 +41,40 @@ def tier_of(claim: Claim, verdict: Verdict) -> int:
     """1 where every domain says the same with seeds and two metrics; 3 where nothing answers."""
     if verdict.word in ("cannot answer", "not measured"):
         return 3
-    decided = [row for row in verdict.rows if row.role != "context" and row.measured]
-    domains = {row.comparison.domain or claim.domain for row in decided}
+    decided = _decided(verdict)
     replicated = all(row.measured and row.measured.seeds >= MIN_SEEDS for row in decided)
     metrics = min(len((*row.comparison.metrics, *row.comparison.signs)) for row in decided)
     agreed = verdict.word in ("holds", "contradicted", "not shown")
-    return 1 if agreed and replicated and metrics > 1 and len(domains) > 1 else 2
+    return 1 if agreed and replicated and metrics > 1 and len(_domains(claim, decided)) > 1 else 2
+
+
+def _decided(verdict: Verdict) -> list[Row]:
+    """What was measured of the comparisons that decide."""
+    return [row for row in verdict.rows if row.role != "context" and row.measured]
+
+
+def _domains(claim: Claim, rows: Sequence[Row]) -> list[str]:
+    labels = (row.comparison.domain or claim.domain for row in rows)
+    return list(dict.fromkeys(domain for label in labels for domain in label.split(" and ")))
+
+
+def _count(judged: Sequence[tuple[Claim, Verdict]]) -> str:
+    """How many claims have an answer, and from how much."""
+    answered = [(claim, _decided(verdict)) for claim, verdict in judged if tier_of(claim, verdict) < 3]
+    broad = sum(len(_domains(claim, rows)) > 1 for claim, rows in answered)
+    spoken = sum(
+        any((row.comparison.voices or claim.voices) == "human" for row in rows) for claim, rows in answered
+    )
+    return (
+        f"{len(answered)} of {len(judged)} claims have an answer: {broad} from two domains or more, "
+        f"{spoken} from human voices among others."
+    )
 
 
 def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Outputs]) -> str:
     """The page, tier by tier."""
     judged = verdicts(results)
-    lines = [HEAD]
+    lines = [HEAD, _count(judged), ""]
     for tier, title in TIERS.items():
         own = [(claim, verdict) for claim, verdict in judged if tier_of(claim, verdict) == tier]
         lines += [f"## {title}", "", f"{len(own)} claims.", ""]
@@ -64,9 +86,8 @@ def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Output
 
 def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tuple[str, ...]:
     compared = "<br>".join(_compared(verdict.rows)) or claim.design
-    domains = dict.fromkeys(row.comparison.domain or claim.domain for row in verdict.rows)
     voices = {row.comparison.voices or claim.voices for row in verdict.rows} - {"none"}
-    data = ", ".join([*domains, *(f"{voice} voices" for voice in sorted(voices))])
+    data = ", ".join([*_domains(claim, verdict.rows), *(f"{voice} voices" for voice in sorted(voices))])
     page = f"`python -m benchmarks.claims run {claim.experiment}`"
     if claim.experiment in measured:
         name = claim.experiment.replace("_", "-")
