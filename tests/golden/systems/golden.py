@@ -102,9 +102,12 @@ def _round(number: float | None) -> float | None:
 
 
 def stage_digests(store: Path) -> dict[str, str]:
-    """The digest of what each finished stage of a store holds, by name and key."""
+    """The digest of what each finished stage of shards in a store holds, by name and key.
+
+    What is made in one piece may hold seconds: a training, the table of rounds.
+    """
     seals = [json.loads(path.read_bytes()) for path in store.glob("stages/*/stage.json")]
-    return {f"{seal['stage']} {seal['key'][:12]}": seal["sha256"] for seal in seals}
+    return {f"{seal['stage']} {seal['key'][:12]}": seal["sha256"] for seal in seals if seal["shards"]}
 
 
 def find_faults(name: str, expected: Outputs, found: Outputs) -> Iterator[str]:
