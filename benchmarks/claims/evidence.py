@@ -26,7 +26,7 @@ writes this page.
 """
 TIERS = {
     1: "Tier 1: replicated over seeds, two metrics, two domains",
-    2: "Tier 2: one domain, or one metric, or no replication",
+    2: "Tier 2: one domain, or one metric, or no replication, or not decided alike",
     3: "Tier 3: no answer, or not measured",
 }
 MIN_SEEDS = 3
@@ -38,14 +38,14 @@ def verdicts(results: Mapping[str, Measured]) -> list[tuple[Claim, Verdict]]:
 
 
 def tier_of(claim: Claim, verdict: Verdict) -> int:
-    """1 where every domain says the same with seeds and two metrics; 3 where nothing answers."""
+    """1 where every domain decides alike, with seeds and two metrics; 3 where nothing answers."""
     if verdict.word in ("cannot answer", "not measured"):
         return 3
     decided = _decided(verdict)
     replicated = all(row.measured and row.measured.seeds >= MIN_SEEDS for row in decided)
     metrics = min(len((*row.comparison.metrics, *row.comparison.signs)) for row in decided)
-    agreed = verdict.word in ("holds", "contradicted", "not shown")
-    return 1 if agreed and replicated and metrics > 1 and len(_domains(claim, decided)) > 1 else 2
+    decides = verdict.word in ("holds", "contradicted")  # what was not shown may be there, and small
+    return 1 if decides and replicated and metrics > 1 and len(_domains(claim, decided)) > 1 else 2
 
 
 def _decided(verdict: Verdict) -> list[Row]:
