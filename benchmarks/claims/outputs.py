@@ -81,12 +81,16 @@ class Outputs:
         seed: int,
         texts: Texts,
         language: str = "en",
+        *,
+        keep_texts: bool = True,
     ) -> None:
-        """Keep transcripts with the statistics of WER."""
+        """Keep transcripts with the statistics of WER; of speech that is not ours to keep these alone."""
         references = {u.id: (u.transcript or "",) for u in utterances}
         total = len(references)
         tables = text_statistics(references, texts, language=language, n_total=total, names=("wer",))
         self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
+        if not keep_texts:
+            self.systems[-1].texts = []
 
     def statistics(self, data: str, system: str, seed: int, metric: str = "bleu") -> CorpusStatistics:
         """The kept statistics of one system, as tests take them."""

@@ -64,6 +64,8 @@ def check_machine(config: TrainingConfig, store: str | None) -> None:
             "init_from: expected a Whisper model that recognition starts from, found none; set "
             "init_from=packaged:whisper-tiny.en"
         )
+    if config.freeze_encoder and config.kind != "recognition":
+        raise ConfigError(f"freeze_encoder: expected kind recognition, found {config.kind}; leave it out")
     if isinstance(config, FineTuningConfig) and config.lora is not None:
         _check_lora(config)
     if config.init_from is None:

@@ -24,7 +24,7 @@ class TrainingConfig(StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile")
+    keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile", "freeze_encoder")
 
     data: Annotated[str, DataSet(limit="limit")] = Field(
         "multi30k:train",
@@ -205,6 +205,11 @@ class TrainingConfig(StageSettings):
         ge=0.0,
         le=10.0,
         description="deliberation: weight of the first pass's own likelihood in the loss; 0 as published",
+    )
+    freeze_encoder: bool = Field(
+        False,
+        title="Freeze the encoder",
+        description="recognition: train the decoder alone, so that each recording is encoded only once",
     )
     diffusion_steps: int = Field(
         4, title="Diffusion steps", ge=1, le=50, description="edit_diffusion: steps T of the corruption"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ import numpy as np
 from benchmarks.claims.domains import Domain, dialogue, manuals
 from benchmarks.claims.merging import merged, vector_recipe
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import choose_on_grid, refuse_edges
-from components.claims.statistics.measuring import of_sums
+from components.claims.statistics.measuring import of_sums, over_tasks
 from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.models import resolve
 from components.records import Utterance
@@ -27,8 +30,9 @@ TITLE = "Merging over two domains"
 QUESTION = """
 The packaged model of captions is fine-tuned on technical manuals and on dialogue (60 updates each, 3 seeds).
 Is the base plus the sum of both task vectors better than the base, and better than the better of both
-specialists, in nats a token of the references of both domains? Is TIES better than addition? The scale is
-chosen on 100 other sentences of each domain; 0, the base, is among those tried.
+specialists, in nats a token of the references of both domains and by the sign of BLEU and chrF? Is TIES
+better than addition? The scale is chosen on 100 other sentences of each domain; 0, the base, is among those
+tried.
 """
 SEEDS = (1, 2, 3)
 DOMAINS = ("manuals", "dialogue")
@@ -85,6 +89,9 @@ def run(work: Workspace, outputs: Outputs) -> None:
             system: {data: score_tokens(work, model, own).sentence_sums() for data, own in test.items()}
             for system, model in systems.items()
         }
+        for (system, model), data in itertools.product(systems.items(), DOMAINS):
+            texts = work.translate(test[data], [model], beam_size=1)
+            outputs.add_translations(data, test[data], system, seed, texts, keep_texts=False)
     outputs.measurements["tokens"] = {
         data: score_tokens(work, base, own).sentence_tokens() for data, own in test.items()
     }
@@ -106,7 +113,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
         "ties.ties_against_mean_of_domains": ("TIES", ["mean of both"] * len(SEEDS), ties),
     }
     return {
-        name: Measured(by_metric={"nats": _compare(outputs, system, baselines)}, refused=refused)
+        name: Measured(by_metric=_compare(outputs, system, baselines), refused=refused)
         for name, (system, baselines, refused) in compared.items()
     }
 
@@ -116,18 +123,26 @@ def _refused(outputs: Outputs, system: str) -> tuple[str, ...]:
     return refuse_edges(curves, natural=(0.0,))
 
 
-def _compare(outputs: Outputs, system: str, baselines: Sequence[str]) -> Result:
-    """Mean over both domains."""
+def _compare(outputs: Outputs, system: str, baselines: Sequence[str]) -> dict[str, Result]:
+    """Means over both domains."""
+    arms = [system] * len(SEEDS), baselines
 
     def sums(systems: Sequence[str], data: str) -> FloatArray:
         rows = [outputs.measurements[f"nats {s}"][own][data] for s, own in zip(SEEDS, systems, strict=True)]
         return sums_of_tokens(rows, outputs.measurements["tokens"][data])
 
-    tasks = [
-        ItemSums(nats_per_token, sums([system] * len(SEEDS), data), sums(baselines, data)) for data in DOMAINS
-    ]
+    def tables(systems: Sequence[str], data: str, metric: str) -> list[CorpusStatistics]:
+        return [outputs.statistics(data, own, s, metric) for s, own in zip(SEEDS, systems, strict=True)]
+
+    tasks = [ItemSums(nats_per_token, *(sums(own, data) for own in arms)) for data in DOMAINS]
     sentences = sum(len(outputs.measurements["tokens"][data]) for data in DOMAINS)
-    return of_sums(tasks, f"{len(SEEDS)} seeds x {sentences} sentences of {len(DOMAINS)} domains")
+    over = f"{len(SEEDS)} seeds x {sentences} sentences of {len(DOMAINS)} domains"
+    first, second = arms
+    texts = {
+        metric: over_tasks([(tables(first, d, metric), tables(second, d, metric)) for d in DOMAINS])
+        for metric in ("bleu", "chrf")
+    }
+    return {"nats": of_sums(tasks, over), **texts}
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -158,4 +173,6 @@ def page(outputs: Outputs) -> list[str]:
         "## Scales",
         "",
         markdown_table(("system", *(f"seed {seed}" for seed in SEEDS)), scales),
+        "",
+        *score_sections(outputs, DOMAINS, "Greedy translations"),
     ]

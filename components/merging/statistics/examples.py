@@ -95,9 +95,9 @@ def _encode_speech(model: Any, utterance: Utterance) -> dict[str, Tensor] | None
         return None
     shape = model.config
     examples = speech_data.encode([utterance], shape.vocab_size, shape.max_target_positions, timestamps=False)
-    batch = speech_data.collate(examples, shape.num_mel_bins)
+    batch = speech_data.collate(examples, speech_data.read_features(examples, shape.num_mel_bins))
     return {
-        "input_features": batch.features,
+        "input_features": batch.sound,
         "decoder_input_ids": batch.inputs,
         "labels": batch.labels,
     }

@@ -39,12 +39,13 @@ class SpeechBatch(NamedTuple):
     """A padded batch of N recordings.
 
     Attributes:
-        features: log-mel features (N, n_mels, 3000).
+        sound: log-mel features (N, n_mels, 3000), or what an encoder that is not trained makes of them
+            (N, 1500, d_model).
         inputs: the decoder's inputs (N, T).
         labels: what each position predicts (N, T); -100 in the prompt and at padding.
     """
 
-    features: Tensor
+    sound: Tensor
     inputs: Tensor
     labels: Tensor
 
@@ -132,19 +133,23 @@ def decode_text(tokens: Sequence[int], utterance: Utterance, vocabulary: int) ->
     return text.strip()
 
 
-def collate(examples: Sequence[SpeechExample], n_mels: int) -> SpeechBatch:
-    """Read the audio of examples and pad their tokens."""
+def collate(examples: Sequence[SpeechExample], sound: Tensor) -> SpeechBatch:
+    """Pad the tokens of examples beside their sound (N, ...)."""
     rows = [(*e.prompt, *e.target) for e in examples]
     labels = [(*[-100] * (len(e.prompt) - 1), *e.target) for e in examples]
     width = max(map(len, rows)) - 1
     end = examples[0].target[-1]
     return SpeechBatch(
-        torch.stack([_features(e.utterance, n_mels) for e in examples]),
+        sound,
         torch.tensor([[*row[:-1], *[end] * (width - len(row) + 1)] for row in rows]),
         torch.tensor([[*row, *[-100] * (width - len(row))] for row in labels]),
     )
 
 
-def _features(utterance: Utterance, n_mels: int) -> Tensor:
-    assert utterance.audio is not None  # load_utterances
-    return cut_window(compute_log_mel(audio.decode(utterance.audio), n_mels), 0)
+def read_features(examples: Sequence[SpeechExample], n_mels: int) -> Tensor:
+    """Read the audio of examples as log-mel features (N, n_mels, 3000)."""
+    rows = []
+    for example in examples:
+        assert example.utterance.audio is not None  # load_utterances
+        rows.append(cut_window(compute_log_mel(audio.decode(example.utterance.audio), n_mels), 0))
+    return torch.stack(rows)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutput
 
 from components.errors import ConfigError
 from components.metrics.error_rates.recognition import utterance_errors
@@ -18,6 +20,7 @@ from components.training import initialization, lora
 from components.training.config import TrainingConfig
 from components.training.examples import speech_data
 from components.training.examples.bagging import resample_items
+from components.training.examples.encoded_speech import EncodedSpeech
 from components.training.examples.speech_data import SpeechBatch, SpeechExample
 from components.training.parallel.prefetch import BatchLoader
 
@@ -30,12 +33,24 @@ class RecognitionLearner:
     """Fine-tunes Whisper by label-smoothed cross-entropy of the transcripts; the word error rate decides.
 
     The development score is word accuracy, 100 - WER, as higher must be better.
+
+    Args:
+        config: the settings.
+        out: the folder of the training.
+        device: where it is computed.
+        store: resolves references of models.
+        encoded: what the frozen encoder made of recordings, shared by trainings that start from one model.
     """
 
     score_name = "word_accuracy"
 
     def __init__(
-        self, config: TrainingConfig, out: Path, device: torch.device, store: str | None = None
+        self,
+        config: TrainingConfig,
+        out: Path,
+        device: torch.device,
+        store: str | None = None,
+        encoded: EncodedSpeech | None = None,
     ) -> None:
         del out  # the vocabulary is the model's
         if config.init_from is None:
@@ -45,6 +60,9 @@ class RecognitionLearner:
         initialization.require_whisper(self._checkpoint)
         self.model = initialization.load_initial_model(config, store)
         self.model.to(device)
+        self._encoded = (encoded or EncodedSpeech()) if config.freeze_encoder else None
+        if config.freeze_encoder:
+            self.model.get_encoder().requires_grad_(False)
         languages = (config.source_language, config.target_language)
         shape = self.model.config
         self._vocabulary, self._mels = shape.vocab_size, shape.num_mel_bins
@@ -58,20 +76,38 @@ class RecognitionLearner:
         self.loader = BatchLoader(self._collate, device)
 
     def _collate(self, rows: Sequence[int]) -> SpeechBatch:
-        return speech_data.collate([self.examples[i] for i in rows], self._mels)
+        return self.collate([self.examples[i] for i in rows])
+
+    def collate(self, examples: Sequence[SpeechExample]) -> SpeechBatch:
+        """Make a batch of examples: of their features, or of what the frozen encoder makes of them."""
+        if self._encoded is None:
+            return speech_data.collate(examples, speech_data.read_features(examples, self._mels))
+        dtype = torch.bfloat16 if self.config.dtype == "bfloat16" else torch.float32
+        sound = self._encoded.read(self.model.get_encoder(), examples, self._mels, dtype)
+        return speech_data.collate(examples, sound)
+
+    def _inputs(self, sound: Tensor) -> dict[str, Any]:
+        """Name what a batch has of sound as transformers does."""
+        if self._encoded is None:
+            return {"input_features": sound}
+        return {"encoder_outputs": BaseModelOutput(last_hidden_state=sound.to(self.model.dtype))}
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
         """Compute the mean label-smoothed cross-entropy of a batch, and the number of its tokens."""
         return self._loss(self.loader.load(rows), self.config.label_smoothing)
 
     def _loss(self, batch: SpeechBatch, smoothing: float) -> tuple[Tensor, int]:
-        features, inputs, labels = batch
+        scores, labels = self.scores(batch)
+        return functional.cross_entropy(scores, labels, label_smoothing=smoothing), len(labels)
+
+    def scores(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
+        """Compute logits (T, vocabulary) of a batch's target tokens, recording by recording; and these."""
+        sound, inputs, labels = batch
         hidden = self.model.model(
-            input_features=features, decoder_input_ids=inputs, use_cache=False
+            **self._inputs(sound), decoder_input_ids=inputs, use_cache=False
         ).last_hidden_state
         real = labels != -100
-        scores = self.model.proj_out(hidden[real]).float()
-        return functional.cross_entropy(scores, labels[real], label_smoothing=smoothing), int(real.sum())
+        return self.model.proj_out(hidden[real]).float(), labels[real]
 
     @torch.no_grad()
     def dev_loss(self) -> float:
@@ -79,7 +115,7 @@ class RecognitionLearner:
         self.model.eval()
         total, tokens = 0.0, 0
         for examples in self._dev_batches():
-            batch = speech_data.collate(examples, self._mels).map(lambda t: t.to(self.model.device))
+            batch = self.collate(examples).map(lambda t: t.to(self.model.device))
             value, count = self._loss(batch, 0.0)
             total, tokens = total + value.item() * count, tokens + count
         return total / tokens
@@ -89,7 +125,7 @@ class RecognitionLearner:
         texts = {
             example.utterance.id: text
             for examples in self._dev_batches()
-            for example, text in zip(examples, self._recognize(examples), strict=True)
+            for example, text in zip(examples, self.recognize(examples), strict=True)
         }
         spoken = {e.utterance.id: e.utterance for e in self._dev if e.utterance.id in texts}
         counts = utterance_errors(
@@ -107,16 +143,16 @@ class RecognitionLearner:
             yield examples[start : start + DECODED_TOGETHER]
 
     @torch.no_grad()
-    def _recognize(self, examples: Sequence[SpeechExample]) -> list[str]:
-        """Recognize recordings greedily, without timestamps; as many tokens as the decoder can write."""
+    def recognize(self, examples: Sequence[SpeechExample]) -> list[str]:
+        """Recognize recordings greedily, without timestamps: as many tokens as the decoder can write."""
         self.model.eval()
-        batch = speech_data.collate(examples, self._mels)
+        sound = self.collate(examples).sound.to(self.model.device)
         prompts = torch.tensor([example.prompt for example in examples], device=self.model.device)
         # Not Whisper's own generate, which segments long recordings: the search of every transformers model.
         ids = GenerationMixin.generate(
             self.model,
-            batch.features.to(self.model.device),
-            attention_mask=torch.ones(batch.features.shape[0], batch.features.shape[2]),
+            **self._inputs(sound),
+            attention_mask=torch.ones(len(examples), 1),  # Whisper has none; said, it is not guessed
             decoder_input_ids=prompts,
             max_length=self.model.config.max_target_positions,
             num_beams=1,

@@ -21,14 +21,15 @@ from transformers import (
 from whisper.tokenizer import get_tokenizer
 
 from components import models
-from components.errors import DataError, ModelError
+from components.errors import ConfigError, DataError, ModelError
 from components.models.conversion.whisper_tokenizer import write_tokenizer
 from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
 from components.records import NBest, Utterance
 from components.training import checks
-from components.training.examples import speech_data
+from components.training.examples import encoded_speech, speech_data
+from components.training.examples.encoded_speech import EncodedSpeech
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.learners.recognition_learner import RecognitionLearner
 from components.training.learners.recognition_scoring import score_recognizer
@@ -113,9 +114,9 @@ def test_the_loss_is_that_of_transformers(learner: RecognitionLearner) -> None:
     total = 0.0
     for row in (0, 1, 2):
         example = learner.examples[row]
-        batch = speech_data.collate([example], 80)
+        batch = learner.collate([example])
         labels = torch.tensor([[*[-100] * (len(example.prompt) - 1), *example.target]])
-        output = learner.model(input_features=batch.features, decoder_input_ids=batch.inputs, labels=labels)
+        output = learner.model(input_features=batch.sound, decoder_input_ids=batch.inputs, labels=labels)
         total += output.loss.item() * len(example.target)
     assert count == sum(len(learner.examples[row].target) for row in (0, 1, 2))
     assert mine.item() == pytest.approx(total / count, abs=1e-5)
@@ -136,18 +137,68 @@ def test_the_score_is_word_accuracy_of_greedy_search(learner: RecognitionLearner
     texts = []
     with torch.no_grad():
         for example in learner._dev:
-            features = speech_data.collate([example], 80).features
+            features = speech_data.read_features([example], 80)
             ids = list(example.prompt)
             while len(ids) < 24 and ids[-1] != tokenizer.eot:
                 logits = learner.model(input_features=features, decoder_input_ids=torch.tensor([ids])).logits
                 ids.append(int(logits[0, -1].argmax()))
             texts.append(tokenizer.decode([token for token in ids[2:] if token < tokenizer.eot]).strip())
-    assert learner._recognize(learner._dev) == texts
+    assert learner.recognize(learner._dev) == texts
     from components.metrics.normalizers import normalizer_for
 
     normalize = normalizer_for("en")
     wer = jiwer.wer([normalize(text) for text in TEXTS], [normalize(text) for text in texts])
     assert learner.dev_score() == pytest.approx(100 - 100 * wer)
+
+
+def test_a_frozen_encoder_reads_each_recording_once_and_stays(
+    learner: RecognitionLearner,
+    whisper_folder: Path,
+    manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config = _config(whisper_folder, manifest, freeze_encoder=True)
+    frozen = RecognitionLearner(config, tmp_path, torch.device("cpu"))
+    assert frozen.recognize(frozen._dev) == learner.recognize(learner._dev)
+    losses = [own.loss([0, 1, 2])[0] for own in (learner, frozen)]
+    torch.testing.assert_close(losses[1], losses[0])
+    names = [name for name, weight in frozen.model.named_parameters() if weight.requires_grad]
+    assert names == [
+        name
+        for name, weight in learner.model.named_parameters()
+        if weight.requires_grad and not name.startswith("model.encoder.")
+    ]
+    own, others = dict(frozen.model.named_parameters()), dict(learner.model.named_parameters())
+    gradients = (
+        torch.autograd.grad(loss, [weights[name] for name in names])
+        for loss, weights in zip(losses, (others, own), strict=True)
+    )
+    torch.testing.assert_close(*gradients)
+
+    read: list[str] = []
+    compute = speech_data.read_features
+    monkeypatch.setattr(
+        encoded_speech,
+        "read_features",
+        lambda examples, mels: (
+            read.extend(e.utterance.id for e in examples) or compute(examples, mels)  # type: ignore[func-returns-value]
+        ),
+    )
+    train(config, tmp_path / "out", make_learner=RecognitionLearner)
+    assert sorted(read) == ["0", "1", "2", "3"]  # in two steps and two evaluations
+    tuned, before = (
+        load_file(folder / "model.safetensors") for folder in (tmp_path / "out/model", whisper_folder)
+    )
+    changed = {name for name, weight in before.items() if not torch.equal(weight, tuned[name])}
+    assert changed
+    assert not any(name.startswith("model.encoder.") for name in changed)
+    small = EncodedSpeech(max_bytes=1)
+    for _ in range(2):
+        small.read(frozen.model.get_encoder(), frozen.examples[:1], 80, torch.float32)
+    assert read[4:] == ["0", "0"]  # no room
+    with pytest.raises(ConfigError, match="freeze_encoder: expected kind recognition, found translation"):
+        checks.check_machine(config.model_copy(update={"kind": "translation"}), None)
 
 
 def test_a_fine_tuned_model_is_a_recognizer(whisper_folder: Path, manifest: Path, tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""What is measured: mixtures, task vectors, shares of few examples, soups, pairs."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.claims.experiments.bagging import NUMBERS, TRIPLES
+from benchmarks.claims.experiments.human_recognizers.models import (
+    BAG,
+    BASE,
+    CHECKPOINTS,
+    DUTCH,
+    FRENCH,
+    INGREDIENTS,
+    ONE,
+    SEEDS,
+    SETS,
+    Sets,
+)
+from benchmarks.claims.merging import merged, vector_recipe
+from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.speech.recognizers import Recognizers
+from benchmarks.claims.token_scores import TokenScores
+from components.claims.selection import choose_on_grid
+from components.claims.systems.workbench import Model
+from components.ensembling.token_level.learning.coefficients import fit_linear_weights
+from components.merging.soup_recipes import uniform_soup
+from components.models import resolve
+from components.records import Utterance
+
+MIXED, BAGS = "3 seeds mixed", "3 bags mixed"
+LAST, MEAN = "5 checkpoints mixed", "mean of 5 checkpoints"
+PAIRS = tuple(itertools.combinations(range(len(INGREDIENTS)), 2))
+DRAWS = tuple(sorted(random.Random(7).sample(list(itertools.combinations(range(len(INGREDIENTS)), 3)), 10)))
+"""Triples of ingredients, drawn once."""
+SCALES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0)
+METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
+    "addition": ("task_arithmetic", {}),
+    "TIES": ("ties", {"density": 0.2}),
+}
+CHOOSING = 30
+"""Recordings of each language on which a scale is chosen."""
+EXAMPLES, DRAWS_OF_EXAMPLES = 50, 21
+
+
+def measure_mixtures(
+    bench: Recognizers, outputs: Outputs, dutch: Mapping[str, Mapping[int, Path]], test: list[Utterance]
+) -> None:
+    """Nats and transcripts of single models, of triples, and of checkpoints."""
+    nats: dict[str, dict[str, list[float]]] = {}
+
+    def keep(system: str, n: int, models: Sequence[Model]) -> None:
+        first, *others = (bench.score(model, test) for model in models)
+        nats.setdefault(system, {})[str(n)] = first.mixed_with(*others).sentence_sums()
+        _keep_texts(bench, outputs, DUTCH, test, (system, n), models)
+
+    for single, mixture in ((ONE, MIXED), (BAG, BAGS)):
+        for n in NUMBERS:
+            keep(single, n, [dutch[single][n]])
+            keep(mixture, n, [dutch[single][other] for other in TRIPLES[n - 1]])
+    for n in SEEDS:
+        kept = [bench.work.checkpoint(f"nl-{n}", step) for step in CHECKPOINTS]
+        keep(LAST, n, kept)
+        keep(MEAN, n, [merged(bench.work, uniform_soup([str(model) for model in kept]))])
+    outputs.measurements["mixtures"] = nats
+
+
+def _keep_texts(
+    bench: Recognizers,
+    outputs: Outputs,
+    name: str,
+    test: list[Utterance],
+    system: tuple[str, int],
+    models: Sequence[Model],
+) -> None:
+    texts, language = bench.transcribe(models, test), SETS[name][1]
+    outputs.add_transcripts(name, test, *system, texts, language, keep_texts=False)
+
+
+def measure_tasks(
+    bench: Recognizers, outputs: Outputs, dutch: Mapping[int, Path], french: Mapping[int, Path], sets: Sets
+) -> None:
+    """Both task vectors together at every scale; the test sets at the scale that dev chose."""
+    base = Path(resolve(BASE).path)
+    dev = [parts["dev"][:CHOOSING] for parts in sets.values()]
+
+    def on_dev(model: Model) -> float:
+        return round(float(np.mean([mean_nats(bench, model, own) for own in dev])), 5)
+
+    for seed in SEEDS:
+        tuned = {DUTCH: dutch[seed], FRENCH: french[seed]}
+        systems: dict[str, Model] = {"base": base, **tuned}
+        curves = {"specialists": [[n, on_dev(model)] for n, model in enumerate(tuned.values())]}
+        for system, (method, parameters) in METHODS.items():
+            make = partial(vector_recipe, method, base, list(tuned.values()), **parameters)
+            made: dict[float, Model] = {s: merged(bench.work, make(s)) if s else base for s in SCALES}
+            curves[system] = [[s, on_dev(model)] for s, model in made.items()]
+            systems[system] = made[choose_on_grid(curves[system])]
+        recipe = vector_recipe("task_arithmetic", base, list(tuned.values()), 0.5)
+        systems["mean of both"] = merged(bench.work, recipe)
+        outputs.measurements[f"curves {seed}"] = curves
+        outputs.measurements[f"tasks {seed}"] = {
+            system: {name: bench.score(model, parts["test"]).sentence_sums() for name, parts in sets.items()}
+            for system, model in systems.items()
+        }
+        for (system, model), (name, parts) in itertools.product(systems.items(), sets.items()):
+            _keep_texts(bench, outputs, name, parts["test"], (f"tasks: {system}", seed), [model])
+
+
+def measure_shares(
+    bench: Recognizers, outputs: Outputs, dutch: Mapping[int, Path], french: Mapping[int, Path], sets: Sets
+) -> None:
+    """Shares of a Dutch and a French model, learned from draws of Dutch examples by EM."""
+    pool, test = sets[DUTCH]["pool"], sets[DUTCH]["test"]
+    rows = []
+    for draw in range(DRAWS_OF_EXAMPLES):
+        seed = SEEDS[draw % len(SEEDS)]
+        members = dutch[seed], french[seed]
+        known = [bench.score(model, pool) for model in members]
+        chosen = np.random.default_rng(draw).permutation(len(pool))[:EXAMPLES]
+        inside = np.isin(known[0].sentences, chosen)
+        weights, _ = fit_linear_weights(torch.tensor(np.stack([own.nats[inside] for own in known])))
+        first, second = (bench.score(model, test) for model in members)
+        shares = np.log(weights.numpy())
+        joint = np.logaddexp(first.nats + shares[0], second.nats + shares[1])
+        rows.append(
+            {
+                "seed": seed,
+                "weights": [round(w, 4) for w in weights.tolist()],
+                "learned": TokenScores(joint, first.sentences).sentence_sums(),
+                "equal": first.mixed_with(second).sentence_sums(),
+            }
+        )
+    outputs.measurements["shares"] = rows
+
+
+def measure_soups(bench: Recognizers, outputs: Outputs, models: Sequence[Path], sets: Sets) -> None:
+    """Uniform and greedy soups of ten triples, in the domain and on French prompts."""
+    dev = sets[DUTCH]["dev"]
+    on_dev = [mean_nats(bench, model, dev) for model in models]
+    outputs.measurements["on dev"] = [round(value, 5) for value in on_dev]
+    scored: dict[str, dict[str, list[float]]] = {}
+    draws = []
+    for triple in DRAWS:
+        first, *others = sorted(triple, key=on_dev.__getitem__, reverse=True)
+        soup, score = [first], on_dev[first]
+        for n in others:
+            if (tried := mean_nats(bench, _soup(bench, models, [*soup, n]), dev)) >= score:
+                soup, score = [*soup, n], tried
+        draw = {"best": [first], "uniform": sorted(triple), "greedy": sorted(soup)}
+        draws.append(draw)
+        for members in draw.values():
+            model = _soup(bench, models, members)
+            scored[str(members)] = {
+                name: bench.score(model, sets[name]["test"]).sentence_sums() for name in (DUTCH, FRENCH)
+            }
+    outputs.measurements["soups"] = {"draws": draws, "nats": scored}
+
+
+def measure_pairs(
+    bench: Recognizers, outputs: Outputs, models: Sequence[Path], test: list[Utterance]
+) -> None:
+    """Mean of weights and mean of probabilities of every two."""
+    single = [bench.score(model, test) for model in models]
+    outputs.measurements["pairs"] = {
+        "single": [scores.sentence_sums() for scores in single],
+        "mean": [bench.score(_soup(bench, models, pair), test).sentence_sums() for pair in PAIRS],
+        "ensemble": [single[i].mixed_with(single[j]).sentence_sums() for i, j in PAIRS],
+    }
+
+
+def _soup(bench: Recognizers, models: Sequence[Path], members: Sequence[int]) -> Model:
+    if len(members) == 1:
+        return models[members[0]]
+    return merged(bench.work, uniform_soup([str(models[n]) for n in sorted(members)]))
+
+
+def mean_nats(bench: Recognizers, model: Model, utterances: list[Utterance]) -> float:
+    """Nats a token of transcripts."""
+    return float(bench.score(model, utterances).nats.mean())
