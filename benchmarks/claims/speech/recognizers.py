@@ -99,7 +99,8 @@ class Recognizers:
                 "data": data,
                 "dev": data,
             }
-            values |= {"device": "cpu", "dtype": "float32", "freeze_encoder": True}
+            values |= {"source_language": utterances[0].source_language or "en", "freeze_encoder": True}
+            values |= {"device": "cpu", "dtype": "float32"}
             config = TrainingConfig.model_validate(values)
             learner = RecognitionLearner(config, Path(folder), torch.device("cpu"), encoded=self._encoded)
         learner.model.eval()

@@ -36,7 +36,8 @@ TUNING: dict[str, Any] = {
     "dtype": "float32",
     "warmup_steps": 5,
     "lr_schedule": "linear",
-    "learning_rate": 5e-5,
+    "learning_rate": 2e-5,
+    "label_smoothing": 0.0,
 }
 SEEDS = (1, 2, 3)
 ONE, BAG = "a fine-tuning", "a bag"
