@@ -26,10 +26,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from components.errors import AntiphonError, ConfigError
 from tasks.engines.ray import probe
 from tasks.engines.ray.board import Board
+from tasks.engines.ray.job_room import JobRoom
 from tasks.engines.ray.loading import build_on_worker
 from tasks.engines.ray.messages import Event, Job, LoadJob, Message, SegmentJob
 from tasks.engines.ray.node_actor import NodeActor
-from tasks.engines.ray.pools import Machine, Pool, count_blocks, size_pools
+from tasks.engines.ray.pools import Machine, Pool, count_blocks
 
 _POLL_SECONDS = 0.3
 """Seconds between two looks at what workers have done."""
@@ -68,6 +69,7 @@ class _Driver:
         self._boards: dict[int, Any] = {}
         self._last_moves: dict[int, float] = {}
         self._machines: set[str] = set()
+        self._room = JobRoom(_list_machines)
         self._is_halted = False
 
     def tell(self, event: Event) -> None:
@@ -121,7 +123,8 @@ class _Driver:
             if isinstance(job, LoadJob):
                 self._load(job)
             else:
-                self._run_job(job)
+                with self._room.take({step.name: step.demand for step in job.steps}) as pools:
+                    self._run_job(job, pools)
         except AntiphonError as error:
             ended = Event(job.number, "failed", error=type(error).__name__, message=str(error))
         except Exception as error:
@@ -130,9 +133,8 @@ class _Driver:
         with suppress(OSError):  # the run has ended meanwhile
             self.tell(ended)
 
-    def _run_job(self, job: SegmentJob) -> None:
+    def _run_job(self, job: SegmentJob, pools: Mapping[str, Pool]) -> None:
         """Run a job; events of its workers are told while it runs."""
-        pools = size_pools({step.name: step.demand for step in job.steps}, _list_machines())
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         for_ever: Any = {"max_restarts": -1, "max_task_retries": -1}
         board: Any = _ray.remote(num_cpus=0, scheduling_strategy=here, **for_ever)(Board).remote()
@@ -186,7 +188,7 @@ class _Driver:
             os._exit(0)
 
 
-def _make_dataset(job: SegmentJob, pools: dict[str, Pool], board: Any) -> ray.data.Dataset:
+def _make_dataset(job: SegmentJob, pools: Mapping[str, Pool], board: Any) -> ray.data.Dataset:
     blocks = count_blocks(len(job.rows), sum(pools[step.name].size for step in job.steps))
     rows = [{"row": row} for row in job.rows]
     data: ray.data.Dataset = ray.data.from_items(rows, override_num_blocks=blocks)

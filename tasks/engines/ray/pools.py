@@ -60,7 +60,7 @@ class Demand:
 
 
 def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Pool]:
-    """Return the pool of each node.
+    """Return the pool of each node of a job that is alone on a cluster.
 
     Every node has a worker; where processors or cards do not suffice, workers for which nothing was set
     share them. What is left goes to the node that would end last.
@@ -72,25 +72,54 @@ def size_pools(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> di
     Raises:
         ConfigError: what was set has no room.
     """
+    shared, room = _share(demands, machines), _Room(machines)
+    for demand in _largest_first(shared.values()):
+        room.take(demand)
+    return _grow(demands, shared, machines, room)
+
+
+def size_pools_beside(
+    others: Iterable[Pool], demands: Mapping[str, Demand], machines: Sequence[Machine]
+) -> dict[str, Pool] | None:
+    """Return the pools of a job beside those of others; None where these leave too little.
+
+    Nothing is shared with another job: jobs that each held a part of what they need would wait for each other
+    for ever.
+    """
+    room = _Room(machines)
+    for pool in others:
+        for _ in range(pool.size):
+            room.take(Demand(pool.gpus, pool.cpus))
+    whole = _undivided(demands, machines)
+    if not all(map(room.take, _largest_first(whole.values()))):
+        return None
+    return _grow(demands, whole, machines, room)
+
+
+def _grow(
+    demands: Mapping[str, Demand], chosen: Mapping[str, Demand], machines: Sequence[Machine], room: _Room
+) -> dict[str, Pool]:
+    """Return pools of one worker of each node, and of more while there is room."""
     known = [demand.seconds for demand in demands.values() if demand.seconds]
     usual = median(known) if known else 1.0
     seconds = {name: demand.seconds or usual for name, demand in demands.items()}
-    shared = _share(demands, machines)
-    most = max((machine.cpus for machine in machines), default=0.0)
-    wanted = {name: _divide_cpus(demand, 1, most).cpus for name, demand in demands.items()}
-    room = _Room(machines)
-    for demand in _largest_first(shared.values()):
-        room.take(demand)
-    sizes = dict.fromkeys(shared, 1)
-    growing = set(shared)
-    while growing := {name for name in growing if sizes[name] < shared[name].most}:
-        slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * shared[name].shards))
+    whole = _undivided(demands, machines)
+    sizes = dict.fromkeys(chosen, 1)
+    growing = set(chosen)
+    while growing := {name for name in growing if sizes[name] < chosen[name].most}:
+        slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * chosen[name].shards))
         # A further worker is of use where there are processors for all that it would like.
-        if room.take(replace(shared[slowest], cpus=wanted[slowest])):
+        if room.take(replace(chosen[slowest], cpus=whole[slowest].cpus)):
             sizes[slowest] += 1
         else:
             growing.remove(slowest)
-    return {name: Pool(sizes[name], demand.cpus, demand.gpus) for name, demand in shared.items()}
+    return {name: Pool(sizes[name], demand.cpus, demand.gpus) for name, demand in chosen.items()}
+
+
+def _undivided(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:
+    """Return the demands with no more processors than the largest machine has."""
+    most = max((machine.cpus for machine in machines), default=0.0)
+    return {name: _divide_cpus(demand, 1, most) for name, demand in demands.items()}
 
 
 def count_blocks(shards: int, workers: int) -> int:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from components.errors import ConfigError
-from tasks.engines.ray.pools import Demand, Machine, Pool, size_pools
+from tasks.engines.ray.job_room import JobRoom
+from tasks.engines.ray.pools import Demand, Machine, Pool, size_pools, size_pools_beside
 
 MACHINES = st.lists(st.builds(Machine, st.integers(1, 64), st.integers(0, 8)), min_size=1, max_size=6)
 DEMANDS = st.lists(
@@ -67,3 +71,48 @@ def test_what_is_set_is_kept() -> None:
     assert pools["b"].size == 2
     with pytest.raises(ConfigError, match=r"a worker of each of a \(gpus 4, cpus 1\), found machines of 16"):
         size_pools({"a": Demand(4, 1, fixed_gpus=True)}, [Machine(16, 2)])
+
+
+@given(DEMANDS, DEMANDS, MACHINES)
+def test_two_jobs_are_promised_no_more_than_there_is(
+    first: list[Demand], second: list[Demand], machines: list[Machine]
+) -> None:
+    machines = [machine._replace(gpus=max(machine.gpus, 1)) for machine in machines]
+    one, two = ({f"n{n}": demand for n, demand in enumerate(demands)} for demands in (first, second))
+    pools = list(size_pools(one, machines).values())
+    beside = size_pools_beside(pools, two, machines)
+    if beside is None:
+        return
+    pools += beside.values()
+    assert sum(pool.size * pool.gpus for pool in pools) <= sum(m.gpus for m in machines) + 1e-6
+    assert sum(pool.size * pool.cpus for pool in pools) <= sum(m.cpus for m in machines) + 1e-6
+
+
+def test_jobs_that_have_no_room_together_follow_each_other_in_order() -> None:
+    room = JobRoom(lambda: [Machine(2, 0)])
+    small, large = {"a": Demand(0, 1)}, {"a": Demand(0, 1), "b": Demand(0, 1)}
+    events: list[str] = []
+    go_on = threading.Event()
+
+    def run(name: str, demands: dict[str, Demand]) -> None:
+        with room.take(demands):
+            events.append(f"{name} begins")
+            go_on.wait()
+            events.append(f"{name} ends")
+
+    jobs = [("first", small), ("second", small), ("large", large), ("last", small)]
+    threads = []
+    for name, demands in jobs:
+        threads.append(threading.Thread(target=run, args=(name, demands)))
+        threads[-1].start()
+        time.sleep(0.05)
+    assert events == ["first begins", "second begins"]  # the last one would have room after either
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert events.index("large begins") > max(events.index("first ends"), events.index("second ends"))
+    assert events.index("last begins") > events.index("large ends")
+    with pytest.raises(ConfigError, match="expected room"), room.take({"a": Demand(0, 3, fixed_cpus=True)}):
+        pass
+    with room.take(large):
+        pass
