@@ -74,9 +74,9 @@ def fetch_git_files(data: DataSet, folder: Path, work: Path, base: str = GIT) ->
     """Write a set's files of Git repositories to ``folder``; only the blobs that are needed travel."""
     files = [source for source in data.sources if isinstance(source, GitFile)]
     missing = [file for file in files if not _is_right(folder / file.name, file)]
-    folder.mkdir(parents=True, exist_ok=True)
     for repository in dict.fromkeys(file.repository for file in missing):
         clone = _clone(repository, work, base)
+        folder.mkdir(parents=True, exist_ok=True)  # an empty one would hide the set elsewhere
         for file in missing:
             if file.repository == repository:
                 write_atomically(folder / file.name, _read_blob(clone, file))

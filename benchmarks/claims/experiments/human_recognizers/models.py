@@ -14,6 +14,7 @@ from benchmarks.claims.speech.recognizers import Recognizers, write_recordings
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.paths import data_set
 from components.records import Utterance
+from components.training.examples.speech_data import MAX_SECONDS
 
 Sets = Mapping[str, Mapping[str, list[Utterance]]]
 """Name -> part -> recordings."""
@@ -54,7 +55,10 @@ def divide(work: Workspace, name: str) -> dict[str, list[Utterance]]:
     recordings = [(row["id"], str(folder / row["file"]), language, row["transcript"]) for row in rows]
     path = write_recordings(work.folder / "data" / f"{language}-all.jsonl", recordings)
     utterances = iter(work.utterances(path, (language, "en")))
-    return {part: list(itertools.islice(utterances, count)) for part, count in SIZES[name].items()}
+    return {
+        part: [u for u in itertools.islice(utterances, count) if u.audio and u.audio.seconds <= MAX_SECONDS]
+        for part, count in SIZES[name].items()
+    }
 
 
 def tune(bench: Recognizers, sets: Sets, name: str, n: int, *, bag: bool = False) -> Path:
