@@ -76,10 +76,11 @@ def fetch_git_files(data: DataSet, folder: Path, work: Path, base: str = GIT) ->
     missing = [file for file in files if not _is_right(folder / file.name, file)]
     for repository in dict.fromkeys(file.repository for file in missing):
         clone = _clone(repository, work, base)
-        folder.mkdir(parents=True, exist_ok=True)  # an empty one would hide the set elsewhere
         for file in missing:
             if file.repository == repository:
-                write_atomically(folder / file.name, _read_blob(clone, file))
+                content = _read_blob(clone, file)
+                folder.mkdir(parents=True, exist_ok=True)  # an empty one would hide the set elsewhere
+                write_atomically(folder / file.name, content)
 
 
 def _is_right(path: Path, file: GitFile) -> bool:

@@ -52,7 +52,8 @@ def test_files_of_a_repository_are_fetched_once_and_checked(tmp_path: Path) -> N
     fetch_git_files(replace(CAPTIONS, sources=(right,)), out, tmp_path / "other", "file:///nowhere")
     wrong = replace(right, sha256="0" * 64)
     with pytest.raises(DataError, match=r"expected SHA-256 0000.*found another file"):
-        fetch_git_files(replace(CAPTIONS, sources=(wrong,)), out, tmp_path / "work", base)
+        fetch_git_files(replace(CAPTIONS, sources=(wrong,)), tmp_path / "none", tmp_path / "work", base)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_package_that_is_another_one_is_refused(tmp_path: Path) -> None:
