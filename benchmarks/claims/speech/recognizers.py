@@ -111,7 +111,12 @@ class Recognizers:
         """Transcripts by one model, or by several mixed at every token, greedily; kept."""
         members = tuple(map(str, models))
         config = RecognizerEnsembleConfig(
-            model=members[0], members=members, beam_size=1, n_best=1, device="cpu"
+            model=members[0],
+            members=members,
+            beam_size=1,
+            n_best=1,
+            device="cpu",
+            temperature_fallback=(0.0,),
         )
         key = {
             "transcribed": RECOGNITION_VERSION,

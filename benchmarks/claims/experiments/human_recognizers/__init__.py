@@ -15,6 +15,7 @@ from benchmarks.claims.experiments.human_recognizers.measuring import (
     METHODS,
     MIXED,
     PAIRS,
+    READ_OUT,
     measure_mixtures,
     measure_pairs,
     measure_shares,
@@ -148,7 +149,7 @@ def _over_both(outputs: Outputs, system: str, baselines: Sequence[str]) -> dict[
 
     def tables(systems: Sequence[str], name: str) -> list[CorpusStatistics]:
         pairs = zip(SEEDS, systems, strict=True)
-        return [outputs.statistics(name, f"tasks: {s}", seed, "wer") for seed, s in pairs]
+        return [outputs.statistics(f"{name}, {READ_OUT}", s, seed, "wer") for seed, s in pairs]
 
     nats = [ItemSums(nats_per_token, *(sums(own, name) for own in arms)) for name in SETS]
     recordings = sum(len(outputs.measurements["tokens"][name]) for name in SETS)
@@ -271,4 +272,5 @@ def page(outputs: Outputs) -> list[str]:
         f"Share of the Dutch model after 50 recordings: {min(weights):.2f} to {max(weights):.2f}.",
         "",
     ]
-    return [*lines, *score_sections(outputs, SETS, "Word errors", metrics=("wer",))]
+    sets = [DUTCH, *(f"{name}, {READ_OUT}" for name in SETS)]
+    return [*lines, *score_sections(outputs, sets, "Word errors", metrics=("wer",))]

@@ -47,6 +47,8 @@ METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
 }
 CHOOSING = 30
 """Recordings of each language on which a scale is chosen."""
+READ_OUT = 50
+"""Recordings of each language that merged models transcribe."""
 EXAMPLES, DRAWS_OF_EXAMPLES = 50, 21
 
 
@@ -59,7 +61,8 @@ def measure_mixtures(
     def keep(system: str, n: int, models: Sequence[Model]) -> None:
         first, *others = (bench.score(model, test) for model in models)
         nats.setdefault(system, {})[str(n)] = first.mixed_with(*others).sentence_sums()
-        _keep_texts(bench, outputs, DUTCH, test, (system, n), models)
+        texts = bench.transcribe(models, test)
+        outputs.add_transcripts(DUTCH, test, system, n, texts, SETS[DUTCH][1], keep_texts=False)
 
     for single, mixture in ((ONE, MIXED), (BAG, BAGS)):
         for n in NUMBERS:
@@ -70,18 +73,6 @@ def measure_mixtures(
         keep(LAST, n, kept)
         keep(MEAN, n, [merged(bench.work, uniform_soup([str(model) for model in kept]))])
     outputs.measurements["mixtures"] = nats
-
-
-def _keep_texts(
-    bench: Recognizers,
-    outputs: Outputs,
-    name: str,
-    test: list[Utterance],
-    system: tuple[str, int],
-    models: Sequence[Model],
-) -> None:
-    texts, language = bench.transcribe(models, test), SETS[name][1]
-    outputs.add_transcripts(name, test, *system, texts, language, keep_texts=False)
 
 
 def measure_tasks(
@@ -111,7 +102,11 @@ def measure_tasks(
             for system, model in systems.items()
         }
         for (system, model), (name, parts) in itertools.product(systems.items(), sets.items()):
-            _keep_texts(bench, outputs, name, parts["test"], (f"tasks: {system}", seed), [model])
+            spoken = parts["test"][:READ_OUT]
+            texts = bench.transcribe([model], spoken)
+            outputs.add_transcripts(
+                f"{name}, {READ_OUT}", spoken, system, seed, texts, SETS[name][1], keep_texts=False
+            )
 
 
 def measure_shares(
