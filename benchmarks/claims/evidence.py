@@ -86,8 +86,9 @@ def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Output
 
 def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tuple[str, ...]:
     compared = "<br>".join(_compared(verdict.rows)) or claim.design
-    voices = {row.comparison.voices or claim.voices for row in verdict.rows} - {"none"}
-    data = ", ".join([*_domains(claim, verdict.rows), *(f"{voice} voices" for voice in sorted(voices))])
+    rows = [row for row in verdict.rows if row.measured] or verdict.rows
+    voices = {row.comparison.voices or claim.voices for row in rows} - {"none"}
+    data = ", ".join([*_domains(claim, rows), *(f"{voice} voices" for voice in sorted(voices))])
     page = f"`python -m benchmarks.claims run {claim.experiment}`"
     if claim.experiment in measured:
         name = claim.experiment.replace("_", "-")
