@@ -42,7 +42,8 @@ def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resampl
     order = np.arange(models)
     r = mean_r(order, order)
     null = np.array([mean_r(order, rng.permutation(models)) for _ in range(resamples)])
-    drawn = np.array([mean_r(draw, draw) for draw in rng.integers(models, size=(resamples, models))])
+    with np.errstate(invalid="ignore"):  # a draw of one pair alone has no r
+        drawn = np.array([mean_r(draw, draw) for draw in rng.integers(models, size=(resamples, models))])
     low, high = np.nanpercentile(drawn, (2.5, 97.5)).tolist()
     p = (1 + int((np.abs(null) >= abs(r)).sum())) / (1 + resamples)
     return Result(difference=r, interval=(low, high), p=p, detectable=2.8 * float(null.std()), over=over)
