@@ -86,12 +86,10 @@ def size_pools_beside(
     Nothing is shared with another job: jobs that each held a part of what they need would wait for each other
     for ever.
     """
-    room = _Room(machines)
-    for pool in others:
-        for _ in range(pool.size):
-            room.take(Demand(pool.gpus, pool.cpus))
-    whole = _undivided(demands, machines)
-    if not all(map(room.take, _largest_first(whole.values()))):
+    taken = [Demand(pool.gpus, pool.cpus) for pool in others for _ in range(pool.size)]
+    whole, room = _undivided(demands, machines), _Room(machines)
+    # Where the others' workers are is not known: if they do not all find a place here, the job waits.
+    if not all(map(room.take, [*_largest_first(taken), *_largest_first(whole.values())])):
         return None
     return _grow(demands, whole, machines, room)
 

@@ -72,7 +72,8 @@ def test_a_batch_is_each_text_by_itself_token_by_token(
 def test_variants_differ_by_what_whole_texts_differ(model: CausalLanguageModel, texts: list[str]) -> None:
     found, whole = model.score_variants(texts), model.score(texts)
     assert [one - found[0] for one in found] == pytest.approx([one - whole[0] for one in whole], abs=1e-4)
-    assert all(one >= all_ for one, all_ in zip(found, whole, strict=True))  # what is common costs something
+    costs = [one - all_ for one, all_ in zip(found, whole, strict=True)]
+    assert min(costs) > -1e-4  # of what is common, if anything is
 
 
 def test_likely_words_are_whole_words_in_the_order_of_their_probability(network: LlamaForCausalLM) -> None:
