@@ -19,9 +19,8 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from components.errors import ModelError
-from components.models.adapted_references import parts_of
 from components.models.checkpoints import DOMAIN, read_json
-from components.models.packages.packaged_models import find_packaged_translators
+from components.models.packages.packaged_models import ROWS
 from components.records import Record
 from components.text.languages import two_letters_of
 
@@ -115,12 +114,8 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
         languages: source and target, as far as they are known.
     """
     codes = [two_letters_of(language) for language in languages]
-    others = (
-        [name for name in find_packaged_translators(*codes) if name != parts_of(model)[0]]
-        if len(codes) == 2
-        else []
-    )
-    packaged = "".join(f", {name} (a language model)" for name in others)
+    others = [row.name for row in ROWS if tuple(codes) in row.translates and DOMAIN not in row.files_sha256]
+    packaged = "".join(f", packaged:{name} (a language model)" for name in others)
     return (
         f"{model} was made for {domain.description}, and {unfamiliar:,} of {total:,} texts are unlike these: "
         f"their translations are probably wrong. Better: "

@@ -73,6 +73,7 @@ def test_the_warning_names_models_that_would_do_better() -> None:
     assert "packaged:m was made for captions, and 3 of 4 texts are unlike these" in output
     assert "hub:Helsinki-NLP/opus-mt-en-de" in output
     assert "packaged:qwen2.5-coder-1.5b" in output
+    assert "multi30k" not in output  # of captions, too
     assert "qwen" not in format_warning("m", domain, 3, 4, ("en", "cs"))  # a language that it does not name
 
 
