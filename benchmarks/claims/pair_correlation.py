@@ -6,7 +6,7 @@ permutes the models of one table (Mantel 1967), the interval draws models with r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,3 +47,26 @@ def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resampl
     low, high = np.nanpercentile(drawn, (2.5, 97.5)).tolist()
     p = (1 + int((np.abs(null) >= abs(r)).sum())) / (1 + resamples)
     return Result(difference=r, interval=(low, high), p=p, detectable=2.8 * float(null.std()), over=over)
+
+
+def gains_of_pairs(
+    single: Sequence[Sequence[float]],
+    together: Mapping[tuple[int, int], Sequence[float]],
+    tokens: Sequence[float],
+    part: slice = slice(None),
+) -> Table:
+    """Nats a token (k, k) of each two of k models together, less the mean of the two alone.
+
+    Args:
+        single: nats by model and item.
+        together: nats by item of each pair of models.
+        tokens: by item.
+        part: of the items.
+    """
+    counted = float(np.sum(np.asarray(tokens)[part]))
+    alone = [float(np.sum(np.asarray(row)[part])) for row in single]
+    gains = np.zeros((len(single), len(single)))
+    for (i, j), row in together.items():
+        gain = (float(np.sum(np.asarray(row)[part])) - (alone[i] + alone[j]) / 2) / counted
+        gains[i, j] = gains[j, i] = gain
+    return gains

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.domains import dialogue, manuals
-from benchmarks.claims.merging import merged
+from benchmarks.claims.merging import cook_greedily, soup_of
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.pair_correlation import correlate_pairs
+from benchmarks.claims.pair_correlation import correlate_pairs, gains_of_pairs
 from benchmarks.claims.token_scores import TokenScores, score_tokens
 from benchmarks.claims.workspace import FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.statistics.measuring import of_sums
+from components.claims.statistics.measuring import of_both, of_sums
 from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
-from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.text import perturb_text
@@ -112,12 +111,12 @@ def run(work: Workspace, outputs: Outputs) -> None:
         systems: dict[str, Model] = {f"tuned {n}": model for n, model in models.items()}
         draws = []
         for triple in TRIPLES:
-            soup = _cook(work, models, triple, dev, on_dev)
+            soup = cook_greedily(work, models, triple, lambda model: _mean(score_tokens(work, model, dev)))
             draws.append(
                 {"members": list(triple), "greedy": soup, "best": max(triple, key=on_dev.__getitem__)}
             )
             for members in (triple, tuple(soup)):
-                systems[_name(members)] = _mean_of(work, models, members)
+                systems[_name(members)] = soup_of(work, models, members)
         scored = {
             system: {data: score_tokens(work, model, utterances) for data, utterances in sets.items()}
             for system, model in systems.items()
@@ -140,29 +139,6 @@ def _name(members: Sequence[int]) -> str:
     return f"tuned {members[0]}" if len(members) == 1 else f"soup {'+'.join(map(str, sorted(members)))}"
 
 
-def _mean_of(work: Workspace, models: dict[int, Path], members: Sequence[int]) -> Model:
-    if len(members) == 1:
-        return models[members[0]]
-    return merged(work, uniform_soup([str(models[n]) for n in sorted(members)]))
-
-
-def _cook(
-    work: Workspace,
-    models: dict[int, Path],
-    members: Sequence[int],
-    dev: list[Utterance],
-    on_dev: dict[int, float],
-) -> list[int]:
-    """The greedy soup of Wortsman et al.: from the best on, each stays if the mean does not lose on dev."""
-    first, *others = sorted(members, key=on_dev.__getitem__, reverse=True)
-    soup, score = [first], on_dev[first]
-    for number in others:
-        tried = _mean(score_tokens(work, _mean_of(work, models, [*soup, number]), dev))
-        if tried >= score:
-            soup, score = [*soup, number], tried
-    return sorted(soup)
-
-
 def _score_pairs(
     work: Workspace,
     models: dict[int, Path],
@@ -173,7 +149,7 @@ def _score_pairs(
     rows: dict[str, dict[str, list[float]]] = {"mean of two": {}, "ensemble of two": {}}
     for pair in PAIRS:
         key = "+".join(map(str, pair))
-        mean = score_tokens(work, _mean_of(work, models, pair), utterances)
+        mean = score_tokens(work, soup_of(work, models, pair), utterances)
         first, second = (scored[f"tuned {n}"][IN_DOMAIN] for n in pair)
         rows["mean of two"][key] = mean.sentence_sums()
         rows["ensemble of two"][key] = first.mixed_with(second).sentence_sums()
@@ -205,17 +181,15 @@ def results(outputs: Outputs) -> dict[str, Measured]:
         return ItemSums(nats_per_token, sums(first, sets), sums(second, sets))
 
     inside, sentences = [IN_DOMAIN], f"{over} x {len(outputs.measurements['tokens'][IN_DOMAIN])} sentences"
-    half = of_sums(
-        [compare(_uniform, _greedy, SHIFT), compare(_greedy, _uniform, inside)], over, members=members
-    )  # a mean of two, so half of their sum
-    low, high = half.interval
-    doubled = {"difference": 2 * half.difference, "interval": (2 * low, 2 * high)}
+    interaction = of_both(
+        compare(_uniform, _greedy, SHIFT), compare(_greedy, _uniform, inside), over, members=members
+    )
     return {
         "soups.greedy_in_domain": _nats(of_sums(compare(_greedy, _best, inside), sentences, members=members)),
         "soups.uniform_in_domain": _nats(
             of_sums(compare(_uniform, _best, inside), sentences, members=members)
         ),
-        "soups.interaction": _nats(half.model_copy(update={**doubled, "detectable": 2 * half.detectable})),
+        "soups.interaction": _nats(interaction),
         "averaging_like_ensembling.correlation": Measured(by_metric={"r": _correlate_gains(outputs)}),
         "averaging_like_ensembling.mean_against_ensemble": _nats(_compare_pairs(outputs)),
     }
@@ -261,15 +235,12 @@ def _compare_pairs(outputs: Outputs) -> Result:
     return of_sums(ItemSums(nats_per_token, *arms), over, members=members)
 
 
-def gains_of_pairs(outputs: Outputs, start: str, system: str, part: slice) -> FloatArray:
-    """(6, 6): nats a token of the mean or ensemble of each two less those of the two, on some sentences."""
-    tokens = np.asarray(outputs.measurements["tokens"][IN_DOMAIN])[part].sum()
-    single = {n: nats_of(outputs, start, f"tuned {n}", IN_DOMAIN)[part].sum() / tokens for n in NUMBERS}
-    gains = np.zeros((len(NUMBERS), len(NUMBERS)))
-    for (i, j), row in zip(PAIRS, _pair_rows(outputs, start, system), strict=True):
-        value = row[part].sum() / tokens - (single[i] + single[j]) / 2
-        gains[i - 1, j - 1] = gains[j - 1, i - 1] = value
-    return gains
+def _gains(outputs: Outputs, start: str, system: str, part: slice = slice(None)) -> FloatArray:
+    """(6, 6): what the mean or the ensemble of each two gains on some of the sentences."""
+    single = [nats_of(outputs, start, f"tuned {n}", IN_DOMAIN) for n in NUMBERS]
+    pairs = [(i - 1, j - 1) for i, j in PAIRS]
+    rows = dict(zip(pairs, _pair_rows(outputs, start, system), strict=True))
+    return gains_of_pairs(single, rows, outputs.measurements["tokens"][IN_DOMAIN], part)
 
 
 def _correlate_gains(outputs: Outputs) -> Result:
@@ -277,8 +248,8 @@ def _correlate_gains(outputs: Outputs) -> Result:
     halves = slice(0, None, 2), slice(1, None, 2)
     tables = [
         (
-            gains_of_pairs(outputs, start, "mean of two", first),
-            gains_of_pairs(outputs, start, "ensemble of two", second),
+            _gains(outputs, start, "mean of two", first),
+            _gains(outputs, start, "ensemble of two", second),
         )
         for start in STARTS
         for first, second in (halves, halves[::-1])
@@ -308,8 +279,7 @@ def page(outputs: Outputs) -> list[str]:
     rows = []
     for start in STARTS:
         mean, ensemble = (
-            gains_of_pairs(outputs, start, system, slice(None))[upper]
-            for system in ("mean of two", "ensemble of two")
+            _gains(outputs, start, system)[upper] for system in ("mean of two", "ensemble of two")
         )
         cells = [f"{x.mean():+.3f} ({x.min():+.3f} to {x.max():+.3f})" for x in (mean, ensemble)]
         rows.append((start, *cells, f"{int((mean > ensemble).sum())} of {len(PAIRS)}"))

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.claims.domains import Domain, dialogue, manuals
-from benchmarks.claims.merging import merged, vector_recipe
+from benchmarks.claims.merging import VECTOR_METHODS, merge_tasks
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.over_sets import compare_over_sets
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import choose_on_grid, refuse_edges
-from components.claims.statistics.measuring import of_sums, over_tasks
-from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import Model
-from components.claims.verdict import Measured, Result
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.metrics.statistics.seed_bootstrap import ItemSums
+from components.claims.verdict import Measured
 from components.models import resolve
 from components.records import Utterance
 
@@ -38,10 +36,6 @@ SEEDS = (1, 2, 3)
 DOMAINS = ("manuals", "dialogue")
 DEV_SENTENCES = 100
 SCALES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
-METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
-    "addition": ("task_arithmetic", {}),
-    "TIES": ("ties", {"density": 0.2}),
-}
 TUNING: dict[str, Any] = {
     "batch_tokens": 600,
     "max_steps": 60,
@@ -71,19 +65,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
     base = Path(resolve(PACKAGED).path)
     for seed in SEEDS:
         tuned = {name: train_specialist(work, domain, seed) for name, domain in domains.items()}
-        systems: dict[str, Model] = {"base": base, **tuned}
-        curves: dict[str, list[list[float]]] = {
-            "specialists": [[n, _on_dev(work, model, dev)] for n, model in enumerate(tuned.values())]
-        }
-        for system, (method, parameters) in METHODS.items():
-            recipes = {s: vector_recipe(method, base, list(tuned.values()), s, **parameters) for s in SCALES}
-            curves[system] = [
-                [s, _on_dev(work, merged(work, recipe) if s else base, dev)] for s, recipe in recipes.items()
-            ]
-            best = choose_on_grid(curves[system])
-            systems[system] = merged(work, recipes[best]) if best else base
-        recipe = vector_recipe("task_arithmetic", base, list(tuned.values()), 0.5)
-        systems["mean of both"] = merged(work, recipe)
+        systems, curves = merge_tasks(work, base, tuned, SCALES, lambda model: _on_dev(work, model, dev))
         outputs.measurements[f"curves {seed}"] = curves
         outputs.measurements[f"nats {seed}"] = {
             system: {data: score_tokens(work, model, own).sentence_sums() for data, own in test.items()}
@@ -104,7 +86,16 @@ def _on_dev(work: Workspace, model: Model, dev: Mapping[str, Sequence[Utterance]
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons; without an answer where a scale lies at the upper edge of its grid."""
-    addition, ties = (_refused(outputs, system) for system in METHODS)
+    compare = partial(
+        compare_over_sets,
+        seeds=SEEDS,
+        nats="nats",
+        texts={name: name for name in DOMAINS},
+        metrics=("bleu", "chrf"),
+        items="sentences",
+        sets="domains",
+    )
+    addition, ties = (_refused(outputs, system) for system in VECTOR_METHODS)
     best = [DOMAINS[int(choose_on_grid(outputs.measurements[f"curves {s}"]["specialists"]))] for s in SEEDS]
     compared = {
         "task_addition.addition_of_domains": ("addition", ["base"] * len(SEEDS), addition),
@@ -113,7 +104,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
         "ties.ties_against_mean_of_domains": ("TIES", ["mean of both"] * len(SEEDS), ties),
     }
     return {
-        name: Measured(by_metric=_compare(outputs, system, baselines), refused=refused)
+        name: Measured(by_metric=compare(outputs, system, baselines), refused=refused)
         for name, (system, baselines, refused) in compared.items()
     }
 
@@ -121,28 +112,6 @@ def results(outputs: Outputs) -> dict[str, Measured]:
 def _refused(outputs: Outputs, system: str) -> tuple[str, ...]:
     curves = {f"{system}, seed {s}": outputs.measurements[f"curves {s}"][system] for s in SEEDS}
     return refuse_edges(curves, natural=(0.0,))
-
-
-def _compare(outputs: Outputs, system: str, baselines: Sequence[str]) -> dict[str, Result]:
-    """Means over both domains."""
-    arms = [system] * len(SEEDS), baselines
-
-    def sums(systems: Sequence[str], data: str) -> FloatArray:
-        rows = [outputs.measurements[f"nats {s}"][own][data] for s, own in zip(SEEDS, systems, strict=True)]
-        return sums_of_tokens(rows, outputs.measurements["tokens"][data])
-
-    def tables(systems: Sequence[str], data: str, metric: str) -> list[CorpusStatistics]:
-        return [outputs.statistics(data, own, s, metric) for s, own in zip(SEEDS, systems, strict=True)]
-
-    tasks = [ItemSums(nats_per_token, *(sums(own, data) for own in arms)) for data in DOMAINS]
-    sentences = sum(len(outputs.measurements["tokens"][data]) for data in DOMAINS)
-    over = f"{len(SEEDS)} seeds x {sentences} sentences of {len(DOMAINS)} domains"
-    first, second = arms
-    texts = {
-        metric: over_tasks([(tables(first, d, metric), tables(second, d, metric)) for d in DOMAINS])
-        for metric in ("bleu", "chrf")
-    }
-    return {"nats": of_sums(tasks, over), **texts}
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -163,7 +132,7 @@ def page(outputs: Outputs) -> list[str]:
             system,
             *(f"{choose_on_grid(outputs.measurements[f'curves {s}'][system]):g}" for s in SEEDS),
         )
-        for system in METHODS
+        for system in VECTOR_METHODS
     ]
     return [
         f"## Nats a token of the references, mean over {len(SEEDS)} seeds",

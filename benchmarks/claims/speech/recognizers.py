@@ -73,8 +73,8 @@ class Recognizers:
                 "sentences": [n for n, row in enumerate(rows) for _ in row],
             }
 
-        kept = self.work.cached(key, measure)
-        return TokenScores(np.asarray(kept["nats"], float), np.asarray(kept["sentences"], int))
+        scores = self.work.cached(key, measure)
+        return TokenScores(np.asarray(scores["nats"], float), np.asarray(scores["sentences"], int))
 
     @torch.no_grad()
     def _score(self, model: Model, utterances: Sequence[Utterance]) -> Iterator[list[list[float]]]:

@@ -79,6 +79,19 @@ def of_sums(
     )
 
 
+def of_both(first: ItemSums, second: ItemSums, over: str, *, members: Members | None = None) -> Result:
+    """The sum of two differences, which are resampled together; an interaction, say."""
+    mean = of_sums([first, second], over, members=members)
+    low, high = mean.interval
+    return mean.model_copy(
+        update={
+            "difference": 2 * mean.difference,
+            "interval": (2 * low, 2 * high),
+            "detectable": 2 * mean.detectable,
+        }
+    )
+
+
 def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> Result:
     """What the first pair of arms gains (system less baseline) less what the second pair gains."""
     tables = [*first[0], *first[1], *second[0], *second[1]]

@@ -11,6 +11,7 @@ from torch import Tensor
 from components.training.examples.speech_data import SpeechExample, read_features
 
 MAX_BYTES = 4 * 2**30
+"""Of outputs that are kept: about 2,800 recordings of Whisper base in bfloat16."""
 
 
 class EncodedSpeech:

@@ -105,7 +105,8 @@ def test_jobs_that_have_no_room_together_follow_each_other_in_order() -> None:
     for name, demands in jobs:
         threads.append(threading.Thread(target=run, args=(name, demands)))
         threads[-1].start()
-        time.sleep(0.05)
+        while len(room._waiting) + len(events) < len(threads):
+            time.sleep(0.001)
     assert events == ["first begins", "second begins"]  # the last one would have room after either
     go_on.set()
     for thread in threads:

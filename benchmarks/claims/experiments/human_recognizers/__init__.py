@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from benchmarks.claims.experiments.human_recognizers.measuring import (
     BAGS,
     LAST,
     MEAN,
-    METHODS,
     MIXED,
     PAIRS,
     READ_OUT,
@@ -34,17 +34,18 @@ from benchmarks.claims.experiments.human_recognizers.models import (
     divide,
     tune,
 )
+from benchmarks.claims.merging import VECTOR_METHODS
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.pair_correlation import correlate_pairs
+from benchmarks.claims.over_sets import compare_over_sets
+from benchmarks.claims.pair_correlation import correlate_pairs, gains_of_pairs
 from benchmarks.claims.scoring import score_sections
 from benchmarks.claims.speech.recognizers import Recognizers
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import best_on_dev, choose_on_grid, refuse_edges
-from components.claims.statistics.measuring import Members, of_sums, over_tasks, two_level
+from components.claims.statistics.measuring import Members, of_both, of_sums, two_level
 from components.claims.systems.forced_scores import FloatArray, nats_per_token, sums_of_tokens
 from components.claims.verdict import Measured, Result
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.seed_bootstrap import ItemSums
 
 TITLE = "Whisper fine-tuned to human voices"
@@ -66,7 +67,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
     bench = Recognizers(work, BASE)
     dutch = {kind: {n: tune(bench, sets, DUTCH, n, bag=kind == BAG) for n in NUMBERS} for kind in (ONE, BAG)}
     french = {n: tune(bench, sets, FRENCH, n) for n in SEEDS}
-    ingredients = [dutch[kind][n] for kind, n in INGREDIENTS]
+    ingredients = {number: dutch[kind][n] for number, (kind, n) in enumerate(INGREDIENTS)}
     outputs.measurements["tokens"] = {
         name: bench.score(BASE, parts["test"]).sentence_tokens() for name, parts in sets.items()
     }
@@ -125,7 +126,7 @@ def _tasks(outputs: Outputs) -> dict[str, Measured]:
             {f"{system}, seed {seed}": own[system] for seed, own in zip(SEEDS, curves, strict=True)},
             natural=(0.0,),
         )
-        for system in METHODS
+        for system in VECTOR_METHODS
     )
     best = [list(SETS)[int(choose_on_grid(own["specialists"]))] for own in curves]
     compared = {
@@ -134,87 +135,58 @@ def _tasks(outputs: Outputs) -> dict[str, Measured]:
         "ties.on_human_voices": ("TIES", ["addition"] * len(SEEDS), (*ties, *addition)),
         "ties.against_mean_on_human_voices": ("TIES", ["mean of both"] * len(SEEDS), ties),
     }
+    compare = partial(
+        compare_over_sets,
+        seeds=SEEDS,
+        nats="tasks",
+        texts={name: f"{name}, {READ_OUT}" for name in SETS},
+        metrics=("wer",),
+        items="recordings",
+        sets="languages",
+    )
     return {
-        name: Measured(by_metric=_over_both(outputs, system, baselines), refused=refused)
+        name: Measured(by_metric=compare(outputs, system, baselines), refused=refused)
         for name, (system, baselines, refused) in compared.items()
     }
 
 
-def _over_both(outputs: Outputs, system: str, baselines: Sequence[str]) -> dict[str, Result]:
-    arms = [system] * len(SEEDS), baselines
-    kept = [outputs.measurements[f"tasks {seed}"] for seed in SEEDS]
-
-    def sums(systems: Sequence[str], name: str) -> FloatArray:
-        return _sums(outputs, [own[s][name] for own, s in zip(kept, systems, strict=True)], name)
-
-    def tables(systems: Sequence[str], name: str) -> list[CorpusStatistics]:
-        pairs = zip(SEEDS, systems, strict=True)
-        return [outputs.statistics(f"{name}, {READ_OUT}", s, seed, "wer") for seed, s in pairs]
-
-    nats = [ItemSums(nats_per_token, *(sums(own, name) for own in arms)) for name in SETS]
-    recordings = sum(len(outputs.measurements["tokens"][name]) for name in SETS)
-    over = f"{len(SEEDS)} seeds x {recordings} recordings of {len(SETS)} languages"
-    first, second = arms
-    wer = over_tasks([(tables(first, name), tables(second, name)) for name in SETS], items="recordings")
-    return {"nats": of_sums(nats, over), "wer": wer}
-
-
 def _soups(outputs: Outputs) -> dict[str, Measured]:
     """Over the ingredients of the drawn triples, and recordings."""
-    kept = outputs.measurements["soups"]
-    members = [tuple(draw["uniform"]) for draw in kept["draws"]]
+    soups = outputs.measurements["soups"]
+    members = [tuple(draw["uniform"]) for draw in soups["draws"]]
     over = f"{len(members)} triples of {len(INGREDIENTS)} fine-tunings"
 
     def arm(choice: str, name: str) -> FloatArray:
-        return _sums(outputs, [kept["nats"][str(draw[choice])][name] for draw in kept["draws"]], name)
+        return _sums(outputs, [soups["nats"][str(draw[choice])][name] for draw in soups["draws"]], name)
 
-    def compare(first: str, second: str, name: str) -> ItemSums:
+    def compare(first: str, second: str, name: str = DUTCH) -> ItemSums:
         return ItemSums(nats_per_token, arm(first, name), arm(second, name))
 
-    def measure(sums: ItemSums | Sequence[ItemSums]) -> Result:
-        return of_sums(sums, over, members=members)
-
-    half = measure([compare("uniform", "greedy", FRENCH), compare("greedy", "uniform", DUTCH)])
-    low, high = half.interval  # of a mean of two, so half of their sum
-    doubled = {
-        "difference": 2 * half.difference,
-        "interval": (2 * low, 2 * high),
-        "detectable": 2 * half.detectable,
-    }
+    robust = compare("uniform", "greedy", FRENCH), compare("greedy", "uniform")
     compared = {
-        "greedy_on_human_voices": measure(compare("greedy", "best", DUTCH)),
-        "uniform_on_human_voices": measure(compare("uniform", "best", DUTCH)),
-        "interaction_on_human_voices": half.model_copy(update=doubled),
+        "greedy_on_human_voices": of_sums(compare("greedy", "best"), over, members=members),
+        "uniform_on_human_voices": of_sums(compare("uniform", "best"), over, members=members),
+        "interaction_on_human_voices": of_both(*robust, over, members=members),
     }
-    return {f"soups.{name}": Measured(by_metric={"nats": own}) for name, own in compared.items()}
+    return {f"soups.{name}": Measured(by_metric={"nats": result}) for name, result in compared.items()}
 
 
 def _pairs(outputs: Outputs) -> dict[str, Measured]:
     """Over the fine-tunings that pairs are made of, and recordings."""
-    kept, count = outputs.measurements["pairs"], len(INGREDIENTS)
+    pairs, tokens = outputs.measurements["pairs"], outputs.measurements["tokens"][DUTCH]
+
+    def gains(system: str, part: slice) -> FloatArray:
+        return gains_of_pairs(pairs["single"], dict(zip(PAIRS, pairs[system], strict=True)), tokens, part)
+
     halves = slice(0, None, 2), slice(1, None, 2)
-    tables = [
-        (_gains(outputs, "mean", first), _gains(outputs, "ensemble", second))
-        for first, second in (halves, halves[::-1])
-    ]
-    over = f"{len(PAIRS)} pairs of {count} fine-tunings"
+    tables = [(gains("mean", first), gains("ensemble", second)) for first, second in (halves, halves[::-1])]
+    over = f"{len(PAIRS)} pairs of {len(INGREDIENTS)} fine-tunings"
     r = correlate_pairs(tables, f"{over}, halves of the recordings")
-    nats = _compare(outputs, kept["mean"], kept["ensemble"], over, PAIRS)
+    nats = _compare(outputs, pairs["mean"], pairs["ensemble"], over, PAIRS)
     return {
         "averaging_like_ensembling.correlation_on_human_voices": Measured(by_metric={"r": r}),
         "averaging_like_ensembling.on_human_voices": Measured(by_metric={"nats": nats}),
     }
-
-
-def _gains(outputs: Outputs, system: str, part: slice) -> FloatArray:
-    """(8, 8): nats a token of the mean or ensemble of two less those of the two, on some recordings."""
-    kept, count = outputs.measurements["pairs"], len(INGREDIENTS)
-    tokens = np.asarray(outputs.measurements["tokens"][DUTCH])[part].sum()
-    single = [float(np.asarray(row)[part].sum()) for row in kept["single"]]
-    gains = np.zeros((count, count))
-    for (i, j), row in zip(PAIRS, kept[system], strict=True):
-        gains[i, j] = gains[j, i] = (np.asarray(row)[part].sum() - (single[i] + single[j]) / 2) / tokens
-    return gains
 
 
 def _shares(outputs: Outputs) -> dict[str, Measured]:
@@ -234,9 +206,10 @@ def page(outputs: Outputs) -> list[str]:
         return f"{np.mean([sum(row) for row in rows]) / tokens[name]:.3f}"
 
     mixtures = outputs.measurements["mixtures"]
-    kept = [outputs.measurements[f"tasks {seed}"] for seed in SEEDS]
+    by_seed = [outputs.measurements[f"tasks {seed}"] for seed in SEEDS]
     tasks = [
-        (system, *(mean([own[system][name] for own in kept], name) for name in SETS)) for system in kept[0]
+        (system, *(mean([nats[system][name] for nats in by_seed], name) for name in SETS))
+        for system in by_seed[0]
     ]
     soups = outputs.measurements["soups"]
     cooked = [
@@ -251,7 +224,7 @@ def page(outputs: Outputs) -> list[str]:
     ]
     scales = [
         (system, *(f"{choose_on_grid(outputs.measurements[f'curves {s}'][system]):g}" for s in SEEDS))
-        for system in METHODS
+        for system in VECTOR_METHODS
     ]
     weights = [row["weights"][0] for row in outputs.measurements["shares"]]
     tables: dict[str, tuple[Sequence[str], Sequence[tuple[Any, ...]]]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,12 @@ from benchmarks.claims.experiments.human_recognizers.models import (
     SETS,
     Sets,
 )
-from benchmarks.claims.merging import merged, vector_recipe
+from benchmarks.claims.merging import cook_greedily, merge_tasks, soup_of
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.speech.recognizers import Recognizers
 from benchmarks.claims.token_scores import TokenScores
-from components.claims.selection import choose_on_grid
 from components.claims.systems.workbench import Model
 from components.ensembling.token_level.learning.coefficients import fit_linear_weights
-from components.merging.soup_recipes import uniform_soup
 from components.models import resolve
 from components.records import Utterance
 
@@ -41,10 +38,6 @@ PAIRS = tuple(itertools.combinations(range(len(INGREDIENTS)), 2))
 DRAWS = tuple(sorted(random.Random(7).sample(list(itertools.combinations(range(len(INGREDIENTS)), 3)), 10)))
 """Triples of ingredients, drawn once."""
 SCALES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.4, 2.0)
-METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
-    "addition": ("task_arithmetic", {}),
-    "TIES": ("ties", {"density": 0.2}),
-}
 CHOOSING = 30
 """Recordings of each language on which a scale is chosen."""
 READ_OUT = 50
@@ -69,9 +62,9 @@ def measure_mixtures(
             keep(single, n, [dutch[single][n]])
             keep(mixture, n, [dutch[single][other] for other in TRIPLES[n - 1]])
     for n in SEEDS:
-        kept = [bench.work.checkpoint(f"nl-{n}", step) for step in CHECKPOINTS]
-        keep(LAST, n, kept)
-        keep(MEAN, n, [merged(bench.work, uniform_soup([str(model) for model in kept]))])
+        checkpoints = [bench.work.checkpoint(f"nl-{n}", step) for step in CHECKPOINTS]
+        keep(LAST, n, checkpoints)
+        keep(MEAN, n, [soup_of(bench.work, dict(enumerate(checkpoints)), range(len(checkpoints)))])
     outputs.measurements["mixtures"] = nats
 
 
@@ -87,15 +80,7 @@ def measure_tasks(
 
     for seed in SEEDS:
         tuned = {DUTCH: dutch[seed], FRENCH: french[seed]}
-        systems: dict[str, Model] = {"base": base, **tuned}
-        curves = {"specialists": [[n, on_dev(model)] for n, model in enumerate(tuned.values())]}
-        for system, (method, parameters) in METHODS.items():
-            make = partial(vector_recipe, method, base, list(tuned.values()), **parameters)
-            made: dict[float, Model] = {s: merged(bench.work, make(s)) if s else base for s in SCALES}
-            curves[system] = [[s, on_dev(model)] for s, model in made.items()]
-            systems[system] = made[choose_on_grid(curves[system])]
-        recipe = vector_recipe("task_arithmetic", base, list(tuned.values()), 0.5)
-        systems["mean of both"] = merged(bench.work, recipe)
+        systems, curves = merge_tasks(bench.work, base, tuned, SCALES, on_dev)
         outputs.measurements[f"curves {seed}"] = curves
         outputs.measurements[f"tasks {seed}"] = {
             system: {name: bench.score(model, parts["test"]).sentence_sums() for name, parts in sets.items()}
@@ -119,8 +104,8 @@ def measure_shares(
         seed = SEEDS[draw % len(SEEDS)]
         members = dutch[seed], french[seed]
         known = [bench.score(model, pool) for model in members]
-        chosen = np.random.default_rng(draw).permutation(len(pool))[:EXAMPLES]
-        inside = np.isin(known[0].sentences, chosen)
+        drawn = np.random.default_rng(draw).permutation(len(pool))[:EXAMPLES]
+        inside = np.isin(known[0].sentences, drawn)
         weights, _ = fit_linear_weights(torch.tensor(np.stack([own.nats[inside] for own in known])))
         first, second = (bench.score(model, test) for model in members)
         shares = np.log(weights.numpy())
@@ -136,45 +121,36 @@ def measure_shares(
     outputs.measurements["shares"] = rows
 
 
-def measure_soups(bench: Recognizers, outputs: Outputs, models: Sequence[Path], sets: Sets) -> None:
+def measure_soups(bench: Recognizers, outputs: Outputs, models: Mapping[int, Path], sets: Sets) -> None:
     """Uniform and greedy soups of ten triples, in the domain and on French prompts."""
     dev = sets[DUTCH]["dev"]
-    on_dev = [mean_nats(bench, model, dev) for model in models]
+    on_dev = [mean_nats(bench, model, dev) for model in models.values()]
     outputs.measurements["on dev"] = [round(value, 5) for value in on_dev]
-    scored: dict[str, dict[str, list[float]]] = {}
+    nats: dict[str, dict[str, list[float]]] = {}
     draws = []
     for triple in DRAWS:
-        first, *others = sorted(triple, key=on_dev.__getitem__, reverse=True)
-        soup, score = [first], on_dev[first]
-        for n in others:
-            if (tried := mean_nats(bench, _soup(bench, models, [*soup, n]), dev)) >= score:
-                soup, score = [*soup, n], tried
-        draw = {"best": [first], "uniform": sorted(triple), "greedy": sorted(soup)}
+        greedy = cook_greedily(bench.work, models, triple, lambda model: mean_nats(bench, model, dev))
+        best = max(triple, key=on_dev.__getitem__)
+        draw = {"best": [best], "uniform": sorted(triple), "greedy": greedy}
         draws.append(draw)
         for members in draw.values():
-            model = _soup(bench, models, members)
-            scored[str(members)] = {
+            model = soup_of(bench.work, models, members)
+            nats[str(members)] = {
                 name: bench.score(model, sets[name]["test"]).sentence_sums() for name in (DUTCH, FRENCH)
             }
-    outputs.measurements["soups"] = {"draws": draws, "nats": scored}
+    outputs.measurements["soups"] = {"draws": draws, "nats": nats}
 
 
 def measure_pairs(
-    bench: Recognizers, outputs: Outputs, models: Sequence[Path], test: list[Utterance]
+    bench: Recognizers, outputs: Outputs, models: Mapping[int, Path], test: list[Utterance]
 ) -> None:
     """Mean of weights and mean of probabilities of every two."""
-    single = [bench.score(model, test) for model in models]
+    single = [bench.score(model, test) for model in models.values()]
     outputs.measurements["pairs"] = {
         "single": [scores.sentence_sums() for scores in single],
-        "mean": [bench.score(_soup(bench, models, pair), test).sentence_sums() for pair in PAIRS],
+        "mean": [bench.score(soup_of(bench.work, models, pair), test).sentence_sums() for pair in PAIRS],
         "ensemble": [single[i].mixed_with(single[j]).sentence_sums() for i, j in PAIRS],
     }
-
-
-def _soup(bench: Recognizers, models: Sequence[Path], members: Sequence[int]) -> Model:
-    if len(members) == 1:
-        return models[members[0]]
-    return merged(bench.work, uniform_soup([str(models[n]) for n in sorted(members)]))
 
 
 def mean_nats(bench: Recognizers, model: Model, utterances: list[Utterance]) -> float:
