@@ -32,10 +32,10 @@ def test_the_difference_at_one_latency_lies_between_two_settings() -> None:
             row(number, "alignatt:50", 3.0, 1),  # at 2 s: 25%
         )
     ]
-    (found,) = compare_at_latency("people", rows)
+    (found,) = compare_at_latency("wer", rows)
     assert (found.policy, found.lag, found.outside) == ("local_agreement:2", 2.0, 0.0)
     assert found.value == pytest.approx(5.0)
     assert found.interval == pytest.approx((5.0, 5.0))
-    (beyond,) = compare_at_latency("people", [each for each in rows if each["policy"] != "alignatt:50"])
+    (beyond,) = compare_at_latency("wer", [each for each in rows if each["policy"] != "alignatt:50"])
     assert beyond.outside == 1.0
     assert beyond.value == pytest.approx(-10.0)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.quality.simultaneous.replays import METRIC
 from components.metrics.statistics.bootstrap import FloatArray, draw_counts
 from components.metrics.table import get_metric
 
@@ -54,15 +53,15 @@ def by_policy(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, 
     return {policy: [by_key[key, policy] for key in keys] for policy in policies}
 
 
-def measure_points(name: str, rows: Sequence[Mapping[str, Any]], weights: FloatArray) -> Curve:
+def measure_points(metric_name: str, rows: Sequence[Mapping[str, Any]], weights: FloatArray) -> Curve:
     """Return latency and score of some settings.
 
     Args:
-        name: the set.
+        metric_name: as in the table of metrics.
         rows: of all its settings.
         weights: how often each recording is in each resample, (resamples, recordings).
     """
-    metric, lags, scores = get_metric(METRIC[name]), [], []
+    metric, lags, scores = get_metric(metric_name), [], []
     for own in by_policy(rows).values():
         sums = weights @ np.array([sum(row["yaal"]) for row in own])
         counts = weights @ np.array([len(row["yaal"]) for row in own])
@@ -71,15 +70,15 @@ def measure_points(name: str, rows: Sequence[Mapping[str, Any]], weights: FloatA
     return Curve(np.stack(lags, -1), np.stack(scores, -1))
 
 
-def compare_at_latency(name: str, rows: Sequence[Mapping[str, Any]]) -> list[Difference]:
+def compare_at_latency(metric_name: str, rows: Sequence[Mapping[str, Any]]) -> list[Difference]:
     """Return AlignAtt minus local agreement at the latency of each of the latter's settings."""
     policies = list(by_policy(rows))
     n = len(by_policy(rows)[policies[0]])
     base = [i for i, policy in enumerate(policies) if policy.startswith(BASE)]
     other = [i for i in range(len(policies)) if i not in base]
     drawn = np.concatenate([np.ones((1, n)), *(counts.astype(float) for counts in draw_counts(n, RESAMPLES))])
-    curve = measure_points(name, rows, drawn)
-    sign = 1 if get_metric(METRIC[name]).higher_is_better else -1
+    curve = measure_points(metric_name, rows, drawn)
+    sign = 1 if get_metric(metric_name).higher_is_better else -1
     differences = []
     for position in base:
         lags = curve.lags[:, position]

@@ -1,7 +1,7 @@
 """Recordings of several sentences, as a simultaneous system hears them: short ones joined with pauses.
 
-Captions by a synthetic voice with German translations; English prompts by a professional speaker and
-single sentences by others with transcripts.
+Captions by a synthetic voice with German translations; prompts by professional speakers, English and French,
+and single English sentences by others, with transcripts.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from components.records import ReferenceSegment, Utterance
 
 PAUSE = 0.5
 """Seconds of silence between two sentences."""
-JOINED = {"captions": 3, "people": 8}
-"""Sentences of a recording."""
+JOINED = {"captions": 3, "people": 8, "people_fr": 8}
+"""Set -> sentences of a recording."""
+LANGUAGES = {"captions": "en", "people": "en", "people_fr": "fr"}
+"""Set -> what is spoken."""
 LEAST_WORDS = 3
 """Of a sentence by people: the prompts have single letters and numbers."""
 
@@ -29,13 +31,15 @@ def make_set(name: str, work: Path) -> list[Utterance]:
     """Return the recordings of a set; they are written into a folder.
 
     Args:
-        name: ``captions`` or ``people``.
+        name: ``captions``, ``people`` or ``people_fr``.
         work: the folder.
     """
-    rows = list(_captions() if name == "captions" else _people())
+    rows = list(_captions() if name == "captions" else _people(LANGUAGES[name]))
     size = JOINED[name]
     groups = [rows[start : start + size] for start in range(0, len(rows), size)]
-    return [_join(f"{name}-{number:03d}", group, work) for number, group in enumerate(groups)]
+    return [
+        _join(f"{name}-{number:03d}", LANGUAGES[name], group, work) for number, group in enumerate(groups)
+    ]
 
 
 def _captions() -> Iterator[tuple[Path, str, str | None]]:
@@ -44,11 +48,14 @@ def _captions() -> Iterator[tuple[Path, str, str | None]]:
         yield data_set("spoken") / row["file"], row["transcript"], row["translation"]["de"]
 
 
-def _people() -> Iterator[tuple[Path, str, str | None]]:
-    for folder, manifest in ((data_set("audio"), "manifest.jsonl"), (data_set("asterisk"), "en.jsonl")):
+def _people(language: str) -> Iterator[tuple[Path, str, str | None]]:
+    for folder, manifest in (
+        (data_set("audio"), "manifest.jsonl"),
+        (data_set("asterisk"), f"{language}.jsonl"),
+    ):
         for row in _read(folder / manifest):
             words = str(row["transcript"] or "").split()
-            if row["language"] == "en" and len(words) >= LEAST_WORDS:
+            if row["language"] == language and len(words) >= LEAST_WORDS:
                 yield folder / row["file"], row["transcript"], None
 
 
@@ -56,7 +63,7 @@ def _read(path: Path) -> Iterator[dict[str, str | dict[str, str]]]:
     yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
-def _join(key: str, rows: Sequence[tuple[Path, str, str | None]], work: Path) -> Utterance:
+def _join(key: str, language: str, rows: Sequence[tuple[Path, str, str | None]], work: Path) -> Utterance:
     """Return one recording of several; it begins with the first and ends with the last."""
     path, segments, pieces, at = work / f"{key}.flac", list[ReferenceSegment](), list[np.ndarray](), 0.0
     for number, (file, transcript, translation) in enumerate(rows):
@@ -76,7 +83,7 @@ def _join(key: str, rows: Sequence[tuple[Path, str, str | None]], work: Path) ->
     return Utterance(
         id=key,
         audio=audio.describe(path),
-        source_language="en",
+        source_language=language,
         target_language="de" if segments[0].references else None,
         reference_segments=tuple(segments),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality.simultaneous.recordings import LANGUAGES
 from components.analysis.texts_to_score import Languages
 from components.metrics.metric import Segments
 from components.metrics.normalizers import BY_LANGUAGE
@@ -23,19 +24,26 @@ from components.simultaneous.requirements import choose_policies
 from components.text.matching.resegmentation import resegment
 
 CHUNK = 1.0
-MODELS = {"asr": "packaged:whisper-tiny.en", "mt": "packaged:multi30k-en-de"}
+TRANSLATOR = "packaged:multi30k-en-de"
+RECOGNIZERS = {
+    "captions": "packaged:whisper-tiny.en",
+    "people": "packaged:whisper-tiny.en",
+    "people_fr": "packaged:whisper-base",
+}
+_OF_RECOGNITION = (
+    *(f"local_agreement:{n}" for n in (2, 3)),
+    *(f"alignatt:{frames}" for frames in (25, 50, 100)),
+)
 SETTINGS = {
     "captions": (
         *(f"local_agreement:{n}" for n in (2, 3)),
         *(f"asr=alignatt:{frames} mt=alignatt:{words}" for frames, words in ((25, 1), (50, 2), (100, 4))),
     ),
-    "people": (
-        *(f"local_agreement:{n}" for n in (2, 3)),
-        *(f"alignatt:{frames}" for frames in (25, 50, 100)),
-    ),
+    "people": _OF_RECOGNITION,
+    "people_fr": _OF_RECOGNITION,
 }
 """Set -> the policies that are compared on it."""
-METRIC = {"captions": "bleu", "people": "wer"}
+METRIC = {"captions": "bleu", "people": "wer", "people_fr": "wer"}
 
 
 @dataclass(frozen=True)
@@ -60,14 +68,14 @@ def open_twin(name: str) -> Twin:
 
     translates = name == "captions"
     nodes: dict[str, Any] = {
-        "asr": {"kind": "recognize", "model": MODELS["asr"], "beam_size": 1, "n_best": 1}
+        "asr": {"kind": "recognize", "model": RECOGNIZERS[name], "beam_size": 1, "n_best": 1}
     }
     outputs = {"transcript": "asr"}
     if translates:
-        nodes["mt"] = {"kind": "translate", "of": "asr", "model": MODELS["mt"]}
+        nodes["mt"] = {"kind": "translate", "of": "asr", "model": TRANSLATOR}
         outputs["translation"] = "mt"
     entry = flow_named("pipeline")
-    languages = {"source_language": "en", **({"target_language": "de"} if translates else {})}
+    languages = {"source_language": LANGUAGES[name], **({"target_language": "de"} if translates else {})}
     parameters = entry.parameters.model_validate({"nodes": nodes, "outputs": outputs, **languages})
     chain = tuple(nodes)
     languages_of = Languages(TARGET, "de") if translates else Languages(None, None)
@@ -140,7 +148,7 @@ def _sum_parts(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def count(name: str, utterance: Utterance, text: str) -> list[float]:
     """Return the counts of the set's metric for a recording's text, over the segments of its references."""
     segments = utterance.reference_segments
-    language = utterance.target_language or "en"
+    language = utterance.target_language or utterance.source_language or "en"
     references = [(s.references[0] if s.references else s.transcript) or "" for s in segments]
     pieces = resegment(text, references, language)
     metric = under_normalizer(get_metric(METRIC[name]), BY_LANGUAGE)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.quality.simultaneous.recordings import make_set
-from benchmarks.quality.simultaneous.replays import MODELS, SETTINGS, open_twin, replay_all
+from benchmarks.quality.simultaneous.replays import RECOGNIZERS, SETTINGS, TRANSLATOR, open_twin, replay_all
 
 PAGE = "simultaneous"
 
@@ -31,4 +31,5 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     for name in options.sets:
         recordings = make_set(name, options.work / "sound")[: options.recordings]
         rows = list(replay_all(open_twin(name), recordings, options.work))
-        yield Result(name, rows, [MODELS["asr"], *([MODELS["mt"]] if name == "captions" else [])])
+        translators = [TRANSLATOR] if name == "captions" else []
+        yield Result(name, rows, [RECOGNIZERS[name], *translators])
