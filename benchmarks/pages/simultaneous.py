@@ -118,9 +118,9 @@ TEXT = f"""\
 
 Whisper (greedy; tiny.en, French: base) hears a second more at a time, at most 25 s; captions are translated
 by the packaged translator. Recordings are joined of {JOINED["captions"]} spoken captions of Multi30k (one
-synthetic voice) or {JOINED["people"]} short recordings of people (telephone prompts of at least three words by
-a professional speaker of each language, and single English sentences by others), with {PAUSE:g} s of silence
-between. LongYAAL is the mean over the
+synthetic voice) or {JOINED["people"]} short recordings of people (telephone prompts of at least three words
+by a professional speaker of each language, and single English sentences by others), with {PAUSE:g} s of
+silence between. LongYAAL is the mean over the
 segments, by the sound that was needed. The score of AlignAtt at a latency lies on the line between its
 settings; intervals resample recordings, all settings together. Differences are signed so that more is better.
 

@@ -95,7 +95,8 @@ PAGES = {
         text="""\
 **Word times are {result}.**
 
-Human recordings (tiny.en: the English ones), language given, greedy, float32, one thread. openai-whisper:
+Human recordings (tiny.en: the English ones), language given, greedy, float32, one thread, before words are
+held to detected speech (`vad: false`). openai-whisper:
 `transcribe(word_timestamps=True, condition_on_previous_text=False)`. Compared are recordings in which both
 write the same words; a word counts with the larger of the differences of its start and its end. *All of the
 padding*: `padding_stride=1`.""",

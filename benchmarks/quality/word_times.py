@@ -53,7 +53,7 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
         utterances = load_recordings(language)[::every]
         words[name] = {OPENAI: transcribe_all(name, utterances)}
         for way, more in WAYS.items():
-            settings = {"model": name, "beam_size": 1, "n_best": 1, "word_times": True, **more}
+            settings = {"model": name, "beam_size": 1, "n_best": 1, "word_times": True, "vad": False, **more}
             lists, _ = recognize_cached(settings, utterances)
             words[name][way] = {u.id: words_of(lists[u.id].best) for u in utterances}
             print(name, way, flush=True)

@@ -79,18 +79,8 @@ class RecognitionConfig(StageSettings):
     """Settings of a speech recognizer: model, search, segmentation and checks of its windows."""
 
     keyed_when_set: ClassVar[tuple[str, ...]] = (
-        *(
-            "word_times",
-            "prompt",
-            "sampling",
-            "entropies",
-            "adapter",
-            "terms",
-            "ctc",
-            "language_model",
-            "draft",
-            "draft_tokens",
-        ),
+        *("word_times", "prompt", "sampling", "entropies", "adapter", "terms"),
+        *("ctc", "language_model", "draft", "draft_tokens"),
     )
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -152,8 +142,9 @@ class RecognitionConfig(StageSettings):
     )
     vad: bool = Field(
         True,
-        description="voice activity detection: cut audio longer than one window at its pauses, and take what "
-        "fits one window for silence where it finds no voice and no_speech_threshold is passed",
+        description="voice activity detection: cut audio longer than one window at its pauses, take what "
+        "fits one window for silence where it finds no voice and no_speech_threshold is passed, and let "
+        "Whisper's words begin and end with the voice",
     )
     no_speech_threshold: float = Field(
         0.6,

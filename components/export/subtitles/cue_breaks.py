@@ -2,7 +2,7 @@
 
 Dynamic programming over the words, as line breaking in typesetting (Knuth and Plass 1981): a subtitle must
 fit its lines and its time, and costs more where it breaks a clause, bridges a pause, holds the end of one
-sentence and the beginning of the next, or leaves too little time to read it.
+sentence and the beginning of the next, or leaves too little time to read it or to stay after its last word.
 """
 
 from __future__ import annotations
@@ -94,7 +94,8 @@ class _CueCosts:
         available = min(until - words[start].start, rules.max_seconds)
         second = self._second.words[self._cuts[start] : self._cuts[end]]
         width = max(width_of(words[start:end]), width_of(second))
-        needed = max(rules.min_seconds, width / rules.max_reading_speed)
+        shown = min(words[end - 1].end + rules.linger, until) - words[start].start
+        needed = max(rules.min_seconds, width / rules.max_reading_speed, shown)
         after = 0.0 if last else self._text.costs[end - 1]
         if second and self._cuts[end] < len(self._second.words):
             after += self._second.costs[self._cuts[end] - 1] / 2

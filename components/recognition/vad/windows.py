@@ -89,13 +89,17 @@ def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS
     All of the audio when it fits one window, otherwise its speech: nothing when long audio has none.
     """
     seconds = len(samples) / SAMPLE_RATE
-    peak = float(np.abs(samples).max(initial=0.0))
-    level = max(1.0, MIN_PEAK / peak) if peak else 1.0
-    probabilities = speech_probabilities(samples * np.float32(level))
+    probabilities = detect_speech(samples)
     if seconds <= longest:
         return [Span(0.0, seconds, voiced=bool((probabilities >= LEAVE_THRESHOLD).any()))]
     spans = pack_speech(find_speech(probabilities), seconds, longest)
     return [replace(span, end=min(span.end, seconds)) for span in spans if span.start < seconds]
+
+
+def detect_speech(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probability of speech in each 32 ms of ``samples``, which may be quiet."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    return speech_probabilities(samples * np.float32(max(1.0, MIN_PEAK / peak) if peak else 1.0))
 
 
 def is_silent(samples: NDArray[np.float32]) -> bool:

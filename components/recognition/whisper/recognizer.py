@@ -39,6 +39,7 @@ from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
 from components.recognition.whisper.windows.opening import OpenedUtterance, StreamQueue, UtteranceOpener
 from components.recognition.whisper.windows.window_decoder import WhisperWindowDecoder
 from components.recognition.whisper.windows.window_encoder import WindowEncoder
+from components.recognition.whisper.word_timer import find_word_timer
 from components.recognition.whisper.words.segments import split_into_segments
 from components.records import Checkpoint, NBest, Outcome, Quarantined, Utterance
 from components.storage.stages.window_journal import recall_or_compute
@@ -242,6 +243,9 @@ class WhisperRecognizer:
         tokenizer, sampling = self._decoder.tokenizer_of(state), self.config.sampling
         n = self.config.n_best if sampling is None else None
         hypotheses = build_nbest(state.windows, tokenizer, self.system, n, self._members)
+        if self.config.word_times and self.config.vad:
+            segments = find_word_timer().hold(hypotheses[0].segments, state.samples)
+            hypotheses = (hypotheses[0].model_copy(update={"segments": segments}), *hypotheses[1:])
         if self.config.entropies and state.language_probability is not None:
             added = {"language_probability": state.language_probability}
             hypotheses = tuple(h.model_copy(update={"features": {**h.features, **added}}) for h in hypotheses)

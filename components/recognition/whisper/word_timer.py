@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from components.compute.openai_whisper import Tokenizer
@@ -47,6 +49,10 @@ class WordTimer(Protocol):
         previous_end: float,
     ) -> list[Segment]:
         """Return the segments of a window with the times and probabilities of their words."""
+        ...
+
+    def hold(self, segments: Sequence[Segment], samples: NDArray[np.float32]) -> tuple[Segment, ...]:
+        """Return segments whose words begin and end with the speech in the audio."""
         ...
 
 
