@@ -199,10 +199,6 @@ class ScoringUnits:
         """Return the protocol of a score over these units."""
         return sign_units(signature, self.unit_names)
 
-    def utterance_of(self, unit_id: str) -> str:
-        """Return the id of the utterance that a unit is, or is a part of."""
-        return self._whole.get(unit_id, unit_id)
-
 
 def sign_units(signature: str, unit_names: Iterable[str]) -> str:
     """Return the protocol of a score over units that are not all utterances."""

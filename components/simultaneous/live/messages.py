@@ -54,11 +54,6 @@ class Piece(NamedTuple):
     sound: bytes = b""
     text: str = ""
 
-    @property
-    def is_end(self) -> bool:
-        """Whether nothing follows."""
-        return not self.sound and not self.text
-
 
 def read_hello(message: dict[str, Any], graph: ServedGraph) -> Hello:
     """Read the first message.
