@@ -30,6 +30,8 @@ def check_graph(pipeline: Pipeline, note: AddFault) -> None:
     for role, name in pipeline.outputs.items():
         if pipeline.nodes[name].output != "text":
             note(("outputs", role), f"outputs.{role}: expected a node that gives text, found {name}")
+        elif role == "transcript" and pipeline.language_of(name) == TARGET:
+            note(("outputs", role), f"outputs.{role}: expected what was said, found {name}, a translation")
 
 
 def _check_inputs(pipeline: Pipeline, node: Node, note: AddFault) -> None:

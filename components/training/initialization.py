@@ -25,6 +25,8 @@ from components.training.fine_tuning_config import FineTuningConfig
 PIECES = "source.spm"
 KINDS: dict[str, Kind] = {"language_model": "causal", "recognition": "speech"}
 """Kind of a training -> of the model that it starts from, where that is no translator."""
+ENCODER = r"(.*\.)?encoder\..*"
+"""The layers of an encoder, by their names."""
 
 
 def model_references(config: TrainingConfig) -> dict[str, str]:
@@ -126,7 +128,8 @@ def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
         set_dropout(model, config.dropout)
     if isinstance(config, FineTuningConfig) and config.lora is not None:
         torch.manual_seed(config.seed)
-        lora.add_matrices(model, config.lora, config.init_from, checkpoint.sha256)
+        frozen = ENCODER if config.freeze_encoder else None
+        lora.add_matrices(model, config.lora, config.init_from, checkpoint.sha256, frozen)
     return model
 
 

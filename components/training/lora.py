@@ -17,7 +17,9 @@ _CONFIG, _BASE = "antiphon_lora", "antiphon_base_sha256"
 _log = logging.getLogger("antiphon.training")
 
 
-def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str) -> None:
+def add_matrices(
+    model: Any, settings: LoraSettings, base: str, base_sha256: str, frozen: str | None = None
+) -> None:
     """Put low-rank matrices into a model, in place; its own weights are frozen.
 
     B is zero, so that the model computes what it did. A is random: the caller seeds.
@@ -27,6 +29,7 @@ def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str
         settings: rank, scale, dropout, and which layers.
         base: reference of the model, which the adapter's folder names.
         base_sha256: its digest, by which another base is refused.
+        frozen: a pattern of layers that get none.
 
     Raises:
         ConfigError: The model has no such layers.
@@ -39,6 +42,7 @@ def add_matrices(model: Any, settings: LoraSettings, base: str, base_sha256: str
         lora_alpha=settings.alpha,
         lora_dropout=settings.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
+        exclude_modules=frozen,
         base_model_name_or_path=base.removeprefix("hub:"),
     )
     try:

@@ -134,8 +134,8 @@ class TranslationConfig(StageSettings):
         """Return a beam below the default n-best brings an n-best of its size: greedy search gives one."""
         if not isinstance(values, dict) or "n_best" in values:
             return values
-        beam, n_best = values.get("beam_size"), cls.model_fields["n_best"].default
-        return {**values, "n_best": beam} if isinstance(beam, int) and 0 < beam < n_best else values
+        beam, n_best = str(values.get("beam_size")), cls.model_fields["n_best"].default
+        return {**values, "n_best": beam} if beam.isdecimal() and 0 < int(beam) < n_best else values
 
     @model_validator(mode="before")
     @classmethod

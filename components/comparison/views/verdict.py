@@ -11,19 +11,26 @@ from components.comparison.comparison import Comparison
 from components.comparison.views import degradation_tables
 from components.comparison.views.tables import describe_detectable
 from components.metrics.statistics.significance import Difference
-from components.metrics.table import METRICS, label_of, main_metrics
+from components.metrics.table import label_of, main_metrics
 
 SAME_SPEED = 1.1
 """Ratio of seconds below which two systems are about as fast."""
 
 
 def describe_comparison(comparison: Comparison) -> list[Sentence]:
-    """Return the verdict on each system against the baseline: better or not, how sure, how fast."""
+    """Return the verdict on each system: better than the baseline or not, how sure, how fast.
+
+    Comparisons with others come first where they were stated in advance.
+    """
     costs = {row.system: row.cost for row in comparison.rows}
     names = main_metrics([difference.metric for difference in comparison.differences])
-    if comparison.ranking is not None and comparison.ranking not in METRICS:
-        names = [comparison.ranking, *names]  # an external score
-    sentences = []
+    if comparison.ranking is not None and comparison.ranking not in names:
+        names = [comparison.ranking, *names]  # an external score, or a metric that was asked for
+    sentences = [
+        Sentence(f"{describe_difference(test)}.")
+        for test in comparison.differences
+        if test.baseline != comparison.baseline and test.verdict != "not tested"
+    ]
     for row in comparison.rows:
         tests = {
             test.metric: test

@@ -12,7 +12,8 @@ from components.pipeline.reading.faults import Faults
 def apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[str, Any]]:
     """Return the written nodes with the settings that they share."""
     if not isinstance(nodes, Mapping) or not nodes:
-        faults.add(("nodes",), "nodes: expected at least one node such as {kind: recognize}, found none")
+        found = "a list: leave out the dashes" if isinstance(nodes, list) else "none"
+        faults.add(("nodes",), f"nodes: expected names such as asr: {{kind: recognize}}, found {found}")
         return {}
     if not isinstance(defaults, Mapping):
         faults.add(("defaults",), f"defaults: expected settings, found {type(defaults).__name__}")

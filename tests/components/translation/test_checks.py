@@ -76,3 +76,8 @@ def test_the_backend_is_that_of_the_architecture() -> None:
         backend_for("MarianMTModel", "causal")
     with pytest.raises(ValueError, match=r"found 'ctranslate'; did you mean ctranslate2\?"):
         TranslationConfig.model_validate({"backend": "ctranslate"})
+
+
+@pytest.mark.parametrize(("settings", "n_best"), [({}, 5), ({"beam_size": 4}, 4), ({"beam_size": "4"}, 4)])
+def test_a_narrow_beam_brings_an_n_best_of_its_size(settings: dict[str, object], n_best: int) -> None:
+    assert TranslationConfig.model_validate(settings).n_best == n_best

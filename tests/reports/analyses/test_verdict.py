@@ -32,6 +32,18 @@ def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
     assert ", p <0.001" in texts[1]
 
 
+def test_the_metric_that_was_asked_for_and_stated_comparisons_come_first() -> None:
+    systems = [system("base", 1), system("alike", 2), system("good", 3)]
+    for settings, begins in (
+        (ComparisonSettings(metrics=("chrf", "bleu")), "No significant difference between alike and base: "),
+        (ComparisonSettings(primary=("good versus alike in bleu",)), "good is better than alike: "),
+    ):
+        result = compare(UTTERANCES, systems, settings, language="de", source_language="en")[0]
+        texts = [sentence.text for sentence in describe_comparison(result)]
+        assert texts[0].startswith(begins)
+        assert (settings.metrics[0] if settings.metrics else "bleu").lower() in texts[0].lower()
+
+
 def test_systems_of_the_same_texts_are_the_same() -> None:
     base = system("base", 1)
     systems = [base, replace(base, name="again")]

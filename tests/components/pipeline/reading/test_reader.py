@@ -37,7 +37,7 @@ def test_languages_belong_to_nodes() -> None:
 
 
 FAULTS = {
-    "no nodes": ("nodes: {}", "f.yaml:1: nodes: expected at least one node"),
+    "no nodes": ("nodes: {}", "f.yaml:1: nodes: expected names such as asr: {kind: recognize}, found none"),
     "unknown part": (
         "nods: {a: {kind: recognize}}",
         "f.yaml:1: nods: no such part of a pipeline; did you mean nodes?",
@@ -157,6 +157,15 @@ FAULTS = {
         "nodes:\n  a: {kind: recognize}\n  r: {kind: route, of: a, by: length, below: 3}\n"
         "  b: {kind: translate, of: a, when: r.escalate}\noutputs: {transcript: r}",
         "f.yaml:5: outputs.transcript: expected a node that gives text, found r",
+    ),
+    "a translation as the transcript": (
+        "nodes:\n  asr: {kind: recognize}\n  mt: {kind: translate, of: asr}\n"
+        "outputs:\n  transcript: mt\ntarget_language: de",
+        "f.yaml:5: outputs.transcript: expected what was said, found mt, a translation",
+    ),
+    "a list of nodes": (
+        "nodes:\n  - asr: {kind: recognize}",
+        "f.yaml:1: nodes: expected names such as asr: {kind: recognize}, found a list: leave out the dashes",
     ),
     "a body that cannot change anything": (
         "target_language: de\nnodes:\n  mt: {kind: translate}\n"

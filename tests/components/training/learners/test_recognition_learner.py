@@ -248,6 +248,24 @@ def test_an_adapter_of_whisper_is_read_by_peft_and_by_the_engine(
     assert torch.equal(engine["decoder.blocks.0.attn.query.weight"], expected[query])
 
 
+def test_an_adapter_leaves_a_frozen_encoder_alone(
+    whisper_folder: Path, manifest: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft", reason="needs the extra adapters")
+    lora = {"rank": 2, "target_modules": r".*\.(q_proj|fc2)"}
+    config = _config(whisper_folder, manifest, lora=lora, freeze_encoder=True)
+    model = RecognitionLearner(config, tmp_path, torch.device("cpu")).model
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad]
+    assert trained and all("decoder." in name and "lora_" in name for name in trained)
+    of_encoder = lora | {"target_modules": r".*\.encoder\..*q_proj"}
+    with pytest.raises(ConfigError, match=r"lora\.target_modules: expected names of linear layers"):
+        RecognitionLearner(
+            _config(whisper_folder, manifest, lora=of_encoder, freeze_encoder=True),
+            tmp_path,
+            torch.device("cpu"),
+        )
+
+
 def test_other_models_and_empty_data_are_refused(
     whisper_folder: Path, manifest: Path, tmp_path: Path
 ) -> None:
