@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from components.errors import ConfigError
+from components.errors import ConfigError, to_one_line
 from flows.cli.help.options import Assignments, StoreUrl
 
 if TYPE_CHECKING:
@@ -49,8 +50,13 @@ def deploy(
     shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
     _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
     name = name or file.stem
-    _deploy(name, pool, cron, _values_of(parameters))
-    typer.echo(f"pipeline/{name}: deployed; prefect deployment run pipeline/{name} starts it")
+    values = _values_of(parameters)
+    _deploy(name, pool, cron, values)
+    said = shlex.quote(f"pipeline/{name}")
+    typer.echo(f"pipeline/{name}: deployed; prefect deployment run {said} starts it")
+    read = values.get("data")
+    if isinstance(read, str) and Path(read).is_absolute() and not Path(read).exists():
+        typer.echo(f"antiphon: data: {read}: there is no such file yet", err=True)
 
 
 def _values_of(parameters: PipelineParameters) -> dict[str, Any]:
@@ -63,21 +69,31 @@ def _values_of(parameters: PipelineParameters) -> dict[str, Any]:
     if (root := local_root(parameters.store)) is not None:
         values["store"] = str(root.resolve())
     for key in ("data", "audio"):
-        if isinstance(values.get(key), str) and Path(values[key]).exists():
-            values[key] = str(Path(values[key]).resolve())
+        if isinstance(values.get(key), str):
+            values[key] = _make_absolute(values[key])
     return values
+
+
+def _make_absolute(source: str) -> str:
+    """Return files, divided by commas, with absolute paths; names of sets and URLs as they are."""
+    from components.data import NAMED
+
+    if ":" in source or source in NAMED:
+        return source
+    return ",".join(str(Path(part).expanduser().resolve()) for part in source.split(","))
 
 
 def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) -> None:
     """Deploy the flow `pipeline` from this installation.
 
     Raises:
-        ConfigError: the server cannot be reached, or has no such pool.
+        ConfigError: the server cannot be reached, or has no such pool; the name or the schedule is none.
     """
     import httpx
     from prefect import flow
     from prefect.client.orchestration import get_client
-    from prefect.exceptions import ObjectNotFound
+    from prefect.exceptions import InvalidNameError, ObjectNotFound
+    from pydantic import ValidationError
 
     source: Any = flow.from_source(str(ROOT), entrypoint=ENTRYPOINT)  # typed as if it might be awaited
     try:
@@ -90,5 +106,9 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
             f"--pool: expected a work pool, found none named {pool}; run prefect work-pool create {pool} "
             "--type process"
         ) from None
+    except InvalidNameError as error:
+        raise ConfigError(f"--name: {to_one_line(error, 200)}") from None
+    except ValidationError:
+        raise ConfigError(f"--cron: expected one such as '0 2 * * *', found {cron!r}") from None
     except httpx.HTTPError as error:
         raise ConfigError(f"expected a Prefect server at PREFECT_API_URL, found none: {error}") from None

@@ -92,15 +92,14 @@ def require_reviewer(pipeline: Pipeline, node: Node) -> None:
     if settings.unattended != "pass" and not is_attended():
         name = pipeline.user_name_of(node.name)
         raise ConfigError(
-            f"{name}: expected a run of a Prefect deployment, in whose page somebody can answer, found a "
-            f"local run; deploy it (docs/use/editing.md), say unattended: pass, or leave {name} out and "
-            "correct the texts afterwards with antiphon edit"
+            "expected a run of a Prefect deployment, in whose page somebody can answer, found a local run; "
+            f"deploy it (docs/use/editing.md), say unattended: pass, or leave {name} out and correct the "
+            "texts afterwards with antiphon edit"
         )
     if holds_concurrency_lease():
-        name = pipeline.user_name_of(node.name)
         raise ConfigError(
-            f"{name}: expected a deployment without concurrency_limit, found one: Prefect would end the run "
-            "minutes after it paused for a person; deploy it without (docs/use/deployments.md)"
+            "expected a deployment without concurrency_limit, found one: Prefect would end the run minutes "
+            "after it paused for a person; deploy it without (docs/use/deployments.md)"
         )
 
 

@@ -208,20 +208,30 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     (tmp_path / "mine.yaml").write_text(
         "nodes: {mt: {kind: translate, model: 'packaged:multi30k-en-de'}}\ntarget_language: de\n"
     )
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", "from flows.cli.main import main; main()"),
-            *("deploy", "mine.yaml", "--data", "data.jsonl", "--store", "store", "--cron", "0 2 * * *"),
-        ],
-        env=environment(prefect_url, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-    )
+
+    def deploy(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(sys.executable, "-c", "from flows.cli.main import main; main()"),
+                *("deploy", "mine.yaml", "--store", "store", *more),
+            ],
+            env=environment(prefect_url, tmp_path),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
+
+    done = deploy("--data", "data.jsonl", "--cron", "0 2 * * *")
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.startswith("pipeline/mine: deployed")
+    later = deploy("--data", "tomorrow.jsonl", "--name", "to come")
+    assert f"data: {tmp_path / 'tomorrow.jsonl'}: there is no such file yet" in later.stderr
+    assert "prefect deployment run 'pipeline/to come' starts it" in later.stdout
+    wrong = deploy("--data", "data.jsonl", "--cron", "nonsense")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
+    assert "--cron: expected one such as '0 2 * * *', found 'nonsense'" in wrong.stderr
     found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}["mine"]
     assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 2 * * *"]
     assert found["parameters"] | {"graph": ""} == {

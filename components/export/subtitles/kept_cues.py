@@ -144,10 +144,31 @@ def _lines_of(words: Sequence[TimedWord], language: str, rules: SubtitleRules) -
 
 def _in_tags(said: str, text: str, kept: KeptCues) -> str:
     """Return a text within the tags that stand around the whole cue."""
-    match = _TAGS.match(said.strip())
+    said = re.sub(r"</(\w+)>(\s*)<\1>", r"\2", said.strip())  # each line in a tag of its own
+    match = _TAGS.match(said)
     before, inner, after = match.groups() if match else ("", said, "")
     kept.lost_tags += _TAG.search(inner) is not None
-    return f"{before}{text}{after}"
+    begin, end = len(before), len(said) - len(after)
+    inside = {at for pair in _pair_tags(said) if any(begin <= at < end for at in pair) for at in pair}
+    around = [(tag.start(), tag[0]) for tag in _TAG.finditer(said) if tag.start() not in inside]
+    opening = "".join(tag for at, tag in around if at < begin)
+    return f"{opening}{text}{''.join(tag for at, tag in around if at >= end)}"
+
+
+def _pair_tags(said: str) -> Iterator[tuple[int, int]]:
+    """Yield where a tag opens and where it closes, for each that does both."""
+    opened: list[tuple[str, int]] = []
+    for tag in _TAG.finditer(said):
+        name = re.match(r"</?([^\s.>]*)", tag[0])
+        if name is None:
+            continue
+        if not tag[0].startswith("</"):
+            opened.append((name[1].lower(), tag.start()))
+            continue
+        for at in reversed(range(len(opened))):
+            if opened[at][0] == name[1].lower():
+                yield opened.pop(at)[1], tag.start()
+                break
 
 
 def _milliseconds(times: re.Match[str]) -> int:

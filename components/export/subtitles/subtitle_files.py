@@ -153,7 +153,7 @@ def _protect_tags(text: str) -> str:
 MARKUPS: dict[SubtitleFormat, Markup] = {
     "srt": Markup(_protect_srt, _mark_srt),
     "vtt": Markup(_protect_vtt, _mark_vtt, _voice_vtt, _sing_vtt),
-    "ass": Markup(_protect_ass, _mark_ass, lambda speaker, text: text, _sing_ass),
+    "ass": Markup(_protect_ass, _mark_ass, sung=_sing_ass),
     "ttml": Markup(_protect_ass, _mark_ass),
 }
 """Format -> how it is written."""

@@ -100,7 +100,7 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
     Raises:
         AntiphonError: the run works still, the file does not fit it, or what the flow raised.
     """
-    from components.storage.store import Store
+    from components.storage.store import Store, check_run_name
     from flows.cli.compute.run import run_checked
     from flows.parameters.base import DataParameters
     from flows.registry import flow_named
@@ -114,9 +114,10 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
             f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}"
         )
     check_data_of(run)
+    name = check_run_name(name or name_of_edit(run_name, store))
     parameters = make_parameters(run, node_name, source, by, store)
     server = start_importing()
-    update = {"name": name or name_of_edit(run_name, store), "store": store_url, "replace": replace}
+    update = {"name": name, "store": store_url, "replace": replace}
     return run_checked(
         entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json
     )

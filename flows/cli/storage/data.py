@@ -28,7 +28,8 @@ Source = Annotated[
     str | None,
     typer.Argument(
         metavar="[MANIFEST]",
-        help="A manifest, tars, Parquet, PATH.en,PATH.de, plain text, a URL, sample or multi30k:SPLIT.",
+        help="A manifest, tars, Parquet, PATH.en,PATH.de, plain text, a URL, sample, multi30k:SPLIT or "
+        "store:kept/NAME.",
     ),
 ]
 AudioFiles = Annotated[
@@ -66,6 +67,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
     """
     from components.data import from_audio, load
     from components.errors import AntiphonError, ConfigError
+    from components.storage.places.location import find_in_store
 
     try:
         if (source is None) == (not audio):
@@ -75,7 +77,8 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
             "target_language": target_language,
             "limit": limit,
         }
-        dataset = from_audio(audio, **options) if audio else load(source or "", format=format, **options)
+        named = find_in_store(source, None) or ""
+        dataset = from_audio(audio, **options) if audio else load(named, format=format, **options)
     except AntiphonError as error:
         typer.echo(f"antiphon: {error}", err=True)
         raise typer.Exit(2) from None

@@ -83,6 +83,6 @@ def test_speakers_and_words_that_light_up_in_each_format() -> None:
     assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
     assert "::cue(:future)" in vtt
     ass = encode_subtitles([cue], "ass", karaoke=True)
-    assert r"Default,ann,0,0,0,,{\kf60}Two {\kf140}(boys) {\kf100}run." in ass
+    assert r"Default,ann,0,0,0,,ann: {\kf60}Two {\kf140}(boys) {\kf100}run." in ass
     assert ">ann: Two (boys) run.</" in encode_subtitles([cue], "ttml")
-    assert pysubs2.SSAFile.from_string(ass).events[0].plaintext == "Two (boys) run."
+    assert pysubs2.SSAFile.from_string(ass).events[0].plaintext == "ann: Two (boys) run."

@@ -29,6 +29,16 @@ def test_bad_records_are_named_and_the_exit_code_says_so(tmp_path):
     assert sum(summary["reasons"].values()) == bad
 
 
+def test_kept_requests_are_read_out_of_the_store(tmp_path, monkeypatch):
+    kept = tmp_path / "store/kept/talk"
+    kept.mkdir(parents=True)
+    write_tone(kept / "a.wav")
+    (kept / "a.jsonl").write_text('{"audio_filepath": "a.wav"}\n')
+    monkeypatch.setenv("ANTIPHON_STORE", str(tmp_path / "store"))
+    assert run("store:kept/talk/a.jsonl").exit_code == 0
+    assert run("store:../talk").exit_code == 2
+
+
 def test_a_set_that_cannot_be_read_is_one_line(tmp_path):
     result = run(tmp_path / "absent.jsonl")
     assert result.exit_code == 2

@@ -94,7 +94,7 @@ def test_a_deployment_that_would_end_a_paused_run_is_refused(monkeypatch: pytest
     flow_run = SimpleNamespace(deployment_id=uuid4(), state=state)
     monkeypatch.setattr(reviewing.FlowRunContext, "get", lambda: SimpleNamespace(flow_run=flow_run))
     node = graph.nodes["checked-answers"]
-    with pytest.raises(ConfigError, match=r"^checked: expected a deployment without concurrency_limit"):
+    with pytest.raises(ConfigError, match=r"^expected a deployment without concurrency_limit"):
         reviewing.require_reviewer(graph, node)
     flow_run.state = Running()
     reviewing.require_reviewer(graph, node)

@@ -73,6 +73,25 @@ def test_positions_notes_and_styles_of_webvtt_stay(tmp_path: Path) -> None:
     assert kept.content == head + cue.replace("Did you?", "Wusstest du es?")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("<i>Did you?</i>", "<i>{}</i>"),
+        ("<i>Did</i>\n<i>you?</i>", "<i>{}</i>"),
+        ("{\\an8}<i><b>Did you?</b></i>", "{{\\an8}}<i><b>{}</b></i>"),
+        ("<i>Did</i> you?", "{}"),
+        ("<i>Did</i> <b>you?</b>", "{}"),
+        ("<i>Did you?", "<i>{}"),
+    ],
+)
+def test_tags_that_stand_around_a_whole_cue_stay_and_no_half_of_one(
+    tmp_path: Path, said: str, kept: str
+) -> None:
+    head = "1\n00:00:08,000 --> 00:00:09,500\n"
+    found = keep_cues(*translated(tmp_path, f"{head}{said}\n"), SubtitleRules())
+    assert found.content == f"{head}{kept.format('Wusstest du es?')}\n"
+
+
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 40))
 def test_no_word_is_lost_and_no_cue_is_empty_where_there_are_enough(lengths: list[int], n_words: int) -> None:
     from types import SimpleNamespace
