@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from components.data.files.subtitles import parse_srt, parse_vtt
 from components.errors import DataError, to_one_line
 from components.files.json_text import parse_json
 from components.imported_texts.outputs import Outputs
-from components.records import Segment
+from components.imported_texts.segment_fields import read_segments
+from components.records import Segment, Word
 from components.text.text_encoding import decode_text
 
 MAX_BYTES = 2**28
@@ -47,6 +49,7 @@ def read_outputs(file: str) -> Outputs:
         further = _read_file(each, alone=False)
         _add(outputs.by_id, further.by_id, each)
         _add(outputs.timed, further.timed, each)
+        outputs.segments.update(further.segments)
     return outputs
 
 
@@ -83,7 +86,7 @@ def _read_rows(read: Callable[[Any], Iterator[parsing.Row]]) -> Callable[[Path],
         rows = list(_fields_of(path, read(path)))
         if rows and all(fields.keys() >= _TIMED for _, fields in rows):
             return Outputs(timed=_collect_pieces(rows))
-        return Outputs(by_id=_collect(rows))
+        return _collect(rows)
 
     return read_table
 
@@ -101,15 +104,17 @@ def _collect_pieces(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, 
     timed: dict[str, list[Segment]] = {}
     for where, fields in rows:
         try:
-            piece = Segment(start=float(fields["start"]), end=float(fields["end"]), text=fields["text"])
+            times = {name: float(fields[name]) for name in ("start", "end")}
+            piece = Segment(**times, text=fields["text"], speaker=fields.get("speaker") or None)
         except ValueError:
             raise DataError(f"{where}: expected start and end in seconds, and a text, found others") from None
         timed.setdefault(str(fields["recording"]), []).append(piece)
     return timed
 
 
-def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
-    texts: dict[str, str] = {}
+def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Outputs:
+    """Return texts by id, with their segments where a row has such with times."""
+    outputs = Outputs()
     for where, fields in rows:
         names = [next((name for name in known if name in fields), None) for known in (IDS, TEXTS)]
         if None in names:
@@ -121,10 +126,13 @@ def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
         key = str(key) if names[0] in ("id", "utterance_id", "utterance") else Path(str(key)).stem
         if not isinstance(text, str):
             raise DataError(f"{where}: expected a text, found {type(text).__name__}")
-        if key in texts:
+        if key in outputs.by_id:
             raise DataError(f"{where}: expected one text each, found a second of {key!r}")
-        texts[key] = " ".join(text.split())
-    return texts
+        outputs.by_id[key] = " ".join(text.split())
+        if isinstance(segments := fields.get("segments"), list):
+            with suppress(KeyError, TypeError, ValueError, AttributeError):  # others than ours
+                outputs.segments[key] = read_segments(segments)
+    return outputs
 
 
 def _read_json(path: Path) -> Outputs:
@@ -135,14 +143,14 @@ def _read_json(path: Path) -> Outputs:
         raise DataError(f"{path}: expected JSON, found {to_one_line(error)}") from None
     if isinstance(values, list):
         rows = ((f"{path}: item {n}", row) for n, row in enumerate(values, 1) if isinstance(row, dict))
-        return Outputs(by_id=_collect(rows))
+        return _collect(rows)
     if isinstance(values, dict) and isinstance(values.get("samples"), list):
         samples = ((f"{path}: sample {n}", _sample(row)) for n, row in enumerate(values["samples"], 1))
-        return Outputs(by_id=_collect(samples))
+        return _collect(samples)
     if isinstance(values, dict) and isinstance(values.get("segments"), list):
         try:
-            pieces = [Segment(start=p["start"], end=p["end"], text=p["text"]) for p in values["segments"]]
-        except (KeyError, TypeError, ValueError):
+            pieces = read_segments(values["segments"])
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise DataError(f"{path}: expected segments with start, end and text, found others") from None
         return Outputs(timed={name_without_language(path): pieces})
     if isinstance(values, dict) and values and all(isinstance(text, str) for text in values.values()):
@@ -158,7 +166,8 @@ def _sample(row: Any) -> Mapping[str, Any]:
 
 def _read_subtitles(path: Path) -> Outputs:
     parse = parse_vtt if path.suffix.lower() == ".vtt" else parse_srt
-    pieces = [Segment(start=c.start, end=c.end, text=c.text) for c in parse(str(path), _text_of(path))]
+    cues = parse(str(path), _text_of(path))
+    pieces = [Segment(start=c.start, end=c.end, text=c.text, speaker=c.speaker) for c in cues]
     return Outputs(timed={name_without_language(path): pieces})
 
 
@@ -180,7 +189,9 @@ def _read_ctm(path: Path) -> Outputs:
         parts = line.split()
         try:
             start, length = float(parts[2]), float(parts[3])
-            timed.setdefault(parts[0], []).append(Segment(start=start, end=start + length, text=parts[4]))
+            word = Word(start=start, end=start + length, text=parts[4])
+            piece = Segment(start=word.start, end=word.end, text=word.text, words=(word,))
+            timed.setdefault(parts[0], []).append(piece)
         except (IndexError, ValueError):
             raise DataError(
                 f"{where}: expected recording, channel, start, duration, word, found {line!r:.60}"
@@ -195,7 +206,7 @@ def _read_stm(path: Path) -> Outputs:
         parts = line.split(maxsplit=5)
         try:
             text = re.sub(r"^<[^>]*>\s*", "", parts[5]) if len(parts) > 5 else ""
-            piece = Segment(start=float(parts[3]), end=float(parts[4]), text=text)
+            piece = Segment(start=float(parts[3]), end=float(parts[4]), text=text, speaker=parts[2])
         except (IndexError, ValueError):
             raise DataError(
                 f"{where}: expected recording, channel, speaker, start, end, text, found {line!r:.60}"

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
+from typing import NamedTuple
 
 from components.data.files.language_names import name_without_language
 from components.files.locations.location import file_name_of
-from components.records import Segment, Utterance
-from components.text.languages import without_spaces
+from components.records import Segment, Utterance, Word
+from components.text.languages import ENDS_SENTENCE, without_spaces
+
+PAUSE_SECONDS = 1.0
+"""Single words are one segment up to a longer silence, or to the end of a sentence."""
+
+
+class Output(NamedTuple):
+    """The text of one utterance.
+
+    Attributes:
+        text: on one line.
+        segments: its stretches, where their times are known, from the start of the utterance.
+    """
+
+    text: str
+    segments: tuple[Segment, ...] = ()
 
 
 @dataclass
@@ -18,25 +35,30 @@ class Outputs:
 
     Attributes:
         by_id: utterance id, or name of a recording -> its text.
+        segments: the same -> stretches of that text, where they are known, with times of the recording.
         timed: name of a recording -> its pieces (words, or segments), with times in seconds of the recording.
         lines: texts without ids, one per utterance in the order of the data.
     """
 
     by_id: dict[str, str] = field(default_factory=dict)
+    segments: dict[str, list[Segment]] = field(default_factory=dict)
     timed: dict[str, list[Segment]] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
-    def text_of(self, utterance: Utterance) -> str | None:
-        """Return the text of an utterance: by its id, else by its recording, of which it may be a stretch."""
+    def output_of(self, utterance: Utterance) -> Output | None:
+        """Return that of an utterance: by its id, else by its recording, of which it may be a stretch."""
         recording = recording_of(utterance)
         whole = utterance.id in self.by_id or utterance.offset == 0
         for name in (utterance.id, recording):
             if name in self.by_id and whole:
-                return self.by_id[name]
+                pieces = self.segments.get(name, [])
+                return Output(self.by_id[name], _shift(pieces, utterance, utterance.offset))
             if name in self.timed:
                 start = 0.0 if name == utterance.id != recording else utterance.offset
-                length = float("inf") if utterance.audio is None else utterance.audio.seconds
-                return _join(_within(self.timed[name], start, start + length), utterance.source_language)
+                length = inf if utterance.audio is None else utterance.audio.seconds
+                pieces = _within(self.timed[name], start, start + length)
+                pieces = _join_words(pieces, utterance.source_language)
+                return Output(_join(pieces, utterance.source_language), _shift(pieces, utterance, start))
         return None
 
     def texts(self) -> dict[str, str]:
@@ -59,9 +81,76 @@ def join_lines(lines: list[str], utterances: Iterable[Utterance]) -> Mapping[str
 
 
 def _within(pieces: list[Segment], start: float, end: float) -> list[Segment]:
-    """Pieces whose middle lies between two times, in their order."""
-    inside = [piece for piece in pieces if start <= (piece.start + piece.end) / 2 < end]
+    """Pieces, or those of their words, whose middle lies between two times, in their order."""
+
+    def is_inside(piece: Segment | Word) -> bool:
+        return start <= (piece.start + piece.end) / 2 < end
+
+    inside = []
+    for piece in pieces:
+        words = tuple(word for word in piece.words if is_inside(word))
+        if len(words) < len(piece.words):
+            text = "".join(word.text for word in words).strip()
+            inside += [piece.model_copy(update={"words": words, "text": text})] if words else []
+        elif words or is_inside(piece):
+            inside.append(piece)
     return sorted(inside, key=lambda piece: piece.start)
+
+
+def _join_words(pieces: Sequence[Segment], language: str) -> list[Segment]:
+    """Return pieces, of which those that are a word each are joined to segments."""
+    space = "" if without_spaces(language) else " "
+    groups: list[list[Segment]] = []
+    for piece in pieces:
+        before = groups[-1][-1] if groups else None
+        if (
+            before is not None
+            and len(before.words) == len(piece.words) == 1
+            and before.speaker == piece.speaker
+            and piece.start - before.end <= PAUSE_SECONDS
+            and not ENDS_SENTENCE.search(before.text)
+        ):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return [
+        group[0]
+        if len(group) == 1
+        else Segment(
+            start=group[0].start,
+            end=group[-1].end,
+            text=space.join(piece.text for piece in group),
+            words=tuple(
+                piece.words[0].model_copy(update={"text": (space if n else "") + piece.text})
+                for n, piece in enumerate(group)
+            ),
+            speaker=group[0].speaker,
+        )
+        for group in groups
+    ]
+
+
+def _shift(pieces: Iterable[Segment], utterance: Utterance, offset: float) -> tuple[Segment, ...]:
+    """Return pieces with times from the start of an utterance and within it; none where it has no times."""
+    if utterance.stretch is None:
+        return ()
+    length = inf if utterance.audio is None else utterance.audio.seconds
+
+    def shift(piece: Segment | Word) -> dict[str, float]:
+        start = min(max(piece.start - offset, 0.0), length)
+        return {"start": round(start, 3), "end": round(max(start, min(piece.end - offset, length)), 3)}
+
+    return tuple(
+        piece.model_copy(
+            update={
+                **shift(piece),
+                "text": piece.text.strip(),
+                "words": tuple(word.model_copy(update=shift(word)) for word in piece.words),
+            }
+        )
+        for piece in pieces
+        if piece.text.strip()
+    )
 
 
 def _join(pieces: Iterable[Segment], language: str) -> str:

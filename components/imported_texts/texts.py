@@ -38,7 +38,7 @@ class Texts(Kind[TextsSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     stated = state(features=(), costs=False)
-    version = "1"
+    version = "2"  # 1 lost the times
 
     @override
     def check(self, settings: TextsSettings, context: NodeContext) -> None:
@@ -85,9 +85,10 @@ def _load(file: str, digest: str) -> Outputs:
 
 
 def _give(item: Item, outputs: Outputs, node: str, file: str) -> Outcome:
-    text = outputs.text_of(item.utterance)
-    if text is None:
+    output = outputs.output_of(item.utterance)
+    if output is None:
         detail = f"expected a text of it in {file}, found none"
         return Quarantined(utterance_id=item.utterance.id, stage=node, reason="no output", detail=detail)
-    best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=node)
+    text, segments = output
+    best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=node, segments=segments)
     return NBest(utterance_id=item.utterance.id, hypotheses=(best,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ from components.errors import ConfigError, DataError
 from flows.cli.help.options import AsJson, Replace, StoreUrl
 
 if TYPE_CHECKING:
-    from components.imported_texts.outputs import Outputs
+    from components.imported_texts.outputs import Output, Outputs
     from components.records import Utterance
 
 
@@ -67,8 +67,8 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
     raise typer.Exit(run_flow("pipeline", None, [], set_values, as_json=as_json))
 
 
-def join_outputs(file: str, utterances: Sequence[Utterance]) -> dict[str, str]:
-    """Return the texts of a file by utterance id, and print how many there are.
+def join_outputs(file: str, utterances: Sequence[Utterance]) -> dict[str, Output]:
+    """Return what a file has by utterance id, and print how many there are.
 
     Raises:
         ConfigError: the file cannot be read, or has none of the utterances.
@@ -84,7 +84,9 @@ def join_outputs(file: str, utterances: Sequence[Utterance]) -> dict[str, str]:
     return texts
 
 
-def _join(file: str, outputs: Outputs, utterances: Sequence[Utterance]) -> dict[str, str]:
+def _join(file: str, outputs: Outputs, utterances: Sequence[Utterance]) -> dict[str, Output]:
+    from components.imported_texts.outputs import Output
+
     if outputs.lines:
         if len(outputs.lines) != len(utterances):
             raise ConfigError(
@@ -92,8 +94,8 @@ def _join(file: str, outputs: Outputs, utterances: Sequence[Utterance]) -> dict[
                 f"{len(outputs.lines)} in {file}"
             )
         ids = (utterance.id for utterance in utterances)
-        return dict(zip(ids, outputs.lines, strict=True))
-    found = ((utterance.id, outputs.text_of(utterance)) for utterance in utterances)
+        return dict(zip(ids, map(Output, outputs.lines), strict=True))
+    found = ((utterance.id, outputs.output_of(utterance)) for utterance in utterances)
     texts = {key: text for key, text in found if text is not None}
     if not texts:
         theirs = ", ".join(map(repr, list(outputs.texts())[:3])) or "nothing"
@@ -114,13 +116,19 @@ def _written_language(utterances: Sequence[Utterance]) -> str | None:
     return language
 
 
-def _keep(utterances: Sequence[Utterance], texts: Mapping[str, str]) -> Path:
+def _keep(utterances: Sequence[Utterance], texts: Mapping[str, Output]) -> Path:
     """Write the texts by id where they stay while FILE may go; returns the file, named by its content."""
     from components.files.canonical_json import digest_of
     from components.files.digests import cache_folder
     from components.files.files import write_atomically
+    from components.imported_texts.segment_fields import write_segment
 
-    rows = [{"id": each.id, "text": texts[each.id]} for each in utterances if each.id in texts]
+    rows = list[dict[str, Any]]()
+    for each in utterances:
+        if each.id in texts:
+            text, segments = texts[each.id]
+            timed = [write_segment(segment, each.offset) for segment in segments]
+            rows.append({"id": each.id, "text": text, **({"segments": timed} if timed else {})})
     path = cache_folder() / "outputs" / f"{digest_of(rows)[:16]}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

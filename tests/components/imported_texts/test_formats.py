@@ -10,6 +10,7 @@ import pytest
 from components.errors import DataError
 from components.imported_texts.formats import READERS, read_outputs
 from components.imported_texts.outputs import Outputs
+from components.imported_texts.segment_fields import write_segment
 from components.records import Audio, Utterance
 
 WHISPERX = {
@@ -43,6 +44,10 @@ FILES = {
 }
 
 
+END = {**dict.fromkeys(FILES, 3.5), "words.ctm": 3.0}
+"""Seconds at which the last segment ends."""
+
+
 def stretch(key: str, offset: float, seconds: float, path: str = "/x/talk.wav") -> Utterance:
     audio = Audio(path=path, sha256="0" * 64, seconds=seconds, sample_rate=16000, offset=offset)
     return Utterance(id=key, audio=audio, source_language="en")
@@ -56,10 +61,55 @@ def read(folder: Path, name: str, content: str) -> Outputs:
 @pytest.mark.parametrize("name", FILES)
 def test_pieces_with_times_are_given_to_the_stretches_of_their_recording(name: str, tmp_path: Path) -> None:
     outputs = read(tmp_path, name, FILES[name])
-    assert outputs.text_of(stretch("talk", 0, 4.0)) == "Good morning. Sit down."
-    assert outputs.text_of(stretch("talk@0", 0, 1.8)) == "Good morning."
-    assert outputs.text_of(stretch("talk@1.8", 1.8, 2.2)) == "Sit down."
-    assert outputs.text_of(stretch("other", 0, 4.0, "/x/other.wav")) is None
+    assert said(outputs, stretch("talk", 0, 4.0)) == [
+        ("Good morning.", 0.2, 1.5),
+        ("Sit down.", 2.0, END[name]),
+    ]
+    assert said(outputs, stretch("talk@0", 0, 1.8)) == [("Good morning.", 0.2, 1.5)]
+    assert said(outputs, stretch("talk@1.8", 1.8, 2.2)) == [("Sit down.", 0.2, round(END[name] - 1.8, 3))]
+    assert said(outputs, stretch("talk@2.5", 2.5, 0.4)) in ([("Sit down.", 0.0, 0.4)], [("down.", 0.1, 0.4)])
+    assert outputs.output_of(stretch("other", 0, 4.0, "/x/other.wav")) is None
+
+
+def said(outputs: Outputs, utterance: Utterance) -> list[tuple[str, float, float]]:
+    """Texts and times of an utterance's segments, which make up its text."""
+    output = outputs.output_of(utterance)
+    assert output is not None
+    assert output.text == " ".join(each.text for each in output.segments)
+    return [(each.text, each.start, each.end) for each in output.segments]
+
+
+def test_words_keep_their_times_and_speakers_their_names(tmp_path: Path) -> None:
+    """A number, to which WhisperX gives no times, is said between its neighbors."""
+    words = [{"word": "In", "start": 1.0, "end": 1.2}, {"word": "1984"}]
+    words += [
+        {"word": "it", "start": 2.0, "end": 2.1, "score": 0.9},
+        {"word": "rained.", "start": 3, "end": 4},
+    ]
+    segment = {"start": 1.0, "end": 4.0, "text": " In 1984 it rained.", "words": words, "speaker": "A"}
+    outputs = read(tmp_path, "talk.json", json.dumps({"segments": [segment]}))
+    output = outputs.output_of(stretch("talk", 0, 5.0))
+    assert output is not None
+    assert output.segments[0].speaker == "A"
+    assert [(each.text, each.start, each.end) for each in output.segments[0].words] == [
+        ("In", 1.0, 1.2),
+        (" 1984", 1.2, 2.0),
+        (" it", 2.0, 2.1),
+        (" rained.", 3.0, 4.0),
+    ]
+    assert said(outputs, stretch("talk@1.5", 1.5, 1.0)) == [("1984 it", 0.0, 1.0)]
+
+
+def test_what_is_kept_of_a_row_is_what_was_read(tmp_path: Path) -> None:
+    """Rows have times of the recording, as `antiphon export --format jsonl` writes them."""
+    whole = read(tmp_path, "words.ctm", FILES["words.ctm"])
+    later = stretch("talk@1.8", 1.8, 2.2)
+    output = whole.output_of(later)
+    assert output is not None
+    segments = [write_segment(segment, 1.8) for segment in output.segments]
+    assert segments[0]["words"][0]["start"] == 2.0
+    row = {"id": later.id, "text": output.text, "segments": segments}
+    assert read(tmp_path, "kept.jsonl", json.dumps(row)).output_of(later) == output
 
 
 @pytest.mark.parametrize(

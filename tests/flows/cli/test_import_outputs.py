@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,26 @@ def test_outputs_become_a_run_of_one_node(
     Path("few.txt").write_text("ein Hund\n")
     assert call("runs", "import-outputs", "few.txt", "--data", data, "--name", "few", "--limit", "1") == 0
     assert values["limit"] == 1
+
+
+def test_the_times_of_a_file_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    with wave.open("talk.wav", "wb") as sound:
+        sound.setparams((1, 2, 16000, 0, "NONE", ""))
+        sound.writeframes(bytes(2 * 16000 * 12))
+    texts = [(0.1, 8, "Good morning."), (8, 11, "Sit down, please, all of you, and be quiet.")]
+    segments = [{"start": start, "end": end, "text": text} for start, end, text in texts]
+    Path("talk.json").write_text(json.dumps({"segments": segments}))
+    store = ("--store", "store")
+    Path("talks.jsonl").write_text('{"audio": "talk.wav", "transcript": "good morning"}\n')
+    given = ("--data", "talks.jsonl", "--from", "en", "--name", "wx")
+    assert call("runs", "import-outputs", "talk.json", *given, *store) == 0
+    assert call("export", "wx", "--format", "tsv", "--out", "wx.tsv", *store) == 0
+    rows = [line.split("\t") for line in Path("wx.tsv").read_text().splitlines()]
+    columns = [rows[0].index(name) for name in ("start", "end", "text")]
+    cells = [tuple(row[n] for n in columns) for row in rows[1:]]
+    assert [(float(start), float(end), text) for start, end, text in cells] == texts
 
 
 @pytest.mark.parametrize(
