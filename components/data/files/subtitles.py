@@ -37,6 +37,8 @@ _TIME = r"\d{1,2}:\d{1,2}:\d{1,2}[,.]\d{1,3}"
 _TIMES = re.compile(rf"(\s*{_TIME}\s*-->\s*{_TIME})(?:\s.*)?")
 _FAULTY_TIMES = re.compile(r"\s*[-+]?\d.*-->")
 _BEGINS_ANEW = re.compile(r"[-–—\[(♪♫#]|[^\W\d_a-z][A-Z .'-]+:")
+_TURN = re.compile(r"[-–—](?![-\d]).*\w")
+"""A line that another speaker of the same cue begins."""
 _STANDS_ALONE = re.compile(r"[\])♪♫#]$")
 
 
@@ -49,6 +51,7 @@ class Cue(NamedTuple):
         text: on one line.
         line: of its times.
         speaker: who says it, where that is known.
+        said: the text as its lines.
     """
 
     start: float
@@ -56,6 +59,7 @@ class Cue(NamedTuple):
     text: str
     line: int
     speaker: str | None = None
+    said: str = ""
 
 
 def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
@@ -158,7 +162,7 @@ def _make_cue(name: str, start: int, end: int, text: str, line: int, speaker: st
     """Return a cue between two times in milliseconds."""
     if end <= start:
         raise DataError(f"{name}:{line}: expected an end after the start, found {end - start} ms")
-    return Cue(start / 1000, end / 1000, " ".join(text.split()), line, speaker)
+    return Cue(start / 1000, end / 1000, " ".join(text.split()), line, speaker, text)
 
 
 def read_subtitle_rows(file: SourceFile) -> Iterator[Row]:
@@ -173,7 +177,8 @@ def read_subtitle_rows(file: SourceFile) -> Iterator[Row]:
         file.notes.append(f"{name}: read as {encoding}, since it is not UTF-8")
     form = SUBTITLES.get(Path(name).suffix.lower(), "vtt" if text.startswith("WEBVTT") else "srt")
     cues = parse_vtt(name, text) if form == "vtt" else parse_srt(name, text)
-    for block in _divide(_follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])):
+    ordered = _follow_each_other([cue for cue in cues if re.search(r"\w", cue.text)])
+    for block in _divide([turn for cue in ordered for turn in _turns(cue)]):
         segments = tuple(
             Segment(start=cue.start, end=cue.end, text=cue.text, speaker=cue.speaker) for cue in block
         )
@@ -186,13 +191,34 @@ def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
     for cue in sorted(cues, key=lambda cue: cue.start):
         before = ordered[-1] if ordered else None
         if before is not None and before.start == cue.start:
-            text = f"{before.text} {cue.text}"
-            ordered[-1] = before._replace(end=max(before.end, cue.end), text=text)
+            text, said = f"{before.text} {cue.text}", f"{before.said}\n{cue.said}"
+            ordered[-1] = before._replace(end=max(before.end, cue.end), text=text, said=said)
             continue
         if before is not None and before.end > cue.start:
             ordered[-1] = before._replace(end=cue.start)
         ordered.append(cue)
     return ordered
+
+
+def _turns(cue: Cue) -> Iterator[Cue]:
+    """What each speaker of a cue says, in the part of its time that is its share of the text.
+
+    Another one begins at a line with a dash, if the cue begins with one or a sentence ends before it.
+    """
+    turns: list[list[str]] = []
+    for line in filter(None, map(str.strip, cue.said.splitlines())):
+        if not turns or (
+            _TURN.match(line) and (_TURN.match(turns[0][0]) or ENDS_SENTENCE.search(turns[-1][-1]))
+        ):
+            turns.append([])
+        turns[-1].append(line)
+    texts = [" ".join(" ".join(turn).split()) for turn in turns]
+    total, until, start = sum(map(len, texts)), 0, cue.start
+    for text in texts:
+        until += len(text)
+        end = cue.end if until == total else round(cue.start + (cue.end - cue.start) * until / total, 3)
+        yield cue._replace(start=start, end=end, text=text)
+        start = end
 
 
 def _divide(cues: Sequence[Cue]) -> Iterator[list[Cue]]:

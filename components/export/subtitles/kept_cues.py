@@ -2,20 +2,24 @@
 
 The file is the source's, in which only what the cues say is replaced: notes, styles, positions and cues
 without words (music, "...") stay. What was translated sentence by sentence is divided over the cues of the
-sentence as their texts are long, at the cheapest breaks; every cue gets a word where there are enough.
+sentence as their texts are long, at the cheapest breaks; every cue gets a word where there are enough. The
+speakers of one cue, whose lines begin with a dash, are translated apart and come back into it.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, words_of
 from components.export.subtitles.break_costs import break_costs
+from components.export.subtitles.dashes import with_dash
 from components.export.subtitles.lines import break_lines
 from components.export.subtitles.rules import SubtitleRules
 from components.export.subtitles.timed_words import TimedWord, join_words
@@ -26,6 +30,13 @@ _TAGS = re.compile(r"^((?:<[^<>]+>|\{[^{}]+\}|\s)*)(.*?)((?:</[^<>]+>|\s)*)$", r
 _TAG = re.compile(r"<[^<>]+>|\{[^{}]+\}")
 PER_COLUMN = 0.3
 """Cost of a column by which a cue has more or less than its share of a sentence."""
+
+
+class Turn(NamedTuple):
+    """What one speaker says in a cue: the words of the translation, and those of the source."""
+
+    words: Sequence[TimedWord]
+    source: Sequence[TimedWord]
 
 
 @dataclass
@@ -72,10 +83,13 @@ def keep_cues(source: Path, text: RecordingText, rules: SubtitleRules) -> KeptCu
             f"{source}: expected the subtitles that were translated: {error.strerror}"
         ) from None
     content, _ = decode_text(raw, source.name, text.source_language)
-    translated = {}
+    starts = sorted(_milliseconds(times) for times in map(_TIMES.match, content.splitlines()) if times)
+    translated: dict[int, list[Turn]] = {}
     for part in text.parts:
         for segment, words in zip(part.source_segments, divide_over_cues(part, text.language), strict=True):
-            translated[round(segment.start * 1000)] = words
+            cue = bisect_right(starts, round(segment.start * 1000)) - 1
+            turn = Turn(with_dash(words, segment.text), segment.words)
+            translated.setdefault(starts[max(cue, 0)], []).append(turn)
     kept = KeptCues("")
     lines = "".join(_replace_texts(content, translated, text.language, rules, kept))
     kept.content = lines.replace("\n", "\r\n") if b"\r\n" in raw else lines
@@ -115,7 +129,7 @@ def divide_over_cues(part: TextPart, language: str) -> list[list[TimedWord]]:
 
 
 def _replace_texts(
-    content: str, translated: dict[int, list[TimedWord]], language: str, rules: SubtitleRules, kept: KeptCues
+    content: str, translated: dict[int, list[Turn]], language: str, rules: SubtitleRules, kept: KeptCues
 ) -> Iterator[str]:
     """Yield the lines of a file, those of cues replaced."""
     lines = content.splitlines(keepends=True)
@@ -128,13 +142,14 @@ def _replace_texts(
             continue
         end = next((n for n in range(at, len(lines)) if not lines[n].strip()), len(lines))
         said, at = lines[at:end], end
-        words = translated.get(_milliseconds(times), [])
-        if not words:
+        turns = translated.get(_milliseconds(times), [])
+        if not any(turn.words for turn in turns):
             kept.untranslated += re.search(r"\w", _TAG.sub("", "".join(said))) is not None
             yield from said
             continue
         kept.cues += 1
-        yield _in_tags("".join(said), _lines_of(words, language, rules), kept) + "\n"
+        text = "\n".join(_lines_of(turn.words or turn.source, language, rules) for turn in turns)
+        yield _in_tags("".join(said), text, kept) + "\n"
 
 
 def _lines_of(words: Sequence[TimedWord], language: str, rules: SubtitleRules) -> str:

@@ -15,6 +15,7 @@ from components.export.format import ExportSettings, Format, Layout
 from components.export.recording_text import RecordingText, TextPart, TimedSegment, words_of
 from components.export.subtitles.cue import Cue, Line
 from components.export.subtitles.cues import Block, build_cues
+from components.export.subtitles.dashes import group_turns
 from components.export.subtitles.rule_check import RuleCheck, check_rules
 from components.export.subtitles.timed_words import TimedWord
 
@@ -160,11 +161,11 @@ MARKUPS: dict[SubtitleFormat, Markup] = {
 
 
 def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
-    """Subtitles of a recording; those of each part of a film's alone, where its own cues ended."""
+    """Subtitles of a recording; those of a film's parts where its own cues ended."""
     spoken = any(part.utterance.audio is not None for part in text.parts)
     # The times of written cues are the film's: they have room after the voice already.
     rules = settings.rules if spoken else settings.rules.model_copy(update={"linger": 0.0, "close_gaps": 0.0})
-    groups = [text.parts] if spoken else [[part] for part in text.parts]
+    groups = [text.parts] if spoken else group_turns(text.parts, rules)
     both = settings.bilingual and text.is_translation
     blocks = list[Block]()
     for parts in groups:

@@ -112,6 +112,27 @@ def test_a_sentence_does_not_go_on_after_a_silence_a_sound_or_a_dash(tmp_path: P
 
 
 @pytest.mark.parametrize(
+    ("said", "texts"),
+    [
+        ("<i>- A child smiles.</i>\n<i>- Yes.</i>", ["- A child smiles.", "- Yes."]),
+        ("Who is it?\n–Me and\nthe dog.\n–Oh.", ["Who is it?", "–Me and the dog.", "–Oh."]),
+        ("- I thought\n- What?", ["- I thought", "- What?"]),
+        ("It was\n- I think - late.", ["It was - I think - late."]),
+        ("It was cold.\n-5 degrees.", ["It was cold. -5 degrees."]),
+        ("- Yes.\n- ...", ["- Yes. - ..."]),
+    ],
+)
+def test_speakers_of_one_cue_are_texts_of_their_own(said: str, texts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "film.en.srt").write_text(f"1\n00:00:01,000 --> 00:00:03,300\n{said}\n", "utf-8")
+    turns = read(tmp_path / "film.en.srt")
+    assert [turn.text for turn in turns] == texts
+    borders = [turn.segments[0].start for turn in turns] + [3.3]
+    assert borders[0] == 1.0
+    assert [turn.segments[0].end for turn in turns] == borders[1:] == sorted(set(borders[1:]))
+    assert borders[1] == 2.7 or texts[-1] != "- Yes."
+
+
+@pytest.mark.parametrize(
     ("encoding", "note"), [("cp1251", "read as CP1251"), ("utf-8", None), ("utf-16", "read as UTF-16")]
 )
 def test_an_old_file_is_in_the_code_page_of_its_language(

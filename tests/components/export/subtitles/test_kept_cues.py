@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.data import load
+from components.export.format import ExportSettings
 from components.export.recording_text import RecordingText, make_part
 from components.export.subtitles.kept_cues import divide_over_cues, keep_cues
 from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.subtitle_files import LAYOUT
+from components.export.subtitles.timed_words import join_words
 from components.records import Hypothesis, NBest, Segment
 
 FILM = """1
@@ -37,6 +41,10 @@ GERMAN = {
         "Ich habe nie gesagt, dass sie hier war, weil ich es nicht wusste."
     ),
     "Did you?": "Wusstest du es?",
+    "- A child smiles.": "Ein Kind lächelt.",
+    "–A dog jumps and runs away.": "– Ein Hund springt und läuft weg.",
+    "- What?": "Was?",
+    "- Nobody knows.": "",
 }
 
 
@@ -47,9 +55,8 @@ def translated(folder: Path, content: str, name: str = "film.en.srt") -> tuple[P
     for utterance in load(str(file), source_language="en", target_language="de").utterances:
         text = GERMAN[utterance.text or ""]
         start, end = utterance.stretch or (0.0, 1.0)
-        best = Hypothesis(
-            text=text, score=0, n_tokens=1, system="x", segments=(Segment(start=start, end=end, text=text),)
-        )
+        segments = (Segment(start=start, end=end, text=text),) if text else ()
+        best = Hypothesis(text=text, score=0, n_tokens=1, system="x", segments=segments)
         outcome = NBest(utterance_id=utterance.id, hypotheses=(best,))
         parts.append(make_part(utterance, outcome, "de", translated=True))
     return file, RecordingText("film", "mt", True, parts)
@@ -90,6 +97,35 @@ def test_tags_that_stand_around_a_whole_cue_stay_and_no_half_of_one(
     head = "1\n00:00:08,000 --> 00:00:09,500\n"
     found = keep_cues(*translated(tmp_path, f"{head}{said}\n"), SubtitleRules())
     assert found.content == f"{head}{kept.format('Wusstest du es?')}\n"
+
+
+TWO_SPEAKERS = """5
+00:00:01,000 --> 00:00:04,000 X1:0
+<i>- A child smiles.
+–A dog jumps and runs away.</i>
+
+6
+00:00:04,000 --> 00:00:05,000
+- What?
+- Nobody knows.
+"""
+
+
+def test_speakers_of_one_cue_come_back_into_it_with_their_dashes(tmp_path: Path) -> None:
+    """Whatever the model made of the dashes; who has no translation says what the source says."""
+    kept = keep_cues(*translated(tmp_path, TWO_SPEAKERS), SubtitleRules())
+    expected = TWO_SPEAKERS.replace("- A child smiles.", "- Ein Kind lächelt.").replace("- What?", "- Was?")
+    expected = expected.replace("–A dog jumps and runs away.", "– Ein Hund springt und läuft weg.")
+    assert kept.content == expected
+    assert (kept.cues, kept.untranslated) == (2, 0)
+
+
+def test_each_speaker_begins_a_line_of_a_new_cue(tmp_path: Path) -> None:
+    _, text = translated(tmp_path, TWO_SPEAKERS)
+    cues = LAYOUT.lay_out(text, ExportSettings(SubtitleRules()))
+    lines = [join_words(line) for cue in cues for line in cue.lines]
+    assert lines == ["- Ein Kind lächelt.", "– Ein Hund springt und läuft weg.", "- Was?"]
+    assert all(before.end <= cue.start for before, cue in pairwise(cues))
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(1, 40))
