@@ -37,7 +37,11 @@ SHORTEST = 0.04
 
 
 def build_cues(
-    blocks: Iterable[Block], language: str, rules: SubtitleRules, second_language: str = "und"
+    blocks: Iterable[Block],
+    language: str,
+    rules: SubtitleRules,
+    second_language: str = "und",
+    until: float = inf,
 ) -> list[Cue]:
     """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
 
@@ -46,6 +50,7 @@ def build_cues(
         language: of the words.
         rules: kept where they can be; :mod:`components.export.subtitles.rule_check` says where they are not.
         second_language: of the second words.
+        until: seconds at which the recording ends; the last subtitle stays no longer, if all is said.
     """
     groups = [
         (text, below, block.speaker)
@@ -53,6 +58,10 @@ def build_cues(
         for text, below in _divide_block(block, language, rules, second_language)
     ]
     spans = close_gaps(_show_times([(text.words, below.words) for text, below, _ in groups], rules), rules)
+    if spans:
+        start, end = spans[-1]
+        last = max(until, groups[-1][0].words[-1].end, start + SHORTEST)
+        spans[-1] = (start, min(end, round(last, 3)))
     width = rules.max_line_width
     return [
         Cue(

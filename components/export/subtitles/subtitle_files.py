@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from itertools import groupby
+from math import inf
 from typing import Literal
 
 from components.export.format import ExportSettings, Format, Layout
@@ -180,7 +181,9 @@ def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
                 ]
             blocks.append(Block(words, words_of(own) if both else (), speaker))
     language = text.source_language if both else text.language
-    return build_cues(blocks, language, rules, text.language)
+    sound = text.parts[-1].utterance.audio if text.parts else None
+    until = sound.seconds if sound is not None and sound.offset == 0 else inf  # else its file may go on
+    return build_cues(blocks, language, rules, text.language, until)
 
 
 def _turns(

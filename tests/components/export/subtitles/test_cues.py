@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.export.format import ExportSettings
+from components.export.recording_text import RecordingText, make_part
 from components.export.subtitles.break_costs import break_costs
 from components.export.subtitles.cue import Cue
 from components.export.subtitles.cue_breaks import Text, _CueCosts, _fits, divide
@@ -14,7 +16,9 @@ from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.lines import break_lines, count_lines
 from components.export.subtitles.rule_check import check_rules
 from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.subtitle_files import LAYOUT
 from components.export.subtitles.timed_words import TimedWord, join_words, spread_text, width_of
+from components.records import Audio, Hypothesis, NBest, Segment, Utterance
 
 RULES = SubtitleRules()
 WORDS = st.text("aeiounst,.", min_size=1, max_size=14)
@@ -228,3 +232,15 @@ def test_times_that_run_back_are_pushed_on() -> None:
 
 def test_no_subtitles_keep_all_rules() -> None:
     assert check_rules([[], []], SubtitleRules()).describe() == "no subtitles"
+
+
+def test_the_last_subtitle_ends_with_the_recording_but_not_before_its_last_word() -> None:
+    audio = Audio(path="x.wav", sha256="0" * 64, seconds=5.0, sample_rate=16000)
+    for said, offset, expected in ((4.9, 0.0, 5.0), (5.2, 0.0, 5.2), (3.0, 0.0, 3.9), (4.9, 1.0, 6.8)):
+        sound = audio.model_copy(update={"offset": offset})
+        utterance = Utterance(id="x", audio=sound, source_language="en")
+        segment = Segment(start=0.5, end=said, text="A dog runs on the beach.")
+        best = Hypothesis(text=segment.text, score=0, n_tokens=6, system="x", segments=(segment,))
+        part = make_part(utterance, NBest(utterance_id="x", hypotheses=(best,)), "en")
+        cues = LAYOUT.lay_out(RecordingText("x", "asr", True, [part]), ExportSettings(SubtitleRules()))
+        assert cues[-1].end == expected
