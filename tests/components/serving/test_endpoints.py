@@ -63,7 +63,7 @@ def test_every_form_of_an_answer() -> None:
             assert (await send(client, response_format="text")).text == "heard 1.00\n"
             assert (await send(client, TRANSLATE)).json() == {"text": "de: heard 1.00"}
             srt = await send(client, TRANSLATE, response_format="srt")
-            assert srt.text == "1\n00:00:00,000 --> 00:00:01,900\nde: heard 1.00\n\n"
+            assert srt.text == "1\n00:00:00,000 --> 00:00:01,000\nde: heard 1.00\n\n"
             vtt = await send(client, response_format="vtt")
             assert vtt.text.startswith("WEBVTT\n\n") and vtt.headers["content-type"].startswith("text/vtt")
             fields = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}

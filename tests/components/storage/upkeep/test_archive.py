@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import shutil
+import sys
 import tarfile
 import threading
 import time
@@ -534,6 +535,8 @@ def test_what_is_larger_than_any_file_that_it_names(
     is_late: bool,
 ) -> None:
     """In headers, names and folders, which no manifest states: memory and time stay bounded."""
+    if is_late and bomb is file_before_its_header and sys.version_info < (3, 11, 4):
+        pytest.skip("tarfile takes it for the end, after which nothing is read")
     path, before = tmp_path / "bomb.tar.gz", write_tar(tmp_path / "good.tar", entries).read_bytes()
     end = before.rstrip(b"\0")
     with gzip.open(path, "wb", compresslevel=1) as file:
