@@ -52,8 +52,8 @@ def deploy(
     name = name or file.stem
     values = _values_of(parameters)
     _deploy(name, pool, cron, values)
-    said = shlex.quote(f"pipeline/{name}")
-    typer.echo(f"pipeline/{name}: deployed; prefect deployment run {said} starts it")
+    deployment = shlex.quote(f"pipeline/{name}")
+    typer.echo(f"pipeline/{name}: deployed; prefect deployment run {deployment} starts it")
     read = values.get("data")
     if isinstance(read, str) and Path(read).is_absolute() and not Path(read).exists():
         typer.echo(f"antiphon: data: {read}: there is no such file yet", err=True)

@@ -51,7 +51,7 @@ class Cue(NamedTuple):
         text: on one line.
         line: of its times.
         speaker: who says it, where that is known.
-        said: the text as its lines.
+        lines: of the text, as they are written.
     """
 
     start: float
@@ -59,7 +59,7 @@ class Cue(NamedTuple):
     text: str
     line: int
     speaker: str | None = None
-    said: str = ""
+    lines: str = ""
 
 
 def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
@@ -191,8 +191,8 @@ def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
     for cue in sorted(cues, key=lambda cue: cue.start):
         before = ordered[-1] if ordered else None
         if before is not None and before.start == cue.start:
-            text, said = f"{before.text} {cue.text}", f"{before.said}\n{cue.said}"
-            ordered[-1] = before._replace(end=max(before.end, cue.end), text=text, said=said)
+            text, lines = f"{before.text} {cue.text}", f"{before.lines}\n{cue.lines}"
+            ordered[-1] = before._replace(end=max(before.end, cue.end), text=text, lines=lines)
             continue
         if before is not None and before.end > cue.start:
             ordered[-1] = before._replace(end=cue.start)
@@ -206,7 +206,7 @@ def _turns(cue: Cue) -> Iterator[Cue]:
     Another one begins at a line with a dash, if the cue begins with one or a sentence ends before it.
     """
     turns: list[list[str]] = []
-    for line in filter(None, map(str.strip, cue.said.splitlines())):
+    for line in filter(None, map(str.strip, cue.lines.splitlines())):
         if not turns or (
             _TURN.match(line) and (_TURN.match(turns[0][0]) or ENDS_SENTENCE.search(turns[-1][-1]))
         ):

@@ -157,23 +157,23 @@ def _lines_of(words: Sequence[TimedWord], language: str, rules: SubtitleRules) -
     return "\n".join(map(join_words, lines))
 
 
-def _in_tags(said: str, text: str, kept: KeptCues) -> str:
+def _in_tags(cue: str, text: str, kept: KeptCues) -> str:
     """Return a text within the tags that stand around the whole cue."""
-    said = re.sub(r"</(\w+)>(\s*)<\1>", r"\2", said.strip())  # each line in a tag of its own
-    match = _TAGS.match(said)
-    before, inner, after = match.groups() if match else ("", said, "")
+    cue = re.sub(r"</(\w+)>(\s*)<\1>", r"\2", cue.strip())  # each line in a tag of its own
+    match = _TAGS.match(cue)
+    before, inner, after = match.groups() if match else ("", cue, "")
     kept.lost_tags += _TAG.search(inner) is not None
-    begin, end = len(before), len(said) - len(after)
-    inside = {at for pair in _pair_tags(said) if any(begin <= at < end for at in pair) for at in pair}
-    around = [(tag.start(), tag[0]) for tag in _TAG.finditer(said) if tag.start() not in inside]
+    begin, end = len(before), len(cue) - len(after)
+    inside = {at for pair in _pair_tags(cue) if any(begin <= at < end for at in pair) for at in pair}
+    around = [(tag.start(), tag[0]) for tag in _TAG.finditer(cue) if tag.start() not in inside]
     opening = "".join(tag for at, tag in around if at < begin)
     return f"{opening}{text}{''.join(tag for at, tag in around if at >= end)}"
 
 
-def _pair_tags(said: str) -> Iterator[tuple[int, int]]:
+def _pair_tags(cue: str) -> Iterator[tuple[int, int]]:
     """Yield where a tag opens and where it closes, for each that does both."""
     opened: list[tuple[str, int]] = []
-    for tag in _TAG.finditer(said):
+    for tag in _TAG.finditer(cue):
         name = re.match(r"</?([^\s.>]*)", tag[0])
         if name is None:
             continue

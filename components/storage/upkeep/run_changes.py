@@ -82,8 +82,8 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
         if not backend.has_run(old):
             raise store.missing_run_error(old)
         if backend.has_run(new):
-            help_ = "it has that name" if new == old else f"antiphon runs delete {new} first"
-            raise ConfigError(f"expected a name that no run has, found {new!r}; {help_}")
+            advice = "it has that name" if new == old else f"antiphon runs delete {new} first"
+            raise ConfigError(f"expected a name that no run has, found {new!r}; {advice}")
         changed = _find_readers(store, old, new)
         for name, _ in sorted(changed):
             if name != old:
