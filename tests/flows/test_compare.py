@@ -242,6 +242,8 @@ def test_mistakes_are_told_before_anything_runs(
         file = configuration(tmp_path, data, *pair, **more)  # type: ignore[arg-type]
         code, output = antiphon("run", "compare", "-c", file)
         assert (code, message in output.splitlines()[-1]) == (2, True), output
+    code, output = antiphon("compare")
+    assert (code, "expected finished runs, found none" in output.splitlines()[-1]) == (2, True), output
     assert not calls.exists()
 
 

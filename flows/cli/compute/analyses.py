@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON, flow_command
 from flows.cli.compute.run import print_result
 from flows.cli.help.model_flags import Values, with_flags
@@ -81,7 +82,9 @@ def compare(
         raise typer.Exit(
             print_shadow(shadow, corrected, None if store is None else str(store), as_json=as_json)
         )
-    runs = values["runs"]
+    runs = values.get("runs")
+    if runs is None and not assignments:
+        raise ConfigError("expected finished runs, found none; antiphon runs list has their names")
     if isinstance(runs, list) and len(runs) == 1:
         from components.storage.runs.accepted_runs import find_baseline
         from components.storage.store import Store
