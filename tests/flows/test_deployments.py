@@ -229,9 +229,13 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     later = deploy("--data", "tomorrow.jsonl", "--name", "to come")
     assert f"data: {tmp_path / 'tomorrow.jsonl'}: there is no such file yet" in later.stderr
     assert "prefect deployment run 'pipeline/to come' starts it" in later.stdout
-    wrong = deploy("--data", "data.jsonl", "--cron", "nonsense")
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
-    assert "--cron: expected one such as '0 2 * * *', found 'nonsense'" in wrong.stderr
+    for flags, message in (
+        (("--cron", "nonsense"), "--cron: expected one such as '0 2 * * *', found 'nonsense'"),
+        (("--name", "a/b"), "--name: "),
+    ):
+        wrong = deploy("--data", "data.jsonl", *flags)
+        assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
+        assert message in wrong.stderr
     found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}["mine"]
     assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 2 * * *"]
     assert found["parameters"] | {"graph": ""} == {
