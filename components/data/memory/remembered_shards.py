@@ -84,7 +84,9 @@ class ShardMemory:
     def __init__(self, source: str, options: Mapping[str, Any], store: Store) -> None:
         name = digest_of([source, str(Path.cwd()), dict(options)])
         self._file = cache_folder() / "data" / f"{name}.shards"
-        self._known = {each.stretch.first: each for each in _recall(self._file, store)}
+        known = _recall(self._file, store)
+        self._known = {each.stretch.first: each for each in known}
+        self._recalled = [each.stretch for each in known]
         self._stretches: list[Stretch | None] = []
         self._ids = tempfile.SpooledTemporaryFile(_IDS_IN_MEMORY)  # noqa: SIM115 - goes with this object
 
@@ -94,7 +96,7 @@ class ShardMemory:
         row = next(opened.rows, None)
         while row is not None:
             begin = _find_place(cursor) if cutter.is_at_rest else None
-            known = begin and self._pass_over(begin, opened)
+            known = begin and row.fault is None and self._pass_over(begin, opened)
             if known:
                 yield known.header
                 row = next(opened.rows, None)
@@ -119,7 +121,8 @@ class ShardMemory:
             line = cursor.read(begin.start + len(content), MAX_LINE_BYTES, is_line=True)
             if following != _digest(line):
                 return None
-        if not opened.reader.used.add_all(known.ids[ID_BYTES:]):  # that of the first row is its own
+        del self._known[begin.first]  # its ids are in one group at most
+        if not opened.reader.used.add_group(known.ids[ID_BYTES:]):  # that of the first row is its own
             return None
         opened.reader.count += known.stretch.ids - 1
         cursor.pass_over(content)
@@ -152,7 +155,7 @@ class ShardMemory:
                     stretches.append(stretch._replace(key=header.key))
                     ids.update(digests)
                     body.write(digests)
-            if stretches == [each.stretch for each in self._known.values()]:
+            if stretches == self._recalled:
                 return
             body.seek(0)
             try:

@@ -71,6 +71,14 @@ def test_unchanged_lines_are_passed_over_and_changed_ones_read_with_a_neighbour(
         assert bench.read <= 4 * largest
 
 
+def test_a_shard_whose_first_id_is_taken_by_now_is_read(bench: Bench) -> None:
+    first = read_shards(bench.load(LINES))
+    starts = [sum(shard.ok for shard in first[:number]) for number in range(len(first))]
+    for start in starts[1:4]:
+        again = read_shards(bench.load([line(f"u{start}", text="another"), *LINES]))
+        assert (sum(shard.ok for shard in again), sum(shard.quarantined for shard in again)) == (1500, 1)
+
+
 EDITS = {
     "faulty": "no JSON\n",
     "blank": "\n",
