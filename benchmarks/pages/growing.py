@@ -254,8 +254,8 @@ Each run is a process of its own over an empty store, in turn with the code of t
 Measured: {result}.
 
 Graphs of functions that sleep once for each shard, each graph over an empty store, in turn; on Ray the
-cluster is there before the clock starts, the workers of a graph are not. Median ratio to one node of the same
-round.""",
+cluster is there before the clock starts, the workers of a graph are not. A node has one worker in every graph
+(`replicas: 1`): alone it would have all of them. Median ratio to one node of the same round.""",
         blocks=_side_by_side_blocks,
     ),
     "checkpoint": Page(

@@ -76,7 +76,7 @@ def sleeping_node(folder: Path, of: str, seconds: float, mark: str) -> dict[str,
     file = str(folder / "steps.py")
     return {
         **{"kind": "python", "of": of, "file": file, "function": "sleep", "batch": True},
-        **{"arguments": arguments, "resources": {"cpus": 0.2}},
+        **{"arguments": arguments, "resources": {"cpus": 0.2, "replicas": 1}},
     }
 
 

@@ -26,10 +26,10 @@ LEAST = 1 / 2.7
 Candidates are so far apart on average, which gives most shards, of e * LEAST on average."""
 GREATEST = 4.0
 """Length after which a shard ends in any case, as soon as its document does."""
-SIZES = (SECONDS, CHARACTERS, UNKNOWN_SECONDS, LEAST, GREATEST)
-"""What is remembered of cuts holds for these."""
-_SHORTEST = 1e-3
+_SHORTEST = 5e-4
 """Least length that a row counts for: rows that are empty fill shards, too."""
+SIZES = (SECONDS, CHARACTERS, UNKNOWN_SECONDS, LEAST, GREATEST, _SHORTEST)
+"""What is remembered of cuts holds for these."""
 
 
 class Cut(NamedTuple):

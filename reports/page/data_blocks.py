@@ -18,7 +18,7 @@ from components.text.escaping import to_script_json
 
 MAX_INLINE_CHARACTERS = 2 * 2**20
 """Characters of data that a page carries at most."""
-FILE_CHARACTERS = 2**20
+FILE_CHARACTERS = 2**22
 """A file with so many takes no further block."""
 
 

@@ -78,7 +78,7 @@ def build_index_line(
         to_printable(target or ""),
         to_printable(utterance.domain or ""),
         to_printable(utterance.speaker or ""),
-        to_printable("\n".join(text for text in texts if text)).lower(),
+        "\n".join(dict.fromkeys(to_printable(text).lower() for text in texts if text)),
     ]
 
 
