@@ -58,7 +58,7 @@ def list_plots(view: RunView) -> dict[str, Plot]:
         result["wer_chrf"] = "scatter", (both, "WER (%)", "chrF")
     if costs:
         result["stage_seconds"] = "bars", (costs,)
-    if len(lengths) > 1:
+    if len({score for _, score in lengths}) > 1:  # a function or a program scores nothing
         result["length_score"] = "scatter", (lengths, "tokens", "log-probability per token (nats)")
     return {name: Plot(shape, data, TITLES[name]) for name, (shape, data) in result.items()}
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -28,8 +27,6 @@ from components.files.files import open_atomically
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
 
-_THREADS = 8
-"""That look for shards, which may lie on object storage."""
 _LARGEST = 2**26
 """Bytes of a shard whose lines are remembered: more than written text has."""
 _IDS_IN_MEMORY = 2**20
@@ -180,12 +177,11 @@ def _recall(path: Path, store: Store) -> list[_Known]:
         return []
     if hashlib.sha256(ids).hexdigest() != stated.get("ids"):
         return []
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="recall") as threads:
-        headers = list(threads.map(store.find_shard, [stretch.key for stretch in stretches]))
+    store.backend.bring_shards(stretch.key for stretch in stretches)
     known, start = list[_Known](), 0
-    for stretch, header in zip(stretches, headers, strict=True):
+    for stretch in stretches:
         end = start + stretch.ids * ID_BYTES
-        if header is not None:
+        if (header := store.find_shard(stretch.key)) is not None:
             known.append(_Known(stretch, ids[start:end], header))
         start = end
     return known

@@ -110,8 +110,7 @@ class ObjectStoreBackend(LocalBackend):
 
     def bring_shards(self, keys: Iterable[str]) -> None:
         """Copy shards to the mirror."""
-        for key in keys:
-            self._mirror.read_shard(key)
+        self._mirror.bring_shards(keys)
 
     def find_shards(self, keys: Iterable[str]) -> set[str]:
         """Return those of shards that are stored, by a look at the names of their folders, many at a time."""

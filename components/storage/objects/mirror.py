@@ -69,6 +69,12 @@ class Mirror:
             write_bytes(path, stored)
         return stored
 
+    def bring_shards(self, keys: Iterable[str]) -> None:
+        """Copy shards here, several at a time, as far as they are stored."""
+        with ThreadPoolExecutor(_DOWNLOADS, thread_name_prefix="bring") as pool:
+            for _ in pool.map(self.read_shard, keys):
+                pass
+
     def _copy_shards(self, shards: Iterable[ShardEntry]) -> None:
         """Copy the shards of a stage here, several at a time.
 
