@@ -138,11 +138,11 @@ def _executor(measurements: Measurements) -> str:
     if "cascade" in measurements.parts:
         ratio = say(_ratio(measurements["cascade"], "cpu"), CASCADE_BAR, "{:.3f}")
         cascade = f"the sample cascade takes {ratio} of the CPU time of before, "
-    files = max(int(sides["now"]["files"]) for sides in values["rounds"])
+    files = statistics.median(sides["now"]["files"] for sides in values["rounds"])
     return (
         f"{cascade}{values['texts']:,} texts through {values['nodes']} nodes take "
         f"{say(texts, TEXTS_BAR)} of the CPU time of before and leave "
-        f"{say(files, FILES_BAR, '{}')} files"
+        f"{say(files, FILES_BAR, '{:g}')} files (median of {len(values['rounds'])} data sets)"
     )
 
 
@@ -243,7 +243,8 @@ function appends to; bytes are compared with those of a run that nobody disturbe
 Measured: {result}.
 
 Each run is a process of its own over an empty store, in turn with the code of the last commit before shards
-(1e076e5d). CPU time of all its processes, Prefect's server included.""",
+(1e076e5d). CPU time of all its processes, Prefect's server included. Each round has texts of its own: into how
+many shards they are cut is chance, and each is a file of every node.""",
         blocks=_executor_blocks,
     ),
     "side-by-side": Page(

@@ -45,16 +45,16 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
     """What each run used, before and now, in every round."""
     with tempfile.TemporaryDirectory() as name, checkout(Path(name)) as before:
         folder = Path(name)
-        write_rows(folder / "texts.jsonl", make_texts(options.texts))
         (folder / "steps.py").write_text(STEPS, encoding="utf-8")
         (folder / "graph.yaml").write_text(make_graph(), encoding="utf-8")
         texts = ("run", "graph.yaml", "--data", str(folder / "texts.jsonl"))
         tasks = {"texts": texts, "cascade": ("run", "cascade", "--data", "sample")}
         for task in options.tasks:
-            rounds = [
-                {side: measure_run(tasks[task], folder, root) for side, root in sides}
-                for sides in [(("before", before), ("now", ROOT))] * options.rounds
-            ]
+            rounds = []
+            for number in range(options.rounds):  # other texts each time: where they are cut is chance
+                write_rows(folder / "texts.jsonl", make_texts(options.texts, seed=number))
+                sides = (("before", before), ("now", ROOT))
+                rounds.append({side: measure_run(tasks[task], folder, root) for side, root in sides})
             yield Result(task, {"texts": options.texts, "nodes": NODES, "commit": BEFORE, "rounds": rounds})
 
 

@@ -41,7 +41,8 @@ class RayShards:
         job = run.job._replace(owns_device=True) if self._missing else None
         if job is not None:  # other processes may be in another folder
             job = job._replace(context=replace(job.context, store=run.store.backend.url))
-        part = Part(run.planned, job, self._known, self._missing, self._stages)
+        utterances = sum(run.shards_of(run.data)[number].ok for number in self._missing)
+        part = Part(run.planned, job, self._known, self._missing, self._stages, utterances)
         headers = dict(self._known)
         inbox = self._segment.join(part)
         for number, header in sorted(self._known.items()):

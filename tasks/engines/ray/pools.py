@@ -12,6 +12,8 @@ from components.errors import ConfigError
 
 _SMALLEST = 1e-4
 """Ray's smallest part of a processor or a card."""
+_START_SECONDS = 5.0
+"""Of a worker, about: a node that ends sooner gets no further one."""
 _BLOCKS_OF_WORKER = 32
 """Tasks of a node for each worker of the job, at most; each takes the driver some milliseconds."""
 
@@ -42,7 +44,7 @@ class Demand:
         fixed_cpus: the same of processors.
         replicas: workers at most; None: as many as are of use.
         shards: that are to be computed.
-        seconds: of one, where the store knows it.
+        seconds: of all of them, where the store knows how long such nodes take.
     """
 
     gpus: float
@@ -98,20 +100,26 @@ def _grow(
     demands: Mapping[str, Demand], chosen: Mapping[str, Demand], machines: Sequence[Machine], room: _Room
 ) -> dict[str, Pool]:
     """Return pools of one worker of each node, and of more while there is room."""
-    known = [demand.seconds for demand in demands.values() if demand.seconds]
+    known = [demand.seconds / demand.shards for demand in demands.values() if demand.seconds]
     usual = median(known) if known else 1.0
-    seconds = {name: demand.seconds or usual for name, demand in demands.items()}
+    seconds = {name: demand.seconds or usual * demand.shards for name, demand in demands.items()}
     whole = _undivided(demands, machines)
     sizes = dict.fromkeys(chosen, 1)
     growing = set(chosen)
-    while growing := {name for name in growing if sizes[name] < chosen[name].most}:
-        slowest = min(sorted(growing), key=lambda name: sizes[name] / (seconds[name] * chosen[name].shards))
+    while growing := {name for name in growing if _is_slow(chosen[name], sizes[name])}:
+        slowest = min(sorted(growing), key=lambda name: sizes[name] / seconds[name])
         # A further worker is of use where there are processors for all that it would like.
         if room.take(replace(chosen[slowest], cpus=whole[slowest].cpus)):
             sizes[slowest] += 1
         else:
             growing.remove(slowest)
     return {name: Pool(sizes[name], demand.cpus, demand.gpus) for name, demand in chosen.items()}
+
+
+def _is_slow(demand: Demand, workers: int) -> bool:
+    """Return whether a further worker is of use, and its start as far as is known worth its while."""
+    is_short = demand.seconds is not None and demand.seconds < workers * _START_SECONDS
+    return workers < demand.most and not is_short
 
 
 def _undivided(demands: Mapping[str, Demand], machines: Sequence[Machine]) -> dict[str, Demand]:

@@ -36,6 +36,7 @@ class Part:
         missing: the shards that are to be computed -> what they read of nodes outside the segment's job, key
             and digest by node.
         stages: nodes that it reads, and were made in one piece.
+        utterances: in the missing shards.
     """
 
     planned: NodePlan
@@ -43,6 +44,7 @@ class Part:
     known: Mapping[int, ShardHeader]
     missing: Mapping[int, Mapping[str, tuple[str, str]]]
     stages: Mapping[str, StageRef]
+    utterances: int
 
 
 class Segment:
@@ -171,9 +173,11 @@ def make_job(
     return SegmentJob(number, steps, rows)
 
 
-def _make_step(part: Part, coordinator: RunCoordinator, seconds: float | None) -> NodeStep:
+def _make_step(part: Part, coordinator: RunCoordinator, each: float | None) -> NodeStep:
+    """Return what computes a node; ``each``: seconds that an utterance took it before."""
     assert part.job is not None
     node = part.planned.node
+    seconds = None if each is None else each * part.utterances
     return NodeStep(
         name=node.name,
         job=part.job,

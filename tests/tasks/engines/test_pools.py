@@ -21,7 +21,7 @@ DEMANDS = st.lists(
         cpus=st.sampled_from([1.0, 4.0, 64.0]),
         replicas=st.sampled_from([None, None, 1, 3]),
         shards=st.integers(1, 200),
-        seconds=st.sampled_from([None, 0.1, 1.0, 30.0]),
+        seconds=st.sampled_from([None, 0.1, 30.0, 4000.0]),
     ),
     min_size=1,
     max_size=12,
@@ -47,9 +47,15 @@ def test_every_node_has_a_worker_and_no_more_is_promised_than_there_is(
 
 
 def test_all_cards_are_used_at_equal_rates() -> None:
-    slow, fast = Demand(1, 1, shards=900, seconds=6), Demand(1, 1, shards=900, seconds=2)
+    slow, fast = Demand(1, 1, shards=900, seconds=5400), Demand(1, 1, shards=900, seconds=1800)
     pools = size_pools({"asr": slow, "mt": fast}, [Machine(32, 4)] * 2)
     assert pools == {"asr": Pool(6, 1, 1), "mt": Pool(2, 1, 1)}
+
+
+def test_a_node_that_ends_sooner_than_a_worker_starts_gets_no_further_one() -> None:
+    demands = {"short": Demand(0, 1, shards=90, seconds=4), "long": Demand(0, 1, shards=90, seconds=14)}
+    pools = size_pools(demands, [Machine(16, 0)])
+    assert (pools["short"].size, pools["long"].size) == (1, 3)
 
 
 def test_more_nodes_than_cards_share_them() -> None:
