@@ -140,7 +140,7 @@ def build_shards(shards: DataShards, store: Store) -> Iterator[BuiltShard]:
         try:
             for shard in shards:
                 pending.append(pool.submit(build_shard, shard, store))
-                if len(pending) > 2 * _THREADS:
+                if len(pending) > _THREADS:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ID_BYTES = 16
 """Of the digest of an id."""
-_IN_MEMORY = 20_000
+_IN_MEMORY = 2**16
 _FILTER_BITS = 24
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +150,10 @@ class Store:
             log.warning("a shard of %s is stale and will be computed again", header.stage)
             return None
         return header
+
+    def find_shards(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
+        """Return the headers of those of shards that are stored and whole; of many much sooner."""
+        return self.backend.read_headers(keys)
 
     def read_lines(self, key: str) -> Iterator[tuple[bool, bytes]]:
         """Yield the lines of a shard, verified, and before each whether its input could be processed.

@@ -62,6 +62,7 @@ class NodeRun:
         """What it has computed, from when it begins to."""
         self.gatherer = ItemGatherer(pipeline, self.node)
         self._entries: dict[str, tuple[ShardEntry, ...]] = {}
+        self._stored: dict[str, ShardHeader] = {}
         self._job: NodeJob | None = None
         self.depth = pipeline.depth_of(self.node.name)
 
@@ -167,6 +168,7 @@ class NodeRun:
         """Compute every shard that is missing, and finish the stage."""
         self.store.backend.uses.note(self.planned.stage.fingerprint)  # before a shard is looked for
         self.progress = NodeProgress(self.node.name, sum(shard.ok for shard in self.shards_of(self.data)))
+        self._stored = self.store.find_shards(self.planned.shard_keys)
         headers = self._shards.compute(self)
         if not any(header.ok + header.quarantined for header in headers):
             return None
@@ -188,7 +190,9 @@ class NodeRun:
             work: the shard.
             utterances: in the shard of the data set.
         """
-        header = self.store.find_shard(work.key, work.read)
+        header = self._stored.get(work.key)
+        if header is None or (work.read is not None and dict(work.read) != header.read):
+            header = self.store.find_shard(work.key, work.read)
         if header is not None:
             items = header.ok + header.quarantined
             self.counts.gather(utterances, items)

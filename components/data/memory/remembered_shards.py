@@ -177,11 +177,11 @@ def _recall(path: Path, store: Store) -> list[_Known]:
         return []
     if hashlib.sha256(ids).hexdigest() != stated.get("ids"):
         return []
-    store.backend.bring_shards(stretch.key for stretch in stretches)
+    headers = store.find_shards(stretch.key for stretch in stretches)
     known, start = list[_Known](), 0
     for stretch in stretches:
         end = start + stretch.ids * ID_BYTES
-        if (header := store.find_shard(stretch.key)) is not None:
+        if (header := headers.get(stretch.key)) is not None:
             known.append(_Known(stretch, ids[start:end], header))
         start = end
     return known

@@ -24,7 +24,7 @@ from components.storage.places.local_backend import LocalBackend
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
 from components.storage.runs.usage_leases import UsageLeases
-from components.storage.shards.shard import shard_name
+from components.storage.shards.shard import ShardHeader, shard_name
 from components.storage.stages.reader import find_audio, read_utterances
 from components.storage.stages.seal import SEAL, Seal
 
@@ -107,6 +107,12 @@ class ObjectStoreBackend(LocalBackend):
         if content is not None and not self._objects.exists(shard_name(key)):
             self._objects.create(shard_name(key), content)
         return content
+
+    def read_headers(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
+        """Return the headers of those of shards that are stored and whole, which are copied to the mirror."""
+        here = super().read_headers(keys := list(keys))
+        self._mirror.bring_shards(missing := [key for key in keys if key not in here])
+        return here | super().read_headers(missing)
 
     def bring_shards(self, keys: Iterable[str]) -> None:
         """Copy shards to the mirror."""

@@ -6,38 +6,22 @@ A local backend has nothing to add; an object store uploads and downloads (docs/
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import StoreError
-from components.files.digests import recall_digests, remember_digests, stamp_of
 from components.files.files import create_durably, disk_full_as_store_error, write_bytes
 from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import RECORD
 from components.storage.runs.usage_leases import PRUNE, UsageLeases
-from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, shard_name
+from components.storage.shards.shard import DamagedError, ShardHeader, shard_name
+from components.storage.shards.verified import read_headers, verify_shards
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 from components.storage.store_files import LocalFiles, StoreFiles
-
-
-def _verify_shards(paths: Mapping[Path, ShardEntry]) -> None:
-    """Read and check shards, each once until its file changes. DamagedError, also where one is missing."""
-    stamps = {path: stamp for path in paths if (stamp := _stamp_of(path))}
-    known = recall_digests(stamps)
-    verified = {path: f"outcomes {shard.sha256}" for path, shard in paths.items()}
-    for path in (new := [path for path, what in verified.items() if known.get(path) != what]):
-        check_shard(paths[path], path.read_bytes() if path.is_file() else None, str(path))
-    remember_digests(stamps, {path: verified[path] for path in new if path in stamps})
-
-
-def _stamp_of(path: Path) -> tuple[int, ...] | None:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return stamp_of(path)
-    return None
 
 
 class LocalBackend:
@@ -96,7 +80,7 @@ class LocalBackend:
             return None
         seal = read_seal(content, str(folder / SEAL), key)
         verify_files(folder, seal)
-        _verify_shards({self.root / shard_name(shard.key): shard for shard in seal.shards})
+        verify_shards({self.root / shard_name(shard.key): shard for shard in seal.shards})
         return seal
 
     def bring_stage(self, key: str) -> None:
@@ -140,6 +124,10 @@ class LocalBackend:
             return (self.root / shard_name(key)).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def read_headers(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
+        """Return the headers of those of shards that are stored and whole."""
+        return read_headers({key: self.root / shard_name(key) for key in keys})
 
     def bring_shards(self, keys: Iterable[str]) -> None:
         """Make shards available in the folder here, as far as they are stored."""

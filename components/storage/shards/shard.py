@@ -156,6 +156,29 @@ def encode_outcomes(
     return encode_shard(list(map(encode_outcome, outcomes)), tallies=tallies, **header)
 
 
+def decode_header(line: bytes, where: str, key: str) -> ShardHeader:
+    """Return the header that the first line of a shard holds.
+
+    Args:
+        line: the line.
+        where: the shard's place, for messages.
+        key: under which it was found.
+
+    Raises:
+        DamagedError: it is damaged, another's, or of another version.
+    """
+    try:
+        header = ShardHeader.model_validate(verify_digest(line))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise DamagedError(f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+    except ValueError as error:
+        raise DamagedError(f"{where}: {error}") from error
+    if header.key != key:
+        raise DamagedError(f"{where}: expected shard {key[:12]}…, found another, {header.key[:12]}…")
+    return header
+
+
 def decode_shard(content: bytes, where: str, key: str) -> tuple[ShardHeader, bytes]:
     """Return the verified header of a shard and the lines that follow it.
 
@@ -168,15 +191,7 @@ def decode_shard(content: bytes, where: str, key: str) -> tuple[ShardHeader, byt
         DamagedError: it is damaged, another's, or of another version.
     """
     first, _, body = content.partition(b"\n")
-    try:
-        header = ShardHeader.model_validate(verify_digest(first))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise DamagedError(f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
-    except ValueError as error:
-        raise DamagedError(f"{where}: {error}") from error
-    if header.key != key:
-        raise DamagedError(f"{where}: expected shard {key[:12]}…, found another, {header.key[:12]}…")
+    header = decode_header(first, where, key)
     if hashlib.sha256(body).hexdigest() != header.sha256:
         raise DamagedError(f"{where}: its outcomes are not those that were sealed; it was changed or damaged")
     return header, body
