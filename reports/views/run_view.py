@@ -198,11 +198,8 @@ class RunView:
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
         for utterance in utterances:
-            outcomes_here = {
-                stage: outcomes[utterance.id]
-                for stage, outcomes in self.outcomes.items()
-                if utterance.id in outcomes
-            }
+            found = ((stage, outcomes.get(utterance.id)) for stage, outcomes in self.outcomes.items())
+            outcomes_here = {stage: outcome for stage, outcome in found if outcome is not None}
             rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
         for node in self.run.pipeline.nodes:
             if node.name in self.outcomes and node.output == "text":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
@@ -17,21 +18,34 @@ from components.storage.shards.shard import ShardEntry, decode_shard, parse_refu
 from components.storage.stages.id_index import index_of
 from components.storage.stages.reader import parse_utterance, read_shard, read_shards, store_of
 
-_MAX_OPEN = 8
-"""Shards of a stage whose places are remembered."""
+_MAX_OPEN = 4
+"""Shards of a stage whose lines are held."""
 R = TypeVar("R", bound=Record)
 
 
-class _Place(NamedTuple):
-    """The bytes of a line in the object of its shard, and whether its input could be processed."""
+class _Line(NamedTuple):
+    """A record as it is stored, and whether its input could be processed."""
 
-    start: int
-    end: int
+    content: bytes
     ok: bool
 
 
+class _Lines:
+    """The lines of a shard, in order, verified."""
+
+    def __init__(self, store: Path, entry: ShardEntry) -> None:
+        path = store / shard_name(entry.key)
+        _, body = decode_shard(path.read_bytes(), str(path), entry.key)
+        self.by_id = {id_of_line(line): _Line(line, ok) for ok, line in split_lines(body)}
+
+    @cached_property
+    def good(self) -> list[_Line]:
+        """Those of inputs that could be processed."""
+        return [line for line in self.by_id.values() if line.ok]
+
+
 class _OpenShards:
-    """Where the records of a stage are, of the few shards that were asked for last.
+    """The records of a stage, of the few shards that were asked for last.
 
     Args:
         ref: the stage.
@@ -44,59 +58,38 @@ class _OpenShards:
         is_parallel = data is not None and len(read_shards(data)) == len(self.entries)
         self._data = _OpenShards(data) if data is not None and is_parallel else None
         self._ref, self._store = ref, store_of(ref)
-        self._places: OrderedDict[int, dict[str, _Place]] = OrderedDict()
+        self._opened: OrderedDict[int, _Lines] = OrderedDict()
         self._lock = Lock()
 
-    def places_in(self, number: int) -> dict[str, _Place]:
-        """Return the places in a shard by id, in order."""
+    def open(self, number: int) -> _Lines:
+        """Return the lines of a shard."""
         with self._lock:
-            if number not in self._places:
-                self._places[number] = _find_places(self._store, self.entries[number])
-            self._places.move_to_end(number)
-            while len(self._places) > _MAX_OPEN:
-                self._places.popitem(last=False)
-            return self._places[number]
+            if number not in self._opened:
+                self._opened[number] = _Lines(self._store, self.entries[number])
+            self._opened.move_to_end(number)
+            while len(self._opened) > _MAX_OPEN:
+                self._opened.popitem(last=False)
+            return self._opened[number]
 
-    def find(self, utterance_id: str) -> tuple[int, _Place] | None:
-        """Return the shard and the place of a record."""
-        if self._data is not None:
-            found = self._data.find(utterance_id)
-            place = None if found is None else self.places_in(found[0]).get(utterance_id)
-            return None if found is None or place is None else (found[0], place)
-        for number in self._candidates(utterance_id):
-            place = self.places_in(number).get(utterance_id)
-            if place is not None:
-                return number, place
-        return None
+    def find(self, utterance_id: str) -> _Line | None:
+        """Return a record."""
+        number = (self._data or self)._shard_of(utterance_id)
+        return None if number is None else self.open(number).by_id.get(utterance_id)
+
+    def _shard_of(self, utterance_id: str) -> int | None:
+        numbers = self._candidates(utterance_id)
+        return next((number for number in numbers if utterance_id in self.open(number).by_id), None)
 
     def _candidates(self, utterance_id: str) -> Iterator[int]:
         """Yield the shards that may have an id: those that are open, the next, and what the index says."""
         with self._lock:
-            opened = list(reversed(self._places))
+            opened = list(reversed(self._opened))
         yield from opened
         following = opened[0] + 1 if opened else 0
         if following < len(self.entries):
             yield following
         if len(self.entries) > 1:
             yield from index_of(self._ref).find(utterance_id)
-
-    def read(self, number: int, place: _Place) -> bytes:
-        """Return a line."""
-        with (self._store / shard_name(self.entries[number].key)).open("rb") as file:
-            file.seek(place.start)
-            return file.read(place.end - place.start)
-
-
-def _find_places(store: Path, entry: ShardEntry) -> dict[str, _Place]:
-    path = store / shard_name(entry.key)
-    content = path.read_bytes()
-    _, body = decode_shard(content, str(path), entry.key)
-    places, start = {}, len(content) - len(body)
-    for ok, line in split_lines(body):
-        end = start + len(line)
-        places[id_of_line(line)] = _Place(start, end, ok)
-        start = end + 1
-    return places
 
 
 class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
@@ -118,8 +111,7 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
         found = self._shards.find(utterance_id)
         if found is None:
             raise KeyError(utterance_id)
-        line = self._shards.read(*found)
-        return self._record.model_validate_json(line) if found[1].ok else parse_refused(line)
+        return self._record.model_validate_json(found.content) if found.ok else parse_refused(found.content)
 
     def __contains__(self, utterance_id: object) -> bool:
         """Whether there is a record, which is not read for that, as Mapping would."""
@@ -158,17 +150,16 @@ class StoredUtterances(Sequence[Utterance]):
             return [self[number] for number in range(*index.indices(len(self)))]
         position = range(len(self))[index]
         number = bisect_right(self._ends, position)
-        good = [place for place in self._shards.places_in(number).values() if place.ok]
-        first = self._ends[number] - len(good)
-        return self._parse(number, good[position - first])
+        good = self._shards.open(number).good
+        return self._parse(good[position - self._ends[number] + len(good)])
 
     def find(self, utterance_id: str) -> Utterance | None:
         """Return the utterance of an id; None where there is none."""
         found = self._shards.find(utterance_id)
-        return None if found is None or not found[1].ok else self._parse(*found)
+        return None if found is None or not found.ok else self._parse(found)
 
-    def _parse(self, number: int, place: _Place) -> Utterance:
-        return parse_utterance(self._shards.read(number, place), Path(self.ref.path))
+    def _parse(self, line: _Line) -> Utterance:
+        return parse_utterance(line.content, Path(self.ref.path))
 
     def __iter__(self) -> Iterator[Utterance]:
         return (self[number] for number in range(len(self)))

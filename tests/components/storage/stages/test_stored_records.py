@@ -43,9 +43,9 @@ def test_a_record_is_read_by_id_and_position_with_few_shards_open(
 ) -> None:
     data, texts = stages
     opened: list[str] = []
-    find = stored_records._find_places
+    lines = stored_records._Lines
     monkeypatch.setattr(
-        stored_records, "_find_places", lambda store, entry: opened.append(entry.key) or find(store, entry)
+        stored_records, "_Lines", lambda store, entry: opened.append(entry.key) or lines(store, entry)
     )
     utterances = StoredUtterances(data)
     assert len(utterances) == N and utterances[-1].id == f"u{N - 1}" and not opened[1:]
