@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 from components.data.cutting import Cutter
 from components.data.files.parsing import MAX_LINE_BYTES, LineCursor
 from components.data.loading import OpenedSet
+from components.data.memory.id_groups import IdGroups
 from components.data.row_reader import DraftedRow
 from components.data.used_ids import ID_BYTES, digest_id
 from components.errors import StoreError
@@ -85,11 +86,13 @@ class ShardMemory:
         self._known = {each.stretch.first: each for each in known}
         self._recalled = [each.stretch for each in known]
         self._stretches: list[Stretch | None] = []
+        self._used = IdGroups()
         self._ids = tempfile.SpooledTemporaryFile(_IDS_IN_MEMORY)  # noqa: SIM115 - goes with this object
 
     def cut(self, opened: OpenedSet) -> Iterator[list[DraftedRow] | ShardHeader]:
         """Yield the shards of a data set in order: rows, or the header of what is known and stored."""
         cursor, cutter = opened.reader.cursor, Cutter()
+        opened.reader.used = self._used
         row = next(opened.rows, None)
         while row is not None:
             begin = _find_place(cursor) if cutter.is_at_rest else None
@@ -119,7 +122,7 @@ class ShardMemory:
             if following != _digest(line):
                 return None
         del self._known[begin.first]  # its ids are in one group at most
-        if not opened.reader.used.add_group(known.ids[ID_BYTES:]):  # that of the first row is its own
+        if not self._used.add_group(known.ids[ID_BYTES:]):  # that of the first row is its own
             return None
         opened.reader.count += known.stretch.ids - 1
         cursor.pass_over(content)

@@ -6,14 +6,25 @@ from random import Random
 
 import pytest
 
-from components.data import used_ids
+from components.data.memory import id_groups
+from components.data.memory.id_groups import IdGroups
 from components.data.used_ids import UsedIds, digest_id
 
 
-def test_it_knows_what_a_set_knows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(used_ids, "_IN_MEMORY", 7)
-    monkeypatch.setattr(used_ids, "_FILTER_BITS", 8)
+def test_it_knows_what_a_set_knows() -> None:
     draw, used, plain = Random(1), UsedIds(), set[str]()
+    for _ in range(600):
+        name = f"u\udcff{draw.randrange(500)}"
+        assert (name in used) == (name in plain)
+        assert used.add(name) == (name not in plain)
+        plain.add(name)
+    assert 300 < len(plain) < 500
+
+
+@pytest.mark.parametrize("bits", [3, 8, 24])
+def test_groups_are_known_like_single_ones(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    monkeypatch.setattr(id_groups, "_FILTER_BITS", bits)
+    draw, used, plain = Random(1), IdGroups(), set[str]()
     groups = [[f"u{number}" for number in range(start, start + 5)] for start in range(0, 1500, 5)]
     draw.shuffle(groups)
     for number in range(600):
@@ -28,14 +39,3 @@ def test_it_knows_what_a_set_knows(monkeypatch: pytest.MonkeyPatch) -> None:
             assert used.add_group(b"".join(map(digest_id, names))) == is_new
             plain.update(names if is_new else [])
     assert 500 < len(plain) < 1300
-
-
-def test_digests_with_the_same_first_half_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(used_ids, "_IN_MEMORY", 4)
-    names = {bytes([number]).decode(): bytes(8) + bytes([number]) * 8 for number in range(9)}
-    monkeypatch.setattr(used_ids, "digest_id", names.__getitem__)
-    used = UsedIds()
-    assert all(map(used.add, names))
-    assert not any(map(used.add, names))
-    assert not any(map(used.add_group, names.values()))
-    assert used.add_group(bytes(8) + b"\xff" * 8)
