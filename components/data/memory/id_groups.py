@@ -9,30 +9,32 @@ import numpy as np
 from components.data.used_ids import ID_BYTES, UsedIds
 
 _FILTER_BITS = 24
+_LOOKS = 100
+"""At the groups, after which they go into the database: of 100,000 ids a look takes 0.3 ms, storing them 0.2 s."""
 
 
 class IdGroups(UsedIds):
     """Ids that are added one by one, or in groups, no id in two of these.
 
     Two filters, with a bit for the first bits of each digest, tell at once that most ids of a group are none
-    of the others, and the other way round; a group goes into the database where they do not.
+    of the others, and the other way round.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._single, self._grouped = (np.zeros(2**_FILTER_BITS // 8, np.uint8) for _ in range(2))
-        self._waiting: list[bytes] = []
+        self._groups: list[bytes] = []
+        self._looks = 0
 
     def has(self, digest: bytes) -> bool:
         """Return whether the id of a digest is taken."""
-        self._store_groups_like(digest)
-        return super().has(digest)
+        return self._is_in_group(digest) or super().has(digest)
 
     def add_digest(self, digest: bytes) -> bool:
         """Add the id of a digest; return False where it is taken."""
-        place, bit = self._store_groups_like(digest)
+        place, bit = _place_of(digest)
         self._single[place] |= bit
-        return super().add_digest(digest)
+        return not self._is_in_group(digest) and super().add_digest(digest)
 
     def add_group(self, digests: bytes) -> bool:
         """Add ids by their digests, one after another; return False, and add none, where one is taken."""
@@ -41,17 +43,26 @@ class IdGroups(UsedIds):
         if any(super(IdGroups, self).has(_digest_at(digests, number)) for number in taken.nonzero()[0]):
             return False
         np.bitwise_or.at(self._grouped, places >> 3, (1 << (places & 7)).astype(np.uint8))
-        self._waiting.append(digests)
+        self._groups.append(digests)
         return True
 
-    def _store_groups_like(self, digest: bytes) -> tuple[int, int]:
-        """Store the groups if an id may be in one; return where its bit is in the filters, and the bit."""
-        number = int.from_bytes(digest[:8], "little") >> (64 - _FILTER_BITS)
-        place, bit = number >> 3, 1 << (number & 7)
-        if self._waiting and self._grouped[place] & bit:
-            self._database.executemany("INSERT INTO ids VALUES (?)", _split(self._waiting))
-            self._waiting.clear()
-        return place, bit
+    def _is_in_group(self, digest: bytes) -> bool:
+        """Return whether an id is in one of the groups that are not in the database."""
+        place, bit = _place_of(digest)
+        if not self._groups or not self._grouped[place] & bit:
+            return False
+        self._looks += 1
+        if self._looks > _LOOKS:
+            self._database.executemany("INSERT INTO ids VALUES (?)", _split(self._groups))
+            self._groups.clear()
+            self._looks = 0
+        return any(digest in group for group in self._groups)
+
+
+def _place_of(digest: bytes) -> tuple[int, int]:
+    """Return where the bit of an id is in the filters, and the bit."""
+    number = int.from_bytes(digest[:8], "little") >> (64 - _FILTER_BITS)
+    return number >> 3, 1 << (number & 7)
 
 
 def _split(groups: list[bytes]) -> Iterator[tuple[bytes]]:
