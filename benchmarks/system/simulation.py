@@ -91,9 +91,9 @@ def size_real_pools(rates: Sequence[float], cards: int, shards: Sequence[Shard])
         cards: of the cluster.
         shards: of the data set.
     """
-    mean = sum(shard.seconds for shard in shards) / len(shards)
+    audio = sum(shard.seconds for shard in shards)
     demands = {
-        str(number): Demand(gpus=1.0, cpus=1.0, shards=len(shards), seconds=rate * mean)
+        str(number): Demand(gpus=1.0, cpus=1.0, shards=len(shards), seconds=rate * audio)
         for number, rate in enumerate(rates)
     }
     sizes = [min(CARDS_A_MACHINE, cards - first) for first in range(0, cards, CARDS_A_MACHINE)]
