@@ -61,9 +61,9 @@ def _growth(measurements: Measurements) -> str:
     again, more = (share_of(runs, name, "seconds") for name in ("again", "block"))
     return (
         f"on Ray the driver takes {say(ratios['driver'], DRIVER_BAR, '{:.3f}')} ms of CPU a row and, at ten "
-        f"times the rows, {say(ratios['memory'], MEMORY_BAR)} of the memory; on the local engine an unchanged "
-        f"rerun takes {say(again, AGAIN_BAR, '{:.3f}')} of the seconds of the first run, 1% more rows at one "
-        f"place {say(more, MORE_BAR, '{:.3f}')}"
+        f"times the rows, {say(ratios['memory'], MEMORY_BAR)} of the memory; on the local engine a rerun "
+        f"takes {say(again, AGAIN_BAR, '{:.3f}')} of the seconds of the first run, 1% more rows at one place "
+        f"{say(more, MORE_BAR, '{:.3f}')}"
     )
 
 
@@ -224,9 +224,9 @@ Measured: {result}.
 Synthetic texts of 4 to 20 words through a `python` node, a route, a program and a `select`, whose work is
 next to nothing: what is left is what running costs. Each run is a process of its own; the driver is that
 process and, on Ray, the process that drives Ray beside it. Ratios are without what a run over 20 rows takes:
-Python, Prefect's server and Ray start in that. CPU time is that of all processes that the run waits for (Ray's
-own workers are not among them). Rows at one place make the shard that they fall into new as well: 1.6% of the
-rows are computed. Rows one by one touch nearly every shard.""",
+Python, Prefect's server and Ray start in that. CPU time is that of all processes that the run waits for
+(Ray's own workers are not among them). Rows at one place make the shard that they fall into new as well: 1.7%
+of the rows are computed. Rows one by one touch nearly every shard.""",
         blocks=_growth_blocks,
     ),
     "kills": Page(
@@ -250,8 +250,8 @@ function appends to; bytes are compared with those of a run that nobody disturbe
 Measured: {result}.
 
 Each run is a process of its own over an empty store, in turn with the code of the last commit before shards
-(1e076e5d). CPU time of all its processes, Prefect's server included. Each round has texts of its own: into how
-many shards they are cut is chance, and each is a file of every node.""",
+(1e076e5d). CPU time of all its processes, Prefect's server included. Each round has texts of its own: into
+how many shards they are cut is chance, and each is a file of every node.""",
         blocks=_executor_blocks,
     ),
     "side-by-side": Page(
