@@ -43,9 +43,10 @@ def test_each_node_gets_the_model_of_its_languages() -> None:
             "mt.model: expected a model that translates from Swahili into Icelandic, found none",
         ),
         ({("de", "en"), ("cs", "en")}, "mt.model: expected one model for all languages of the data, found"),
+        ({("de", None), ("en", None)}, "mt: expected a target language, found none: set it"),
     ],
 )
-def test_what_no_model_does_is_refused(pairs: set[tuple[str, str]], fault: str) -> None:
+def test_what_no_model_does_is_refused(pairs: set[tuple[str, str | None]], fault: str) -> None:
     pipeline = read_pipeline({"nodes": {"mt": {"kind": "translate", "of": "data", "model": "auto"}}})
     with pytest.raises(ConfigError, match=fault):
         choose_models(pipeline, AutoChoice(frozenset(pairs)))
