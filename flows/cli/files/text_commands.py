@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -135,6 +136,11 @@ def check_output(count: int, output: WrittenTexts) -> None:
         raise ConfigError(
             f"--out: expected a file in a folder that is there, found {file}; create its folder"
         )
+    if not prints:
+        path = Path(str(output.out)).absolute()
+        there = next(folder for folder in (path, *path.parents) if folder.is_dir())
+        if not os.access(there, os.W_OK):
+            raise ConfigError(f"--out: expected a folder that you may write to, found {there}")
 
 
 def _write(name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool) -> int:

@@ -201,6 +201,18 @@ def test_wrong_usage_is_one_line(
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("out", ["there/x.srt", "there", "there/new/"])
+def test_a_folder_that_cannot_be_written_to_is_refused_before_anything_is_transcribed(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "there").mkdir()
+    monkeypatch.setattr("flows.cli.files.text_commands.os.access", lambda path, mode: False)
+    code, _, err = antiphon("transcribe", "a.wav", "--out", out)
+    expected = f"expected a folder that you may write to, found {tmp_path / 'there'}"
+    assert (code, err) == (2, f"antiphon: --out: {expected}\n")
+
+
 def test_a_format_that_cannot_be_written_is_refused_before_anything_is_transcribed(
     antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
