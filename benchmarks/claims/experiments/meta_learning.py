@@ -27,6 +27,7 @@ sentences they never saw. Does the meta-learned start make more of few pairs?
 """
 SEEDS = (1, 2, 3)
 LANGUAGE, SIZES = "cs", (100, 600, 3000)
+TEST = f"{FLICKR16} {LANGUAGE}"
 METHODS = {"joint": "multilingual start", "reptile": "meta-learned start (Reptile)"}
 LEARNER = cast("MakeLearner", MetaLearner)
 SHARED: dict[str, Any] = {
@@ -90,7 +91,7 @@ def run(work: Workspace, outputs: Outputs, seeds: Sequence[int] = SEEDS) -> None
         for (method, size), model in train_models(work, seed).items():
             texts = work.translate(utterances, [model])
             outputs.add_translations(
-                FLICKR16,
+                TEST,
                 utterances,
                 system_of(method, size),
                 seed,
@@ -106,7 +107,7 @@ def system_of(method: str, size: int) -> str:
 
 
 def _tables(outputs: Outputs, method: str, size: int, metric: str = "bleu") -> list[CorpusStatistics]:
-    return [outputs.statistics(FLICKR16, system_of(method, size), seed, metric) for seed in SEEDS]
+    return [outputs.statistics(TEST, system_of(method, size), seed, metric) for seed in SEEDS]
 
 
 def results(outputs: Outputs) -> dict[str, Measured]:
