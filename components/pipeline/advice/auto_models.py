@@ -102,9 +102,9 @@ def _usual_settings(written: Mapping[str, Any], model: str) -> list[str]:
 
 def _choose(pipeline: Pipeline, node: Node, by: AutoChoice) -> tuple[Recommendation, str]:
     task: Task = node.kind.name  # type: ignore[assignment]  # is_auto saw that it is one
-    met = pipeline.pairs_of(node, by.pairs) or {(UNDETERMINED, None)}
+    met: LanguagePairs = pipeline.pairs_of(node, by.pairs) or frozenset({(UNDETERMINED, None)})
     if task == "translate" and by.pairs:
-        met = {pair for pair in met if pair[1] is not None}
+        met = frozenset(pair for pair in met if pair[1] is not None)
     data = pipeline.data_of(node.name)
     source: Any = by.source if data == DATA else pipeline.nodes[data].values.get("source")
     captions = str(source or "").startswith(CAPTION_SETS)
