@@ -109,9 +109,13 @@ class ObjectStoreBackend(LocalBackend):
         return content
 
     def read_headers(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
-        """Return the headers of those of shards that are stored and whole, which are copied to the mirror."""
-        here = super().read_headers(keys := list(keys))
-        self._mirror.bring_shards(missing := [key for key in keys if key not in here])
+        """Return the headers of those of shards that are stored and whole, which are copied to the mirror.
+
+        One that is here alone is not among them: :meth:`read_shard` stores it again.
+        """
+        stored = self.find_shards(keys)
+        here = super().read_headers(stored)
+        self._mirror.bring_shards(missing := stored - here.keys())
         return here | super().read_headers(missing)
 
     def bring_shards(self, keys: Iterable[str]) -> None:

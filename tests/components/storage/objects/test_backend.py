@@ -159,6 +159,20 @@ def test_a_damaged_or_missing_shard_is_computed_again(
     assert on("three").localize(first).sha256 == first.sha256
 
 
+def test_a_shard_that_is_here_alone_counts_when_it_is_stored_again(
+    on: Callable[[str], Store], url: str
+) -> None:
+    run(on("one"))
+    two = on("two")
+    assert two.find_shards(SHARDS).keys() == set(SHARDS)
+    first, *others = SHARDS
+    ObjectStore(url).remove(shard_name(first))
+    assert two.find_shards(SHARDS).keys() == set(others)
+    assert two.find_shard(first) is not None
+    assert ObjectStore(url).read(shard_name(first)) is not None
+    assert two.find_shards(SHARDS).keys() == set(SHARDS)
+
+
 def test_a_damaged_copy_is_brought_again(on: Callable[[str], Store], local: dict[str, bytes]) -> None:
     ref = run(on("one"))
     (Path(ref.path).parents[1] / shard_name(list(SHARDS)[1])).write_bytes(b"other")
