@@ -38,7 +38,7 @@ demo: venv ## Run the cascade (speech -> transcript -> translation -> scores) on
 	$(BIN)/antiphon run cascade --data sample
 
 test: venv system ## Run the test suite
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 test-portable: venv ## Run the core of the suite as other processors do, and compare what they compute: oneDNN, no AVX-512, plain torch
 	$(BIN)/python -m tests.backends -n 2 --dist loadfile

@@ -152,7 +152,7 @@ class Store:
         return header
 
     def find_shards(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
-        """Return the headers of those of shards that are stored and whole; of many much sooner."""
+        """Return the headers of those of some shards that are stored and whole, all of them at once."""
         return self.backend.read_headers(keys)
 
     def read_lines(self, key: str) -> Iterator[tuple[bool, bytes]]:
