@@ -146,7 +146,7 @@ class Store:
         except DamagedError as error:
             log.warning("a shard is damaged and will be computed again: %s", error)
             return None
-        if read is not None and dict(read) != header.read:
+        if not header.is_made_from(read):
             log.warning("a shard of %s is stale and will be computed again", header.stage)
             return None
         return header

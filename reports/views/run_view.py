@@ -198,9 +198,9 @@ class RunView:
     def _batch(self, utterances: Sequence[Utterance]) -> list[UtteranceRow]:
         rows = []
         for utterance in utterances:
-            found = ((stage, outcomes.get(utterance.id)) for stage, outcomes in self.outcomes.items())
-            outcomes_here = {stage: outcome for stage, outcome in found if outcome is not None}
-            rows.append(UtteranceRow(utterance, outcomes_here, values=self.values.get(utterance.id, {})))
+            by_stage = {stage: outcomes.get(utterance.id) for stage, outcomes in self.outcomes.items()}
+            given = {stage: outcome for stage, outcome in by_stage.items() if outcome is not None}
+            rows.append(UtteranceRow(utterance, given, values=self.values.get(utterance.id, {})))
         for node in self.run.pipeline.nodes:
             if node.name in self.outcomes and node.output == "text":
                 self._compare(node, rows)

@@ -191,7 +191,7 @@ class NodeRun:
             utterances: in the shard of the data set.
         """
         header = self._stored.get(work.key)
-        if header is None or (work.read is not None and dict(work.read) != header.read):
+        if header is None or not header.is_made_from(work.read):
             header = self.store.find_shard(work.key, work.read)
         if header is not None:
             items = header.ok + header.quarantined

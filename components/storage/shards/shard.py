@@ -94,6 +94,10 @@ class ShardHeader(Record):
         """It, as stages name it."""
         return ShardEntry(self.key, self.sha256, self.ok, self.quarantined, self.content, self.alike)
 
+    def is_made_from(self, read: Mapping[str, tuple[str, str]] | None) -> bool:
+        """Return whether this is what it was computed from; True where that is not known (None)."""
+        return read is None or dict(read) == self.read
+
 
 def shard_key(fingerprint: str, read: Mapping[str, str]) -> Sha256:
     """Return the address of a shard.

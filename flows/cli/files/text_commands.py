@@ -138,9 +138,9 @@ def check_output(count: int, output: WrittenTexts) -> None:
         )
     if not prints:
         path = Path(str(output.out)).absolute()
-        there = next(folder for folder in (path, *path.parents) if folder.is_dir())
-        if not os.access(there, os.W_OK):
-            raise ConfigError(f"--out: expected a folder that you may write to, found {there}")
+        folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"--out: expected a folder that you may write to, found {folder}")
 
 
 def _write(name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool) -> int:

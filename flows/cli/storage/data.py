@@ -77,8 +77,10 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
             "target_language": target_language,
             "limit": limit,
         }
-        place = find_in_store(source, None) or ""
-        dataset = from_audio(audio, **options) if audio else load(place, format=format, **options)
+        if audio:
+            dataset = from_audio(audio, **options)
+        else:
+            dataset = load(find_in_store(source, None) or "", format=format, **options)
     except AntiphonError as error:
         typer.echo(f"antiphon: {error}", err=True)
         raise typer.Exit(2) from None

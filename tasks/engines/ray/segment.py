@@ -173,11 +173,11 @@ def make_job(
     return SegmentJob(number, steps, rows)
 
 
-def _make_step(part: Part, coordinator: RunCoordinator, each: float | None) -> NodeStep:
-    """Return what computes a node; ``each``: seconds that an utterance took it before."""
+def _make_step(part: Part, coordinator: RunCoordinator, past: float | None) -> NodeStep:
+    """Return what computes a node; ``past``: seconds that an utterance took before."""
     assert part.job is not None
     node = part.planned.node
-    seconds = None if each is None else each * part.utterances
+    seconds = None if past is None else past * part.utterances
     return NodeStep(
         name=node.name,
         job=part.job,

@@ -24,7 +24,7 @@ def test_it_knows_what_a_set_knows() -> None:
 @pytest.mark.parametrize("bits", [3, 8, 24])
 def test_groups_are_known_like_single_ones(monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
     monkeypatch.setattr(id_groups, "_FILTER_BITS", bits)
-    monkeypatch.setattr(id_groups, "_LOOKS", 7)
+    monkeypatch.setattr(id_groups, "_LOOKUPS", 7)
     draw, used, plain = Random(1), IdGroups(), set[str]()
     groups = [[f"u{number}" for number in range(start, start + 5)] for start in range(0, 1500, 5)]
     draw.shuffle(groups)
