@@ -24,7 +24,6 @@ T = TypeVar("T")
 @cache
 def _read_installed(path: tuple[str, ...]) -> EntryPoints:
     """Read the entry points of all packages on a path, once: each reading opens a file of every package."""
-    del path
     return entry_points()  # type: ignore[return-value] # of Python 3.11 it has the same method
 
 
@@ -117,7 +116,6 @@ def accept_class(base: type) -> Callable[[str, str, Any], Any]:
     """Return what takes a class derived from ``base``, and makes an object of it."""
 
     def accept(name: str, value: str, extension: Any) -> Any:
-        del name
         if not (isinstance(extension, type) and issubclass(extension, base)):
             raise ConfigError(f"expected a class of {base.__name__} at {value}, found {extension!r:.80}")
         return extension()
@@ -129,7 +127,6 @@ def accept_object(base: type[T]) -> Callable[[str, str, Any], T]:
     """Return what takes an object of ``base``."""
 
     def accept(name: str, value: str, extension: Any) -> T:
-        del name
         if not isinstance(extension, base):
             raise ConfigError(f"expected an object of {base.__name__} at {value}, found {extension!r:.80}")
         return extension
@@ -141,7 +138,6 @@ def accept_methods(*methods: str) -> Callable[[str, str, Any], Any]:
     """Return what takes an object, or a module, with these functions."""
 
     def accept(name: str, value: str, extension: Any) -> Any:
-        del name
         missing = [method for method in methods if not callable(getattr(extension, method, None))]
         if missing:
             raise ConfigError(f"expected {value} to define {' and '.join(missing)}")
@@ -152,7 +148,6 @@ def accept_methods(*methods: str) -> Callable[[str, str, Any], Any]:
 
 def accept_callable(name: str, value: str, extension: Any) -> Any:
     """Take a function or a class."""
-    del name
     if not callable(extension):
         raise ConfigError(f"expected a function or a class at {value}, found {extension!r:.80}")
     return extension
@@ -160,5 +155,4 @@ def accept_callable(name: str, value: str, extension: Any) -> Any:
 
 def accept_any(name: str, value: str, extension: Any) -> Any:
     """Return an extension as it is."""
-    del name, value
     return extension

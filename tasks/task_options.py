@@ -36,7 +36,6 @@ def label_task(task: Task[P, R], label: str) -> Task[P, R]:
 
 def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Return whether a failed task run is tried again: only after a :class:`TransientError`."""
-    del task, run
     return isinstance(state.data, TransientError)
 
 

@@ -71,7 +71,6 @@ def _result(results: Mapping[str, Any]) -> str:
 
 
 def _facts(results: Mapping[str, Any]) -> dict[str, Any]:
-    del results
     budgets = CAPTION_SPACE["budget"]
     return {
         "budgets": len(budgets),

@@ -30,7 +30,6 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Per model: its translations by setting, and their statistics."""
-    del options
     recording = read_measurements("long-recording")["texts"][0]
     transcripts = recording["transcripts"][WHOLE]
     parts = list(zip(transcripts.items(), draw_order(load_captions())[0], strict=True))

@@ -47,7 +47,6 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
     """Per recording: reference segments, transcripts and translations cut to them, and where Whisper cuts."""
-    del options
     captions = load_captions()
     translator = build(TranslationConfig(model=TRANSLATOR, device="cpu"))
     recordings = []

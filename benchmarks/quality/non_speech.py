@@ -41,7 +41,6 @@ def parser() -> argparse.ArgumentParser:
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
     """What every system writes about the sounds, the words and the recordings, by their ids."""
-    del options
     spoken = load_recordings()
     recordings, systems = recordings_of(spoken), {}
     with TemporaryDirectory() as folder:

@@ -58,7 +58,6 @@ def _clicks(rng: np.random.Generator, n: int) -> Sound:
 
 
 def _sweep(rng: np.random.Generator, n: int) -> Sound:
-    del rng
     return 0.3 * np.sin(2 * np.pi * np.cumsum(np.geomspace(100, 6_000, n)) / RATE)
 
 

@@ -83,32 +83,26 @@ class Result(ABC, Generic[R]):
 
     def verdict(self, findings: R) -> list[Sentence]:
         """Return the sentences that stand first: on the page, in the terminal, in Prefect and in Python."""
-        del findings
         return []
 
     def scores(self, findings: R) -> Mapping[str, Score]:
         """Return the scores that join those of the run, by name."""
-        del findings
         return {}
 
     def numbers(self, ref: StageRef, findings: R) -> Numbers:
         """Return what is known of each utterance."""
-        del ref, findings
         return Numbers()
 
     def warnings(self, findings: R) -> list[str]:
         """Return what was left out, for the log."""
-        del findings
         return []
 
     def events(self, findings: R) -> list[Event]:
         """Return what Prefect's automations may wait for."""
-        del findings
         return []
 
     def baseline(self, findings: R) -> str | None:
         """Return the system that other systems are compared with; None where it compares none."""
-        del findings
         return None
 
     def read(self, ref: StageRef) -> R:
@@ -154,7 +148,6 @@ class Analysis(Result[R], Generic[Q, R]):
 
     def device(self, request: Q) -> str | None:
         """Return the device that it computes on alone (auto, cpu, cuda:0 ...); None: on none."""
-        del request
         return None
 
     def request_of(self, run: RunRecord, pipeline: Pipeline, store: Store, normalizer: str) -> Q | None:
@@ -168,7 +161,6 @@ class Analysis(Result[R], Generic[Q, R]):
             store: where.
             normalizer: that transcripts are counted under.
         """
-        del run, pipeline, store, normalizer
         return None
 
     def run(

@@ -64,12 +64,10 @@ def _node(model: ModelChoice, **settings: Any) -> dict[str, Any]:
 
 
 def _recognize(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
-    del source
     return {"asr": {"kind": "recognize", **_node(models[0], beam_size=settings["beam"])}}
 
 
 def _route(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
-    del source
     fast, good = models[:2]
     return {
         "fast": {"kind": "recognize", **_node(fast, beam_size=1)},
@@ -92,7 +90,6 @@ def _three_tiers(models: Sequence[ModelChoice], settings: Mapping[str, Any], sou
 
 
 def _rover(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
-    del settings, source
     nodes: Nodes = {
         f"asr{n}": {"kind": "recognize", **_node(m, beam_size=1)} for n, m in enumerate(models, 1)
     }
@@ -116,7 +113,6 @@ def _translate(models: Sequence[ModelChoice], settings: Mapping[str, Any], sourc
 
 
 def _minimum_bayes_risk(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
-    del settings
     nodes: Nodes = {
         f"mt{n}": {"kind": "translate", **_read(source), **_node(m)} for n, m in enumerate(models, 1)
     }
@@ -183,7 +179,6 @@ def _read(source: str) -> dict[str, str]:
 
 
 def _translate_speech(models: Sequence[ModelChoice], settings: Mapping[str, Any], source: str) -> Nodes:
-    del source
     return {"mt": {"kind": "translate_speech", **_node(models[0], beam_size=settings["beam"])}}
 
 

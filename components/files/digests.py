@@ -134,7 +134,6 @@ def stamp_of(path: Path) -> tuple[int, ...] | None:
 
 
 def _hash_file(path: Path, stamp: tuple[int, ...] = ()) -> str:
-    del stamp
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

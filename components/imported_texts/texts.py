@@ -80,7 +80,6 @@ def load_outputs(file: str) -> Outputs:
 
 @lru_cache(maxsize=4)
 def _load(file: str, digest: str) -> Outputs:
-    del digest
     return read_outputs(file)
 
 

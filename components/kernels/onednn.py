@@ -147,12 +147,10 @@ class OneDnnKernels:
 
     def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
         """Torch's."""
-        del width, dtype
         return None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """Torch's."""
-        del scores, out
         return None
 
 

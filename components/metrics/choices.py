@@ -87,7 +87,6 @@ class MetricChoice:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        del schema, handler
         if self.models == "none":
             return {"enum": self.names, "type": "string"}
         return {"type": "string", "examples": [*self.names, "comet:hub:Unbabel/wmt22-comet-da"]}

@@ -195,12 +195,10 @@ class Metric(CorpusScore):
 
     def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
         """The metric of outputs with a list of terms; None where it counts none, or not in these outputs."""
-        del terms, output, normalizer
         return None
 
     def count_apart(self, segments: Segments) -> int:
         """Return how many utterances are left out of the score and counted in its protocol."""
-        del segments
         return 0
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
@@ -211,7 +209,6 @@ class Metric(CorpusScore):
             sums: of the statistics (k,) of all that was scored.
             apart: what :meth:`count_apart` counted.
         """
-        del sums, apart
         return f"{self.signature(scope)}|{PROTOCOL}"
 
     def _has_needs(self, segments: Segments, position: int) -> bool:

@@ -129,7 +129,6 @@ class ModelMetric(Metric):
 
     def signature(self, segments: Segments) -> str:
         """Return the model and how it scores."""
-        del segments
         return f"{self.name}|{self.model}"
 
     @property

@@ -156,7 +156,6 @@ def _load_metricx(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> Sen
 
 
 def _open_judge(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
-    del row, device
     return GembaScorer(open_chat(split_reference(checkpoint.reference)[1], again=True))
 
 

@@ -140,7 +140,6 @@ class SentenceCosineScorer(_EncoderScorer):
 
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
         """Return the sentence embedding (hidden,), of unit length."""
-        del ids
         return normalize(states.float().mean(0), dim=0)
 
     def compare(self, hypothesis: Tensor, reference: Tensor) -> float:

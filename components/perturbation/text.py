@@ -69,17 +69,14 @@ def _perturb_line(line: str, config: PerturbationConfig, language: str, rng: ran
 
 
 def _omit(word: str, position: int, rng: random.Random) -> str:
-    del rng
     return word[:position] + word[position + 1 :]
 
 
 def _double(word: str, position: int, rng: random.Random) -> str:
-    del rng
     return word[: position + 1] + word[position:]
 
 
 def _swap(word: str, position: int, rng: random.Random) -> str:
-    del rng
     return word[:position] + word[position + 1] + word[position] + word[position + 2 :]
 
 

@@ -27,7 +27,6 @@ class ByHand(NamedSet):
 
     @override
     def locate(self, rest: str, source: str | None, target: str | None) -> Located:
-        del source, target
         raise DataError(f"{self.name}:{rest}: {self.how}")
 
     @override

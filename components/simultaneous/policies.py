@@ -95,7 +95,6 @@ def _wait_k(progress: Progress, number: int) -> int:
 
 
 def _fixed(progress: Progress, number: int) -> int:
-    del number
     return len(progress.best)
 
 

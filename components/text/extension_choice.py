@@ -41,5 +41,4 @@ class ExtensionChoice:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        del schema, handler
         return {"enum": list(self.names), "type": "string"}

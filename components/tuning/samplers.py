@@ -54,7 +54,6 @@ def _tpe(seed: int, tries: int) -> BaseSampler:
 def _cma_es(seed: int, tries: int) -> BaseSampler:
     from optuna.samplers import CmaEsSampler  # noqa: PLC0415 - 0.4 s
 
-    del tries
     return CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
@@ -67,7 +66,6 @@ def _nsga2(seed: int, tries: int) -> BaseSampler:
 def _random(seed: int, tries: int) -> BaseSampler:
     from optuna.samplers import RandomSampler  # noqa: PLC0415 - 0.4 s
 
-    del tries
     return RandomSampler(seed=seed)
 
 

@@ -99,7 +99,6 @@ class FlowParameters(StoreParameters):
             file: whose values these are.
             places: of what it states.
         """
-        del file, places
         return self
 
     @property

@@ -19,7 +19,6 @@ class LocalShards:
 
     def may_wait(self, run: NodeAtWork) -> bool:
         """Return whether a node may wait until all that it reads is finished: always."""
-        del run
         return True
 
     def compute(self, run: NodeAtWork) -> list[ShardHeader]:

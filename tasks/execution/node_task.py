@@ -17,5 +17,4 @@ from tasks.task_options import NOT_STORED
 @task(name="node", task_run_name="{name}", **NOT_STORED)
 def compute_node(name: str) -> StageRef | State[StageRef | None]:
     """Compute the node of this thread."""
-    del name
     return current_node.compute_current_node()

@@ -54,7 +54,6 @@ def _fit_single(matrix: FloatArray, targets: FloatArray, is_class: bool, seed: i
     """Take the column whose ranks agree best with the targets', and the sign of that agreement."""
     from scipy.stats import spearmanr  # noqa: PLC0415 - 0.3 s, when something is fitted
 
-    del is_class, seed
     varied = [n for n in range(matrix.shape[1]) if np.ptp(matrix[:, n]) > 0]
     agreement = {n: float(spearmanr(matrix[:, n], targets).statistic) for n in varied}
     best = max(agreement, key=lambda n: abs(agreement[n]), default=0)
@@ -69,7 +68,6 @@ def _predict_single(state: State, matrix: FloatArray) -> FloatArray:
 def _fit_linear(matrix: FloatArray, targets: FloatArray, is_class: bool, seed: int) -> State:
     from sklearn.linear_model import LogisticRegression, Ridge  # noqa: PLC0415 - a second, when fitted
 
-    del seed
     model = LogisticRegression(C=STRENGTH, max_iter=2000) if is_class else Ridge(alpha=STRENGTH)
     model.fit(matrix, targets)
     intercept = float(np.ravel(model.intercept_)[0])

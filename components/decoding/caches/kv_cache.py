@@ -101,7 +101,6 @@ class GrowingPast:
 
     def __init__(self, rows: RowLayout) -> None:
         """Nothing is known of the ``rows`` yet."""
-        del rows
         self.cache = growing_cache()
 
     def reorder(self, move: RowTransition) -> None:
@@ -116,7 +115,6 @@ class GrowingPast:
     @contextmanager
     def step(self, t: int) -> Iterator[dict[str, Tensor]]:
         """Run a step of ``t`` tokens of each row within the block; gives arguments of the model."""
-        del t
         yield {}
 
 

@@ -99,7 +99,6 @@ class EnsembleScorer:
 
     def use_processors(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
         """Before the first step of a search of at most ``max_new_tokens``: these are to be applied."""
-        del max_new_tokens
         self._processors = processors
 
     def apply_processors(self, log_probs: Tensor, history: History) -> Tensor:

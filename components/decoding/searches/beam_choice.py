@@ -65,7 +65,6 @@ class BeamChooser:
             scores: what they are ranked by (R, V); the same tensor where there is no difference.
             history: what the rows have generated.
         """
-        del history
         rules, t = self.rules, self._t
         ranked = self._rank(log_probs, scores)
         numbers = StepNumbers(*self._norms[t], self._positions[t * rules.k : (t + 1) * rules.k])

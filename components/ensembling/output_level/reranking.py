@@ -29,7 +29,6 @@ def _score_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Log-probability (nats) and its mean per token, from the first system that has the text."""
-    del config, language, judge
     scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
     lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
     return {"log_prob": scores, "mean_log_prob": scores / lengths}
@@ -39,7 +38,6 @@ def _length_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Numbers of words and of characters; the latter for languages written without spaces."""
-    del config, language, judge
     return {
         "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
         "characters": np.array([float(len(text)) for text in candidate_set.texts]),
@@ -50,7 +48,6 @@ def _vote_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Return each system's posterior weight of the text; 0 where the system does not have it."""
-    del config, language, judge
     return {
         f"vote:{system}": candidate_set.vote_shares[number]
         for number, system in enumerate(candidate_set.systems)
@@ -61,7 +58,6 @@ def _agreement_feature(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
-    del config
     return {
         "agreement": pairwise_utility(judge, candidate_set.texts, language) @ candidate_set.vote_shares.sum(0)
     }
@@ -71,7 +67,6 @@ def _hypothesis_features(
     candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
 ) -> dict[str, Vector]:
     """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
-    del config, language, judge
     names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
     return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
 

@@ -182,7 +182,6 @@ def _send(method: str, url: str) -> httpx.Response:
 @lru_cache(maxsize=256)
 def _client(netloc: str) -> httpx.Client:
     """Return the client for a host: no connection is shared by two."""
-    del netloc
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     return httpx.Client(timeout=timeout, follow_redirects=False, trust_env=False, verify=_context())
 

@@ -30,7 +30,6 @@ class Chrf(SacreBleuMetric):
         """sacreBLEU's metric, the same for every language."""
         from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415 - 0.15 s, when something is scored
 
-        del language
         return CHRF()
 
     def raw_score(self, sums: FloatArray) -> FloatArray:

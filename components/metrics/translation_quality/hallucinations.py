@@ -61,7 +61,6 @@ class Hallucinations(_OfNonSpeech):
 
     def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
         """Wilson's 95% interval."""
-        del resampled_scores
         share = wilson_interval(int(rows[:, 0].sum()), len(rows))
         return share and (100.0 * share[0], 100.0 * share[1])
 

@@ -43,7 +43,6 @@ class ModelFormat:
 
     def reads(self, path: Path) -> bool:
         """Return whether a file or folder has this form; no file where packages alone have it."""
-        del path
         return False
 
     def convert(self, path: Path, model: ModelToConvert) -> Checkpoint:
@@ -62,9 +61,7 @@ class ModelFormat:
 
     def require(self, reference: str) -> None:
         """Refuse to convert a model where an extra is missing. ConfigError."""
-        del reference
 
     def convert_package(self, row: PackagedModel, raw: Path, folder: Path) -> None:
         """Convert the fetched files ``raw`` of a packaged model into ``folder``. ModelError."""
-        del raw, folder
         raise ModelError(f"packaged:{row.name}: expected a form that packages have, found {row.format}")

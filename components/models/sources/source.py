@@ -51,17 +51,14 @@ class Source(ABC):
 
         Raises as :meth:`resolve`.
         """
-        del name, store
         return None
 
     def pin(self, name: str, store: str | None) -> str:
         """The name that means the same model for ever, where this one need not. Raises as :meth:`resolve`."""
-        del store
         return name
 
     def has(self, name: str) -> bool:
         """Whether a model can be had without a longer look: it is here, or its origin answers for it."""
-        del name
         return True
 
     def list_references(self) -> tuple[str, ...]:
@@ -70,5 +67,4 @@ class Source(ABC):
 
     def summarize(self, checkpoint: Checkpoint) -> dict[str, str] | None:
         """Labels and values for people of a model that is no folder of weights; None of one that is."""
-        del checkpoint
         return None

@@ -65,7 +65,6 @@ class Perturb(Kind[PerturbationConfig]):
 def _perturb_texts(
     settings: PerturbationConfig, context: NodeContext, items: Iterator[Item], folder: Path
 ) -> Iterator[NBest]:
-    del folder
     from components.perturbation.text import perturb_text  # noqa: PLC0415 - only where texts are perturbed
 
     for item in items:

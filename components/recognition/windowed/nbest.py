@@ -44,7 +44,6 @@ class NBestDecoder(WindowDecoder[Hypotheses]):
         self, spans: Sequence[Span], path: WindowPath, system: str, *, is_best: bool
     ) -> Hypothesis:
         """Return the hypothesis of a text per window, ``is_best`` where it is the first of the list."""
-        del is_best
         text, score = text_of(path), math.fsum(part.score for part in path)
         tokens: tuple[Token, ...] = tuple(token for part in path for token in part.tokens)
         return Hypothesis(

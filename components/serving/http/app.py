@@ -59,7 +59,6 @@ def make_app(
 
 
 def _tell(request: Request, error: Exception) -> Response:
-    del request
     assert isinstance(error, RequestError)
     closing = {"Connection": "close"} if error.status in _CLOSING else {}
     return JSONResponse(error.body, error.status, {**error.headers, **closing})

@@ -72,7 +72,6 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at the first signal, end at the second; uvicorn's own raises them again afterwards."""
-        del sig, frame
         if self.should_exit:  # what is cancelled now is no fault to be logged
             self.force_exit = logging.getLogger("uvicorn.error").disabled = True
         self.should_exit = self._service.is_draining = True

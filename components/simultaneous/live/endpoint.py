@@ -52,7 +52,6 @@ def make_routes(service: Service) -> list[Route | WebSocketRoute]:
 
 def _show(file: Path) -> Callable[[Request], Awaitable[Response]]:
     async def show(request: Request) -> Response:
-        del request
         return FileResponse(file, headers=_HEADERS)
 
     return show

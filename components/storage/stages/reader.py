@@ -84,7 +84,6 @@ def _read_seal(folder: Path, key: str) -> Seal:
 
 @lru_cache(maxsize=64)
 def _read_unchanged_seal(path: Path, key: str, stamp: tuple[int, ...]) -> Seal:
-    del stamp
     return read_seal(path.read_bytes(), str(path), key)
 
 

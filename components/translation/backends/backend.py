@@ -53,7 +53,6 @@ class TranslatorBackend(ABC):
 
     def digests(self, config: TranslationConfig) -> dict[str, str]:
         """What a server says of a model, by role, which decides its outputs as digests of weights do."""
-        del config
         return {}
 
     def load(self, checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:
@@ -63,7 +62,6 @@ class TranslatorBackend(ABC):
             ConfigError: Our search does not decode it, or not on this device in this arithmetic.
             ModelError: Its files cannot be read.
         """
-        del device, dtype
         raise ConfigError(f"{checkpoint.reference}: expected a model that our search decodes, found another")
 
     @abstractmethod

@@ -47,7 +47,6 @@ def direction_check(checkpoint: Checkpoint) -> Callable[[str, str | None], objec
 
 def refuse_no_target(source: str, target: str | None) -> None:
     """Refuse a text without a target language, of a model that knows many. DataError."""
-    del source
     if target is None:
         raise DataError(NO_TARGET_LANGUAGE)
 

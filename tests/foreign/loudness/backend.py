@@ -40,10 +40,8 @@ class Loudness(WindowedBackend):
 
     @override
     def load(self, checkpoint: Any, config: Any, device: Any) -> float:
-        del config, device
         return float(load_file(Path(checkpoint.path) / "model.safetensors")["threshold"])
 
     @override
     def build_decoder(self, config: Any, loaded: float, checkpoint: Any) -> LoudnessDecoder:
-        del config, checkpoint
         return LoudnessDecoder(loaded)

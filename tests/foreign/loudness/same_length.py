@@ -34,5 +34,4 @@ class SameLength(Metric):
 
     @override
     def signature(self, segments: Segments) -> str:
-        del segments
         return "words:split|version:1"

@@ -32,7 +32,6 @@ BLEU_ORDER = 4
 
 def sentence_chrf(texts: Sequence[str], references: Sequence[str], language: str) -> Matrix:
     """Sentence chrF2 in [0, 100] (Popović 2015); the language is not used."""
-    del language
     precision, recall, orders = (np.zeros((len(texts), len(references))) for _ in range(3))
     for order in range(1, CHRF_ORDER + 1):
         bags = [character_ngrams(side, order) for side in (texts, references)]

@@ -124,5 +124,4 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
 
 def build_decoder(loaded: Any, checkpoint: Checkpoint, config: RecognitionConfig) -> OnnxAsrDecoder:
     """Return the decoder of what :func:`load` loaded."""
-    del checkpoint
     return OnnxAsrDecoder(loaded, config.word_times)

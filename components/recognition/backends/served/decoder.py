@@ -160,7 +160,6 @@ def _with_words(segment: Segment, words: Sequence[TimedWordForm], span: Span, la
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> TranscriptionModel:
     """The endpoint of ``checkpoint``, which computes elsewhere, whatever ``device`` says. ConfigError."""
-    del device
     return open_transcription(split_reference(checkpoint.reference)[1], word_times=config.word_times)
 
 
@@ -168,5 +167,4 @@ def build_decoder(
     loaded: TranscriptionModel, checkpoint: Checkpoint, config: RecognitionConfig
 ) -> ServedDecoder:
     """Return the decoder of what :func:`load` loaded."""
-    del checkpoint, config
     return ServedDecoder(loaded)

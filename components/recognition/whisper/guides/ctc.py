@@ -73,7 +73,6 @@ def _samples_of(stream: WindowStream) -> Samples:
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> CtcGuide:
     """Return the guide by the CTC model of ``config``, which stays in memory. ConfigError, ModelError."""
-    del task
     assert config.ctc is not None
     checkpoint = resolve(config.ctc.model, store)
     model = load_resident(checkpoint, config.model_copy(update={"backend": "ctc", "dtype": "float32"}))

@@ -38,7 +38,6 @@ class LanguageModelGuide:
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> LanguageModelGuide:
     """The guide by the language models of ``config``, which stay in memory. ConfigError, ModelError."""
-    del task
     fusion = config.language_model
     assert fusion is not None
 

@@ -58,5 +58,4 @@ def _texts_of_tokens(tokenizer: Tokenizer, n_vocab: int) -> list[str]:
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> TermGuide:
     """Return the guide by the list of ``config``. ConfigError names a line that is wrong."""
-    del store
     return TermGuide(str(config.terms), task)

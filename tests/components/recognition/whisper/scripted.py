@@ -62,7 +62,6 @@ class Scripted:
         frames: Sequence[int] | None = None,
         guidance: object = None,
     ) -> list[DecodingResult]:
-        del guidance
         assert len(features) == len(prompts) == len(keys)
         self.frames.append(frames)
         self.calls.append((config.temperature, prompts.tolist(), list(keys)))
