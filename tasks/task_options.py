@@ -10,10 +10,9 @@ from typing import Any, ParamSpec, TypedDict, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE, CachePolicy
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from components.errors import TransientError
 from components.run_record import StageRef
 
 P = ParamSpec("P")
@@ -32,11 +31,6 @@ NOT_STORED = _Options(persist_result=False, cache_policy=NO_CACHE)
 def label_task(task: Task[P, R], label: str) -> Task[P, R]:
     """Return a task whose runs carry the name of the system that they are of, as those of its nodes do."""
     return task.with_options(task_run_name=f"{label}--{task.name}") if label else task
-
-
-def is_transient(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """Return whether a failed task run is tried again: only after a :class:`TransientError`."""
-    return isinstance(state.data, TransientError)
 
 
 def as_prefect_state(ref: StageRef | None) -> StageRef | State[Any]:

@@ -155,13 +155,6 @@ def resolve_device_type(name: str = "auto") -> str:
     return resolve_device_name(name).partition(":")[0]
 
 
-def list_cards() -> list[str]:
-    """Return what CUDA_VISIBLE_DEVICES of a process would be that is to see one of the cards, for each."""
-    cuda, _ = _count_devices()
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return named[:cuda] if named else [str(index) for index in range(cuda)]
-
-
 def _read_worker_card() -> tuple[str, bool] | None:
     """Return name of the workers' card, and whether it has bfloat16; None where it is not said.
 

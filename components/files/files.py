@@ -84,13 +84,6 @@ def rename_durably(source: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def append_durably(path: Path, content: bytes) -> None:
-    """Append bytes to a file and flush them to disk."""
-    with path.open("ab") as file:
-        file.write(content)
-        _sync(file)
-
-
 def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())

@@ -14,7 +14,6 @@ from components.merging.recipe.recipe import Recipe
 from components.merging.recipe.vectors import sum_vectors
 from components.merging.soup_recipes import uniform_soup
 from components.merging.soups import greedy_soup
-from components.merging.task_vectors import search_scale
 from components.metrics.table import METRICS
 from components.models.adapted_references import replace_parts
 
@@ -69,22 +68,20 @@ def choose(
         ]
         title = f"Greedy soup: {len(soup.ingredients)} of {len(soup.trials)} models"
         return uniform_soup(soup.ingredients), {"title": title, "note": note, "rows": rows}
-    found = search_scale(settings.scales, lambda scale: _score_scale(recipe, scale, score, work, options))
+    scores = {scale: _score_scale(recipe, scale, score, work, options) for scale in settings.scales}
+    best = max(scores, key=lambda scale: scores[scale])  # of equally good ones the first
     rows = [
         {
             "factor": f"{scale:g}",
             scorer.name: _show(value, scorer.name),
-            "kept": "yes" if scale == found.scale else "no",
+            "kept": "yes" if scale == best else "no",
         }
-        for scale, value in found.scores_by_scale.items()
+        for scale, value in scores.items()
     ]
-    edge = (
-        f"; {found.scale:g} lies at the edge of what was tried: try further ones before you say anything"
-        if found.is_at_edge
-        else ""
-    )
-    title = f"Task vectors: {found.scale:g} times their scales"
-    return sum_vectors(recipe, found.scale), {"title": title, "note": note + edge, "rows": rows}
+    if best and best in (min(scores), max(scores)):  # 0, no vector, is where what is tried may well end
+        note += f"; {best:g} lies at the edge of what was tried: try further ones before you say anything"
+    title = f"Task vectors: {best:g} times their scales"
+    return sum_vectors(recipe, best), {"title": title, "note": note, "rows": rows}
 
 
 def _score_scale(

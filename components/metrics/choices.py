@@ -92,7 +92,6 @@ class MetricChoice:
         return {"type": "string", "examples": [*self.names, "comet:hub:Unbabel/wmt22-comet-da"]}
 
 
-MetricName = Annotated[str, MetricChoice()]
 UtilityName = Annotated[str, MetricChoice(models="too", utilities=True)]
 """One that scores a text against another text, or ``NAME:MODEL``."""
 TranslationMetricName = Annotated[str, MetricChoice("translation")]

@@ -51,31 +51,6 @@ def shortest_edit_script(source: Sequence[int], target: Sequence[int]) -> EditSc
     return EditScript(tuple(tags), tuple(spans))
 
 
-def apply_edit_script(source: Sequence[int], edit: EditScript) -> tuple[int, ...]:
-    """Apply a script to a sequence.
-
-    Raises:
-        ValueError: where the script does not fit the sequence.
-    """
-    if len(edit.tags) != 1 + len(source):
-        raise ValueError(f"expected {1 + len(source)} tags for {len(source)} tokens, found {len(edit.tags)}")
-    if edit.tags[0] not in (KEEP, INSERT):
-        raise ValueError(f"expected the start to be kept, found {TAGS[edit.tags[0]]}")
-    spans = iter(edit.spans)
-    result: list[int] = []
-    for position, tag in enumerate(edit.tags):
-        if position and tag in (KEEP, INSERT):
-            result.append(source[position - 1])
-        if tag in (REPLACE, INSERT):
-            span = next(spans, None)
-            if span is None:
-                raise ValueError(f"expected a span for each replace and insert, found {len(edit.spans)}")
-            result += span
-    if next(spans, None) is not None:
-        raise ValueError("expected one span for each replace and insert, found more")
-    return tuple(result)
-
-
 def span_openings(tags: Sequence[int]) -> tuple[tuple[int, ...], tuple[bool, ...]]:
     """Return the kept positions (the start, 0, comes first) and whether a span is written behind each.
 

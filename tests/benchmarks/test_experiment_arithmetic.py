@@ -1,29 +1,14 @@
-"""Arithmetic of the experiments: domains, questions, weights of boosting, differences of gains."""
+"""Arithmetic of the experiments: questions, weights of boosting, differences of gains."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from benchmarks.claims import domain_split
 from benchmarks.claims.boosting import weights_of
-from benchmarks.claims.domain_split import DomainSplit
 from benchmarks.claims.question_classifier import QuestionClassifier
 from components.claims.statistics.measuring import gain_difference
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
-
-
-def test_two_domains_of_different_words_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words of one domain never stand in the other; those of both (in most texts) do not count."""
-    monkeypatch.setattr(domain_split, "MAX_SHARE", 0.5)
-    rng = np.random.default_rng(0)
-    domains = (["boat", "water", "beach", "wave"], ["street", "shop", "car", "market"])
-    labels = [0] * 300 + [1] * 200
-    texts = [f"a {' '.join(rng.choice(domains[label], 3))} is here" for label in labels]
-    split = DomainSplit.learn(texts)
-    assert split.assign(texts).tolist() == labels
-    assert set(split.typical_words(0, 4)) == set(domains[0])
 
 
 def test_questions_are_known_by_their_beginning_without_their_mark() -> None:

@@ -145,12 +145,3 @@ def _boost_of(trie: PhraseTrie, numbers: Iterable[int], spent: frozenset[int]) -
 def _missing(trie: PhraseTrie, gains: tuple[float, ...], node: TrieNode, spent: frozenset[int]) -> float:
     boost = _boost_of(trie, node.beginnings, spent)
     return sum(max(0.0, boost - gain) for gain in gains[len(gains) - node.depth :])
-
-
-def gain_of(trie: PhraseTrie, tokens: Sequence[int]) -> float:
-    """Return what a finished text gains."""
-    state, total = _State(), 0.0
-    for token in tokens:
-        added, state = advance(trie, state, token)
-        total += added
-    return total - state.pending + _kept(trie, state, inside=False)

@@ -14,7 +14,6 @@ from typing import Any
 from components.merging.recipe.parameters import Setting
 from components.merging.recipe.recipe import InputSlice, OutputModule, OutputSlice, Recipe, Vector
 from components.merging.recipe.yaml_node import YamlNode
-from components.merging.task_vectors import TaskVector
 
 METHOD = "task_arithmetic"
 KEYS = {"minus", "scale", "vector"}
@@ -63,18 +62,16 @@ def sum_vectors(recipe: Recipe, factor: float = 1.0) -> Recipe:
     """Return a recipe of task vectors with its sum written out, all scales times ``factor``.
 
     What nodes hold is left out until :func:`fill_vectors` has named it.
-
-    Raises:
-        MergeError: Nothing is left of the sum.
     """
-    total = TaskVector({})
+    base = str(recipe.base_model)
+    sums = {base: 0.0}  # the base is named first: the output has its configuration
     for vector in recipe.vectors:
         if vector.minus is not None:
-            total = total.plus(TaskVector.of(vector.minus, vector.model), factor * vector.scale)
-    base = str(recipe.base_model)
-    terms = {base: 0.0} | dict(
-        total.added_to(base)
-    )  # the base is named first: the output has its configuration
+            scale = factor * vector.scale
+            sums[vector.model] = sums.get(vector.model, 0.0) + scale
+            sums[vector.minus] = sums.get(vector.minus, 0.0) - scale
+    sums[base] += 1.0
+    terms = {model: weight for model, weight in sums.items() if weight or model == base}
 
     def constant(value: float | bool) -> Setting:
         return Setting(((None, (value,)),), recipe.where)
@@ -100,9 +97,6 @@ def fill_vectors(recipe: Recipe, known: Mapping[str, tuple[str, str]]) -> Recipe
     Args:
         recipe: of task vectors.
         known: their names -> the fine-tuned model and what it was fine-tuned from.
-
-    Raises:
-        MergeError: Nothing is left of the sum.
     """
     vectors = tuple(
         vector if vector.minus is not None else Vector(*known[vector.model], vector.scale)

@@ -102,12 +102,6 @@ def one_for_all(tokens: int, device: torch.device) -> Dispatch:
     return Dispatch(slots, slots, counts, torch.zeros_like(slots))
 
 
-def dropped_share(plan: Dispatch, routing: Routing) -> float:
-    """Return the share of the k x T slots of a routing that ``plan`` leaves out, 0 where there are none."""
-    slots = routing.experts.numel()
-    return (slots - plan.n_calls) / max(1, slots)
-
-
 def combine(outputs: Tensor, plan: Dispatch, gates: Tensor) -> Tensor:
     """Sum gate x output over each token's experts.
 

@@ -170,11 +170,3 @@ def test_a_machine_without_a_card_plans_for_workers_that_have_one(monkeypatch: p
         monkeypatch.setenv(machine.WORKER_CARD, text)
         with pytest.raises(ConfigError, match=f"{machine.WORKER_CARD}: expected a card and its compute"):
             machine.resolve_device_name("cuda")
-
-
-def test_cards_as_a_process_is_shown_one_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "_count_devices", lambda: (2, False))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert machine.list_cards() == ["0", "1"]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-ab, 5")
-    assert machine.list_cards() == ["GPU-ab", "5"]

@@ -15,7 +15,7 @@ from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.logits_processors import History
 from components.decoding.constraints.phrase_constraints import PhraseConstraints, Requirements
 from components.decoding.constraints.phrase_trie import PhraseTrie, TokenizedPhrase, WordEdges
-from components.decoding.constraints.term_bias import TermBias, gain_of
+from components.decoding.constraints.term_bias import TermBias
 from components.decoding.constraints.token_constraints import force_last
 from components.decoding.searches.search import search
 from components.errors import ConfigError
@@ -72,12 +72,6 @@ def ended_texts() -> list[tuple[int, ...]]:
 def value(table: Table, row: int, text: tuple[int, ...]) -> float:
     """Log-probability of a text whose end is forced at the limit."""
     return table.value(row, text[:-1] if len(text) == LENGTH else text)
-
-
-@given(phrases=_phrases, text=st.lists(st.integers(1, SIZE - 1), max_size=9).map(tuple))
-@settings(max_examples=150)
-def test_the_gain_of_a_text_is_that_of_its_whole_occurrences(phrases: Phrases, text: tuple[int, ...]) -> None:
-    assert gain_of(PhraseTrie(phrases, EDGES), text) == pytest.approx(gain(text, phrases))
 
 
 @given(phrases=_phrases, texts=st.lists(_tokens, min_size=1, max_size=3))

@@ -9,7 +9,6 @@ import pytest
 
 from components.errors import StoreError
 from components.files.files import (
-    append_durably,
     open_atomically,
     read_json,
     read_lines,
@@ -77,8 +76,7 @@ def test_a_missing_folder_is_made_and_json_read_back(tmp_path: Path) -> None:
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
-    append_durably(tmp_path / "f", "one\u2028still one\n".encode())
-    append_durably(tmp_path / "f", b"two\n")
+    write_bytes(tmp_path / "f", "one\u2028still one\ntwo\n".encode())
     assert [line.decode() for line in read_lines(tmp_path / "f")] == ["one\u2028still one", "two"]
 
 

@@ -1,8 +1,7 @@
-"""Soups and averages: the weights by hand, and what the greedy one keeps."""
+"""Soups: the weights by hand, and what the greedy one keeps."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,7 @@ from safetensors.torch import load_file
 
 from components.errors import MergeError
 from components.merging.merge import merge
-from components.merging.soup_recipes import (
-    average_of_last,
-    average_recipe,
-    exponential_average,
-    uniform_soup,
-)
+from components.merging.soup_recipes import uniform_soup
 from components.merging.soups import greedy_soup
 from tests.components.merging.model_folders import flat
 
@@ -25,13 +19,9 @@ def value(recipe: object, out: Path) -> float:
     return float(load_file(out / "model.safetensors")["w"][0])
 
 
-def test_averages_of_checkpoints(tmp_path: Path) -> None:
+def test_the_plain_mean_of_checkpoints(tmp_path: Path) -> None:
     paths = [str(flat(tmp_path / str(n), n)) for n in (1, 2, 4)]
-    assert value(average_of_last(paths, 2), tmp_path / "last") == 3.0
     assert value(uniform_soup(paths), tmp_path / "all") == pytest.approx(7 / 3)
-    assert value(exponential_average(paths, 0.5), tmp_path / "ema") == pytest.approx(
-        (4 + 2 / 2 + 1 / 4) / 1.75
-    )
 
 
 def score(model: str) -> float:
@@ -64,9 +54,6 @@ def test_equal_scores_stay(tmp_path: Path) -> None:
     [
         (lambda: uniform_soup([]), "at least one"),
         (lambda: uniform_soup(["a", "a"]), "every model once"),
-        (lambda: average_of_last(["a"], 2), "1 to 1"),
-        (lambda: average_recipe({"a": math.nan}), "a: expected a finite weight, found nan"),
-        (lambda: exponential_average(["a"], 0.0), "decay"),
     ],
 )
 def test_wrong_arguments(call: object, message: str) -> None:

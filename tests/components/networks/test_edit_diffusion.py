@@ -19,11 +19,11 @@ from components.networks.edit_script import (
     INSERT,
     KEEP,
     REPLACE,
-    apply_edit_script,
     shortest_edit_script,
 )
 from components.networks.noising import Corruption, EditNoiser
 from components.networks.writer_trace import text_of, trace_of
+from tests.components.networks.test_edit_script import apply
 from tests.components.networks.tiny_networks import base, diffusion
 
 TEXTS = st.lists(st.integers(1, 9), max_size=9).map(tuple)
@@ -34,7 +34,7 @@ SOURCE, MASK = torch.tensor([[3, 4, 5, 0], [6, 2, 0, 11]]), torch.tensor([[1, 1,
 def test_a_trace_writes_what_its_script_makes(canvas: tuple[int, ...], text: tuple[int, ...]) -> None:
     edit = shortest_edit_script(canvas, text)
     trace = trace_of(canvas, edit, end=11, eos=0)
-    assert text_of(trace.tokens, 11, 0) == apply_edit_script(canvas, edit) == text
+    assert text_of(trace.tokens, 11, 0) == apply(canvas, edit) == text
     assert trace.tokens[-1] == 0
     given_tokens = [t for t, free in zip(trace.tokens, trace.is_free, strict=True) if not free and t != 0]
     assert given_tokens == [canvas[p - 1] for p, t in enumerate(edit.tags) if p and t in (KEEP, INSERT)]

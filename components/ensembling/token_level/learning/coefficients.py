@@ -4,14 +4,12 @@ Constants: linear weights by expectation maximization (Dempster et al., 1977; th
 log-linear coefficients by Newton's method on a concave function (one optimum, whatever the start).
 Context-dependent: a :class:`~.gating_network.SoftmaxGate` that starts from these constants. All start from,
 or are pulled to, uniform weights, so that none is below them on the development set; only a gate that leaves
-members out may be, and it is never below the best constants of as many members. :func:`cross_validate` says
-how much of the gain is real.
+members out may be, and it is never below the best constants of as many members.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -242,45 +240,3 @@ def _with_likelihoods(
 def _require_tokens(statistics: ReferenceLogProbs) -> None:
     if statistics.token_log_probs.shape[1] == 0:
         raise DataError("expected development sentences with references, found no token: give some")
-
-
-@dataclass(frozen=True)
-class HeldOutLogProbs:
-    """Log-probability (nats) of each held-out sentence under learned and under uniform coefficients."""
-
-    learned: tuple[float, ...]
-    uniform: tuple[float, ...]
-
-    @property
-    def gain(self) -> float:
-        """Mean gain per sentence in nats; below 0 where learning did harm."""
-        return (sum(self.learned) - sum(self.uniform)) / len(self.learned)
-
-
-def cross_validate(
-    statistics: ReferenceLogProbs, fit: Callable[[ReferenceLogProbs], LearnedCoefficients], *, folds: int = 5
-) -> HeldOutLogProbs:
-    """Score every sentence under coefficients that were learned without it.
-
-    Args:
-        statistics: of the development set.
-        fit: learns coefficients from the statistics of some sentences.
-        folds: sentence n is in fold n mod ``folds``.
-
-    Raises:
-        DataError: there are fewer sentences than folds.
-    """
-    sentences = torch.unique(statistics.sentences)
-    if not 2 <= folds <= len(sentences):
-        raise DataError(f"expected at least {max(folds, 2)} development sentences, found {len(sentences)}")
-    learned, uniform = torch.zeros(len(sentences)).double(), torch.zeros(len(sentences)).double()
-    for fold in range(folds):
-        is_held_out = torch.arange(len(sentences)) % folds == fold
-        coefficients = fit(statistics.select_sentences(sentences[~is_held_out]))
-        held_out = statistics.select_sentences(sentences[is_held_out])
-        m = len(held_out.token_log_probs)
-        uniform_log_probs = reference_log_likelihood(held_out, torch.full((m,), 1 / m), coefficients.kind)
-        rows = torch.searchsorted(sentences, held_out.sentences)
-        learned.index_add_(0, rows, coefficients.token_log_probs(held_out))
-        uniform.index_add_(0, rows, uniform_log_probs)
-    return HeldOutLogProbs(tuple(learned.tolist()), tuple(uniform.tolist()))

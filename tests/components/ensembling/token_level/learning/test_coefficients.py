@@ -22,7 +22,6 @@ from components.ensembling.token_level.combiners import LinearInterpolation
 from components.ensembling.token_level.learning import fitting
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
-    cross_validate,
     fit_constants,
     fit_gate,
     fit_linear_weights,
@@ -154,24 +153,6 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
         constants, _ = fit_linear_weights(statistics.token_log_probs[list(some)])
         spread = torch.zeros(3).double().index_copy(0, torch.tensor(some), constants)
         assert gate.learned >= mean(statistics, spread, "linear") - 1e-9
-
-
-def test_cross_validation_holds_out_what_it_scores() -> None:
-    statistics = development(sentences=20)
-    recorded = []
-
-    def fit(part: ReferenceLogProbs) -> LearnedCoefficients:
-        recorded.append(set(part.sentences.tolist()))
-        return fit_constants(part, "linear")
-
-    held_out = cross_validate(statistics, fit, folds=4)
-    assert [set(range(20)) - fitted for fitted in recorded] == [set(range(f, 20, 4)) for f in range(4)]
-    even = reference_log_likelihood(statistics, torch.full((3,), 1 / 3), "linear")
-    for n in range(20):
-        assert held_out.uniform[n] == pytest.approx(float(even[statistics.sentences == n].sum()))
-    assert held_out.gain > 0
-    with pytest.raises(DataError, match="at least 50 development sentences, found 20"):
-        cross_validate(statistics, fit, folds=50)
 
 
 @pytest.mark.parametrize("kind", ["linear", "log_linear"])
