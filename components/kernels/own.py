@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
+
 import torch
 from torch import Tensor
 
 from components.compute.layers.kernels import Activation, Arithmetic, CrossAttention, PackedMatmul
 from components.kernels import packed_product
-from components.kernels.cross_attention import native_attention
 from components.kernels.exponentials import exponentiate
-from components.kernels.llvm.native_code import supports_native
+from components.kernels.llvm.attention import ARGUMENTS, ROWS, build_attention
+from components.kernels.llvm.ir import LANES
+from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
 from components.kernels.onednn import OneDnnKernels
+
+MAX_HEAD_WIDTH = 64
+"""Width of a head, at most: a query is held in registers."""
+_Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
 
 class OwnKernels(OneDnnKernels):
@@ -41,6 +49,35 @@ class OwnKernels(OneDnnKernels):
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.exponentiate`."""
         return exponentiate(scores, out)
+
+
+def native_attention(width: int, dtype: torch.dtype) -> CrossAttention | None:
+    """See :meth:`components.compute.layers.kernels.Kernels.attention`."""
+    fits = dtype == torch.float32 and width % LANES == 0 and width <= MAX_HEAD_WIDTH
+    return _attend_native if fits and supports_native() else None
+
+
+def _attend_native(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    n, n_queries, heads, width = queries.shape
+    n_keys = keys.shape[2]
+    mask = mask.expand(n, n_queries, n_keys)
+    work = n * heads
+    threads = threads_for(work * n_queries * n_keys * width)
+    out = torch.empty((n, n_queries, heads * width))
+    workspace = torch.empty((threads, ROWS, -(-n_keys // LANES) * LANES))
+    arguments = _Arguments(
+        queries.data_ptr(), queries.stride(0), queries.stride(1),
+        keys.data_ptr(), values.data_ptr(), keys.stride(0), keys.stride(1),
+        mask.data_ptr(), mask.stride(0), mask.stride(1),
+        out.data_ptr(), workspace.data_ptr(), heads, n_queries, n_keys, work,
+    )  # fmt: skip
+    _compile_kernel(width)(arguments, threads)
+    return out
+
+
+@cache
+def _compile_kernel(width: int) -> ParallelCode:
+    return ParallelCode(build_attention(width))
 
 
 KERNELS = OwnKernels()

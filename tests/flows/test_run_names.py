@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from flows.definition import describe_run
 from flows.registry import flow_named
-from flows.run_names import describe_run
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from tasks.shared_lock import SharedLock
+from tasks.gpu_lock import SharedLock
 
 
 class Thread(threading.Thread):

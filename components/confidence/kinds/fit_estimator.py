@@ -138,7 +138,7 @@ def _references_of(utterance: Utterance, context: NodeContext) -> tuple[str, ...
 
 
 def _describe_quality(quality: dict[str, float]) -> str:
-    """Describe the numbers of :mod:`components.confidence.estimators.out_of_fold` in a line."""
+    """Describe the numbers of :mod:`components.confidence.estimators.training` in a line."""
     n = f"{quality['n']:,.0f}"
     if "auroc" in quality:
         return (

@@ -7,7 +7,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from components.decoding.accelerator.members.step_processors import StepProcessors
+from components.decoding.accelerator.members.device_ensemble import StepProcessors
 from components.decoding.constraints.logits_processors import History, apply_processors, apply_rules
 from components.decoding.constraints.token_constraints import (
     Renormalize,

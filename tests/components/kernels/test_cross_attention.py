@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.compute.layers.attention import attend, cross_attention_kernel
-from components.kernels.cross_attention import MAX_HEAD_WIDTH
+from components.kernels.own import MAX_HEAD_WIDTH
 
 needs = pytest.mark.usefixtures("own_kernels")
 

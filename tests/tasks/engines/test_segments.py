@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from components.nodes.facts import Mode
-from tasks.engines.ray.segments import list_segments
+from tasks.engines.ray.engine import list_segments
 
 
 def plan(

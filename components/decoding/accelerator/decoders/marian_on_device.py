@@ -35,7 +35,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
         return self._encoded, mask
 
     def is_alike(self, other: object) -> bool:
-        """See :class:`components.decoding.accelerator.members.stacked_scorers.StackableScorer`."""
+        """See :class:`components.decoding.accelerator.members.member_groups.StackableScorer`."""
         if not isinstance(other, DeviceMarianScorer) or not torch.equal(other.start, self.start):
             return False
         return architecture_of(other._ready.model) == architecture_of(self._ready.model)

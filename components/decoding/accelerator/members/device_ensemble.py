@@ -6,21 +6,30 @@ Letters in shapes: R rows, V tokens, W tokens of a row that are looked at.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from components.decoding.accelerator.fixed_shapes.static_steps import wants_static_steps
 from components.decoding.accelerator.members.fused_mixture import FusedMixture, MixesInStep
 from components.decoding.accelerator.members.grouped_members import GroupedMembers
-from components.decoding.accelerator.members.padded_tokens import PaddedTokens
-from components.decoding.accelerator.members.step_processors import StepProcessors
 from components.decoding.combiner import Combiner
-from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_processors
+from components.decoding.constraints.logits_processors import (
+    AtSteps,
+    History,
+    LogitsProcessor,
+    TokenRule,
+    apply_processors,
+)
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.mixing.members import Members
 from components.decoding.moves import RowTransition
 from components.decoding.scorers import TokenScorer
+from components.decoding.tokens.row_tokens import RowTokens
+
+WIDTH_MULTIPLE = 64
+"""Tokens of a row that there is room for are rounded up to it."""
 
 
 class DeviceEnsembleScorer(EnsembleScorer):
@@ -111,3 +120,67 @@ class DeviceEnsembleScorer(EnsembleScorer):
         """Return what the rows have generated, as rules read it."""
         tokens = self.tokens
         return tokens.read_padded() if isinstance(tokens, PaddedTokens) else tokens.read()
+
+
+class PaddedTokens(RowTokens):
+    """:class:`.RowTokens` with room for a whole search."""
+
+    def __init__(self, rows: int, device: torch.device, room: int) -> None:
+        """Make room for at least ``room`` tokens of each row."""
+        super().__init__(rows, device)
+        self._tokens = torch.full((rows, room + -room % WIDTH_MULTIPLE), -1, device=device)
+        self._count = 0
+
+    def append(self, beam_indices: Tensor, tokens: Tensor) -> None:
+        """See :meth:`.RowTokens.append`."""
+        self._count += 1
+        self._pending.append(lambda before: torch.cat([before[beam_indices, 1:], tokens[:, None]], dim=1))
+
+    def read(self) -> Tensor:
+        """Return the tokens (R, t)."""
+        padded = self.read_padded()
+        return padded[:, padded.shape[1] - self._count :]
+
+    def read_padded(self) -> Tensor:
+        """Return the tokens, the latest last, with -1 before the first (R, T)."""
+        return super().read()
+
+
+class StepProcessors:
+    """The logits processors of a search by where they are applied.
+
+    A step ends with the first of them that are functions of tensors, those left out that act at some steps
+    only. Where one of these acts, the step ends without any, and all are applied after it, in their order.
+
+    Attributes:
+        rules: those that a step ends with.
+        limit: tokens of a search at most.
+    """
+
+    def __init__(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
+        """Divide ``processors``, in order, of a search for at most ``max_new_tokens`` tokens."""
+        self._all, self.limit = processors, max_new_tokens
+        self._at_steps = [each for each in processors if isinstance(each, AtSteps)]
+        always = [each for each in processors if not isinstance(each, AtSteps)]
+        self.rules = tuple(_leading_rules(always))
+        self._others = always[len(self.rules) :]
+
+    @property
+    def holds_all(self) -> bool:
+        """Whether a step ends with all that act at every step, so that nothing is left at most of them."""
+        return not self._others
+
+    def ends_bare(self, step: int) -> bool:
+        """Return whether the step before which there are ``step`` tokens ends without rules."""
+        return any(each.acts(step, self.limit) for each in self._at_steps)
+
+    def left(self, step: int) -> Sequence[LogitsProcessor]:
+        """Return what is to be applied after this step, in order."""
+        return self._all if self.ends_bare(step) else self._others
+
+
+def _leading_rules(processors: Sequence[LogitsProcessor]) -> Iterator[TokenRule]:
+    for each in processors:
+        if not isinstance(each, TokenRule):
+            return
+        yield each

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import cast
+from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from components.compute.cuda_graphs import read_member_streams
-from components.decoding.accelerator.members.stacked_scorers import StackableScorer
 from components.decoding.mixing.lazy_scorer import LazyScorer
 from components.decoding.scorers import TokenScorer
 
@@ -105,3 +104,28 @@ def _run_beside(groups: Sequence[MemberGroup], device: torch.device) -> None:
 @cache
 def _stream(device: torch.device, number: int) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+class StackedScorers(Protocol):
+    """Several scorers that run as one: a :class:`.TokenScorer` whose scores have the G members in front."""
+
+    def prefill(self) -> Tensor:
+        """Scores of the first generated token, (G, N, V)."""
+        ...
+
+    def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
+        """Append one token to every row: (G, R, V)."""
+        ...
+
+
+@runtime_checkable
+class StackableScorer(TokenScorer, Protocol):
+    """A scorer that may run together with others of its architecture, in products of all."""
+
+    def is_alike(self, other: object) -> bool:
+        """Return whether the other is of the same kind, architecture and start."""
+        ...
+
+    def stack(self, others: Sequence[object]) -> StackedScorers:
+        """This scorer and ``others``, which are alike, as one."""
+        ...

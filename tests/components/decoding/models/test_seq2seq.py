@@ -11,8 +11,7 @@ import torch
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import logits_processors_of
-from components.decoding.models.marian_scorer import MarianScorer
-from components.decoding.models.seq2seq import Seq2SeqModel
+from components.decoding.models.seq2seq import MarianScorer, Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.searches.forced_scoring import force_decode
 from components.decoding.searches.search import search

@@ -16,8 +16,8 @@ from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
 from components.merging.statistics.examples import load_model
-from components.merging.statistics.fisher import FLOOR, measure_fisher
 from components.merging.statistics.layer_inputs import measure_inputs
+from components.merging.statistics.measure import FLOOR, measure_fisher
 from components.models import resolve
 from tests.components.decoding.tiny_models import llama
 from tests.components.merging.model_folders import folder, recipe

@@ -15,7 +15,7 @@ from whisper.timing import WordTiming
 
 from components.recognition.whisper.backend import ModelDimensions, TokenAlignment
 from components.recognition.whisper.words.segments import TimedTokens
-from components.recognition.whisper.words.word_times import build_segments_with_words
+from components.recognition.whisper.words.timer import build_segments_with_words
 
 DIMS = ModelDimensions(80, 448, 51865)
 TOKENIZER = DIMS.get_tokenizer("en", "transcribe")

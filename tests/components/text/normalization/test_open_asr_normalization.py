@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.metrics.error_rates.compounds import count_with_compounds
+from components.metrics.error_rates.wer import count_with_compounds
 from components.metrics.normalizers import normalizer_for
 
 GOLDEN = json.loads((Path(__file__).parents[3] / "golden" / "open_asr.json").read_text(encoding="utf-8"))
