@@ -132,20 +132,12 @@ def describe_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[
         if isinstance(facts, DataError) or isinstance(seconds, DataError):
             outcomes.append(facts if isinstance(facts, DataError) else cast("DataError", seconds))
             continue
-        outcomes.append(
-            Audio(
-                path=location,
-                sha256=facts.sha256,
-                seconds=seconds,
-                sample_rate=facts.sample_rate,
-                offset=stretch.offset,
-            )
-        )
+        outcomes.append(_record(stretch, facts, seconds))
     AUDIO_MEMORY.remember((location, *found) for location, found in fresh.items())
     return outcomes
 
 
-def recall_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[Audio | DataError | None]:
+def recall_all(stretches: Sequence[Stretch]) -> list[Audio | DataError | None]:
     """Return :func:`describe` of stretches as far as their files are remembered, without opening any.
 
     Of a file that was not looked at yet, or has changed, it is None. No server is asked.
@@ -154,20 +146,22 @@ def recall_all(stretches: Sequence[Stretch], limits: Limits = LIMITS) -> list[Au
     outcomes: list[Audio | DataError | None] = []
     for stretch in stretches:
         facts = known.get(str(stretch.location))
-        seconds = None if facts is None else _measure(stretch, facts, 0, limits)
+        seconds = None if facts is None else _measure(stretch, facts, 0, LIMITS)
         if facts is None or not isinstance(seconds, float):
             outcomes.append(seconds if isinstance(seconds, DataError) else None)
             continue
-        outcomes.append(
-            Audio(
-                path=absolute_location(stretch.location),
-                sha256=facts.sha256,
-                seconds=seconds,
-                sample_rate=facts.sample_rate,
-                offset=stretch.offset,
-            )
-        )
+        outcomes.append(_record(stretch, facts, seconds))
     return outcomes
+
+
+def _record(stretch: Stretch, facts: AudioFacts, seconds: float) -> Audio:
+    return Audio(
+        path=absolute_location(stretch.location),
+        sha256=facts.sha256,
+        seconds=seconds,
+        sample_rate=facts.sample_rate,
+        offset=stretch.offset,
+    )
 
 
 def _read_headers(location: FilePath, limits: Limits) -> AudioFacts | DataError:

@@ -12,8 +12,6 @@ from matplotlib.figure import Figure
 from components.experts.routing_stats import LayerRoutingStats
 from components.files.files import write_atomically
 
-ROWS = ("load", "language", "token")
-
 
 def plot_routing(layers: Mapping[str, LayerRoutingStats], path: Path) -> Path:
     """One column per sparse layer: load of the experts, then their shares by language and by kind of token.

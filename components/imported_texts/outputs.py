@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -73,11 +73,6 @@ def recording_of(utterance: Utterance) -> str:
     if utterance.audio is None:
         return utterance.document or utterance.id
     return name_without_language(Path(file_name_of(utterance.audio.path)))
-
-
-def join_lines(lines: list[str], utterances: Iterable[Utterance]) -> Mapping[str, str]:
-    """Return lines by the ids of the utterances, in their order."""
-    return dict(zip((utterance.id for utterance in utterances), lines, strict=True))
 
 
 def _within(pieces: list[Segment], start: float, end: float) -> list[Segment]:

@@ -15,12 +15,6 @@ from components.errors import ConfigError
 from components.pruning.patterns import OF_ROW, group_shape
 
 
-def share_kept(pattern: str, keep: float) -> float:
-    """Return the share of weights that stay: ``keep``, but N / M for N:M."""
-    match = OF_ROW.fullmatch(pattern)
-    return int(match[1]) / int(match[2]) if match else keep
-
-
 def mask_by_magnitude(weight: Tensor, pattern: str, keep: float = 0.5) -> Tensor:
     """Return which weights stay, by magnitude.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,23 +17,8 @@ from components.pruning.sparse_linear import (
     find_fastest_layout,
     semi_structured_obstacle,
 )
-from components.records import Record
 
 _log = logging.getLogger("antiphon.sparsity")
-
-
-class PruningSummary(Record):
-    """The result of pruning a model: scores before and after, and how many layers have which layout.
-
-    ``zeros`` is the share of the pruned layers' weights that are zero.
-    """
-
-    pattern: str
-    layers: int
-    zeros: float
-    before: float
-    after: float
-    layouts: dict[str, int]
 
 
 class Shares(NamedTuple):
@@ -130,55 +115,6 @@ def use_layouts(model: nn.Module, layouts: Mapping[str, Layout]) -> None:
         if not isinstance(layer, nn.Linear):
             raise ModelError(f"sparse_layers: expected a linear layer {name}, found none")
         setattr(model.get_submodule(parent), child_name, SparseLinear(layer.weight, layer.bias, layout))
-
-
-def prune(
-    model: nn.Module,
-    pattern: str,
-    score: Callable[[], float],
-    *,
-    keep: float = 0.5,
-    tolerance: float = 0.0,
-    rows: int = 16,
-) -> PruningSummary:
-    """Prune the linear layers of ``model`` in place, and use sparse products where they are faster.
-
-    Layers whose shape does not suit the pattern, and tied output layers, stay as they are.
-
-    Args:
-        model: the model.
-        pattern: where the zeros may be.
-        score: measures the model's quality on development data; higher is better.
-        keep: share of the weights that stay.
-        tolerance: by how much the score may fall.
-        rows: tokens per product, for which the layouts are chosen.
-
-    Returns:
-        What was pruned, and the scores before and after.
-
-    Raises:
-        ModelError: where the score falls by more than ``tolerance``; the weights are then as they were.
-    """
-    layers, before = find_layers(model, pattern), score()
-    originals = {name: layer.weight.clone() for name, layer in layers.items()}
-    zeros = mask_layers(layers, Shares(pattern, keep))
-    after = score()
-    try:
-        require_score(pattern, before, after, tolerance)
-    except ModelError:
-        for name, layer in layers.items():
-            layer.weight.data.copy_(originals[name])
-        raise
-    layouts = {name: layout for name, (layout, _) in measure_layouts(layers, pattern, rows).items()}
-    use_layouts(model, layouts)
-    return PruningSummary(
-        pattern=pattern,
-        layers=len(layers),
-        zeros=zeros,
-        before=before,
-        after=after,
-        layouts={layout: list(layouts.values()).count(layout) for layout in layouts.values()},
-    )
 
 
 def require_score(pattern: str, before: float, after: float, tolerance: float) -> None:

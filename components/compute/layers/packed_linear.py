@@ -153,11 +153,7 @@ class PacksItself(Protocol):
         ...
 
 
-def prepack(
-    module: nn.Module,
-    arithmetic: Arithmetic = "float32",
-    keep: Callable[[str, nn.Linear], bool] | None = None,
-) -> int:
+def prepack(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:
     """Replace the linear layers of ``module`` by packed ones, in place.
 
     Layers off the CPU and subclasses of ``nn.Linear`` with an arithmetic of their own stay as they are
@@ -166,7 +162,6 @@ def prepack(
     Args:
         module: a model; a :class:`PacksItself` in it packs its own weights.
         arithmetic: what is multiplied.
-        keep: ``keep(name, layer)`` is True for layers that shall stay as they are.
 
     Returns:
         The number of layers that were replaced; 0 where :func:`can_pack` is False.
@@ -174,10 +169,9 @@ def prepack(
     if not can_pack(arithmetic):
         return 0
     replaced = 0
-    for parent_name, parent in list(module.named_modules()):
+    for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            full = f"{parent_name}.{name}".lstrip(".")
-            if isinstance(child, nn.Linear) and is_plain(child) and not (keep and keep(full, child)):
+            if isinstance(child, nn.Linear) and is_plain(child):
                 setattr(parent, name, PackedLinear(child.weight, child.bias, arithmetic))
                 replaced += 1
             elif isinstance(child, PacksItself):

@@ -48,19 +48,16 @@ def look_up(url: str) -> RemoteFile:
     return facts
 
 
-def fetch(url: str, limit: int, version: str | None = None) -> Path:
+def fetch(url: str, limit: int) -> Path:
     """Return the local copy of a file behind a URL, which is made if there is none of its present version.
 
     Args:
         url: of the file.
         limit: bytes.
-        version: that is wanted, where it is known; a copy of it is taken without asking anybody.
 
     Raises:
         LocationError: it cannot be fetched.
     """
-    if version is not None and (path := _find(url, version)):
-        return path
     facts = look_up(url)
     if facts.version is not None and (path := _find(url, facts.version)):
         return path

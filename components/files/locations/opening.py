@@ -108,26 +108,22 @@ def _facts_or_error(file: str) -> FileFacts | DataError:
         return error
 
 
-def open_local(location: FilePath, version: str | None = None) -> Path:
+def open_local(location: FilePath) -> Path:
     """Return a local file with what a location names; a path stays what it is, all else is copied here.
-
-    Args:
-        location: of a file.
-        version: that is wanted, where it is known (:attr:`FileFacts.version`): its copy is taken unasked.
 
     Raises:
         LocationError: it cannot be had.
     """
     where = parse_location(location)
     if where.member is None:
-        return _fetch(where, MAX_FILE_BYTES, version) if where.is_remote else Path(where.file)
-    return archive_of(where.file).extract_member(_member(where, version))
+        return _fetch(where, MAX_FILE_BYTES) if where.is_remote else Path(where.file)
+    return archive_of(where.file).extract_member(_member(where))
 
 
-def open_location(location: FilePath, version: str | None = None) -> io.BufferedReader:
+def open_location(location: FilePath) -> io.BufferedReader:
     """Open what a location names for reading; never waits on a pipe and never reads a device.
 
-    A member of a tar is read where it lies in the tar. Arguments and errors as of :func:`open_local`.
+    A member of a tar is read where it lies in the tar. Errors as of :func:`open_local`.
     """
     where = parse_location(location)
     if where.member is None and not where.is_remote:
@@ -135,8 +131,8 @@ def open_location(location: FilePath, version: str | None = None) -> io.Buffered
     for attempt in (1, 2):
         try:
             if where.member is not None:
-                return archive_of(where.file).open_member(_member(where, version))
-            return open_local(location, version).open("rb")
+                return archive_of(where.file).open_member(_member(where))
+            return open_local(location).open("rb")
         except (FileNotFoundError, LocationError) as error:
             removed = isinstance(error.__cause__ or error, FileNotFoundError)  # a copy, to make room
             if attempt == 2 or not removed:
@@ -146,7 +142,7 @@ def open_location(location: FilePath, version: str | None = None) -> io.Buffered
 
 def open_archive(location: str) -> Path:
     """Return the local file of a tar or table, which is fetched if it is behind a URL. LocationError."""
-    return _archive(Location(location, None), None)
+    return _archive(Location(location, None))
 
 
 def is_file(path: FilePath) -> bool:
@@ -181,7 +177,7 @@ def identity_of(location: FilePath) -> tuple[str, int, int, int, int]:
     """
     where = parse_location(location)
     if where.is_remote:
-        path = _archive(where, None) if where.member else _fetch(where, MAX_FILE_BYTES)
+        path = _archive(where) if where.member else _fetch(where, MAX_FILE_BYTES)
         return (os.fspath(location), 0, path.stat().st_size, hash(path), 0)  # a copy is never changed
     with open_regular_file(where.file) as file:
         status = os.fstat(file.fileno())
@@ -221,21 +217,21 @@ def _irregular(path: FilePath, kind: int) -> LocationError:
     return LocationError(path, what, reason=UNREADABLE)
 
 
-def _fetch(where: Location, limit: int, version: str | None = None) -> Path:
-    path: Path = COPIES.only().fetch(where.file, limit, version)
+def _fetch(where: Location, limit: int) -> Path:
+    path: Path = COPIES.only().fetch(where.file, limit)
     return path
 
 
-def _archive(where: Location, version: str | None) -> Path:
+def _archive(where: Location) -> Path:
     """Return the local file of the archive that a member lies in."""
     if where.is_remote:
-        return _fetch(where, MAX_ARCHIVE_BYTES, version)
+        return _fetch(where, MAX_ARCHIVE_BYTES)
     open_regular_file(where.file).close()
     return Path(where.file)
 
 
-def _member(where: Location, version: str | None) -> Member:
-    archive = _archive(where, version)
+def _member(where: Location) -> Member:
+    archive = _archive(where)
     return Member(where.file, archive, where.member or "", _stamp(where, archive), MAX_FILE_BYTES)
 
 

@@ -45,18 +45,11 @@ def folder_of_package(row: PackagedModel) -> Path:
     return cache_folder() / "packaged" / f"{row.name}-{row.sources[0].sha256[:12]}-{CONVERSION_VERSION}"
 
 
-def is_fetched(row: PackagedModel, *, reread: bool = False) -> bool:
-    """Return whether a packaged model is on this machine, each file with the digest that it was stored with.
-
-    Args:
-        row: the model.
-        reread: whether to read large files again that did not change since their digest was computed.
-    """
-    return (
-        _first_damaged_file(row) is None
-        if row.format == "shipped"
-        else is_intact(folder_of_package(row), reread=reread)
-    )
+def is_fetched(row: PackagedModel) -> bool:
+    """Return whether a packaged model is on this machine, each file with the digest it was stored with."""
+    if row.format == "shipped":
+        return _first_damaged_file(row) is None
+    return is_intact(folder_of_package(row))
 
 
 def _first_damaged_file(row: PackagedModel) -> str | None:

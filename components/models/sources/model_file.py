@@ -67,11 +67,8 @@ def _ctranslate2_writer(path: Path) -> Callable[[Path], None]:
     return lambda folder: convert_ctranslate2(path, folder)
 
 
-def _whisper_writer(path: Path, heads: bytes | None = None) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        write_whisper(path, folder, heads)
-
-    return write
+def _whisper_writer(path: Path) -> Callable[[Path], None]:
+    return lambda folder: write_whisper(path, folder)
 
 
 def write_whisper(path: Path, folder: Path, packed_heads: bytes | None = None) -> None:

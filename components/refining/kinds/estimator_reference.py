@@ -79,8 +79,3 @@ def check_features(reference: str | None, maker: BaseModel, texts: int | None) -
     assert isinstance(maker, EstimatorConfig)
     if maker.features or texts is not None:
         refuse_features(maker.features or None, str(reference), texts)
-
-
-def is_finished(reference: str | None) -> bool:
-    """Return whether there is an estimator that can be looked at before the pipeline runs."""
-    return reference is not None and not table_of(reference)

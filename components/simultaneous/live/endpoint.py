@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -29,7 +28,6 @@ _HEADERS = {
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 _CODES = {429: _TRY_AGAIN_LATER, 503: _TRY_AGAIN_LATER, 500: _INTERNAL_ERROR, 504: _INTERNAL_ERROR}
 """Status of a fault -> code that a WebSocket is closed with."""
-_log = logging.getLogger("antiphon.serving")
 
 
 def make_routes(service: Service) -> list[Route | WebSocketRoute]:

@@ -62,18 +62,15 @@ def test_a_product_with_a_weight_as_it_is() -> None:
 
 
 @needs
-def test_prepack_replaces_in_place_and_keeps_what_it_is_told() -> None:
+def test_prepack_replaces_in_place() -> None:
     torch.manual_seed(5)
-    model = nn.ModuleDict(
-        {"a": nn.Linear(8, 8), "b": nn.Sequential(nn.Linear(8, 4), nn.ReLU()), "c": nn.Linear(8, 8)}
-    )
+    model = nn.ModuleDict({"a": nn.Linear(8, 8), "b": nn.Sequential(nn.Linear(8, 4), nn.ReLU())})
     x = torch.randn(3, 8)
     expected = model["b"](model["a"](x))
-    assert packed_linear.prepack(model, keep=lambda name, _: name == "c") == 2
-    assert isinstance(model["c"], nn.Linear)
+    assert packed_linear.prepack(model) == 2
     torch.testing.assert_close(model["b"](model["a"](x)), expected, rtol=1e-5, atol=1e-5)
     assert model["a"].weight.shape == (8, 8)
-    assert packed_linear.prepack(model) == 1, "the second call finds only the layer that was kept"
+    assert packed_linear.prepack(model) == 0, "the second call finds nothing left"
 
 
 def test_fallback_where_the_operators_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:

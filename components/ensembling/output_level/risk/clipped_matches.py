@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-Numbers = NDArray[np.int64]
 
 
 def count_clipped_matches(bags: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]]) -> Matrix:
