@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from typing import Any
 
-from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.openai_transcripts import transcribe_with_openai
-from benchmarks.common.recordings import load_recordings
+from benchmarks.common.cached_recognition import cached, recognize_cached
+from benchmarks.common.recordings import decode_audio, load_recordings
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.word_errors import Recording, recordings_of, word_error_rates
 from benchmarks.pages.recognition import GREEDY, OPENAI
+from components.models import resolve
+from components.records import Utterance
 
 PAGE = "recognition"
 MODEL = "packaged:whisper-base"
@@ -68,3 +70,47 @@ def summarize(recordings: list[Recording], systems: dict[str, dict[str, Any]]) -
         if ours["texts"][number] != theirs["texts"][number]
     ]
     return {"recordings": recordings, "systems": systems, "differences": differences}
+
+
+def transcribe_with_openai(model: str, utterances: Sequence[Utterance]) -> dict[str, list[Any]]:
+    """Greedy, float32, language given, no previous text.
+
+    Returns:
+        ``texts`` and ``temperatures``: of each recording, in order, the highest of its segments.
+    """
+    digest = resolve(model).sha256
+    rows = [
+        cached(
+            "openai",
+            [digest, u.audio.sha256 if u.audio else "", u.source_language],
+            partial(_transcribe, model, u),
+        )
+        for u in utterances
+    ]
+    return {
+        "texts": [row["text"].strip() for row in rows],
+        "temperatures": [row["temperature"] for row in rows],
+    }
+
+
+def _transcribe(model: str, utterance: Utterance) -> dict[str, Any]:
+    import torch
+    import whisper
+
+    torch.manual_seed(0)
+    result = whisper.transcribe(
+        _load(model),
+        decode_audio(utterance),
+        language=utterance.source_language,
+        condition_on_previous_text=False,
+        fp16=False,
+    )
+    temperatures = [segment["temperature"] for segment in result["segments"]]
+    return {"text": result["text"], "temperature": max(temperatures, default=0.0)}
+
+
+@cache
+def _load(model: str) -> Any:
+    from components.models.loaders.whisper_loading import load_whisper
+
+    return load_whisper(resolve(model))

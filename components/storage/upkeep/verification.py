@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from components.errors import StoreError
+from components.errors import StoreError, to_one_line
+from components.files.canonical_json import verify_digest
 from components.files.json_text import parse_json
 from components.storage.places.locks import LockWait
+from components.storage.runs.report_files import DIGESTS
 from components.storage.runs.run_records import METRICS, RECORD, check_record
 from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal
@@ -15,7 +17,6 @@ from components.storage.store import Store, check_run_name
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO
 from components.storage.upkeep.references import KEY, RUNS, STAGES, References, list_keys
-from components.storage.upkeep.report_verification import find_report_faults
 
 
 class Fault(NamedTuple):
@@ -184,3 +185,21 @@ def _verify_audio(files: StoreFiles) -> Iterator[Fault]:
     for name in files.list_facts(AUDIO):
         if files.digest(name) != name.rpartition("/")[2].partition(".")[0]:
             yield Fault(name, "expected the recording that its name is the sha256 of, found another")
+
+
+def find_report_faults(files: StoreFiles, run: str) -> Iterator[str]:
+    """Yield what of a run's report is not as it was written; nothing of a run without one."""
+    folder = f"runs/{run}"
+    content = files.read(f"{folder}/{DIGESTS}")
+    if content is None:
+        return
+    try:
+        written = {str(name): digest for name, digest in dict(verify_digest(content)["files"]).items()}
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"{DIGESTS}: expected digests of files, found: {to_one_line(error)}; antiphon report {run}"
+        return
+    for name, expected in written.items():
+        actual = files.digest(f"{folder}/{name}")
+        if actual != expected:
+            found = "none" if actual is None else "another"
+            yield f"{name}: expected the file that was written, found {found}; antiphon report {run}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from components.files.files import disk_full_as_store_error
 from components.storage.stages.whole_stage import WORK, StageFiles
 from components.training.config import TrainingConfig
 from components.training.learners.learner import MakeLearner
-from components.training.loop import learning_curve
 from components.training.loop.trainer import train
 
 MODEL, METRICS, CURVE = "model", "metrics.jsonl", "learning-curve.png"
@@ -47,7 +49,7 @@ def make_model(
 
     with disk_full_as_store_error("the training", folder):
         state = train(config, work, report, learner)
-        learning_curve.plot_learning_curve(state.history, folder / CURVE, score)
+        plot_learning_curve(state.history, folder / CURVE, score)
         shutil.copyfile(work / METRICS, folder / METRICS)
         shutil.copytree(work / MODEL, folder / MODEL, dirs_exist_ok=True)
         if config.keep_checkpoints:
@@ -68,3 +70,30 @@ def _percent_done(config: TrainingConfig, row: dict[str, float]) -> float:
     if config.max_minutes is not None:
         share = max(share, row["minutes"] / config.max_minutes)
     return min(100.0, 100.0 * share)
+
+
+def plot_learning_curve(history: Sequence[dict[str, float]], path: Path, score: str = "bleu") -> Path:
+    """Plot losses (nats per token) and the development score over steps, as PNG.
+
+    Args:
+        history: the metrics of every evaluation.
+        path: the file to write.
+        score: name of the development score.
+    """
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses = figure.add_subplot()
+    steps = [row["step"] for row in history]
+    losses.plot(steps, [row["train_loss"] for row in history], label="training loss (smoothed)", color="C7")
+    losses.plot(steps, [row["dev_loss"] for row in history], label="dev loss", color="C0")
+    losses.set_xlabel("step")
+    losses.set_ylabel("nats per token")
+    scores = losses.twinx()
+    values = [row[f"dev_{score}"] for row in history]
+    scores.plot(steps, values, label=f"dev {score.replace('_', ' ')}", color="C1", marker="o")
+    scores.set_ylabel(score.replace("_", " "))
+    if min(values) >= 0:
+        scores.set_ylim(bottom=0)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
+    figure.savefig(path, dpi=120)
+    return path

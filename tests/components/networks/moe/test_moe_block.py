@@ -16,8 +16,8 @@ from components.errors import ConfigError
 from components.kernels.grouped_mm import grouped_mm
 from components.networks.moe import feedforward, grouped_experts, moe_block
 from components.networks.moe.dispatch import Dispatch, dispatch
-from components.networks.moe.gradient_memory import LARGE_BYTES
 from components.networks.moe.grouped_experts import GroupedExperts
+from components.networks.moe.grouped_ffn import LARGE_BYTES
 from components.networks.moe.moe_block import MoEBlock, record_routing
 from components.networks.moe.router import Router, Routing
 
