@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from components.records import Utterance
 from components.run_record import RunRecord, StageRef
 from components.serving.graph import ServedGraph, build_graph, live_nodes, whole_nodes
 from components.serving.http.app import make_app
-from components.serving.http.server import make_server
+from components.serving.http.server import check_address, make_server
 from components.serving.keeping import Keeper
 from components.serving.kept_data import KEPT, KeptRequests
 from components.serving.names import list_names
@@ -79,6 +80,7 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
     Raises:
         AntiphonError: what cannot be served.
     """
+    check_address(settings)
     graph = open_graph(source)
     from components.compute.device import count_torch_threads  # imports torch
 
@@ -91,7 +93,8 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
             _log.info(line)
         service.warm_up(_example(graph), settings.timeout)
         server = make_server(app, service)
-        asyncio.run(server.serve())
+        with suppress(SystemExit):  # uvicorn's, which has said why it cannot listen
+            asyncio.run(server.serve())
     finally:
         service.close()
     return 0 if server.started else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -68,19 +69,21 @@ def _values_of(parameters: PipelineParameters) -> dict[str, Any]:
     values["graph"] = format_yaml(parameters.graph_values)
     if (root := local_root(parameters.store)) is not None:
         values["store"] = str(root.resolve())
-    for key in ("data", "audio"):
+    for key, divider in (("data", ","), ("audio", "\n")):
         if isinstance(values.get(key), str):
-            values[key] = _make_absolute(values[key])
+            values[key] = make_absolute(values[key], divider)
     return values
 
 
-def _make_absolute(source: str) -> str:
-    """Return files, divided by commas, with absolute paths; names of sets and URLs as they are."""
+def make_absolute(source: str, divider: str = ",") -> str:
+    """Return files with absolute paths; names of sets and URLs as they are. Braces are not divided."""
     from components.data import NAMED
 
-    if ":" in source or source in NAMED:
-        return source
-    return ",".join(str(Path(part).expanduser().resolve()) for part in source.split(","))
+    parts = [source] if Path(source).exists() else re.split(rf"{divider}(?![^{{]*\}})", source)
+    named = (
+        part if ":" in part or part in NAMED else str(Path(part).expanduser().resolve()) for part in parts
+    )
+    return divider.join(named)
 
 
 def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Prefect's settings, in one place, set before Prefect is imported; what the user has set stays.
+"""Prefect's settings, in one place, set before Prefect is used; what the user has set stays.
 
 Measured with Prefect 3.9: the ephemeral server needs more than its 20 s to start on a busy machine; with
 the recorder's default batches a run of 200 tasks loses task runs from its history; an empty
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -83,6 +84,12 @@ def apply() -> None:
         del os.environ["PREFECT_API_URL"]
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
+    if "prefect.context" in sys.modules:  # a worker's process reads its settings, then a flow
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+        for handler in logging.getLogger("prefect.extra").handlers:
+            logging.getLogger("antiphon").addHandler(handler)
     # Else Python's root logger would keep back how far a component is.
     logging.getLogger("antiphon").setLevel(os.environ.get("PREFECT_LOGGING_LEVEL", "INFO").upper())
     for name in ("prefect.task_runs", "prefect.flow_runs", "prefect.engine"):

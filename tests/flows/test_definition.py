@@ -89,6 +89,17 @@ def test_the_automations_are_what_prefect_takes() -> None:
     assert expected["antiphon-lost-runs"] >= {f"prefect.flow-run.{name}" for name in ends}
 
 
+def test_the_settings_hold_in_the_process_of_a_worker() -> None:
+    """It reads Prefect's before it imports the flow; silent for 180 s, each longer run would be lost."""
+    code = (
+        "import logging, prefect.main, flows.preset_flow\n"
+        "from prefect.settings import get_current_settings\n"
+        "print(get_current_settings().flows.heartbeat_frequency, logging.getLogger('antiphon').handlers)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("30 [<APILogHandler")
+
+
 def test_importing_a_flow_contacts_nobody() -> None:
     code = (
         "import socket, sys\n"

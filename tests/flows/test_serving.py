@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -95,6 +96,17 @@ def test_after_sigterm_what_was_let_in_is_answered(served: Served) -> None:
     assert served.process.wait(30) == 0
     with pytest.raises(httpx.ConnectError):
         served.ask("late")
+
+
+def test_an_address_that_is_taken_is_refused_before_models_are_loaded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        for where in (["--port", str(other.getsockname()[1])], ["--socket", "/nowhere/socket"]):
+            with pytest.raises(SystemExit) as ending:
+                main(["serve", "cascade", *where])
+            assert ending.value.code == 2
+            assert "choose another" in capsys.readouterr().err
 
 
 def test_other_machines_need_a_token(

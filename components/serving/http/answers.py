@@ -26,11 +26,11 @@ def text_of(request: GraphRequest) -> NBest:
         return request.text
     fault = request.fault
     if fault is not None:
-        where = "" if request.utterance.audio is None else request.utterance.audio.path
-        detail = fault.detail.replace(f"{where}: ", "").replace(where or "\0", "the file")
-        raise RequestError(
-            400, detail.removeprefix(f"{request.utterance.id}: "), fault.reason.replace(" ", "_")
-        )
+        detail = fault.detail.removeprefix(f"{request.utterance.id}: ")
+        if request.utterance.audio is not None:
+            where = request.utterance.audio.path
+            detail = detail.replace(f"{where}: ", "").replace(where, "the file")
+        raise RequestError(400, detail, fault.reason.replace(" ", "_"))
     what = "speech" if request.utterance.audio is not None else "text"
     raise RequestError(400, f"{request.node}: expected something to do, found {what}, which it does not read")
 

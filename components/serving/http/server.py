@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -12,7 +14,9 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from components.errors import ConfigError
 from components.serving.service import Service
+from components.serving.settings import ServeSettings
 
 _log = logging.getLogger("antiphon.serving")
 HEADER_SECONDS = 10.0
@@ -90,6 +94,30 @@ class Server(uvicorn.Server):
         """Say that it ends, and answer what was let in."""
         _log.info("no new requests are taken; those at work are answered")
         await super().shutdown(sockets)
+
+
+def check_address(settings: ServeSettings) -> None:
+    """Refuse an address that cannot be listened at, before models are loaded.
+
+    Raises:
+        ConfigError: another program listens there, it is not this machine's, or this user may not.
+    """
+    where, kinds = settings.socket or f"{settings.host}:{settings.port}", list[tuple[Any, Any]]()
+    try:
+        if settings.socket is None:
+            found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+            kinds = [(family, address) for family, _, _, _, address in found]
+        elif not os.access(Path(settings.socket).absolute().parent, os.W_OK):
+            raise OSError("its folder is none that you may write to")
+        for family, address in kinds:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        raise ConfigError(
+            f"{where}: expected an address to listen at, found: {error.strerror or error}; choose another "
+            "(--host, --port, --socket)"
+        ) from None
 
 
 def make_server(app: FastAPI, service: Service) -> Server:

@@ -8,7 +8,14 @@ from typing import Any
 
 from components.errors import DataError
 from components.models.packages.packaged_models import find_packaged_translators
-from components.text.languages import NAMES, base_of, is_same_language, three_letters_of, two_letters_of
+from components.text.languages import (
+    NAMES,
+    base_of,
+    is_same_language,
+    is_undetermined,
+    three_letters_of,
+    two_letters_of,
+)
 
 _TARGET_TAG = re.compile(r">>[A-Za-z_-]{2,12}<<|<2[A-Za-z_-]{2,12}>")
 NO_TARGET_LANGUAGE = (
@@ -90,10 +97,8 @@ def _suggest_model(source: str, target: str | None) -> str:
     """Return the end of the message: the target asked for, and which model to choose."""
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
-    packaged_models = find_packaged_translators(two_letters_of(source), two_letters_of(target))
-    packaged = (
-        f"of the packaged ones {' or '.join(packaged_models)}"
-        if packaged_models
-        else "none of the packaged ones does it"
-    )
+    if is_undetermined(source):
+        return f"to {target}: set source_language"
+    names = " or ".join(find_packaged_translators(two_letters_of(source), two_letters_of(target)))
+    packaged = f"of the packaged ones {names}" if names else "none of the packaged ones does it"
     return f"to {target}: choose another model ({packaged})"

@@ -109,22 +109,28 @@ def announce(
     Looks at names, sizes and times of the files, or asks their server for the version; nothing is read. Give
     it to a timer, or to what an object store calls after an upload. The first look counts as a change.
 
-    Exit code: 0 it has changed; 4 it has not; 2 it cannot be found.
+    Exit code: 0 it has changed; 4 it has not; 2 it cannot be found; 1 the server did not take the event.
     """
-    from components.data.memory.announced_changes import note_changes
-    from components.errors import AntiphonError, ConfigError
+    from components.errors import AntiphonError, ConfigError, TransientError
+    from components.storage.places.location import find_in_store
+    from flows.cli.deploy import make_absolute
 
     try:
         if (source is None) == (not audio):
             raise ConfigError("expected a manifest or --audio, one of the two")
         _require_server()
-        recordings = "\n".join(audio) if audio else None
-        changed = note_changes(source, recordings)
-        _tell(source, recordings, changed=changed, as_json=as_json)
+        read = make_absolute(find_in_store(source, None) or "") if source else None
+        recordings = "\n".join(make_absolute(file, "\n") for file in audio) if audio else None
+        changed = _look(read, recordings, as_json=as_json)
         while every is not None:
             time.sleep(every)
-            changed = note_changes(source, recordings)
-            _tell(source, recordings, changed=changed, as_json=as_json)
+            try:
+                _look(read, recordings, as_json=as_json)
+            except AntiphonError as error:  # a file that is being replaced, a server that starts again
+                typer.echo(f"antiphon: {error}; looking again in {every:g} s", err=True)
+    except TransientError as error:
+        typer.echo(f"antiphon: {error}", err=True)
+        raise typer.Exit(1) from None
     except AntiphonError as error:
         typer.echo(f"antiphon: {error}", err=True)
         raise typer.Exit(2) from None
@@ -142,22 +148,45 @@ def _require_server() -> None:
         )
 
 
-def _tell(source: str | None, audio: str | None, *, changed: bool, as_json: bool) -> None:
-    """Send the event of a change, and say on standard output what was found."""
-    if changed:
-        from prefect.events import emit_event
+def _look(data: str | None, audio: str | None, *, as_json: bool) -> bool:
+    """Return whether a data set has changed, which is told to Prefect and on standard output."""
+    from components.data.memory.announced_changes import note_changes
 
-        name = source or (audio or "").partition("\n")[0]
-        emit_event(
-            event="antiphon.data.changed",
-            resource={"prefect.resource.id": f"antiphon.data.{name}", "prefect.resource.name": name},
-            payload={"data": source, "audio": audio},
-        )
+    changed = note_changes(data, audio, lambda: _announce(data, audio))
     if as_json:
-        sys.stdout.write(json.dumps({"data": source, "audio": audio, "changed": changed}) + "\n")
-        sys.stdout.flush()
+        sys.stdout.write(json.dumps({"data": data, "audio": audio, "changed": changed}) + "\n")
     else:
-        typer.echo(f"{source or audio}: {'changed, announced' if changed else 'unchanged'}")
+        sys.stdout.write(f"{data or audio}: {'changed, announced' if changed else 'unchanged'}\n")
+    sys.stdout.flush()
+    return changed
+
+
+def _announce(data: str | None, audio: str | None) -> None:
+    """Send the event of a change, and wait until the server has it: `emit_event` would only try.
+
+    Raises:
+        TransientError: it does not take it.
+    """
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.events import Event, Resource
+
+    from components.errors import TransientError, to_one_line
+
+    name = data or (audio or "").partition("\n")[0]
+    event = Event(
+        event="antiphon.data.changed",
+        resource=Resource({"prefect.resource.id": f"antiphon.data.{name}", "prefect.resource.name": name}),
+        payload={"data": data, "audio": audio},
+    )
+    try:
+        with get_client(sync_client=True) as client:
+            client.request("POST", "/events", json=[event.model_dump(mode="json")]).raise_for_status()
+    except httpx.HTTPError as error:
+        raise TransientError(
+            f"{name}: changed, but the Prefect server at PREFECT_API_URL did not take the event: "
+            f"{to_one_line(error, 200)}; the next look announces it"
+        ) from None
 
 
 def summarize(dataset: Dataset) -> dict[str, object]:

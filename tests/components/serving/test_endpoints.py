@@ -200,7 +200,9 @@ def fail(item: Item) -> NBest:
 
 def refuse(item: Item) -> Quarantined:
     """Refuse everything."""
-    return Quarantined(utterance_id=item.utterance.id, stage="fast", reason="no speech", detail="found noise")
+    return Quarantined(
+        utterance_id=item.utterance.id, stage="fast", reason="no speech", detail="to de: found noise"
+    )
 
 
 @pytest.fixture
@@ -226,7 +228,10 @@ def test_a_fault_spoils_no_other_request_of_the_batch() -> None:
             assert "secret" not in answers[1].text
         async with serving(make_graph({**COMPONENTS, "fast": each(refuse)})) as (client, _):
             answer = await send(client)
-            assert (answer.status_code, answer.json()["error"]["message"]) == (400, "found noise")
+            assert (answer.status_code, answer.json()["error"]["message"]) == (400, "to de: found noise")
+        async with serving(make_graph({**COMPONENTS, "mt": each(refuse)})) as (client, _):
+            asked = {"messages": [{"role": "user", "content": "A cat."}]}
+            assert "to de: found noise" in (await client.post(CHAT, json=asked)).text
 
     asyncio.run(ask())
 

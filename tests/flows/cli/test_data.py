@@ -4,6 +4,7 @@ import json
 
 from typer.testing import CliRunner
 
+from flows.cli.deploy import make_absolute
 from flows.cli.storage.data import data_app as app
 from tests.malformed import LATE_FAULTS, write_bad_manifest, write_tone
 
@@ -84,3 +85,17 @@ def test_fields_that_are_not_read_are_named(tmp_path):
     assert result.exit_code == 0
     (note,) = [line for line in result.stdout.splitlines() if line.startswith("note: ")]
     assert "colour" in note
+
+
+def test_paths_are_made_absolute_for_workers_in_other_folders(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a, b.wav").touch()
+    for source, divider, absolute in (
+        ("new.jsonl", ",", "{0}/new.jsonl"),
+        ("a.en,b.de", ",", "{0}/a.en,{0}/b.de"),
+        ("part_{a,b}.jsonl,x_{0..3}.tar", ",", "{0}/part_{{a,b}}.jsonl,{0}/x_{{0..3}}.tar"),
+        ("a, b.wav", ",", "{0}/a, b.wav"),
+        ("a.wav\ns3://b/c.wav", "\n", "{0}/a.wav\ns3://b/c.wav"),
+        ("sample", ",", "sample"),
+    ):
+        assert make_absolute(source, divider) == absolute.format(tmp_path)
