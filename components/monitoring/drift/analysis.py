@@ -34,7 +34,7 @@ from components.run_record import RunRecord
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "watch/2"
+VERSION = "watch/3"
 ALARM = "antiphon.watch.alarm"
 """Event: a watched run is no longer as the accepted one; automations/watch.yaml waits for it."""
 

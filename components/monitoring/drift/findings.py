@@ -179,7 +179,7 @@ def propose(detection: Detection, ids: Sequence[str], texts: Mapping[str, str]) 
     if change is not None:
         pair = detection.pairs[change.lead]
         values = dict(zip(pair.places, pair.values.tolist(), strict=True))
-    places = [place for place in range(onset, len(ids)) if ids[place] in texts]
+    places = list({ids[place]: place for place in range(onset, len(ids)) if ids[place] in texts}.values())
     places.sort(key=lambda place: (values.get(place, 0.0), ids[place]))
     step = max(1.0, len(places) / PROPOSED)
     numbers = {int((k + 0.5) * step) for k in range(PROPOSED)}

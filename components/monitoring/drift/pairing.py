@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy as np
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.monitoring.drift.conformal import Evidence, gather_evidence, rank
-from components.monitoring.drift.profile import Profile, StageProfile
+from components.monitoring.drift.profile import UNSEEN, Profile, StageProfile
 from components.monitoring.drift.stage_signals import WAY
+from components.pipeline.pipeline import DATA
 
 OTHER_LANGUAGE = "other_language"
 MIN_ACCEPTED = 20
@@ -41,14 +43,21 @@ class Pair(NamedTuple):
 def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
     """Return the utterances of several runs in their order, each once, without those that were accepted.
 
+    The same are those of one id whose sound or length is the same: a recorder may name its files as it did
+    yesterday.
+
     Raises:
         DataError: nothing is left.
     """
-    known, kept = set(accepted.ids), list[tuple[int, int]]()
+    known: dict[str, list[Mapping[str, float]]] = {}
+    for key, facts in zip(accepted.ids, _facts_of(accepted), strict=True):
+        known.setdefault(key, []).append(facts)
+    kept = list[tuple[int, int]]()
     for number, profile in enumerate(profiles):
-        for place, key in enumerate(profile.ids):
-            if key not in known:
-                known.add(key)
+        for place, (key, facts) in enumerate(zip(profile.ids, _facts_of(profile), strict=True)):
+            others = known.setdefault(key, [])
+            if not any(_agree(facts, other) for other in others):
+                others.append(facts)
                 kept.append((number, place))
     if not kept:
         names = ", ".join(profile.run for profile in profiles)
@@ -60,6 +69,21 @@ def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
     in_order = dict.fromkeys(each.stage for profile in profiles for each in profile.stages)
     stages = tuple(_join_stage([p.stage(name) for p in profiles], kept) for name in in_order)
     return Profile(version=accepted.version, run=profiles[-1].run, ids=ids, stages=stages)
+
+
+def _facts_of(profile: Profile) -> list[dict[str, float]]:
+    """Return the numbers of each utterance that its sound or text alone decides."""
+    data = profile.stage(DATA)
+    columns = {} if data is None else {k: v for k, v in data.signals.items() if k != UNSEEN}
+    return [
+        {name: value for name, column in columns.items() if (value := column[place]) is not None}
+        for place in range(len(profile.ids))
+    ]
+
+
+def _agree(facts: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Return whether numbers are the same, but for what another processor makes of the same sound."""
+    return all(math.isclose(facts[k], others[k], rel_tol=1e-3, abs_tol=1e-3) for k in facts if k in others)
 
 
 def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, int]]) -> StageProfile:

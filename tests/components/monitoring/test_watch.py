@@ -44,10 +44,11 @@ def save_run(
     asr: Callable[[int], float] = lambda k: 0.0,
     mt: Callable[[int], float] = lambda k: 0.0,
     lost: Callable[[int], bool] = lambda k: False,
+    ids: str = "",
 ) -> RunRecord:
     """A run of text that is copied; log-probabilities are normal, lower by what the functions say."""
     rng = np.random.default_rng(sum(map(ord, name)))
-    texts = {f"{name}-{k}": " ".join(rng.choice(WORDS, rng.integers(4, 9))) for k in range(n)}
+    texts = {f"{ids or name}-{k}": " ".join(rng.choice(WORDS, rng.integers(4, 9))) for k in range(n)}
     common = {"source_language": "en", "target_language": "de"}
     utterances = [Utterance(id=key, text=text, transcript=text, **common) for key, text in texts.items()]
 
@@ -157,6 +158,15 @@ def test_what_is_accepted_is_kept_as_numbers_alone(store: Store, tmp_path: Path)
         (Path(ref.path) / "stage.json").unlink()
     profile = load_profile(store.read_run("accepted"), store)
     assert profile.ids == tuple(json.loads(content)["ids"])
+
+
+def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    run = save_run(store, "tonight", ids="accepted", asr=lambda k: 0.3)
+    findings = WATCH.read(WATCH.run(WatchRequest([run], accepted), store))
+    assert findings.n > 120  # a few have as many characters by chance
+    assert f"({150 - findings.n} that it or an earlier run has heard are left out)" in describe(findings)[0]
+    assert findings.change is not None
 
 
 def test_a_run_of_nothing_new_is_refused(store: Store) -> None:
