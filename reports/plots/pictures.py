@@ -52,5 +52,5 @@ def _draw(plot: Plot, suffix: str) -> bytes:
     from components.analysis import figures  # noqa: PLC0415 - imports matplotlib
 
     with figures.plot_style():
-        figure = getattr(figures, plot.shape)(*plot.data)
+        figure = figures.SHAPES[plot.shape](*plot.data)
     return figures.to_svg(figure) if suffix == "svg" else figures.to_png(figure, plot.title)
