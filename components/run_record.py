@@ -159,6 +159,7 @@ class RunRecord(Record):
     finished: Time
     versions: dict[str, str] = Field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    seen_data: tuple[str, ...] = Field((), description="where nodes learned from what is scored here")
 
     @property
     def scores(self) -> tuple[Score, ...]:

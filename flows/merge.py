@@ -12,7 +12,9 @@ from components.analysis.texts_to_score import TextsToScore
 from components.errors import DataError
 from components.merging.quality_gate import GATE, GateRequest
 from components.pipeline.pipeline import DATA, TARGET
+from components.pipeline.seen_data import describe_seen
 from components.run_record import RunRecord, StageRef
+from components.storage.stages.reader import read_utterances
 from flows.checks import Check, check_of_test_data
 from flows.preflight import Preflight
 from flows.presets.parameters.gated_merge import MergeParameters
@@ -48,6 +50,8 @@ def run_merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
         accepted = DATA not in sets or _passes_gate(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
             execute_pipeline(run, whole, sets)
+            test = read_utterances(run.stages["test"])
+            run.seen_data = describe_seen(untested.pipeline, run.stages, test)
         _score(run, parameters)
         publish_run(run.record)
     record = run.record

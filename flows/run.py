@@ -65,6 +65,7 @@ class Run:
         self.systems: dict[str, str] = {}  # of a comparison: system -> its run
         self.metrics: dict[str, Score] = {}
         self.notes: list[str] = []
+        self.seen_data: list[str] = []
         self.failures = 0  # parts that failed while the rest went on
         self._started_at = utc_now()
         self._status: str | None = None
@@ -111,6 +112,7 @@ class Run:
             "started": self._started_at,
             "finished": utc_now(),
             "versions": library_versions(LIBRARIES),
+            "seen_data": tuple(self.seen_data),
             "notes": tuple(dict.fromkeys((*self._warnings(), *self.notes))),  # a copy has warnings already
         }
         return RunRecord.model_validate(values)

@@ -86,6 +86,9 @@ class System:
         sets = self.preflight.admit(sets, partial(load_data_node, run, self.pipeline.languages))
         run.notes += self.preflight.notes
         run.pipeline = self.pipeline.to_record()
+        learns = any(node.output in ("data", "model") for node in self.pipeline)
+        if isinstance(self.parameters, DataParameters) and learns:
+            run.seen_data = GRAPH_STEPS["seen_data"](self.pipeline, sets)
         for hooks in self._all_hooks():
             hooks.before(run, self.pipeline)
         return sets

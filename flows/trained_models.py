@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from components import data
 from components.errors import ModelError
 from components.pipeline.pipeline import Pipeline
+from components.pipeline.seen_data import describe_seen
 from flows.checks import Check, check_of_test_data
 from flows.run import Run
 from flows.system import Hooks
@@ -18,7 +20,13 @@ TRAINING = "training"
 def _score_model(run: Run, pipeline: Pipeline) -> None:
     """Score the model on the development data and on the test data."""
     parameters, settings = run.parameters, _settings_of(pipeline)
-    arguments = (settings, run.stages[TRAINING], parameters.test, parameters.beam_size)  # type: ignore[attr-defined]
+    test = parameters.test  # type: ignore[attr-defined]
+    if test is not None:
+        loaded = data.load(
+            test, source_language=settings.source_language, target_language=settings.target_language
+        )
+        run.seen_data = describe_seen(pipeline, run.stages, loaded.utterances)
+    arguments = (settings, run.stages[TRAINING], test, parameters.beam_size)  # type: ignore[attr-defined]
     run.metrics = model_scores.read_scores(run.add(model_scores.score_model(*arguments, run.store)))
 
 

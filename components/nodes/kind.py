@@ -195,5 +195,5 @@ class Kind(ABC, Generic[S]):
         """
         tables = Path(ref.path) / TABLES
         told = read_json(tables).get("notes", []) if tables.is_file() else []
-        model = [f"model store:{ref.key}"] if self.output == "model" else []
+        model = [f"{ref.stage}: model store:{ref.key[:12]}"] if self.output == "model" else []
         return [*(f"{ref.stage}: {line}" for line in told), *model]

@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.paired_gain import paired_gain
+from components.pipeline.seen_data import Contents
 from components.records import Utterance
 from components.tuning.forecast import GainForecast, judge
 from components.tuning.study import Confirmation
@@ -29,9 +30,9 @@ def refuse_overlap(confirm: Sequence[Utterance], seen: Mapping[str, Iterable[Utt
     Raises:
         ConfigError: an utterance is in both.
     """
-    ids = {_content(utterance): utterance.id for utterance in confirm}
     for name, utterances in seen.items():
-        both = [ids[content] for u in utterances if (content := _content(u)) in ids]
+        contents = Contents(utterances)
+        both = [utterance.id for utterance in confirm if utterance in contents]
         if both:
             named = ", ".join(both[:MAX_NAMED]) + (" ..." if len(both) > MAX_NAMED else "")
             raise ConfigError(

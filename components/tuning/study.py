@@ -24,16 +24,17 @@ class Try(Record):
     Attributes:
         number: in the order of trying; 0 is the pipeline as it is written.
         settings: key of each variable -> its value; empty for the pipeline as it is written.
-        state: ``pruned`` was stopped after a rung; ``failed`` could not be computed; ``untried`` had no time.
+        state: ``pruned`` was stopped after a rung; ``failed`` could not be computed; ``untried`` had no time;
+            ``unavailable`` lacks what it needs, as the reason says.
         rungs: values of all objectives on each rung that it finished.
         scores: of the last rung, with intervals; costs have none.
-        reason: why it failed.
+        reason: why it failed, or what it lacks.
         forecast: what is known of its gain on other data.
     """
 
     number: int = Field(ge=0)
     settings: dict[str, JsonValue]
-    state: Literal["complete", "pruned", "failed", "untried"]
+    state: Literal["complete", "pruned", "failed", "untried", "unavailable"]
     rungs: tuple[tuple[float, ...], ...] = ()
     scores: tuple[Score, ...] = ()
     reason: str = ""

@@ -101,6 +101,13 @@ def try_rows(study: Study, tries: Sequence[Try] | None = None) -> Iterator[dict[
 def summarize(study: Study) -> str:
     """Return the search in a line."""
     states = [each.state for each in study.tries[1:]]
+    if study.budget is None and (listed := [each for each in study.tries if each.state == "untried"]):
+        gains = [_forecast_cells(each.forecast or GainForecast()).get("gains at most") for each in listed]
+        texts = [
+            describe_settings(each) + (f" (gains at most {gain})" if gain else "")
+            for each, gain in zip(listed, gains, strict=True)
+        ]
+        return f"not begun; --budget SECONDS tries {', '.join(texts)}"
     named = ("complete", "pruned", "failed", "untried")
     counts = ", ".join(f"{states.count(state)} {state}" for state in named if state in states)
     rungs = " then ".join(map(str, study.rung_sizes))
@@ -117,7 +124,7 @@ def _describe_end(study: Study) -> str:
     if winner.number == best.number == AS_WRITTEN and len(study.complete) > 1:
         return f"; no try is better than the pipeline as it is written{spent}"
     if len(study.complete) == 1 and any(each.state == "untried" for each in study.tries):
-        return f"; nothing was tried: --budget SECONDS tries them{spent}" if study.budget is None else spent
+        return spent
     if len(study.signs) == 1 and winner.number != best.number:
         return f"; {describe_settings(best)} promises most, and no time was left to compute it for all{spent}"
     return spent

@@ -127,6 +127,7 @@ def record_comparison(run: Run, systems: Mapping[str, RunRecord]) -> None:
         run.metrics |= {f"{row.system}.{name}": score for name, score in row.scores.items()}
     run.systems = {name: record.name for name, record in systems.items()}
     run.notes += list(comparison.notes)
+    run.seen_data += [f"{name}: {line}" for name, record in systems.items() for line in record.seen_data]
 
 
 def compare_finished(parameters: CompareParameters) -> RunRecord:

@@ -17,6 +17,7 @@ def verdict_of(run: RunRecord) -> list[Sentence]:
     """Return the sentences that stand first wherever a run is shown: page, terminal, Prefect, Python."""
     return [
         *describe_scores(run),
+        *map(Sentence, run.seen_data),
         *describe_student(run),
         *describe_findings(run.stages),
         *describe_quarantined(run),

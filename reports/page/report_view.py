@@ -219,7 +219,8 @@ def sections_of_stage(ref: StageRef) -> list[Table]:
         for table in read_json(folder / TABLES).get("tables", []):
             rows = tuple(map(_row, table["rows"]))
             columns = tuple(map(str, table.get("columns", ())))
-            sections.append(Table(str(table["title"]), str(table.get("note", "")), rows, columns=columns))
+            title, note = f"{ref.stage}: {table['title']}", str(table.get("note", ""))
+            sections.append(Table(title, note, rows, columns=columns))
     return [*sections, *pictures_of_stage(ref)]
 
 
@@ -242,10 +243,10 @@ def _row(row: Mapping[str, object]) -> dict[str, Cell]:
 
 
 def models_of(refs: Mapping[str, StageRef]) -> dict[str, Models]:
-    """Stage -> models that made it (reference -> sha256), from the stages' plans."""
-    models: dict[str, Models] = {}
+    """Stage -> models that made it (reference -> sha256), from the stages' plans; its own by their nodes."""
+    models, made = dict[str, Models](), {f"store:{ref.key}": f"node:{ref.stage}" for ref in refs.values()}
     for label, ref in refs.items():
         plan = read_plan(ref)
-        weights = plan.get("weights", {})
-        models[label] = {name: weights.get(role) for role, name in plan.get("models", {}).items()}
+        named = {role: made.get(name, name) for role, name in plan.get("models", {}).items()}
+        models[label] = {name: plan.get("weights", {}).get(role) for role, name in named.items()}
     return models

@@ -39,13 +39,15 @@ class FittingTable(Table):
 
     def _fit(self, text_width: int, room: int) -> bool:
         """Give every column the width that it needs; returns whether there is room for all."""
-        used = [(column, widths) for column in self.columns if (widths := _widths(column))]
-        least = [min(max(widths), _least_of(column, text_width)) for column, widths in used]
-        if sum(least) + _SPACE * (len(least) - 1) + _EDGES > room:
+        whole = [max(_widths(column)) for column in self.columns]
+        least = [_least_of(column, text_width) for column in self.columns]
+        spare = room - sum(least) - _SPACE * (len(least) - 1) - _EDGES
+        if spare < 0:
             return False
-        for (column, widths), width in zip(used, least, strict=True):
-            column.min_width = width  # rich would take room from all columns alike, and break long names
-            column.no_wrap = max(widths) <= width
+        wanted = sorted(zip(whole, least, self.columns, strict=True), key=lambda each: each[0] - each[1])
+        for left, (most, width, column) in zip(range(len(wanted), 0, -1), wanted, strict=True):
+            column.width = min(most, width + spare // left)  # rich would take room from all, and cut names
+            column.no_wrap, spare = column.width == most, spare - column.width + width
         return True
 
     def _changed(self, change: Callable[[Text], Text]) -> FittingTable:
@@ -96,10 +98,9 @@ def _widths(column: Column) -> list[int]:
 
 def _least_of(column: Column, text_width: int) -> int:
     """Columns that a column needs: all of a number, the longest word of a text."""
-    if column.justify == "right":
-        return max(_widths(column))
     words = [word for cell in column.cells for word in _to_text(cell).plain.split()]
-    return max(text_width, *map(cell_len, words)) if words else text_width
+    least = max([text_width, *map(cell_len, words)])
+    return max(_widths(column)) if column.justify == "right" else min(least, max(_widths(column)))
 
 
 def _to_text(cell: object) -> Text:

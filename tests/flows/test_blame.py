@@ -106,11 +106,11 @@ def test_a_remedy_is_tried_forecast_and_run(
     small = ("--set", "asr.model=packaged:whisper-tiny.en", "--set", "asr.beam_size=1", "--limit", "22")
     antiphon("run", "cascade", "--data", "sample", "--name", "small", *small)
     printed, output = antiphon("improve", "small", "--set", "share=0.5")
-    assert "nothing was tried" in " ".join(printed.split())
+    assert "not begun; --budget SECONDS tries remedy " in " ".join(printed.split())
     assert "asr costs" not in printed  # the error attribution that it made on the way
     listed = STUDY.read(StageRef.model_validate(output["stages"][-1]))
     assert [row.state for row in listed.complete] == ["complete"]
-    assert {row.state for row in listed.tries[1:]} == {"untried", "failed"}
+    assert {row.state for row in listed.tries[1:]} == {"untried", "unavailable"}
     assert all(row.forecast.bound for row in listed.tries if row.settings == {"remedy": "terms"})
     more = ("--set", "soup=[store:0123]", "--set", "probe=10")
     printed, output = antiphon("improve", "small", "--budget", "600", *more)

@@ -79,7 +79,7 @@ def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level:
     assert [ref.stage for ref in run.stages] == [*expected, "training", "scores"]
     assert "dev_bleu" in run.metrics
     trained = stage(run, "training")
-    assert f"model store:{trained.key}" in run.notes
+    assert f"training: model store:{trained.key[:12]}" in run.notes
     checkpoint = models.resolve(f"store:{trained.key}", world["store"])
     shape = json.loads((Path(checkpoint.path) / "config.json").read_text("utf-8"))
     assert (shape["encoder_layers"], shape["decoder_layers"]) == (2, 1)

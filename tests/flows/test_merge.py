@@ -72,7 +72,7 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     assert {"dev_bleu", "bleu"} <= run.metrics.keys()
     assert any(note.startswith("accepted: bleu") for note in run.notes)
     key = run.stages[1].key
-    assert f"model store:{key}" in run.notes
+    assert f"merge: model store:{key[:12]}" in run.notes
     checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
     assert checkpoint.architecture == "MarianMTModel"
     made_by = {row.stage: list(row.models) for row in view_of(run, Store(str(tmp_path / "store"))).stages()}

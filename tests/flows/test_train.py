@@ -48,7 +48,7 @@ def test_the_model_is_in_the_store_and_reused(settings: dict[str, object], tmp_p
     assert {"bleu", "chrf", "ter", "dev_bleu"} <= first.metrics.keys()
     assert first.metrics == read_scores(scored)
     assert first.metrics["bleu"].n_total == 60
-    assert f"model store:{trained.key}" in first.notes
+    assert f"training: model store:{trained.key[:12]}" in first.notes
 
     checkpoint = models.resolve(f"store:{trained.key}", settings["store"])
     assert (checkpoint.architecture, Path(checkpoint.path).name) == ("MarianMTModel", MODEL)

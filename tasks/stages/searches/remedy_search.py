@@ -162,7 +162,7 @@ class RemedySearch:
         return Try(
             number=0,
             settings={REMEDY: remedy},
-            state="failed" if missing else "untried",
+            state="unavailable" if missing else "untried",
             reason=missing,
             forecast=GainForecast(bound=self._bounds.get(remedy), seconds=self._seconds[remedy]),
         )

@@ -15,7 +15,8 @@ from components.errors import ConfigError
 from components.pipeline.learning_data import check_learning_data
 from components.pipeline.pipeline import DATA
 from components.pipeline.reading.reader import read_pipeline
-from components.records import Utterance
+from components.pipeline.seen_data import Contents, describe_seen
+from components.records import Audio, Utterance
 from components.storage.store import Store
 
 MT = {"kind": "translate", "model": "m"}
@@ -32,8 +33,8 @@ def write(path: Path, first: int, n: int) -> str:
     return str(path)
 
 
-def check(folder: Path, nodes: dict[str, Any], data: str) -> None:
-    """The checks of a pipeline over a data set."""
+def check(folder: Path, nodes: dict[str, Any], data: str) -> list[str]:
+    """The checks of a pipeline over a data set, and what its nodes have seen of it."""
     languages = ("en", "de")
     values = {"nodes": nodes, "source_language": languages[0], "target_language": languages[1]}
     pipeline, store = read_pipeline(values), Store(str(folder / "store"))
@@ -45,6 +46,7 @@ def check(folder: Path, nodes: dict[str, Any], data: str) -> None:
         name: store_data(source, None, languages, limit, store) for name, (source, limit) in sources.items()
     }
     check_learning_data(pipeline, sets, str(folder / "store"))
+    return describe_seen(pipeline, sets)
 
 
 def test_an_estimator_that_was_fitted_on_the_data_of_a_guarantee_is_refused(tmp_path: Path) -> None:
@@ -121,3 +123,32 @@ def test_students_that_hear_are_not_taught_by_text_alone(tmp_path: Path) -> None
         check(tmp_path, {"asr": asr, "ears": ears}, data)
     spoken = {"voice": {"kind": "synthesize"}, "asr": {**asr, "of": "voice"}}
     check(tmp_path, {**spoken, "ears": {**ears, "speech": "voice"}}, data)
+
+
+def test_scores_on_what_nodes_learn_from_say_so(tmp_path: Path) -> None:
+    data, dev = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "dev.jsonl", 59, 60)
+    train = {"kind": "train", "data": write(tmp_path / "train.jsonl", 100, 2), "dev": dev}
+    nodes: dict[str, Any] = {
+        "tuned": train,
+        "mt": {**MT, "model": "node:tuned"},
+        "sure": {"kind": "estimate", "of": "mt", "dev": data},
+    }
+    (line,) = check(tmp_path, nodes, data)
+    assert line.startswith("Not independent: 60 of the 60 utterances ")
+    assert "(those of tuned, sure)" in line
+    (line,) = check(tmp_path, {"tuned": train, "mt": nodes["mt"]}, data)
+    assert "1 of the 60 " in line
+    others = {**train, "dev": write(tmp_path / "others.jsonl", 200, 2)}
+    assert not check(tmp_path, {"tuned": others, "mt": nodes["mt"]}, data)
+
+
+def test_the_same_sentence_is_another_recording() -> None:
+    def spoken(sha256: str) -> Utterance:
+        audio = Audio(path="a", sha256=sha256 * 64, seconds=1, sample_rate=16000)
+        return Utterance(id="x", audio=audio, transcript="Yes.", source_language="en")
+
+    written = Utterance(id="y", text="Yes.", source_language="en")
+    assert spoken("a") in Contents([spoken("a")])
+    assert spoken("b") not in Contents([spoken("a")])
+    assert written in Contents([spoken("a")])
+    assert spoken("a") in Contents([written])

@@ -70,7 +70,7 @@ def test_sealed_tables_and_pictures_of_a_stage_become_sections(tmp_path: Path) -
         ref = writer.seal(["tables.json", "load.svg"], Cost(), items=1)
     (Path(ref.path) / "foreign.svg").write_text("<svg/>")
     first, second = sections_of_stage(ref)
-    assert (first.title, first.rows) == ("Router", ({"expert": "0", "tokens": "12"},))
+    assert (first.title, first.rows) == ("experts: Router", ({"expert": "0", "tokens": "12"},))
     assert [name for name, _ in second.pictures] == ["load"]
 
 

@@ -38,3 +38,15 @@ def test_what_fits_nowhere_is_lines() -> None:
     text = printed(40)
     assert "──" not in text
     assert "score 41.53 (35.05 to 46.68)" in " ".join(text.split())
+
+
+def test_no_letter_is_cut_where_the_room_is_tight() -> None:
+    reason = "expected a recognizer larger than packaged:whisper-base on this machine, found none"
+    for width in range(112, 126):
+        table = new_table("try", ">chrf", "remedy", ">gains at most", "reason")
+        table.add_row(
+            "1", "62.02 (56.79 to 67.08)", "wider search of translations", "+35.9 (+30.7 to +41.1)", reason
+        )
+        out = io.StringIO()
+        Console(file=out, width=width).print(table)
+        assert set(reason.split()) <= set(out.getvalue().replace(",", ", ").split()) | {"machine,"}, width

@@ -1,0 +1,91 @@
+"""Which of the utterances that a run is scored on its nodes learn from: of other data its scores say less."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from components import data
+from components.pipeline.pipeline import DATA, Node, Pipeline
+from components.records import Utterance
+from components.run_record import StageRef
+from components.stage_settings import data_sets
+from components.storage.stages.reader import has_references, read_utterances
+
+
+class Contents:
+    """What is in some utterances, whatever their ids: the sound, or the source text where one has no sound.
+
+    Args:
+        utterances: those to look among.
+    """
+
+    def __init__(self, utterances: Iterable[Utterance]) -> None:
+        self._sounds: set[tuple[object, ...]] = set()
+        self._texts: dict[bool, set[str]] = {True: set(), False: set()}  # of utterances with sound, without
+        for utterance in utterances:
+            if sound := _sound_of(utterance):
+                self._sounds.add(sound)
+            self._texts[bool(sound)].add(_text_of(utterance))
+
+    def __contains__(self, utterance: Utterance) -> bool:
+        sound, text = _sound_of(utterance), _text_of(utterance)
+        if sound in self._sounds:
+            return True
+        return bool(text) and (text in self._texts[False] or (not sound and text in self._texts[True]))
+
+
+def describe_seen(
+    pipeline: Pipeline, sets: Mapping[str, StageRef], test: Iterable[Utterance] | None = None
+) -> list[str]:
+    """Return a sentence where a run is scored on utterances that its own nodes learn from or choose on.
+
+    Args:
+        pipeline: the graph.
+        sets: its loaded data sets by name.
+        test: the utterances that are scored; those of the run's data set if None.
+    """
+    own = sets.get(DATA)
+    learned = {}
+    if test is None:
+        test = read_utterances(own) if own is not None and has_references(own) else ()
+    elif own is not None:
+        learned["the run"] = Contents(read_utterances(own))
+    learned |= {
+        pipeline.user_name_of(node.name): Contents(utterances)
+        for node in pipeline
+        if (utterances := _read_own(node, sets)) is not None
+    }
+    counts = Counter[str]()
+    total = seen = 0
+    for utterance in test if learned else ():
+        names = [name for name, contents in learned.items() if utterance in contents]
+        counts.update(names)
+        total, seen = total + 1, seen + bool(names)
+    if not seen:
+        return []
+    return [
+        f"Not independent: {seen:,} of the {total:,} utterances that are scored are also in data to learn "
+        f"from or choose on (those of {', '.join(name for name in learned if counts[name])}); score others."
+    ]
+
+
+def _read_own(node: Node, sets: Mapping[str, StageRef]) -> Iterator[Utterance] | None:
+    """Return the utterances that a node reads beside those of the run; None if it reads none."""
+    if node.output == "data":
+        return iter(read_utterances(sets[node.name])) if node.name in sets else None
+    own = data_sets(node.settings)
+    return (
+        chain.from_iterable(data.load(**each._asdict()).utterances for each in own.values()) if own else None
+    )
+
+
+def _sound_of(utterance: Utterance) -> tuple[object, ...] | None:
+    audio = utterance.audio
+    return None if audio is None else (audio.sha256, audio.offset, audio.seconds)
+
+
+def _text_of(utterance: Utterance) -> str:
+    return unicodedata.normalize("NFC", utterance.text or utterance.transcript or "").strip()
