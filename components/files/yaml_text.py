@@ -67,9 +67,8 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         problem_text = str(getattr(error, "problem", None) or error)
-        problem = (
-            problem_text.partition("\n")[0] if isinstance(error, YAMLError | ValueError) else repr(error)
-        )
+        told = problem_text.partition("\n")[0].partition(" with value ")[0].removeprefix("found ")
+        problem = told if isinstance(error, YAMLError | ValueError) else repr(error)
         raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem:.200}") from error
     lines: Lines = {}
     return _to_plain(value, (), lines, where), lines

@@ -159,6 +159,7 @@ def _check_columns(path: str, name: str) -> str:
         if not set(FORMATS[name].identifying_fields) & set(columns):
             expected = " or ".join(FORMATS[name].identifying_fields)
             raise DataError(
-                f"{show_location(path)}:1: expected a header with {expected}, found {ascii(columns)[:120]}"
+                f"{show_location(path)}:1: expected a header with {expected}, found {ascii(columns)[:120]}; "
+                "separate columns by commas, or by tabs in a .tsv"
             )
     return name

@@ -117,9 +117,10 @@ def _read_parallel(
         if limit is not None and reader.count >= limit:
             break
         where, fallback = f"{first}:{number}", f"{first.stem}-{number:06d}"
-        error = next((item for item in (text, *references) if isinstance(item, RecordError)), None)
-        if error is not None:
-            yield from reader.refuse(error, where, fallback)
+        items = zip(files, (text, *references), strict=True)
+        file, bad = next((each for each in items if isinstance(each[1], RecordError)), (first, None))
+        if isinstance(bad, RecordError):
+            yield from reader.refuse(bad, f"{file}:{number}", fallback)
             continue
         draft = Draft(
             id=fallback,

@@ -312,3 +312,11 @@ def test_a_fold_that_is_none_is_refused(name):
     for refuse in (load, check):
         with pytest.raises(ConfigError, match=r"expected fold:K/N:SOURCE .* with N from 2 to 20"):
             refuse(name)
+
+
+def test_a_line_that_is_no_utf8_is_named_in_its_own_file(tmp_path):
+    (tmp_path / "a.en").write_text("One.\nTwo.\n")
+    (tmp_path / "a.de").write_bytes("Eins.\nZwölf.\n".encode("latin-1"))
+    loaded = load(f"{tmp_path}/a.en,{tmp_path}/a.de")
+    (bad,) = loaded.quarantined
+    assert f"{tmp_path}/a.de:2: expected UTF-8, found byte 0xf6 at column 3" in bad.detail

@@ -78,7 +78,7 @@ FAULTS = {
     "a name": ("nodes:\n  Big One: {kind: recognize}", "f.yaml:2: Big One: expected a name of a-z"),
     "twice": (
         "nodes:\n  a: {kind: recognize}\n  a: {kind: recognize}",
-        "f.yaml:3: expected YAML 1.2, found: found duplicate key",
+        "f.yaml:3: expected YAML 1.2, found: duplicate key",
     ),
     "two into one output": (
         "nodes:\n  a: {kind: recognize}\noutputs: {transcript: [a, a]}",
