@@ -76,7 +76,7 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     checkpoint = models.resolve(f"store:{key}", str(tmp_path / "store"))
     assert checkpoint.architecture == "MarianMTModel"
     made_by = {row.stage: list(row.models) for row in view_of(run, Store(str(tmp_path / "store"))).stages()}
-    assert (made_by["merge"], made_by["mt"]) == ([f"{toys}/a", f"{toys}/b"], [f"store:{key}"])
+    assert (made_by["merge"], made_by["mt"]) == ([f"{toys}/a", f"{toys}/b"], ["node:merge"])
     again = merge(**settings, name="again")
     assert all(stage.reused for stage in again.stages)
     assert Store(str(tmp_path / "store")).load_run("again").metrics == run.metrics
