@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from components.compute.machine import machine_memory
-from components.errors import ConfigError
+from components.files.byte_sizes import parse_bytes
 
 BUDGET_VARIABLE = "ANTIPHON_MEMORY_BUDGET"
 BUDGET_FRACTION = 0.6
@@ -31,26 +31,6 @@ Sizes = Mapping[str, int]
 """Device -> bytes."""
 
 
-def parse_bytes(text: str) -> int:
-    """Read a number of bytes such as ``"3GiB"``, ``"500 MB"`` or ``"1000"``.
-
-    Raises:
-        ConfigError: the text is no such number.
-    """
-    units = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-    digits = text.strip().lower().rstrip("bigkm ")
-    unit = text.strip().lower()[len(digits) :].strip()
-    try:
-        number = float(digits) * units[unit]
-        if not 0 < number < 2**63:
-            raise ValueError
-    except (ValueError, KeyError):
-        raise ConfigError(
-            f"{BUDGET_VARIABLE}: expected bytes such as 4GiB or 500MB, found {text!r}"
-        ) from None
-    return int(number)
-
-
 def memory_budget(device: str) -> int:
     """Bytes of a device ("cpu", "cuda:0") that resident models may take.
 
@@ -58,7 +38,7 @@ def memory_budget(device: str) -> int:
     the device's memory, or of the container's where that is less.
     """
     if text := os.environ.get(BUDGET_VARIABLE):
-        return parse_bytes(text)
+        return parse_bytes(text, BUDGET_VARIABLE)
     if device.startswith("cuda"):
         return int(torch.cuda.get_device_properties(torch.device(device)).total_memory * BUDGET_FRACTION)
     return int(machine_memory() * BUDGET_FRACTION)

@@ -15,7 +15,8 @@ from typing import IO
 
 from filelock import FileLock
 
-from components.errors import ConfigError, DataError
+from components.errors import DataError
+from components.files.byte_sizes import parse_bytes
 from components.files.digests import cache_folder
 from components.files.locations.clients import RemoteFile, client_of
 from components.files.locations.location import file_name_of
@@ -125,12 +126,7 @@ def read_limit() -> int:
         ConfigError: ``ANTIPHON_FETCHED_BYTES`` is no size.
     """
     text = os.environ.get(VARIABLE, "").strip()
-    if not text:
-        return DEFAULT_LIMIT
-    match = re.fullmatch(r"([0-9]{1,15})(?:\s*([KMGT])i?B?)?", text, re.IGNORECASE)
-    if match is None:
-        raise ConfigError(f"{VARIABLE}: expected a size such as 50GiB, found {ascii(text)[:40]}")
-    return int(match[1]) << (10 * " KMGT".index((match[2] or " ").upper()))
+    return parse_bytes(text, VARIABLE) if text else DEFAULT_LIMIT
 
 
 def _note(url: str, facts: RemoteFile) -> None:
