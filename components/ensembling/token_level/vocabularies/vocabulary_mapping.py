@@ -165,7 +165,6 @@ class LostProbability:
         n, device = len(probability), probability.device
         self._utterances = torch.arange(n, device=device)
         self._sums, self._counts = torch.zeros(n, device=device), torch.zeros(n, device=device)
-        self._largest = torch.zeros((), device=device)
         self.add(probability, self._utterances)
 
     def add(self, probability: Tensor, beam_indices: Tensor, is_open: Tensor | None = None) -> None:
@@ -177,12 +176,6 @@ class LostProbability:
         counted = torch.ones_like(probability) if is_open is None else is_open.reshape(-1).to(probability)
         self._sums.index_add_(0, self._utterances, probability * counted)
         self._counts.index_add_(0, self._utterances, counted)
-        self._largest = torch.maximum(self._largest, (probability * counted).max())
-
-    @property
-    def largest(self) -> float:
-        """The highest of one row and step."""
-        return float(self._largest)
 
     @property
     def per_utterance(self) -> list[float]:
