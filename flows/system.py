@@ -86,9 +86,11 @@ class System:
         sets = self.preflight.admit(sets, partial(load_data_node, run, self.pipeline.languages))
         run.notes += self.preflight.notes
         run.pipeline = self.pipeline.to_record()
-        learns = any(node.output in ("data", "model") for node in self.pipeline)
+        learns = any(
+            node.output in ("data", "model") or "store:" in str(node.models) for node in self.pipeline
+        )
         if isinstance(self.parameters, DataParameters) and learns:
-            run.seen_data = GRAPH_STEPS["seen_data"](self.pipeline, sets)
+            run.seen_data = GRAPH_STEPS["seen_data"](self.pipeline, sets, store=run.store_url)
         for hooks in self._all_hooks():
             hooks.before(run, self.pipeline)
         return sets

@@ -8,11 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from components import data
+from components.models.adapted_references import parts_of
+from components.models.references import display_reference, split_reference
+from components.models.sources.store import find_model_key, find_stage_folder, names_run
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
 from components.stage_settings import data_sets
-from components.storage.stages.reader import has_references, read_utterances
+from components.storage.stages.reader import has_references, read_quarantined, read_utterances
+from components.storage.stages.seal import SEAL, read_seal
 
 
 class Contents:
@@ -38,7 +42,10 @@ class Contents:
 
 
 def describe_seen(
-    pipeline: Pipeline, sets: Mapping[str, StageRef], test: Iterable[Utterance] | None = None
+    pipeline: Pipeline,
+    sets: Mapping[str, StageRef],
+    test: Iterable[Utterance] | None = None,
+    store: str | None = None,
 ) -> list[str]:
     """Return a sentence where a run is scored on utterances that its own nodes learn from or choose on.
 
@@ -46,6 +53,7 @@ def describe_seen(
         pipeline: the graph.
         sets: its loaded data sets by name.
         test: the utterances that are scored; those of the run's data set if None.
+        store: URL of the store, whose models say which data sets they were trained and chosen on.
     """
     own = sets.get(DATA)
     learned = {}
@@ -58,6 +66,8 @@ def describe_seen(
         for node in pipeline
         if (utterances := _read_own(node, sets)) is not None
     }
+    if own is not None and store is not None and (trained := _trained_on(pipeline, own, store)):
+        learned |= dict.fromkeys(trained, Contents(read_utterances(own)))
     counts = Counter[str]()
     total = seen = 0
     for utterance in test if learned else ():
@@ -70,6 +80,24 @@ def describe_seen(
         f"Not independent: {seen:,} of the {total:,} utterances that are scored are also in data to learn "
         f"from or choose on (those of {', '.join(name for name in learned if counts[name])}); score others."
     ]
+
+
+def _trained_on(pipeline: Pipeline, own: StageRef, store: str) -> list[str]:
+    """Return the stored models of the graph that were trained or chosen on this very data set."""
+    found = []
+    digest: str | None = None
+    named = (part for node in pipeline for model in node.models.values() for part in parts_of(model))
+    for reference in dict.fromkeys(named):
+        scheme, name = split_reference(reference)
+        if scheme != "store":
+            continue
+        digest = digest or data.content_digest(read_utterances(own), read_quarantined(own))
+        key = (find_model_key(name, store) if names_run(name, store) else name).partition("@")[0]
+        folder = find_stage_folder(key, store, reference)
+        seal = read_seal((folder / SEAL).read_bytes(), str(folder), folder.name)
+        if digest in seal.plan.get("inputs", {}).values():
+            found.append(display_reference(reference))
+    return found
 
 
 def _read_own(node: Node, sets: Mapping[str, StageRef]) -> Iterator[Utterance] | None:

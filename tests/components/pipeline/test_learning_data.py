@@ -10,6 +10,7 @@ import pytest
 
 from components.confidence.estimators.fitted_estimator import FittedEstimator
 from components.confidence.estimators.seen import fingerprint
+from components.data import load
 from components.data.stage import store_data
 from components.errors import ConfigError
 from components.pipeline.learning_data import check_learning_data
@@ -17,6 +18,8 @@ from components.pipeline.pipeline import DATA
 from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.seen_data import Contents, describe_seen
 from components.records import Audio, Utterance
+from components.storage.stages.stage_plan import StagePlan
+from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
 
 MT = {"kind": "translate", "model": "m"}
@@ -46,7 +49,7 @@ def check(folder: Path, nodes: dict[str, Any], data: str) -> list[str]:
         name: store_data(source, None, languages, limit, store) for name, (source, limit) in sources.items()
     }
     check_learning_data(pipeline, sets, str(folder / "store"))
-    return describe_seen(pipeline, sets)
+    return describe_seen(pipeline, sets, store=str(folder / "store"))
 
 
 def test_an_estimator_that_was_fitted_on_the_data_of_a_guarantee_is_refused(tmp_path: Path) -> None:
@@ -140,6 +143,17 @@ def test_scores_on_what_nodes_learn_from_say_so(tmp_path: Path) -> None:
     assert "1 of the 60 " in line
     others = {**train, "dev": write(tmp_path / "others.jsonl", 200, 2)}
     assert not check(tmp_path, {"tuned": others, "mt": nodes["mt"]}, data)
+
+
+def test_a_stored_model_says_which_data_it_was_trained_on(tmp_path: Path) -> None:
+    data, other = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "other.jsonl", 0, 59)
+    digest = load(data, source_language="en", target_language="de").digest
+    plan = StagePlan(stage="seed", kind="train", version="1", inputs={"data": digest})
+    ref = compute_once(Store(str(tmp_path / "store")), plan, lambda folder: StageFiles((), 1))
+    nodes = {"mt": {**MT, "model": f"store:{ref.key[:12]}", "backend": "encoder-decoder"}}
+    (line,) = check(tmp_path, nodes, data)
+    assert line.startswith("Not independent: 60 of the 60 ") and f"(those of store:{ref.key[:12]})" in line
+    assert not check(tmp_path, nodes, other)
 
 
 def test_the_same_sentence_is_another_recording() -> None:
