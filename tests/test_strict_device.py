@@ -62,7 +62,7 @@ from components.networks.moe.load_balancing_loss import BALANCE_LOSSES, total_lo
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
-from components.pruning.prune import prune
+from components.pruning.prune import find_layers, measure_layouts
 from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
 from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
 from components.recognition.backends.whisper import model as openai_whisper
@@ -600,6 +600,6 @@ def test_only_shapes_that_the_two_of_four_kernels_take_are_given_to_them(
     assert semi_structured_obstacle(suits) is None
     monkeypatch.setattr(torch.cuda, "Event", EventDouble)
     layer = on_device(nn.Sequential(nn.Linear(32, 3, dtype=torch.float16)))
-    pruned_ = prune(layer, "2:4", lambda: 1.0)
-    assert pruned_.layouts == {"dense": 1}
+    layouts = measure_layouts(find_layers(layer, "2:4"), "2:4", rows=16)
+    assert [layout for layout, _ in layouts.values()] == ["dense"]
     assert "they need multiples of 16 x 16, found 3 x 32" in caplog.text
