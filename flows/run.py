@@ -174,8 +174,8 @@ def _failure_status(error: BaseException) -> tuple[str, str]:
         return "suspended", "suspended; finished shards are kept: resume it to go on"
     if isinstance(error, AntiphonError):
         return "failed", str(error)
-    if isinstance(error, CancelledError):  # it has no text
-        note = "ended by Prefect, whose log says why; finished shards are kept: run it again to go on"
+    if isinstance(error, CancelledError | SystemExit):  # a worker that died closes what its runs log to
+        note = "ended by Prefect or its worker, whose log says why; finished shards are kept: run it again"
         return "cancelled", note
     return "failed", describe_lost_server(error) or f"{type(error).__name__}: {error}".removesuffix(": ")
 

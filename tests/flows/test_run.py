@@ -21,6 +21,8 @@ from flows.run import Run
 from tests.components.storage.test_store import record
 from tests.reports.example_runs import stage
 
+ENDED = "ended by Prefect or its worker, whose log says why; finished shards are kept: run it again"
+
 
 @pytest.mark.parametrize(
     ("error", "status", "note"),
@@ -31,11 +33,8 @@ from tests.reports.example_runs import stage
         (DataError("a.wav: expected audio"), "failed", "a.wav: expected audio"),
         (ZeroDivisionError("by zero"), "failed", "ZeroDivisionError: by zero"),
         (AssertionError(), "failed", "AssertionError"),
-        (
-            CancelledError(),
-            "cancelled",
-            "ended by Prefect, whose log says why; finished shards are kept: run it again to go on",
-        ),
+        (CancelledError(), "cancelled", ENDED),
+        (SystemExit(1), "cancelled", ENDED),
     ],
 )
 def test_a_run_that_is_stopped_says_why(
