@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Generator, Iterator
@@ -24,6 +25,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("ANTIPHON_MEMORY_BUDGET", "3GiB")
 if not Path("/dev/nvidiactl").exists():  # kernels in Triton are interpreted; read when it is imported
     os.environ["TRITON_INTERPRET"] = "1"
+
+gc.disable()  # gathering 7,000 tests makes millions of objects that stay; looking through them takes 10 s
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -69,13 +72,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that need a server or a browser go first: where a long one comes last, the other cores idle."""
+    """Files that need a server or a browser go first: where a long one comes last, the other cores idle.
+
+    Those of this folder go next, as the last of them takes long; tests/tasks, whose are short, comes last.
+    """
 
     def is_long(item: pytest.Item) -> bool:
         return not {"prefect_url", "browser"}.isdisjoint(getattr(item, "fixturenames", ()))
 
     long = {item.path for item in items if is_long(item)}
-    items.sort(key=lambda item: item.path not in long)
+    here = Path(__file__).parent
+    items.sort(key=lambda item: (item.path not in long, item.path.parent != here))
+
+
+def pytest_collection_finish() -> None:
+    """Nobody looks again through what was gathered, nor often through what tests make."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +130,8 @@ def packed_layers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _WITHOUT_DOUBLES: set[str] = set()
 """Modules that were looked at: all of them, after every test, would take some milliseconds each time."""
+_imported = 0
+"""How many modules there were when they were looked at."""
 
 
 @pytest.fixture(autouse=True)
@@ -125,8 +141,10 @@ def no_doubles_left(same_threads: None) -> Iterator[None]:
     ``from components.models import resolve`` binds what is there at that moment, and many modules are
     imported where they are first needed. Begun before other fixtures, this ends after monkeypatch's.
     """
+    global _imported
     yield
-    models = sys.modules.get("components.models")
+    models = sys.modules.get("components.models") if len(sys.modules) != _imported else None
+    _imported = len(sys.modules)
     for name in sys.modules.keys() - _WITHOUT_DOUBLES if models else ():
         module, doubles = sys.modules[name], []
         if name.startswith(("components.", "tasks.", "flows.")):
@@ -146,7 +164,23 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(prefect_url: str) -> Iterator[None]:
+def undrawn_plots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Reports are made whole, but their figures stay empty: drawing takes a third of a run's time.
+
+    tests/reports/plots draws them as users see them, and so do the runs of tests/flows/test_deployments.py.
+    """
+    from matplotlib.figure import Figure
+
+    from reports.plots import pictures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "draw", lambda figure, renderer: None)
+        patch.setattr(pictures, "cache_folder", lambda: tmp_path_factory.getbasetemp())  # not the user's
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(prefect_url: str, undrawn_plots: None) -> Iterator[None]:
     """The flows of a module run on that server, and a command starts none of its own.
 
     They send no heartbeats: Prefect waits up to a second at the end of each flow for the thread that does.

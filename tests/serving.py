@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -13,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.server import settings
+from flows.server import server_process, settings
 
 ROOT = Path(__file__).parents[1]
+_IDLE = ("LATE_RUNS", "PAUSE_EXPIRATIONS", "FOREMAN", "CLEANUP_RECONCILER", "SCHEDULER")
+"""Services that ask the database every five seconds for what no test has."""
 
 
 def free_port() -> int:
@@ -27,15 +28,22 @@ def free_port() -> int:
 
 @contextmanager
 def prefect_server(home: Path) -> Iterator[str]:
-    """Start a server with its database in ``home``; gives the URL of its API."""
+    """Start a server with its database in ``home``; gives the URL of its API.
+
+    It is the one that a run starts for itself, with pages and automations, which collects garbage seldom.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     environment = {**os.environ, **settings.DEFAULTS, "PREFECT_HOME": str(home), "PREFECT_UI_API_URL": url}
     environment.pop("PREFECT_API_URL", None)
+    environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _IDLE}
     log = (home / "server.log").open("wb")
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
+    command = [*server_process.COMMAND, "port", str(port)]
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT
+    )
     try:
+        server_process.serve(process)
         _wait(process, url, home / "server.log")
         yield url
     finally:

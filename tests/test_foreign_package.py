@@ -55,7 +55,7 @@ def test_a_command_of_a_package_is_one_of_antiphon(environment: dict[str, str], 
 
 
 def test_its_kind_backend_metric_and_analysis_run_in_a_graph(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, prefect_url: str
 ) -> None:
     (tmp_path / "model").mkdir()
     config = {"architectures": ["LoudnessModel"], "model_type": "loudness"}
@@ -63,7 +63,7 @@ def test_its_kind_backend_metric_and_analysis_run_in_a_graph(
     save_file({"threshold": np.array(1e-4)}, tmp_path / "model" / "model.safetensors")
     (tmp_path / "talk.yaml").write_text(GRAPH, encoding="utf-8")
     options = ["--data", "sample", "--limit", "3", "--json"]
-    printed = antiphon(environment, tmp_path, "run", "talk.yaml", *options)
+    printed = antiphon(environment | {"PREFECT_API_URL": prefect_url}, tmp_path, "run", "talk.yaml", *options)
     run = json.loads(printed.splitlines()[-1])
     folder = Path(run["path"])
     texts = [path.read_text(encoding="utf-8").strip() for path in (folder / "texts").glob("*.txt")]

@@ -7,6 +7,7 @@ in the user's cache under a digest of what is drawn, of the code that draws and 
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import NamedTuple
@@ -34,8 +35,7 @@ def draw_picture(plot: Plot, suffix: str) -> bytes:
         plot: what is drawn.
         suffix: ``svg``, without a background, for a page; ``png``, on white and under its title.
     """
-    figures = files("components.analysis").joinpath("figures.py").read_text(encoding="utf-8")
-    key = digest_of([list(plot), version("matplotlib"), figures])
+    key = digest_of([list(plot), *_drawing_code()])
     path = cache_folder() / "pictures" / f"{key}.{suffix}"
     with suppress(OSError):
         return path.read_bytes()
@@ -46,6 +46,12 @@ def draw_picture(plot: Plot, suffix: str) -> bytes:
         for old in sorted(path.parent.iterdir(), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
             old.unlink(missing_ok=True)
     return content
+
+
+@cache
+def _drawing_code() -> tuple[str, str]:
+    figures = files("components.analysis").joinpath("figures.py").read_text(encoding="utf-8")
+    return version("matplotlib"), figures
 
 
 def _draw(plot: Plot, suffix: str) -> bytes:

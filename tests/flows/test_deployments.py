@@ -23,6 +23,7 @@ from antiphon import load_run, run_pipeline
 from components.editing.correction import read_stored_corrections
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
+from flows.cli import main as cli
 from flows.parameters.pipeline import PipelineParameters
 from flows.server import settings
 from tests.serving import ROOT
@@ -63,9 +64,9 @@ def prefect(url: str, home: Path, *arguments: str) -> None:
 
 SHORT_LEASE = """
 from prefect.concurrency import _leases
-_leases._RENEWAL_FRACTION = 0.01
+_leases._RENEWAL_FRACTION, _leases._RENEWAL_RETRY_BASE_DELAY = 0.003, 0.1
 """
-"""Has runs renew the lease of their deployment's concurrency limit every 3 seconds, not every 225."""
+"""Has runs renew the lease of their deployment's concurrency limit every second, not every 225."""
 
 
 @contextmanager
@@ -117,11 +118,15 @@ def tasks_of(url: str, run: str, expected: set[str]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def deployments(prefect_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Every deployment of prefect.yaml by name, with a worker that waits for runs."""
+    """Deployments of prefect.yaml by name, with a worker that waits for runs.
+
+    Those that are used here, and the one with a trigger; tests/flows/test_definition.py reads all of them.
+    """
     home = tmp_path_factory.mktemp("worker")
     with worker(prefect_url, home):
         wait_until(lambda: bool(call(prefect_url, "/work_pools/filter", {})), 120)
-        prefect(prefect_url, home, "deploy", "--all")
+        names = ("cascade", "compare", "new-data", "nightly-evaluation", "pipeline")
+        prefect(prefect_url, home, "deploy", *(part for name in names for part in ("--name", name)))
         found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}
         _name_translator(prefect_url, found)
         yield found
@@ -202,40 +207,38 @@ def test_what_is_deployed(deployments: dict[str, Any]) -> None:
     assert cascade["concurrency_options"]["collision_strategy"] == "ENQUEUE"
 
 
+@pytest.mark.usefixtures("server")
 def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
-    deployments: dict[str, Any], prefect_url: str, data: str, tmp_path: Path
+    deployments: dict[str, Any],
+    prefect_url: str,
+    data: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "mine.yaml").write_text(
         "nodes: {mt: {kind: translate, model: 'packaged:multi30k-en-de'}}\ntarget_language: de\n"
     )
+    monkeypatch.chdir(tmp_path)
 
-    def deploy(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(sys.executable, "-c", "from flows.cli.main import main; main()"),
-                *("deploy", "mine.yaml", "--store", "store", *more),
-            ],
-            env=environment(prefect_url, tmp_path),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=200,
-        )
+    def deploy(*more: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as ending:
+            cli.main(["deploy", "mine.yaml", "--store", "store", *more])
+        return ending.value.code or 0, *capsys.readouterr()
 
-    done = deploy("--data", "data.jsonl", "--cron", "0 2 * * *")
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.startswith("pipeline/mine: deployed")
-    later = deploy("--data", "tomorrow.jsonl", "--name", "to come")
-    assert f"data: {tmp_path / 'tomorrow.jsonl'}: there is no such file yet" in later.stderr
-    assert "prefect deployment run 'pipeline/to come' starts it" in later.stdout
+    code, out, errors = deploy("--data", "data.jsonl", "--cron", "0 2 * * *")
+    assert code == 0, errors
+    assert out.startswith("pipeline/mine: deployed")
+    _, out, errors = deploy("--data", "tomorrow.jsonl", "--name", "to come")
+    assert f"data: {tmp_path / 'tomorrow.jsonl'}: there is no such file yet" in errors
+    assert "prefect deployment run 'pipeline/to come' starts it" in out
     for flags, message in (
         (("--cron", "nonsense"), "--cron: expected one such as '0 2 * * *', found 'nonsense'"),
         (("--name", "a/b"), "--name: "),
     ):
-        wrong = deploy("--data", "data.jsonl", *flags)
-        assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
-        assert message in wrong.stderr
+        code, _, errors = deploy("--data", "data.jsonl", *flags)
+        assert (code, errors.count("\n")) == (2, 1), errors
+        assert message in errors
     found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}["mine"]
     assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 2 * * *"]
     assert found["parameters"] | {"graph": ""} == {
@@ -264,20 +267,29 @@ Browser = Callable[[str], Page]
 
 
 @pytest.fixture(scope="module")
-def browser(prefect_url: str) -> Iterator[Browser]:
-    """Opens an address of the UI in headless Chromium; those of V2 begin with ``/v2``."""
+def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     with playwright.sync_playwright() as session:
-        chromium = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = chromium.new_page(viewport={"width": 1400, "height": 1800})
-        page.set_default_timeout(60_000)
+        running = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
 
-        def go(path: str) -> Page:
-            page.goto(prefect_url.removesuffix("/api") + path)
-            return page
 
-        yield go
-        chromium.close()
+@pytest.fixture
+def browser(chromium: Any, prefect_url: str) -> Iterator[Browser]:
+    """Opens an address of the UI in headless Chromium; those of V2 begin with ``/v2``.
+
+    A page that stays open asks the server again and again, and draws what runs.
+    """
+    page = chromium.new_page(viewport={"width": 1400, "height": 1800}, reduced_motion="reduce")
+    page.set_default_timeout(60_000)
+
+    def go(path: str) -> Page:
+        page.goto(prefect_url.removesuffix("/api") + path)
+        return page
+
+    yield go
+    page.close()
 
 
 def fill_in(page: Page, fields: dict[str, str]) -> str:
@@ -289,19 +301,24 @@ def fill_in(page: Page, fields: dict[str, str]) -> str:
         below = f"//*[starts-with(normalize-space(text()), '{description}')]/following::"
         page.locator(f"xpath={below}*[self::input or self::textarea]").first.fill(value)
     assert page.get_by_text('Property is type "None"').count() == 0
-    identifier: str = submit(page, "/create_flow_run").json()["id"]
+    identifier: str = submit(page, "/create_flow_run")["id"]
     return identifier
 
 
-def submit(page: Page, path: str) -> Any:
-    """Press a form's button; gives the answer of the request that it sends to an address with this end."""
+def submit(page: Page, path: str) -> dict[str, Any]:
+    """Press a form's button; gives the answer of the request that it sends to an address with this end.
+
+    The run's page, which comes next, would ask and draw all the time until the run has ended.
+    """
     for _ in range(3):  # a busy server's SQLite refuses now and then: a person presses again
         with page.expect_response(lambda answer: answer.url.endswith(path)) as answered:
             page.get_by_role("button", name="Submit").click()
         if answered.value.ok:
             break
     assert answered.value.ok, answered.value.text()
-    return answered.value
+    answer: dict[str, Any] = answered.value.json()
+    page.goto("about:blank")
+    return answer
 
 
 def form_of(deployment: dict[str, Any]) -> str:
@@ -377,8 +394,8 @@ def test_a_run_is_cancelled_inside_a_long_shard(
     values |= {"source_language": "en", "target_language": "de"}
     path = f"/deployments/{deployments['pipeline']['id']}/create_flow_run"
     run = call(prefect_url, path, {"parameters": values})["id"]
-    page = browser(f"/v2/runs/flow-run/{run}")
     wait_until(lambda: bool(processes_of(run, "sleep")), 120)
+    page = browser(f"/v2/runs/flow-run/{run}")
     processes = processes_of(run)
     page.get_by_role("button", name="Open menu").first.click()
     page.get_by_role("menuitem", name="Cancel").click()
@@ -410,39 +427,15 @@ def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_a_run_that_waits_for_a_person_outlasts_a_lease(
-    prefect_url: str, deployments: dict[str, Any], data: str, tmp_path: Path
-) -> None:
-    """Its record says meanwhile that it is paused, and what was computed."""
-    nodes = {
-        "draft": {"kind": "command", "of": "data", "format": "text", "run": ["sed", "s/dog/cat/"]},
-        "checked": {"kind": "edit_by_reviewer", "of": "draft", "worst": 1},
-    }
-    values = {"graph": {"nodes": nodes}, "data": data, "store": str(tmp_path / "store"), "name": "waiting"}
-    values |= {"source_language": "en", "target_language": "de"}
-    path = f"/deployments/{deployments['pipeline']['id']}/create_flow_run"
-    run = call(prefect_url, path, {"parameters": values})["id"]
-    assert ended(prefect_url, run, {"PAUSED"})["state_name"] == "Paused"
-    time.sleep(12)  # a renewal that fails is tried three times
-    assert call(prefect_url, f"/flow_runs/{run}")["state_name"] == "Paused"
-    store = Store(str(tmp_path / "store"))
-    (listed,) = list_runs(store)
-    assert (listed.status, listed.record is not None) == ("paused", True)
-    statuses = {node.name: node.status for node in store.read_run("waiting").pipeline.nodes}
-    assert statuses == {"draft": "computed", "checked-answers": "planned", "checked": "planned"}
-    call(prefect_url, f"/flow_runs/{run}/resume", {"run_input": {"text_001": "By hand.", "reviewer": "Ann"}})
-    assert ended(prefect_url, run)["state_name"] == "Completed"
-    assert "By hand." in {
-        row["text"] for row in load_run("waiting", store=store.backend.url).records("checked")
-    }
-
-
 @needs_chromium
 @pytest.mark.usefixtures("server")
 def test_a_review_through_the_form(
     prefect_url: str, deployments: dict[str, Any], tmp_path: Path, browser: Browser
 ) -> None:
-    """A run waits until a person has corrected a transcript in its page; the correction is translated."""
+    """A run waits until a person has corrected a transcript in its page; the correction is translated.
+
+    It outlasts a lease, and its record says meanwhile that it is paused, and what was computed.
+    """
     nodes: dict[str, dict[str, Any]] = {
         "asr": {"kind": "recognize", "model": "packaged:whisper-tiny.en", "beam_size": 1, "n_best": 1},
         "checked": {"kind": "edit_by_reviewer", "of": "asr", "worst": 2},
@@ -454,7 +447,14 @@ def test_a_review_through_the_form(
     path = f"/deployments/{deployments['pipeline']['id']}/create_flow_run"
     run = call(prefect_url, path, {"parameters": values})["id"]
     assert ended(prefect_url, run, {"PAUSED"})["state_name"] == "Paused"
-    asked = answer_form(browser(f"/runs/flow-run/{run}"), "A dog runs on the beach.", "Ann")
+    page = browser(f"/runs/flow-run/{run}")
+    time.sleep(4)  # a renewal that fails is tried three times
+    assert call(prefect_url, f"/flow_runs/{run}")["state_name"] == "Paused"
+    (listed,) = list_runs(Store(store))
+    assert (listed.status, listed.record is not None) == ("paused", True)
+    statuses = {node.name: node.status for node in Store(store).read_run("reviewed").pipeline.nodes}
+    assert statuses == dict.fromkeys(("checked-answers", "checked", "mt"), "planned") | {"asr": "computed"}
+    asked = answer_form(page, "A dog runs on the beach.", "Ann")
     assert ended(prefect_url, run)["state_name"] == "Completed"
     reviewed = load_run("reviewed", store=store)
     (folder,) = [Path(ref.path) for ref in reviewed.record.stages if ref.stage == "checked-answers"]
