@@ -43,12 +43,13 @@ class RunDisplay:
 
     def attach(self) -> None:
         """Take over the log lines, and show the progress of nodes; imports Prefect."""
-        from prefect.logging.configuration import setup_logging
+        from prefect.logging import configuration
         from prefect.logging.handlers import PrefectConsoleHandler
 
         from tasks.progress import show_on
 
-        setup_logging()
+        if not configuration.PROCESS_LOGGING_CONFIG:  # else Prefect has read it: 50 ms of YAML
+            configuration.setup_logging()
         for handler in logging.getLogger().handlers:
             if isinstance(handler, PrefectConsoleHandler):
                 self._take_over(handler)
