@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from components.claims.systems.forced_scores import (
     sum_by_sentence,
     tokens_by_sentence,
 )
+from components.decoding.member_settings import MixingConfig
+from components.ensembling.token_level.factory import build_translator
 from components.ensembling.token_level.learning.coefficients import (
     LearnedCoefficients,
     fit_constants,
@@ -22,7 +24,8 @@ from components.ensembling.token_level.learning.coefficients import (
 )
 from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs, concatenate
-from components.records import Utterance
+from components.records import NBest, Utterance
+from components.translation.config import TranslationConfig
 
 POOL, SENTENCES, DRAWS = 200, 400, 20
 """Examples are drawn from the first POOL sentences of a domain and judged on the others."""
@@ -51,7 +54,46 @@ def learn_all(
             for name, statistics in scored.items()
         },
         "learned": list(_learn_draws(scored, seed)),
+        "texts": _translate_mix(members, domains, scored, seed),
     }
+
+
+def _translate_mix(
+    members: Sequence[Path | str],
+    domains: dict[str, list[Utterance]],
+    scored: dict[str, ReferenceLogProbs],
+    seed: int,
+) -> dict[str, dict[str, str]]:
+    """Translations of both domains' held-out sentences by what the seed's first draw of the mix teaches."""
+    order, parts = _order(scored, seed - 1), _parts("mix", SIZES[-1])
+    examples = concatenate([scored[name].select_sentences(order[name][:n]) for name, n in parts.items()])
+    config = TranslationConfig(model=str(members[0]), n_best=1, batch_size=64, device="cpu")
+    texts = {}
+    for method in ("gate", "linear"):
+        combiner = _fit(examples, method).to_combiner()
+        translator = build_translator(config, list(map(str, members)), MixingConfig(), combiner)
+        judged = [u for name in parts for u in held_out(domains, name)]
+        outcomes = translator.translate(judged)
+        texts[method] = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+    return texts
+
+
+def held_out(domains: dict[str, list[Utterance]], name: str) -> list[Utterance]:
+    """The sentences of a domain that nothing is learned from; their ids begin with its name."""
+    return [u.model_copy(update={"id": f"{name}/{u.id}"}) for u in domains[name][POOL:]]
+
+
+def _order(scored: Collection[str], draw: int) -> dict[str, torch.Tensor]:
+    """The order in which a draw takes the examples of each domain."""
+    return {
+        name: torch.from_numpy(np.random.default_rng([draw, number]).permutation(POOL))
+        for number, name in enumerate(scored)
+    }
+
+
+def _parts(domain: str, size: int) -> dict[str, int]:
+    """How many examples of each domain there are among ``size``."""
+    return {"tatoeba": size // 2, "captions": size - size // 2} if domain == "mix" else {domain: size}
 
 
 def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
@@ -62,17 +104,10 @@ def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
 def _learn_draws(scored: dict[str, ReferenceLogProbs], seed: int, of: int = 3) -> Iterator[dict[str, Any]]:
     """What the draws of a seed teach; draw n is made with specialist n mod ``of``, plus 1."""
     for draw in range(seed - 1, DRAWS, of):
-        order = {
-            name: torch.from_numpy(np.random.default_rng([draw, number]).permutation(POOL))
-            for number, name in enumerate(scored)
-        }
+        order = _order(scored, draw)
         for domain in DOMAINS:
             for size in SIZES:
-                parts = (
-                    {"tatoeba": size // 2, "captions": size - size // 2}
-                    if domain == "mix"
-                    else {domain: size}
-                )
+                parts = _parts(domain, size)
                 examples = [scored[name].select_sentences(order[name][:n]) for name, n in parts.items()]
                 judged = [scored[name].select_sentences(torch.arange(POOL, SENTENCES)) for name in parts]
                 for method in METHODS:
