@@ -77,7 +77,7 @@ def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Output
     lines = [HEAD, _count(judged), ""]
     for tier, title in TIERS.items():
         own = [(claim, verdict) for claim, verdict in judged if tier_of(claim, verdict) == tier]
-        lines += [f"## {title}", "", f"{len(own)} claims.", ""]
+        lines += [f"## {title}", "", f"{len(own)} claim{'s' * (len(own) != 1)}.", ""]
         if own:
             header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
             lines += [markdown_table(header, [_row(*pair, measured) for pair in own]), ""]
