@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from components import data
+from components.errors import DataError
 from components.models.adapted_references import parts_of
 from components.models.references import display_reference, split_reference
 from components.models.sources.store import find_model_key, find_stage_folder, names_run
 from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.records import Utterance
 from components.run_record import StageRef
-from components.stage_settings import data_sets
+from components.stage_settings import DataSource, data_sets
 from components.storage.stages.reader import has_references, read_quarantined, read_utterances
 from components.storage.stages.seal import SEAL, read_seal
 
@@ -105,9 +106,14 @@ def _read_own(node: Node, sets: Mapping[str, StageRef]) -> Iterator[Utterance] |
     if node.output == "data":
         return iter(read_utterances(sets[node.name])) if node.name in sets else None
     own = data_sets(node.settings)
-    return (
-        chain.from_iterable(data.load(**each._asdict()).utterances for each in own.values()) if own else None
-    )
+    return chain.from_iterable(map(_load, own.values())) if own else None
+
+
+def _load(source: DataSource) -> Sequence[Utterance]:
+    try:
+        return data.load(**source._asdict()).utterances
+    except DataError:  # a node that is finished does without its data; one that is not says what is wrong
+        return ()
 
 
 def _sound_of(utterance: Utterance) -> tuple[object, ...] | None:

@@ -47,7 +47,7 @@ def test_a_preset_gives_what_it_gave(name: str, folder: Path) -> None:
 def test_both_engines_give_the_same_bytes(folder: Path) -> None:
     """``python -m tests.golden.systems engines`` does the same for all presets and files of examples/."""
     pytest.importorskip("ray", reason="needs the extra ray")
-    stores, pairs = {"local": folder / "store", "ray": folder / "ray"}, write_pairs(folder)
+    stores, pairs = {"local": folder / "local", "ray": folder / "ray"}, write_pairs(folder)
     for engine, store in stores.items():
         with use_threads(1), use_engine(engine):
             run_case("ensemble", str(store), pairs)

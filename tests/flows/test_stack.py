@@ -122,7 +122,7 @@ def test_a_method_trains_its_model_and_stacks(method: str, settings: dict[str, A
     assert first.metrics["bleu"].n == 10
     assert first.status == "completed"
     named = dict(note.split(" store:") for note in first.notes if "store:" in note)
-    assert named == {"model": trained}
+    assert named == {"stack-training: model": trained[:12]}
     assert ("coefficient of the direct model, learned on data--dev" in first.notes[-1]) == (
         method == "late_fusion"
     )

@@ -163,7 +163,7 @@ def forecast_of(gain: float, seconds: float) -> Try:
 @pytest.mark.parametrize(
     ("budget", "winner", "said"),
     [
-        (None, 1, "1 untried"),
+        (None, 1, "not begun; --budget SECONDS tries remedy late"),
         (210.0, 1, "1 untried; 10 of 210 seconds"),
         (60.0, 2, "; remedy 3 promises most, and no time was left to compute it for all; 10 of 60 seconds"),
         (12.0, 0, "; remedy 3 promises most, and no time was left to compute it for all; 10 of 12 seconds"),
@@ -190,7 +190,7 @@ def test_a_search_says_that_nothing_was_tried_or_nothing_promises_a_gain() -> No
     untried = listed.model_copy(
         update={"tries": (*listed.tries, Try(number=1, settings={"r": "x"}, state="untried"))}
     )
-    assert summarize(untried).endswith("nothing was tried: --budget SECONDS tries them")
+    assert summarize(untried) == "not begun; --budget SECONDS tries r x"
     assert summarize(study_of([(30.0, 1.0), (29.0, 2.0)])).endswith(
         "no try is better than the pipeline as it is written"
     )

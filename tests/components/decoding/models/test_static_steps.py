@@ -608,6 +608,7 @@ def test_buffers_count_in_the_budget_of_models_and_go_before_them(graphs: type[G
 
 
 def _workspaces() -> list[Workspaces]:
+    gc.collect()  # those of earlier tests' models
     return [each for each in gc.get_objects() if type(each) is Workspaces]
 
 

@@ -73,7 +73,7 @@ def test_learns_to_copy(copying: TrainingConfig, tmp_path: Path) -> None:
 
 def test_a_bag_is_learned_instead_of_the_data(copying: TrainingConfig, tmp_path: Path) -> None:
     pairs, _ = training_pairs.read_pairs(copying.data, ("en", "de"))
-    sample = bagging.draw_bootstrap_sample(len(pairs), copying.seed, 2).indices
+    sample = bagging.resample_items(range(len(pairs)), copying.seed, 2)
     bagged = copying.model_copy(update={"bag": 2, "max_steps": 4})
     assert training_pairs.training_pairs(bagged, ("en", "de")) == [pairs[position] for position in sample]
     train(bagged, tmp_path / "bag")
