@@ -84,6 +84,13 @@ def small_new_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def nothing_kept(small_new_caches: None) -> None:
+    """Nor what a search of an earlier test still uses, which is garbage that nobody has collected."""
+    gc.collect()
+    batch_sizes._free_cached()
+
+
+@pytest.fixture
 def graphs(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[GraphDouble]]:
     with graph_double(monkeypatch) as double:
         yield double
@@ -240,6 +247,7 @@ def knowing_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
         yield are_known
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_mixtures_used_longest_ago_are_dropped(
     graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,6 +558,7 @@ def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: p
         same(inner[0], decode(marians(ready, parts[1]), "beam"))
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_buffers_are_free_with_the_search_and_released_where_memory_runs_out(
     graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -569,6 +578,7 @@ def test_buffers_are_free_with_the_search_and_released_where_memory_runs_out(
     assert not any(each._kept for each in kept)
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_buffers_used_longest_ago_are_dropped_first(
     graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -584,6 +594,7 @@ def test_buffers_used_longest_ago_are_dropped_first(
     assert sum(workspace.nbytes for workspace in kept.values()) <= 1.5 * room * kept_workspaces.KEPT_SHARE
 
 
+@pytest.mark.usefixtures("nothing_kept")
 def test_buffers_count_in_the_budget_of_models_and_go_before_them(graphs: type[GraphDouble]) -> None:
     """And with their model, when that goes."""
     ready = [Seq2SeqModel(plain_marian(0), "digest", "marian")]
@@ -608,7 +619,6 @@ def test_buffers_count_in_the_budget_of_models_and_go_before_them(graphs: type[G
 
 
 def _workspaces() -> list[Workspaces]:
-    gc.collect()  # those of earlier tests' models
     return [each for each in gc.get_objects() if type(each) is Workspaces]
 
 
