@@ -59,13 +59,13 @@ def build_segments_with_words(
     typical = min(MAX_TYPICAL_SECONDS, median(durations)) if durations else 0.0
     if durations:
         _shorten_at_sentence_ends(words, 2 * typical)
-    segments = []
+    segments, spoken_until = [], previous_end
     log_probs = iter(alignment.log_probs)
     for piece, timings in zip(pieces, words_by_piece, strict=True):
         merge_punctuations(timings, OPENING_MARKS, CLOSING_MARKS)
         spoken = [_move(timing, window[0]) for timing in timings if timing.word]
-        _shorten_after_pause(spoken, typical, previous_end)
-        _prefer_timestamps(spoken, window[0] + piece.start, window[0] + piece.end, typical)
+        _shorten_after_pause(spoken, typical, spoken_until)
+        spoken_until = _prefer_timestamps(spoken, window[0] + piece.start, window[0] + piece.end, typical)
         timed_words = _order(spoken, previous_end, window[1])
         previous_end = timed_words[-1].end
         segments.append(
@@ -140,13 +140,20 @@ def _shorten_after_pause(words: Sequence[WordTiming], typical: float, previous_e
         first.start = max(0, first.end - longest)
 
 
-def _prefer_timestamps(words: Sequence[WordTiming], start: float, end: float, typical: float) -> None:
-    """Cut the first or last word where it goes far beyond the segment's timestamps; in place."""
+def _prefer_timestamps(words: Sequence[WordTiming], start: float, end: float, typical: float) -> float:
+    """Cut the first or last word where it goes far beyond the segment's timestamps; in place.
+
+    Returns:
+        When the segment ends, which may be before its last word: the pause after it is counted from there.
+    """
     first, final = words[0], words[-1]
     if first.start + MAX_MISFIT_SECONDS < start < first.end:
         first.start = max(0, min(first.end - typical, start))
     if final.start < end < final.end - MAX_MISFIT_SECONDS:
         final.end = max(final.start + typical, end)
+    else:
+        end = final.end
+    return end
 
 
 def _order(words: Sequence[WordTiming], previous_end: float, window_end: float) -> tuple[Word, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import whisper.timing
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from whisper.timing import WordTiming
 
@@ -83,7 +83,22 @@ def reference(pieces: list[TimedTokens], alignment: TokenAlignment, previous: fl
     return segments
 
 
+CUT_AT_ITS_END = (
+    [
+        TimedTokens(0.0, 0.0, (876, 257, 257, 257, 257, 917), (0, 1, 2, 3, 4, 5)),
+        TimedTokens(0.0, 0.3, (876, 257, 257, 353, 917), (6, 7, 8, 9, 10)),
+        TimedTokens(0.3, 0.3, (876, 13, 917), (11, 12, 13)),
+    ],
+    TokenAlignment(
+        (0, 0, 0, 0.02, 0.02, 0.02, 0.04, 0.28, 0.28, 0.28, 0.28, 0.86, 0.88, 0.88, 1.38), (0.0,) * 14
+    ),
+    0.0,
+)
+"""The last word of the second segment still ends after it when it is cut; the pause begins before."""
+
+
 @given(aligned_windows(texts(st.sampled_from(WORDS))))
+@example(CUT_AT_ITS_END)
 @settings(max_examples=100)
 def test_words_have_the_times_that_openai_whispers_rules_give(
     window: tuple[list[TimedTokens], TokenAlignment, float],
