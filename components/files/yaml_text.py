@@ -66,9 +66,10 @@ def parse_yaml(text: str, where: str) -> tuple[Any, Lines]:
     except Exception as error:  # ruamel.yaml trips over "-_", "!!bool 7" and others instead of refusing them
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
-        problem_text = str(getattr(error, "problem", None) or error)
-        told = problem_text.partition("\n")[0].partition(" with value ")[0].removeprefix("found ")
-        problem = told if isinstance(error, YAMLError | ValueError) else repr(error)
+        problem = str(getattr(error, "problem", None) or error).partition("\n")[0]
+        problem = problem.partition(" with value ")[0].removeprefix("found ")
+        if not isinstance(error, YAMLError | ValueError):
+            problem = repr(error)
         raise ConfigError(f"{where}{line}: expected YAML 1.2, found: {problem:.200}") from error
     lines: Lines = {}
     return _to_plain(value, (), lines, where), lines

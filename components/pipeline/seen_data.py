@@ -85,7 +85,7 @@ def describe_seen(
 
 def _trained_on(pipeline: Pipeline, own: StageRef, store: str) -> list[str]:
     """Return the stored models of the graph that were trained or chosen on this very data set."""
-    found = []
+    trained = []
     digest: str | None = None
     named = (part for node in pipeline for model in node.models.values() for part in parts_of(model))
     for reference in dict.fromkeys(named):
@@ -97,8 +97,8 @@ def _trained_on(pipeline: Pipeline, own: StageRef, store: str) -> list[str]:
         folder = find_stage_folder(key, store, reference)
         seal = read_seal((folder / SEAL).read_bytes(), str(folder), folder.name)
         if digest in seal.plan.get("inputs", {}).values():
-            found.append(display_reference(reference))
-    return found
+            trained.append(display_reference(reference))
+    return trained
 
 
 def _read_own(node: Node, sets: Mapping[str, StageRef]) -> Iterator[Utterance] | None:
@@ -114,6 +114,11 @@ def _load(source: DataSource) -> Sequence[Utterance]:
         return data.load(**source._asdict()).utterances
     except DataError:  # a node that is finished does without its data; one that is not says what is wrong
         return ()
+
+
+def content_of(utterance: Utterance) -> tuple[object, ...]:
+    """Return what makes an utterance the same as another: its sound, or its source text where it has none."""
+    return _sound_of(utterance) or (_text_of(utterance),)
 
 
 def _sound_of(utterance: Utterance) -> tuple[object, ...] | None:

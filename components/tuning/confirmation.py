@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.paired_gain import paired_gain
-from components.pipeline.seen_data import Contents
+from components.pipeline.seen_data import Contents, content_of
 from components.records import Utterance
 from components.tuning.forecast import GainForecast, judge
 from components.tuning.study import Confirmation
@@ -54,19 +53,13 @@ def set_aside(utterances: Sequence[Utterance], size: int, seed: int) -> tuple[li
     """
     alike: dict[tuple[object, ...], list[int]] = {}
     for position in np.random.default_rng(seed).permutation(len(utterances)).tolist():
-        alike.setdefault(_content(utterances[position]), []).append(position)
+        alike.setdefault(content_of(utterances[position]), []).append(position)
     confirm: list[int] = []
     for positions in alike.values():
         if len(confirm) >= size:
             break
         confirm += positions
     return sorted(set(range(len(utterances))) - set(confirm)), sorted(confirm)
-
-
-def _content(utterance: Utterance) -> tuple[object, ...]:
-    if utterance.audio is not None:
-        return utterance.audio.sha256, utterance.audio.offset, utterance.audio.seconds
-    return (unicodedata.normalize("NFC", utterance.text or "").strip(),)
 
 
 def confirm_winner(

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.claims.__main__ import parser
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.experiment import EXPERIMENTS, all_results
+from benchmarks.claims.evidence import tier_of, verdicts
+from benchmarks.claims.experiment import EXPERIMENTS, all_results, results_by_comparison
 from benchmarks.claims.outputs import Outputs, outputs_file, read_outputs, write_outputs
 from benchmarks.claims.page import write_pages
 from benchmarks.common.manifest import describe_run
@@ -66,6 +67,23 @@ def test_pages_are_what_the_kept_outputs_say(tmp_path: Path) -> None:
 
 def test_the_list_of_results_is_what_the_outputs_say() -> None:
     assert (RESULTS / "README.md").read_text(encoding="utf-8") == render_index(), "run `make pages`"
+
+
+def test_the_readme_tells_tier_1_as_it_was_measured() -> None:
+    rows = [
+        line for line in (DOCS.parent / "README.md").read_text("utf-8").splitlines() if "| holds: " in line
+    ]
+    first = [
+        verdict.rows[0].measured
+        for claim, verdict in verdicts(results_by_comparison())
+        if tier_of(claim, verdict) == 1
+    ]
+    assert len(rows) == len(first)
+    for row, measured in zip(rows, first, strict=True):
+        assert measured
+        primary = next(iter(measured.by_metric.values()))
+        low, high = primary.interval
+        assert f"{primary.difference:+.3f} nats a token ({low:.3f} to {high:.3f})" in row
 
 
 @pytest.mark.parametrize("name", MEASURED)

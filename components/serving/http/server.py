@@ -102,14 +102,14 @@ def check_address(settings: ServeSettings) -> None:
     Raises:
         ConfigError: another program listens there, it is not this machine's, or this user may not.
     """
-    where, kinds = settings.socket or f"{settings.host}:{settings.port}", list[tuple[Any, Any]]()
+    where, addresses = settings.socket or f"{settings.host}:{settings.port}", list[tuple[Any, Any]]()
     try:
         if settings.socket is None:
-            found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-            kinds = [(family, address) for family, _, _, _, address in found]
+            infos = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+            addresses = [(family, address) for family, _, _, _, address in infos]
         elif not os.access(Path(settings.socket).absolute().parent, os.W_OK):
             raise OSError("its folder is none that you may write to")
-        for family, address in kinds:
+        for family, address in addresses:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
