@@ -29,22 +29,22 @@ from components.claims.verdict import Measured, Result
 from components.records import Utterance
 from components.stacking.training.learner import SpokenPair
 
-TITLE = "Captions with their sound, with another's, and without"
+TITLE = "Captions with their sound, and with another's"
 QUESTION = """
 A dual-source model reads Whisper's transcript and hears the encoder states as well. Does it correct its
 cascade on ordinary speech, and if so: by the sound, or because it was trained further? The text model is
 packaged:multi30k-en-de, frozen; only what listens is trained: 300 updates on 1,000 captions of train spoken
-by flite (slt and rms), with the right sound, with the sound of another caption (drawn once), or without.
-Three seeds each; 80 captions of val choose the checkpoint. All are tested with the right sound (the third
-without) on the 1,000 captions of test_2016_flickr, by a voice of the training (slt) and by two that were not
-heard there; beam 5. The cascade is the packaged model on the same transcripts; it translates sentence by
-sentence, whereas the others read a transcript as a whole.
+by flite (slt and rms), with the right sound or with the sound of another caption (drawn once). Three seeds
+each; 80 captions of val choose the checkpoint. All are tested with the right sound on the first 300 captions
+of test_2016_flickr, by a voice of the training (slt) and by two that were not heard there; beam 5. The
+cascade is the packaged model on the same transcripts; it translates sentence by sentence, whereas the others
+read a transcript as a whole.
 """
 SEEDS = (1, 2, 3)
 VOICES = ("flite slt", "piper joe", "espeak-ng")
-SOUNDS = RIGHT, SHUFFLED, NONE = ("right sound", "shuffled sound", "no sound")
+SOUNDS = RIGHT, SHUFFLED = ("right sound", "shuffled sound")
 BASE, CASCADE = "Whisper base", "cascade"
-N_TRAIN, N_DEV = 1000, 80
+N_TRAIN, N_DEV, N_TEST = 1000, 80, 300
 TRAINING: dict[str, Any] = {
     "data": "spoken captions",
     "dev": "spoken captions",
@@ -60,9 +60,9 @@ TRAINING: dict[str, Any] = {
 
 
 def run(work: Workspace, outputs: Outputs) -> None:
-    """Train nine models, translate the captions of three voices by each and by the cascade."""
+    """Train six models, translate the captions of three voices by each and by the cascade."""
     models = {seed: train_seed(work, seed) for seed in SEEDS}
-    test = work.utterances(FLICKR16)
+    test = work.utterances(FLICKR16, limit=N_TEST)
     for voice in VOICES:
         spoken = speak(work, test, voice)
         states = encode(work, spoken)
@@ -72,8 +72,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
         outputs.add_translations(voice, spoken, CASCADE, 0, cascade)
         for sound in SOUNDS:
             for seed in SEEDS:
-                sound_states = {} if sound == NONE else states
-                translations = _translate(work, models[seed][sound], spoken, texts, sound_states)
+                translations = _translate(work, models[seed][sound], spoken, texts, states)
                 outputs.add_translations(voice, spoken, f"trained with {sound}", seed, translations)
     spoken = speak(work, test[:40], VOICES[0])
     model = models[SEEDS[0]][RIGHT]
@@ -93,7 +92,7 @@ def train_seed(work: Workspace, seed: int) -> dict[str, Path]:
         states = encode(work, spoken)
         right |= dict(states)
         shuffled |= dict(SubstituteStates(states, draw_other_captions(spoken)))
-    states_by_sound: dict[str, Mapping[str, Tensor]] = {RIGHT: right, SHUFFLED: shuffled, NONE: {}}
+    states_by_sound: dict[str, Mapping[str, Tensor]] = {RIGHT: right, SHUFFLED: shuffled}
     return {
         sound: work.train(
             f"captions-{sound.split()[0]}-{seed}",
@@ -177,12 +176,8 @@ def _difference_table(outputs: Outputs) -> str:
     rows = []
     for voice in VOICES:
         cascade = [outputs.statistics(voice, CASCADE, 0)]
-        right, shuffled, none = (_of(outputs, voice, sound) for sound in SOUNDS)
-        compared = (
-            two_level(right, shuffled),
-            two_level(right, none),
-            two_level(right, cascade, paired=False),
-        )
+        right, shuffled = (_of(outputs, voice, sound) for sound in SOUNDS)
+        compared = (two_level(right, shuffled), two_level(right, cascade, paired=False))
         rows.append(
             (
                 voice,
@@ -192,4 +187,4 @@ def _difference_table(outputs: Outputs) -> str:
                 ),
             )
         )
-    return markdown_table(("voice", "right - shuffled", "right - no sound", "right - cascade"), rows)
+    return markdown_table(("voice", "right - shuffled", "right - cascade"), rows)
