@@ -149,6 +149,10 @@ class OneDnnKernels:
         """Torch's."""
         return None
 
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
+        """Torch's."""
+        return None
+
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """Torch's."""
         return None

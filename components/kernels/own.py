@@ -14,6 +14,8 @@ from components.kernels.exponentials import exponentiate
 from components.kernels.llvm.attention import ARGUMENTS, ROWS, build_attention
 from components.kernels.llvm.ir import LANES
 from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
+from components.kernels.llvm.tile import COLUMNS
+from components.kernels.many_queries import attend_by_panels
 from components.kernels.onednn import OneDnnKernels
 
 MAX_HEAD_WIDTH = 64
@@ -45,6 +47,13 @@ class OwnKernels(OneDnnKernels):
     def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
         """See :meth:`.Kernels.attention`."""
         return native_attention(width, dtype)
+
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
+        """See :meth:`.Kernels.attend`."""
+        fits = (
+            keys.shape[-1] == COLUMNS and keys.dtype == torch.float32 and packed_product.supports("float32")
+        )
+        return attend_by_panels(queries, keys, values, bias) if fits else None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.exponentiate`."""

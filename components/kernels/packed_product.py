@@ -76,17 +76,11 @@ class PackedProduct:
         """(R, in) of any floating dtype -> (R, out), float32."""
         if rows.shape[1] != self.size:
             raise ValueError(f"expected rows of {self.size} numbers, found {rows.shape[1]}")
-        n = len(rows)
-        out = torch.empty((n, self.outputs)) if out is None else out
+        out = torch.empty((len(rows), self.outputs)) if out is None else out
         units, row_scales = self._units_of(rows)
-        threads = threads_for(n * self.outputs * self.size)
-        block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
-        partial = torch.empty((threads, block, COLUMNS)) if self._units > UNITS_PER_PASS else out
-        arguments = _Arguments(
-            units.data_ptr(), self._weight_at, out.data_ptr(), n, self._panels, self.outputs, self._units,
-            block, partial.data_ptr(), self._bias_at, row_scales.data_ptr(), self._scales_at, self._start_at,
-        )  # fmt: skip
-        self._kernel(arguments, threads)
+        panels = (self._weight_at, self._panels, self._units)
+        scaling = (row_scales.data_ptr(), self._scales_at, self._start_at)
+        _multiply(self._kernel, units, panels, self._bias_at, out, scaling)
         return out
 
     def __deepcopy__(self, memo: dict[int, object]) -> PackedProduct:
@@ -108,6 +102,39 @@ class PackedProduct:
             rows.data_ptr(), n, self.size, units.data_ptr(), 4 * self._units, scales.data_ptr()
         )
         return units, scales
+
+
+def multiply_panels(rows: Tensor, panels: Tensor, bias: Tensor, out: Tensor) -> None:
+    """``rows @ weight.T + bias`` into ``out``, all of them contiguous float32.
+
+    Args:
+        rows: (R, in).
+        panels: the weight (P, in, 64), each 64 of its rows.
+        bias: (P * 64,).
+        out: (R, P * 64).
+    """
+    size = (panels.data_ptr(), len(panels), panels.shape[1])
+    _multiply(kernel("float32", "none", False), rows, size, bias.data_ptr(), out)
+
+
+def _multiply(
+    code: ParallelCode,
+    units: Tensor,
+    panels: tuple[int, int, int],
+    bias_at: int,
+    out: Tensor,
+    scaling: tuple[int, int, int] = (0, 0, 0),
+) -> None:
+    """Run the kernel on rows of units; ``panels``: where they are, how many, and units of each."""
+    (n, outputs), (weight_at, n_panels, n_units) = out.shape, panels
+    threads = threads_for(n * outputs * n_units)
+    block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
+    partial = torch.empty((threads, block, COLUMNS)) if n_units > UNITS_PER_PASS else out
+    arguments = _Arguments(
+        units.data_ptr(), weight_at, out.data_ptr(), n, n_panels, outputs, n_units,
+        block, partial.data_ptr(), bias_at, *scaling,
+    )  # fmt: skip
+    code(arguments, threads)
 
 
 @cache

@@ -92,6 +92,20 @@ class Kernels(Protocol):
         """Return what attends with heads of ``width`` numbers of ``dtype``; None: torch's operators do."""
         ...
 
+    def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
+        """softmax(queries keys^T / sqrt(width) + bias) values for many queries, without a gradient.
+
+        Args:
+            queries: (heads, n, width).
+            keys: (heads, T, width).
+            values: (heads, T, width).
+            bias: (T,), is added to the scores of each query; -inf hides a key.
+
+        Returns:
+            (n, heads * width), or None: torch's operators do.
+        """
+        ...
+
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """exp of scores (R, V) into ``out`` (R, V), both float32, and its sums (R, 1).
 

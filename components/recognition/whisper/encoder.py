@@ -1,10 +1,8 @@
 """Whisper's audio encoder over prepacked weights.
 
-On the CPU every thread takes a window at a time, whose activations stay in the cache. Attention there goes
-head by head in blocks of queries through oneDNN's products where all positions are computed (against torch's
-fused kernel 0.6 to 1.2 of the time in float32 on two processors, 0.7 in bfloat16), and through the fused
-kernel where padding is summarised: two thirds of the time for few positions. Elsewhere the windows go
-through together, and in half precision those counts are a feature of the keys.
+On the CPU every thread takes a window at a time, whose activations stay in the cache, and attends by kernels
+of the CPU where there are any. Elsewhere the windows go through together, and in half precision the counts of
+summarised padding are a feature of the keys.
 """
 
 from __future__ import annotations
@@ -19,15 +17,14 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from components.compute.layers.folded_mask import attend, fold_keys, fold_values, prefers_folding
-from components.compute.layers.kernels import Arithmetic
-from components.compute.layers.packed_linear import build_linear, can_pack, fuse_linears
+from components.compute.layers.kernels import Arithmetic, kernels
+from components.compute.layers.packed_linear import build_linear, fuse_linears
 from components.compute.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 from components.compute.threads import map_in_threads
 from components.recognition.whisper.windows.features import WINDOW_FRAMES
 from components.recognition.whisper.windows.padding import Padding, count_audio_positions, make_noise
 from components.recognition.whisper.windows.padding_memory import recall_attention
 
-QUERY_BLOCK = 500
 Result = TypeVar("Result")
 
 
@@ -146,8 +143,6 @@ class _Block:
         self.out = fuse_linears([attn.out], arithmetic)
         self.mlp_in = build_linear(mlp[0].weight, mlp[0].bias, arithmetic, "gelu")
         self.mlp_out = fuse_linears([mlp[2]], arithmetic)
-        self.packed = attn.query.weight.device.type == "cpu" and can_pack(arithmetic)
-        self.products = torch.bfloat16 if arithmetic == "bfloat16" else torch.float32
 
     def __call__(
         self, x: Tensor, counts: Tensor | None = None, beside: tuple[Padding, Tensor] | None = None
@@ -162,15 +157,7 @@ class _Block:
         q, k, v = self.project(x)
         if beside is not None:
             k, v = (_scatter_into(*pair, beside[1]) for pair in ((beside[0].keys, k), (beside[0].values, v)))
-        if self.packed and counts is None and beside is None:
-            flat = (part.flatten(0, 1) for part in (q, k, v))
-            heads = attend_packed(*flat, dtype=self.products).view_as(q)
-        else:
-            mask = None if counts is None else counts[:, None, None]
-            if counts is not None and prefers_folding(k):
-                k, v = fold_keys(k, counts), fold_values(v)
-            heads = attend(q, k, v, mask)
-        x += self.out(heads.transpose(1, 2).flatten(2))
+        x += self.out(_attend(q, k, v, counts))
         x += self.mlp_out(self.mlp_in(self.mlp_ln(x)))
         return x
 
@@ -187,22 +174,21 @@ class _Block:
         return torch.stack(each_head).mean(0)
 
 
+def _attend(q: Tensor, k: Tensor, v: Tensor, counts: Tensor | None) -> Tensor:
+    """Attention (N, heads, t, d), (N, heads, T, d) -> (N, t, heads * d); counts (N, T) as logarithms."""
+    cpu_kernels = kernels() if k.device.type == "cpu" else None
+    if cpu_kernels is not None:
+        bias = k.new_zeros(len(k), k.shape[2]) if counts is None else counts
+        windows = [cpu_kernels.attend(*window) for window in zip(q, k, v, bias, strict=True)]
+        if heads := [window for window in windows if window is not None]:
+            return torch.stack(heads)
+    mask = None if counts is None else counts[:, None, None]
+    if counts is not None and prefers_folding(k):
+        k, v = fold_keys(k, counts), fold_values(v)
+    return attend(q, k, v, mask).transpose(1, 2).flatten(2)
+
+
 def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
     """``whole`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
     index = positions[:, None, :, None].expand_as(own)
     return whole.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
-
-
-def attend_packed(q: Tensor, k: Tensor, v: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v for (H, T, d) tensors, products in ``dtype``, on oneDNN's kernels."""
-    pack, multiply = torch.ops.mkldnn._reorder_linear_weight, torch.ops.mkldnn._linear_pointwise
-    heads, length, width = q.shape
-    q, k, v = (q * width**-0.5).to(dtype).contiguous(), k.to(dtype).contiguous(), v.to(dtype)
-    out = torch.empty(heads, length, width, dtype=torch.float32)
-    for h in range(heads):
-        keys, values = pack(k[h]), pack(v[h].t().contiguous())
-        for start in range(0, length, QUERY_BLOCK):
-            block = slice(start, start + QUERY_BLOCK)
-            weights = multiply(q[h, block], keys, None, "none", [], "").softmax(-1)
-            out[h, block] = multiply(weights, values, None, "none", [], "")
-    return out

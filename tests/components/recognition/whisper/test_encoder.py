@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn import functional
 
 from components.compute.layers.kernels import Arithmetic
 from components.compute.layers.packed_linear import can_pack
-from components.recognition.whisper.encoder import WhisperEncoder, attend_packed
+from components.recognition.whisper.encoder import WhisperEncoder
 from tests.components.recognition.tiny import mels, tiny
 from tests.processor import require
 
@@ -24,15 +23,6 @@ def test_equals_openai_whispers_encoder(arithmetic: Arithmetic, error: float) ->
 
 @torch.no_grad()
 def test_without_the_operators_torchs_own_layers_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("components.compute.layers.packed_linear", "components.recognition.whisper.encoder"):
-        monkeypatch.setattr(f"{module}.can_pack", lambda *_: False)
+    monkeypatch.setattr("components.compute.layers.packed_linear.can_pack", lambda *_: False)
     model, batch = tiny(), mels(1)
     torch.testing.assert_close(WhisperEncoder(model)(batch), model.encoder(batch), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.usefixtures("packed_layers")
-@pytest.mark.parametrize("length", [1, 499, 500, 501, 1300])
-def test_packed_attention_equals_torchs(length: int) -> None:
-    q, k, v = torch.randn(3, 2, length, 16, generator=torch.Generator().manual_seed(length))
-    expected = functional.scaled_dot_product_attention(q, k, v)
-    torch.testing.assert_close(attend_packed(q, k, v), expected, rtol=1e-4, atol=1e-5)
