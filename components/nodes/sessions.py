@@ -26,6 +26,9 @@ class Session(Protocol):
     def step(self) -> Mapping[int, NodeOutcome]:
         """Compute one batch; the outcomes of the items that it finished."""
 
+    def begun(self, key: int) -> str:
+        """Return the beginning of an item's best text that no further step changes; empty: there is none."""
+
 
 SESSIONS: Extensions[Any] = Extensions("antiphon.sessions", "session", accept_any)
 """Of models that decode step by step; a server imports them."""

@@ -106,6 +106,9 @@ class Lane:
         for key, outcome in finished.items():
             work, began = counted.works.pop(key)
             yield Done(work, outcome, time.monotonic() - began)
+        for key, (work, _) in counted.works.items():
+            if work.request.is_followed(node.name):
+                work.request.tell(counted.session.begun(key))
 
 
 def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:

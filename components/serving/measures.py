@@ -47,6 +47,11 @@ class Measures:
             "antiphon_shadow_requests", "requests of the shadow", ["outcome"], registry=registry
         )
 
+    def count_request(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self.requests.labels(endpoint, str(status)).inc()
+        self.seconds.labels(endpoint).observe(seconds)
+
     def count_batch(self, node: str, size: int) -> None:
         """Count a batch."""
         self._batches.labels(node).observe(size)

@@ -19,6 +19,7 @@ class GraphRequest:
         utterance: its id is that of no other request.
         output: the role of the text that is asked for; see :attr:`ServedGraph.outputs`.
         on_end: called once, in any thread, when it is finished or has failed.
+        on_text: called, in any thread, with the beginning of its text, as far as that will not change.
 
     Attributes:
         outcomes: node -> what it gave; a node that had nothing to do is not there.
@@ -29,7 +30,12 @@ class GraphRequest:
     """
 
     def __init__(
-        self, graph: ServedGraph, utterance: Utterance, output: str, on_end: Callable[[GraphRequest], object]
+        self,
+        graph: ServedGraph,
+        utterance: Utterance,
+        output: str,
+        on_end: Callable[[GraphRequest], object],
+        on_text: Callable[[str], object] | None = None,
     ) -> None:
         self.graph, self.utterance, self.output = graph, utterance, output
         self.nodes = graph.nodes_for(output)
@@ -38,7 +44,7 @@ class GraphRequest:
         self.error: BaseException | None = None
         self.is_cancelled = False
         self.began = time.monotonic()
-        self._on_end = on_end
+        self._on_end, self._on_text = on_end, on_text
         self._pending = set(self.nodes)
         self._sent: set[str] = set()
         self._lock = threading.Lock()
@@ -74,6 +80,15 @@ class GraphRequest:
     def is_before(self, node: str) -> bool:
         """Return whether a node may still have to compute it."""
         return node in self._pending and not self.is_cancelled
+
+    def is_followed(self, node: str) -> bool:
+        """Return whether somebody waits for the beginning of this node's text."""
+        return self._on_text is not None and node == self.node and not self.is_cancelled
+
+    def tell(self, begun: str) -> None:
+        """Tell who waits for it how the text begins."""
+        if begun and self._on_text is not None:
+            self._on_text(begun)
 
     def advance(self) -> Iterator[tuple[ServedNode, Item]]:
         """Yield the nodes that can compute now, each once, with their items; after the last, end."""

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
@@ -145,8 +146,10 @@ class Service:
         finally:
             future.cancel()
 
-    async def compute(self, utterance: Utterance, output: str) -> GraphRequest:
-        """Return a request that has ended.
+    async def compute(
+        self, utterance: Utterance, output: str, on_text: Callable[[str], object] | None = None
+    ) -> GraphRequest:
+        """Return a request that has ended; meanwhile ``on_text`` is told how its text begins.
 
         Raises:
             RequestError: it took too long, or a node failed.
@@ -158,7 +161,8 @@ class Service:
             with suppress(RuntimeError):  # the loop is closed: nobody waits
                 loop.call_soon_threadsafe(_resolve, ended)
 
-        request = GraphRequest(self.graph, utterance, output, end)
+        tell = None if on_text is None else partial(_tell, loop, on_text)
+        request = GraphRequest(self.graph, utterance, output, end, tell)
         self._scheduler.submit(request)
         try:
             async with asyncio.timeout(self.settings.timeout):
@@ -180,6 +184,11 @@ class Service:
             for listener in self.listeners:
                 listener.take(request)
         return request
+
+
+def _tell(loop: asyncio.AbstractEventLoop, on_text: Callable[[str], object], begun: str) -> None:
+    with suppress(RuntimeError):  # the loop is closed: nobody waits
+        loop.call_soon_threadsafe(on_text, begun)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -18,6 +18,7 @@ from components.compute.progress import track
 from components.decoding.continuing import CONTINUING
 from components.decoding.isolation import isolate
 from components.errors import ModelError, RecordError
+from components.nodes.sessions import SESSIONS, Session
 from components.records import (
     Checkpoint,
     Hypothesis,
@@ -154,6 +155,18 @@ class Translator:
             result if isinstance(result, Quarantined) else self._join_sentences(result, next(candidates))
             for result in prepared
         ]
+
+    def open_session(self) -> Session | None:
+        """Return what translates texts that come and go, with the outcomes of :meth:`translate`.
+
+        None where samples are drawn: they are ordered when all sentences are there.
+        """
+        if self._samples:
+            return None
+        session: Session = SESSIONS["sentences"](
+            self._prepare, self._decode, self._join_sentences, self._batch_size
+        )
+        return session
 
     def go_on(self, utterance: Utterance, segments: Sequence[Segment], written: str, attends: bool) -> Any:
         """Translate a text whose translation is begun; see :data:`components.nodes.continuing.GoOn`."""

@@ -126,7 +126,7 @@ class WhisperRecognizer:
     def open_session(self) -> Session:
         """Return what recognizes utterances that come and go, with the outcomes of :meth:`recognize`."""
         session: Session = SESSIONS["windows"](
-            self._prepare, self._admit, self._decode_alone, self._batch_size
+            self._prepare, self._admit, self._decode_alone, self._text_before, self._batch_size
         )
         return session
 
@@ -147,6 +147,14 @@ class WhisperRecognizer:
         opener = partial(Prefetched[tuple[int, Utterance], OpenedUtterance], self._prepare, (), 0)
         nothing = StreamQueue(opener(size_of=lambda _: 0.0, capacity=0.0), lambda opened: ())
         return self._decode_windows(streams, nothing, outcomes)
+
+    def _text_before(self, streams: list[WindowStream]) -> str:
+        """Return what is written before the windows that are left; samples have one order at the end only."""
+        state, first = streams[0].state, min(stream.start for stream in streams)
+        windows = [window for window in state.windows if window.start < first]
+        if not windows or self.config.sampling is not None:
+            return ""
+        return build_nbest(windows, self._decoder.tokenizer_of(state), self.system, 1)[0].text
 
     def _prepare(self, item: tuple[int, Utterance]) -> OpenedUtterance:
         """Open an utterance, and compute its features where that is done in a thread."""

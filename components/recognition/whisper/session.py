@@ -20,6 +20,7 @@ class WhisperSession:
         prepare: opens an utterance under its key.
         admit: gives its streams; its outcome where it has none.
         decode: decodes the present windows of streams; gives those with windows left, and outcomes.
+        text_before: gives the text of an utterance before all of its streams that are left.
         batch_size: windows of a step.
     """
 
@@ -28,9 +29,11 @@ class WhisperSession:
         prepare: Callable[[tuple[int, Utterance]], OpenedUtterance],
         admit: Callable[[Outcomes, OpenedUtterance], tuple[WindowStream, ...]],
         decode: Callable[[list[WindowStream], Outcomes], list[WindowStream]],
+        text_before: Callable[[list[WindowStream]], str],
         batch_size: int,
     ) -> None:
         self._prepare, self._admit, self._decode, self._batch_size = prepare, admit, decode, batch_size
+        self._text_before = text_before
         self._streams: dict[int, list[WindowStream]] = {}
         self._finished: Outcomes = {}
 
@@ -63,6 +66,10 @@ class WhisperSession:
         for key in finished:
             self._streams.pop(key, None)
         return finished
+
+    def begun(self, key: int) -> str:
+        """Return the text of the windows before the first one that is left."""
+        return self._text_before(self._streams[key])
 
     def _next_windows(self) -> Iterator[WindowStream]:
         """Yield the first window of every utterance in turn, then the second of each, and so on."""

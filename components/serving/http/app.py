@@ -6,6 +6,7 @@ import hmac
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from components.serving.http.audio_endpoints import answer_recording
 from components.serving.http.chat_endpoint import answer_chat
 from components.serving.http.faults import RequestError
+from components.serving.http.streamed import StreamedAnswer
 from components.serving.names import list_names
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
@@ -87,12 +89,12 @@ def _count(service: Service, path: str, endpoint: Endpoint) -> Callable[[Request
 
     async def counted(request: Request) -> Response:
         began, status = time.monotonic(), 499  # what is left of a request whose client has gone
+        response, leave = None, ExitStack()
+        leave.callback(lambda: measures.count_request(name, status, time.monotonic() - began))
         try:
             service.enter()
-            try:
-                response = await endpoint(request, service)
-            finally:
-                service.leave()
+            leave.callback(service.leave)
+            response = await endpoint(request, service)
             status = response.status_code
         except RequestError as error:
             status = error.status
@@ -101,8 +103,10 @@ def _count(service: Service, path: str, endpoint: Endpoint) -> Callable[[Request
             status = 500
             raise
         finally:
-            measures.requests.labels(name, str(status)).inc()
-            measures.seconds.labels(name).observe(time.monotonic() - began)
+            if isinstance(response, StreamedAnswer):
+                response.at_end.append(leave.close)
+            else:
+                leave.close()
         return response
 
     return counted

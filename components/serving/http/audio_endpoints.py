@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import secrets
+from collections.abc import AsyncIterator
+from functools import partial
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from components.errors import ConfigError
 from components.records import Utterance
-from components.serving.http.answers import FORMS, text_of, words_of
+from components.serving.http.answers import FORMS, words_of
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
+from components.serving.http.streamed import Event, StreamedAnswer, stream
 from components.serving.http.uploads import Upload, read_form
 from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
 from components.serving.requests import GraphRequest
@@ -30,6 +32,7 @@ async def answer_recording(request: Request, service: Service) -> Response:
     settings = service.settings
     limit = settings.max_megabytes * 10**6
     upload = await read_form(request, service.spool, limit, settings.upload_timeout)
+    answer: StreamedAnswer | None = None
     try:
         translates = request.url.path.endswith("/translations")
         output = output_of(service.graph, upload.get("model"), TRANSLATION if translates else TRANSCRIPT)
@@ -42,10 +45,16 @@ async def answer_recording(request: Request, service: Service) -> Response:
                 400, "file: expected a graph that hears, found one that reads texts", param="file"
             )
         utterance = await run_in_threadpool(_utterance_of, upload, service)
+        headers = headers_of(service, utterance)
+        if (upload.get("stream") or "").lower() == "true":
+            answer = await stream(request, partial(service.compute, utterance, output), _stream, headers)
+            answer.at_end.append(upload.remove)
+            return answer
         computed = await until_gone(request, service.compute(utterance, output))
-        return _respond(computed, form, upload)
+        return _respond(computed, form, upload, headers)
     finally:
-        upload.remove()
+        if answer is None:
+            upload.remove()
 
 
 def _utterance_of(upload: Upload, service: Service) -> Utterance:
@@ -70,28 +79,24 @@ def language_in(code: str | None, param: str) -> str | None:
         raise RequestError(400, f"{param}: {error}", param=param) from None
 
 
-def headers_of(request: GraphRequest) -> dict[str, str]:
-    """Return the headers that say what has answered."""
-    return {"X-Antiphon-Graph": request.graph.key, "X-Antiphon-Request": request.utterance.id}
+def headers_of(service: Service, utterance: Utterance) -> dict[str, str]:
+    """Return the headers that say what answers."""
+    return {"X-Antiphon-Graph": service.graph.key, "X-Antiphon-Request": utterance.id}
 
 
-def _respond(request: GraphRequest, form: str, upload: Upload) -> Response:
+def _respond(request: GraphRequest, form: str, upload: Upload, headers: dict[str, str]) -> Response:
     media_type, encode = FORMS[form]
     content = encode(request)
     if form == "verbose_json" and "word" in upload.fields.get("timestamp_granularities", ()):
         content["words"] = words_of(request)
-    if (upload.get("stream") or "").lower() == "true":
-        return _stream(text_of(request).best.text, headers_of(request))
     if media_type == "application/json":
-        return JSONResponse(content, headers=headers_of(request))
-    return Response(content, media_type=media_type, headers=headers_of(request))
+        return JSONResponse(content, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
-def _stream(text: str, headers: dict[str, str]) -> Response:
-    """Return the text as events; it is known whole, so it is one delta."""
-    events = [
-        {"type": "transcript.text.delta", "delta": text},
-        {"type": "transcript.text.done", "text": text},
-    ]
-    lines = (f"data: {json.dumps(event)}\n\n" for event in events)
-    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+async def _stream(parts: AsyncIterator[str]) -> AsyncIterator[Event]:
+    text = ""
+    async for part in parts:
+        text += part
+        yield {"type": "transcript.text.delta", "delta": part}
+    yield {"type": "transcript.text.done", "text": text}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from components.files.json_text import parse_json
@@ -18,6 +18,7 @@ from components.serving.http.answers import text_of
 from components.serving.http.audio_endpoints import headers_of, language_in
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
+from components.serving.http.streamed import Event, stream
 from components.serving.http.uploads import read_body
 from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
 from components.serving.service import Service
@@ -87,16 +88,16 @@ async def answer_chat(request: Request, service: Service) -> Response:
         source_language=language_in(chat.source_language, "source_language") or source or UNDETERMINED,
         target_language=language_in(chat.target_language, "target_language") or target,
     )
-    computed = await until_gone(request, service.compute(utterance, output))
-    name, answer, headers = (
-        chat.model or service.graph.name,
-        text_of(computed).best.text,
-        headers_of(computed),
-    )
+    name, headers = chat.model or service.graph.name, headers_of(service, utterance)
     if chat.stream:
-        events = _stream(utterance.id, name, answer)
-        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
-    choice = {"message": {"role": "assistant", "content": answer}}
+        return await stream(
+            request,
+            partial(service.compute, utterance, output),
+            partial(_stream, utterance.id, name),
+            headers,
+        )
+    computed = await until_gone(request, service.compute(utterance, output))
+    choice = {"message": {"role": "assistant", "content": text_of(computed).best.text}}
     return JSONResponse(_completion(utterance.id, name, "chat.completion", choice, "stop"), headers=headers)
 
 
@@ -120,13 +121,10 @@ def _completion(
     return {"id": number, "object": kind, "created": int(time.time()), "model": model, "choices": choices}
 
 
-def _stream(number: str, model: str, text: str) -> Iterator[str]:
-    """Yield the events of an answer that is known whole: one delta."""
-    kind = "chat.completion.chunk"
-    deltas: list[tuple[dict[str, str], str | None]] = [
-        ({"role": "assistant", "content": text}, None),
-        ({}, "stop"),
-    ]
-    for delta, reason in deltas:
-        yield f"data: {json.dumps(_completion(number, model, kind, {'delta': delta}, reason))}\n\n"
-    yield "data: [DONE]\n\n"
+async def _stream(number: str, model: str, parts: AsyncIterator[str]) -> AsyncIterator[Event | str]:
+    kind, role = "chat.completion.chunk", {"role": "assistant"}
+    async for part in parts:
+        yield _completion(number, model, kind, {"delta": {**role, "content": part}}, None)
+        role = {}
+    yield _completion(number, model, kind, {"delta": {}}, "stop")
+    yield "[DONE]"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.types import Receive
 
 from components.serving.http.faults import RequestError
 
@@ -20,7 +21,7 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
     Raises:
         RequestError: the client has gone; the work is cancelled.
     """
-    task, gone = asyncio.create_task(work), asyncio.create_task(_wait_for_end(request))
+    task, gone = asyncio.create_task(work), asyncio.create_task(wait_for_end(request.receive))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -34,6 +35,7 @@ async def until_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
                 await task
 
 
-async def _wait_for_end(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def wait_for_end(receive: Receive) -> None:
+    """Wait until the client has gone; what it sends is not read."""
+    while (await receive())["type"] != "http.disconnect":
         pass

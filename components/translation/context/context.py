@@ -70,6 +70,9 @@ class ContextTranslator(Translator):
         super().__init__(backend, checkpoint, n_best=n_best, batch_size=batch_size)
         self._reader, self._context_sentences = backend, context_sentences
 
+    def open_session(self) -> None:
+        """Sentences that read those before them wait for these: whole batches."""
+
     def _translate_texts(self, texts: Sequence[PreparedText]) -> list[list[Candidates]]:
         results: list[list[Candidates]] = [[] for _ in texts]
         documents = [_Document(group, results) for group in _group_by_document(texts)]

@@ -16,6 +16,7 @@ from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
+from components.nodes.sessions import Session
 from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import TableOf
@@ -223,6 +224,12 @@ class Translation:
         """Return an outcome each, in order."""
         texts = [item.utterance for item in items]
         return self.translator.translate(texts, [item.segments for item in items])
+
+    def open_session(self) -> Session | None:
+        """Return what translates items that come and go, where the translator can."""
+        opener = getattr(self.translator, "open_session", None)
+        session: Session | None = None if opener is None else opener()
+        return session
 
     def go_on(self, item: Item, written: str, attends: bool) -> Any:
         """Translate a text whose translation is begun: a ``components.nodes.continuing.GoOn``."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,12 +17,12 @@ import pytest
 import soundfile
 
 from components.nodes.node_context import Item
-from components.records import NBest, Quarantined
+from components.records import NBest, NodeOutcome, Quarantined
 from components.serving.graph import ServedGraph
 from components.serving.http.app import make_app
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
-from tests.components.serving.graphs import COMPONENTS, Function, each, hear, make_graph
+from tests.components.serving.graphs import COMPONENTS, Function, each, hear, make_graph, text
 
 TRANSCRIBE, TRANSLATE, CHAT = "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/chat/completions"
 
@@ -105,6 +107,123 @@ def test_chat_names_and_counters() -> None:
             assert 'antiphon_requests_total{endpoint="completions",status="200"} 2.0' in metrics
             assert 'antiphon_routes_total{branch="keep",node="doubt"} 3.0' in metrics
             assert (await client.get("/health")).json()["status"] == "ok"
+
+    asyncio.run(ask())
+
+
+class Words:
+    """A component that gives one word of each text at a step."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self._items: dict[int, tuple[Item, int]] = {}
+
+    def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
+        raise AssertionError("expected to be asked step by step")
+
+    def open_session(self) -> Words:
+        return self
+
+    @property
+    def keys(self) -> frozenset[int]:
+        return frozenset(self._items)
+
+    def admit(self, key: int, item: Item) -> None:
+        self._items[key] = item, 0
+
+    def drop(self, key: int) -> None:
+        self._items.pop(key, None)
+
+    def step(self) -> dict[int, NodeOutcome]:
+        time.sleep(0.01)
+        finished: dict[int, NodeOutcome] = {}
+        for key, (item, done) in list(self._items.items()):
+            words = str(item.utterance.text).split()
+            if done == 2:
+                assert self.gate.wait(5)
+            self._items[key] = item, done + 1
+            if words[done] == "refuse":
+                fault = Quarantined(
+                    utterance_id=item.utterance.id, stage="mt", reason="no words", detail="none"
+                )
+                finished[key] = fault
+            elif done + 1 == len(words):
+                finished[key] = text(item, " ".join(words))
+        for key in finished:
+            del self._items[key]
+        return finished
+
+    def begun(self, key: int) -> str:
+        item, done = self._items[key]
+        return " ".join(str(item.utterance.text).split()[:done])
+
+
+def test_a_text_is_streamed_as_it_is_made() -> None:
+    """Two words are there before the others are computed; then a refusal, and a client that goes."""
+    component, other = Words(), Words()
+    other.gate.set()
+
+    async def ask() -> None:
+        service = Service(make_graph({**COMPONENTS, "mt": component}), ServeSettings())
+        app = make_app(service)
+        sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        def call(words: str, leave: asyncio.Event) -> asyncio.Task[None]:
+            body = {"messages": [{"role": "user", "content": words}], "stream": True}
+            received = iter([{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}])
+
+            async def receive() -> dict[str, Any]:
+                if (message := next(received, None)) is None:
+                    await leave.wait()
+                    return {"type": "http.disconnect"}
+                return message
+
+            async def send(message: Any) -> None:
+                await sent.put(message)
+
+            scope = {
+                "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST",
+                "scheme": "http", "path": CHAT, "raw_path": CHAT.encode(), "query_string": b"",
+                "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
+            }  # fmt: skip
+            return asyncio.create_task(app(scope, receive, send))
+
+        async def parts(until: int) -> str:
+            found = ""
+            while len(found) < until:
+                message = await asyncio.wait_for(sent.get(), 5)
+                for line in message.get("body", b"").decode().split("\n\n"):
+                    if line.startswith("data: {"):
+                        event = json.loads(line[6:])
+                        assert "error" not in event, event
+                        found += event["choices"][0]["delta"].get("content", "")
+            return found
+
+        try:
+            leave = asyncio.Event()
+            answer = call("a bc def ghi", leave)
+            assert await parts(4) == "a bc" and not service.is_idle
+            component.gate.set()
+            assert await parts(8) == " def ghi"
+            await answer
+            component.gate.clear()
+            going = call("a bc def ghi", leave)
+            assert await parts(4) == "a bc"
+            leave.set()
+            await asyncio.wait_for(going, 5)
+            assert service.is_idle
+            component.gate.set()
+        finally:
+            service.close()
+        async with serving(make_graph({**COMPONENTS, "mt": other})) as (client, _):
+            messages = [{"role": "user", "content": "refuse"}]
+            refused = await client.post(CHAT, json={"messages": messages, "stream": True})
+            assert refused.status_code == 400 and refused.json()["error"]["message"] == "none"
+            messages[0]["content"] = "a bc refuse"
+            late = await client.post(CHAT, json={"messages": messages, "stream": True})
+            assert late.text.rstrip().endswith('"code": "no_words"}}')
+            metrics = (await client.get("/metrics")).text
+            assert 'antiphon_requests_total{endpoint="completions",status="200"} 1.0' in metrics
 
     asyncio.run(ask())
 

@@ -26,12 +26,15 @@ def test_its_outcomes_are_those_of_the_recognizer_and_short_ones_overtake_a_long
     for key, each in enumerate(short, 1):
         session.admit(key, Item(utterance=each))
     session.admit(5, Item(utterance=Utterance(id="t", text="hi", source_language="en")))
-    ends = list[int]()
+    ends, begun = list[int](), list[str]()
     while session.keys:
+        if 0 in session.keys:
+            begun.append(session.begun(0))
         finished = session.step()
         ends += finished
         found |= finished
     assert [found[key] for key in range(6)] == expected
+    assert all(found[0].best.text.startswith(text) for text in begun) and len(set(begun)) > 2
     assert ends[-1] == 0 and set(ends[:-1]) == {1, 2, 3, 4, 5}
     assert max(backend.batches) == 3 and backend.batches[1] == 3, (
         "the long one shares batches with the others"
