@@ -13,7 +13,7 @@ from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
 from components.pipeline.graph_steps import GRAPH_STEPS
 from components.pipeline.items.idle_nodes import is_concerned
-from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
+from components.pipeline.pipeline import DATA, SOURCE, TARGET, Node, Pipeline
 from components.pipeline.stage_planning import complete_node
 from components.pipeline.steps.auto import is_auto
 from components.run_record import StageRef
@@ -76,8 +76,8 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     is_asked_for = any(is_same_language(output_language, target) for target in targets)
     if output_language != TARGET and targets and not is_asked_for:
         raise ConfigError(
-            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, into "
-            f"{output_language}; say outputs: {{translation: NODE}}, or another target_language"
+            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, "
+            f"{'in the language spoken' if output_language == SOURCE else f'into {output_language}'}; say outputs: {{translation: NODE}}, or another target_language"
         )
 
 

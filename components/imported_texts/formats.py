@@ -63,6 +63,8 @@ def _add(outputs: dict[str, Any], further: Mapping[str, Any], file: Path) -> Non
 
 def _read_file(path: Path, *, alone: bool) -> Outputs:
     read = READERS.get(path.suffix.lower())
+    if read is None and not path.exists():
+        raise DataError(f"{path}: expected a file of texts or a folder of them, found none; check the path")
     if read is None:
         raise DataError(
             f"{path}: expected a file {', '.join(READERS)} or a folder of them, found {path.suffix!r}"
