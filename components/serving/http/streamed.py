@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from components.serving.http.answers import text_of
-from components.serving.http.clients import wait_for_end
+from components.serving.http.clients import until_gone, wait_for_end
 from components.serving.http.faults import RequestError
 from components.serving.requests import GraphRequest
 
@@ -40,20 +40,8 @@ class Parts:
         self._changed.set()
 
     async def wait(self, request: Request) -> None:
-        """Wait for the first part, or for the end.
-
-        Raises:
-            RequestError: the client has gone.
-        """
-        gone = asyncio.create_task(wait_for_end(request.receive))
-        first = asyncio.create_task(self._changed.wait())
-        try:
-            await asyncio.wait({first, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not first.done():
-                raise RequestError(499, "the client has gone", "cancelled")
-        finally:
-            gone.cancel()
-            first.cancel()
+        """Wait for the first part, or for the end. RequestError: the client has gone."""
+        await until_gone(request, self._changed.wait())
 
     @property
     def ended(self) -> GraphRequest | None:
@@ -111,10 +99,8 @@ class StreamedAnswer(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        answer, gone = (
-            asyncio.create_task(self.stream_response(send)),
-            asyncio.create_task(wait_for_end(receive)),
-        )
+        answer = asyncio.create_task(self.stream_response(send))
+        gone = asyncio.create_task(wait_for_end(receive))
         try:
             await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
