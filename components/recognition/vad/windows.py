@@ -62,7 +62,8 @@ def pack_speech(speech: Sequence[Span], seconds: float, longest: float = MAX_WIN
     packed: list[Span] = []
     for span in (piece for speech_span in wide for piece in cut(speech_span, longest)):
         if packed and span.end - packed[-1].start <= longest:
-            packed[-1] = Span(packed[-1].start, span.end, span.speech_end)
+            stretches = (*packed[-1].speech, *span.speech)
+            packed[-1] = Span(packed[-1].start, span.end, span.speech_end, speech=stretches)
         else:
             packed.append(span)
     return packed
@@ -73,14 +74,15 @@ def _widen(speech: Sequence[Span], seconds: float) -> Iterator[Span]:
         before = (speech[i - 1].end + span.start) / 2 if i else 0.0
         after = (speech[i + 1].start + span.end) / 2 if i + 1 < len(speech) else max(seconds, span.end)
         end = min(after, span.end + MARGIN_SECONDS, max(seconds, span.end))
-        yield Span(max(before, span.start - MARGIN_SECONDS), end, span.end)
+        start = max(before, span.start - MARGIN_SECONDS)
+        yield Span(start, end, span.end, speech=((span.start, span.end),))
 
 
 def cut(span: Span, longest: float = MAX_WINDOW_SECONDS) -> list[Span]:
     """Cut what is longer than ``longest`` seconds into equal parts, as speech without a pause."""
     parts = max(1, int(np.ceil((span.end - span.start) / longest - 1e-9)))
     edges = np.linspace(span.start, span.end, parts + 1).tolist()
-    return [Span(a, b, min(b, span.speech_end or b)) for a, b in pairwise(edges)]
+    return [replace(span.part(a, b), speech_end=min(b, span.speech_end or b)) for a, b in pairwise(edges)]
 
 
 def windows_of(samples: NDArray[np.float32], longest: float = MAX_WINDOW_SECONDS) -> list[Span]:

@@ -1,7 +1,7 @@
 """When a decoded window is silence, and when it has to be decoded again at a higher temperature.
 
 The thresholds and their order are those of openai-whisper's ``transcribe``; the check for repeated n-grams is
-ours, because short repetitions pass the compression ratio.
+ours, because short repetitions pass the compression ratio, and so is the choice where no attempt passes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ MIN_LOOP_REPEATS = 4
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes of UTF-8 per byte after zlib: above 2.4 the text repeats itself."""
-    data = text.encode("utf-8")
+    """Letters per byte after zlib: above 2.4 the text repeats itself.
+
+    Each letter is one byte. openai-whisper takes those of UTF-8, two or three for a letter of Cyrillic or
+    Devanagari, where usual text compresses as a loop does in English.
+    """
+    others = sorted({letter for letter in text if not letter.isascii()})
+    table = {ord(letter): chr(128 + number) for number, letter in enumerate(others)}
+    data = text.translate(table).encode("latin-1") if len(others) <= 128 else text.encode("utf-8")
     return len(data) / len(zlib.compress(data))
 
 
@@ -53,6 +59,18 @@ def is_silence(
 def needs_fallback(config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float) -> bool:
     """Return whether the text of a window that is not silence is improbable or repeats itself."""
     return mean_log_prob < config.log_prob_threshold or is_repetitive(config, text, tokens)
+
+
+def plausibility(
+    config: RecognitionConfig, text: str, tokens: Sequence[int], mean_log_prob: float
+) -> tuple[bool, bool, float]:
+    """Sort key among texts of which none is accepted.
+
+    First what is likely and no loop: alike sentences compress well, too, and the text that a high temperature
+    draws in their stead is another one. Then what does not repeat itself, then the likeliest.
+    """
+    is_likely = mean_log_prob >= config.log_prob_threshold and not repeats_ngram(tokens)
+    return is_likely, not is_repetitive(config, text, tokens), mean_log_prob
 
 
 def is_repetitive(config: RecognitionConfig, text: str, tokens: Sequence[int]) -> bool:

@@ -45,9 +45,9 @@ from components.records import Checkpoint, NBest, Outcome, Quarantined, Utteranc
 from components.storage.stages.window_journal import recall_or_compute
 
 MAX_SKIPPED_SPEECH_SECONDS = 2.0
-"""Speech after a window's last timestamp that may be left out. Where there is more, the next window begins at
-that timestamp: Whisper ends its text early now and then, and openai-whisper loses what follows, up to half a
-minute."""
+"""Speech after a window's last timestamp, or between two of its segments, that may be left out. Where there
+is more, a window begins there: Whisper ends its text early or passes over speech now and then, and
+openai-whisper loses what it left out, up to half a minute."""
 BATCHES_AHEAD = 2
 """Batches of whole windows whose audio is prepared ahead, or one utterance if that is longer."""
 MIN_SPEECH_LEFT_SECONDS = 0.3
@@ -202,7 +202,10 @@ class WhisperRecognizer:
                 continue
             stream.state.language = result.language
             stream.state.language_probability = result.language_probability
-            stream.state.windows.append(window := result.window)
+            window = result.window
+            if self._cuts(stream, window):
+                continue
+            stream.state.windows.append(window)
             if stream.advance(self._next_seek(stream, window)):
                 continue
             finished.add(id(stream))
@@ -210,6 +213,20 @@ class WhisperRecognizer:
             if not stream.state.open_streams and stream.state.index not in outcomes:
                 outcomes[stream.state.index] = self._build_outcome(stream.state)
         return [t for t in streams if id(t) not in finished and t.state.index not in outcomes]
+
+    def _cuts(self, stream: WindowStream, window: DecodedWhisperWindow) -> bool:
+        """Cut a window whose text passes over speech between two segments: its parts are decoded alone."""
+        if window.is_silence or not stream.spans[0].speech:
+            return False
+        tokenizer, end = self._decoder.tokenizer_of(stream.state), 0.0
+        pieces, _ = split_into_segments(window.candidates[0].tokens, tokenizer, window.frames)
+        for piece in pieces:
+            skipped = stream.spans[0].speech_within(stream.start + end, stream.start + piece.start)
+            if skipped > MAX_SKIPPED_SPEECH_SECONDS:
+                stream.cut(end if end >= MIN_WINDOW_ADVANCE_SECONDS else piece.start)
+                return True
+            end = piece.end
+        return False
 
     def _find_next_batch(self, streams: list[WindowStream], waiting: StreamQueue) -> list[WindowStream]:
         """Return what will be decoded after the present windows of ``streams``, where that can be told."""

@@ -30,7 +30,7 @@ class DecodedWhisperWindow:
         no_speech: the model's probability that nothing is said in it.
         temperature: at which it was decoded.
         is_silence: whether it is taken for silence.
-        is_repetitive: whether its best text repeats itself.
+        plausibility: orders attempts of which none is accepted.
         accepted: whether its best text passes every check; otherwise it is decoded again, hotter.
         alignment: of its best text, where words are timed.
     """
@@ -41,7 +41,7 @@ class DecodedWhisperWindow:
     no_speech: float
     temperature: float
     is_silence: bool
-    is_repetitive: bool = False
+    plausibility: tuple[bool, bool, float] = (True, True, 0.0)
     accepted: bool = True
     alignment: TokenAlignment | None = None
 
@@ -98,6 +98,7 @@ class WindowStream:
         is_first: whether it is the utterance's first stream, which detects the language.
         seek: frame (10 ms) of the present span at which the present window begins.
         previous: tokens of the text before, where windows are conditioned on it.
+        is_cut: whether a window was cut in two, so that windows begin where others did.
     """
 
     state: UtteranceState
@@ -105,6 +106,7 @@ class WindowStream:
     is_first: bool
     seek: int = 0
     previous: list[int] = field(default_factory=list)
+    is_cut: bool = False
     _mel: Tensor | None = None
 
     def mel(self, n_mels: int) -> Tensor:
@@ -147,7 +149,9 @@ class WindowStream:
     @property
     def name(self) -> str:
         """Names the present window, whatever batch it is in."""
-        return f"{self.state.utterance.id}@{self.start:.2f}"
+        return f"{self.state.utterance.id}@{self.start:.2f}" + (
+            f"-{self.spans[0].end:.2f}" if self.is_cut else ""
+        )
 
     @property
     def key(self) -> int:
@@ -163,6 +167,12 @@ class WindowStream:
         """Seconds of speech left in the span from ``seconds`` after the window's start; 0 where unknown."""
         speech = self.spans[0].speech_end
         return 0.0 if speech is None else speech - self.start - seconds
+
+    def cut(self, seconds: float) -> None:
+        """Make two spans of the present one, the first of which ends ``seconds`` after the window's start."""
+        span, at = self.spans[0], self.start + seconds
+        self.spans = [span.part(span.start, at), span.part(at, span.end), *self.spans[1:]]
+        self.is_cut, self._mel = True, None
 
     def advance(self, frames: int) -> bool:
         """Go on by ``frames``; False when all spans are done."""

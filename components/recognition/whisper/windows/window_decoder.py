@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from operator import attrgetter
 
 import torch
 
@@ -14,7 +15,7 @@ from components.decoding.isolation import isolate
 from components.errors import ModelError
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
-from components.recognition.whisper.fallback import is_repetitive, is_silence, needs_fallback
+from components.recognition.whisper.fallback import is_silence, needs_fallback, plausibility
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.windows.decoding_state import (
     DecodedWhisperWindow,
@@ -83,7 +84,7 @@ class WhisperWindowDecoder:
             if i in failed
             else windows[-1]
             if windows[-1].accepted
-            else max(windows, key=_plausibility_of)
+            else max(windows, key=attrgetter("plausibility"))
             for i, windows in enumerate(attempts)
         ]
 
@@ -108,7 +109,7 @@ class WhisperWindowDecoder:
             no_speech=result.no_speech,
             temperature=temperature,
             is_silence=silence,
-            is_repetitive=is_repetitive(self._config, text, best.tokens),
+            plausibility=plausibility(self._config, text, best.tokens, mean),
             accepted=silence or not needs_fallback(self._config, text, best.tokens, mean),
             alignment=result.alignment,
         )
@@ -180,9 +181,3 @@ class WhisperWindowDecoder:
         stated = stated[:room]
         previous = stream.previous[-(room - len(stated)) :] if len(stated) < room else []
         return [tokenizer.sot_prev, *stated, *previous, *sequence]
-
-
-def _plausibility_of(window: DecodedWhisperWindow) -> tuple[bool, float]:
-    """Sort key among attempts none of which was accepted: no repetition first, then the likeliest."""
-    best = window.candidates[0]
-    return not window.is_repetitive, best.score / (len(best.tokens) + 1)

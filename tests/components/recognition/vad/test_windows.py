@@ -38,6 +38,9 @@ def test_packed_spans_cover_all_speech_in_order_and_fit_a_window(pairs: list[tup
         left = span.end - span.start
         covered = sum(max(0.0, min(span.end, p.end) - max(span.start, p.start)) for p in packed)
         assert covered == pytest.approx(left, abs=1e-6)
+        assert sum(p.speech_within(span.start, span.end) for p in packed) == pytest.approx(left, abs=1e-6)
+    for span in packed:
+        assert all(span.start <= a < b <= span.end for a, b in span.speech)
 
 
 @given(gaps_and_lengths)

@@ -25,10 +25,15 @@ STAMP = TOKENIZER.timestamp_begin
 
 
 def scripted_result(
-    text: str, log_prob: float = -0.2, no_speech: float = 0.0, *, goes_on: bool = False
+    text: str,
+    log_prob: float = -0.2,
+    no_speech: float = 0.0,
+    *,
+    goes_on: bool = False,
+    tokens: tuple[int, ...] = (),
 ) -> DecodingResult:
-    """A text of one second; where it goes on, another segment begins at its end."""
-    tokens = (STAMP, *TOKENIZER.encode(text), STAMP + 50, *([STAMP + 50] if goes_on else []))
+    """A text of one second, or ``tokens``; where it goes on, another segment begins at its end."""
+    tokens = tokens or (STAMP, *TOKENIZER.encode(text), STAMP + 50, *([STAMP + 50] if goes_on else []))
     log_probs = (log_prob,) * (len(tokens) + 1)
     return DecodingResult(
         [Candidate(tokens, sum(log_probs), log_probs, (), TOKENIZER.eot, log_prob)], no_speech
@@ -36,7 +41,10 @@ def scripted_result(
 
 
 class Scripted:
-    """Answers by temperature; remembers the calls. The features are the mean of each window's mel."""
+    """Answers by temperature, or one by one with ``answers``; remembers the calls.
+
+    The features are the mean of each window's mel.
+    """
 
     def __init__(self, script: dict[float, DecodingResult]) -> None:
         self.dims, self.device = DIMS, torch.device("cpu")
@@ -44,6 +52,7 @@ class Scripted:
         self.calls: list[tuple[float, list[list[int]], list[int]]] = []
         self.batches: list[int] = []
         self.frames: list[Sequence[int] | None] = []
+        self.answers: list[DecodingResult] = []
 
     def encode(self, mels: Tensor) -> Tensor:
         self.batches.append(len(mels))
@@ -65,6 +74,8 @@ class Scripted:
         assert len(features) == len(prompts) == len(keys)
         self.frames.append(frames)
         self.calls.append((config.temperature, prompts.tolist(), list(keys)))
+        if self.answers:
+            return [self.answers.pop(0) for _ in keys]
         return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
 
 

@@ -10,15 +10,45 @@ from components.recognition.whisper.fallback import (
     compression_ratio,
     is_silence,
     needs_fallback,
+    plausibility,
     repeats_ngram,
 )
 
 CONFIG = RecognitionConfig()
 
 
-@given(st.text(max_size=300))
-def test_compression_ratio_is_openai_whispers(text: str) -> None:
+MENU = "".join(
+    f"Нажмите {number} для {purpose}. "
+    for number, purpose in (
+        ("один", "записи вашего сообщения при статусе недоступен"),
+        ("два", "записи вашего сообщения при статусе занят"),
+        ("три", "записи вашего имени"),
+        ("четыре", "смены вашего пароля"),
+        ("пять", "прослушивания вашего сообщения"),
+    )
+)
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+def test_compression_ratio_of_ascii_is_openai_whispers(text: str) -> None:
     assert compression_ratio(text) == pytest.approx(theirs(text))
+
+
+def test_a_letter_counts_once_in_any_alphabet() -> None:
+    """A menu passes as it does in English; loops do not, nor where there are too many letters for bytes."""
+    assert compression_ratio(MENU) < CONFIG.compression_ratio_threshold < theirs(MENU)
+    assert compression_ratio(MENU * 3) > CONFIG.compression_ratio_threshold
+    many = "".join(map(chr, range(0x4E00, 0x4E00 + 200)))
+    assert compression_ratio(many) == pytest.approx(theirs(many))
+
+
+def test_where_no_attempt_passes_a_likely_text_that_is_no_loop_is_taken() -> None:
+    alike, loop, drawn = "a b c. " * 20, [7, 8] * 30, list(range(40))
+    first = plausibility(CONFIG, alike, drawn, -0.2)
+    assert needs_fallback(CONFIG, alike, drawn, -0.2)
+    assert first > plausibility(CONFIG, "cat sharply", [1, 2], -5.6)
+    assert plausibility(CONFIG, "alike", drawn, -1.2) > plausibility(CONFIG, alike, loop, -0.1)
+    assert plausibility(CONFIG, "alike", drawn, -1.2) > plausibility(CONFIG, "alike", drawn, -1.3)
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=8), st.lists(st.integers(100, 150), max_size=20))

@@ -240,6 +240,40 @@ def test_speech_after_an_early_end_is_heard_from_there_on(
     assert sum(backend.batches) == 4
 
 
+def test_a_window_whose_text_passes_over_speech_is_cut_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve seconds the first and the last are written, and five between them were spoken."""
+
+    def written(*segments: tuple[float, str, float]) -> DecodingResult:
+        parts = [
+            (STAMP + round(a * 50), *TOKENIZER.encode(text), STAMP + round(b * 50)) for a, text, b in segments
+        ]
+        return scripted_result("", tokens=sum(parts, ()))
+
+    machine, backend = scripted_recognizer()
+    ends = written((0, " First.", 1), (11, " Last.", 12))
+    backend.answers = [
+        ends,
+        ends,
+        written((0, " First.", 1)),
+        written((2, " Middle.", 7), (10, " Last.", 11)),
+    ]
+    speech = ((0.0, 1.0), (3.0, 8.0), (11.0, 12.0))
+    spans = [Span(0.0, 12.0, speech_end=12.0, speech=speech), Span(20.0, 32.0, speech_end=32.0)]
+    monkeypatch.setattr(opening, "windows_of", lambda samples: spans)
+    (outcome,) = machine.recognize([utterance(tmp_path, "long", 40)])
+    assert isinstance(outcome, NBest)
+    assert [(segment.start, segment.text) for segment in outcome.best.segments] == [
+        (0.0, "First."),
+        (3.0, "Middle."),
+        (11.0, "Last."),
+        (20.0, "First."),  # where nothing is known of speech, the text stands
+        (31.0, "Last."),
+    ]
+    assert not backend.answers
+
+
 @pytest.mark.parametrize(("speech_end", "n_windows"), [(1.2, 1), (1.4, 2)])
 def test_the_rest_of_the_last_word_is_no_window_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speech_end: float, n_windows: int
