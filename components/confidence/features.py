@@ -141,7 +141,7 @@ FEATURES: dict[str, Feature] = {
         of_list(nbest_features.share_of_first),
     ),
     "compression_ratio": Feature(
-        "bytes of the text per byte after zlib; above 2.4 it repeats itself",
+        "letters of the text per byte after zlib; above 2.4 it repeats itself",
         _WHISPER,
         "a text",
         NONNEGATIVE,
