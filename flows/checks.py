@@ -75,9 +75,10 @@ def _refuse_other_target(pipeline: Pipeline, pairs: Pairs) -> None:
     targets = sorted({target for _, target in pairs if target is not None})
     is_asked_for = any(is_same_language(output_language, target) for target in targets)
     if output_language != TARGET and targets and not is_asked_for:
+        into = "in the language spoken" if output_language == SOURCE else f"into {output_language}"
         raise ConfigError(
-            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, "
-            f"{'in the language spoken' if output_language == SOURCE else f'into {output_language}'}; say outputs: {{translation: NODE}}, or another target_language"
+            f"expected {', '.join(targets)}, which nothing gives: the translation is {name}, {into}; "
+            "say outputs: {translation: NODE}, or another target_language"
         )
 
 
