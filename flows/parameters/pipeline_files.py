@@ -34,7 +34,7 @@ def read_file(path: Path) -> tuple[dict[str, Any], Lines]:
     """
     value, lines = parse_yaml(read_yaml_text(path), str(path))
     if value is None:
-        raise ConfigError(f"{path}: expected parameters, as a graph in nodes, found an empty file")
+        return {}, {}
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: expected a mapping of parameters, found {type(value).__name__}")
     return value, lines
