@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from components.extensions import Extensions, accept_any
-from components.nodes.node_context import Component, Item
+from components.nodes.node_context import Item
 from components.records import NodeOutcome
 
 
@@ -34,8 +34,8 @@ SESSIONS: Extensions[Any] = Extensions("antiphon.sessions", "session", accept_an
 """Of models that decode step by step; a server imports them."""
 
 
-def open_session(component: Component) -> Session | None:
-    """Return a session of a component that has some; None of one that computes batches whole."""
+def open_session(component: object) -> Session | None:
+    """Return a session of a component, or its model, that has some; None of what computes batches whole."""
     opener = getattr(component, "open_session", None)
     session: Session | None = None if opener is None else opener()
     return session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
@@ -56,6 +56,12 @@ class _Counted:
         self.works[key] = work, time.monotonic()
         self.session.admit(key, work.item)
 
+    def tell_begun(self, node: str, finished: Container[int]) -> None:
+        """Tell those who wait for the beginnings of texts that are not finished."""
+        for key, (work, _) in self.works.items():
+            if key not in finished and work.request.is_followed(node):
+                work.request.tell(self.session.begun(key))
+
     def drop_cancelled(self) -> None:
         for key, (work, _) in list(self.works.items()):
             if work.request.is_cancelled:
@@ -98,6 +104,7 @@ class Lane:
             for work in works:
                 counted.admit(work)
             finished = counted.session.step()
+            counted.tell_begun(node.name, finished)
         except Exception as error:
             together = [counted.drop(key) for key in list(counted.works)]
             _log_fault(node, error, len(together))
@@ -106,9 +113,6 @@ class Lane:
         for key, outcome in finished.items():
             work, began = counted.works.pop(key)
             yield Done(work, outcome, time.monotonic() - began)
-        for key, (work, _) in counted.works.items():
-            if work.request.is_followed(node.name):
-                work.request.tell(counted.session.begun(key))
 
 
 def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:

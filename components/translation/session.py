@@ -52,10 +52,10 @@ class TranslatorSession:
 
     def step(self) -> Mapping[int, Outcome]:
         """Translate one batch of sentences; the outcomes of the texts that are finished."""
-        chosen = list(islice(self._next_sentences(), self._batch_size))
-        decoded = self._decode([sentence for _, sentence in chosen]) if chosen else {}
-        for key, sentence in chosen:
-            self._texts[key][1].append(decoded[sentence])
+        batch = list(islice(self._next_sentences(), self._batch_size))
+        translations = self._decode([sentence for _, sentence in batch]) if batch else {}
+        for key, sentence in batch:
+            self._texts[key][1].append(translations[sentence])
         finished, self._refused = self._refused, {}
         for key, (prepared, done) in list(self._texts.items()):
             if len(done) == len(prepared.sentences):

@@ -15,7 +15,7 @@ from components.nodes.facts import Facts, state
 from components.nodes.feature_names import RECOGNIZER_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
-from components.nodes.sessions import Session
+from components.nodes.sessions import Session, open_session
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend
 from components.recognition.backends import BACKENDS
@@ -219,9 +219,7 @@ class Recognition:
 
     def open_session(self) -> Session | None:
         """Return what recognizes items that come and go, where the recognizer can."""
-        opener = getattr(self.recognizer, "open_session", None)
-        session: Session | None = None if opener is None else opener()
-        return session
+        return open_session(self.recognizer)
 
 
 def _ensemble(settings: RecognizeSettings) -> RecognizerEnsembleConfig:

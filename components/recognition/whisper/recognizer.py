@@ -202,8 +202,7 @@ class WhisperRecognizer:
                 continue
             stream.state.language = result.language
             stream.state.language_probability = result.language_probability
-            window = result.window
-            if self._cuts(stream, window):
+            if self._cuts(stream, window := result.window):
                 continue
             stream.state.windows.append(window)
             if stream.advance(self._next_seek(stream, window)):

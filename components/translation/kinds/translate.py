@@ -16,7 +16,7 @@ from components.nodes.facts import Facts, Language, state
 from components.nodes.feature_names import TRANSLATOR_FEATURES
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
-from components.nodes.sessions import Session
+from components.nodes.sessions import Session, open_session
 from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import TableOf
@@ -227,9 +227,7 @@ class Translation:
 
     def open_session(self) -> Session | None:
         """Return what translates items that come and go, where the translator can."""
-        opener = getattr(self.translator, "open_session", None)
-        session: Session | None = None if opener is None else opener()
-        return session
+        return open_session(self.translator)
 
     def go_on(self, item: Item, written: str, attends: bool) -> Any:
         """Translate a text whose translation is begun: a ``components.nodes.continuing.GoOn``."""

@@ -189,15 +189,15 @@ def test_a_text_is_streamed_as_it_is_made() -> None:
             return asyncio.create_task(app(scope, receive, send))
 
         async def parts(until: int) -> str:
-            found = ""
-            while len(found) < until:
+            text = ""
+            while len(text) < until:
                 message = await asyncio.wait_for(sent.get(), 5)
                 for line in message.get("body", b"").decode().split("\n\n"):
                     if line.startswith("data: {"):
                         event = json.loads(line[6:])
                         assert "error" not in event, event
-                        found += event["choices"][0]["delta"].get("content", "")
-            return found
+                        text += event["choices"][0]["delta"].get("content", "")
+            return text
 
         try:
             leave = asyncio.Event()

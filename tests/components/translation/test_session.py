@@ -7,6 +7,7 @@ import pytest
 from components.nodes.node_context import Item
 from components.records import NBest, Quarantined
 from components.translation.session import TranslatorSession
+from tests.components.session_steps import take_steps
 from tests.components.translation.test_seq2seq import plain, translator, utterance
 
 pytestmark = pytest.mark.core
@@ -23,30 +24,23 @@ def test_its_outcomes_are_the_translators_and_what_a_text_begins_with_stays() ->
     session = machine.open_session()
     assert session is not None
     session.admit(0, Item(utterance=texts[0]))
-    begun = [session.begun(0)]
-    found = dict(session.step())
-    assert not found and session.keys == {0}
+    assert session.begun(0) == ""
+    assert not session.step() and session.keys == {0}
     for key in (1, 2, 3):
         session.admit(key, Item(utterance=texts[key]))
-    ends = list[int]()
-    while session.keys:
-        if 0 in session.keys:
-            begun.append(session.begun(0))
-        finished = session.step()
-        ends += finished
-        found |= finished
-    assert ends[-1] == 0, "a long text holds up no short one"
+    outcomes, ended, begun = take_steps(session, watched=0)
+    assert ended[-1] == 0, "a long text holds up no short one"
     for key, outcome in enumerate(expected):
-        got = found[key]
+        got = outcomes[key]
         if isinstance(outcome, Quarantined):
             assert got == outcome
             continue
         assert isinstance(outcome, NBest) and isinstance(got, NBest)
         assert [h.text for h in got.hypotheses] == [h.text for h in outcome.hypotheses]
-        assert got.best.score == pytest.approx(outcome.best.score, abs=1e-4)
-    whole = found[0]
+        assert got.best.score == pytest.approx(outcome.best.score, rel=1e-4)
+    whole = outcomes[0]
     assert isinstance(whole, NBest)
-    assert begun[0] == "" and len(set(begun)) > 2
+    assert len(set(begun)) > 1 and all(begun)
     assert all(whole.best.text.startswith(text) for text in begun)
 
 

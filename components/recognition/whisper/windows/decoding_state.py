@@ -30,7 +30,6 @@ class DecodedWhisperWindow:
         no_speech: the model's probability that nothing is said in it.
         temperature: at which it was decoded.
         is_silence: whether it is taken for silence.
-        plausibility: orders attempts of which none is accepted.
         accepted: whether its best text passes every check; otherwise it is decoded again, hotter.
         alignment: of its best text, where words are timed.
     """
@@ -41,7 +40,6 @@ class DecodedWhisperWindow:
     no_speech: float
     temperature: float
     is_silence: bool
-    plausibility: tuple[bool, bool, float] = (True, True, 0.0)
     accepted: bool = True
     alignment: TokenAlignment | None = None
 
@@ -149,9 +147,8 @@ class WindowStream:
     @property
     def name(self) -> str:
         """Names the present window, whatever batch it is in."""
-        return f"{self.state.utterance.id}@{self.start:.2f}" + (
-            f"-{self.spans[0].end:.2f}" if self.is_cut else ""
-        )
+        until = f"-{self.spans[0].end:.2f}" if self.is_cut else ""
+        return f"{self.state.utterance.id}@{self.start:.2f}{until}"
 
     @property
     def key(self) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
-from operator import attrgetter
 
 import torch
 
 from components.compute.openai_whisper import Tokenizer
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
 from components.decoding.isolation import isolate
@@ -84,7 +85,7 @@ class WhisperWindowDecoder:
             if i in failed
             else windows[-1]
             if windows[-1].accepted
-            else max(windows, key=attrgetter("plausibility"))
+            else max(windows, key=partial(self._rank, streams[i]))
             for i, windows in enumerate(attempts)
         ]
 
@@ -99,8 +100,7 @@ class WhisperWindowDecoder:
         self, stream: WindowStream, result: DecodingResult, temperature: float
     ) -> DecodedWhisperWindow:
         best = result.candidates[0]
-        mean = best.score / (len(best.tokens) + 1)
-        text = self.tokenizer_of(stream.state).decode(list(best.tokens)).strip()
+        mean, text = self._read(stream, best)
         silence = is_silence(self._config, result.no_speech, mean, stream.spans[0].voiced)
         return DecodedWhisperWindow(
             start=stream.start,
@@ -109,10 +109,18 @@ class WhisperWindowDecoder:
             no_speech=result.no_speech,
             temperature=temperature,
             is_silence=silence,
-            plausibility=plausibility(self._config, text, best.tokens, mean),
             accepted=silence or not needs_fallback(self._config, text, best.tokens, mean),
             alignment=result.alignment,
         )
+
+    def _read(self, stream: WindowStream, candidate: Candidate) -> tuple[float, str]:
+        """Return the mean log-probability of a candidate, and its text."""
+        text = self.tokenizer_of(stream.state).decode(list(candidate.tokens)).strip()
+        return candidate.score / (len(candidate.tokens) + 1), text
+
+    def _rank(self, stream: WindowStream, window: DecodedWhisperWindow) -> tuple[bool, bool, float]:
+        mean, text = self._read(stream, window.candidates[0])
+        return plausibility(self._config, text, window.candidates[0].tokens, mean)
 
     def _search_windows(
         self, streams: list[WindowStream], features: EncodedWindows, temperature: float

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from components.nodes.node_context import Item
-from components.records import Utterance
+from components.records import NBest, Utterance
 from tests.components.recognition.whisper.scripted import scripted_recognizer, utterance
+from tests.components.session_steps import take_steps
 
 pytestmark = pytest.mark.core
 
@@ -21,21 +22,16 @@ def test_its_outcomes_are_those_of_the_recognizer_and_short_ones_overtake_a_long
     backend.batches.clear()
     session = machine.open_session()
     session.admit(0, Item(utterance=long))
-    found = dict(session.step())
-    assert not found and session.keys == {0}
+    assert not session.step() and session.keys == {0}
     for key, each in enumerate(short, 1):
         session.admit(key, Item(utterance=each))
     session.admit(5, Item(utterance=Utterance(id="t", text="hi", source_language="en")))
-    ends, begun = list[int](), list[str]()
-    while session.keys:
-        if 0 in session.keys:
-            begun.append(session.begun(0))
-        finished = session.step()
-        ends += finished
-        found |= finished
-    assert [found[key] for key in range(6)] == expected
-    assert all(found[0].best.text.startswith(text) for text in begun) and len(set(begun)) > 2
-    assert ends[-1] == 0 and set(ends[:-1]) == {1, 2, 3, 4, 5}
+    outcomes, ended, begun = take_steps(session, watched=0)
+    assert [outcomes[key] for key in range(6)] == expected
+    whole = outcomes[0]
+    assert isinstance(whole, NBest)
+    assert all(whole.best.text.startswith(text) for text in begun) and len(set(begun)) > 2
+    assert ended[-1] == 0 and set(ended[:-1]) == {1, 2, 3, 4, 5}
     assert max(backend.batches) == 3 and backend.batches[1] == 3, (
         "the long one shares batches with the others"
     )
