@@ -85,7 +85,7 @@ def small_new_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nothing_kept(small_new_caches: None) -> None:
-    """Nor what a search of an earlier test still uses: replays of other doubles hold the search they recorded."""
+    """Nor what an earlier search still uses: replays of other doubles hold the search they recorded."""
     for each in _workspaces():
         each._kept.clear()
 
