@@ -1,42 +1,36 @@
-"""Attention of many queries, as in an encoder: both of its products by the kernel of packed weights.
-
-The panels of 64 that :mod:`.llvm.product` reads are those of the keys, transposed; values of 64 numbers are
-one panel as they are. A block of scores stays near the processor from one product to the other, whereas
-torch's fused kernel multiplies small blocks, at half of the speed.
-"""
+"""Attention of many queries, as in an encoder: see :mod:`.llvm.many_queries`."""
 
 from __future__ import annotations
 
+import ctypes
+from functools import cache
+
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from components.kernels.exponentials import exponentiate
-from components.kernels.llvm.tile import COLUMNS
-from components.kernels.packed_product import multiply_panels
+from components.kernels.llvm.many_queries import ARGUMENTS, WIDTH, build_many_queries, workspace_of
+from components.kernels.llvm.native_code import ParallelCode, threads_for
 
-_BLOCK = 256
-"""Queries whose scores are computed together: 1.5 MB at 1,500 keys."""
+_Arguments = ctypes.c_int64 * len(ARGUMENTS)
 
 
-def attend_by_panels(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
+def attend_many(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
     """See :meth:`components.compute.layers.kernels.Kernels.attend`; heads of 64 float32 numbers."""
-    heads, n, width = queries.shape
-    filling = -keys.shape[1] % COLUMNS
-    keys, values = (functional.pad(x, (0, 0, 0, filling)).contiguous() for x in (keys * width**-0.5, values))
-    keys = keys.view(heads, -1, COLUMNS, width).transpose(2, 3).contiguous()
-    bias, nothing = functional.pad(bias, (0, filling), value=-torch.inf), torch.zeros(COLUMNS)
-    queries, sums = queries.contiguous(), torch.empty(heads, n, 1)
-    out = torch.empty(heads, n, width)
-    scores = torch.empty(min(n, _BLOCK), len(bias))
-    for head in range(heads):
-        for start in range(0, n, _BLOCK):
-            block = queries[head, start : start + _BLOCK]
-            weights = scores[: len(block)]
-            multiply_panels(block, keys[head], bias, weights)
-            weights -= weights.amax(1, keepdim=True)
-            total = exponentiate(weights, weights)
-            assert total is not None  # whole vectors of float32 on a processor that multiplies panels
-            sums[head, start : start + _BLOCK] = total
-            multiply_panels(weights, values[head][None], nothing, out[head, start : start + _BLOCK])
-    return out.div_(sums).transpose(0, 1).flatten(1)
+    heads, n, _ = queries.shape
+    n_keys = keys.shape[1]
+    queries, keys, values = (x if x.stride(2) == 1 else x.contiguous() for x in (queries, keys, values))
+    threads = min(heads, threads_for(heads * n * n_keys * WIDTH))
+    bias, nothing, out = bias.contiguous(), torch.zeros(WIDTH), torch.empty(n, heads * WIDTH)
+    workspace = torch.empty(threads, workspace_of(n_keys))
+    arguments = _Arguments(
+        queries.data_ptr(), queries.stride(1), queries.stride(0),
+        keys.data_ptr(), values.data_ptr(), keys.stride(1), keys.stride(0), values.stride(1), values.stride(0),
+        bias.data_ptr(), nothing.data_ptr(), out.data_ptr(), workspace.data_ptr(), heads, n, n_keys,
+    )  # fmt: skip
+    _compile_kernel()(arguments, threads)
+    return out
+
+
+@cache
+def _compile_kernel() -> ParallelCode:
+    return ParallelCode(build_many_queries())

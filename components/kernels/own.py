@@ -15,7 +15,7 @@ from components.kernels.llvm.attention import ARGUMENTS, ROWS, build_attention
 from components.kernels.llvm.ir import LANES
 from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
 from components.kernels.llvm.tile import COLUMNS
-from components.kernels.many_queries import attend_by_panels
+from components.kernels.many_queries import attend_many
 from components.kernels.onednn import OneDnnKernels
 
 MAX_HEAD_WIDTH = 64
@@ -53,7 +53,7 @@ class OwnKernels(OneDnnKernels):
         fits = (
             keys.shape[-1] == COLUMNS and keys.dtype == torch.float32 and packed_product.supports("float32")
         )
-        return attend_by_panels(queries, keys, values, bias) if fits else None
+        return attend_many(queries, keys, values, bias) if fits else None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.exponentiate`."""

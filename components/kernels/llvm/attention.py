@@ -117,7 +117,8 @@ def _build_tile(module: ir.Module, rows: int, width: int) -> ir.Function:
     row_length = _row_length(b, parameters["n_keys"])
     lines = [at(b, parameters["workspace"], b.mul(row_length, i64(row))) for row in range(rows)]
     _query_key_products(b, parameters, lines, width)
-    sums = [_softmax(b, parameters, lines[row], i64(row)) for row in range(rows)]
+    masks = [at(b, parameters["mask"], b.mul(parameters["mask_row"], i64(row))) for row in range(rows)]
+    sums = [softmax(b, *each, parameters["n_keys"]) for each in zip(lines, masks, strict=True)]
     _store_weighted_values(b, parameters, lines, sums, width)
     b.ret_void()
     return function
@@ -152,10 +153,8 @@ def _sum(b: ir.IRBuilder, vector: Any) -> Any:
     return intrinsic(b, name, F32, ir.Constant(F32, -0.0), vector, flags=flags)
 
 
-def _softmax(b: ir.IRBuilder, parameters: Parameters, line: Any, row: Any) -> Any:
+def softmax(b: ir.IRBuilder, line: Any, mask: Any, n_keys: Any) -> Any:
     """Turn products into unnormalized weights exp(product + mask - max), in place; returns their sum."""
-    n_keys = parameters["n_keys"]
-    mask = at(b, parameters["mask"], b.mul(parameters["mask_row"], row))
     with b.goto_entry_block():  # where LLVM turns them into registers
         largest, total = b.alloca(FLOATS), b.alloca(FLOATS)
     b.store(floats(float("-inf")), largest)
