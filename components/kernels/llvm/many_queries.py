@@ -1,8 +1,8 @@
 """Attention of many queries, as in an encoder, in LLVM's intermediate representation.
 
-Head by head its keys are laid out as a panel of weights, and every six queries go through both products while
-their scores stay in the first-level cache, as in FlashAttention (Dao et al., 2022, arXiv:2205.14135), but with
-the scores of all keys at once.
+Head by head its keys are laid out as panels of a weight, and every six queries go through both products
+while their scores stay near the processor, as in FlashAttention (Dao et al., 2022, arXiv:2205.14135), but all
+of their keys at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from components.kernels.llvm.ir import (
     minimum,
     store_masked,
 )
-from components.kernels.llvm.tile import COLUMNS, PARAMETERS, ROWS, VECTORS, build_tile
+from components.kernels.llvm.tile import COLUMNS, PARAMETERS, ROWS, build_tile
 
 WIDTH = COLUMNS
 """Numbers of a head: its values are one panel as they are."""
@@ -42,8 +42,9 @@ ARGUMENTS = (
 )  # fmt: skip
 """The 64-bit numbers that :func:`build_many_queries` takes.
 
-Addresses of queries, keys and values with the strides of their rows and heads in floats; of the bias (n_keys),
-of 64 zeros, of the outputs (n_queries, heads * 64), and of room for :func:`workspace_of` floats in each part.
+Addresses of queries, keys and values with the strides of their rows and heads in floats; of the bias
+(n_keys), of 64 zeros, of the outputs (n_queries, heads * 64), and of room for :func:`workspace_of` floats in
+each part.
 """
 _FLOAT, _UNIT = F32.as_pointer(), I32.as_pointer()
 
@@ -54,7 +55,7 @@ def workspace_of(n_keys: int) -> int:
 
 
 def build_many_queries() -> ir.Function:
-    """The function ``many_queries(arguments, part, parts)``, which computes one of ``parts`` parts of the heads."""
+    """The function ``many_queries(arguments, part, parts)``: one of ``parts`` parts of the heads."""
     module = ir.Module("many_queries")
     tiles = [build_tile(module, rows, "float32", "none", False) for rows in range(1, ROWS + 1)]
     function = ir.Function(module, ir.FunctionType(VOID, [I64.as_pointer(), I64, I64]), "many_queries")
@@ -76,10 +77,10 @@ def build_many_queries() -> ir.Function:
     groups = b.sdiv(b.add(n, i64(ROWS - 1)), i64(ROWS))
     height, higher = b.sdiv(n, groups), b.srem(n, groups)  # sizes differ by one at most
     out_row = b.mul(given["heads"], i64(WIDTH))
+    yes, nowhere, nothing = ir.Constant(I1, 1), ir.Constant(_UNIT, None), address("nothing")
     constant = {
-        "units": i64(WIDTH), "partial": ir.Constant(_UNIT, None), "first": ir.Constant(I1, 1), "last": ir.Constant(I1, 1),
-        "columns": i64(COLUMNS), "bias": address("nothing"), "row_scales": address("nothing"),
-        "column_scales": address("nothing"), "start": ir.Constant(_UNIT, None),
+        "units": i64(WIDTH), "partial": nowhere, "first": yes, "last": yes, "columns": i64(COLUMNS),
+        "bias": nothing, "row_scales": nothing, "column_scales": nothing, "start": nowhere,
     }  # fmt: skip
 
     def multiply(rows: Any, n_rows: Any, panel: Any, following: Any, **more: Any) -> None:
@@ -92,8 +93,7 @@ def build_many_queries() -> ir.Function:
         keys, values = (address(f"{name}s", b.mul(head, given[f"{name}_head"])) for name in ("key", "value"))
         with loop(b, i64(0), filled, LANES) as key:
             _transpose_keys(b, keys, given["key_row"], key, n_keys, key_panels)
-        with loop(b, i64(0), n_keys) as key:
-            _copy_row(b, at(b, values, b.mul(key, given["value_row"])), at(b, value_panel, b.mul(key, i64(WIDTH))))
+        _copy_rows(b, values, given["value_row"], n_keys, value_panel)
         with loop(b, i64(0), groups) as group:
             row = b.add(b.mul(group, height), minimum(b, group, higher))
             n_rows = b.add(height, b.zext(b.icmp_signed("<", group, higher), I64))
@@ -102,17 +102,16 @@ def build_many_queries() -> ir.Function:
                 here = at(b, key_panels, b.mul(panel, i64(COLUMNS * WIDTH)))
                 target = at(b, scores, b.mul(panel, i64(COLUMNS)))
                 following = at(b, here, i64(COLUMNS * WIDTH))
-                multiply(query, n_rows, here, following, stride=given["query_row"], out=target, width=filled)
+                more = {"stride": given["query_row"], "out": target, "width": filled}
+                multiply(query, n_rows, here, following, **more)
             with loop(b, i64(0), n_rows) as one:
                 total = softmax(b, at(b, scores, b.mul(one, filled)), address("bias"), n_keys)
                 b.store(b.fdiv(ir.Constant(F32, 1.0), total), at(b, shares, one))
             target = address("out", b.mul(row, out_row), b.mul(head, i64(WIDTH)))
-            multiply(scores, n_rows, value_panel, key_panels, stride=filled, units=n_keys, out=target, width=out_row)
+            more = {"stride": filled, "units": n_keys, "out": target, "width": out_row}
+            multiply(scores, n_rows, value_panel, key_panels, **more)
             with loop(b, i64(0), n_rows) as one:
-                share = broadcast(b, b.load(at(b, shares, one)))
-                for j in range(VECTORS):
-                    place = at(b, target, b.add(b.mul(one, out_row), i64(j * LANES)))
-                    store_masked(b, b.fmul(load(b, place, FLOATS), share), place, None)
+                _scale_row(b, at(b, target, b.mul(one, out_row)), b.load(at(b, shares, one)))
     b.ret_void()
     return function
 
@@ -133,9 +132,8 @@ def _transpose_keys(b: ir.IRBuilder, keys: Any, stride: Any, key: Any, n_keys: A
 def _transpose(b: ir.IRBuilder, square: list[Any]) -> list[Any]:
     """Transpose 16 vectors: at each step squares of half the size beside the diagonal are exchanged."""
     for size in (8, 4, 2, 1):
-        upper, lower = (
-            ints([(i if (i & size) == 0 else i - size + LANES) + shift for i in range(LANES)]) for shift in (0, size)
-        )
+        lanes = [i if not i & size else i - size + LANES for i in range(LANES)]
+        upper, lower = ints(lanes), ints([lane + size for lane in lanes])
         rows = list(square)
         for i in (i for i in range(LANES) if not i & size):
             rows[i] = b.shuffle_vector(square[i], square[i + size], upper)
@@ -144,6 +142,14 @@ def _transpose(b: ir.IRBuilder, square: list[Any]) -> list[Any]:
     return square
 
 
-def _copy_row(b: ir.IRBuilder, source: Any, target: Any) -> None:
+def _copy_rows(b: ir.IRBuilder, source: Any, stride: Any, count: Any, target: Any) -> None:
+    with loop(b, i64(0), count) as row:
+        for start in range(0, WIDTH, LANES):
+            vector = load(b, at(b, source, b.add(b.mul(row, stride), i64(start))), FLOATS)
+            store_masked(b, vector, at(b, target, b.add(b.mul(row, i64(WIDTH)), i64(start))), None)
+
+
+def _scale_row(b: ir.IRBuilder, row: Any, factor: Any) -> None:
     for start in range(0, WIDTH, LANES):
-        store_masked(b, load(b, at(b, source, i64(start)), FLOATS), at(b, target, i64(start)), None)
+        place = at(b, row, i64(start))
+        store_masked(b, b.fmul(load(b, place, FLOATS), broadcast(b, factor)), place, None)
