@@ -13,8 +13,11 @@ BASE = "openai-whisper transcribe, greedy"
 COMMAND_LINE = "openai-whisper command line (beam 5, best of 5)"
 GREEDY, BEAM = "Antiphon float32, greedy", "Antiphon float32, beam 5"
 HALF_BEAM = "Antiphon bfloat16, beam 5"
-FASTER = "faster-whisper float32 batched, greedy"
-BAR, FASTER_BAR, BEAM_BAR = 2.3, 0.95, 6
+INT8, HALF = "Antiphon int8, greedy", "Antiphon bfloat16, greedy"
+FASTER, FASTER_INT8 = "faster-whisper float32 batched, greedy", "faster-whisper int8 batched, greedy"
+BAR, FASTER_BARS, BEAM_BAR = 0.27, (0.30, 0.6), 0.16
+"""Shares of their time at most: of openai-whisper's for short recordings, of faster-whisper's for short ones
+and for a long one, of openai-whisper's command line."""
 PARTS = {"1 thread": "CPU s", "2 threads": "wall s"}
 """Part -> what its clock counts."""
 Systems = Mapping[str, Mapping[str, Any]]
@@ -26,7 +29,7 @@ def _blocks(measurements: Measurements) -> list[str]:
     blocks = []
     for number, form in enumerate(next(iter(parts.values()))["forms"]):
         columns = {PARTS[name]: part["forms"][number]["systems"] for name, part in parts.items()}
-        blocks += [f"## {form['title']}", _table(columns), *_bars(columns), *_unlike(form["systems"])]
+        blocks += [f"## {form['title']}", _table(columns), *_bars(columns, number), *_unlike(form["systems"])]
     return blocks
 
 
@@ -65,21 +68,21 @@ def _table(columns: Mapping[str, Systems]) -> str:
     return markdown_table([*header, "WER"], rows)
 
 
-def _bars(columns: Mapping[str, Systems]) -> list[str]:
+def _bars(columns: Mapping[str, Systems], form: int) -> list[str]:
     """What was promised before, beside what came out."""
     lines = []
     for clock, systems in columns.items():
         greedy = systems[GREEDY]
-        lines.append(
-            f"- {clock}: {greedy['times']:.2f} times less than openai-whisper (bar {BAR}), "
-            f"{greedy['of_faster']:.2f} of faster-whisper float32 (bar {FASTER_BAR})."
-        )
+        openai = f"{1 / greedy['times']:.2f} of openai-whisper" + (f" (bar {BAR})" if form == 0 else "")
+        faster = f"{greedy['of_faster']:.2f} of faster-whisper float32 (bar {FASTER_BARS[form]})"
+        lines.append(f"- {clock}: {openai}, {faster}.")
+        if FASTER_INT8 in systems:
+            lines.append(f"- {clock}, int8: {systems[INT8]['of_faster']:.2f} of faster-whisper int8.")
         if COMMAND_LINE in systems:
-            beam, half = (systems[name]["of_command_line"] for name in (BEAM, HALF_BEAM))
+            beam, half = (1 / systems[name]["of_command_line"] for name in (BEAM, HALF_BEAM))
             lines.append(
-                f"- {clock}, beam 5: {beam:.2f} times less than the command line's settings (bar "
-                f"{BEAM_BAR}), {_rounds(systems[BEAM])}; in bfloat16 {half:.2f} times, "
-                f"{_rounds(systems[HALF_BEAM])}."
+                f"- {clock}, beam 5: {beam:.3f} of the command line's settings (bar {BEAM_BAR}), "
+                f"{_rounds(systems[BEAM])}; in bfloat16 {half:.3f}, {_rounds(systems[HALF_BEAM])}."
             )
     return ["\n".join(lines)]
 

@@ -20,7 +20,18 @@ from typing import Any
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings, seconds_of
 from benchmarks.common.sections import Result, section_parser
 from benchmarks.common.word_errors import recordings_of, word_error_rates
-from benchmarks.pages.speed_recognition import BASE, BEAM, COMMAND_LINE, FASTER, GREEDY, HALF_BEAM, PARTS
+from benchmarks.pages.speed_recognition import (
+    BASE,
+    BEAM,
+    COMMAND_LINE,
+    FASTER,
+    FASTER_INT8,
+    GREEDY,
+    HALF,
+    HALF_BEAM,
+    INT8,
+    PARTS,
+)
 from components.models import resolve
 from components.records import NBest, Utterance
 
@@ -30,6 +41,7 @@ BATCH = 8
 WHOLE = "Antiphon float32, greedy, all of the padding"
 EVERY_ROUND = (BASE, GREEDY, FASTER)
 """Measured in every round, form and clock; the rest once, in CPU seconds."""
+LONG = (*EVERY_ROUND, INT8, FASTER_INT8)
 Run = Callable[[Sequence[Utterance]], list[str]]
 
 
@@ -120,9 +132,10 @@ def load_systems(threads: int) -> dict[str, Run]:
     return {
         BASE: openai(condition_on_previous_text=False),
         GREEDY: antiphon("float32", 1),
-        "Antiphon bfloat16, greedy": antiphon("bfloat16", 1),
-        "Antiphon int8, greedy": antiphon("int8", 1),
+        HALF: antiphon("bfloat16", 1),
+        INT8: antiphon("int8", 1),
         FASTER: faster("float32", threads),
+        FASTER_INT8: faster("int8", threads),
         COMMAND_LINE: openai(**command_line),
         BEAM: antiphon("float32", 5),
         HALF_BEAM: antiphon("bfloat16", 5),
@@ -138,7 +151,7 @@ def measure_form(utterances: list[Utterance], rounds: int, threads: int) -> dict
     clock = time.process_time if threads == 1 else time.perf_counter
     runs = load_systems(threads)
     if len(utterances) == 1 or threads > 1:
-        runs = {name: runs[name] for name in EVERY_ROUND}
+        runs = {name: runs[name] for name in (LONG if threads == 1 else EVERY_ROUND)}
     for run in runs.values():
         run(load_recordings("en")[:2])
     results: dict[str, dict[str, Any]] = {name: {"seconds": [], "texts": []} for name in runs}
@@ -166,8 +179,8 @@ def summarize(
         "times": ratio(results, name, BASE),
         "wer": word_error_rates(recordings, results[name]["texts"])["en"],
     }
-    if name == GREEDY:
-        summary["of_faster"] = 1 / ratio(results, name, FASTER)
+    if (peer := {GREEDY: FASTER, INT8: FASTER_INT8}.get(name)) in results:
+        summary["of_faster"] = 1 / ratio(results, name, peer)
     if name in {BEAM, HALF_BEAM} and COMMAND_LINE in results:
         summary["of_command_line"] = ratio(results, name, COMMAND_LINE)
     return summary
