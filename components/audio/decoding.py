@@ -71,10 +71,9 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
 
 def _check_range(path: FilePath, samples: Samples) -> None:
     """Refuse samples that are no sound: NaN, infinity, and values that would overflow later. DataError."""
-    usable = np.abs(samples) <= MAX_MAGNITUDE  # not so for NaN
-    if usable.all():
+    if max(samples.max(initial=0.0), -samples.min(initial=0.0)) <= MAX_MAGNITUDE:  # not so for NaN
         return
-    at = int(np.argmin(usable))
+    at = int(np.argmin(np.abs(samples) <= MAX_MAGNITUDE))
     value = f"{samples[at]:g}" if np.isfinite(samples[at]) else "NaN or infinity"
     what = f"expected samples of at most {MAX_MAGNITUDE:g}, found {value} at {at / SAMPLE_RATE:.2f} s"
     raise audio_error(path, what, "export it again")

@@ -13,8 +13,8 @@ from components.kernels import packed_product
 from components.kernels.exponentials import exponentiate
 from components.kernels.llvm.attention import ARGUMENTS, ROWS, build_attention
 from components.kernels.llvm.ir import LANES
+from components.kernels.llvm.many_queries import WIDTH
 from components.kernels.llvm.native_code import ParallelCode, supports_native, threads_for
-from components.kernels.llvm.tile import COLUMNS
 from components.kernels.many_queries import attend_many
 from components.kernels.onednn import OneDnnKernels
 
@@ -50,9 +50,7 @@ class OwnKernels(OneDnnKernels):
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.attend`."""
-        fits = (
-            keys.shape[-1] == COLUMNS and keys.dtype == torch.float32 and packed_product.supports("float32")
-        )
+        fits = keys.shape[-1] == WIDTH and keys.dtype == torch.float32 and supports_native()
         return attend_many(queries, keys, values, bias) if fits else None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:

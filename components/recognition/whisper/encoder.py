@@ -190,5 +190,6 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, counts: Tensor | None) -> Tensor:
 
 def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
     """``whole`` (heads, T, w) for every window, with ``own`` (N, heads, L, w) at ``positions`` (N, L)."""
-    index = positions[:, None, :, None].expand_as(own)
-    return whole.repeat(len(own), 1, 1, 1).scatter_(2, index, own)
+    filled, windows = whole.repeat(len(own), 1, 1, 1), torch.arange(len(own), device=own.device)
+    filled.transpose(1, 2)[windows[:, None], positions] = own.transpose(1, 2)
+    return filled

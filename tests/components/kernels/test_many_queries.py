@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from components.compute.layers.kernels import require_kernels
-from components.kernels import packed_product
+from components.kernels.llvm.native_code import supports_native
 from tests.processor import require
 
 pytestmark = pytest.mark.usefixtures("own_kernels")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("own_kernels")
 
 def draw(heads: int, n: int, n_keys: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Queries, keys and values as an encoder has them, parts of larger tensors, and a bias."""
-    require(packed_product.supports("float32"), "our own products in float32")
+    require(supports_native(), "our own kernels")
     queries = torch.randn(n, 3, heads, 64).permute(1, 2, 0, 3)[0]
     keys, values = torch.randn(n_keys, 3, heads, 64).permute(1, 2, 0, 3)[1:]
     return queries, keys, values, torch.rand(n_keys) * 3
