@@ -132,7 +132,8 @@ def publish_extras(ref: StageRef) -> None:
     folder = Path(ref.path)
     if (folder / TABLES).is_file():
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
-            publish_table(table["rows"], _artifact_key(ref.stage, f"table-{number}"), table["title"])
+            rows = [{**dict.fromkeys(table.get("columns", ()), ""), **row} for row in table["rows"]]
+            publish_table(rows, _artifact_key(ref.stage, f"table-{number}"), table["title"])
     publish_plots(sorted(folder.glob("*.png")))
 
 

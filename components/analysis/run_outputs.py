@@ -13,14 +13,15 @@ from components.compute.profiling import largest_card_memory
 from components.errors import AntiphonError, DataError, StoreError, to_one_line
 from components.extensions import Extensions, accept_any
 from components.files.files import read_json
+from components.models.adapted_references import replace_parts
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.references import is_elsewhere
 from components.nodes.kinds import KINDS
-from components.pipeline.pipeline import DATA, TARGET
+from components.pipeline.pipeline import DATA, NODE, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
 from components.storage.shards.tallies import AUDIO_SECONDS, CHARACTERS, TOTALS, WRITTEN
-from components.storage.stages.reader import read_plan, read_tallies, read_utterances
+from components.storage.stages.reader import read_plan, read_tallies
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
@@ -111,15 +112,6 @@ def read_latency(run: RunRecord, store: Store) -> Latency | None:
         ) from error
 
 
-def load_utterances(run: RunRecord) -> list[Utterance]:
-    """Return the utterances of a run's data set.
-
-    Raises:
-        DataError: the run has no ``data`` stage.
-    """
-    return list(read_utterances(data_of(run)))
-
-
 def data_of(run: RunRecord) -> StageRef:
     """Return the data set of a run.
 
@@ -141,6 +133,9 @@ def parameters_of(run: RunRecord, store: Store) -> int | None:
         for role, name in plan.get("models", {}).items()
         if role in plan["weights"]
     }
+    made = {f"{NODE}{ref.stage}": f"store:{ref.key}" for ref in run.stages}
+    named = (name for node in run.pipeline.needed_for_outputs() for name in node.models.values())
+    used |= {name: replace_parts(name, made) for name in named if NODE in name}
     if any(map(is_elsewhere, used.values())):
         return None  # its server does not say
     try:

@@ -35,7 +35,7 @@ from components.storage.stages.stage_plan import StagePlan, content_of, library_
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
-VERSION = "comparison/6"
+VERSION = "comparison/7"
 MODEL_LIBRARIES = ("torch", "transformers")
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""

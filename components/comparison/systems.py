@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.analysis.run_outputs import cost_of, load_utterances, output_of
+from components.analysis.run_outputs import cost_of, data_of, output_of
 from components.comparison.strengths.strength_curves import Conditions, read_conditions
 from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.error_rates.turns import output_turns
 from components.records import Utterance
 from components.run_record import RunRecord
-from components.storage.stages.reader import read_best_texts, read_nbests
+from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
 from components.storage.store import Store
 
 
@@ -55,9 +55,9 @@ def load_same_data(runs: Mapping[str, RunRecord]) -> list[Utterance]:
         DataError: two runs have other utterances, or other texts for one.
     """
     first = next(iter(runs))
-    first_utterances = {utterance.id: utterance for utterance in load_utterances(runs[first])}
+    first_utterances = {utterance.id: utterance for utterance in read_utterances(data_of(runs[first]))}
     for name, run in runs.items():
-        utterances = {utterance.id: utterance for utterance in load_utterances(run)}
+        utterances = {utterance.id: utterance for utterance in read_utterances(data_of(run))}
         for key in sorted(first_utterances.keys() ^ utterances.keys()):
             where = first if key in first_utterances else name
             raise DataError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from components import data
 from components.analysis.dev_scores import DevelopmentScorer
+from components.analysis.table import Table
 from components.merging.config import MergeConfig
 from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.recipe import Recipe
@@ -27,7 +27,7 @@ def choose(
     work: Path,
     labels: Mapping[str, str],
     progress: Callable[[float], None] = lambda percent: None,
-) -> tuple[Recipe, dict[str, Any]]:
+) -> tuple[Recipe, Table]:
     """Choose on development data what is merged.
 
     Args:
@@ -67,7 +67,7 @@ def choose(
             for trial in soup.trials
         ]
         title = f"Greedy soup: {len(soup.ingredients)} of {len(soup.trials)} models"
-        return uniform_soup(soup.ingredients), {"title": title, "note": note, "rows": rows}
+        return uniform_soup(soup.ingredients), Table(title, note, tuple(rows))
     scores = {scale: _score_scale(recipe, scale, score, work, options) for scale in settings.scales}
     best = max(scores, key=lambda scale: scores[scale])  # of equally good ones the first
     rows = [
@@ -81,7 +81,7 @@ def choose(
     if best and best in (min(scores), max(scores)):  # 0, no vector, is where what is tried may well end
         note += f"; {best:g} lies at the edge of what was tried: try further ones before you say anything"
     title = f"Task vectors: {best:g} times their scales"
-    return sum_vectors(recipe, best), {"title": title, "note": note, "rows": rows}
+    return sum_vectors(recipe, best), Table(title, note, tuple(rows))
 
 
 def _score_scale(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -224,7 +224,11 @@ class Pipeline:
         for node in reversed(list(self)):
             if node.name in needed:
                 needed |= set(node.reads.values())
-        nodes = {node_name: node for node_name, node in self.nodes.items() if node_name in needed}
+        return self.keep(needed)
+
+    def keep(self, names: Container[str]) -> Pipeline:
+        """Return the pipeline of some of its nodes, which has all that these read."""
+        nodes = {name: node for name, node in self.nodes.items() if name in names}
         return replace(self, nodes=nodes, outputs=outputs_of(self, nodes))
 
     def context_of(self, node: Node, store: str | None, seed: int) -> NodeContext:

@@ -12,6 +12,7 @@ import torch
 
 from components import data
 from components.analysis.dev_scores import DevelopmentScorer
+from components.analysis.table import Table
 from components.errors import ModelError
 from components.metrics.table import METRICS
 from components.models import resolve
@@ -26,7 +27,7 @@ GAIN = 0.9
 _log = logging.getLogger("antiphon.sparsity")
 
 
-def write_pruned(reference: str, store: str | None, settings: PruneSettings, out: Path) -> dict[str, Any]:
+def write_pruned(reference: str, store: str | None, settings: PruneSettings, out: Path) -> Table:
     """Write a model whose smallest weights are zero.
 
     Args:
@@ -83,12 +84,12 @@ def write_pruned(reference: str, store: str | None, settings: PruneSettings, out
         "a dense product with its weight laid out in advance"
     )
     _log.info("%s", title)
-    return {"title": title, "note": note, "rows": rows}
+    return Table(title, note, tuple(rows))
 
 
 def measure_loss(
     reference: str, settings: PruneSettings, store: str | None, pruned: Path, work: Path
-) -> dict[str, Any] | None:
+) -> Table | None:
     """Score a model on development data before and after it was pruned; None without such data.
 
     Raises:
@@ -111,7 +112,7 @@ def measure_loss(
     ]
     title = f"What pruning costs: {scorer.name} {sign * before:.2f} -> {sign * after:.2f}"
     note = f"by greedy search on the first {len(dataset.utterances)} utterances of {settings.dev}"
-    return {"title": title, "note": note, "rows": rows}
+    return Table(title, note, tuple(rows))
 
 
 def _kind_of(architecture: str) -> Kind:

@@ -11,12 +11,12 @@ from typing import Any
 from prefect.client.schemas.objects import State
 
 from components import models
-from components.analysis.run_outputs import load_utterances, output_of
+from components.analysis.run_outputs import data_of, output_of
 from components.errors import ConfigError
 from components.monitoring.probing.analysis import PROBE, ProbeRequest
 from components.monitoring.probing.recordings import MANIFEST, make_probes
 from components.run_record import RunRecord
-from components.storage.stages.reader import read_nbests_by_id
+from components.storage.stages.reader import read_nbests_by_id, read_utterances
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import Synthesizer, build
 from flows.checks import Check
@@ -40,7 +40,7 @@ def probe(parameters: ProbeParameters) -> RunRecord | State[RunRecord]:
         voice = _voice_of(parameters)
         first = _recognizer_alone(parameters, f"{run.name}.heard", word_times=True)
         heard: RunRecord = unwrap(run_system("pipeline", first, graph_of(first)))
-        utterances = load_utterances(heard)
+        utterances = list(read_utterances(data_of(heard)))
         folder = run.path / "probes"
         probes = make_probes(
             utterances,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from components.analysis.run_outputs import load_utterances
+from components.analysis.run_outputs import data_of
 from components.comparison.external.external_scores import measure_scores
 from components.errors import ConfigError
 from components.metrics.metric import Output
 from components.metrics.scores_file import load_scores
 from components.metrics.scores_settings import ScoresFile
 from components.metrics.scoring_units import ScoringUnits
+from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
@@ -28,7 +29,7 @@ def add_scores(name: str, files: Sequence[ScoresFile], store: Store) -> list[str
         if run.systems:
             others = " ".join(run.systems.values())
             raise ConfigError(f"run {name} compares others: antiphon compare {others} --scores NAME=FILE")
-        utterances = load_utterances(run)
+        utterances = list(read_utterances(data_of(run)))
         ids = [
             unit.id
             for output in get_args(Output)

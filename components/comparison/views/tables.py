@@ -128,8 +128,8 @@ def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """Yield the ranking metric on each group of utterances, one row per group."""
     for bucket in comparison.buckets:
         cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": str(bucket.n)}
-        for system, value in bucket.values.items():
-            cells[to_printable(system)] = f"{value:.2f}"
+        for system in (row.system for row in comparison.rows if row.system in bucket.values):
+            cells[to_printable(system)] = f"{bucket.values[system]:.2f}"
             if system in bucket.differences:
                 cells[f"Δ {to_printable(system)}"] = format_estimate(bucket.differences[system])
         yield cells

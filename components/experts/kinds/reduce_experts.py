@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import override
 
+from components.analysis.table import Table
 from components.files.files import disk_full_as_store_error, write_json
 from components.nodes.node_context import LanguagePairs, NodeContext, NodeSettings
 from components.run_record import StageRef
@@ -120,8 +121,8 @@ class ReduceExperts(ModelKind[ReduceExpertsSettings]):
                 rows = [row for name, kept in clusters.items() for row in _describe(name, kept)]
         context.verify()
         note = "An expert of the new model, and those of the old one whose weights it has."
-        table = {"title": "Experts that are left", "note": note, "rows": rows}
-        write_json(folder / TABLES, {"tables": [table]})
+        table = Table("Experts that are left", note, tuple(rows))
+        write_json(folder / TABLES, {"tables": [table.to_json()]})
         files = [f"{MODEL}/{path.name}" for path in sorted((folder / MODEL).iterdir())]
         return StageFiles([TABLES, *files], items=1)
 

@@ -128,7 +128,7 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         result.write(folder)
         _write_lines(folder / trace.ROUTING, records)
         _write_lines(folder / REFUSED, refused)
-        write_json(folder / TABLES, {"tables": trace.report_tables(result)})
+        write_json(folder / TABLES, {"tables": [table.to_json() for table in trace.report_tables(result)]})
         plot_routing({layer.name: layer.routing for layer in result.layers}, folder / trace.PLOT)
         files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, REFUSED]
         return StageFiles(files, items=len(samples) + len(refused), quarantined=len(refused))

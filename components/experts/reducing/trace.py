@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from components.analysis.table import Table
 from components.errors import ModelError
 from components.experts import routing_stats
 from components.experts.contribution import measure_contributions
@@ -124,7 +125,7 @@ def trace_experts(
     return ExpertTrace(layers=traces, n=len(records), n_knock_out=min(knock_out, len(samples))), records
 
 
-def report_tables(trace: ExpertTrace) -> list[dict[str, Any]]:
+def report_tables(trace: ExpertTrace) -> list[Table]:
     """Return the tables of the report: a row for each layer, then one for each expert."""
     layers = [
         {
@@ -157,8 +158,8 @@ def report_tables(trace: ExpertTrace) -> list[dict[str, Any]]:
     )
     lost = f" Lost: over the first {trace.n_knock_out} texts, 95% intervals." if trace.n_knock_out else ""
     return [
-        {"title": f"Layers with experts, over {trace.n} texts", "note": note, "rows": _without_empty(layers)},
-        {"title": "Experts", "note": "Saliency is REAP's." + lost, "rows": _without_empty(experts)},
+        Table(f"Layers with experts, over {trace.n} texts", note, _without_empty(layers)),
+        Table("Experts", "Saliency is REAP's." + lost, _without_empty(experts)),
     ]
 
 
@@ -179,10 +180,10 @@ def _describe(estimate: Estimate) -> str:
     return f"{estimate.value:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
-def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+def _without_empty(rows: list[dict[str, str]]) -> tuple[dict[str, str], ...]:
     """Leave out the columns that are empty in every row."""
     columns = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
-    return [{name: row[name] for name in columns} for row in rows]
+    return tuple({name: row[name] for name in columns} for row in rows)
 
 
 def scores_of(layer: LayerTrace, by: str) -> tuple[float, ...]:

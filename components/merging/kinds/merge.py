@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from typing_extensions import override
 
 from components import metrics
+from components.analysis.table import Table
 from components.errors import AntiphonError, ConfigError
 from components.files.files import disk_full_as_store_error, write_json
 from components.merging.config import CHOICE_VERSION, NODE, VERSION, MergeConfig, role_of
@@ -110,12 +111,12 @@ class Merge(ModelKind[MergeConfig]):
 
             labels = {f"store:{ref.key}": f"{NODE}{ref.stage}" for ref in context.tables.values()}
             recipe, chosen = choose(settings, recipe, options, folder / WORK, labels, context.progress)
-            _log.info("merge: %s", chosen["title"])
+            _log.info("merge: %s", chosen.title)
             tables.insert(0, chosen)
-            notes = [f"{chosen['title']}, {chosen['note']}"]
+            notes = [f"{chosen.title}, {chosen.note}"]
         else:
             context.progress(50.0)
-        write_json(folder / TABLES, {"tables": tables, "notes": notes})
+        write_json(folder / TABLES, {"tables": [table.to_json() for table in tables], "notes": notes})
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         for left in folder.glob(f".{MODEL}.*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -136,11 +137,11 @@ class Merge(ModelKind[MergeConfig]):
         }
 
 
-def _report_findings(diagnosis: Diagnosis) -> dict[str, Any]:
+def _report_findings(diagnosis: Diagnosis) -> Table:
     """Return what the checks found as a table, and log its warnings."""
     rows = [{"level": finding.level, "text": finding.text} for finding in diagnosis.findings]
     rows += [{"level": "lineage", "text": str(lineage)} for lineage in diagnosis.similarities]
     for row in rows:
         if row["level"] == "warning":
             _log.warning("merge: %s", row["text"])
-    return {"title": "What the merge doctor found", "rows": rows}
+    return Table("What the merge doctor found", rows=tuple(rows))

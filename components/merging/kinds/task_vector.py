@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 from typing_extensions import override
 
+from components.analysis.table import Table
 from components.errors import MergeError
 from components.files.files import read_json, write_json
 from components.models.adapted_references import parts_of, replace_parts
@@ -70,12 +71,9 @@ class TaskVectorKind(Kind[TaskVectorSettings]):
             folder / VECTOR,
             {role: {"reference": references[role], "sha256": c.sha256} for role, c in checkpoints.items()},
         )
-        table = {
-            "title": "What fine-tuning changed",
-            "note": "norm of the change over the norm of the weights that it started from",
-            "rows": rows,
-        }
-        write_json(folder / TABLES, {"tables": [table]})
+        note = "norm of the change over the norm of the weights that it started from"
+        table = Table("What fine-tuning changed", note, tuple(rows))
+        write_json(folder / TABLES, {"tables": [table.to_json()]})
         return StageFiles([VECTOR, TABLES], items=len(rows))
 
 

@@ -83,7 +83,7 @@ def _write_models(pipeline: Pipeline, models: Mapping[tuple[str, ...], str]) -> 
     for written in values["nodes"].values():  # what takes the model of the translator
         same = [key for key, value in written.items() if key.endswith("_model") and value == AUTO_MODEL]
         written.update(dict.fromkeys(same, translator))
-    return read_pipeline(values, folder=pipeline.folder)
+    return read_pipeline(values, folder=pipeline.folder).keep(pipeline.nodes)  # of a part, that part
 
 
 def _path_of(pipeline: Pipeline, node: Node) -> tuple[str, ...]:

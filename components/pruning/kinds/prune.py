@@ -61,6 +61,7 @@ class Prune(ModelKind[PruneSettings]):
         context.progress(50.0)
         loss = measure_loss(reference, settings, context.store, folder / MODEL, folder / WORK)
         tables = [*([loss] if loss else []), layers]
-        write_json(folder / TABLES, {"tables": tables, "notes": [table["title"] for table in tables]})
+        named = {"tables": [table.to_json() for table in tables], "notes": [table.title for table in tables]}
+        write_json(folder / TABLES, named)
         files = sorted(path.name for path in (folder / MODEL).iterdir())
-        return StageFiles([TABLES, *(f"{MODEL}/{name}" for name in files)], items=len(layers["rows"]))
+        return StageFiles([TABLES, *(f"{MODEL}/{name}" for name in files)], items=len(layers.rows))

@@ -20,7 +20,7 @@ READ = "read.json"
 WORK = "work"
 """Folder of a stage made in one piece for what only resuming needs; removed once it is sealed."""
 TABLES = "tables.json"
-"""Tables that a stage may seal for the report: ``{"tables": [{"title", "note", "rows": [{...}]}]}``."""
+"""Tables that a stage may seal for the report: ``{"tables": [Table.to_json()]}``."""
 
 
 @dataclass(frozen=True)

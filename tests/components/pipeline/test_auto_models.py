@@ -63,12 +63,14 @@ EN_DE = frozenset({("en", "de")})
 
 
 def test_captions_get_the_model_of_captions_and_everything_else_one_for_general_texts() -> None:
-    pipeline = read_pipeline({"nodes": CASCADE})
+    pipeline = read_pipeline({"nodes": {**CASCADE, "again": {"kind": "refine", "of": "mt"}}})
     for source, model, beam in [("sample", "multi30k-en-de", 5), ("mine.jsonl", "qwen2.5-coder-1.5b", 1)]:
         chosen, notes = choose_models(pipeline, AutoChoice(EN_DE, source))
         settings = chosen.nodes["mt"].settings.model_dump()
         assert (settings["model"], settings["beam_size"]) == (f"packaged:{model}", beam)
         assert len(notes) == 1
+        part = choose_models(pipeline.subgraph_of("mt"), AutoChoice(EN_DE, source))[0]
+        assert list(part.nodes) == ["asr", "mt"]  # until mt
 
 
 def test_nodes_in_the_body_of_a_loop_get_theirs() -> None:

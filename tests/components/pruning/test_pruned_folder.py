@@ -36,7 +36,7 @@ def settings(model: str, **values: Any) -> PruneSettings:
 def test_the_smallest_half_is_zero_and_the_rest_as_it_was(model: str, tmp_path: Path) -> None:
     table = write_pruned(model, None, settings(model), tmp_path / "out")
     before, after = (load_file(Path(f) / "model.safetensors") for f in (model, str(tmp_path / "out")))
-    pruned = {f"{row['layer']}.weight" for row in table["rows"]}
+    pruned = {f"{row['layer']}.weight" for row in table.rows}
     assert pruned
     for name, weight in after.items():
         if name not in pruned:
@@ -57,7 +57,7 @@ def test_sparse_products_that_were_faster_are_used(
     table = write_pruned(model, None, settings(model, keep=0.1), tmp_path / "sparse")
     plain = tmp_path / "plain"
     write_pruned(model, None, settings(model, keep=0.1, sparse_products=False), plain)
-    assert "a sparse product is faster in" in table["title"]
+    assert "a sparse product is faster in" in table.title
     config = json.loads((tmp_path / "sparse" / "config.json").read_text())
     assert set(config["sparse_layers"].values()) == {"csr"}
     assert "sparse_layers" not in json.loads((plain / "config.json").read_text())
@@ -88,7 +88,7 @@ def test_a_model_that_loses_too_much_is_refused(
     dev = {"dev": "sample", "dev_limit": 1}
     table = measure_loss(model, settings(model, **dev), None, tmp_path / "out", tmp_path / "work")
     assert table is not None
-    assert table["title"] == "What pruning costs: bleu 30.00 -> 24.00"
+    assert table.title == "What pruning costs: bleu 30.00 -> 24.00"
     with pytest.raises(ModelError, match=r"expected to lose at most 2, found 30.000 -> 24.000"):
         measure_loss(model, settings(model, **dev, tolerance=2), None, tmp_path / "out", tmp_path / "work")
 

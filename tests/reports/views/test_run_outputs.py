@@ -11,7 +11,7 @@ from components.analysis.cost import summarize_latency
 from components.analysis.run_outputs import (
     LATENCY,
     cost_of,
-    load_utterances,
+    data_of,
     output_of,
     parameters_of,
     read_plan,
@@ -181,7 +181,7 @@ def test_runs_of_the_same_utterances_must_have_the_same_references(tmp_path: Pat
     with pytest.raises(DataError, match=r"^u: expected the same reference texts in a and b$"):
         load_same_data({"a": a, "b": b})
     with pytest.raises(DataError, match="run mine: expected a data stage, found none; it cannot be compared"):
-        load_utterances(of(stage(tmp_path, "mt")))
+        data_of(of(stage(tmp_path, "mt")))
 
 
 def test_a_stage_whose_plan_is_gone_names_no_models(tmp_path: Path) -> None:

@@ -112,9 +112,9 @@ def test_what_is_lost_without_an_expert_is_that_of_a_gate_of_zero(mixtral: Any, 
 
 def test_tables_show_every_layer_and_expert(trace: ExpertTrace) -> None:
     layers, experts = report_tables(trace)
-    assert [row["experts"] for row in layers["rows"]] == ["2 of 6", "2 of 6"]
-    assert len(experts["rows"]) == 12
-    assert experts["rows"][0]["slots"] == str(trace.layers[0].routing.load[0])
+    assert [row["experts"] for row in layers.rows] == ["2 of 6", "2 of 6"]
+    assert len(experts.rows) == 12
+    assert experts.rows[0]["slots"] == str(trace.layers[0].routing.load[0])
 
 
 def test_our_models_are_traced_alike() -> None:

@@ -321,6 +321,13 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
     graph = PipelineRecord(nodes=(NodeRecord(name="mt", kind="translate", output="text"),))
     run = run_record("r").model_copy(update={"stages": (used,), "pipeline": graph})
     assert parameters_of(run, on("three")) == 6
+    with open_stage(on("one"), StagePlan(stage="student", version="test/1")) as writer:
+        used = write_table(writer, "text")
+    made = used.model_copy(update={"stage": "made", "key": MODEL.key})
+    student = graph.nodes[0].model_copy(update={"name": "student", "models": {"model": "node:made"}})
+    graph = PipelineRecord(nodes=(student,))
+    run = run.model_copy(update={"stages": (used, made), "pipeline": graph})
+    assert parameters_of(run, on("three")) == 6  # of a model that another node made
 
 
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:
