@@ -27,9 +27,10 @@ _Arguments = ctypes.c_int64 * len(ARGUMENTS)
 def supports(arithmetic: str) -> bool:
     """Return whether the kernels for ``arithmetic`` run on this processor with this build of torch.
 
-    On processors with matrix units (AMX) the answer is no, because oneDNN uses them and is faster.
+    With matrix units (AMX) the answer is no for bfloat16 and int8, which oneDNN multiplies by them.
     """
-    return supports_native(_NEEDED[arithmetic]) and "amx-tile" not in features() and _compiles(arithmetic)
+    has_units = arithmetic != "float32" and "amx-tile" in features()
+    return supports_native(_NEEDED[arithmetic]) and not has_units and _compiles(arithmetic)
 
 
 @cache

@@ -43,11 +43,19 @@ def test_no_openmp(maps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert product_class() is FloatProduct
 
 
-@pytest.mark.parametrize("flags", [{"avx2"}, {"avx512f", "avx512bw", "amx-tile"}])
-def test_other_processors(flags: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native_code, "features", lambda: frozenset(flags))
-    monkeypatch.setattr(packed_product, "features", lambda: frozenset(flags))
+def test_other_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_code, "features", lambda: frozenset({"avx2"}))
     assert product_class() is FloatProduct
+
+
+@pytest.mark.usefixtures("own_kernels")
+def test_matrix_units_multiply_no_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = instruction_sets.features() | {"amx-tile", "avx512bf16", "avx512vnni"}
+    monkeypatch.setattr(native_code, "features", lambda: flags)
+    monkeypatch.setattr(packed_product, "features", lambda: flags)
+    assert product_class() is packed_product.PackedProduct
+    assert not packed_product.supports("bfloat16")
+    assert not packed_product.supports("int8")
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -80,8 +88,6 @@ def test_code_that_does_not_compile_is_logged_and_not_used(
     def broken(*_: object) -> object:
         raise RuntimeError("LLVM ERROR: cannot select\nmore")
 
-    plain = instruction_sets.features() - {"amx-tile"}  # where there are such units, ours are not asked
-    monkeypatch.setattr(packed_product, "features", lambda: plain)
     monkeypatch.setattr(packed_product, "kernel", broken)
     packed_product._compiles.cache_clear()
     try:
