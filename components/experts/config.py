@@ -34,12 +34,12 @@ class ExpertsConfig(TrainingConfig):
         max_length=256,
         description="languages that are written, comma-separated; each source is tagged >>LANGUAGE<<",
     )
-    inner: int = Field(
-        256,
+    ffn_dim: int = Field(
+        512,
         title="Feed-forward width",
         ge=8,
         le=16384,
-        description="dimension inside each expert (inside the feed-forward blocks, if experts is 0)",
+        description="dimension inside each expert, and inside the feed-forward blocks that have none",
     )
     num_experts: int = Field(
         8, title="Experts", ge=0, le=256, description="experts per sparse layer; 0 = a dense model"
@@ -96,6 +96,8 @@ class ExpertsConfig(TrainingConfig):
 
     @model_validator(mode="after")
     def _possible(self) -> ExpertsConfig:
+        if self.kind != "translation":
+            raise ValueError(f"kind: expected translation, found {self.kind}: models with experts translate")
         if self.num_experts and self.top_k > self.num_experts:
             raise ValueError(
                 f"top_k: expected 1 to {self.num_experts} (the number of experts), found {self.top_k}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from prefect.client.schemas.objects import State
 
 from components.attribution.contributions import Scoring
-from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
 from flows.parameters.contribution import ContributionParameters
@@ -26,15 +25,10 @@ def contribution(parameters: ContributionParameters) -> RunRecord | State[RunRec
     record, run = reopen_run(parameters.run, "contribution", parameters)
     with run:
         pipeline, stages = pipeline_of(record), dict(run.stages)
-        if DATA in stages:
-            scoring = Scoring(parameters.metric, run.normalizer)
-            ref = contribution_stage.compute_contributions(
-                pipeline, stages, run.parameters.seed, run.store, scoring
-            )
-        else:
-            ref = contribution_stage.compute_expert_contributions(
-                pipeline, stages, parameters.limit, run.store
-            )
+        scoring = Scoring(parameters.metric, run.normalizer)
+        ref = contribution_stage.compute_contributions(
+            pipeline, stages, run.parameters.seed, run.store, scoring, parameters.limit
+        )
         run.add(ref)
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)

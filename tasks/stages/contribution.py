@@ -18,9 +18,16 @@ from tasks.stages.analysis import run_analysis
 
 
 def compute_contributions(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], seed: int, store: Store, scoring: Scoring
+    pipeline: Pipeline,
+    stages: Mapping[str, StageRef],
+    seed: int,
+    store: Store,
+    scoring: Scoring,
+    limit: int | None = None,
 ) -> StageRef:
     """Compute what each part of a finished system adds; it runs with fewer parts, finished stages are reused.
+
+    Where there are none, the experts of a model that it trained are the parts.
 
     Args:
         pipeline: that of the run.
@@ -28,15 +35,18 @@ def compute_contributions(
         seed: of the run.
         store: where everything is kept.
         scoring: as of the run.
+        limit: of experts, only the first so many development sentences.
 
     Raises:
         ConfigError: it has no parts that can be taken away.
     """
-    ablations = ablations_of(pipeline, stages)
+    ablations = ablations_of(pipeline, stages) if DATA in stages else ()
+    if not ablations and (experts := _request_experts(pipeline, stages, limit)) is not None:
+        return run_analysis("expert_contribution", experts, store)
     if not ablations:
         raise ConfigError(
-            "expected a node with several members, inputs, sources, rounds or experts, whose texts have "
-            f"references, found none in {', '.join(pipeline.nodes)}"
+            "expected a node with several members, inputs, sources or rounds, whose texts have references, "
+            f"or one that trains experts, found none in {', '.join(pipeline.nodes)}"
         )
     systems = {
         f"part{number}-{subset}": fewer
@@ -61,18 +71,14 @@ def _output_of(executed: PipelineResult) -> StageRef:
     return executed.stages[name]
 
 
-def compute_expert_contributions(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None, store: Store
-) -> StageRef:
-    """Compute what each expert of a pipeline's model adds, on its development references.
-
-    Raises:
-        ConfigError: no node of it gives a model with experts.
-    """
+def _request_experts(
+    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None
+) -> ExpertsRequest | None:
+    """Return the first model with experts that a pipeline trained, and its development references."""
     for node in pipeline:
         config = node.settings
         if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
-            request = ExpertsRequest(
+            return ExpertsRequest(
                 trained=stages[node.name],
                 source=config.dev,
                 source_language=config.source_language,
@@ -80,5 +86,4 @@ def compute_expert_contributions(
                 limit=limit or config.eval_sentences,
                 device=config.device,
             )
-            return run_analysis("expert_contribution", request, store)
-    raise ConfigError(f"expected a model with experts, found none in {', '.join(pipeline.nodes)}")
+    return None

@@ -84,8 +84,8 @@ def inspect_layers(checkpoint: Checkpoint) -> dict[str, SparseLayer]:
         skeleton = build_skeleton(read_config(checkpoint), checkpoint.architecture)
     except Exception as error:  # transformers raises whatever its many models raise
         raise ModelError(
-            f"{checkpoint.reference}: transformers cannot build {checkpoint.architecture} as "
-            f"{kind_of(checkpoint)} ({type(error).__name__}: {to_one_line(error, 300)})"
+            f"{checkpoint.reference}: expected a text model with experts, found {checkpoint.architecture}, "
+            f"which transformers cannot build as {kind_of(checkpoint)} ({to_one_line(error, 60)})"
         ) from error
     try:
         return find_sparse_layers(skeleton)

@@ -110,9 +110,9 @@ class Stack(StackKind):
         if texts < fewest or (not spoken and method != "pre_translation"):
             expected = ["speech"] if method != "pre_translation" else []
             expected += ["a transcript", "its translation"][:fewest]
-            raise ConfigError(
-                f"{method} reads {', '.join(expected)}, in this order, found {', '.join(context.of)}"
-            )
+            reads = f"{method} reads {', '.join(expected)}, in this order, found {', '.join(context.of)}"
+            hint = "; written texts pass a recognize node as they are: name one" if texts < fewest else ""
+            raise ConfigError(reads + hint)
         if settings.model is None:
             raise ConfigError(f"{method} needs a model such as store:KEY or node:NAME, found none")
         if method in FUSION_METHODS and settings.text_model is None:

@@ -83,12 +83,18 @@ def train_pre_translation(
     if not dev_pairs or not dev[1]:
         raise DataError("expected development data with drafts and references, found none")
     drafted: list[Pair] = []
+    first = config.folds * config.fold_steps
+
+    def report_after(before: int) -> Progress:
+        return lambda steps: progress(100 * (before + steps) / (first + config.steps))
+
     for fold, numbers in enumerate(split_folds(config.folds, len(sources))):
         own = {sources[number] for number in numbers}
         work = folder / WORK / f"fold-{fold}"
         rest = [pair for pair in pairs if pair[0] not in own]
         held_out = [pair for pair in pairs if pair[0] in own]
-        drafts = _draft_fold(work, config, (rest, dev_pairs, held_out), languages, store, progress)
+        report = report_after(fold * config.fold_steps)
+        drafts = _draft_fold(work, config, (rest, dev_pairs, held_out), languages, store, report)
         drafted += [
             (join_texts(source, draft), target)
             for (source, target), draft in zip(held_out, drafts, strict=True)
@@ -99,7 +105,13 @@ def train_pre_translation(
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
         return DraftLearner(settings, (drafted, list(dev[1])), device, store)
 
-    return make_model(training_config(config), folder, learner, DraftLearner.score_name, progress)
+    return make_model(
+        training_config(config),
+        folder,
+        learner,
+        DraftLearner.score_name,
+        lambda percent: report_after(first)(config.steps * percent / 100),
+    )
 
 
 def _draft_fold(
@@ -108,18 +120,19 @@ def _draft_fold(
     pairs: tuple[Sequence[Pair], Sequence[Pair], Sequence[Pair]],
     languages: Languages,
     store: str | None,
-    progress: Progress,
+    report: Progress,
 ) -> list[str]:
     """Greedy translations of one fold by a model that was trained on the others; "" where one failed.
 
-    ``pairs`` are those of the other folds, of the development data, and of the fold.
+    ``pairs`` are those of the other folds, of the development data, and of the fold; ``report`` is called
+    with the steps that are done.
     """
     path = work / "drafts.json"
     if path.is_file():
         return [str(text) for text in read_json(path)["drafts"]]
     rest, dev, held_out = pairs
     learner = partial(FoldLearner, rest, dev, store)
-    train(_fold_training_config(config, languages), work, lambda row: progress(0.0), learner)
+    train(_fold_training_config(config, languages), work, lambda row: report(row["step"]), learner)
     model = str(work / MODEL)
     greedy = TranslationConfig(
         model=model, beam_size=1, n_best=1, batch_size=64, max_tokens=config.max_tokens, device="cpu"

@@ -58,5 +58,8 @@ class DraftLearner(PairLearner):
         ]
         short_enough = [example for example in examples if example.length <= self.config.max_length]
         if not short_enough:
-            raise DataError(f"expected pairs of at most {self.config.max_length} pieces, found none")
+            raise DataError(
+                f"expected source and draft of at most {self.config.max_length} pieces together, found none "
+                f"in {len(examples)}: train the first systems longer (fold_steps), or set max_tokens"
+            )
         return short_enough

@@ -21,6 +21,7 @@ def test_the_nearest_option_or_what_there_is() -> None:
 
 class Settings(BaseModel):
     count: int = Field(1, ge=1, le=9)
+    width: int = Field(4, multiple_of=4)
     kind: Literal["threads", "dask", "ray"] = "threads"
     rate: float = 0.5
     is_on: bool = False
@@ -40,6 +41,7 @@ class Settings(BaseModel):
         ({"count": 0}, "expected at least 1, found 0"),
         ({"count": 10}, "expected at most 9, found 10"),
         ({"count": "three"}, "expected a whole number, found 'three'"),
+        ({"width": 6}, "expected a multiple of 4, found 6"),
         ({"count": 1.5}, "expected a whole number, found 1.5"),
         ({"kind": "dusk"}, "expected threads, dask or ray, found 'dusk'; did you mean dask?"),
         ({"rate": "fast"}, "expected a number, found 'fast'"),

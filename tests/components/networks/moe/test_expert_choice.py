@@ -101,6 +101,8 @@ def test_a_decoder_cannot_have_it_and_keys_are_as_before() -> None:
     with pytest.raises(ValidationError, match="decoder_routing: expected token_choice, found expert_choice"):
         ExpertsConfig.model_validate({**values, "decoder_routing": "expert_choice"})
     kind, context = TrainExperts(), NodeContext("node")
+    with pytest.raises(ValidationError, match="kind: expected translation, found language_model"):
+        ExpertsConfig.model_validate({**values, "kind": "language_model"})
     new = {"num_shared_experts", "encoder_routing", "decoder_routing"}
     assert not new & kind.parameters(ExpertsConfig.model_validate(values), context).keys()
     settings = ExpertsConfig.model_validate({**values, "num_shared_experts": 1})

@@ -28,6 +28,11 @@ FAULTS = {
         {"method": "pooled", "model": "m"},
         "pooled reads speech, a transcript, its",
     ),
+    "written texts": (
+        ["data", "mt"],
+        {"method": "pre_translation", "learn": {}},
+        "pre_translation reads a transcript, its translation, in this order, found data, mt; written texts",
+    ),
     "no model": (READ, {}, "dual_source needs a model such as store:KEY or node:NAME, found none"),
     "no text model": (READ, {"method": "late_fusion", "model": "m"}, "late_fusion needs a text_model"),
     "no coefficient": (

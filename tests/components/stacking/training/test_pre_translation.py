@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -104,6 +105,9 @@ def test_no_first_system_has_learned_the_source_that_it_drafts(
 
 def test_a_joined_text_is_both_sequences(text_folder: Path) -> None:
     tokenizer = stacked(text_folder).tokenizer
+    short = SimpleNamespace(tokenizer=tokenizer, config=SimpleNamespace(max_length=3))
+    with pytest.raises(DataError, match="at most 3 pieces together, found none in 1: train the first"):
+        DraftLearner._tokenize(short, [(join_texts("ein hund", "rot blau"), "rot")])  # type: ignore[arg-type]
     ids = [tuple(tokenizer(text).input_ids) for text in ("ein hund", "rot blau")]
     assert tuple(tokenizer(join_texts("ein hund", "rot blau")).input_ids) == join_tokens(*ids)
     assert join_texts("ein</s>hund\n", " rot") == "ein hund</s>rot"
