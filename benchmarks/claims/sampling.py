@@ -8,7 +8,6 @@ from pathlib import Path
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
-from components.decoding.searches.deliberation import tokens_with_eos
 from components.decoding.searches.forced_scoring import force_decode
 from components.decoding.searches.search import search
 from components.translation.config import TranslationConfig
@@ -26,7 +25,7 @@ def sample(
     config = SearchConfig(n_best=count, temperature=1.0, seed=seed, max_new_tokens=longest)
     (candidates,) = search(scorers, config, combiner=combiner, keys=[0])
     tokenizer = loaded[0][1]
-    return [(str(tokenizer.decode(list(c.tokens))), tokens_with_eos(c)) for c in candidates]
+    return [(str(tokenizer.decode(list(c.tokens))), c.all_tokens) for c in candidates]
 
 
 def log_probs_of(model: Path, sequences: Sequence[Tokens]) -> list[float]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from components.records import Token
+
 MemberScores = tuple[tuple[float | None, ...], ...]
 """One number per member and position; None where the member was not run."""
 
@@ -47,6 +49,11 @@ class Candidate:
         """Whether the sequence ended by itself."""
         return self.eos_token is not None
 
+    @property
+    def all_tokens(self) -> tuple[int, ...]:
+        """The tokens, and eos where the sequence ended by itself: those that ``log_probs`` are of."""
+        return self.tokens if self.eos_token is None else (*self.tokens, self.eos_token)
+
     def since(self, position: int) -> Candidate:
         """Return the candidate without its first tokens; its rank stays that of the whole."""
         log_probs = self.log_probs[position:]
@@ -73,3 +80,23 @@ def member_scores_at(names: Sequence[str], scores: MemberScores, position: int) 
     """Per-member scores at one position; members that were not run or gave -inf are omitted."""
     pairs = ((name, column[position]) for name, column in zip(names, scores, strict=False))
     return {name: value for name, value in pairs if value is not None and math.isfinite(value)}
+
+
+def tokens_of(candidate: Candidate, pieces: Sequence[str], members: Sequence[str] = ()) -> tuple[Token, ...]:
+    """Return the tokens of a candidate with all that the search kept of each.
+
+    Args:
+        candidate: what the search returned.
+        pieces: the text of each of its ``all_tokens`` in the vocabulary.
+        members: names of an ensemble's members that were run, in order.
+    """
+    return tuple(
+        Token(
+            piece=str(piece),
+            log_prob=log_prob,
+            members=member_scores_at(members, candidate.member_log_probs, position),
+            weights=member_scores_at(members, candidate.member_weights, position),
+            **statistics_at(candidate, position),
+        )
+        for position, (piece, log_prob) in enumerate(zip(pieces, candidate.log_probs, strict=True))
+    )

@@ -117,9 +117,8 @@ class SelfRefiner:
         )
         lines = []
         for candidate in (row[0] for row in candidate_lists):
-            tokens = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
             text = self._tokenizer.decode(
-                tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(candidate.all_tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
             lines.append(Line(self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score))
         return lines

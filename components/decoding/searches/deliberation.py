@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.models.generation_settings import logits_processors_of
@@ -71,13 +70,7 @@ class DeliberationModel:
         """First pass by any search: the tokens of all candidates for each of N sources."""
         scorer = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
         candidate_lists = search([scorer], config, logits_processors=self._logits_processors, keys=keys)
-        return [[tokens_with_eos(candidate) for candidate in candidates] for candidates in candidate_lists]
-
-
-def tokens_with_eos(candidate: Candidate) -> Tokens:
-    """Return the tokens of a candidate with its eos, if it has one; never empty."""
-    eos = () if candidate.eos_token is None else (candidate.eos_token,)
-    return (*candidate.tokens, *eos)
+        return [[candidate.all_tokens for candidate in candidates] for candidates in candidate_lists]
 
 
 class DeliberationScorer:

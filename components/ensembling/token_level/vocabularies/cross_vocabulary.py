@@ -6,11 +6,11 @@ vocabulary, made by :mod:`components.ensembling.token_level.vocabularies.vocabul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.decoding.candidates import Candidate, member_scores_at
+from components.decoding.candidates import Candidate, tokens_of
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints import token_constraints
@@ -30,7 +30,6 @@ from components.ensembling.token_level.vocabularies.vocabulary_mapping import (
 )
 from components.errors import ConfigError, DataError
 from components.models.architectures import MULTILINGUAL
-from components.records import Token
 from components.translation.backends.causal.model import CausalBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
@@ -49,10 +48,13 @@ _TOKEN_SETTINGS = (
 """Generation settings that name tokens, and so mean nothing in another vocabulary."""
 
 
+MemberBackend = Seq2SeqBackend | CausalBackend
+
+
 class VocabularyMember(NamedTuple):
     """A member with a vocabulary of its own: the backend that reads the source, its model, its lexicon."""
 
-    backend: Seq2SeqBackend | CausalBackend
+    backend: MemberBackend
     model: Seq2SeqModel | CausalModel
     lexicon: Lexicon
 
@@ -62,6 +64,24 @@ class TokenizedPerMember(Sentence):
     """A source sentence as every member tokenizes it; ``tokens`` are the first member's."""
 
     versions: tuple[Sentence, ...] = ()
+
+    @classmethod
+    def by(
+        cls, members: Iterable[tuple[MemberBackend, str]], text: str, source: str, target: str | None
+    ) -> TokenizedPerMember:
+        """Tokenize a text by the backend of each member, which has a name.
+
+        Raises:
+            DataError: it is longer than a member has positions for.
+        """
+        versions = []
+        for backend, name in members:
+            versions.append(backend.prepare(text, source, target))
+            if (found := len(versions[-1].tokens)) > (most := backend.max_source):
+                raise DataError(
+                    f"expected at most {most} tokens of {name} per sentence, found {found}: split it"
+                )
+        return cls(versions[0].tokens, target, versions=tuple(versions))
 
 
 class CrossVocabularyBackend:
@@ -93,11 +113,9 @@ class CrossVocabularyBackend:
         names = list(members)
         self._active = combiner.active_members(len(names))
         self._names = [names[index] for index in self._active]
-        self._vocabulary_members, self._search, self._combiner = (
-            list(members.values()),
-            search_config,
-            combiner,
-        )
+        self._vocabulary_members = list(members.values())
+        self._tokenizers = [(member.backend, member.model.name) for member in self._vocabulary_members]
+        self._search, self._combiner = search_config, combiner
         self._shared = VOCABULARY_SHARING[sharing]([member.lexicon for member in self._vocabulary_members])
         self.max_source = self._vocabulary_members[0].backend.max_source
         pieces, eos = self._shared.lexicon.pieces, self._shared.lexicon.vocabulary.eos
@@ -114,10 +132,7 @@ class CrossVocabularyBackend:
         Raises:
             DataError: it is longer than a member has positions for.
         """
-        versions = tuple(member.backend.prepare(text, source, target) for member in self._vocabulary_members)
-        for member, version in zip(self._vocabulary_members, versions, strict=True):
-            require_fitting(version, member.backend.max_source, member.model.name)
-        return TokenizedPerMember(versions[0].tokens, target, versions=versions)
+        return TokenizedPerMember.by(self._tokenizers, text, source, target)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Return the translations of each sentence, best first."""
@@ -154,30 +169,14 @@ class CrossVocabularyBackend:
 
     def _to_translation(self, candidate: Candidate, lost: Mapping[str, float]) -> SentenceTranslation:
         lexicon = self._shared.lexicon
-        ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
+        pieces = [lexicon.pieces[token] for token in candidate.all_tokens]
         return SentenceTranslation(
             text=lexicon.text(candidate.tokens),
             score=candidate.score,
             rank=candidate.normalized_score,
-            tokens=tuple(
-                Token(
-                    piece=lexicon.pieces[token],
-                    log_prob=value,
-                    members=member_scores_at(self._names, candidate.member_log_probs, position),
-                    weights=member_scores_at(self._names, candidate.member_weights, position),
-                )
-                for position, (token, value) in enumerate(zip(ids, candidate.log_probs, strict=True))
-            ),
+            tokens=tokens_of(candidate, pieces, self._names),
             finished=candidate.finished,
             features=lost,
-        )
-
-
-def require_fitting(sentence: Sentence, most: int, name: str) -> None:
-    """Raise a DataError where a sentence has more than ``most`` tokens of the model ``name``."""
-    if len(sentence.tokens) > most:
-        raise DataError(
-            f"expected at most {most} tokens of {name} per sentence, found {len(sentence.tokens)}: split it"
         )
 
 

@@ -21,13 +21,8 @@ from components.decoding.text_synchronous.text_agreement import AgreedPieces
 from components.decoding.text_synchronous.text_pieces import END, TextPieces, list_texts, read_text
 from components.decoding.text_synchronous.text_search import TextHypothesis, close_segment, text_search
 from components.ensembling.token_level.combiners import LogLinearInterpolation
-from components.ensembling.token_level.vocabularies.cross_vocabulary import (
-    TokenizedPerMember,
-    require_fitting,
-)
+from components.ensembling.token_level.vocabularies.cross_vocabulary import MemberBackend, TokenizedPerMember
 from components.records import Token
-from components.translation.backends.causal.model import CausalBackend
-from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
 from components.translation.translator import SentenceTranslation
 
@@ -36,7 +31,7 @@ from components.translation.translator import SentenceTranslation
 class TextMember:
     """A member: the backend that reads the source, its model and tokenizer, and its coefficient, above 0."""
 
-    backend: Seq2SeqBackend | CausalBackend
+    backend: MemberBackend
     model: Seq2SeqModel | CausalModel
     tokenizer: Any
     coefficient: float
@@ -68,6 +63,7 @@ class TextSynchronousBackend:
 
     def __init__(self, members: Mapping[str, TextMember], search_config: SearchConfig) -> None:
         self._members, self._search = list(members.values()), search_config
+        self._tokenizers = [(member.backend, member.model.name) for member in self._members]
         self.max_source = self._members[0].backend.max_source
         by_vocabulary: dict[Vocabulary, list[int]] = {}
         for index, member in enumerate(self._members):
@@ -104,10 +100,7 @@ class TextSynchronousBackend:
         Raises:
             DataError: it is longer than a member has positions for.
         """
-        versions = tuple(member.backend.prepare(text, source, target) for member in self._members)
-        for member, version in zip(self._members, versions, strict=True):
-            require_fitting(version, member.backend.max_source, member.model.name)
-        return TokenizedPerMember(versions[0].tokens, target, versions=versions)
+        return TokenizedPerMember.by(self._tokenizers, text, source, target)
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Return the translations of each sentence, best first."""

@@ -13,7 +13,7 @@ from transformers import AutoProcessor
 
 from components.audio import SAMPLE_RATE, Samples
 from components.compute.device import pick_dtype
-from components.decoding.candidates import Candidate, member_scores_at, statistics_at
+from components.decoding.candidates import Candidate, tokens_of
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.mixing.same_constraints import require_same_constraints
@@ -30,7 +30,7 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder
 from components.recognition.windowed.request import Request, require_possible
-from components.records import Checkpoint, Token
+from components.records import Checkpoint
 
 MAX_SECONDS = 30.0
 
@@ -139,25 +139,13 @@ def to_window_hypothesis(
         members: names of an ensemble's members, in order: tokens keep their scores and weights.
         text: overrides the plain detokenization.
     """
-    ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
     if text is None:
         text = tokenizer.decode(list(candidate.tokens), skip_special_tokens=True)
     return WindowHypothesis(
         text=" ".join(text.split()),
         score=candidate.score,
         rank=candidate.normalized_score,
-        tokens=tuple(
-            Token(
-                piece=str(piece),
-                log_prob=value,
-                members=member_scores_at(members, candidate.member_log_probs, position),
-                weights=member_scores_at(members, candidate.member_weights, position),
-                **statistics_at(candidate, position),
-            )
-            for position, (piece, value) in enumerate(
-                zip(tokenizer.convert_ids_to_tokens(ids), candidate.log_probs, strict=True)
-            )
-        ),
+        tokens=tokens_of(candidate, tokenizer.convert_ids_to_tokens(candidate.all_tokens), members),
         finished=candidate.finished,
     )
 

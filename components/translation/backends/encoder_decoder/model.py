@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from components.decoding.candidates import Candidate, member_scores_at, statistics_at
+from components.decoding.candidates import Candidate, tokens_of
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, DraftBuilder, Guidance
@@ -19,7 +19,6 @@ from components.decoding.models.generation_settings import as_tuple, logits_proc
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.searches.search import search
-from components.records import Token
 from components.translation.config import Context
 from components.translation.context.guides import TermsGuide
 from components.translation.segments.prepared_text import Sentence, Turn
@@ -191,8 +190,6 @@ def to_sentence_translation(
         text: overrides the plain detokenization.
         members: names of an ensemble's members that were run, in order: tokens keep their scores and weights.
     """
-    ids = [*candidate.tokens, *(() if candidate.eos_token is None else (candidate.eos_token,))]
-    pieces = tokenizer.convert_ids_to_tokens(ids)
     if text is None:
         text = tokenizer.decode(
             list(candidate.tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -201,16 +198,7 @@ def to_sentence_translation(
         text=" ".join(text.split()),
         score=candidate.score,
         rank=candidate.normalized_score,
-        tokens=tuple(
-            Token(
-                piece=str(piece),
-                log_prob=value,
-                members=member_scores_at(members, candidate.member_log_probs, position),
-                weights=member_scores_at(members, candidate.member_weights, position),
-                **statistics_at(candidate, position),
-            )
-            for position, (piece, value) in enumerate(zip(pieces, candidate.log_probs, strict=True))
-        ),
+        tokens=tokens_of(candidate, tokenizer.convert_ids_to_tokens(candidate.all_tokens), members),
         finished=candidate.finished,
         draw=candidate.draw,
     )
