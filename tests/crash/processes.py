@@ -23,6 +23,7 @@ from components.storage.objects.object_store import ObjectStore
 from flows.cli.main import main
 from tests.components.storage.written import lines_at
 from tests.flows import fakes
+from tests.manifests import write_rows
 
 ROOT = Path(__file__).parents[2]
 FAKES = ROOT / "tests" / "flows" / "fakes.py"
@@ -82,9 +83,8 @@ class Place:
 
     def _arguments(self) -> list[str]:
         """The command, whose data are written."""
-        manifest = self.folder / "manifest.jsonl"
-        manifest.write_text("".join(json.dumps(row) + "\n" for row in _rows()))
-        base = ("--data", str(manifest), "--store", self.url or str(self.store), "--json")
+        manifest = write_rows(self.folder / "manifest.jsonl", _rows())
+        base = ("--data", manifest, "--store", self.url or str(self.store), "--json")
         return ["run", self.flow, *base, *self.options]
 
     def run(self, padding: int = 0, **settings: str) -> Ended:

@@ -16,9 +16,10 @@ from components.refining import methods
 from components.run_record import StageRef
 from components.translation import factory as translation
 from components.tuning.analyses import CONFIRMATION, STUDY
-from flows.cli import main as cli
+from tests.command import run_command
 from tests.flows import fakes
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
+from tests.manifests import write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.usefixtures("server")]
 
@@ -48,11 +49,9 @@ def antiphon(
     monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: Echo())
 
     def run(*arguments: str) -> Any:
-        with pytest.raises(SystemExit) as ending:
-            cli.main([*arguments, "--store", str(tmp_path / "store"), "--json"])
-        captured = capsys.readouterr()
-        assert ending.value.code == 0, captured.err
-        return captured.out, json.loads(captured.out.splitlines()[-1])
+        ended = run_command(capsys, *arguments, "--store", str(tmp_path / "store"), "--json")
+        assert ended.code == 0, ended.err
+        return ended.out, ended.line
 
     return run
 
@@ -148,17 +147,13 @@ def recordings(tmp_path: Path) -> tuple[str, str]:
         with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
             file.setparams((1, 2, 16000, 0, "NONE", ""))
             file.writeframes(bytes((ord(name[0]) + i * 7) % 256 for i in range(64000)))
-        row = {"audio": f"{name}.wav", "source_language": "en", "target_language": "de"}
+        row = {"audio": f"{name}.wav"}
         whole.append({"id": name, "transcript": output, "references": [f"ja: {output}"], **row})
         words = output.split()
         for n, part in enumerate((words[:3], words[3:])):
             cut = {"id": f"{name}-{n}", "offset": float(n), "duration": 1.0, "transcript": " ".join(part)}
             pieces.insert(0, cut | row)  # the order of the manifest is not that of the recording
-    paths = []
-    for name, rows in (("whole", whole), ("pieces", pieces)):
-        paths.append(str(tmp_path / f"{name}.jsonl"))
-        Path(paths[-1]).write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return paths[0], paths[1]
+    return write_rows(tmp_path / "whole.jsonl", whole), write_rows(tmp_path / "pieces.jsonl", pieces)
 
 
 def test_gold_segments_put_the_blame_on_the_cutting(
@@ -186,11 +181,8 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
 ) -> None:
     """The translator echoes, the editor adds an exclamation mark, also to the reference."""
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
-    rows = [
-        {"id": f"u{n}", "text": "a dog", "source_language": "en", "target_language": "de"} for n in range(3)
-    ]
-    data = tmp_path / "text.jsonl"
-    data.write_text("".join(json.dumps(row | {"references": ["ein Hund im Park!"]}) + "\n" for row in rows))
+    row = {"text": "a dog", "references": ["ein Hund im Park!"]}
+    data = write_rows(tmp_path / "text.jsonl", [{"id": f"u{n}", **row} for n in range(3)])
     graph = {
         "mt": {"kind": "translate"},
         "final": {"kind": "refine", "of": "mt", "rounds": 1, "gate": "off"},
@@ -201,7 +193,7 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
         "--set",
         f"graph={json.dumps({'nodes': graph})}",
         "--data",
-        str(data),
+        data,
         "--name",
         "g",
     )
@@ -217,13 +209,11 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
 def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
     antiphon: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = [{"id": "s", "text": "a", "source_language": "en", "target_language": "de", "references": ["a"]}]
-    (tmp_path / "text.jsonl").write_text(json.dumps(rows[0]) + "\n")
-    antiphon("run", "cascade", "--data", str(tmp_path / "text.jsonl"), "--name", "written")
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["blame", "written", "--store", str(tmp_path / "store")])
-    assert ending.value.code == 2
-    assert "expected a run of speech, found no stage asr" in capsys.readouterr().err
+    data = write_rows(tmp_path / "text.jsonl", [{"id": "s", "text": "a", "references": ["a"]}])
+    antiphon("run", "cascade", "--data", data, "--name", "written")
+    ended = run_command(capsys, "blame", "written", "--store", str(tmp_path / "store"))
+    assert ended.code == 2
+    assert "expected a run of speech, found no stage asr" in ended.err
 
 
 def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> None:

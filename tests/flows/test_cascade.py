@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from components.models import resolve as resolve_model
 from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
-from flows.cli import main as cli
 from tasks import progress
+from tests.command import run_command, run_for_json
 from tests.components.neural_metrics.tiny import write_comet
 from tests.components.storage.written import lines_at, shard_paths
 from tests.flows import fakes
+from tests.manifests import write_rows
 
 for module in (
     "models.loaders.language_model",
@@ -57,15 +59,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run the command; gives its exit code and what its last line says, or its standard error."""
 
-    def run(*arguments: str) -> tuple[int, Any]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["run", "cascade", "--store", str(tmp_path / "store"), "--json", *arguments])
-        captured = capsys.readouterr()
-        code = int(ending.value.code or 0)
-        output = json.loads(captured.out.splitlines()[-1]) if code in {0, 3} else captured.err
-        return code, output
-
-    return run
+    return partial(run_for_json, capsys, "run", "cascade", "--store", str(tmp_path / "store"))
 
 
 def stages(said: Any) -> dict[str, Any]:
@@ -73,10 +67,7 @@ def stages(said: Any) -> dict[str, Any]:
 
 
 def manifest(folder: Path, *rows: dict[str, object]) -> str:
-    path = folder / "data.jsonl"
-    languages = {"source_language": "en", "target_language": "de"}
-    path.write_text("".join(json.dumps({**languages, **row}) + "\n" for row in rows))
-    return str(path)
+    return write_rows(folder / "data.jsonl", rows)
 
 
 def test_the_sample_set_then_unchanged_then_another_beam(antiphon: Command, tmp_path: Path) -> None:
@@ -142,9 +133,9 @@ def test_nothing_is_shown_of_a_damaged_stage_or_computed_on_it(
     outputs.write_text(outputs.read_text().replace("a b", "wahr"))
     kept = set((tmp_path / "store" / "stages").iterdir())
     for command in (["inspect", "b"], ["report", "b"], ["compare", "a", "b"]):
-        with pytest.raises(SystemExit, match="1"):
-            cli.main([*command, "--store", str(tmp_path / "store")])
-        (line,) = capsys.readouterr().err.splitlines()
+        ended = run_command(capsys, *command, "--store", str(tmp_path / "store"))
+        assert ended.code == 1
+        (line,) = ended.err.splitlines()
         assert line.startswith("antiphon: stage mt (")
         assert "is damaged" in line
         assert line.endswith("repeat the run that computed it")
@@ -255,10 +246,9 @@ def test_why_records_were_quarantined_is_said_in_the_terminal(
     antiphon("--data", manifest(tmp_path, *rows), "--name", "mine")
 
     def inspected(*more: str) -> str:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["inspect", "mine", "--store", str(tmp_path / "store"), *more])
-        assert ending.value.code == 0
-        return capsys.readouterr().out
+        ended = run_command(capsys, "inspect", "mine", "--store", str(tmp_path / "store"), *more)
+        assert ended.code == 0
+        return ended.out
 
     summary = inspected()
     assert "bad audio: missing audio: " in summary
@@ -347,17 +337,14 @@ def test_inspect_and_report(antiphon: Command, tmp_path: Path, capsys: pytest.Ca
         (["--node", "mt"], "übersetzt: a dog"),
         (["--utterance", "u1"], "ein Hund"),
     ):
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["inspect", "mine", *more, *store])
-        assert (ending.value.code, told in capsys.readouterr().out) == (0, True)
+        ended = run_command(capsys, "inspect", "mine", *more, *store)
+        assert (ended.code, told in ended.out) == (0, True)
     for more in ["--node", "asr"], ["--utterance", "u2"]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["inspect", "mine", *more, *store])
-        assert ending.value.code in {1, 2}
-        assert "antiphon: " in capsys.readouterr().err
+        ended = run_command(capsys, "inspect", "mine", *more, *store)
+        assert ended.code in {1, 2}
+        assert "antiphon: " in ended.err
     page = tmp_path / "store" / "runs" / "mine" / "report.html"
     page.unlink()
-    with pytest.raises(SystemExit):
-        cli.main(["report", "mine", *store])
-    assert capsys.readouterr().out.strip() == str(page)
+    ended = run_command(capsys, "report", "mine", *store)
+    assert ended.out.strip() == str(page)
     assert page.is_file()

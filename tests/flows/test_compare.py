@@ -21,10 +21,10 @@ from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
-from flows.cli import main as cli
 from flows.cli.look.printing import print_run
 from flows.parameters.compare import CompareParameters, SystemConfig
 from flows.python_flows import compare
+from tests.command import exit_code_of, run_for_json
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_deployments import call
@@ -64,14 +64,7 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: ByModel(config))
     monkeypatch.chdir(tmp_path)
 
-    def run(*arguments: str) -> tuple[int, Any]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main([*arguments, "--store", str(tmp_path / "store"), "--json"])
-        captured = capsys.readouterr()
-        code = int(ending.value.code or 0)
-        return code, json.loads(captured.out.splitlines()[-1]) if code in {0, 3} else captured.err
-
-    return run
+    return lambda *arguments: run_for_json(capsys, *arguments, "--store", str(tmp_path / "store"))
 
 
 @pytest.fixture
@@ -326,9 +319,7 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     for row in rows[1:]:  # whoever judges likes the whole sentences
         row[6] = {"two.cut": "50", "two.whole": "90"}.get(items[row[0]]["systems"].get(row[1]), "10")
     Path("anna.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["campaign", "import", "anna.tsv", "--campaign", "trial", "--out", "scores.tsv"])
-    assert not ending.value.code
+    assert not exit_code_of("campaign", "import", "anna.tsv", "--campaign", "trial", "--out", "scores.tsv")
 
     code, output = antiphon(
         "compare", "two.cut", "two.whole", "--scores", "esa=scores.tsv", "--metric", "esa"
@@ -356,8 +347,7 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     )
     code, message = antiphon("compare", "two.cut", "two.whole", "--scores", "esa=none.tsv")
     assert (code, message.count("\n")) == (2, 1)
-    with pytest.raises(SystemExit):
-        cli.main(["report", "two.cut", "--scores", "esa=scores.tsv", "--store", str(tmp_path / "store")])
+    exit_code_of("report", "two.cut", "--scores", "esa=scores.tsv", "--store", str(tmp_path / "store"))
     run = json.loads((tmp_path / "store" / "runs" / "two.cut" / "run.json").read_text())
     assert (run["metrics"]["esa"]["value"], run["metrics"]["esa"]["n"]) == (50, 12)
 

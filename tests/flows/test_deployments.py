@@ -23,9 +23,10 @@ from antiphon import load_run, run_pipeline
 from components.editing.correction import read_stored_corrections
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
-from flows.cli import main as cli
 from flows.parameters.pipeline import PipelineParameters
 from flows.server import settings
+from tests.command import run_command
+from tests.manifests import write_rows
 from tests.serving import ROOT
 
 pytestmark = pytest.mark.server
@@ -152,12 +153,8 @@ def _name_translator(url: str, found: dict[str, Any]) -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> str:
     sentences = ["A dog runs on the beach.", "Two children play football.", "A man sleeps on a bench."]
-    rows = [
-        {"id": f"s{n}", "text": text, "source_language": "en", "target_language": "de", "references": [text]}
-        for n, text in enumerate(sentences)
-    ]
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return str(tmp_path / "data.jsonl")
+    rows = [{"id": f"s{n}", "text": text, "references": [text]} for n, text in enumerate(sentences)]
+    return write_rows(tmp_path / "data.jsonl", rows)
 
 
 def artifacts(url: str, run: str) -> dict[str, dict[str, Any]]:
@@ -222,9 +219,8 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     monkeypatch.chdir(tmp_path)
 
     def deploy(*more: str) -> tuple[object, str, str]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["deploy", "mine.yaml", "--store", "store", *more])
-        return ending.value.code or 0, *capsys.readouterr()
+        ended = run_command(capsys, "deploy", "mine.yaml", "--store", "store", *more)
+        return ended.code, *ended
 
     code, out, errors = deploy("--data", "data.jsonl", "--cron", "0 2 * * *")
     assert code == 0, errors

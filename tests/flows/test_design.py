@@ -20,11 +20,12 @@ from components.records import Hypothesis, NBest, Outcome, Utterance
 from components.storage.store import Store
 from components.translation import factory as translation
 from components.translation.config import TranslationConfig
-from flows.cli import main as cli
 from flows.parameters.searches.design import DesignParameters
 from flows.parameters.searches.own_systems import list_own_systems
 from tasks.stages.searches.design import DesignSearch
+from tests.command import run_command
 from tests.flows import fakes
+from tests.manifests import write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, str]]
@@ -83,19 +84,15 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
             "id": f"u{n}",
             "text": f"source {n}",
             "references": [" ".join(WORDS[(n + k) % 12] for k in range(12))],
-            "source_language": "en",
-            "target_language": "de",
         }
         for n in range(240)
     ]
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(tmp_path / "data.jsonl", rows)
     (tmp_path / "goal.yaml").write_text(GOAL)
 
     def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return int(ending.value.code or 0), captured.out + captured.err
+        ended = run_command(capsys, *arguments)
+        return ended.code, ended.out + ended.err
 
     return run
 
@@ -181,8 +178,8 @@ def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshol
     for n in range(240):
         soundfile.write(tmp_path / f"u{n}.wav", np.full(800, n / 1000), 8000)
         text = " ".join(WORDS[(n + k) % 12] for k in range(12))
-        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text, "source_language": "en"})
-    (tmp_path / "speech.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text})
+    write_rows(tmp_path / "speech.jsonl", rows)
     models = "models=[packaged:whisper-tiny.en, packaged:whisper-base]"
     found, forecast, tell = {}, list[bool](), DesignSearch._tell
 
@@ -215,7 +212,7 @@ def test_without_references_systems_agree_or_an_estimator_judges_and_the_page_sa
     rows = [json.loads(line) for line in (tmp_path / "data.jsonl").read_text().splitlines()]
     for row in rows:
         row["text"] = " ".join(row.pop("references"))
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(tmp_path / "data.jsonl", rows)
     store = ("--store", "store")
     code, said = antiphon("design", "goal.yaml", *store, "--name", "bare")
     assert code == 0, said

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from components.editing.correction import read_stored_corrections
-from flows.cli import main as cli
+from tests.command import exit_code_of, run_command
 from tests.components.storage.written import lines_at
 from tests.flows.test_blame import antiphon  # noqa: F401 - a fixture
 from tests.flows.test_cascade import calls  # noqa: F401 - a fixture that every test uses
@@ -27,8 +27,7 @@ def plain(antiphon: Call) -> Call:  # noqa: F811
 
 
 def write(antiphon: Call, run: str, node: str, path: Path, store: Path) -> str:  # noqa: F811
-    with pytest.raises(SystemExit):
-        cli.main(["export", run, "--node", node, "--for-edit", "--out", str(path), "--store", str(store)])
+    exit_code_of("export", run, "--node", node, "--for-edit", "--out", str(path), "--store", str(store))
     return path.read_text()
 
 
@@ -95,10 +94,9 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_lost(
     for run, node, content, message in REFUSALS:
         table.write_text(unedited if content is None else content)
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ending:
-            cli.main(["edit", run, node, "--from", str(table), "--store", str(store)])
-        printed = capsys.readouterr().err
-        assert ending.value.code in (1, 2)
+        ended = run_command(capsys, "edit", run, node, "--from", str(table), "--store", str(store))
+        printed = ended.err
+        assert ended.code in (1, 2)
         assert message in printed
         assert printed.count("\n") == 1
     assert sorted(store.rglob("*")) == before
@@ -119,10 +117,9 @@ def test_data_of_another_folder_are_refused_before_anything_is_stored(
     before = sorted(store.rglob("*"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["edit", "plain", "mt", "--from", str(table), "--store", str(store)])
-    assert ending.value.code == 2
-    assert "a relative path begins where run plain was started: edit it there" in capsys.readouterr().err
+    ended = run_command(capsys, "edit", "plain", "mt", "--from", str(table), "--store", str(store))
+    assert ended.code == 2
+    assert "a relative path begins where run plain was started: edit it there" in ended.err
     assert sorted(store.rglob("*")) == before
 
 
@@ -135,10 +132,9 @@ def test_a_review_passes_or_refuses_where_nobody_can_answer(
     review = "{kind: edit_by_reviewer, of: asr, worst: 1%s}"
     graph = "data: sample\nlimit: 2\nnodes:\n  asr: {kind: recognize}\n  checked: "
     path.write_text(graph + review % "")
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["run", str(path), "--store", str(tmp_path / "store"), "--name", "r"])
-    assert ending.value.code == 2
-    assert "checked: expected a run of a Prefect deployment" in capsys.readouterr().err
+    ended = run_command(capsys, "run", str(path), "--store", str(tmp_path / "store"), "--name", "r")
+    assert ended.code == 2
+    assert "checked: expected a run of a Prefect deployment" in ended.err
     assert not (tmp_path / "store" / "runs" / "r").exists()  # nothing ran
     path.write_text(graph + review % ", unattended: pass")
     printed, output = antiphon("run", str(path), "--name", "r")

@@ -24,10 +24,10 @@ from components.storage.stages.reader import (
 )
 from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
-from flows.cli import main as cli
 from flows.preset_flow import cascade, ensemble, train
 from flows.python_flows.contribution import contribution
 from reports.page.report_view import view_of
+from tests.command import run_command
 from tests.components.stacking import tiny
 from tests.components.training.tiny import TINY, draw_lines, write_copies
 
@@ -235,10 +235,9 @@ def test_recognizers_of_one_vocabulary_are_mixed(toy: dict[str, str], tmp_path: 
 
 def test_what_each_member_contributes(toy: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     whole = run(toy, "whole", {"model": toy["first"], "members": [toy["second"]]})
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["contribution", "whole", "--store", toy["store"]])
-    printed = capsys.readouterr().out
-    assert not ending.value.code
+    ended = run_command(capsys, "contribution", "whole", "--store", toy["store"])
+    printed = ended.out
+    assert not ended.code
     again = Store(toy["store"]).load_run("whole-contribution")
     assert [ref.reused for ref in again.stages] == [*(True for _ in whole.stages), False]
     (result,) = CONTRIBUTION.read(again.stages[-1]).systems

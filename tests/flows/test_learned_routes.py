@@ -15,6 +15,7 @@ from components.storage.stages.reader import read_best_texts
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
 from tests.components.storage.written import lines_at
+from tests.manifests import write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 STEPS = '''
@@ -39,11 +40,9 @@ NODES: dict[str, dict[str, Any]] = {
 def write(path: Path, n: int) -> None:
     """Texts of one to six letters in turn."""
     texts = ["abcdef"[: 1 + number % 6] for number in range(n)]
-    rows = [
-        {"id": f"u{number}", "text": text, "references": [text.upper()]} for number, text in enumerate(texts)
-    ]
-    languages = {"source_language": "en", "target_language": "de"}
-    path.write_text("".join(json.dumps(languages | row) + "\n" for row in rows))
+    write_rows(
+        path, [{"id": f"u{k}", "text": text, "references": [text.upper()]} for k, text in enumerate(texts)]
+    )
 
 
 def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,11 +19,11 @@ from components.storage.store import Store
 from components.training.config import TrainingConfig
 from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
-from flows.cli import main as cli
 from flows.preset_flow import merge
 from flows.python_flows.blame import blame
 from flows.python_flows.pipeline import pipeline
 from reports.page.report_view import view_of
+from tests.command import run_command
 from tests.components.stacking import tiny
 from tests.components.training.tiny import WORDS, write_copies
 from tests.limits import files_of_at_most
@@ -99,10 +99,9 @@ def test_a_greedy_soup_says_what_was_tried_and_kept(
     (note,) = [note for note in run.notes if note.startswith("merge: Greedy soup: ")]
     assert "of 2 models, by greedy search on the first" in note
     assert any(note.startswith("accepted: chrf") for note in run.notes)
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["inspect", "soup", "--node", "merge", "--store", str(tmp_path / "store")])
-    assert ended.value.code == 0
-    printed = capsys.readouterr().out
+    ended = run_command(capsys, "inspect", "soup", "--node", "merge", "--store", str(tmp_path / "store"))
+    assert ended.code == 0
+    printed = ended.out
     assert f"{toys}/a" in printed.replace("\n", "")
     assert "chrf of the mean with it" in printed
 
@@ -181,10 +180,10 @@ def test_a_full_disk_is_one_line(toys: Path, tmp_path: Path, capsys: pytest.Capt
     ):
         merge(**settings, name="full")
     (tmp_path / "recipe.yml").write_text(str(settings["recipe"]))
-    with files_of_at_most(9000), pytest.raises(SystemExit) as ended:
-        cli.main(["merge", str(tmp_path / "recipe.yml"), str(tmp_path / "out")])
-    assert ended.value.code == 1
-    assert f"antiphon: no space left to write the merged model at {tmp_path} (" in capsys.readouterr().err
+    with files_of_at_most(9000):
+        ended = run_command(capsys, "merge", str(tmp_path / "recipe.yml"), str(tmp_path / "out"))
+    assert ended.code == 1
+    assert f"antiphon: no space left to write the merged model at {tmp_path} (" in ended.err
     assert not (tmp_path / "out").exists()
 
 
@@ -222,10 +221,8 @@ def test_the_command_examines_or_writes_a_model(
     recipe.write_text(str(values(toys, tmp_path)["recipe"]))
 
     def call(*arguments: str) -> tuple[int, list[str], str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["merge", str(recipe), *arguments])
-        output = capsys.readouterr()
-        return int(ended.value.code or 0), output.out.splitlines(), output.err
+        ended = run_command(capsys, "merge", str(recipe), *arguments)
+        return ended.code, ended.out.splitlines(), ended.err
 
     expected = "antiphon: merge: expected OUT, the new model's folder (or --check to examine only)\n"
     assert call() == (2, [], expected)

@@ -4,66 +4,38 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from antiphon import run_pipeline
-from components import models
 from components.confidence.evaluation.analysis import CONFIDENCE
 from components.errors import ConfigError, DataError, TransientError
 from components.own_code import code_permission
-from components.recognition import factory as recognition
-from components.refining import methods
 from components.refining.judging import gates
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
-from components.translation import factory as translation
-from flows.cli import main as cli
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
+from tests.command import run_command
 from tests.components.storage.written import lines_at
 from tests.flows import fakes
-from tests.openai_server import OpenAIServer
+from tests.manifests import write_rows
+from tests.openai_server import KEY, OpenAIServer, on
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-class Served(BaseHTTPRequestHandler):
-    """An OpenAI-compatible endpoint: answers in capitals; refuses one text."""
-
-    requests: list[dict[str, Any]] = []  # noqa: RUF012 - of the class, which the server instantiates
-    down = False
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.requests.append(request | {"path": self.path, "key": self.headers["Authorization"]})
-        text = request["messages"][-1]["content"]
-        answer = json.dumps({"choices": [{"message": {"content": text.upper()}}]}).encode()
-        self.send_response(503 if self.down else 400 if text == "poison" else 200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Served]]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Served)
-    Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_address[1]}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-test")
-    monkeypatch.setattr(Served, "requests", [])
-    yield Served
-    server.shutdown()
-    server.server_close()
+def served(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> OpenAIServer:
+    """The server that the example's function asks, which refuses one text."""
+    monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    endpoint.models = ["stub"]
+    endpoint.faults.append(on("poison", lambda handler: handler.fail(400, "a text that is refused")))
+    return endpoint
 
 
 @pytest.fixture
@@ -73,8 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(EXAMPLES / "served.py", tmp_path)
     texts = ["a cat", "poison", "a very long sentence", "dogs", "two very long sentences"]
     rows = [{"id": f"u{n}", "text": text, "references": [text.upper()]} for n, text in enumerate(texts)]
-    languages = {"source_language": "en", "target_language": "de"}
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(languages | row) + "\n" for row in rows))
+    write_rows(tmp_path / "data.jsonl", rows)
     (tmp_path / "corrections.tsv").write_text("id\ttext\nu3\tHunde\n")
     return tmp_path
 
@@ -92,7 +63,7 @@ NODES: dict[str, dict[str, Any]] = {
 
 def run(folder: Path, nodes: dict[str, dict[str, Any]], **values: Any) -> RunRecord:
     where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
-    record = unwrap(pipeline(graph={"nodes": nodes}, **where, **values))
+    record = unwrap(pipeline(graph={"nodes": nodes}, **{**where, **values}))
     assert isinstance(record, RunRecord)
     return record
 
@@ -101,7 +72,7 @@ def stages(record: RunRecord) -> dict[str, StageRef]:
     return {ref.stage: ref for ref in record.stages}
 
 
-def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Served]) -> None:
+def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: OpenAIServer) -> None:
     record = run(folder, NODES)
     assert record.status == "completed with quarantine"
     refs = stages(record)
@@ -121,17 +92,9 @@ def test_a_served_model_and_a_program_on_two_ways(folder: Path, served: type[Ser
     assert poison.utterance_id == "u1"
     assert "HTTPError: HTTP Error 400" in poison.detail
     assert record.metrics["bleu"].n == 4
-    (first, *_) = served.requests
-    assert (first["path"], first["model"], first["key"]) == (
-        "/v1/chat/completions",
-        "stub",
-        "Bearer sk-of-the-test",
-    )
-    assert first["messages"][0]["content"].startswith("Translate from en to de.")
-    texts = [
-        path for path in (folder / "store").rglob("*") if path.is_file() and b"sk-of" in path.read_bytes()
-    ]
-    assert not texts  # no secret in what is stored
+    assert served.bodies[0]["messages"][0]["content"].startswith("Translate from en to de.")
+    stored = [path for path in (folder / "store").rglob("*") if path.is_file()]
+    assert not any(KEY.encode() in path.read_bytes() for path in stored)  # no secret in what is stored
 
     asked = len(served.requests)
     (folder / "corrections.tsv").write_text("id\ttext\nu0\tKatze\n")
@@ -157,12 +120,12 @@ def test_the_data_that_a_graph_names_are_run_over_in_python_too(folder: Path) ->
 
 
 def test_a_server_that_is_down_is_no_answer_and_the_run_goes_on_later(
-    folder: Path, served: type[Served], monkeypatch: pytest.MonkeyPatch
+    folder: Path, served: OpenAIServer
 ) -> None:
-    monkeypatch.setattr(served, "down", True)
+    served.faults.insert(0, on("", lambda handler: handler.fail(503, "down")))
     with pytest.raises(TransientError, match="mt: HTTPError: HTTP Error 503"):
         run(folder, NODES)
-    monkeypatch.setattr(served, "down", False)
+    del served.faults[0]
     refs = stages(run(folder, NODES))
     assert read_best_texts(refs["mt"]) == {"u0": "A CAT", "u3": "DOGS"}
     assert refs["sed"].reused  # the branch that did not fail
@@ -191,7 +154,7 @@ def test_a_number_that_no_text_of_own_code_has_fails_the_route_in_one_line(folde
 
 
 def test_what_can_be_refused_is_refused_before_anything_runs(
-    folder: Path, served: type[Served], monkeypatch: pytest.MonkeyPatch
+    folder: Path, served: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Code of a deployment where none may run; corrections of utterances that are none."""
     (folder / "corrections.tsv").write_text("id\ttext\nu3\tHunde\nu9\tKatze\n")
@@ -211,11 +174,7 @@ def test_what_can_be_refused_is_refused_before_anything_runs(
 @pytest.fixture
 def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fakes in place of what has weights."""
-    for room, name in ((models, "resolve"), (models, "check")):
-        monkeypatch.setattr(room, name, getattr(fakes, name, lambda *_, **__: None))
-    monkeypatch.setattr(recognition, "build", lambda config, store=None, seed=0: fakes.Recognizer())
-    monkeypatch.setattr(translation, "build", lambda *_, **__: fakes.Translator())
-    monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
+    fakes.install(monkeypatch)
     monkeypatch.setitem(gates.GATES, "forward", lambda *_: lambda items, texts: [len(t) for t in texts])
 
 
@@ -241,10 +200,9 @@ def test_an_example_runs_as_it_is(
         code_permission.VARIABLE, ""
     )  # the command says it, and it is taken back after the test
     arguments = ["run", str(example), "--limit", "4", "--store", str(tmp_path), "--json"]
-    with pytest.raises(SystemExit) as ending:
-        cli.main(arguments)
-    assert not ending.value.code
-    run = json.loads(capsys.readouterr().out.splitlines()[-1])
+    ended = run_command(capsys, *arguments)
+    assert not ended.code
+    run = ended.line
     assert run["status"] == "completed"
     scores = {name.rpartition(".")[2]: score for name, score in run["metrics"].items()}  # SYSTEM.wer
     outputs = ("wer", "bleu") if "kind: translate" in example.read_text(encoding="utf-8") else ("wer",)

@@ -25,6 +25,7 @@ from flows.cli import main as cli
 from flows.cli.compute import run
 from flows.cli.compute.parameters.config_file import gather
 from flows.registry import flow_named
+from tests.command import exit_code_of, run_command
 from tests.components.storage.test_store import record
 
 TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
@@ -42,10 +43,9 @@ def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     """The lines of standard error of a command that is refused for its configuration."""
-    with pytest.raises(SystemExit) as ending:
-        cli.main(list(arguments))
-    assert ending.value.code == 2
-    return capsys.readouterr().err.splitlines()
+    ended = run_command(capsys, *arguments)
+    assert ended.code == 2
+    return ended.err.splitlines()
 
 
 @pytest.fixture(autouse=True)
@@ -279,19 +279,17 @@ def test_the_name_of_a_flow_is_no_command(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["--version"])
-    assert ending.value.code == 0
-    assert capsys.readouterr().out.startswith("antiphon 0.")
+    ended = run_command(capsys, "--version")
+    assert ended.code == 0
+    assert ended.out.startswith("antiphon 0.")
 
 
 def test_the_version_outside_of_a_checkout_has_no_commit(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli.shutil, "which", lambda name: None)
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
-    assert re.fullmatch(r"antiphon [0-9][^ ]*\n", capsys.readouterr().out)
+    ended = run_command(capsys, "--version")
+    assert re.fullmatch(r"antiphon [0-9][^ ]*\n", ended.out)
 
 
 def test_what_a_wrong_value_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,9 +369,7 @@ def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path:
     file = tmp_path / "graph.yaml"
     file.write_text(json.dumps({"nodes": graph}))
     data = f"{tmp_path}/s.en,{tmp_path}/s.de"
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["plan", str(file), "--data", data, "--store", str(tmp_path / "store")])
-    assert ending.value.code == 0
+    assert exit_code_of("plan", str(file), "--data", data, "--store", str(tmp_path / "store")) == 0
 
 
 def test_a_flow_without_a_graph_says_so() -> None:

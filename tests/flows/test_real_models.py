@@ -16,9 +16,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from flows.cli import main as cli
 from tests import malformed
+from tests.command import run_command
 from tests.components.storage.written import lines_at
+from tests.manifests import write_rows
 
 ROOT = Path(__file__).parents[2]
 SHIPS = ("--set", "mt.model=packaged:multi30k-en-de")
@@ -27,9 +28,8 @@ pytestmark = [pytest.mark.models, pytest.mark.server, pytest.mark.usefixtures("s
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["run", "cascade", "--json", *arguments])
-    return int(ending.value.code or 0), json.loads(capsys.readouterr().out.splitlines()[-1])
+    ended = run_command(capsys, "run", "cascade", "--json", *arguments)
+    return ended.code, ended.line
 
 
 def outputs(said: Any, stage: str) -> list[dict[str, Any]]:
@@ -166,10 +166,8 @@ def test_a_bad_recording_is_named_and_the_good_one_goes_on(
     whole = (tmp_path / "cut.wav").read_bytes()
     (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
     rows = [{"id": name, "audio": name} for name in ("text.wav", "cut.wav", good.path)]
-    common = {"source_language": "en", "target_language": "de"}
-    manifest = tmp_path / "data.jsonl"
-    manifest.write_text("".join(json.dumps({**common, **row}) + "\n" for row in rows))
-    code, output = run(capsys, "--data", str(manifest), "--store", str(tmp_path / "store"), *SHIPS)
+    manifest = write_rows(tmp_path / "data.jsonl", rows)
+    code, output = run(capsys, "--data", manifest, "--store", str(tmp_path / "store"), *SHIPS)
     assert code == 3
     assert output["status"] == "completed with quarantine"
     assert [one["utterance_id"] for one in outputs(output, "mt")] == [good.path]

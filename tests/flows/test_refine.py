@@ -13,41 +13,29 @@ from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
 from components.recognition import factory as recognition
 from components.records import Decision, NBest, Outcome, Quarantined, Utterance
-from components.refining import methods
 from components.refining.config import RefineConfig
 from components.refining.judging import gates
 from components.run_record import RunRecord
 from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
-from flows.cli import main as cli
 from flows.preset_flow import refine
 from flows.python_flows.contribution import contribution
 from flows.registry import flow_named
 from reports.page.report_view import view_of
 from tasks.task_options import unwrap
+from tests.command import run_command
 from tests.flows import fakes
+from tests.manifests import write_rows
 
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    for room, name, fake in (
-        (fakes.models, "resolve", fakes.resolve),
-        (fakes.models, "check", lambda *_, **__: None),
-        (fakes.translation, "Translator", fakes.Translator),
-        (fakes.translation, "build", lambda config, store=None, seed=0: fakes.Translator()),
-    ):
-        monkeypatch.setattr(room, name, fake)
-    monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
+    fakes.install(monkeypatch)
     monkeypatch.setitem(gates.GATES, "fluency", lambda *_: lambda items, texts: [len(t) % 7 for t in texts])
-    lines = [
-        {"id": f"u{n}", "text": "ein Hund", "source_language": "en", "target_language": "de"}
-        | {"references": ["übersetzt: ein Hund!!"]}
-        for n in range(3)
-    ]
-    manifest = tmp_path / "data.jsonl"
-    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    row = {"text": "ein Hund", "references": ["übersetzt: ein Hund!!"]}
+    manifest = write_rows(tmp_path / "data.jsonl", [{"id": f"u{n}", **row} for n in range(3)])
     mt = {"model": "packaged:multi30k-en-de"}
-    return {"data": str(manifest), "mt": mt, "store": str(tmp_path / "store"), "rounds": 6}
+    return {"data": manifest, "mt": mt, "store": str(tmp_path / "store"), "rounds": 6}
 
 
 @pytest.mark.usefixtures("server")
@@ -138,9 +126,8 @@ def test_a_finished_run_is_the_draft(settings: dict[str, object], capsys: pytest
     assert {s.stage: s.key for s in second.stages[:2]} == {s.stage: s.key for s in first.stages[:2]}
     assert story(second) == story(first)
     assignments = [f"--set={one}" for one in ("draft=first", "rounds=1", "refine.gate=off")]
-    with pytest.raises(SystemExit):
-        cli.main(["plan", "refine", *assignments, "--json", "--store", str(settings["store"])])
-    forecast = json.loads(capsys.readouterr().out.splitlines()[-1])["forecast"]
+    ended = run_command(capsys, "plan", "refine", *assignments, "--json", "--store", str(settings["store"]))
+    forecast = ended.line["forecast"]
     assert {name: (node["status"], node["key"]) for name, node in forecast.items()} == {
         s.stage: ("reused", s.key) for s in second.stages if s.stage in ("mt", "refine-1")
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from components.analysis.run_outputs import cost_of
 from components.errors import ConfigError, TransientError
 from components.nodes.kinds import KINDS
 from components.nodes.node_context import NodeContext
-from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.store import Store
 from components.translation.kinds.translate import TranslateSettings
-from flows.cli import main as cli
-from flows.python_flows.pipeline import pipeline
 from tasks import endpoint_blocks
-from tasks.task_options import unwrap
+from tests.command import run_command
+from tests.flows.test_own_code import run, stages
+from tests.manifests import write_rows
 from tests.openai_server import KEY, OpenAIServer, on
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -48,30 +46,18 @@ def folder(tmp_path: Path, endpoint: OpenAIServer) -> Path:
     """A folder with a data set."""
     endpoint.answer = lambda text: "70" if text in {t.upper() for t in TEXTS} else answer(text)
     rows = [{"id": f"u{n}", "text": text, "references": [text.upper()]} for n, text in enumerate(TEXTS)]
-    languages = {"source_language": "en", "target_language": "de"}
-    (tmp_path / "data.jsonl").write_text("".join(json.dumps(languages | row) + "\n" for row in rows))
+    write_rows(tmp_path / "data.jsonl", rows)
     return tmp_path
 
 
 TEXTS = ["a cat", "a poison", "dogs", *(f"text {n}" for n in range(40))]
 
 
-def run(folder: Path, nodes: dict[str, dict[str, Any]] = NODES, **values: Any) -> RunRecord:
-    where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
-    record = unwrap(pipeline(graph={"nodes": nodes}, **where, **values))
-    assert isinstance(record, RunRecord)
-    return record
-
-
-def stages(record: RunRecord) -> dict[str, StageRef]:
-    return {ref.stage: ref for ref in record.stages}
-
-
 def test_a_run_is_asked_once_costs_what_the_table_says_and_keeps_no_key(
     folder: Path, endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endpoint.faults = [on("a poison", lambda h: h.fail(400, f"refused with {KEY}"))]
-    record = run(folder)
+    record = run(folder, NODES)
     assert record.status == "completed with quarantine"
     refs = stages(record)
     assert read_best_texts(refs["final-1"])["u0"] == "A CAT"
@@ -82,7 +68,7 @@ def test_a_run_is_asked_once_costs_what_the_table_says_and_keeps_no_key(
     assert not written
 
     asked = len(endpoint.requests)
-    again = stages(run(folder))
+    again = stages(run(folder, NODES))
     assert all(ref.reused for name, ref in again.items() if name != "report")
     assert len(endpoint.requests) == asked
 
@@ -149,10 +135,9 @@ def test_where_weights_are_needed_a_served_model_is_refused(
         "nodes:\n  mt: {kind: translate, of: data, members: ['packaged:multi30k-en-de', 'served:echo']}\n"
     )
     where = ["--data", str(folder / "data.jsonl"), "--store", str(folder / "store")]
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["run", str(folder / "two.yaml"), *where])
-    assert ended.value.code == 2
-    printed = capsys.readouterr().err
+    ended = run_command(capsys, "run", str(folder / "two.yaml"), *where)
+    assert ended.code == 2
+    printed = ended.err
     assert "served:echo: expected a model whose weights are here, found one behind an endpoint" in printed
 
 

@@ -18,8 +18,8 @@ import pytest
 
 from components.errors import ConfigError
 from flows.cli.compute.parameters.run_parameters import resolve_parameters
-from flows.cli.main import main
 from flows.serving import Source, open_graph
+from tests.command import run_command
 
 ROOT = Path(__file__).parents[2]
 STEPS = """
@@ -103,10 +103,9 @@ def test_an_address_that_is_taken_is_refused_before_models_are_loaded(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         for where in (["--port", str(other.getsockname()[1])], ["--socket", "/nowhere/socket"]):
-            with pytest.raises(SystemExit) as ending:
-                main(["serve", "cascade", *where])
-            assert ending.value.code == 2
-            assert "choose another" in capsys.readouterr().err
+            ended = run_command(capsys, "serve", "cascade", *where)
+            assert ended.code == 2
+            assert "choose another" in ended.err
 
 
 def test_other_machines_need_a_token(
@@ -118,10 +117,9 @@ def test_other_machines_need_a_token(
         (["--keep", "2"], "found 2"),
         (["--keep", "x"], "NODE.BRANCH"),
     ):
-        with pytest.raises(SystemExit) as ending:
-            main(["serve", "cascade", *arguments])
-        assert ending.value.code == 2
-        assert words in capsys.readouterr().err
+        ended = run_command(capsys, "serve", "cascade", *arguments)
+        assert ended.code == 2
+        assert words in ended.err
 
 
 ROUTE = """

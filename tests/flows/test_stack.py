@@ -30,6 +30,7 @@ from flows.python_flows.blame import blame
 from flows.python_flows.contribution import contribution
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE
+from tests.manifests import write_rows
 
 
 class Hearing:
@@ -58,11 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for n in range(10):
         tone(root / f"u{n}.wav", 200 + 100 * n)
         output = f"{WORDS[n]} {WORDS[n + 1]}"
-        languages = {"source_language": "en", "target_language": "de"}
-        row = {"id": f"u{n}", "audio": f"u{n}.wav", "transcript": output, "references": [output]}
-        rows.append(row | languages)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    (root / "spoken.jsonl").write_text(text, encoding="utf-8")
+        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": output, "references": [output]})
+    write_rows(root / "spoken.jsonl", rows)
     return root
 
 
@@ -194,17 +192,16 @@ def test_what_is_frozen_stays(settings: dict[str, Any], folder: Path) -> None:
 @pytest.mark.usefixtures("server")
 def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: Path, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in (folder / "spoken.jsonl").read_text("utf-8").splitlines()[:3]]
-    english = tmp_path / "english.jsonl"
     into_english = {"source_language": "de", "target_language": "en"}
     rows = [row | {"audio": str(folder / row["audio"])} | into_english for row in rows]
-    english.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    learn = settings["learn"] | {"dev": str(english)}
+    english = write_rows(tmp_path / "english.jsonl", rows)
+    learn = settings["learn"] | {"dev": english}
     reader = shutil.copytree(folder / "text", tmp_path / "text")
     named = json.loads((reader / "tokenizer_config.json").read_text("utf-8"))
     (reader / "tokenizer_config.json").write_text(
         json.dumps(named | {"source_lang": "de", "target_lang": "en"})
     )
-    values = settings | {"data": str(english), "learn": learn, **into_english}
+    values = settings | {"data": english, "learn": learn, **into_english}
     values["mt"] = settings["mt"] | {"model": str(reader)}
     run = stack(**values, stack=stacked("pooled"))
     learned = {"data--dev", "asr--dev", "mt--dev", "stack-coefficient"}
@@ -224,11 +221,11 @@ def test_an_engine_that_is_not_installed_is_refused_before_anything_is_heard(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where only the training's data are to be spoken."""
-    written = tmp_path / "written.jsonl"
-    written.write_text(json.dumps({"id": "w", "text": "two dogs", "references": ["ein hund"]}) + "\n")
+    row = {"id": "w", "text": "two dogs", "references": ["ein hund"]}
+    written = write_rows(tmp_path / "written.jsonl", [row])
     monkeypatch.setattr(engines.shutil, "which", lambda name: None)
     monkeypatch.setattr(Hearing, "recognize", lambda self, utterances: pytest.fail("something was heard"))
-    values = settings | {"learn": settings["learn"] | {"dev": str(written)}, "synthesis": {"engine": "flite"}}
+    values = settings | {"learn": settings["learn"] | {"dev": written}, "synthesis": {"engine": "flite"}}
     with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
         stack(**values, stack=stacked("dual_source"))
 
@@ -239,11 +236,10 @@ def test_written_data_are_spoken_first(
 ) -> None:
     monkeypatch.setitem(engines.ENGINES, "flite", ENGINE)
     rows = [{"id": f"w{n}", "text": "two dogs", "references": ["ein hund"]} for n in range(2)]
-    written = tmp_path / "written.jsonl"
-    written.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    written = write_rows(tmp_path / "written.jsonl", rows)
     model = saved(folder, tmp_path / "dual")
     system = stacked("dual_source", model=str(model))
-    run = stack(**settings | {"data": str(written), "synthesis": {"engine": "flite"}}, stack=system)
+    run = stack(**settings | {"data": written, "synthesis": {"engine": "flite"}}, stack=system)
     assert [stage.stage for stage in run.stages] == [
         *("data", "speech", "asr", "mt", "stack", "metrics", "pools", "rounds")
     ]

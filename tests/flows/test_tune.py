@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,8 +14,9 @@ from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from components.tuning.analyses import CONFIRMATION, STUDY
 from components.tuning.study import Study
-from flows.cli import main as cli
+from tests.command import run_command
 from tests.flows import fakes
+from tests.manifests import write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, str]]
@@ -66,12 +66,10 @@ def write(path: Path, first: int, count: int) -> None:
             "id": f"u{n}",
             "text": f"source {n}",
             "references": [" ".join(WORDS[(n + k) % 12] for k in range(12))],
-            "source_language": "en",
-            "target_language": "de",
         }
         for n in range(first, first + count)
     ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_rows(path, rows)
 
 
 @pytest.fixture
@@ -86,10 +84,8 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     (tmp_path / "talk.yaml").write_text(FILE)
 
     def run(*arguments: str) -> tuple[int, str]:
-        with pytest.raises(SystemExit) as ending:
-            cli.main(list(arguments))
-        captured = capsys.readouterr()
-        return int(ending.value.code or 0), captured.out + captured.err
+        ended = run_command(capsys, *arguments)
+        return ended.code, ended.out + ended.err
 
     return run
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from components.records import Audio, Utterance
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
+from tests.manifests import write_rows
 
 MT = {"kind": "translate", "model": "m"}
 GUARANTEE = {"kind": "route", "of": "sure", "guarantee": {"risk": 0.1, "bad": "chrf < 40"}}
@@ -32,8 +32,7 @@ def write(path: Path, first: int, n: int) -> str:
         {"id": f"{path.stem}{k}", "text": f"text {k}", "references": [f"Text {k}"]}
         for k in range(first, first + n)
     ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    return str(path)
+    return write_rows(path, rows)
 
 
 def check(folder: Path, nodes: dict[str, Any], data: str) -> list[str]:

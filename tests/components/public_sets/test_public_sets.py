@@ -15,7 +15,7 @@ from sacrebleu.dataset import DATASETS
 from components import data
 from components.data.named_set import DATA_SETS
 from components.errors import DataError
-from flows.cli.main import main
+from tests.command import run_command
 
 
 def sound(seconds: float) -> bytes:
@@ -75,11 +75,9 @@ def test_what_is_not_here_is_one_line(
 
 
 def test_consent_is_asked_for_before_anything_is_fetched(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(["data", "fetch", "covost2:de_en:test"])
-    assert ending.value.code == 2
-    assert "non-commercial use; agree by --accept-licence" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(["data", "list"])
-    out = capsys.readouterr().out
+    ended = run_command(capsys, "data", "fetch", "covost2:de_en:test")
+    assert ended.code == 2
+    assert "non-commercial use; agree by --accept-licence" in ended.err
+    ended = run_command(capsys, "data", "list")
+    out = ended.out
     assert all(DATA_SETS[name].form in out for name in DATA_SETS)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.campaign.folder import write_campaign
-from flows.cli.main import main
 from flows.cli.storage.campaign import _describe
+from tests.command import run_command
 from tests.components.campaign.example import GOLDEN, campaign
 from tests.components.campaign.test_unblinding import FILES
 
@@ -32,10 +32,9 @@ def test_answers_become_scores_and_what_was_left_out_is_told(
         "--out",
         str(scores),
     ]
-    with pytest.raises(SystemExit) as ending:
-        main([*command, "--json"])
-    assert not ending.value.code
-    *text, line = capsys.readouterr().out.splitlines()
+    ended = run_command(capsys, *command, "--json")
+    assert not ended.code
+    *text, line = ended.out.splitlines()
     assert text == [
         f"8 of 8 outputs judged by 1 annotator: 8 scores in {scores}",
         "given again: 4 answers; the last one counts",
@@ -46,11 +45,10 @@ def test_answers_become_scores_and_what_was_left_out_is_told(
     assert (values["judged"], values["left_out"], values["scores"]) == (8, ["ben"], str(scores))
     assert values["checks"]["ben"] == {"passed": 0, "answered": 1}
     before = scores.read_bytes()
-    with pytest.raises(SystemExit) as ending:
-        main(command)
-    assert ending.value.code == 2
+    ended = run_command(capsys, *command)
+    assert ended.code == 2
     message = f"antiphon: {scores}: expected no file there, found one; --overwrite replaces it\n"
-    assert capsys.readouterr().err == message
+    assert ended.err == message
     assert scores.read_bytes() == before
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from components.extensions import Extensions, accept_any
-from flows.cli import main as cli
 from flows.cli.help import command_entries
 from flows.cli.help.command_entries import FIRST, Commands, read_summary
+from tests.command import run_command
 
 SOURCE = '''
 """A package whose import takes long."""
@@ -43,13 +43,11 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_command_of_another_package_is_listed_without_its_import(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit):
-        cli.main(["--help"])
-    assert "Wave to somebody." in capsys.readouterr().out
+    ended = run_command(capsys, "--help")
+    assert "Wave to somebody." in ended.out
     assert "waving_package" not in sys.modules
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["wave", "Ann", "--loudly", "-q"])
-    assert (ending.value.code, capsys.readouterr().out) == (0, "ANN\n")
+    ended = run_command(capsys, "wave", "Ann", "--loudly", "-q")
+    assert (ended.code, ended.out) == (0, "ANN\n")
 
 
 def test_every_command_says_what_it_does_and_the_first_stand_first() -> None:
@@ -60,7 +58,6 @@ def test_every_command_says_what_it_does_and_the_first_stand_first() -> None:
 
 
 def test_a_word_leads_to_the_command_that_does_it(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ending:
-        cli.main(["latency", "base"])
-    assert ending.value.code == 2
-    assert "antiphon measure: " in " ".join(capsys.readouterr().err.split())
+    ended = run_command(capsys, "latency", "base")
+    assert ended.code == 2
+    assert "antiphon measure: " in " ".join(ended.err.split())

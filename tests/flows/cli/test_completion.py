@@ -8,7 +8,7 @@ import pytest
 
 from components.run_record import StageRef
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import run_command
 from tests.components.storage.test_store import record
 
 
@@ -62,6 +62,5 @@ def test_completion(
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
     monkeypatch.setattr("sys.argv", ["antiphon"])
-    with pytest.raises(SystemExit):
-        main([])
-    assert set(capsys.readouterr().out.split()) == expected
+    ended = run_command(capsys)
+    assert set(ended.out.split()) == expected

@@ -10,7 +10,7 @@ import pytest
 from components.errors import ConfigError
 from components.storage.store import Store
 from flows.cli.files.edit import read_edits_of, system_user
-from flows.cli.main import main
+from tests.command import run_command
 from tests.components.export.example_run import new_store, write_run
 from tests.components.storage.test_store import record
 
@@ -27,11 +27,10 @@ def test_a_user_without_a_name_is_asked_for_one(fault: Exception, monkeypatch: p
 
 def test_a_run_of_no_pipeline_cannot_be_edited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Store(str(tmp_path)).save_run(record("mine", flow="compare"))
-    with pytest.raises(SystemExit) as ending:
-        main(["edit", "mine", "asr", "--from", "a.tsv", "--store", str(tmp_path)])
-    assert ending.value.code == 2
+    ended = run_command(capsys, "edit", "mine", "asr", "--from", "a.tsv", "--store", str(tmp_path))
+    assert ended.code == 2
     line = "antiphon: run mine: expected a run of one pipeline over data, found one of compare\n"
-    assert capsys.readouterr().err == line
+    assert ended.err == line
 
 
 def test_how_a_file_was_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from components.editing.correction import Correction
 from components.editing.corrections_stage import KIND, store_corrections
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import exit_code_of
 from tests.components.export.example_run import new_store, write_run
 
 
@@ -33,9 +33,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def learn(store: Store, *arguments: str) -> int:
-    with pytest.raises(SystemExit) as ending:
-        main(["edit", *arguments, "--store", str(store.root)])
-    return int(ending.value.code or 0)
+    return exit_code_of("edit", *arguments, "--store", str(store.root))
 
 
 def test_corrections_become_pairs_examples_terms_and_calibration(

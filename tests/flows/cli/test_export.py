@@ -12,7 +12,7 @@ from components.export.export import Export
 from components.records import Quarantined
 from components.storage.store import Store
 from flows.cli.files.export import MAX_LISTED, print_files, report
-from flows.cli.main import main
+from tests.command import run_command
 from tests.components.export.example_run import TRANSCRIPTS, UTTERANCES, new_store, write_run
 
 Command = Callable[..., tuple[int, str, str]]
@@ -34,10 +34,8 @@ def export(
     monkeypatch.chdir(tmp_path / "here")
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ending:
-            main(["export", *arguments, "--store", str(store.root)])
-        captured = capsys.readouterr()
-        return int(ending.value.code or 0), captured.out, captured.err
+        ended = run_command(capsys, "export", *arguments, "--store", str(store.root))
+        return ended.code, ended.out, ended.err
 
     return run
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.cli.compute import run as running
-from flows.cli.main import main
+from tests.command import exit_code_of
 
 SOURCES = ["one dog", "two dogs", "a cat"]
 REFERENCES = ["ein Hund", "zwei Hunde", "eine Katze"]
@@ -26,12 +26,6 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "d.en,d.de"
 
 
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ending:
-        main(list(arguments))
-    return int(ending.value.code or 0)
-
-
 def test_outputs_become_a_run_of_one_node(
     data: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,14 +37,17 @@ def test_outputs_become_a_run_of_one_node(
 
     monkeypatch.setattr(running, "run_flow", run_flow)
     Path("deepl.txt").write_text("ein Hund\nzwei Hund\neine Katze\n")
-    assert call("runs", "import-outputs", "deepl.txt", "--data", data, "--name", "deepl") == 0
+    assert exit_code_of("runs", "import-outputs", "deepl.txt", "--data", data, "--name", "deepl") == 0
     node = values["graph"]["nodes"]["texts"]
     assert (values["name"], values["data"], node["kind"], node["to"]) == ("deepl", data, "texts", "de")
     rows = [json.loads(line) for line in Path(node["file"]).read_text().splitlines()]
     assert rows[1] == {"id": "d-000002", "text": "zwei Hund"}
     assert "3 of 3 utterances have a text in deepl.txt" in capsys.readouterr().err
     Path("few.txt").write_text("ein Hund\n")
-    assert call("runs", "import-outputs", "few.txt", "--data", data, "--name", "few", "--limit", "1") == 0
+    assert (
+        exit_code_of("runs", "import-outputs", "few.txt", "--data", data, "--name", "few", "--limit", "1")
+        == 0
+    )
     assert values["limit"] == 1
 
 
@@ -66,8 +63,8 @@ def test_the_times_of_a_file_are_those_of_the_run(tmp_path: Path, monkeypatch: p
     store = ("--store", "store")
     Path("talks.jsonl").write_text('{"audio": "talk.wav", "transcript": "good morning"}\n')
     given = ("--data", "talks.jsonl", "--from", "en", "--name", "wx")
-    assert call("runs", "import-outputs", "talk.json", *given, *store) == 0
-    assert call("export", "wx", "--format", "tsv", "--out", "wx.tsv", *store) == 0
+    assert exit_code_of("runs", "import-outputs", "talk.json", *given, *store) == 0
+    assert exit_code_of("export", "wx", "--format", "tsv", "--out", "wx.tsv", *store) == 0
     rows = [line.split("\t") for line in Path("wx.tsv").read_text().splitlines()]
     columns = [rows[0].index(name) for name in ("start", "end", "text")]
     cells = [tuple(row[n] for n in columns) for row in rows[1:]]
@@ -87,7 +84,7 @@ def test_outputs_of_other_data_are_one_line(
 ) -> None:
     if content is not None:
         Path(name).write_text(content)
-    assert call("runs", "import-outputs", name, "--data", data, "--name", "x") == 2
+    assert exit_code_of("runs", "import-outputs", name, "--data", data, "--name", "x") == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -95,14 +92,14 @@ def test_outputs_of_other_data_are_one_line(
 
 def test_two_files_are_scored_without_a_store(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("hyp.txt").write_text("ein Hund\nzwei Hunde\neine Maus\n")
-    assert call("score", "hyp.txt", "d.de.txt") == 2
+    assert exit_code_of("score", "hyp.txt", "d.de.txt") == 2
     Path("d.de").rename("ref.txt")
     capsys.readouterr()
-    assert call("score", "hyp.txt", "ref.txt", "--language", "de", "--metric", "wer", "--json") == 0
+    assert exit_code_of("score", "hyp.txt", "ref.txt", "--language", "de", "--metric", "wer", "--json") == 0
     line = capsys.readouterr().out.splitlines()[-1]
     score = json.loads(line)["metrics"]["wer"]
     assert (score["value"], score["n"]) == (pytest.approx(100 / 6), 3)
     Path("ref.txt").write_text("ein Hund\n")
-    assert call("score", "hyp.txt", "ref.txt") == 2
+    assert exit_code_of("score", "hyp.txt", "ref.txt") == 2
     assert "expected as many lines in both files, found 3 in hyp.txt and 1" in capsys.readouterr().err
     assert not Path("antiphon-store").exists()

@@ -10,13 +10,7 @@ import pytest
 from components.data.files.named_sets import SAMPLES
 from components.files.yaml_text import parse_yaml
 from components.pipeline.reading.reader import read_pipeline
-from flows.cli.main import main
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ending:
-        main(list(arguments))
-    return int(ending.value.code or 0)
+from tests.command import exit_code_of
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +29,10 @@ def nodes_of(file: Path) -> dict[str, str]:
 def test_recordings_of_this_folder_are_transcribed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         shutil.copy(SAMPLES.parent / f"caption-0{number}.flac", folder)
-    assert call("init") == 0
+    assert exit_code_of("init") == 0
     assert "2 recordings, " in capsys.readouterr().out
     assert nodes_of(folder / "antiphon.yaml") == {"asr": "packaged:whisper-base"}
-    assert call("plan", "antiphon.yaml") == 0
+    assert exit_code_of("plan", "antiphon.yaml") == 0
     assert "recognize" in capsys.readouterr().out
 
 
@@ -49,17 +43,17 @@ def test_a_file_in_another_folder_works_from_everywhere(
     (folder / "plans").mkdir()
     shutil.copy(SAMPLES.parent / "caption-01.flac", folder / "talks")
     monkeypatch.chdir(folder / "plans")
-    assert call("init", "../plans/../mine/talks.yaml", "--audio", "../talks") == 0
+    assert exit_code_of("init", "../plans/../mine/talks.yaml", "--audio", "../talks") == 0
     assert "audio: ../talks\n" in (folder / "mine" / "talks.yaml").read_text()
     for place in (folder, folder / "mine", Path("/")):
         monkeypatch.chdir(place)
-        assert call("plan", str(folder / "mine" / "talks.yaml")) == 0
+        assert exit_code_of("plan", str(folder / "mine" / "talks.yaml")) == 0
 
 
 def test_languages_and_references_of_a_manifest_are_seen(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("init", "mine.yaml", "--data", "sample") == 0
+    assert exit_code_of("init", "mine.yaml", "--data", "sample") == 0
     assert (
         "in English, with transcripts to score against, with reference translations"
         in capsys.readouterr().out
@@ -68,15 +62,15 @@ def test_languages_and_references_of_a_manifest_are_seen(
         "asr": "packaged:whisper-base",
         "mt": "packaged:multi30k-en-de",
     }
-    assert call("plan", "mine.yaml", "--limit", "2") == 0
+    assert exit_code_of("plan", "mine.yaml", "--limit", "2") == 0
 
 
 def test_texts_are_translated_by_a_model_of_their_languages(folder: Path) -> None:
     (folder / "letters.it").write_text("Buongiorno.\nA domani.\n", encoding="utf-8")
-    assert call("init", "--data", "letters.it", "--to", "en") == 0
+    assert exit_code_of("init", "--data", "letters.it", "--to", "en") == 0
     assert nodes_of(folder / "antiphon.yaml") == {"mt": "packaged:qwen2.5-coder-1.5b"}
     arguments = ("--data", "letters.it", "--to", "sw", "--model", "hub:some/model")
-    assert call("init", "new/other.yaml", *arguments) == 0
+    assert exit_code_of("init", "new/other.yaml", *arguments) == 0
     assert nodes_of(folder / "new" / "other.yaml") == {"mt": "hub:some/model"}
 
 
@@ -111,7 +105,7 @@ def test_what_it_cannot_do_is_one_line_and_leaves_nothing(
     (folder / "letters.txt").write_text("Habari.\n", encoding="utf-8")
     (folder / "fake.wav").write_text("no sound", encoding="utf-8") if "fake.wav" in arguments else None
     before = sorted(folder.iterdir())
-    assert call("init", *arguments) in {1, 2}
+    assert exit_code_of("init", *arguments) in {1, 2}
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -125,6 +119,6 @@ def test_records_that_cannot_be_used_are_named(folder: Path, capsys: pytest.Capt
         '{"id": "b", "source_language": "it"}',
     ]
     (folder / "mine.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    assert call("init", "--data", "mine.jsonl", "--to", "en") == 0
+    assert exit_code_of("init", "--data", "mine.jsonl", "--to", "en") == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("quarantined: ")]
     assert "mine.jsonl:2: expected audio or text, found neither" in line

@@ -10,7 +10,7 @@ import pytest
 from components.records import Audio, Hypothesis, NBest, Token, Utterance
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import exit_code_of
 from tests.components.storage.test_store import record
 from tests.components.storage.written import written
 
@@ -45,10 +45,8 @@ def make_run(folder: Path, transcript: str | None) -> None:
     store.save_run(record("mine", flow="pipeline", stages=stages, pipeline=pipeline))
 
 
-def run(folder: Path, *arguments: str) -> object:
-    with pytest.raises(SystemExit) as ending:
-        main(["measure", "mine", "--store", str(folder), *arguments])
-    return ending.value.code
+def run(folder: Path, *arguments: str) -> int:
+    return exit_code_of("measure", "mine", "--store", str(folder), *arguments)
 
 
 def test_the_raw_signals_of_any_run_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

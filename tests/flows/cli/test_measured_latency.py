@@ -10,7 +10,7 @@ import pytest
 from components.nodes.kinds import KINDS
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import run_command
 from tests.components.storage.test_store import record
 from tests.components.storage.written import written
 from tests.tasks.execution.test_latency import IDS, nbest, utterance
@@ -32,10 +32,11 @@ def test_the_latency_of_a_run_is_kept_beside_it(
     parameters = {"graph": graph, "data": "x.jsonl", "seed": 3}
     store = Store(str(tmp_path))
     store.save_run(record("mine", flow="pipeline", parameters=parameters, stages=stages, pipeline=pipeline))
-    with pytest.raises(SystemExit) as ending:
-        main(["measure", "mine", "--latency", "--limit", "20", "--json", "--store", str(tmp_path)])
-    assert not ending.value.code
-    *table, line = capsys.readouterr().out.splitlines()
+    ended = run_command(
+        capsys, "measure", "mine", "--latency", "--limit", "20", "--json", "--store", str(tmp_path)
+    )
+    assert not ended.code
+    *table, line = ended.out.splitlines()
     values = json.loads(line)
     stored = json.loads((tmp_path / "runs" / "mine" / "latency.json").read_text())
     assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **stored}

@@ -11,8 +11,8 @@ from components.compute.progress import report_download
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from flows.cli.help import verbosity
 from flows.cli.help.verbosity import Verbosity
-from flows.cli.main import main
 from flows.cli.storage.models import _show_downloads, models_app
+from tests.command import run_command
 
 run = CliRunner().invoke
 
@@ -45,10 +45,9 @@ def test_show_describes_a_model_without_loading_it() -> None:
 def test_unknown_names_are_one_line(
     command: list[str], code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(["models", *command])
-    output = capsys.readouterr().err
-    assert ending.value.code == code
+    ended = run_command(capsys, "models", *command)
+    output = ended.err
+    assert ended.code == code
     assert output.startswith("antiphon: ")
     assert output.count("\n") == 1
 

@@ -11,14 +11,12 @@ from components.errors import ConfigError
 from flows.cli.compute.parameters.config_file import gather
 from flows.cli.help.parameter_printing import print_parameters
 from flows.cli.help.parameters import GROUPS, MAX_MAIN, ParameterRow, parameter_rows, select_main
-from flows.cli.main import main
 from flows.registry import FLOWS, flow_named
+from tests.command import exit_code_of
 
 
 def call(*arguments: str) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(list(arguments))
-    assert not ending.value.code
+    assert exit_code_of(*arguments) == 0
 
 
 def rows_of(flow: str) -> dict[str, ParameterRow]:

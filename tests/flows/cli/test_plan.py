@@ -9,7 +9,7 @@ import pytest
 
 from components.pipeline.advice.forecast import RunForecast
 from flows.cli.compute.plan import _describe_forecast
-from flows.cli.main import main
+from tests.command import run_command
 
 GRAPH = """
 data: sample
@@ -23,10 +23,9 @@ nodes:
 def planned(folder: Path, text: str, capsys: pytest.CaptureFixture[str], *more: str) -> str:
     """Standard output of the plan of a pipeline."""
     (folder / "graph.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(SystemExit) as ending:
-        main(["plan", str(folder / "graph.yaml"), "--store", str(folder / "store"), *more])
-    assert not ending.value.code
-    return capsys.readouterr().out
+    ended = run_command(capsys, "plan", str(folder / "graph.yaml"), "--store", str(folder / "store"), *more)
+    assert not ended.code
+    return ended.out
 
 
 def test_a_row_per_node_and_what_is_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,10 +51,11 @@ def test_each_system_of_a_matrix_is_a_line_of_json(
 def test_nothing_is_said_to_be_scored_where_a_model_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ending:
-        main(["plan", "train", "--set", "data=sample", "--set", "dev=sample", "--store", str(tmp_path)])
-    assert not ending.value.code
-    out = capsys.readouterr().out
+    ended = run_command(
+        capsys, "plan", "train", "--set", "data=sample", "--set", "dev=sample", "--store", str(tmp_path)
+    )
+    assert not ended.code
+    out = ended.out
     assert "training" in out
     assert "scored" not in out
 
@@ -68,10 +68,9 @@ def test_a_distillation_is_planned_whose_teacher_draws_samples(
     data = [f"student.{name}={tmp_path / 'pairs.jsonl'}" for name in ("data", "dev")]
     settings = [*data, "teacher.model=packaged:multi30k-en-de", "teacher.sampling.count=4"]
     more = [part for setting in settings for part in ("--set", setting)]
-    with pytest.raises(SystemExit) as ending:
-        main(["plan", "distill", *more, "--store", str(tmp_path)])
-    assert not ending.value.code
-    assert "training" in capsys.readouterr().out
+    ended = run_command(capsys, "plan", "distill", *more, "--store", str(tmp_path))
+    assert not ended.code
+    assert "training" in ended.out
 
 
 def test_a_graph_with_a_second_data_set_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

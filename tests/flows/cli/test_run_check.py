@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import exit_code_of
 
 GRAPH = """
 data: sample
@@ -21,9 +21,7 @@ nodes:
 def checked(folder: Path, *more: str, text: str = GRAPH) -> object:
     """Exit code of the check of a graph whose models are not on this machine."""
     (folder / "graph.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(SystemExit) as ending:
-        main(["run", str(folder / "graph.yaml"), "--check", "--store", str(folder / "store"), *more])
-    return ending.value.code
+    return exit_code_of("run", str(folder / "graph.yaml"), "--check", "--store", str(folder / "store"), *more)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
-from flows.cli.main import main
+from tests.command import run_command
 from tests.components.storage.test_store import claim, record
 from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
 from tests.components.storage.written import shard_paths
@@ -27,10 +27,9 @@ def store(tmp_path: Path) -> Store:
 
 
 def listed(store: Store, capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    with pytest.raises(SystemExit) as ending:
-        main(["runs", "--store", str(store.root), *more])
-    assert ending.value.code == 0
-    return capsys.readouterr().out
+    ended = run_command(capsys, "runs", "--store", str(store.root), *more)
+    assert ended.code == 0
+    return ended.out
 
 
 def test_runs_are_listed_newest_first(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,11 +64,9 @@ def test_a_store_without_runs_is_no_fault(tmp_path: Path, capsys: pytest.Capture
 
 def called(store: Store, capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> str:
     """What `antiphon COMMAND --store ...` prints; of a failure what it says on standard error."""
-    with pytest.raises(SystemExit) as ending:
-        main([*command, "--store", str(store.root)])
-    output = capsys.readouterr()
-    assert ending.value.code == code, output.err
-    return output.out if not code else output.err
+    ended = run_command(capsys, *command, "--store", str(store.root))
+    assert ended.code == code, ended.err
+    return ended.out if not code else ended.err
 
 
 def test_runs_are_selected(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,10 +92,9 @@ def test_options_before_the_command_are_refused(
     store: Store, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
     value = str(store.root) if option == "--store" else "5"
-    with pytest.raises(SystemExit) as ending:
-        main(["runs", option, value, "delete", "old", "--yes"])
-    assert ending.value.code == 2
-    assert "expected options behind delete" in capsys.readouterr().err
+    ended = run_command(capsys, "runs", option, value, "delete", "old", "--yes")
+    assert ended.code == 2
+    assert "expected options behind delete" in ended.err
     assert store.load_run("old").completed
 
 
@@ -123,12 +119,11 @@ def test_a_run_is_accepted_protected_and_deleted(store: Store, capsys: pytest.Ca
     assert store.load_run("old").completed
     assert called(store, capsys, "runs", "accept", "new", "--undo") == "new is no longer accepted\n"
     assert "expected --yes where nobody can answer" in called(store, capsys, "runs", "delete", "old", code=2)
-    with pytest.raises(SystemExit, match="0"):
-        main(["runs", "delete", "middle", "--yes", "--store", str(store.root)])
-    output = capsys.readouterr()
-    assert output.out == "deleted middle\n"
-    assert output.err.startswith("antiphon: runs/altered/run.json: ")
-    assert "nothing was pruned: delete that run first" in output.err
+    ended = run_command(capsys, "runs", "delete", "middle", "--yes", "--store", str(store.root))
+    assert ended.code == 0
+    assert ended.out == "deleted middle\n"
+    assert ended.err.startswith("antiphon: runs/altered/run.json: ")
+    assert "nothing was pruned: delete that run first" in ended.err
     text = called(store, capsys, "runs", "delete", "old", "altered", "begun", "--yes")
     assert text == "deleted old\ndeleted altered\ndeleted begun\nantiphon store prune would free 0 B\n"
     assert "no run 'old'" in called(store, capsys, "runs", "delete", "old", "--yes", code=2)
@@ -185,11 +180,9 @@ def test_the_report_of_a_renamed_run_shows_its_new_name_or_it_is_said(
     assert "<title>yours" in page
     (ref,) = store.load_run("yours").stages
     shard_paths(ref.path)[0].unlink()
-    with pytest.raises(SystemExit) as ending:
-        main(["runs", "rename", "yours", "ours", "--store", str(store.root)])
-    output = capsys.readouterr()
-    assert (ending.value.code, output.out) == (0, "yours is now ours\n")
-    assert output.err.startswith("antiphon: its report still shows the old name: ")
+    ended = run_command(capsys, "runs", "rename", "yours", "ours", "--store", str(store.root))
+    assert (ended.code, ended.out) == (0, "yours is now ours\n")
+    assert ended.err.startswith("antiphon: its report still shows the old name: ")
 
 
 def test_an_import_writes_the_report_anew(
@@ -206,10 +199,10 @@ def test_an_import_writes_the_report_anew(
     assert "alert(1)" not in page
     assert called(other, capsys, "store", "verify").endswith(" 0 damaged\n")
     (other.run_folder("theirs") / "report.html").write_text("<script>alert(1)</script>")
-    with pytest.raises(SystemExit, match="1"):
-        main(["store", "verify", "--store", str(other.root)])
+    ended = run_command(capsys, "store", "verify", "--store", str(other.root))
+    assert ended.code == 1
     fault = "report.html: expected the file that was written, found another; antiphon report theirs\n"
-    assert fault in capsys.readouterr().out
+    assert fault in ended.out
     called(other, capsys, "report", "theirs")
     called(other, capsys, "store", "verify")
 
@@ -221,9 +214,8 @@ def test_an_interrupted_command_says_so(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("components.storage.runs.run_listing.iterate_runs", interrupt)
-    with pytest.raises(SystemExit) as ending:
-        main(["runs", "list", "--store", str(store.root)])
-    assert (ending.value.code, capsys.readouterr().err) == (130, "antiphon: interrupted\n")
+    ended = run_command(capsys, "runs", "list", "--store", str(store.root))
+    assert (ended.code, ended.err) == (130, "antiphon: interrupted\n")
 
 
 def test_a_person_is_asked_before_a_run_is_deleted(
@@ -231,10 +223,9 @@ def test_a_person_is_asked_before_a_run_is_deleted(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    with pytest.raises(SystemExit) as ending:
-        main(["runs", "delete", "old", "--store", str(store.root)])
-    assert ending.value.code == 130
-    assert "antiphon: interrupted" in capsys.readouterr().err
+    ended = run_command(capsys, "runs", "delete", "old", "--store", str(store.root))
+    assert ended.code == 130
+    assert "antiphon: interrupted" in ended.err
     assert store.load_run("old").completed
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)

@@ -13,8 +13,8 @@ from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep.prune import Pruned
 from flows.cli.help.amounts import format_size, parse_age, parse_date
-from flows.cli.main import main
 from flows.cli.storage.store import _print_pruned
+from tests.command import run_command
 from tests.components.storage.upkeep.stores import (
     age,
     forget_own_uses,
@@ -80,10 +80,9 @@ def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> 
 
 def report_faults(store: Store, capsys: pytest.CaptureFixture[str], *options: str) -> str:
     """What `store verify` prints of a damaged store; it ends with 1."""
-    with pytest.raises(SystemExit) as ending:
-        main(["store", "verify", *options, "--store", str(store.root)])
-    assert ending.value.code == 1
-    return capsys.readouterr().out
+    ended = run_command(capsys, "store", "verify", *options, "--store", str(store.root))
+    assert ended.code == 1
+    return ended.out
 
 
 def test_prune(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,10 +128,9 @@ def test_prune_of_a_store_that_cannot_be_written_is_one_line(
         raise OSError(code, os.strerror(code), folder)
 
     monkeypatch.setattr(LocalFiles, "discard", refuse)
-    with pytest.raises(SystemExit) as ending:
-        main(["store", "prune", "--yes", "--store", str(store.root)])
-    assert ending.value.code == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    ended = run_command(capsys, "store", "prune", "--yes", "--store", str(store.root))
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
     assert re.match(rf"antiphon: (cannot|no space left to) write .*\({os.strerror(code)}\); ", line)
 
 
@@ -144,16 +142,15 @@ def test_the_report_of_a_read_only_store_is_named(
 
     monkeypatch.setattr(Store, "lock_recorded_run", refuse)
     command = ["report", "mine", "--store", str(store.root)]
-    with pytest.raises(SystemExit, match="1"):
-        main(command)
+    ended = run_command(capsys, *command)
+    assert ended.code == 1
     page = store.run_folder("mine") / "report.html"
     page.write_text("as it was")
     capsys.readouterr()
-    with pytest.raises(SystemExit, match="0"):
-        main(command)
-    printed = capsys.readouterr()
-    assert printed.out == f"{page}\n"
-    assert printed.err == "antiphon: cannot write run mine; this is the report as the run wrote it\n"
+    ended = run_command(capsys, *command)
+    assert ended.code == 0
+    assert ended.out == f"{page}\n"
+    assert ended.err == "antiphon: cannot write run mine; this is the report as the run wrote it\n"
 
 
 def test_recent_stages_are_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

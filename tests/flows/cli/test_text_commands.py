@@ -19,8 +19,8 @@ from flows.cli.files import translate as translate_command
 from flows.cli.files.export import print_content
 from flows.cli.files.input_files import InputFiles, find_inputs
 from flows.cli.files.transcribe import terms_file
-from flows.cli.main import main
 from flows.parameters.written_texts import TranslateParameters
+from tests.command import run_command
 from tests.flows import fakes
 
 Command = Callable[..., tuple[int, str, str]]
@@ -32,10 +32,8 @@ def antiphon(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ending:
-            main([*arguments, "--store", str(tmp_path / "store")])
-        captured = capfd.readouterr()
-        return int(ending.value.code or 0), captured.out, captured.err
+        ended = run_command(capfd, *arguments, "--store", str(tmp_path / "store"))
+        return ended.code, ended.out, ended.err
 
     return run
 

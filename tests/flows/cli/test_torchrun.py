@@ -24,7 +24,7 @@ from flows.cli.compute.torchrun import (
     lead_or_follow,
     run_over_processes,
 )
-from flows.cli.main import main
+from tests.command import exit_code_of
 
 
 @pytest.fixture
@@ -78,9 +78,7 @@ def test_the_exit_code_is_that_of_the_first_process(
     monkeypatch.setattr(subprocess, "Popen", Torchrun)
     arguments = ["run", "train", "--processes", "2"]
     monkeypatch.setattr("sys.argv", ["antiphon", *arguments])
-    with pytest.raises(SystemExit) as ending:
-        main(arguments)
-    assert ending.value.code == 3
+    assert exit_code_of(*arguments) == 3
     assert begun[0][-len(arguments) :] == arguments
     assert begun[0][begun[0].index("--nproc-per-node") + 1] == "2"
     assert run_over_processes(2, ["crash"]) == 1

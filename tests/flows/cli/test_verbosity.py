@@ -14,7 +14,7 @@ from components.compute.progress import report_download
 from flows.cli.compute.run_display import OwnLines, ShortLines, display_run
 from flows.cli.help.command_entries import Commands
 from flows.cli.help.verbosity import Verbosity, set_verbosity, verbosity
-from flows.cli.main import main
+from tests.command import run_command
 
 PREFECT = str(Path(prefect.__file__).parent / "flow_engine.py")
 
@@ -66,10 +66,9 @@ def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: 
     for command in Commands().values():
         for each in getattr(command, "commands", {"": command}).values():
             assert {"quiet", "verbose"} <= {parameter.name for parameter in each.params}
-    with pytest.raises(SystemExit):
-        main(["runs", "list", "-vv", "--store", str(tmp_path)])
+    ended = run_command(capsys, "runs", "list", "-vv", "--store", str(tmp_path))
     assert verbosity() == Verbosity.DEBUG
-    assert "no runs" in capsys.readouterr().out
+    assert "no runs" in ended.out
 
 
 def test_without_a_terminal_nothing_moves() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_shards
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult, execute
+from tests.manifests import write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 CODE = """
@@ -68,7 +68,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def write_manifest(path: Path, rows: list[dict[str, Any]]) -> Path:
     path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    write_rows(path, rows)
     return path
 
 
