@@ -1,8 +1,8 @@
 """How a section of the benchmarks runs: it measures, what it measured is stored, and its page is written.
 
-A section is a module with ``PAGE`` (name of its page), ``parser()`` and ``measure(options)``, which yields
-each :class:`Result` as soon as it is there, so that an interrupted run loses one part at most. How the page
-is written is a row of a module of :mod:`benchmarks.pages`.
+A section is a module with ``PAGE`` (name of its page), ``OPTIONS`` (name -> :func:`option`, if any) and
+``measure(options)``, which yields each :class:`Result` as soon as it is there, so that an interrupted run
+loses one part at most. How the page is written is a row of a module of :mod:`benchmarks.pages`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,28 @@ class Result(NamedTuple):
     models: Sequence[str] = ()
 
 
-def section_parser(command: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that all sections have.
+def option(default: Any, text: str | None = None, **more: Any) -> dict[str, Any]:
+    """An option of a section, as argparse takes it.
 
     Args:
-        command: What follows ``python -m``, as ``benchmarks.speed experts``.
-        description: The module's docstring.
+        default: its value, of its type, unless it is set; a list has the type of its items. A type: None.
+        text: says what it is.
+        more: further arguments of ``add_argument``.
     """
-    parser = argparse.ArgumentParser(f"python -m {command}", description=description, allow_abbrev=False)
+    if isinstance(default, type):
+        return {"type": default, "help": text, **more}
+    several = {"nargs": "+"} if isinstance(default, list | tuple) else {}
+    first = next(iter(default), "") if several else default
+    kind = Path if isinstance(first, Path) else type(first)
+    return {"type": kind, "default": default, "help": text, **several, **more}
+
+
+def make_parser(module: ModuleType, command: str) -> argparse.ArgumentParser:
+    """The parser of a section; ``command`` follows ``python -m``, as ``benchmarks.speed experts``."""
+    parser = argparse.ArgumentParser(f"python -m {command}", description=module.__doc__, allow_abbrev=False)
     _add_common_options(parser)
+    for name, arguments in getattr(module, "OPTIONS", {}).items():
+        parser.add_argument(f"--{name}", **arguments)
     return parser
 
 
@@ -56,7 +69,7 @@ def run_section(package: str, sections: Mapping[str, str], arguments: Sequence[s
 
 def measure_section(module: ModuleType, command: str, arguments: Sequence[str]) -> None:
     """Measure, store every part as it comes, then write the page from what is stored."""
-    options = module.parser().parse_args(arguments)
+    options = make_parser(module, command).parse_args(arguments)
     own = {key: portable(value) for key, value in vars(options).items() if key not in {"out", "note"}}
     typed = shlex.join(["python", "-m", *command.split(), *map(portable, _own_arguments(arguments))])
     manifest = describe_run(typed, settings=own, notes=tuple(options.note))

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_translations
 from benchmarks.pages.translation import DTYPES, ENSEMBLE, MODEL, ONE
 from components import data
@@ -23,15 +23,11 @@ from components.translation.translator import Translator
 
 PAGE = "arithmetic"
 TEST = "multi30k:test_2016_flickr"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality arithmetic", __doc__)
-    section.add_argument("--members", nargs="+", default=[], help="models of an ensemble, English to German")
-    section.add_argument("--limit", type=int, help="test sentences at most")
-    section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
-    return section
+OPTIONS = {
+    "members": option([], "models of an ensemble, English to German"),
+    "limit": option(int, "test sentences at most"),
+    "rounds": option(2, "of the measurement of seconds"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

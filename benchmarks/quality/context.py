@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Iterator
 
 from benchmarks.common.measurements import read_measurements
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.common.text_statistics import count_translations
 from benchmarks.pages.long_recording import WHOLE
 from benchmarks.pages.translation import NONE, SYSTEMS
@@ -21,11 +21,6 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import build
 
 PAGE = "context"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    return section_parser("benchmarks.quality context", __doc__)
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

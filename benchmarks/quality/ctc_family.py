@@ -15,7 +15,7 @@ from pathlib import Path
 
 from antiphon import run_pipeline
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.confidence.graphs import Graph
 from components import data
@@ -34,15 +34,11 @@ VOTERS = ("Whisper base", "CTC", "pocketsphinx")
 """Recognizers that vote, in the order of :data:`components.claims.systems.votes.WEIGHTS`."""
 TRAINED_ON, STOPPED_BY = 2100, 50
 """Captions of train and of val that the head is trained on and chosen by."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality ctc", __doc__)
-    section.add_argument("--test", type=int, default=200, help="captions of test_2016_flickr")
-    section.add_argument("--dev", type=int, default=60, help="captions of val, to choose settings on")
-    section.add_argument("--work", type=Path, default=Path("ctc-work"), help="folder of speech and trainings")
-    return section
+OPTIONS = {
+    "test": option(200, "captions of test_2016_flickr"),
+    "dev": option(60, "captions of val, to choose settings on"),
+    "work": option(Path("ctc-work"), "folder of speech and trainings"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

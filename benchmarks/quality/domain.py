@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.common.paths import data_set
 from benchmarks.common.recordings import load_recordings
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components import data
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
@@ -18,17 +18,9 @@ PAGE = "domain"
 MODEL = "packaged:multi30k-en-de"
 CAPTIONS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 LANGUAGES = {"source_language": "en", "target_language": "de"}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality domain", __doc__)
-    section.add_argument(
-        "--tatoeba",
-        type=Path,
-        help="plain English text, one sentence a line",
-    )
-    return section
+OPTIONS = {
+    "tatoeba": option(Path, "plain English text, one sentence a line"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

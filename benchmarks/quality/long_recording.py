@@ -22,7 +22,7 @@ import soundfile
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.paths import data_set
 from benchmarks.common.recordings import decode_audio
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.common.text_statistics import count_transcripts, count_translations
 from benchmarks.pages.long_recording import FRAGMENTS, GOLD, SENTENCES, WHOLE
 from components import audio, data
@@ -38,11 +38,6 @@ TRANSLATOR = "packaged:multi30k-en-de"
 LANGUAGES = "en", "de"
 TITLES = {"Pauses between sentences": False, "Pauses inside them, too": True}
 Texts = dict[str, str]
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    return section_parser("benchmarks.quality long-recording", __doc__)
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

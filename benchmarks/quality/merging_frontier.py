@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_by_metric
 from benchmarks.quality.merging.fine_tuning import COMMON, START, multi30k, pair, tatoeba
 from benchmarks.quality.merging.methods import METHODS as MERGES
@@ -34,15 +34,11 @@ from components.translation.factory import build
 PAGE = "merging-frontier"
 DOMAINS = ("tatoeba", "lower", "typos")
 PAIRS, DEV, TEST = 600, 80, 300
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality merging-frontier", __doc__)
-    section.add_argument("--work", type=Path, required=True, help="keeps models and texts")
-    section.add_argument("--steps", type=int, default=60, help="updates of each fine-tuning")
-    section.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of the fine-tunings")
-    return section
+OPTIONS = {
+    "work": option(Path, "keeps models and texts", required=True),
+    "steps": option(60, "updates of each fine-tuning"),
+    "seeds": option([1, 2, 3], "of the fine-tunings", nargs="*"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components.merging.merge import merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
@@ -21,21 +21,17 @@ from components.models import resolve
 
 PAGE = "merging-frontier"
 DATA, CAPTIONS = "multi30k:val", 500
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality merging-initializations", __doc__)
-    section.add_argument("--work", type=Path, required=True, help="keeps merged models")
-    section.add_argument(
-        "--pair",
+OPTIONS = {
+    "work": option(Path, "keeps merged models", required=True),
+    "pair": option(
+        str,
+        "two models that were trained alike from different random weights; several times",
         nargs=2,
         metavar="MODEL",
         action="append",
         required=True,
-        help="two models that were trained alike from different random weights; several times",
-    )
-    return section
+    ),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

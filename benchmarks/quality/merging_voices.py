@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.claims.speech.captions import speak
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.cached_recognition import recognize_cached
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_transcripts
 from benchmarks.quality.merging.methods import METHODS, make_merged
 from components.files.files import write_atomically
@@ -36,17 +36,11 @@ TRAIN, DEV, TEST = 160, 40, 100
 COMPARED = ("linear", "karcher", "model_stock", "task_arithmetic", "ties", "dare_ties", "tsv_m", "iso_c")
 SCALES = (0.5, 1.0)
 """Values of ``lambda`` that are tried."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality merging-voices", __doc__)
-    section.add_argument("--work", type=Path, required=True, help="keeps speech, models and texts")
-    section.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the fine-tunings")
-    section.add_argument(
-        "--steps", type=int, default=40, help="updates of each fine-tuning, 4 recordings each"
-    )
-    return section
+OPTIONS = {
+    "work": option(Path, "keeps speech, models and texts", required=True),
+    "seeds": option([1, 2, 3], "of the fine-tunings"),
+    "steps": option(40, "updates of each fine-tuning, 4 recordings each"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

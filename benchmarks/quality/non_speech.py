@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.recordings import decode_audio, load_recordings
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result
 from benchmarks.common.word_errors import Recording, recordings_of, word_error_rates
 from benchmarks.quality.sounds import KINDS, RATE, make_sound
 from components import audio
@@ -32,11 +32,6 @@ SYSTEMS: dict[str, dict[str, object]] = {
 }
 WORD_SECONDS = 0.4
 SECONDS = (0.4, 1.0, 2.5, 6.0, 14.0, 29.0)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    return section_parser("benchmarks.quality non-speech", __doc__)
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

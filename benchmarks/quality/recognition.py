@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.common.cached_recognition import cached, recognize_cached
 from benchmarks.common.recordings import decode_audio, load_recordings
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.word_errors import Recording, recordings_of, word_error_rates
 from benchmarks.pages.recognition import GREEDY, OPENAI
 from components.models import resolve
@@ -27,13 +27,9 @@ VARIANTS: dict[str, dict[str, object]] = {
     "greedy, transformers": {"beam_size": 1, "backend": "transformers"},
     "greedy, faster-whisper": {"beam_size": 1, "backend": "faster-whisper"},
 }
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality recognition", __doc__)
-    section.add_argument("--limit", type=int, help="recordings at most")
-    return section
+OPTIONS = {
+    "limit": option(int, "recordings at most"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

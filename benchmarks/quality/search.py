@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.claims.speech.captions import add_noise
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
 from benchmarks.common.measurements import read_measurements
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.quality.repeated_searches import Grid, repeat_searches
 from components import data
 from components.metrics.metric import Segments
@@ -38,16 +38,12 @@ METRICS = ("bleu", "chrf")
 SNR_DB = 10.0
 SPLITS = {"search": ("multi30k:val", 60), "confirm": ("multi30k:test_2016_flickr", 80)}
 """Part -> captions that are spoken, and how many."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality search", __doc__)
-    section.add_argument(
-        "--only", choices=("grid", "searches"), help="the outputs, or the searches in those that are stored"
-    )
-    section.add_argument("--work", type=Path, default=CACHE / "search", help="folder of the sound")
-    return section
+OPTIONS = {
+    "only": option(
+        str, "the outputs, or the searches in those that are stored", choices=("grid", "searches")
+    ),
+    "work": option(CACHE / "search", "folder of the sound"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

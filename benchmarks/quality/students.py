@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from antiphon import Run, run_pipeline
 from benchmarks.common.cached_recognition import CACHE
 from benchmarks.common.cpu_timer import Call
 from benchmarks.common.cpu_timer import measure as measure_cpu
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_translations
 from components.records import NBest, Route
 from components.translation.config import TranslationConfig
@@ -36,18 +35,14 @@ SIGNALS: Mapping[str, str | list[str]] = {
 }
 """Name -> the numbers that decide."""
 BUDGETS = (0.1, 0.2, 0.3, 0.5)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality students", __doc__)
-    section.add_argument("--work", type=Path, default=CACHE / "students", help="the store of the runs")
-    section.add_argument("--limit", type=int, help="captions that the student learns from; all unless set")
-    section.add_argument("--steps", type=int, default=1500, help="updates of the student")
-    section.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of its training")
-    section.add_argument("--test-limit", type=int, help="captions of the test set; all unless set")
-    section.add_argument("--rounds", type=int, default=2, help="of the measurement of seconds")
-    return section
+OPTIONS = {
+    "work": option(CACHE / "students", "the store of the runs"),
+    "limit": option(int, "captions that the student learns from; all unless set"),
+    "steps": option(1500, "updates of the student"),
+    "seeds": option([1, 2, 3], "of its training"),
+    "test-limit": option(int, "captions of the test set; all unless set"),
+    "rounds": option(2, "of the measurement of seconds"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

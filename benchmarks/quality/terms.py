@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.common.cached_recognition import recognize_cached
 from benchmarks.common.paths import data_set
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_by_metric
 from components.metrics.table import METRICS, term_metrics
 from components.records import Utterance
@@ -89,13 +89,9 @@ TEMPLATES = (
     "Is {last} coming to the dinner tomorrow?",
     "The patient has taken {drug} since March.",
 )
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality terms", __doc__)
-    section.add_argument("--sentences", type=int, default=100, help="of each of the two halves")
-    return section
+OPTIONS = {
+    "sentences": option(100, "of each of the two halves"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

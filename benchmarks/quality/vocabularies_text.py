@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.paths import data_set
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_translations
 from components import data
 from components.decoding.member_settings import MixingConfig
@@ -37,18 +37,14 @@ MIXTURES: dict[str, dict[str, Any]] = {
 }
 """System -> how its two members are mixed."""
 FIRST, SECOND, RISK = "first alone", "second alone", "minimum Bayes risk"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality vocabularies-text", __doc__)
-    section.add_argument("--first", default="packaged:multi30k-en-de", help="a translation model")
-    section.add_argument("--second", default="packaged:qwen2.5-coder-0.5b", help="a causal model, few-shot")
-    section.add_argument("--captions", type=int, default=40, help="of test_2016_flickr, the first so many")
-    section.add_argument("--sentences", type=int, default=60, help="of Tatoeba, every n-th")
-    section.add_argument("--beam", type=int, default=3)
-    section.add_argument("--tatoeba", type=Path, help="its folder")
-    return section
+OPTIONS = {
+    "first": option("packaged:multi30k-en-de", "a translation model"),
+    "second": option("packaged:qwen2.5-coder-0.5b", "a causal model, few-shot"),
+    "captions": option(40, "of test_2016_flickr, the first so many"),
+    "sentences": option(60, "of Tatoeba, every n-th"),
+    "beam": option(3),
+    "tatoeba": option(Path, "its folder"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -12,7 +12,7 @@ from benchmarks.common.cached_recognition import cached, recognize_cached
 from benchmarks.common.cpu_timer import Spent
 from benchmarks.common.cpu_timer import measure as measure_cpu
 from benchmarks.common.recordings import decode_audio, load_recordings
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.pages.word_times import ANTIPHON, ANTIPHON_WORDS, OPENAI, OPENAI_WORDS, Words
 from components.models import resolve
 from components.recognition.config import RecognitionConfig
@@ -29,16 +29,11 @@ TIMED = 4
 """So many recordings, evenly spaced, are timed."""
 ROUNDS = 6
 """Of Antiphon; openai-whisper, which takes ten times as long, is timed once."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality word-times", __doc__)
-    section.add_argument(
-        "--every", type=int, nargs=len(MODELS), default=[1] * len(MODELS), metavar="N",
-        help="every n-th recording, for each of the models",
-    )  # fmt: skip
-    return section
+OPTIONS = {
+    "every": option(
+        [1] * len(MODELS), "every n-th recording, for each of the models", nargs=len(MODELS), metavar="N"
+    ),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components.compute.layers.kernels import Arithmetic
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -28,17 +28,13 @@ from components.ensembling.token_level.fused_interpolation import mix_linearly, 
 
 PAGE = "speed-ensembles"
 BATCH, BEAM, SOURCE = 8, 5, 24
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed ensembles", __doc__)
-    section.add_argument("--rounds", type=int, default=5)
-    section.add_argument("--length", type=int, default=24, help="tokens decoded")
-    section.add_argument("--vocabulary", type=int, default=32000)
-    section.add_argument("--wide", type=int, default=60000, help="vocabulary of the combining table")
-    section.add_argument("--steps", type=int, default=15, help="repetitions of the combining table")
-    return section
+OPTIONS = {
+    "rounds": option(5),
+    "length": option(24, "tokens decoded"),
+    "vocabulary": option(32_000),
+    "wide": option(60_000, "vocabulary of the combining table"),
+    "steps": option(15, "repetitions of the combining table"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

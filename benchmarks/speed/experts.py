@@ -25,7 +25,7 @@ from transformers.models.mixtral.modeling_mixtral import MixtralConfig, MixtralS
 from benchmarks.common.cpu_timer import Call, ratio_to_best
 from benchmarks.common.cpu_timer import measure as measure_cpu
 from benchmarks.common.manifest import source_digest
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.pages.speed_experts import THEIRS
 from benchmarks.speed.sparsity import measure_sparse_ensemble, measure_sparse_products
 from components.compute.layers.kernels import Arithmetic
@@ -39,16 +39,6 @@ WIDTHS = (512, 1024)
 TOKENS = (1, 8, 64, 512, 2048, 8192)
 ARITHMETIC: dict[torch.dtype, Arithmetic] = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 Row = dict[str, Any]
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed experts", __doc__)
-    section.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    section.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
-    section.add_argument("--tokens", type=int, nargs="+", default=list(TOKENS))
-    section.add_argument("--rows", type=Path, help="JSON lines measured so far")
-    return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
@@ -192,3 +182,9 @@ def time_training(blocks: dict[str, nn.Module], x: Tensor, rounds: int) -> Row:
 LINES = {"inference": time_inference, "training": time_training}
 OTHERS = {"tensor": measure_sparse_products, "ensemble": measure_sparse_ensemble}
 PARTS = (*LINES, *OTHERS)
+OPTIONS = {
+    "parts": option(list(PARTS), choices=PARTS),
+    "widths": option(list(WIDTHS)),
+    "tokens": option(list(TOKENS)),
+    "rows": option(Path, "JSON lines measured so far"),
+}

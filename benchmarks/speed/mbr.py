@@ -12,7 +12,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from benchmarks.common.paths import data_set
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
@@ -28,6 +28,10 @@ METRICS: dict[str, CHRF | BLEU] = {"chrf": CHRF(), "bleu": BLEU(effective_order=
 MAX_EXCHANGED = 6
 
 Texts = list[str]
+OPTIONS = {
+    "utterances": option(12),
+    "rounds": option(3),
+}
 
 
 def draw_samples(count: int, size: int, seed: int = 0) -> list[Texts]:
@@ -75,14 +79,6 @@ def time_form(texts: Texts, utility: str, form: str) -> tuple[float, tuple[Hypot
     begun = time.process_time()
     ranking = rank(texts, utility, form)
     return time.process_time() - begun, ranking
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed mbr", __doc__)
-    section.add_argument("--utterances", type=int, default=12)
-    section.add_argument("--rounds", type=int, default=3)
-    return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

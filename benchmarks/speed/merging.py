@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components.merging.io.tensor_writer import TensorSpec, TensorWriter
 
 PAGE = "speed-merging"
@@ -87,17 +87,13 @@ cpu = time.process_time() - began
 rss = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) * 1024  # ru_maxrss survives exec
 print(json.dumps({"cpu": cpu, "rss": rss}))
 """
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed merging", __doc__)
-    section.add_argument("--mergekit", default=os.environ.get("ANTIPHON_MERGEKIT"), help="its Python")
-    section.add_argument("--rounds", type=int, default=1)
-    section.add_argument("--dtype", choices=["bfloat16", "float32"], action="append")
-    section.add_argument("--methods", nargs="+", help="default: all")
-    section.add_argument("--work", type=Path, help="keeps the models for the next call; made where missing")
-    return section
+OPTIONS = {
+    "mergekit": option(str, "its Python") | {"default": os.environ.get("ANTIPHON_MERGEKIT")},
+    "rounds": option(1),
+    "dtype": option(str, choices=["bfloat16", "float32"], action="append"),
+    "methods": option(str, "default: all", nargs="+"),
+    "work": option(Path, "keeps the models for the next call; made where missing"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings, seconds_of
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.word_errors import recordings_of, word_error_rates
 from benchmarks.pages.speed_recognition import (
     BASE,
@@ -43,15 +43,11 @@ EVERY_ROUND = (BASE, GREEDY, FASTER)
 """Measured in every round, form and clock; the rest once, in CPU seconds."""
 LONG = (*EVERY_ROUND, INT8, FASTER_INT8)
 Run = Callable[[Sequence[Utterance]], list[str]]
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed recognition", __doc__)
-    section.add_argument("--rounds", type=int, default=3)
-    section.add_argument("--limit", type=int, help="recordings at most (default: all English ones)")
-    section.add_argument("--threads", type=int, choices=(1, 2), nargs="+", default=(1, 2))
-    return section
+OPTIONS = {
+    "rounds": option(3),
+    "limit": option(int, "recordings at most (default: all English ones)"),
+    "threads": option((1, 2), choices=(1, 2)),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

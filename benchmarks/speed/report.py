@@ -16,20 +16,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.pages.running import OPEN, SEARCH
 
 PAGE = "speed-report"
 PATIENCE = 120.0
 """Seconds after which an act that shows nothing ends the benchmark."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed report", __doc__)
-    section.add_argument("--utterances", type=int, default=5000)
-    section.add_argument("--rounds", type=int, default=5)
-    return section
+OPTIONS = {
+    "utterances": option(5000),
+    "rounds": option(5),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

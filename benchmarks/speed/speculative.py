@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components import data
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import Guidance
@@ -32,17 +32,13 @@ COPIES = 4
 Tokens = list[tuple[int, ...]]
 System = Callable[[], tuple[Tokens, Counter[int]]]
 """Decodes all sentences: their tokens, and the calls of the model (0) and of the draft model (-1)."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed speculative", __doc__)
-    section.add_argument("--target", default="packaged:multi30k-en-de")
-    section.add_argument("--draft", required=True, help="its student: store:KEY of a distill run, or a path")
-    section.add_argument("--store", help="store of store:KEY")
-    section.add_argument("--sentences", type=int, default=24)
-    section.add_argument("--rounds", type=int, default=3)
-    return section
+OPTIONS = {
+    "target": option("packaged:multi30k-en-de"),
+    "draft": option(str, "its student: store:KEY of a distill run, or a path", required=True),
+    "store": option(str, "store of store:KEY"),
+    "sentences": option(24),
+    "rounds": option(3),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

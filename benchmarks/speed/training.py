@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from components.training.config import TrainingConfig
 from components.training.examples import batches
 from components.training.loop.checkpoint import TrainingState
@@ -36,14 +36,10 @@ ONE, TWO, DDP = "one process", "two processes", "two processes, torch's DDP"
 PIECES, SENTENCES = 8000, 4000
 Update = Callable[[list[int]], None]
 """Takes one optimizer step on a batch, given as the numbers of its sentences."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.speed training", __doc__)
-    section.add_argument("--updates", type=int, default=3, help="of each system in a round")
-    section.add_argument("--rounds", type=int, default=7)
-    return section
+OPTIONS = {
+    "updates": option(3, "of each system in a round"),
+    "rounds": option(7),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

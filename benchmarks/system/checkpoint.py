@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, own_environment
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.pages.growing import ANTIPHON, CURATOR, RAY_DATA
 from benchmarks.system.killing import (
     CALLS,
@@ -41,17 +41,11 @@ PROGRAMS = ROOT / "benchmarks" / "system" / "checkpoint_programs"
 _LIMIT = 300.0
 """Seconds that a command has until it is killed, and to its end when it is started again."""
 _RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system checkpoint", __doc__)
-    section.add_argument("--pieces", type=int, default=60)
-    section.add_argument(
-        "--seconds", type=float, nargs=3, default=[0.2, 0.2, 0.8], help="of a piece, by node"
-    )
-    section.add_argument("--curator", help="Python of an environment with nemo-curator")
-    return section
+OPTIONS = {
+    "pieces": option(60),
+    "seconds": option([0.2, 0.2, 0.8], "of a piece, by node", nargs=3),
+    "curator": option(str, "Python of an environment with nemo-curator"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -26,7 +26,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.common.paths import ROOT
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 
 PAGE = "driver"
 GRAPH = """\
@@ -47,13 +47,9 @@ def translate(record):
 WORKERS = ("tasks.engines.local.compute_shard", "components.analysis.measuring.worker.measure_shard")
 """What computes shards, here or in another process."""
 WORDS = "der die das ein eine Hund Katze Mann Frau läuft sitzt über den Schnee im Park und lacht"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system driver", __doc__)
-    section.add_argument("--rows", type=int, default=10_000)
-    return section
+OPTIONS = {
+    "rows": option(10_000),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, measure_command, own_environment
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.synthetic_texts import make_texts, write_rows
 
 PAGE = "executor"
@@ -30,15 +30,11 @@ STEPS = """\
 def step(record):
     return record["text"].swapcase()
 """
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system executor", __doc__)
-    section.add_argument("--rounds", type=int, default=3)
-    section.add_argument("--texts", type=int, default=2000)
-    section.add_argument("--tasks", nargs="+", default=["texts", "cascade"])
-    return section
+OPTIONS = {
+    "rounds": option(3),
+    "texts": option(2000),
+    "tasks": option(["texts", "cascade"]),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

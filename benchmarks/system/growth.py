@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.common.processes import antiphon, measure_command, own_environment
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.synthetic_texts import make_texts, write_rows
 
 PAGE = "growth"
@@ -36,15 +36,11 @@ STEPS = """\
 def upper(record):
     return record["text"].upper()
 """
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system growth", __doc__)
-    section.add_argument("--rows", type=int, nargs=2, default=[20_000, 200_000])
-    section.add_argument("--engines", nargs="+", default=["local", "ray"])
-    section.add_argument("--rounds", type=int, default=3, help="of the short runs")
-    return section
+OPTIONS = {
+    "rows": option([20_000, 200_000], nargs=2),
+    "engines": option(["local", "ray"]),
+    "rounds": option(3, "of the short runs"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

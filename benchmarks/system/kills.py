@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.common.processes import antiphon, measure_command, own_environment
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.system.killing import (
     NODES,
     count_begun,
@@ -36,17 +36,13 @@ PAGE = "kills"
 WORKER, RAY_DRIVER, DRIVER, LOCAL = "worker", "Ray's driver", "run on Ray", "local run"
 ENGINES = {"ray": (WORKER, RAY_DRIVER, DRIVER), "local": (LOCAL,)}
 """Engine -> what is killed of a run on it."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system kills", __doc__)
-    section.add_argument("--workers", type=int, default=70, help="of Ray that are killed")
-    section.add_argument("--drivers", type=int, default=10, help="of each sort that are killed")
-    section.add_argument("--shards", type=int, default=300)
-    section.add_argument("--seconds", type=float, default=0.3, help="that a shard of a node takes")
-    section.add_argument("--work", type=Path, help="folder that keeps what was done")
-    return section
+OPTIONS = {
+    "workers": option(70, "of Ray that are killed"),
+    "drivers": option(10, "of each sort that are killed"),
+    "shards": option(300),
+    "seconds": option(0.3, "that a shard of a node takes"),
+    "work": option(Path, "folder that keeps what was done"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -18,18 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common.paths import ROOT
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 
 PAGE = "orchestration"
 ASR: dict[str, Any] = {"beam_size": 1, "n_best": 1}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system orchestration", __doc__)
-    section.add_argument("--utterances", type=int, default=320)
-    section.add_argument("--rounds", type=int, default=3)
-    return section
+OPTIONS = {
+    "utterances": option(320),
+    "rounds": option(3),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks.common.measurements import read_measurements
 from benchmarks.common.processes import own_environment
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.synthetic_texts import write_rows
 from benchmarks.system.simulation import Costs, make_shards, simulate, size_real_pools
 
@@ -31,13 +31,9 @@ COSTS = Costs(start=30.0, model=60.0, lost_every=100 * 3600, restart=60.0)
 """What is assumed: Ray starts, a model is read, a worker is lost in a hundred hours, and another comes."""
 HOURS, CARDS, RECORDING = 10_000, 64, 10.0
 GRID = ((10, 100, 10_000), (1, 2, 4, 8, 16, 32, 64, 128, 256))
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system scaling", __doc__)
-    section.add_argument("--recordings", type=int, default=2000)
-    return section
+OPTIONS = {
+    "recordings": option(2000),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.common.paths import ROOT
 from benchmarks.common.processes import antiphon, read_process
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.system.serving_programs import load, side_by_side
 from benchmarks.system.serving_programs.servers import Running, environment_of, free_port, own_server, serve
 
@@ -44,22 +44,16 @@ def hear(record):
     return hashlib.sha256(open(record["audio"], "rb").read()).hexdigest()
 """
 CASCADE = ROOT / "examples" / "routed_cascade.yaml"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system serving", __doc__)
-    section.add_argument(
-        "--rounds", type=int, default=2, help="over the sample set, for each number of clients"
-    )
-    section.add_argument("--clients", type=int, default=16, help="at once")
-    section.add_argument("--storm", type=int, default=1000, help="requests of the storm")
-    section.add_argument("--hostile", type=int, default=200, help="hostile requests")
-    section.add_argument("--kills", type=int, default=5, help="of the server by SIGKILL")
-    section.add_argument("--hayhooks", help="its command, in an environment with faster-whisper: served, too")
-    section.add_argument("--threads", type=int, default=1, help="of torch and of CTranslate2")
-    section.add_argument("--parts", default="texts,clients,storm,heard,hostile,kills", help="to be measured")
-    return section
+OPTIONS = {
+    "rounds": option(2, "over the sample set, for each number of clients"),
+    "clients": option(16, "at once"),
+    "storm": option(1000, "requests of the storm"),
+    "hostile": option(200, "hostile requests"),
+    "kills": option(5, "of the server by SIGKILL"),
+    "hayhooks": option(str, "its command, in an environment with faster-whisper: served, too"),
+    "threads": option(1, "of torch and of CTranslate2"),
+    "parts": option("texts,clients,storm,heard,hostile,kills", "to be measured"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

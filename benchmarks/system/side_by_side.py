@@ -18,7 +18,7 @@ from flows.server import settings  # noqa: F401 - before Prefect is imported
 
 from prefect import flow  # isort: skip
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.synthetic_texts import lengthen_texts, make_texts, write_rows
 from benchmarks.pages.growing import ONE, ROW, SIDE
 from components.data.cutting import CHARACTERS
@@ -39,15 +39,11 @@ def sleep(records, seconds, mark):
     time.sleep(seconds)
     return [record["text"] + mark for record in records]
 """
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system side-by-side", __doc__)
-    section.add_argument("--rounds", type=int, default=3)
-    section.add_argument("--seconds", type=float, default=0.5, help="that a function sleeps per shard")
-    section.add_argument("--shards", type=int, default=40)
-    return section
+OPTIONS = {
+    "rounds": option(3),
+    "seconds": option(0.5, "that a function sleeps per shard"),
+    "shards": option(40),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

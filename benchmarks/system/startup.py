@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.common.paths import ROOT
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 
 PAGE = "startup"
 COMMANDS = {
@@ -31,13 +31,9 @@ COMMANDS = {
     "runs": (("runs",), 1.5),
 }
 """What is measured: its arguments and the bar of issue 17 in seconds."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.system startup", __doc__)
-    section.add_argument("--rounds", type=int, default=5)
-    return section
+OPTIONS = {
+    "rounds": option(5),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

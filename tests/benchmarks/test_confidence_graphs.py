@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.common.sections import make_parser
 from benchmarks.pages import confidence as confidence_page
 from benchmarks.quality.confidence import evidence, fusing, graphs, pools
 from components.pipeline.pipeline import Pipeline
@@ -45,7 +46,7 @@ def test_a_corrector_learns_on_the_lists_of_all_systems(
     systems: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fusing, "write_captions", lambda work: (work / "captions", work / "confusions"))
-    options = fusing.parser().parse_args(["--work", str(tmp_path), "--systems", *systems])
+    options = make_parser(fusing, "fuse").parse_args(["--work", str(tmp_path), "--systems", *systems])
     pipeline = read(fusing.fuse_graph(options, {name: tmp_path / name for name in ("train", "dev")}))
     lists = [f"{split}-{name}" for split in ("train", "dev") for name in systems]
     assert pipeline.nodes["corrector"].of == ("train", "dev", *lists)

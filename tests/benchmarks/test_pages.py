@@ -78,12 +78,12 @@ def test_commands_on_pages_can_be_typed() -> None:
     assert len(commands) > len(PAGES) / 2
     for command in commands:
         module, *arguments = shlex.split(command)[2:]
+        main = importlib.import_module(f"{module}.__main__")
         if module in PACKAGES:
-            table = importlib.import_module(f"{module}.__main__").SECTIONS
-            module = table[arguments.pop(0)]
+            section = importlib.import_module(main.SECTIONS[arguments.pop(0)])
+            sections.make_parser(section, command).parse_args(arguments)
         else:
-            module = f"{module}.__main__"
-        importlib.import_module(module).parser().parse_args(arguments)
+            main.parser().parse_args(arguments)
 
 
 def test_outputs_name_no_folder_of_a_machine() -> None:
@@ -127,12 +127,7 @@ def test_an_interrupted_section_keeps_what_it_measured(
         if options.wall == 1:
             raise KeyboardInterrupt
 
-    def parser() -> argparse.ArgumentParser:
-        section = sections.section_parser("benchmarks.system startup", "")
-        section.add_argument("--wall", type=float)
-        return section
-
-    section = SimpleNamespace(PAGE="startup", parser=parser, measure=measure)
+    section = SimpleNamespace(PAGE="startup", OPTIONS={"wall": sections.option(float)}, measure=measure)
     common = ["--out", str(tmp_path), "--note", "Quiet."]
     with pytest.raises(KeyboardInterrupt):
         sections.measure_section(section, "benchmarks.system startup", ["--wall", "1", *common])

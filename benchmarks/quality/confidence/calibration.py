@@ -12,7 +12,7 @@ import numpy as np
 from antiphon import Run
 from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, human_manifest, spoken_manifest, work_parser
+from benchmarks.quality.confidence.data import DEV, TEST, WORK, human_manifest, spoken_manifest
 from components.confidence.evaluation.calibration import measure_calibration
 from components.confidence.evaluation.discrimination import measure_discrimination
 from components.confidence.evaluation.quality import SignalQuality, measure_quality
@@ -27,11 +27,9 @@ PAGE = "confidence"
 NOISES = ("clean", "10 dB", "5 dB")
 LOSS = 10.0
 """Points of chrF that a bad translation loses by the recognizer's errors."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    return work_parser("confidence", __doc__)
+OPTIONS = {
+    "work": WORK,
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
 from benchmarks.common.recordings import load_recordings
-from benchmarks.common.sections import section_parser
+from benchmarks.common.sections import option
 from benchmarks.quality.confidence.spoken_captions import CLEAN, write_manifest
 from components.files.files import write_bytes
 
@@ -16,13 +15,7 @@ DEV_CAPTIONS = 300
 """Captions of val that estimators are fitted on and that stop trainings; the others choose settings."""
 DEV_RECORDINGS = 3 * DEV_CAPTIONS
 """Of the development set: each caption clean and with noise at 10 and 5 dB."""
-
-
-def work_parser(section: str, description: str | None) -> argparse.ArgumentParser:
-    """The parser of a section whose data and store are kept in a folder."""
-    parser = section_parser(f"benchmarks.quality {section}", description)
-    parser.add_argument("--work", type=Path, default=Path("confidence-work"), help="folder of data and store")
-    return parser
+WORK = option(Path("confidence-work"), "folder of data and store")
 
 
 def spoken_manifest(work: Path, split: str) -> Path:

@@ -11,18 +11,16 @@ from collections.abc import Iterator
 from benchmarks.common.sections import Result
 from benchmarks.quality.confidence import graphs
 from benchmarks.quality.confidence.calibration import measure_losses, measure_nodes
-from benchmarks.quality.confidence.data import clean_manifests, work_parser
+from benchmarks.quality.confidence.data import WORK, clean_manifests
 from benchmarks.quality.confidence.graphs import Graph
 
 PAGE = "confidence"
 EVIDENCE = "evidence"
 """Ends the names of estimators that read more than the text itself."""
 PASSES = {"sampling": {"dropout": True, "count": 10}, "beam_size": 1}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    return work_parser("evidence", __doc__)
+OPTIONS = {
+    "work": WORK,
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

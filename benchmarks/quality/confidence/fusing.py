@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.sections import Result
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs, simulated_lists
-from benchmarks.quality.confidence.data import TRAIN, clean_manifests, work_parser
+from benchmarks.quality.confidence.data import TRAIN, WORK, clean_manifests
 from benchmarks.quality.confidence.graphs import Graph
 from benchmarks.quality.confidence.pools import best_texts, oracle_statistics
 from benchmarks.quality.confidence.spoken_captions import SPLITS
@@ -40,21 +40,12 @@ SIMULATED = 12_000
 """Captions of train with simulated lists; they come after those that are spoken."""
 PREPARED = {"batch_tokens": 2500, "eval_every": 80, "learning_rate": 1e-3, "warmup_steps": 40}
 TRAINED = {"batch_tokens": 1000, "eval_every": 40, "learning_rate": 2e-4, "warmup_steps": 20}
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = work_parser("fuse", __doc__)
-    section.add_argument(
-        "--systems",
-        nargs="+",
-        default=["tiny"],
-        choices=("tiny", "base"),
-        help="whose lists; the first stays",
-    )
-    section.add_argument("--prepare-steps", type=int, default=160, help="updates on simulated lists")
-    section.add_argument("--steps", type=int, default=80, help="updates on real lists")
-    return section
+OPTIONS = {
+    "work": WORK,
+    "systems": option(["tiny"], "whose lists; the first stays", choices=("tiny", "base")),
+    "prepare-steps": option(160, "updates on simulated lists"),
+    "steps": option(80, "updates on real lists"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from antiphon import Run
-from benchmarks.common.sections import Result
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, tuning_manifest, work_parser
+from benchmarks.quality.confidence.data import DEV, TEST, WORK, spoken_manifest, tuning_manifest
 from benchmarks.quality.confidence.graphs import Graph
 from components.metrics.table import get_metric
 from components.records import NBest
@@ -33,13 +33,10 @@ ALPHAS, SILENCES = (0.2, 0.5, 0.8), (0.3, 0.5, 0.7)
 """Weight of votes beside confidences, and the confidence of no word."""
 CALIBRATED = "calibrated votes"
 SAMPLES = 32
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = work_parser("pools", __doc__)
-    section.add_argument("--members", nargs="+", required=True, help="translators of other seeds")
-    return section
+OPTIONS = {
+    "work": WORK,
+    "members": option(str, "translators of other seeds", nargs="+", required=True),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -11,25 +11,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from antiphon import Run
-from benchmarks.common.sections import Result
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.confidence import graphs
-from benchmarks.quality.confidence.data import DEV, TEST, spoken_manifest, work_parser
+from benchmarks.quality.confidence.data import DEV, TEST, WORK, spoken_manifest
 from components.metrics.table import get_metric
 from components.records import NBest, Utterance
 from components.text.text_confidence import confidence_of
 
 PAGE = "routing"
 RAW = "log-probability"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = work_parser("routing", __doc__)
-    section.add_argument(
-        "--members", nargs="+", required=True, help="models of the ensemble, such as store:KEY"
-    )
-    return section
+OPTIONS = {
+    "work": WORK,
+    "members": option(str, "models of the ensemble, such as store:KEY", nargs="+", required=True),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

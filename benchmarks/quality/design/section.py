@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common.measurements import outputs_path, read_measurements
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.quality.design.kept import FAST, GOOD, caption_world, people_world, recognize_people
 from benchmarks.quality.design.worlds import Meter, World
 from components.design.front import claim_front
@@ -35,6 +35,10 @@ RUNGS, FACTOR, SHARE = (
     DesignParameters.model_fields[name].default for name in ("rungs", "reduction_factor", "share")
 )
 N_SEARCH, BLOCKS = 100, 10
+OPTIONS = {
+    "recordings": option(Path, "manifest of recordings of people, with transcripts"),
+    "limit": option(200, "so many of them"),
+}
 
 
 def race_once(world: World, drawn: Sequence[int], seed: int) -> tuple[list[int], float]:
@@ -148,14 +152,6 @@ def claims(world: World) -> dict[str, Any]:
         "limits": limits,
         "p95": p95,
     }
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality design", __doc__)
-    section.add_argument("--recordings", type=Path, help="manifest of recordings of people, with transcripts")
-    section.add_argument("--limit", type=int, default=200, help="so many of them")
-    return section
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from antiphon import Run
 from benchmarks.common.measurements import read_measurements
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.quality.monitoring import probing, sequential, watching
 from benchmarks.quality.monitoring.recordings import CHANGED, run_sets
 from components.monitoring.drift.profile import profile_measured, profile_run
@@ -23,20 +23,12 @@ PAGE = "monitoring"
 PARTS = ("replays", "savings", "profiles", "life", "changes", "probe")
 NULL_PAIRS = {"bleu": "seeds", "wer": "spoken_captions"}
 """Metric -> the experiment whose first pair of systems is replayed."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality monitoring", __doc__)
-    section.add_argument(
-        "--work", type=Path, default=Path("monitoring-work"), help="folder of data and store"
-    )
-    section.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
-    section.add_argument("--lives", type=int, default=2000, help="replays of a watched life without a change")
-    section.add_argument(
-        "--probes", nargs=2, default=("probe-original", "probe-memorized"), help="their runs"
-    )
-    return section
+OPTIONS = {
+    "work": option(Path("monitoring-work"), "folder of data and store"),
+    "parts": option(PARTS, "what is measured", choices=PARTS),
+    "lives": option(2000, "replays of a watched life without a change"),
+    "probes": option(("probe-original", "probe-memorized"), "their runs", nargs=2),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

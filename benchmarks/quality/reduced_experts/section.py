@@ -19,7 +19,7 @@ import torch
 
 from antiphon import Run, run_pipeline
 from benchmarks.claims.workspace import Workspace
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.reduced_experts.domains import write_data_sets
 from benchmarks.quality.reduced_experts.graph import (
@@ -46,15 +46,11 @@ SUBSETS = 20
 """Random choices of half of the experts, whose losses are compared with what importance foretells."""
 FORETOLD = 240
 """Texts of the test set, the first ones, as many of each domain, on which that is done."""
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality reduced-experts", __doc__)
-    section.add_argument("--work", type=Path, required=True, help="keeps data, stages and losses")
-    section.add_argument("--steps", type=int, default=300, help="updates of the training of the experts")
-    section.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3], help="of that training")
-    return section
+OPTIONS = {
+    "work": option(Path, "keeps data, stages and losses", required=True),
+    "steps": option(300, "updates of the training of the experts"),
+    "seeds": option([1, 2, 3], "of that training", nargs="*"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

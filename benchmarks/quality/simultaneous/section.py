@@ -10,20 +10,16 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common.sections import Result, section_parser
+from benchmarks.common.sections import Result, option
 from benchmarks.quality.simultaneous.recordings import make_set
 from benchmarks.quality.simultaneous.replays import RECOGNIZERS, SETTINGS, TRANSLATOR, open_twin, replay_all
 
 PAGE = "simultaneous"
-
-
-def parser() -> argparse.ArgumentParser:
-    """The options of this section."""
-    section = section_parser("benchmarks.quality simultaneous", __doc__)
-    section.add_argument("--work", type=Path, default=Path("simultaneous-work"), help="folder of replays")
-    section.add_argument("--sets", nargs="+", choices=SETTINGS, default=tuple(SETTINGS), help="in this order")
-    section.add_argument("--recordings", type=int, help="of each set, from its beginning; default all")
-    return section
+OPTIONS = {
+    "work": option(Path("simultaneous-work"), "folder of replays"),
+    "sets": option(tuple(SETTINGS), "in this order", choices=SETTINGS),
+    "recordings": option(int, "of each set, from its beginning; default all"),
+}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:
