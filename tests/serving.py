@@ -44,7 +44,7 @@ def prefect_server(home: Path) -> Iterator[str]:
     )
     try:
         server_process.serve(process)
-        _wait(process, url, home / "server.log")
+        wait_for(process, url, home / "server.log")
         yield url
     finally:
         process.terminate()
@@ -56,7 +56,8 @@ def prefect_server(home: Path) -> Iterator[str]:
         log.close()
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def wait_for(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    """Return once a server answers that it is well."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()[-3000:]

@@ -178,7 +178,7 @@ def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshol
     for n in range(240):
         soundfile.write(tmp_path / f"u{n}.wav", np.full(800, n / 1000), 8000)
         text = " ".join(WORDS[(n + k) % 12] for k in range(12))
-        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text})
+        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text, "target_language": None})
     write_rows(tmp_path / "speech.jsonl", rows)
     models = "models=[packaged:whisper-tiny.en, packaged:whisper-base]"
     found, forecast, tell = {}, list[bool](), DesignSearch._tell

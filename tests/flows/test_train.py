@@ -11,15 +11,12 @@ import torch
 
 from components import models
 from components.errors import ModelError, StoreError
-from components.models.weight_digests import resolve_weight_digests
-from components.pipeline.planning import plan_nodes
 from components.storage.store import Store
 from components.training.config import TrainingConfig
 from components.training.kinds.learners import LEARNERS
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import MODEL
 from flows.preset_flow import train
-from flows.registry import flow_named
 from tasks.stages.model_scores import read_scores
 from tests.components.training.tiny import TINY, draw_lines, write_copies
 from tests.limits import files_of_at_most
@@ -99,13 +96,3 @@ def test_data_that_change_before_they_are_read_are_refused(
     monkeypatch.setitem(LEARNERS, "translation", Late)
     with pytest.raises(StoreError, match="training: expected data and models as planned, found others"):
         train(**settings, name="late")
-
-
-def test_the_key_follows_what_decides_the_model(settings: dict[str, object]) -> None:
-    def key(**changes: object) -> str:
-        entry = flow_named("train")
-        graph = entry.pipeline(entry.parameters.model_validate({**settings, **changes}))
-        return plan_nodes(graph, {}, None, 0, resolve_weight_digests)["training"].stage.key
-
-    assert key() == key(beam_size=3, test=None, name="other")
-    assert len({key(), key(seed=7), key(num_layers=2), key(max_steps=5), key(limit=30)}) == 5

@@ -126,6 +126,7 @@ READERS = {
     "manifest jsonl": Reader("m.jsonl", seeds.manifest, _load, JSON_LINES),
     "manifest tsv": Reader("m.tsv", lambda: seeds.common_voice("\t"), _load),
     "manifest csv": Reader("m.csv", lambda: seeds.common_voice(","), _load),
+    "manifest text": Reader("m.txt", seeds.CUES.encode, lambda path: load(str(path), source_language="en")),
     "archive tar": Reader("x.tar", lambda: pack(archived_files(), ""), read_archive, (mutate,)),
     "archive gz": Reader("x.tar.gz", lambda: pack(archived_files(), "gz"), read_archive, (mutate,)),
     "archive members": Reader("x.tgz", lambda: pack(archived_files(), "gz"), read_archive, (mutate_members,)),

@@ -132,20 +132,6 @@ def test_a_file_that_changed_since_it_was_described_is_refused(tmp_path):
         audio.decode(sound)
 
 
-@settings(max_examples=150)
-@given(
-    content=st.binary(max_size=400),
-    magic=st.sampled_from([b"", b"RIFF\x10\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"ID3"]),
-)
-def test_arbitrary_bytes_raise_nothing_but_data_errors(tmp_path_factory, content, magic):
-    path = tmp_path_factory.getbasetemp() / "arbitrary.wav"
-    path.write_bytes(magic + content)
-    try:
-        audio.decode(audio.describe(path))
-    except DataError as error:
-        assert "\n" not in str(error)
-
-
 @settings(max_examples=100)
 @given(
     position=st.integers(0, 400),

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.data import check, from_audio, load
-from components.errors import AntiphonError, ConfigError, DataError
+from components.errors import ConfigError, DataError
 from tests.malformed import BAD_LINES, GOOD_LINE, write_bad_manifest, write_tone
 
 
@@ -238,38 +237,6 @@ def test_plain_text_needs_no_references(name, language, tmp_path):
         ("{Due} gatti\tdormono.", "it", "de", ()),
     ]
     assert len(load(str(tmp_path / name), source_language="it", limit=1).utterances) == 1
-
-
-NAMES = ("a.jsonl", "a.tsv", "a.csv", "a.json", "a", "a.txt")
-PIECES = st.one_of(
-    st.binary(max_size=60),
-    st.sampled_from(
-        [
-            *list(BAD_LINES.values())[:6],
-            GOOD_LINE % b"a",
-            b"path\tsentence",
-            b"a\tb",
-            b'"',
-            b"\n",
-            b"\r",
-            b"\t",
-        ]
-    ),
-)
-
-
-@settings(max_examples=300)
-@given(pieces=st.lists(PIECES, max_size=8), name=st.sampled_from(NAMES))
-def test_arbitrary_bytes_raise_nothing_but_our_errors(tmp_path_factory, pieces, name):
-    path = tmp_path_factory.getbasetemp() / name
-    path.write_bytes(b"".join(pieces))
-    try:
-        dataset = load(str(path), source_language="en")
-    except AntiphonError as error:
-        assert "\n" not in str(error)
-        return
-    ids = [item.id for item in dataset.utterances] + [item.utterance_id for item in dataset.quarantined]
-    assert len({unicodedata.normalize("NFC", name) for name in ids}) == len(ids)
 
 
 @settings(max_examples=100)

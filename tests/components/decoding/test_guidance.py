@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.constrained_chooser import BeamAllocation
 from components.decoding.constraints.guidance import Guidance
@@ -74,6 +76,21 @@ def value(table: Table, row: int, text: tuple[int, ...]) -> float:
     return table.value(row, text[:-1] if len(text) == LENGTH else text)
 
 
+def require_brute_force(
+    results: Sequence[Sequence[Candidate]], table: Table, worth: Callable[[int, tuple[int, ...]], float]
+) -> None:
+    """Candidates are the best of all texts by ``worth`` per token, with the table's scores."""
+    for row, candidates in enumerate(results):
+        expected = sorted((worth(row, text) / len(text) for text in ended_texts()), reverse=True)
+        assert [c.normalized_score for c in candidates] == pytest.approx(
+            expected[: len(candidates)], abs=1e-4
+        )
+        for candidate in candidates:
+            text = ids(candidate)
+            assert candidate.normalized_score == pytest.approx(worth(row, text) / len(text), abs=1e-4)
+            assert candidate.score == pytest.approx(value(table, row, text), abs=1e-5)
+
+
 @given(phrases=_phrases, texts=st.lists(_tokens, min_size=1, max_size=3))
 @settings(max_examples=30)
 def test_bonuses_of_all_tokens_add_up_to_the_gain(phrases: Phrases, texts: list[tuple[int, ...]]) -> None:
@@ -95,13 +112,10 @@ def test_a_wide_beam_with_terms_is_brute_force(phrases: Phrases, seed: int) -> N
     tries = [PhraseTrie(phrases, EDGES), None]
     guidance = Guidance([TermBias(tries)])
     results = search([table], config, logits_processors=[force_last([EOS])], guidance=guidance)
-    for row, (candidates, terms) in enumerate(zip(results, (phrases, []), strict=True)):
-        totals = {text: value(table, row, text) + gain(text, terms) for text in ended_texts()}
-        expected = sorted((total / len(text) for text, total in totals.items()), reverse=True)[:8]
-        assert [c.normalized_score for c in candidates] == pytest.approx(expected, abs=1e-5)
-        for candidate in candidates:
-            assert candidate.score == pytest.approx(value(table, row, ids(candidate)), abs=1e-5)
-            assert candidate.score == pytest.approx(sum(candidate.log_probs), abs=1e-5)
+    assert [len(candidates) for candidates in results] == [8, 8]
+    terms: tuple[Phrases, Phrases] = (phrases, [])
+    require_brute_force(results, table, lambda row, text: value(table, row, text) + gain(text, terms[row]))
+    assert all(c.score == pytest.approx(sum(c.log_probs), abs=1e-5) for nbest in results for c in nbest)
 
 
 @given(phrases=_phrases.filter(bool), seed=st.integers(0, 1000), beam=st.sampled_from([1, 3]))

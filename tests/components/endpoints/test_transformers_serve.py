@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from components.endpoints.chat_answer import ChatAnswer
 from components.models import resolve
 from tests.components.decoding.tiny_models import llama
 from tests.components.translation.tokenizers import characters
-from tests.serving import free_port
+from tests.serving import free_port, wait_for
 
 pytest.importorskip("openai", reason="needs the extra served")
 TEMPLATE = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant:"
@@ -48,23 +45,11 @@ def url(folder: Path) -> Iterator[str]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen([*command, *where], env=environment, stdout=log, stderr=log)
     try:
-        wait_for(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
+        wait_for(process, f"http://127.0.0.1:{port}", folder / "server.log")
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.terminate()
         process.wait(20)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.3)
-    raise AssertionError(log.read_text()[-2000:])
 
 
 @torch.no_grad()

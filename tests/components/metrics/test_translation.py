@@ -3,8 +3,6 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 from sacrebleu.metrics.ter import TER
@@ -76,13 +74,6 @@ def test_edges(refs: dict[str, tuple[str, ...]], hyps: dict[str, str], bleu: flo
         assert (result["bleu"].n, result["bleu"].n_total) == (1, 2)
 
 
-def test_three_hypotheses_against_one_reference_are_one_of_three() -> None:
-    """sacreBLEU alone says 100 here without a word."""
-    hyps = {"a": "a b c d", "b": "nonsense", "c": "nonsense"}
-    score = translation_scores({"a": ("a b c d",)}, hyps, language="de", n_total=3)["bleu"]
-    assert (score.n, score.n_total) == (1, 3)
-
-
 def test_the_wrong_way_round_is_refused() -> None:
     with pytest.raises(DataError, match="wrong way round"):
         translation_scores(HYPS, {k: v[0] for k, v in REFS.items()}, language="de", n_total=3)
@@ -107,22 +98,3 @@ def test_tokenizer_of_the_target_language() -> None:
 def test_sentence_scores_use_effective_order() -> None:
     result = sentence_scores({"u": ("Hallo Welt",)}, {"u": "Hallo Welt"}, language="de")
     assert result == {"u": {"chrf": pytest.approx(100.0), "bleu": pytest.approx(100.0)}}
-
-
-words = st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(" ".join)
-
-
-@settings(max_examples=6)
-@given(st.lists(st.tuples(words, words), min_size=1, max_size=14))
-def test_the_order_of_outputs_does_not_matter_and_the_interval_holds_the_value(
-    pairs: list[tuple[str, str]],
-) -> None:
-    refs = {str(i): (ref,) for i, (ref, _) in enumerate(pairs)}
-    hyps = {str(i): hyp for i, (_, hyp) in enumerate(pairs)}
-    result = translation_scores(refs, hyps, language="de", n_total=len(refs))
-    backwards = translation_scores(refs, dict(reversed(hyps.items())), language="de", n_total=len(refs))
-    assert result == backwards
-    for score in result.values():
-        assert (score.interval is None) == (score.n < 10)
-        if score.interval is not None:
-            assert score.interval[0] <= score.value <= score.interval[1]

@@ -16,6 +16,7 @@ from components.networks.edit_script import (
     shortest_edit_script,
     span_openings,
 )
+from tests.components.text.test_resegmentation import edit_distance
 
 TEXTS = st.lists(st.integers(1, 5), max_size=9)
 
@@ -33,16 +34,6 @@ def apply(source: Sequence[int], edit: EditScript) -> tuple[int, ...]:
     return tuple(result)
 
 
-def distance(a: list[int], b: list[int]) -> int:
-    """Wagner and Fischer's table."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        before, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (x != y))
-    return row[-1]
-
-
 @given(TEXTS, TEXTS)
 def test_round_trip(source: list[int], target: list[int]) -> None:
     edit = shortest_edit_script(source, target)
@@ -50,7 +41,7 @@ def test_round_trip(source: list[int], target: list[int]) -> None:
     assert edit.tags[0] in (KEEP, INSERT)
     removed = sum(tag in (REPLACE, DELETE) for tag in edit.tags)
     written = sum(map(len, edit.spans))
-    assert max(removed, written) <= distance(source, target) <= removed + written
+    assert max(removed, written) <= edit_distance(source, target) <= removed + written
     assert edit.edits == removed + written
     assert sum(span_openings(edit.tags)[1]) == len(edit.spans)
 

@@ -92,11 +92,6 @@ def test_a_model_that_a_run_names_is_planned_by_its_key(tmp_path: Path) -> None:
     assert pipeline.to_record().nodes[0].models["member1"] == "store:tiny1"  # as it was written
 
 
-def test_the_language_that_is_written_is_part_of_the_key() -> None:
-    nodes = {"mt": {"kind": "translate", "of": "data", "to": "fr"}}
-    assert keys(nodes) != keys({"mt": {**nodes["mt"], "to": "es"}})
-
-
 def test_a_file_is_read_by_its_digest(tmp_path: Path) -> None:
     examples = tmp_path / "e.jsonl"
     nodes = {"mt": {"kind": "translate", "of": "data", "examples": str(examples)}}
@@ -126,9 +121,3 @@ def test_an_adapter_that_a_node_trains_is_read_and_its_weight_decides() -> None:
     stage = plans["mt"].stage
     assert stage.weights == {"model": "packaged:multi30k-en-de+2.0*store:0123456789ab"}
     assert stage.models == {**stage.weights, "model+1": f"store:{plans['lora'].stage.key}"}
-
-
-def test_a_training_without_an_adapter_keeps_its_key() -> None:
-    node = {"kind": "train", "init_from": "packaged:multi30k-en-de", "data": "sample", "dev": "sample"}
-    plain, same = keys({"t": node}), keys({"t": {**node, "lora": None}})
-    assert plain == same != keys({"t": {**node, "lora": {}}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,14 +21,17 @@ from components.fusing.config import FuseConfig
 from components.fusing.fuser import Fuser, Lists
 from components.fusing.prompted import Answer
 from components.records import NBest, Utterance
-from components.refining import checks, methods, rounds
+from components.refining import checks
 from components.refining.config import RefineConfig
 from components.refining.judging.proposal_judge import ProposalJudge
 from components.refining.kinds.loop import Loop, LoopRoundSettings
 from tests.components.nodes.items import nbest
-from tests.components.refining.test_rounds import Script, stopped
+from tests.components.refining.test_rounds import Script, refined_from, stopped
 
 ITEM = Utterance(id="u", text="x", source_language="en", target_language="en", transcript="x")
+
+
+refined = partial(refined_from, nbest("u", "a b"), ITEM)
 
 
 def fit(folder: Path, feature: str) -> str:
@@ -63,19 +67,6 @@ def estimate(reference: str, n_words: float, name: str = "p_correct") -> float:
     fitted: FittedEstimator = read_estimator(Path(reference))
     (annotated,) = fitted.annotate([nbest("u", "x")], [TextFeatures({"n_words": n_words})])
     return annotated.best.features[name]
-
-
-def refined(monkeypatch: pytest.MonkeyPatch, texts: Sequence[str], **settings: Any) -> list[NBest]:
-    """The draft "a b" and the rounds that propose these texts."""
-    monkeypatch.setitem(methods.METHODS, "self_refine", Script)
-    monkeypatch.setattr(Script, "texts", tuple(texts))
-    refiner = rounds.Refiner(RefineConfig.model_validate(settings))
-    past = [nbest("u", "a b")]
-    for _ in texts:
-        (outcome,) = refiner.run_round([ITEM], [past])
-        assert isinstance(outcome, NBest)
-        past.append(outcome)
-    return past
 
 
 def test_a_round_is_accepted_only_if_the_estimate_rises(

@@ -43,12 +43,24 @@ class Script:
 
 
 def refined(monkeypatch: pytest.MonkeyPatch, texts: str, count: int, **settings: Any) -> list[NBest]:
+    return refined_from(draft("a"), ITEM, monkeypatch, texts, count, **settings)
+
+
+def refined_from(
+    start: NBest,
+    item: Utterance,
+    monkeypatch: pytest.MonkeyPatch,
+    texts: Sequence[str],
+    count: int | None = None,
+    **settings: Any,
+) -> list[NBest]:
+    """A draft, and what rounds that propose these texts make of it."""
     monkeypatch.setitem(methods.METHODS, "self_refine", Script)
     monkeypatch.setattr(Script, "texts", tuple(texts))
-    refiner = rounds.Refiner(RefineConfig(**settings))
-    past = [draft("a")]
-    for _ in range(count):
-        (outcome,) = refiner.run_round([ITEM], [past])
+    refiner = rounds.Refiner(RefineConfig.model_validate(settings))
+    past = [start]
+    for _ in range(len(texts) if count is None else count):
+        (outcome,) = refiner.run_round([item], [past])
         assert isinstance(outcome, NBest)
         past.append(outcome)
     return past

@@ -16,7 +16,7 @@ from components.text.matching.retiming import retime
 WORDS = st.lists(st.sampled_from("abcd"), max_size=7)
 
 
-def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
+def edit_distance(a: Sequence[object], b: Sequence[object]) -> int:
     """Levenshtein's, by the textbook's table."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

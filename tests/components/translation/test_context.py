@@ -174,10 +174,7 @@ def test_context_that_a_model_cannot_read_is_refused(
         checks.validate_model(config, str(Path()), [("en", "de")])
 
 
-def test_context_is_in_the_key_where_it_is_set() -> None:
-    assert "context" not in TranslationConfig().settings_for_key(set())
-    config = TranslationConfig(context=Context(sentences=1))
-    assert config.settings_for_key({"model"})["context"]["sentences"] == 1
+def test_context_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="expected source, target or both"):
         Context(source=False, target=False)
 

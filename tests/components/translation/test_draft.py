@@ -47,18 +47,9 @@ def test_texts_are_those_without_a_draft(models: list[str]) -> None:
         assert outputs[0] == outputs[1]
 
 
-def test_a_draft_is_in_the_key_and_keys_without_one_stay() -> None:
-    kind, context = Translate(), NodeContext("mt")
-    plain = TranslateSettings(model="large", **GREEDY)
-    drafted = TranslateSettings(model="large", draft="small", **GREEDY)
-    assert kind.facts(drafted).models == {**kind.facts(plain).models, "draft": "small"}
-    assert kind.parameters(drafted, context) == kind.parameters(plain, context)
-    assert not {"draft", "draft_tokens"} & kind.parameters(plain, context).keys()
-    more = TranslateSettings(model="large", draft="small", draft_tokens=8, **GREEDY)
-    assert kind.parameters(more, context) == {**kind.parameters(plain, context), "draft_tokens": 8}
-    assert kind.facts(TranslateSettings(model="a", members=("b",), draft="node:c", **GREEDY)).models == {
-        "member1": "a", "member2": "b", "draft": "node:c"
-    }  # fmt: skip
+def test_a_draft_is_a_model_beside_those_that_are_mixed() -> None:
+    settings = TranslateSettings(model="a", members=("b",), draft="node:c", **GREEDY)
+    assert Translate().facts(settings).models == {"member1": "a", "member2": "b", "draft": "node:c"}
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_translated(models: list[str]) -> None:

@@ -104,12 +104,3 @@ def test_models_that_cannot_draw_are_refused(settings: dict[str, Any], architect
     checkpoint = Checkpoint(reference="m", path="/nowhere", sha256="0" * 64, architecture=architecture)
     with pytest.raises(ConfigError, match=fault):
         backend_for(architecture).refuse(TranslationConfig.model_validate(settings), checkpoint)
-
-
-def test_the_settings_are_in_the_key_once_they_are_set() -> None:
-    before = TranslationConfig().settings_for_key(set())
-    assert not before.keys() & {"sampling", "entropies"}
-    after = TranslationConfig.model_validate({"sampling": SAMPLING, "entropies": True}).settings_for_key(
-        set()
-    )
-    assert (after["entropies"], after["sampling"]["count"]) == (True, 6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from components.data import load
-from components.errors import ConfigError
 from components.metrics.error_rates.recognition import recognition_scores
 from components.recognition.config import RecognitionConfig
 from components.records import NBest, Quarantined
@@ -28,8 +27,3 @@ def test_speech_becomes_english_and_other_targets_are_refused_in_place() -> None
     references = {u.id: u.transcript or "" for u in (first, third)}
     written = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
     assert recognition_scores(references, written, language="en", n_total=3)["wer"].value < 30
-
-
-def test_other_backends_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"expected backend .* whisper for speech"):
-        SpeechTranslator(RecognitionConfig(backend="transformers"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -17,9 +18,9 @@ import pytest
 from components.errors import AntiphonError, ConfigError
 from components.own_code import code_permission
 from components.run_record import RunRecord
+from flows.python_flows.pipeline import pipeline
 from tasks.engines import engine
-from tests.flows.test_own_code import run as run_graph
-from tests.manifests import write_rows
+from tasks.task_options import unwrap
 
 CODE = """
 import os, time
@@ -58,8 +59,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Functions, and a data set of about ten shards."""
     path = tmp_path_factory.mktemp("ray")
     (path / "steps.py").write_text(CODE)
-    rows = [{"id": f"u{n}", "text": f"a dog {n}{' word' * 40}", "target_language": "en"} for n in range(1000)]
-    write_rows(path / "data.jsonl", rows)
+    rows = [
+        {"id": f"u{n}", "text": f"a dog {n}{' word' * 40}", "source_language": "en", "target_language": "en"}
+        for n in range(1000)
+    ]
+    (path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
@@ -77,7 +81,10 @@ def on_ray(server: None, folder: Path) -> Iterator[None]:
 
 
 def run(folder: Path, store: str, nodes: dict[str, dict[str, Any]], name: str | None) -> RunRecord:
-    return run_graph(folder, nodes, store=str(folder / store), engine=name)
+    where = {"data": str(folder / "data.jsonl"), "store": str(folder / store), "folder": str(folder)}
+    record = unwrap(pipeline(graph={"nodes": nodes}, engine=name, **where))
+    assert isinstance(record, RunRecord)
+    return record
 
 
 def bodies(store: Path) -> dict[str, bytes]:

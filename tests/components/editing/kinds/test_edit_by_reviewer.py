@@ -110,15 +110,6 @@ def test_a_review_is_a_node_that_asks_and_one_that_edits() -> None:
         parse_pipeline(f"{GRAPH}}}}}")
 
 
-def test_only_what_decides_the_questions_is_in_the_key() -> None:
-    kind, context = ReviewAnswers(), NodeContext(name="checked-answers")
-    values = {"worst": 2, "timeout_hours": 1.0, "unattended": "pass"}
-    parameters = kind.parameters(ReviewAnswersSettings.model_validate(values), context)
-    assert parameters == {"below": None, "worst": 2, "max": 20}
-    passed = ReviewAnswersSettings.model_validate({**values, "passed": True})
-    assert kind.parameters(passed, context) == {**parameters, "passed": True}
-
-
 def test_a_review_without_anybody_refuses(tmp_path: Path) -> None:
     settings = ReviewAnswersSettings.model_validate({"worst": 1})
     with pytest.raises(ConfigError, match="expected somebody to ask, found none"):

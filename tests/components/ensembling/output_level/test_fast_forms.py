@@ -145,9 +145,3 @@ def test_forms_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             check_combination(SystemCombinationConfig.model_validate(values), ["a", "b"])
-
-
-def test_settings_that_were_added_are_in_the_key_only_where_they_are_set() -> None:
-    plain = SystemCombinationConfig().key_parameters()
-    assert not {"mbr", "weights_by", "confidence"} & set(plain)
-    assert SystemCombinationConfig(mbr="pruned").key_parameters() == {**plain, "mbr": "pruned"}

@@ -88,16 +88,6 @@ def test_all_experts_are_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_a_seed_is_in_the_key_of_what_it_decides_only(folder: Path) -> None:
-    def parameters(**values: Any) -> dict[str, Any]:
-        settings = ReduceExpertsSettings(model=str(folder), trace="trace", keep=3, **values)
-        return ReduceExperts().parameters(settings, SITE)
-
-    assert parameters() == {"keep": 3, "method": "prune", "by": "reap"}
-    assert parameters(method="merge") == {"keep": 3, "method": "merge"}
-    assert parameters(by="random", seed=2) == {"keep": 3, "method": "prune", "by": "random", "seed": 2}
-
-
 def test_what_cannot_work_is_refused_before_anything_is_loaded(folder: Path, tmp_path: Path) -> None:
     kind, no_pairs = ReduceExperts(), frozenset[tuple[str, str | None]]()
     settings = ReduceExpertsSettings(model=str(folder), trace="trace", keep=1)

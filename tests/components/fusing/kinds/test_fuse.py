@@ -9,7 +9,6 @@ import pytest
 from components.errors import ConfigError
 from components.fusing import fuser
 from components.fusing.kinds.fuse import Fuse
-from components.nodes.node_context import NodeContext
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Quarantined
 from tests.components.fusing.test_fuser import Oracle
@@ -49,14 +48,6 @@ def test_the_candidates_are_the_pool_beside_which_oracles_stand() -> None:
     lists = [nbest("u", "a", "b"), nbest("u", "c")]
     candidates = Fuse().facts(settings).candidates
     assert candidates is not None and candidates(lists) == ["a", "c"]
-
-
-def test_the_gates_model_counts_only_where_a_gate_reads_it() -> None:
-    kind, context = Fuse(), NodeContext("fused", of=("mt",))
-    settings = Fuse.settings.model_validate({"gate_model": "packaged:gemma-3-270m"})
-    assert set(kind.facts(settings).models) == {"model"}
-    assert not {"model", "gate_model", "device"} & set(kind.parameters(settings, context))
-    assert set(kind.facts(settings.model_copy(update={"gate": "fluency"})).models) == {"model", "gate_model"}
 
 
 def read(fit: dict[str, Any]) -> None:

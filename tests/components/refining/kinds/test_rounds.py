@@ -6,18 +6,15 @@ from typing import Any
 
 import pytest
 
-from components import neural_metrics
 from components.errors import ConfigError
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import plan_nodes
 from components.pipeline.reading.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
 from tests.components.pipeline.items.test_item_gatherer import bad, by_id, spoken, text, written
-from tests.components.pipeline.test_planning import REF
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 LOOP = """
@@ -42,12 +39,6 @@ def graph(**nodes: dict[str, Any]) -> Pipeline:
     return read_pipeline({"nodes": {**MT, **nodes}, "source_language": "en", "target_language": "de"})
 
 
-def keys(**refine: Any) -> dict[str, str]:
-    pipeline = graph(last={"kind": "refine", "of": "mt", "gate": "off", **refine})
-    plans = plan_nodes(pipeline, {"data": REF}, None, 0, lambda named, store: {})
-    return {name: planned.stage.key for name, planned in plans.items()}
-
-
 def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None:
     pipeline = graph(last={"kind": "refine", "of": "mt", "rounds": 3})
     assert [pipeline.nodes[f"last-{n}"].of for n in (1, 2, 3)] == [
@@ -58,13 +49,6 @@ def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None
     assert pipeline.outputs["translation"] == "last-3"
     assert pipeline.nodes["last-1"].origin == "asr"
     assert pipeline.user_name_of("last-2") == "last"
-
-
-def test_a_larger_budget_reuses_the_rounds_but_of_a_diffusion() -> None:
-    assert keys(rounds=1)["last-1"] == keys(rounds=3)["last-1"]
-    assert keys(rounds=2)["last-1"] != keys(rounds=2, max_tokens=5)["last-1"]
-    steps = {"method": "diffusion", "model": "m"}
-    assert keys(rounds=1, **steps)["last-1"] != keys(rounds=3, **steps)["last-1"]
 
 
 def test_a_round_reads_the_source_of_its_draft() -> None:
@@ -144,13 +128,6 @@ def test_a_loops_gate_is_checked_as_that_of_refine(monkeypatch: pytest.MonkeyPat
     kind.validate_models(LoopRoundSettings(gate="off"), NodeContext("loop-1"), pairs)
     with pytest.raises(ConfigError, match="gate_model: expected a causal language model for fluency"):
         kind.validate_models(LoopRoundSettings(gate="fluency", gate_model="m"), NodeContext("loop-1"), pairs)
-
-
-def test_the_version_of_the_scorers_is_in_the_key_of_their_gate_alone() -> None:
-    estimated = RefineRoundSettings(gate="quality_estimation", gate_model="m")
-    parameters = RefineRound().parameters(estimated, NodeContext("last-1"))
-    assert parameters["neural_metrics"] == neural_metrics.version
-    assert "neural_metrics" not in RefineRound().parameters(RefineRoundSettings(), NodeContext("last-1"))
 
 
 def test_an_utterance_that_was_stopped_is_idle_unless_its_draft_was() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from components.errors import ConfigError, ModelError
@@ -14,17 +12,9 @@ from components.refining.config import TEXT_ESTIMATE_NAMES
 from components.refining.judging.text_estimators import TEXT_ESTIMATORS
 from components.refining.kinds.score_texts import ScoreSettings, ScoreTexts
 from tests.components.nodes.items import compute, item, nbest
-from tests.components.pipeline.test_planning import cascade, keys
+from tests.components.pipeline.test_planning import cascade
 
 QE = {"kind": "score_texts", "of": "mt", "metric": "cometkiwi:hub:a/b"}
-
-
-def test_its_key_is_the_metric_and_the_digest_of_its_model() -> None:
-    def key(weights: str = "w", **settings: Any) -> str:
-        return keys({**cascade(), "qe": {**QE, **settings}}, weights=weights)["qe"]
-
-    assert key() == key(device="cpu") == key(metric="cometkiwi:hub:c/d")  # the digests are the same
-    assert len({key(), key("other"), key(metric="xcomet_qe:hub:a/b")}) == 3
 
 
 def test_its_device_and_model_are_those_of_its_settings() -> None:
@@ -66,10 +56,3 @@ def test_estimates_are_rows_of_the_table_and_need_a_model_that_can_give_them() -
     wrong = ScoreSettings(metric="fluency:packaged:multi30k-en-de")
     with pytest.raises(ConfigError, match="metric: expected a causal language model for fluency"):
         ScoreTexts().validate_models(wrong, NodeContext("s"), frozenset({("en", "de")}))
-
-
-def test_an_estimate_is_in_the_key_by_its_name_and_model() -> None:
-    def key(metric: str) -> str:
-        return keys({**cascade(), "qe": {"kind": "score_texts", "of": "mt", "metric": metric}})["qe"]
-
-    assert len({key("forward:hub:a/b"), key("dropout_forward:hub:a/b"), key("cometkiwi:hub:a/b")}) == 3

@@ -185,14 +185,3 @@ def test_a_budget_without_dev_is_learned_from_what_it_routes() -> None:
     assert graph.nodes["doubt"].kind.facts(graph.nodes["doubt"].settings).description == (
         "by confidence, at most 0.3 of the utterances"
     )
-
-
-def test_the_key_of_a_route_with_a_threshold_is_what_it_was() -> None:
-    settings = RouteKind.settings.model_validate({"by": "mean_log_prob", "below": -0.37})
-    assert RouteKind().parameters(settings, NodeContext("doubt")) == {
-        "by": "mean_log_prob",
-        "branches": {},
-        "otherwise": "otherwise",
-        "below": -0.37,
-        "above": None,
-    }

@@ -121,11 +121,17 @@ def test_to_and_from_an_object_store(
     assert other.load_run("mine").metrics == store.load_run("mine").metrics
 
 
-def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
-    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
+def save_spoken_run(folder: Path) -> tuple[Store, Path]:
+    """A store with the run ``mine`` over one recording, and its file."""
+    store, sound = Store(str(folder / "store")), folder / "sound.wav"
     sound.write_bytes(b"sound")
     audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
     save_run(store, "mine", [write_data(store, audio, None)])
+    return store, sound
+
+
+def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
+    store, sound = save_spoken_run(tmp_path)
     export_run(store, "mine", tmp_path / "small.tar")
     export_run(store, "mine", tmp_path / "large.tar", with_audio=True)
     sound.write_bytes(b"other")
@@ -149,10 +155,7 @@ def test_recordings_go_along_if_asked_for(tmp_path: Path, other: Store) -> None:
 def test_recordings_of_an_object_store_come_where_they_are_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
-    sound.write_bytes(b"sound")
-    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
-    save_run(store, "mine", [write_data(store, audio, None)])
+    store, sound = save_spoken_run(tmp_path)
     export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
     sound.unlink()
     url = f"memory://{uuid.uuid4().hex}/store"
@@ -169,13 +172,10 @@ def test_recordings_of_an_object_store_come_where_they_are_needed(
 
 
 def test_a_recording_has_the_name_of_its_content(tmp_path: Path, other: Store) -> None:
-    store, sound = Store(str(tmp_path / "store")), tmp_path / "sound.wav"
-    sound.write_bytes(b"sound")
-    audio = Audio(path=str(sound), sha256=sha256_of(sound), seconds=1.0, sample_rate=16_000)
-    save_run(store, "mine", [write_data(store, audio, None)])
+    store, sound = save_spoken_run(tmp_path)
     export_run(store, "mine", tmp_path / "a.tar", with_audio=True)
     entries = entries_of(tmp_path / "a.tar")
-    name = f"audio/{audio.sha256}.wav"
+    name = f"audio/{sha256_of(sound)}.wav"
     path = write_tar(tmp_path / "b.tar", with_files(entries, {name: b"other"}))
     refused(other, path, f"{name} is not named by the sha256 of its recording")
 

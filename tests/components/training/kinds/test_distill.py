@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.distillation.distill import Distill, DistillSettings
+from components.distillation.distill import DistillSettings
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Utterance
-from components.stacking.kinds.train_stack import StackTrainingSettings, TrainStack, _replace_references
+from components.stacking.kinds.train_stack import _replace_references
 from components.training.examples.speech_data import load_utterances
 from components.training.kinds.targets import TARGETS, Targets, TargetsSettings, read_targets
 from tests.components.nodes.items import nbest
@@ -172,14 +172,3 @@ def test_a_translator_of_speech_learns_the_teachers_translations(tmp_path: Path)
     assert [(u.id, u.references) for u in _replace_references(iter(utterances), targets)] == [
         ("u0", ("ein Hund",))
     ]
-
-
-def test_new_settings_do_not_change_earlier_keys() -> None:
-    context = NodeContext("student")
-    assert Targets().parameters(TargetsSettings(), context) == {"choose": "best"}
-    filtered = Targets().parameters(TargetsSettings(keep_share=0.5), context)
-    assert set(filtered) == {"choose", "keep_by", "keep_share", "keep_threshold"}
-    stack = StackTrainingSettings(states="s", dev_states="d")
-    assert not {"targets", "states"} & TrainStack().parameters(stack, context).keys()
-    assert TrainStack().facts(stack).tables == {"states": "s", "dev_states": "d"}
-    assert Distill().parameters(DistillSettings(), context)["kind"] == "translation"

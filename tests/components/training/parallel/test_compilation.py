@@ -80,10 +80,3 @@ def test_what_cannot_be_compiled_is_refused_before_work(monkeypatch: pytest.Monk
     monkeypatch.setattr("sysconfig.get_path", lambda name: "/nowhere")
     with pytest.raises(ConfigError, match=r"compile: expected Python's headers, found no /nowhere/Python\.h"):
         checks.check_machine(TINY, None)
-
-
-def test_keys_from_before_stay() -> None:
-    assert "compile" not in TrainingConfig().settings_for_key(set())
-    assert "num_microbatches" not in TrainingConfig().settings_for_key(set())
-    set_ones = TINY.model_copy(update={"num_microbatches": 2}).settings_for_key(set())
-    assert (set_ones["compile"], set_ones["num_microbatches"]) == (True, 2)

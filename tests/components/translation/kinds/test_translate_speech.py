@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from components.decoding.sampling_settings import Sampling
@@ -14,7 +12,6 @@ from components.records import NBest, Utterance
 from components.translation import speech
 from components.translation.kinds.translate_speech import TranslateSpeech
 from tests.components.nodes.items import item, nbest, texts_of
-from tests.components.pipeline.test_planning import keys
 
 KIND = TranslateSpeech()
 
@@ -27,16 +24,6 @@ def test_other_backends_are_refused() -> None:
 def test_a_model_that_is_not_there_is_refused() -> None:
     with pytest.raises(ModelError, match="whisper-bse"):
         KIND.check(SpeechSettings(model="packaged:whisper-bse"), NodeContext("direct"))
-
-
-def test_its_key_says_what_decides_the_outputs() -> None:
-    def key(weights: str = "w", **settings: Any) -> str:
-        return keys({"direct": {"kind": "translate_speech", "to": "en", **settings}}, weights=weights)[
-            "direct"
-        ]
-
-    assert key() == key(device="cpu") == key(model="packaged:whisper-tiny.en")  # the digests are the same
-    assert len({key(), key("other"), key(beam_size=1, n_best=1), key(backend="transformers")}) == 4
 
 
 def test_each_item_is_translated_from_its_recording(monkeypatch: pytest.MonkeyPatch) -> None:
