@@ -50,15 +50,20 @@ def token_losses(
 
 
 @torch.no_grad()
-def sentence_losses(model: Path, config: TrainingConfig, folder: Path) -> list[float]:
-    """Nats a token that a model needs for each training sentence of ``config``, without dropout."""
+def target_losses(model: Path, config: TrainingConfig, folder: Path) -> list[Tensor]:
+    """Nats (tokens,) that a model needs for each sentence of ``config``, in one pass without dropout."""
     settings = config.model_copy(update={"init_from": str(model)})
     learner = TranslationLearner(settings, folder, torch.device("cpu"))
     learner.model.eval()
-    losses = [0.0] * len(learner.examples)
+    losses = [torch.empty(0)] * len(learner.examples)
     for rows in batches.plan_batches(learner.lengths, config.batch_tokens, None):
         per_token, batch = token_losses(learner, rows, 0.0)
         counts = (batch.labels != -100).sum(1).tolist()
         for row, part in zip(rows, torch.split(per_token, counts), strict=True):
-            losses[row] = round(float(part.mean()), 4)
+            losses[row] = part
     return losses
+
+
+def sentence_losses(model: Path, config: TrainingConfig, folder: Path) -> list[float]:
+    """Nats a token that a model needs for each training sentence of ``config``."""
+    return [round(float(losses.mean()), 4) for losses in target_losses(model, config, folder)]

@@ -8,11 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from benchmarks.claims.boosting import token_losses
+from benchmarks.claims.boosting import target_losses
 from benchmarks.claims.texts import write_pairs
 from benchmarks.claims.workspace import Workspace
 from components.claims.systems.forced_scores import FloatArray
@@ -20,8 +18,6 @@ from components.claims.systems.workbench import Model, digest_of
 from components.models import resolve
 from components.records import Utterance
 from components.training.config import TrainingConfig
-from components.training.examples import batches
-from components.training.learners.translation_learner import TranslationLearner
 from components.translation.ensemble_config import TRANSLATION_VERSION
 
 
@@ -63,7 +59,9 @@ def score_tokens(work: Workspace, model: Model, utterances: Sequence[Utterance])
         pairs = [(u.text or "", u.references[0]) for u in utterances]
         with TemporaryDirectory() as folder:
             data = write_pairs(Path(folder), "references", pairs)
-            losses = reference_losses(Path(resolve(str(model)).path), data, Path(folder))
+            values = {"data": data, "dev": data, "batch_tokens": 2000, "device": "cpu"}
+            config = TrainingConfig.model_validate(values)
+            losses = target_losses(Path(resolve(str(model)).path), config, Path(folder))
         nats = [[-round(float(x), 5) for x in own] for own in losses]
         return {
             "nats": [x for own in nats for x in own],
@@ -72,19 +70,3 @@ def score_tokens(work: Workspace, model: Model, utterances: Sequence[Utterance])
 
     kept = work.cached(key, measure)
     return TokenScores(np.asarray(kept["nats"], float), np.asarray(kept["sentences"], int))
-
-
-@torch.no_grad()
-def reference_losses(model: Path, data: str, scratch: Path) -> list[Tensor]:
-    """Nats (tokens,) that a model needs for the target side of each pair, in one pass over each batch."""
-    values = {"init_from": str(model), "data": data, "dev": data, "batch_tokens": 2000, "device": "cpu"}
-    config = TrainingConfig.model_validate(values)
-    learner = TranslationLearner(config, scratch, torch.device("cpu"))
-    learner.model.eval()
-    losses = [torch.empty(0)] * len(learner.examples)
-    for rows in batches.plan_batches(learner.lengths, config.batch_tokens, None):
-        per_token, batch = token_losses(learner, rows, 0.0)
-        counts = (batch.labels != -100).sum(1).tolist()
-        for row, part in zip(rows, torch.split(per_token, counts), strict=True):
-            losses[row] = part
-    return losses

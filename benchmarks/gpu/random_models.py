@@ -72,7 +72,13 @@ def make_hub_whisper(name: str, device: str, dtype: torch.dtype) -> Any:
 
 
 def make_marian(
-    seed: int, device: str, dtype: torch.dtype, *, width: int = 512, layers: int = 6, vocabulary: int = 32000
+    seed: int,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    width: int = 512,
+    layers: int = 6,
+    vocabulary: int = 32000,
 ) -> Any:
     """A Marian that never ends: every system takes as many steps."""
     torch.manual_seed(seed)

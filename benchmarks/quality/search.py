@@ -18,10 +18,9 @@ from benchmarks.claims.speech.captions import add_noise
 from benchmarks.common.cached_recognition import CACHE, recognize_cached
 from benchmarks.common.measurements import read_measurements
 from benchmarks.common.sections import Result, option
+from benchmarks.common.text_statistics import count_texts
 from benchmarks.quality.repeated_searches import Grid, repeat_searches
 from components import data
-from components.metrics.metric import Segments
-from components.metrics.table import get_metric
 from components.records import NBest, Utterance
 from components.synthesis.config import SynthesisConfig
 from components.synthesis.synthesizer import build as build_synthesizer
@@ -81,7 +80,7 @@ def measure_grid(utterances: Sequence[Utterance]) -> dict[str, Any]:
         "n_total": len(utterances),
         "ids": ids,
         "doubt": {name: [_doubt(lists[key]) for key in ids] for name, lists in heard.items()},
-        "wer": {name: _statistics("wer", selected, transcripts) for name, transcripts in texts.items()},
+        "wer": {name: count_texts("wer", selected, transcripts) for name, transcripts in texts.items()},
         "translated": {name: {key: value[0] for key, value in of.items()} for name, of in translated.items()},
         "seconds": seconds,
         "translation_seconds": {key: value[1] for key, value in translated["good-5"].items()},
@@ -110,19 +109,6 @@ def _translate(
             outcomes = translator.translate(sources)
             seconds = time.process_time() - begun
             written = [outcome.best.text if isinstance(outcome, NBest) else "" for outcome in outcomes]
-            statistics = {metric: _statistics(metric, utterances, written) for metric in METRICS}
+            statistics = {metric: count_texts(metric, utterances, written) for metric in METRICS}
             outputs[f"{beam}/{penalty:g}"] = (statistics, seconds)
     return outputs
-
-
-def _statistics(metric: str, utterances: Sequence[Utterance], texts: Sequence[str]) -> list[list[float]]:
-    """What adds up to the corpus score, of every utterance."""
-    is_transcript = metric == "wer"
-    segments = Segments(
-        ids=tuple(u.id for u in utterances),
-        hypotheses=tuple(texts),
-        languages=("en" if is_transcript else "de",) * len(texts),
-        references=tuple((u.transcript or "",) if is_transcript else u.references for u in utterances),
-    )
-    rows: list[list[float]] = get_metric(metric).statistics(segments).tolist()
-    return rows

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, MarianConfig, MarianMTModel
 
 from benchmarks.common.sections import Result, option
+from benchmarks.gpu.random_models import make_marian
 from components.compute.layers.kernels import Arithmetic
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
@@ -49,23 +49,6 @@ def measure(options: argparse.Namespace) -> Iterator[Result]:
             **{"vocabulary": options.vocabulary, "rounds": options.rounds},
         }
         yield Result("systems", {**setup, "systems": summarize(times), "calls": calls_of_gate(options)})
-
-
-def marian(vocabulary: int, seed: int) -> Any:
-    torch.manual_seed(seed)
-    pad = vocabulary - 1
-    special = {"pad_token_id": pad, "eos_token_id": 0, "decoder_start_token_id": pad}
-    layers = {"encoder_layers": 6, "decoder_layers": 6, "d_model": 512}
-    heads = {"encoder_attention_heads": 8, "decoder_attention_heads": 8}
-    feed = {"encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}
-    config = MarianConfig(
-        vocab_size=vocabulary, max_position_embeddings=512, activation_function="swish",
-        **special, **layers, **heads, **feed,
-    )  # fmt: skip
-    model = MarianMTModel(config).eval()
-    model.generation_config = GenerationConfig(bad_words_ids=[[pad]], **special)
-    model.final_logits_bias[0, 0] = -1e4  # never ends: every system takes as many steps
-    return model
 
 
 class Step:
@@ -99,7 +82,7 @@ def measure_steps(systems: dict[str, Callable[[], object]], rounds: int) -> dict
 
 def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
     """Name -> one decoding of the batch."""
-    plain = [marian(options.vocabulary, seed) for seed in range(4)]
+    plain = [make_marian(seed, vocabulary=options.vocabulary) for seed in range(4)]
     ids = torch.randint(1, options.vocabulary - 2, (BATCH, SOURCE))
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     config = SearchConfig(beam_size=BEAM, max_new_tokens=options.length)
@@ -135,7 +118,7 @@ def systems_of(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
 def time_combination(options: argparse.Namespace) -> list[dict[str, Any]]:
     """The share of combining in the work of its members at a vocabulary of ``options.wide``."""
-    ready = Seq2SeqModel(marian(options.wide, 0), "digest", "one", "float32")
+    ready = Seq2SeqModel(make_marian(0, vocabulary=options.wide), "digest", "one", "float32")
     return [row for members in (2, 4) for row in combining_of(members, ready, options)]
 
 
@@ -185,7 +168,7 @@ def summarize(times: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
 
 def calls_of_gate(options: argparse.Namespace) -> list[int]:
     """Forward calls of each member of the gated system."""
-    model = Seq2SeqModel(marian(1000, 0), "digest", "one")
+    model = Seq2SeqModel(make_marian(0, vocabulary=1000), "digest", "one")
     ids = torch.randint(1, 900, (BATCH, SOURCE))
     members = [model.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids)) for _ in range(4)]
     calls: Counter[int] = Counter()
