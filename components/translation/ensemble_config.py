@@ -11,7 +11,7 @@ from components.translation.config import TranslationConfig
 
 TRANSLATION_VERSION = 2
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
-SHARING_VERSION = 2
+SHARING_VERSION = 3
 """Beside it, that of mixing over the union or intersection of vocabularies."""
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``fit_mixture`` node, that holds what was learned."""
