@@ -26,7 +26,7 @@ from components.translation.config import TranslationConfig
 from tests.components.decoding.tiny_models import llama
 from tests.components.stacking.tiny import WORDS
 
-SETTINGS = TranslationConfig(beam_size=3, n_best=2, max_tokens=8)
+SETTINGS = TranslationConfig(beam_size=3, n_best=2, max_tokens=8, entropies=True)
 TEXTS = [Utterance(id=t, text=t, source_language="en") for t in ("ein hund", "rot", "zwei katze sieht blau")]
 
 
@@ -65,6 +65,7 @@ def test_pieces_are_shared_and_the_lost_mass_is_told(models: list[str], how: str
             assert all(0 <= value <= 1 for value in lost.values())
             assert (max(lost.values()) > 0.01) == (how == "intersection")
             assert all(set(token.members) <= set(models) for token in hypothesis.tokens)
+            assert all(token.entropy is not None for token in hypothesis.tokens)
 
 
 def test_and_of_a_union_is_and_of_the_intersection(models: list[str]) -> None:
