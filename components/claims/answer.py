@@ -14,6 +14,7 @@ from components.errors import AntiphonError
 def ask(question: Question, systems: Systems) -> Verdict:
     """The verdict of a claim on these systems."""
     question.check(systems.models, dev=bool(systems.dev))
+    question.check_data(systems.dev, systems.test)
     measured = question.measure(systems)
     return judge(question.claim, {f"{question.claim.name}.{name}": value for name, value in measured.items()})
 

@@ -19,6 +19,7 @@ from components.claims.verdict import Measured
 from components.errors import ConfigError
 from components.extensions import Extensions
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
+from components.pipeline.seen_data import Contents
 from components.records import Utterance
 
 Texts = Mapping[str, str]
@@ -80,12 +81,16 @@ class Question(ABC):
         models: what the models are, in words.
         least: how many are needed.
         needs_dev: whether something is chosen on development data.
+        reads: what utterances must have, as fields of a record.
+        fewest: utterances of a set.
     """
 
     claim: ClassVar[Claim]
     models: ClassVar[str] = "translators"
     least: ClassVar[int] = 2
     needs_dev: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ("text", "references")
+    fewest: ClassVar[int] = 10
 
     @abstractmethod
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
@@ -108,6 +113,34 @@ class Question(ABC):
             )
         if self.needs_dev and not dev:
             raise ConfigError(f"claim {name}: expected --dev SET, on which something is chosen, found none")
+
+    def check_data(self, dev: Sequence[Utterance], test: Sequence[Utterance]) -> None:
+        """Refuse data on which it cannot be asked.
+
+        Raises:
+            ConfigError: Too few, without what it reads, or data to choose on that judge, too.
+        """
+        name = self.claim.name
+        for flag, utterances in (("--data", test), ("--dev", dev)):
+            if flag == "--dev" and not self.needs_dev:
+                continue
+            if len(utterances) < self.fewest:
+                raise ConfigError(
+                    f"claim {name}: expected at least {self.fewest} utterances of {flag}, found "
+                    f"{len(utterances)}: fewer answer nothing"
+                )
+            for field in self.reads:
+                if lacking := [u.id for u in utterances if not getattr(u, field)]:
+                    raise ConfigError(
+                        f"claim {name}: expected {field} of every utterance of {flag}, found none of "
+                        f"{len(lacking):,} of {len(utterances):,} ({lacking[0]} first)"
+                    )
+        seen = Contents(dev if self.needs_dev else ())
+        if shared := sum(utterance in seen for utterance in test):
+            raise ConfigError(
+                f"claim {name}: expected --dev without what judges, found {shared:,} of {len(test):,} "
+                "utterances of --data in it: what is chosen on them flatters itself; name another set"
+            )
 
 
 def _accept(name: str, entry: str, value: object) -> Question:

@@ -37,6 +37,9 @@ def test_a_signal_that_tells_is_found_and_one_that_does_not_is_not() -> None:
     good = compare_auc(telling, None, is_bad, "items")
     assert good.interval[0] > 0
     assert good.p < 0.01
+    rare = np.zeros((1, 100))
+    rare[0, :2] = 1  # a draw may have no bad case
+    assert compare_auc(telling[:1], None, rare, "items").detectable > 0
     none = compare_auc(noise, None, is_bad, "items")
     assert none.interval[0] < 0 < none.interval[1]
     assert compare_auc(telling, noise, is_bad, "items").difference == pytest.approx(

@@ -11,7 +11,7 @@ from components.claims.questions.mixing import METRICS, compare_texts
 from components.claims.selection import best_on_dev
 from components.claims.statistics.measuring import of_rounds
 from components.claims.systems import votes
-from components.claims.systems.decoding_cost import measure_apart
+from components.claims.systems.decoding_cost import WARM, measure_apart
 from components.claims.systems.reranking import RERANKING, combine, learn_coefficients
 from components.claims.systems.workbench import best_texts
 from components.claims.verdict import Measured, Result
@@ -71,6 +71,7 @@ class Rover(Question):
         ),
     )
     models = "recognizers"
+    reads = ("audio", "transcript")
     least: ClassVar[int] = 3
     needs_dev = True
 
@@ -118,6 +119,8 @@ class Cost(Question):
             ),
         ),
     )
+    reads = ("text",)
+    fewest: ClassVar[int] = WARM + 10
     rounds: ClassVar[int] = 5
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:

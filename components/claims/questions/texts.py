@@ -15,6 +15,7 @@ from components.claims.statistics.measuring import by_metrics, gain_difference
 from components.claims.systems.refining import refine
 from components.claims.systems.workbench import best_texts, confidence_of
 from components.claims.verdict import Measured
+from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.two_level import Arms
 from components.recognition.config import RecognitionConfig
@@ -24,6 +25,8 @@ from components.translation.config import TranslationConfig
 
 LOST, QUARTER = 10.0, 25
 """chrF that a translation loses by recognition; the share of gold translations below which one is bad."""
+FEWEST = 10
+"""Bad cases, and others, below which an AUC says nothing."""
 DEFINITIONS = ("auc, lost", "auc, bad")
 CHRF = ("chrf", "bleu")
 
@@ -54,6 +57,7 @@ class TranscriptAsCheck(Question):
         ),
     )
     models = "models: a recognizer, then a translator"
+    reads = ("audio", "transcript", "references")
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Both signals under both definitions."""
@@ -73,6 +77,12 @@ class TranscriptAsCheck(Question):
             "auc, lost": (right - own > LOST)[None].astype(float),
             "auc, bad": (own < np.percentile(right, QUARTER))[None].astype(float),
         }
+        for name, is_bad in bad.items():
+            if min(n := int(is_bad.sum()), is_bad.size - n) < FEWEST:
+                raise DataError(
+                    f"claim {self.claim.name}: {name}: expected at least {FEWEST} bad translations, and as "
+                    f"many others, found {n} of {is_bad.size}: judge on more utterances"
+                )
         signal, other = (
             -np.array([[confidence_of(rows.get(u.id)) for u in systems.test]])
             for rows in (transcripts, translated)

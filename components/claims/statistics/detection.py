@@ -26,7 +26,8 @@ def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) ->
     np.cumsum(weights[:, good], axis=1, out=counts[:, 1:])
     drawn = weights[:, bad]
     pairs = (drawn * (counts[:, n_below] + counts[:, n_up_to])).sum(1) / 2
-    return np.asarray(pairs / (drawn.sum(1) * counts[:, -1]))
+    with np.errstate(invalid="ignore"):  # NaN where nothing bad, or nothing good, was drawn
+        return np.asarray(pairs / (drawn.sum(1) * counts[:, -1]))
 
 
 def auc(scores: FloatArray, is_bad: FloatArray) -> float:
@@ -38,7 +39,7 @@ def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatAr
     """Mean AUC within conditions, less that of another score or less 0.5; a bootstrap over items.
 
     Pooled over conditions, an AUC would mostly tell which condition a case is of. A condition without a
-    bad (or a good) case is left out.
+    bad (or a good) case is left out, and so is a draw that has none.
 
     Args:
         scores: (conditions, items), higher where worse is expected; an item is drawn in all conditions.
@@ -65,6 +66,7 @@ def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatAr
         for _ in range(RESAMPLES // _PER_BATCH)
     ]
     resampled = np.concatenate(drawn)
+    resampled = resampled[np.isfinite(resampled)]
     low, high = np.percentile(resampled, (2.5, 97.5)).tolist()
     return Result(
         difference=observed,

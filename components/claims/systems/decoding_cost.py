@@ -16,6 +16,7 @@ from components.compute import profiling
 from components.compute.device import use_threads
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble
+from components.errors import AntiphonError, ModelError
 from components.records import Utterance
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
@@ -30,7 +31,10 @@ def measure_apart(
     """CPU and wall seconds of decoding, and MB of memory above the empty process, in a process of its own."""
     request = json.dumps({"models": [str(m) for m in models], "texts": list(texts), "languages": languages})
     command = [sys.executable, "-m", __name__]
-    done = subprocess.run(command, input=request, capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run(command, input=request, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ModelError(f"cost of {' + '.join(map(str, models))}: cannot be measured: {said[-1]}")
     numbers: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
     return dict(numbers)
 
@@ -60,5 +64,8 @@ def measure(models: Sequence[str], texts: Sequence[str], languages: tuple[str, s
 if __name__ == "__main__":
     with use_threads(1):
         request = json.load(sys.stdin)
-        numbers_of_all = measure(request["models"], request["texts"], tuple(request["languages"]))
+        try:
+            numbers_of_all = measure(request["models"], request["texts"], tuple(request["languages"]))
+        except AntiphonError as error:
+            sys.exit(str(error))
         sys.stdout.write(json.dumps(numbers_of_all) + "\n")

@@ -70,7 +70,12 @@ def _ask(
     from components.data import load
     from components.errors import ConfigError
     from components.files.files import write_atomically
+    from components.text.suggestions import suggest
 
+    if name not in QUESTIONS:
+        raise ConfigError(
+            f"expected a claim of `antiphon claim list`, found {name}{suggest(name, QUESTIONS)}"
+        )
     question = QUESTIONS[name]
     question.check(models, dev=bool(sets[1]))
     if not sets[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import sacrebleu
 
 from components.claims.answer import ask, write_answer
 from components.claims.question import QUESTIONS, Systems
+from components.claims.systems.decoding_cost import measure_apart
 from components.claims.systems.workbench import Workbench
-from components.errors import ConfigError
+from components.errors import ConfigError, ModelError
 from components.records import Utterance
+from flows.cli.main import main
 
 WORDS = [
     "ein",
@@ -58,7 +61,7 @@ def utterances(n: int, seed: int) -> tuple[Utterance, ...]:
     return tuple(
         Utterance(
             id=f"{seed}-{k}",
-            text="a dog",
+            text=f"a dog {seed}-{k}",
             source_language="en",
             target_language="de",
             references=(" ".join(draw.permutation(WORDS)),),
@@ -90,7 +93,9 @@ def test_an_ensemble_is_judged_by_the_difference_that_sacrebleu_sees(systems: Sy
     assert "| could see |" in page
 
 
-def test_what_cannot_be_asked_is_refused_in_one_line(systems: Systems) -> None:
+def test_what_cannot_be_asked_is_refused_in_one_line(
+    systems: Systems, capsys: pytest.CaptureFixture[str]
+) -> None:
     question = QUESTIONS["ensembling"]
     with pytest.raises(ConfigError, match="expected --models of at least 2 translators, found 1"):
         question.check(["a"], dev=True)
@@ -98,6 +103,26 @@ def test_what_cannot_be_asked_is_refused_in_one_line(systems: Systems) -> None:
         question.check(["a", "a"], dev=True)
     with pytest.raises(ConfigError, match="expected --dev SET"):
         question.check(["a", "b"], dev=False)
+    with pytest.raises(ConfigError, match="at least 10 utterances of --data, found 9"):
+        question.check_data(systems.dev, systems.test[:9])
+    without = (*systems.test[:-1], systems.test[-1].model_copy(update={"references": ()}))
+    with pytest.raises(
+        ConfigError, match="expected references of every utterance of --data, found none of 1"
+    ):
+        question.check_data(systems.dev, without)
+    apart = [u.model_copy(update={"text": u.id}) for u in (*systems.dev, *systems.test)]
+    with pytest.raises(ConfigError, match="found 1 of 60 utterances of --data in it"):
+        question.check_data(apart[:61], apart[60:])
+    with pytest.raises(SystemExit) as ending:
+        main(["claim", "ensembing", "--models", "a", "b", "--data", "x"])
+    assert ending.value.code == 2 and "did you mean ensembling?" in capsys.readouterr().err
+
+
+def test_what_a_process_of_its_own_refuses_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = subprocess.CompletedProcess([], 1, "", "a warning\nno model there")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(ModelError, match=r"^cost of a \+ b: cannot be measured: no model there$"):
+        measure_apart(["a", "b"], ["a"] * 30, ("en", "de"))
 
 
 def test_every_question_names_comparisons_that_it_measures() -> None:
