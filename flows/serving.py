@@ -35,9 +35,11 @@ from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from components.serving.shadow import Shadow
 from components.storage.places.location import find_in_store, local_root
+from components.storage.stages.reader import profiles_of
 from components.storage.store import Store
-from components.text.languages import UNDETERMINED
-from flows.parameters.base import FlowParameters
+from components.text.languages import UNDETERMINED, is_undetermined
+from flows.checks import language_pairs
+from flows.parameters.base import DataParameters, FlowParameters
 from flows.parameters.pipeline import PipelineParameters, systems_of
 from flows.preflight import Preflight
 from flows.registry import FlowEntry, flow_named, pipeline_of
@@ -62,11 +64,33 @@ class Source(NamedTuple):
 
 
 def source_of_run(name: str, store_url: str | None) -> Source:
-    """Return what a finished run has run, with what it has learned."""
+    """Return what a finished run has run: with what it has learned, in the languages of all its data."""
     run = Store(store_url).load_run(name)
     entry = flow_named(run.flow)
+    run = run.model_copy(update={"parameters": {**run.parameters, **_languages_of(run, entry)}})
     parameters = entry.parameters.model_validate({**run.parameters, "store": store_url})
     return Source(name, entry, parameters, run)
+
+
+def _languages_of(run: RunRecord, entry: FlowEntry) -> dict[str, str]:
+    """Return the source and the target language that all data of a run have and its graph leaves open."""
+    data = next((ref for ref in run.stages if ref.stage == DATA), None)
+    pairs = language_pairs(profiles_of(data)) if data is not None else frozenset()
+    if len(pairs) != 1 or not issubclass(entry.parameters, DataParameters):
+        return {}
+    named = zip(("source_language", "target_language"), pipeline_of(run).languages, *pairs, strict=True)
+    return {name: code for name, own, code in named if own is None and code and not is_undetermined(code)}
+
+
+def check_source(source: Source) -> None:
+    """Refuse what a run would refuse before it reads anything.
+
+    Raises:
+        ConfigError: every fault, a line each.
+    """
+    run = source.run
+    pipeline = _graph_of(source.entry, source.parameters) if run is None else pipeline_of(run)
+    Preflight(pipeline, source.parameters).check()
 
 
 def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> int:
@@ -119,7 +143,7 @@ def _add_listeners(service: Service, store_url: str | None) -> None:
         service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
-        command += ["--store", str(root)]
+        command += ["--store", str(root), "--quiet"]
         shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
 
@@ -142,6 +166,8 @@ def _describe(service: Service) -> Iterator[str]:
     """Yield what is served, where, and what is kept."""
     settings, graph = service.settings, service.graph
     yield f"models {', '.join(list_names(graph))}; graph {graph.key[:12]}"
+    models = {name: ", ".join(served.node.models.values()) for name, served in graph.nodes.items()}
+    yield f"computed by {'; '.join(f'{name} {model}' for name, model in models.items() if model)}"
     for name, key in graph.pinned.items():
         yield f"{name} is what was learned in store:{key[:12]}"
     if settings.simultaneous:
@@ -166,6 +192,8 @@ def open_graph(source: Source) -> ServedGraph:
     """
     parameters = source.parameters
     run = source.run
+    if run is None and isinstance(parameters, DataParameters) and "data" not in parameters.model_fields_set:
+        parameters = parameters.model_copy(update={"data": None})  # requests are no captions, as sample is
     pipeline = _graph_of(source.entry, parameters) if run is None else pipeline_of(run)
     finished = {} if run is None else {ref.stage: ref for ref in run.stages}
     with TemporaryDirectory() as folder:
@@ -197,6 +225,8 @@ def _build(
         return foresee_data(source, None, pipeline.languages, settings.limit, foreseen)[0]
 
     sets = preflight.admit(example, load)
+    for note in preflight.notes:
+        _log.info(note)
     pipeline = remove_idle_nodes(preflight.pipeline, sets)
     live_nodes(pipeline)  # refuses what cannot be served
     plans = plan_nodes(pipeline, sets, parameters.store, parameters.seed, resolve_weight_digests)

@@ -120,6 +120,7 @@ class Shadow:
                 return False
             with suppress(httpx.HTTPError):
                 if self._client.get("/health").status_code == 200:
+                    _log.info("the shadow is ready")
                     return True
             time.sleep(0.5)
         return False

@@ -20,16 +20,16 @@ FIRST, SHADOW = "first", "shadow"
 
 
 def compare_shadow(
-    rows: Iterable[Mapping[str, Any]], corrected: Mapping[str, Mapping[str, str]]
+    rows: Iterable[Mapping[str, Any]], corrected: Mapping[str, Mapping[str, str]] | None = None
 ) -> list[Table]:
     """Return tables of the last two graphs that answered the same requests.
 
     Args:
         rows: what both gave, in order.
-        corrected: output (transcript, translation) -> id of a request -> its corrected text.
+        corrected: output (transcript, translation) -> id of a request -> its text, put right by hand.
 
     Raises:
-        DataError: there are none.
+        DataError: there are no such requests, or none of them was put right.
     """
     answered = list(rows)
     if not answered:
@@ -45,11 +45,16 @@ def compare_shadow(
     differences = [
         _difference(output, test)
         for output, rows in by_output.items()
-        for test in _test(output, rows, corrected.get(output, {}))
+        for test in _test(output, rows, (corrected or {}).get(output, {}))
     ]
     if differences:
-        note = "paired tests on the same requests"
+        note = "paired tests on the same requests; texts that were left as they were count as right"
         tables.append(Table("Which is better, by corrected texts", note, tuple(differences)))
+    elif corrected is not None:
+        raise DataError(
+            "expected corrected texts of requests that the shadow has answered, found none; correct a run of "
+            "them: antiphon run FILE --data store:kept/NAME, then antiphon edit"
+        )
     return tables
 
 

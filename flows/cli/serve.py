@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,10 @@ from components.serving.settings import TOKEN, ServeSettings
 from components.storage.places.location import IN_STORE
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import Assignments, Config, StoreUrl
+from flows.cli.help.verbosity import Verbosity, verbosity
+
+if TYPE_CHECKING:
+    from flows.serving import Source
 
 PANEL = "Use"
 
@@ -55,17 +60,24 @@ def serve(
             f"--host {settings.host}: expected a token in {TOKEN}, which clients must bear where "
             "other machines can reach the server, found none"
         )
-    from flows.cli.compute.parameters.run_parameters import resolve_parameters
-    from flows.serving import Source, serve_graph, source_of_run
+    from flows.serving import check_source, serve_graph
 
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="antiphon: %(message)s")
-    logging.getLogger("antiphon").setLevel(logging.INFO)
+    logging.getLogger("antiphon").setLevel(
+        logging.WARNING if verbosity() == Verbosity.QUIET else logging.INFO
+    )
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a client is told what is wrong
-    if graph.startswith(IN_STORE):
-        source = source_of_run(graph.removeprefix(IN_STORE), store)
-    else:
-        entry, parameters = resolve_parameters(
-            graph, config, assignments or [], {"store": store} if store else {}
-        )
-        source = Source(Path(graph).stem, entry, parameters)
+    if settings.shadow is not None:
+        check_source(_find_source(settings.shadow, None, [], store))
+    source = _find_source(graph, config, assignments or [], store)
     raise typer.Exit(serve_graph(source._replace(name=settings.name or source.name), settings, token))
+
+
+def _find_source(graph: str, config: Path | None, assignments: Sequence[str], store: str | None) -> Source:
+    from flows.cli.compute.parameters.run_parameters import resolve_parameters
+    from flows.serving import Source, source_of_run
+
+    if graph.startswith(IN_STORE):
+        return source_of_run(graph.removeprefix(IN_STORE), store)
+    entry, parameters = resolve_parameters(graph, config, assignments, {"store": store} if store else {})
+    return Source(Path(graph).stem, entry, parameters)

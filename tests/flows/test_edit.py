@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from components.editing.correction import read_stored_corrections
+from components.storage.store import Store
+from flows.cli.files.edit import check_data_of
 from tests.command import exit_code_of, run_command
 from tests.components.storage.written import lines_at
 from tests.flows.test_blame import antiphon  # noqa: F401 - a fixture
@@ -114,6 +116,8 @@ def test_data_of_another_folder_are_refused_before_anything_is_stored(
     languages = ("--set", "source_language=en", "--target-language", "de")
     antiphon("run", "cascade", "--data", "m.jsonl", *languages, "--name", "plain")
     table.write_text(write(antiphon, "plain", "mt", table, store).replace("dog", "cat"))
+    run = Store(str(store)).load_run("plain")
+    check_data_of(run.model_copy(update={"parameters": {"data": "store:m.jsonl"}}), str(tmp_path))
     before = sorted(store.rglob("*"))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")

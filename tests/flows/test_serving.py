@@ -12,13 +12,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from components.errors import ConfigError
 from flows.cli.compute.parameters.run_parameters import resolve_parameters
-from flows.serving import Source, open_graph
+from flows.registry import flow_named
+from flows.serving import Source, _languages_of, open_graph
 from tests.command import run_command
 
 ROOT = Path(__file__).parents[2]
@@ -116,6 +118,7 @@ def test_other_machines_need_a_token(
         (["--host", "0.0.0.0"], "ANTIPHON_SERVE_TOKEN"),
         (["--keep", "2"], "found 2"),
         (["--keep", "x"], "NODE.BRANCH"),
+        (["--shadow", "misspelled.yaml"], "misspelled.yaml: expected a readable YAML file"),
     ):
         ended = run_command(capsys, "serve", "cascade", *arguments)
         assert ended.code == 2
@@ -146,3 +149,30 @@ def test_what_nodes_learn_must_be_finished(tmp_path: Path) -> None:
         entry, parameters = resolve_parameters(str(file), None, [], {"store": str(tmp_path / "store")})
         with pytest.raises(ConfigError, match=words):
             open_graph(Source("route", entry, parameters))
+
+
+def test_requests_are_captions_only_where_the_graph_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "talk.yaml"
+    for data, expected in (("", None), ("data: sample\n", "sample")):
+        file.write_text(f"{data}target_language: de\nnodes: {{de: {{kind: translate}}}}\n", encoding="utf-8")
+        entry, parameters = resolve_parameters(str(file), None, [], {"store": str(tmp_path)})
+        monkeypatch.setattr("flows.serving._build", lambda _, __, taken, *___: taken.data_set[0])
+        assert open_graph(Source("talk", entry, parameters)) == expected
+
+
+def test_a_run_is_served_in_the_languages_of_its_data(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = SimpleNamespace(stages=(SimpleNamespace(stage="data"),))
+    for own, pairs, expected in (
+        ((None, None), {("en", "de")}, {"source_language": "en", "target_language": "de"}),
+        (("en", None), {("en", "de")}, {"target_language": "de"}),
+        ((None, None), {("und", None)}, {}),
+        ((None, None), {("en", "de"), ("fr", "de")}, {}),
+    ):
+        monkeypatch.setattr("flows.serving.pipeline_of", lambda _, own=own: SimpleNamespace(languages=own))
+        monkeypatch.setattr("flows.serving.profiles_of", lambda _: ())
+        monkeypatch.setattr("flows.serving.language_pairs", lambda _, pairs=pairs: frozenset(pairs))
+        assert _languages_of(run, flow_named("pipeline")) == expected  # type: ignore[arg-type]

@@ -95,10 +95,10 @@ def refuse_other_direction(declared: tuple[object, object], source: str, target:
 
 def _suggest_model(source: str, target: str | None) -> str:
     """Return the end of the message: the target asked for, and which model to choose."""
+    if is_undetermined(source):
+        return f"{f'to {target}' if target else 'into no language'}: set source_language"
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
-    if is_undetermined(source):
-        return f"to {target}: set source_language"
     names = " or ".join(find_packaged_translators(two_letters_of(source), two_letters_of(target)))
     packaged = f"of the packaged ones {names}" if names else "none of the packaged ones does it"
     return f"to {target}: choose another model ({packaged})"

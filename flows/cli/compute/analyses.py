@@ -78,10 +78,14 @@ def compare(
     if shadow is not None:
         from flows.cli.look.shadow import print_shadow
 
+        if values.get("runs"):
+            raise ConfigError("--shadow: expected no runs beside it, found some; compare them without it")
         store = values.get("store")
         raise typer.Exit(
             print_shadow(shadow, corrected, None if store is None else str(store), as_json=as_json)
         )
+    if corrected is not None:
+        raise ConfigError("--corrected: expected --shadow NAME with it, found none")
     runs = values.get("runs")
     if runs is None and not assignments:
         raise ConfigError("expected finished runs, found none; antiphon runs list has their names")

@@ -113,7 +113,7 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
         raise ConfigError(
             f"run {run_name}: expected a run of one pipeline over data, found one of {run.flow}"
         )
-    check_data_of(run)
+    check_data_of(run, store_url)
     name = check_run_name(name or name_of_edit(run_name, store))
     parameters = make_parameters(run, node_name, source, by, store)
     server = start_importing()
@@ -123,7 +123,7 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
     )
 
 
-def check_data_of(run: RunRecord) -> None:
+def check_data_of(run: RunRecord, store_url: str | None) -> None:
     """Refuse, before corrections are stored, a run whose data cannot be read from here.
 
     Raises:
@@ -131,6 +131,7 @@ def check_data_of(run: RunRecord) -> None:
     """
     from components import data as sets
     from components.errors import DataError
+    from components.storage.places.location import find_in_store
 
     values = map(run.parameters.get, ("data", "audio", "source_language", "target_language"))
     source, audio, *languages = (None if value is None else str(value) for value in values)
@@ -138,7 +139,7 @@ def check_data_of(run: RunRecord) -> None:
         if audio is not None:
             sets.check_audio(audio)
         elif source is not None:
-            sets.check(source, *languages)
+            sets.check(str(find_in_store(source, store_url)), *languages)
     except DataError as error:
         raise ConfigError(
             f"data: {error}; a relative path begins where run {run.name} was started: edit it there"

@@ -17,7 +17,7 @@ from components.claims.systems.decoding_cost import measure_apart
 from components.claims.systems.workbench import Workbench
 from components.errors import ConfigError, ModelError
 from components.records import Utterance
-from flows.cli.main import main
+from tests.command import run_command
 
 WORDS = [
     "ein",
@@ -113,9 +113,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     apart = [u.model_copy(update={"text": u.id}) for u in (*systems.dev, *systems.test)]
     with pytest.raises(ConfigError, match="found 1 of 60 utterances of --data in it"):
         question.check_data(apart[:61], apart[60:])
-    with pytest.raises(SystemExit) as ending:
-        main(["claim", "ensembing", "--models", "a", "b", "--data", "x"])
-    assert ending.value.code == 2 and "did you mean ensembling?" in capsys.readouterr().err
+    ended = run_command(capsys, "claim", "ensembing", "--models", "a", "b", "--data", "x")
+    assert ended.code == 2 and "did you mean ensembling?" in ended.err
 
 
 def test_what_a_process_of_its_own_refuses_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,8 @@ def test_a_shadow_is_compared_by_agreement_and_by_corrected_texts(tmp_path: Path
         }
         kept.add_shadow(values)
     corrected = {"transcript": {f"r{number}": right for number, right in enumerate(texts)}}
+    with pytest.raises(DataError, match="expected corrected texts of requests"):
+        compare_shadow(kept.read_shadow(), {"transcript": {"another": "text"}})
     agreement, better = compare_shadow(kept.read_shadow(), corrected)
     assert agreement.rows[0] == {
         "output": "transcript",
