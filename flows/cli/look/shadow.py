@@ -37,7 +37,7 @@ def print_shadow(name: str, corrected: str | None, store_url: str | None, *, as_
     if not kept.folder.is_dir():
         hint = suggest(name, sorted(path.name for path in kept.folder.parent.glob("*")))
         raise ConfigError(f"--shadow: expected a graph with kept requests, found none of {name}{hint}")
-    texts = None
+    texts: dict[str, dict[str, str]] | None = None
     if corrected is not None:
         store = Store(store_url)
         run = store.load_run(corrected)
