@@ -54,3 +54,13 @@ def test_defaults_of_a_file_are_those_of_the_form() -> None:
     model: Any = FLOWS["distill"].parameters
     assert model().student.num_layers == 2
     assert model(student={"max_steps": 3}).student.decoder_layers == 1
+
+
+def test_a_teacher_that_nobody_named_is_the_best_for_the_data_and_members_teach_alone() -> None:
+    model: Any = FLOWS["distill"].parameters
+    best, members = "packaged:multi30k-en-de", ("store:" + "0" * 64, "store:" + "1" * 64)
+    for teacher, teachers in (({}, (best,)), ({"members": members}, members)):
+        graph = FLOWS["distill"].pipeline(model(level="word", teacher_layers=True, teacher=teacher))
+        settings: Any = graph.nodes["training"].settings
+        assert (settings.teachers, settings.tokenizer) == (teachers, teachers[0])
+        assert settings.init_layers_from == teachers[0]

@@ -8,7 +8,10 @@ from pydantic import ConfigDict, Field
 
 from components.analysis.run_outputs import output_of
 from components.errors import ConfigError
+from components.pipeline.advice.auto_models import choose_translator
+from components.pipeline.advice.recommended_models import CAPTION_SETS
 from components.run_record import StageRef
+from components.stage_settings import AUTO_MODEL
 from components.storage.store import Store
 from components.translation.config import TranslationConfig
 from flows.parameters.base import DataSet, Nodes
@@ -133,15 +136,23 @@ class DistillParameters(ScoredParameters):
         """Return the field ``student``, which the preset's form adds."""
         return vars(self)["student"]
 
+    def _teachers(self) -> tuple[str, ...]:
+        """Return the models that teach: members alone where no model is named, else the best for the data."""
+        teacher, student = self.teacher, self._student()
+        if teacher.model != AUTO_MODEL or teacher.members:
+            return tuple(model for model in (teacher.model, *teacher.members) if model != AUTO_MODEL)
+        captions = student.data.startswith(CAPTION_SETS)
+        pair = student.source_language, student.target_language
+        return (choose_translator(*pair, captions=captions)[1],)
+
     def _of_teacher(self, student: dict[str, Any]) -> dict[str, Any]:
         """What a student has of its teacher: the vocabulary unless it names one, distributions, layers."""
-        teacher = self.teacher
-        values: dict[str, Any] = {}
+        teacher, values = self.teacher, dict[str, Any]()
         if student["tokenizer"] is None and student["init_from"] is None and teacher.run is None:
-            values["tokenizer"] = teacher.model
+            values["tokenizer"] = self._teachers()[0]
         if LEVELS[self.level].word:
-            values |= {"teachers": (teacher.model, *teacher.members), "teacher_weights": teacher.coefficients}
-        return values | ({"init_layers_from": teacher.model} if self.teacher_layers else {})
+            values |= {"teachers": self._teachers(), "teacher_weights": teacher.coefficients}
+        return values | ({"init_layers_from": self._teachers()[0]} if self.teacher_layers else {})
 
     def _teacher_nodes(self, mt: dict[str, Any]) -> Nodes:
         """Return the nodes that translate the training data: models, or the outputs of a finished run."""
