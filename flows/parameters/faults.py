@@ -17,8 +17,8 @@ from components.text.validation_faults import describe_value_fault
 M = TypeVar("M", bound=BaseModel)
 
 
-def check_values(model: type[M], values: object) -> M:
-    """Return the values as a model.
+def check_values(model: type[M], values: object, file: Path | None = None, places: Places | None = None) -> M:
+    """Return the values, of which some may come from places in a file, as a model.
 
     Raises:
         ConfigError: a line per fault.
@@ -26,7 +26,7 @@ def check_values(model: type[M], values: object) -> M:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(describe_faults(model, error))) from None
+        raise ConfigError("\n".join(describe_faults(model, error, file, places))) from None
 
 
 def describe_fault(fault: Mapping[str, Any]) -> str:

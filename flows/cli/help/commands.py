@@ -11,33 +11,29 @@ from flows.cli.help.pages import HELP
 from flows.registry import FLOWS
 
 
-def _plain_help_option(option: Any) -> Any:
-    """Return the option ``--help`` without a type, which it has not."""
-    if option is not None:
-        option.metavar = ""
-    return option
-
-
-def _plain_parameters(parameters: list[Any]) -> list[Any]:
-    """Return parameters whose help names no Python type: the name of an argument, or of a value, says it."""
-    for each in parameters:
-        if isinstance(each, TyperArgument):
-            each.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
-        elif getattr(each, "is_flag", False):
-            each.metavar = ""
-    return parameters
-
-
-class Command(TyperCommand):
-    """A command whose flags name no type."""
+class Plain:
+    """A command whose help names no Python type: the name of an argument, or of a value, says it."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
-        return _plain_parameters(super().get_params(ctx))
+        """Return the parameters, whose flags have no type."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for each in parameters:
+            if isinstance(each, TyperArgument):
+                each.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
+            elif getattr(each, "is_flag", False):
+                each.metavar = ""
+        return parameters
 
     def get_help_option(self, ctx: Any) -> Any:
-        """Return the option ``--help``."""
-        return _plain_help_option(super().get_help_option(ctx))
+        """Return the option ``--help``, which is a flag, too."""
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.metavar = ""
+        return option
+
+
+class Command(Plain, TyperCommand):
+    """A command of functions."""
 
 
 class TextCommand(Command):
@@ -65,16 +61,8 @@ class RunCommand(Command):
         return rest
 
 
-class Group(TyperGroup):
+class Group(Plain, TyperGroup):
     """`antiphon`: the name of a flow is no command, but says what was meant."""
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Return the parameters."""
-        return _plain_parameters(super().get_params(ctx))
-
-    def get_help_option(self, ctx: Any) -> Any:
-        """Return the option ``--help``."""
-        return _plain_help_option(super().get_help_option(ctx))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the first argument names; a flow is refused with the command that runs it."""

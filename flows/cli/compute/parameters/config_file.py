@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from components.errors import ConfigError
 from components.files.yaml_text import Places, parse_yaml
 from components.text.suggestions import suggest
 from flows.parameters.base import GRAPH_KEYS, check_no_secret
-from flows.parameters.faults import describe_faults
+from flows.parameters.faults import check_values
 from flows.parameters.pipeline_files import read_file, resolve_file_paths
 
 P = TypeVar("P", bound=BaseModel)
@@ -47,19 +47,7 @@ def gather(
         ConfigError: anything unknown or out of bounds; every fault is named with its place.
     """
     values, places = gather_values(model, file, assignments, shortcuts)
-    return check_gathered(model, file, values, places)
-
-
-def check_gathered(model: type[P], file: Path | None, values: Mapping[str, Any], places: Places) -> P:
-    """Gathered values as parameters.
-
-    Raises:
-        ConfigError: as :func:`gather`.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("\n".join(describe_faults(model, error, file, places))) from None
+    return check_values(model, values, file, places)
 
 
 def gather_values(

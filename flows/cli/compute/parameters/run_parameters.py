@@ -27,11 +27,12 @@ def resolve_parameters(
             raise ConfigError(f"--config: expected one file, found {flow} and {config}; leave one out")
         flow, config = "pipeline", Path(flow)
     entry = flow_named(flow)  # before anything heavy is imported
-    from flows.cli.compute.parameters.config_file import check_gathered, gather_values
+    from flows.cli.compute.parameters.config_file import gather_values
+    from flows.parameters.faults import check_values
 
     _check_flags(flow, entry.parameters, shortcuts)
     values, places = gather_values(entry.parameters, config, assignments, shortcuts)
-    parameters: Any = check_gathered(entry.parameters, config, values, places)
+    parameters: Any = check_values(entry.parameters, values, config, places)
     return entry, parameters if config is None else parameters.read_from(config, places)
 
 
