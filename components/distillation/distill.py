@@ -94,11 +94,11 @@ class Distill(TrainingKind[DistillSettings]):
 
     @override
     def validate_models(self, settings: DistillSettings, context: NodeContext, pairs: LanguagePairs) -> None:
-        """Refuse what a recognizer cannot start from or be judged by, before its teacher computes."""
-        if settings.kind == "recognition":
-            from components.training import checks  # noqa: PLC0415 - imports torch
+        """Refuse what a student cannot start from or be judged by, before its teacher computes."""
+        from components.training import checks  # noqa: PLC0415 - imports torch
 
-            checks.check_recognition(settings, context.store)
+        checked = checks.check_recognition if settings.kind == "recognition" else checks.check_first_layers
+        checked(settings, context.store)
 
     def learner(self, settings: DistillSettings) -> Any:
         """Return the learner of recognition, or that with the teachers' loss."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from components import data, models
 from components.errors import ConfigError
+from components.models.checkpoints import read_json
 from components.text.languages import check_code
 from components.training import initialization
 from components.training.config import TrainingConfig
@@ -93,6 +96,30 @@ def check_distillation(config: DistillationConfig, store: str | None) -> None:
     check(config, store)
     for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)
+
+
+def check_first_layers(config: DistillationConfig, store: str | None) -> None:
+    """Check by its configuration that a model has the layers that a student begins with.
+
+    Raises:
+        ConfigError: it has too few of them, or others.
+    """
+    if config.init_layers_from is None:
+        return
+    name, n_decoder = config.init_layers_from, config.decoder_layers or config.num_layers
+    found: dict[str, Any] = read_json(Path(models.resolve(name, store).path) / "config.json")
+    for key, least in (("encoder_layers", config.num_layers), ("decoder_layers", n_decoder)):
+        if (layers := found.get(key, 0)) < least:
+            raise ConfigError(
+                f"init_layers_from: expected at least {least} {key}, found {layers} in {name}; make the "
+                "student smaller (num_layers, decoder_layers)"
+            )
+    for key, own in (("d_model", config.d_model), ("encoder_ffn_dim", config.ffn_dim)):
+        if found.get(key) != own:
+            raise ConfigError(
+                f"init_layers_from: expected {key} {own} as the student's, found {found.get(key)} in {name}; "
+                "give the student d_model and ffn_dim of its teacher"
+            )
 
 
 def check_recognition(config: TrainingConfig, store: str | None) -> None:

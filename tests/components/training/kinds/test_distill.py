@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.distillation.distill import DistillSettings
+from components.distillation.distill import Distill, DistillSettings
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
@@ -33,6 +33,24 @@ def read(**nodes: dict[str, Any]) -> Pipeline:
 
 def facts(pipeline: Pipeline) -> dict[str, object]:
     return {n.name: (n.kind.name, n.settings, n.of, n.when, n.translates) for n in pipeline}
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"num_layers": 9}, "expected at least 9 encoder_layers, found 3 in packaged:multi30k-en-de; make"),
+        (
+            {"ffn_dim": 64},
+            "expected encoder_ffn_dim 64 as the student's, found 512 in packaged:multi30k-en-de",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused_before_the_teacher_computes(
+    settings: dict[str, Any], fault: str
+) -> None:
+    config = DistillSettings(init_layers_from="packaged:multi30k-en-de", **settings)
+    with pytest.raises(ConfigError, match=f"^init_layers_from: {fault}"):
+        Distill().validate_models(config, NodeContext("student"), frozenset())
 
 
 def test_a_student_with_a_route_back_is_the_graph_that_it_stands_for() -> None:
