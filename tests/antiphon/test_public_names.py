@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import antiphon
+from tests.fresh_process import run_python
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib", "pandas"}
@@ -79,8 +78,4 @@ def test_a_kind_without_its_methods_is_one_line() -> None:
 
 
 def test_importing_is_light() -> None:
-    code = f"import sys, antiphon\nheavy = {HEAVY!r} & sys.modules.keys()\nassert not heavy, heavy\n"
-    process = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr[-2000:]
+    run_python(f"import sys, antiphon\nheavy = {HEAVY!r} & sys.modules.keys()\nassert not heavy, heavy\n")

@@ -59,7 +59,11 @@ class Recognizer:
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         _called("asr", utterances)
-        return [_nbest(u, [u.transcript or f"heard {u.id}", "something else"], "asr") for u in utterances]
+        return [_nbest(u, self.hear(u), "asr") for u in utterances]
+
+    def hear(self, utterance: Utterance) -> list[str]:
+        """The texts of its list, best first."""
+        return [utterance.transcript or f"heard {utterance.id}", "something else"]
 
 
 class Translator:
@@ -71,7 +75,11 @@ class Translator:
         Translator.calls += 1
         while Translator.calls == HOLD and not Path(f"{CALLS}.go").exists():
             time.sleep(0.02)
-        return [_nbest(u, [f"übersetzt: {u.text}", str(u.text)], "mt") for u in utterances]
+        return [_nbest(u, self.write(u), "mt") for u in utterances]
+
+    def write(self, utterance: Utterance) -> list[str]:
+        """The texts of its list, best first."""
+        return [f"übersetzt: {utterance.text}", str(utterance.text)]
 
 
 class Editor:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.recognition import factory as recognition
-from components.records import Outcome, Utterance
+from components.records import Utterance
 from components.refining import methods
 from components.run_record import StageRef
 from components.translation import factory as translation
@@ -25,20 +25,16 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("calls"), pytest.mark.
 
 
 class Mishearing(fakes.Recognizer):
-    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        fakes._called("asr", utterances)
-        return [fakes._nbest(u, [str(u.transcript).replace(" ", " um ", 2)], "asr") for u in utterances]
+    def hear(self, utterance: Utterance) -> list[str]:
+        return [str(utterance.transcript).replace(" ", " um ", 2)]
 
 
 class Echo(fakes.Translator):
     """Gives the reference if the transcript is right, else what it read."""
 
-    def translate(self, utterances: Sequence[Utterance], segments: object = ()) -> list[Outcome]:
-        fakes._called("mt", utterances)
-        return [
-            fakes._nbest(u, [u.references[0] if u.text == u.transcript else str(u.text)], "mt")
-            for u in utterances
-        ]
+    def write(self, utterance: Utterance) -> list[str]:
+        is_right = utterance.text == utterance.transcript
+        return [utterance.references[0] if is_right else str(utterance.text)]
 
 
 @pytest.fixture
@@ -129,14 +125,10 @@ def test_a_remedy_is_tried_forecast_and_run(
 class Stumbling(fakes.Recognizer):
     """Hears a whole recording badly and a segment of it well."""
 
-    def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        fakes._called("asr", utterances)
-        result = []
-        for blame_row in utterances:
-            text = str(blame_row.transcript)
-            whole = blame_row.audio is not None and blame_row.audio.seconds > 1.5
-            result.append(fakes._nbest(blame_row, [" ".join(text.split()[::2]) if whole else text], "asr"))
-        return result
+    def hear(self, utterance: Utterance) -> list[str]:
+        text = str(utterance.transcript)
+        whole = utterance.audio is not None and utterance.audio.seconds > 1.5
+        return [" ".join(text.split()[::2]) if whole else text]
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import jsonschema
 import pytest
@@ -17,6 +15,7 @@ from flows.parameters.base import FlowParameters
 from flows.parameters.form import build_form
 from flows.presets.files import list_presets
 from flows.registry import FLOWS, flow_named
+from tests.fresh_process import run_python
 from tests.serving import ROOT
 
 
@@ -91,21 +90,18 @@ def test_the_automations_are_what_prefect_takes() -> None:
 
 def test_the_settings_hold_in_the_process_of_a_worker() -> None:
     """It reads Prefect's before it imports the flow; silent for 180 s, each longer run would be lost."""
-    code = (
+    printed = run_python(
         "import logging, prefect.main, flows.preset_flow\n"
         "from prefect.settings import get_current_settings\n"
         "print(get_current_settings().flows.heartbeat_frequency, logging.getLogger('antiphon').handlers)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("30 [<APILogHandler")
+    assert printed.startswith("30 [<APILogHandler")
 
 
 def test_importing_a_flow_contacts_nobody() -> None:
-    code = (
+    run_python(
         "import socket, sys\n"
         "def refuse(*a): raise SystemExit('a connection at import')\n"
         "socket.socket.connect = refuse\n"
         "import flows.cli.main, flows.preset_flow, flows.python_flows.compare, flows.system\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

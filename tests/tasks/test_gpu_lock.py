@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -21,25 +22,26 @@ from tasks.engines import device_context
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
+def count_holders(threads: int, device: str, seconds: float, settings: dict[Any, Any]) -> list[int]:
+    """How many held a device while each of some threads did, in which some settings of Prefect hold."""
+    inside, counts = list[int](), list[int]()
+
+    def work(number: int) -> None:
+        with temporary_settings(settings), gpu_lock.lock_device(device):
+            inside.append(number)
+            time.sleep(seconds)
+            counts.append(len(inside))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    return counts
+
+
 def test_two_that_want_one_card_take_turns(monkeypatch: pytest.MonkeyPatch, prefect_url: str) -> None:
     monkeypatch.setattr(gpu_lock, "pick_device", torch.device)
     monkeypatch.setattr(gpu_lock, "lock_name", lambda index: f"antiphon-test-{index}")
-    inside, most, done = [0], [0], []
-
-    def work() -> None:
-        with temporary_settings({PREFECT_API_URL: prefect_url}), gpu_lock.lock_device("cuda:0"):
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-            time.sleep(0.3)
-            inside[0] -= 1
-            done.append(1)
-
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (most[0], len(done)) == (1, 2)
+    assert count_holders(2, "cuda:0", 0.3, {PREFECT_API_URL: prefect_url}) == [1, 1]
     with get_client(sync_client=True) as client:
         limit = client.read_global_concurrency_limit_by_name(gpu_lock.lock_name(0))
     assert (limit.limit, limit.active_slots) == (1, 0)
@@ -143,21 +145,7 @@ def test_what_is_made_whole_takes_the_card(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_device_computes_one_thing_at_a_time() -> None:
-    inside, most = [0], [0]
-
-    def work() -> None:
-        with gpu_lock.lock_device("cpu"):
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-            time.sleep(0.05)
-            inside[0] -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert most[0] == 1
+    assert count_holders(4, "cpu", 0.05, {}) == [1] * 4
 
 
 class Cards:

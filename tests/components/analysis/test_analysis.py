@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from typing_extensions import override
 
-from benchmarks.common.paths import ROOT
 from components.analysis.analysis import ANALYSES, Analysis, Computed, analysis_named
 from components.analysis.table import Sentence, Table
 from components.errors import ConfigError, StoreError
@@ -21,6 +18,7 @@ from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from reports.page.report_view import view_of
 from tests.components.storage.test_store import record
+from tests.fresh_process import run_python
 from tests.reports.printing import printed
 
 
@@ -87,11 +85,10 @@ def test_what_is_no_analysis_is_refused() -> None:
 
 
 def test_names_of_metrics_and_analyses_import_no_torch() -> None:
-    code = (
+    run_python(
         "import sys\nfrom components.metrics.table import METRICS\n"
         "from components.analysis.analysis import ANALYSES\n"
         "assert METRICS['comet'].label == 'COMET' and 'comet' in list(METRICS)\n"
         "assert 'blame' in list(ANALYSES)\n"
         "assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def test_those_that_hold_an_evicted_model_are_notified() -> None:
 
 def test_concurrent_callers_share_one_load() -> None:
     cache, started, go = ModelCache(lambda _: 100, lambda _: {}), threading.Event(), threading.Event()
-    loads, got = [], []
+    loads = []
 
     def load() -> object:
         loads.append(1)
@@ -60,14 +61,11 @@ def test_concurrent_callers_share_one_load() -> None:
         go.wait(5)
         return object()
 
-    threads = [threading.Thread(target=lambda: got.append(cache.get("k", load))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    assert started.wait(5)
-    go.set()
-    for thread in threads:
-        thread.join(5)
-    assert len(loads) == 1 and len(got) == 8 and len({id(v) for v in got}) == 1
+    with ThreadPoolExecutor(8) as pool:
+        got = [pool.submit(cache.get, "k", load) for _ in range(8)]
+        assert started.wait(5)
+        go.set()
+    assert len(loads) == 1 and len({id(future.result()) for future in got}) == 1
 
 
 def test_a_failed_load_reaches_the_caller_and_is_tried_again() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB
@@ -25,6 +21,7 @@ from components.text.languages import (
     three_letters_of,
     two_letters_of,
 )
+from tests.fresh_process import run_python
 
 
 @pytest.mark.parametrize("code", ["en", "pt-BR", "pt_BR", "zh-Hant-TW", "yue", "und", "es-419"])
@@ -93,11 +90,10 @@ def test_languages_and_codes_outside_of_the_table_are_known() -> None:
 
 
 def test_the_table_answers_without_langcodes() -> None:
-    code = (
+    run_python(
         "import sys; from components.text.languages import *; two_letters_of('deu-AT'); english_name('de'); "
         "two_letters_of('und'); check_code('pt-BR'); assert 'langcodes' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 def test_a_macrolanguage_is_the_language_that_models_mean_by_it() -> None:

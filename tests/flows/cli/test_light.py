@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 from components.storage.store import Store
 from flows.registry import FLOWS
 from tests.components.storage.test_store import record
+from tests.fresh_process import run_python
 
-ROOT = Path(__file__).parents[3]
 HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib"}
 
 
@@ -39,20 +37,17 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
         f"    heavy = {HEAVY!r} & sys.modules.keys()\n"
         "    assert not heavy, (command, heavy)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "mt.beam_size" in done.stdout
-    assert "WER" in done.stdout
+    printed = run_python(code)
+    assert "mt.beam_size" in printed
+    assert "WER" in printed
 
 
 def test_whisper_and_a_merge_start_without_transformers_and_prefect() -> None:
     """A notebook user may not have Prefect; transformers takes three seconds to import."""
-    code = (
+    run_python(
         "import sys; sys.modules['prefect'] = None\n"
         "import components.merging.merge\n"
         "import components.recognition.factory, components.recognition.backends.whisper.model\n"
         "heavy = {'transformers', 'scipy.optimize'} & sys.modules.keys()\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

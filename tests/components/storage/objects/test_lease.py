@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -125,11 +125,8 @@ def test_of_many_at_once_one_holds_it(
                 mine.check()
                 inside.remove(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(work, range(3)))
     assert most == [1] * 6
 
 

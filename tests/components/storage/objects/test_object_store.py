@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,8 @@ def run_together(*calls: Callable[[], None]) -> None:
         start.wait()
         call()
 
-    threads = [threading.Thread(target=begin, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(begin, calls))
 
 
 def test_whole_objects_by_name(store: ObjectStore, tmp_path: Path) -> None:
