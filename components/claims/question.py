@@ -82,7 +82,8 @@ class Question(ABC):
         least: how many are needed.
         needs_dev: whether something is chosen on development data.
         reads: what utterances must have, as fields of a record.
-        fewest: utterances of a set.
+        fewest: utterances to judge on.
+        examples: utterances of development data that it learns from.
     """
 
     claim: ClassVar[Claim]
@@ -91,6 +92,7 @@ class Question(ABC):
     needs_dev: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ("text", "references")
     fewest: ClassVar[int] = 10
+    examples: ClassVar[int] = 10
 
     @abstractmethod
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
@@ -121,12 +123,12 @@ class Question(ABC):
             ConfigError: Too few, without what it reads, or data to choose on that judge, too.
         """
         name = self.claim.name
-        for flag, utterances in (("--data", test), ("--dev", dev)):
+        for flag, utterances, fewest in (("--data", test, self.fewest), ("--dev", dev, self.examples)):
             if flag == "--dev" and not self.needs_dev:
                 continue
-            if len(utterances) < self.fewest:
+            if len(utterances) < fewest:
                 raise ConfigError(
-                    f"claim {name}: expected at least {self.fewest} utterances of {flag}, found "
+                    f"claim {name}: expected at least {fewest} utterances of {flag}, found "
                     f"{len(utterances)}: fewer answer nothing"
                 )
             for field in self.reads:

@@ -74,10 +74,14 @@ def serve(
 
 
 def _find_source(graph: str, config: Path | None, assignments: Sequence[str], store: str | None) -> Source:
+    from components.storage.store import Store
     from flows.cli.compute.parameters.run_parameters import resolve_parameters
+    from flows.registry import FLOWS
     from flows.serving import Source, source_of_run
 
     if graph.startswith(IN_STORE):
         return source_of_run(graph.removeprefix(IN_STORE), store)
+    if graph not in FLOWS and "/" not in graph and Store(store).backend.has_run(graph):
+        raise ConfigError(f"expected a preset, a file or store:RUN, found a run's name; say store:{graph}")
     entry, parameters = resolve_parameters(graph, config, assignments, {"store": store} if store else {})
     return Source(Path(graph).stem, entry, parameters)

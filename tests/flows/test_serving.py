@@ -151,6 +151,12 @@ def test_what_nodes_learn_must_be_finished(tmp_path: Path) -> None:
             open_graph(Source("route", entry, parameters))
 
 
+def test_the_name_of_a_run_is_no_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs/nightly").mkdir(parents=True)
+    ended = run_command(capsys, "serve", "nightly", "--store", str(tmp_path))
+    assert ended.code == 2 and "say store:nightly" in ended.err
+
+
 def test_requests_are_captions_only_where_the_graph_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ class Weights(Question):
         ),
     )
     needs_dev = True
+    examples = EXAMPLES
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Learned weights less equal ones, and less the best member."""
@@ -122,6 +123,7 @@ class Gate(Question):
         ),
     )
     needs_dev = True
+    examples = 4 * EXAMPLES
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """The gate less constants, on sentences that neither saw."""

@@ -162,6 +162,9 @@ class _FormReader:
             _, options = parse_options_header(self._value)
             self._name = options.get(b"name", b"").decode("utf-8", "replace").removesuffix("[]")[:100]
             self._is_file = self._name == FILE
+            if b"filename" in options and not self._is_file:
+                message = f"expected a recording in the field {FILE}, found one in {self._name!r}"
+                raise RequestError(400, message, param=self._name)
         self._header, self._value = b"", b""
 
     def _on_headers_finished(self) -> None:

@@ -75,6 +75,6 @@ def _explain(name: str, system: str | None, store_url: object) -> None:
     run = store.load_run(name)
     ref = next((ref for ref in run.stages if ref.kind == DESIGN.kind), None)
     if ref is None:
-        raise ConfigError(f"run {name}: expected a design (antiphon design), found a run of {run.flow}")
+        raise ConfigError(f"run {name}: expected a finished design, found a run of {run.flow}, {run.status}")
     for line in explain(DESIGN.read(store.localize(ref)), system):
         typer.echo(line)

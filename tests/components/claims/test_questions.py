@@ -105,6 +105,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         question.check(["a", "b"], dev=False)
     with pytest.raises(ConfigError, match="at least 10 utterances of --data, found 9"):
         question.check_data(systems.dev, systems.test[:9])
+    with pytest.raises(ConfigError, match="at least 50 utterances of --dev, found 49"):
+        QUESTIONS["few_examples"].check_data(systems.dev[:49], systems.test)
     without = (*systems.test[:-1], systems.test[-1].model_copy(update={"references": ()}))
     with pytest.raises(
         ConfigError, match="expected references of every utterance of --data, found none of 1"

@@ -235,6 +235,11 @@ FAULTS = [
     ({"content": b"no sound"}, 400, "file: expected WAV"),
     ({"content": wave(1)[:20_000]}, 400, "truncated"),
     ({"content": b""}, 400, "empty"),
+    (
+        {"content": b"sound", "field": "fil"},
+        400,
+        "expected a recording in the field file, found one in 'fil'",
+    ),
     ({"content": wave(5)}, 400, "at most 4 s"),
 ]
 
@@ -243,9 +248,9 @@ FAULTS = [
 def test_a_wrong_request_is_told_why_in_one_line(fields: dict[str, Any], status: int, words: str) -> None:
     async def ask() -> None:
         async with serving(max_seconds=4) as (client, service):
-            content = fields.pop("content", None)
+            content, field = fields.pop("content", None), fields.pop("field", "file")
             if content is not None:
-                answer = await client.post(TRANSCRIBE, files={"file": ("a.wav", content)})
+                answer = await client.post(TRANSCRIBE, files={field: ("a.wav", content)})
             else:
                 answer = await send(client, **fields)
             message = answer.json()["error"]["message"]
