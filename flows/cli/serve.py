@@ -49,7 +49,7 @@ def serve(
 
     - `antiphon serve store:nightly --keep 0.05` keeps one of twenty requests as a data set
 
-    - `antiphon serve cascade --shadow other.yaml` answers by the first, compares with the second
+    - `antiphon serve cascade --set target_language=de --shadow other.yaml` compares with a second graph
     """
     from flows.cli.compute.parameters.config_file import gather
 
