@@ -25,7 +25,7 @@ from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows.parameters.pipeline import PipelineParameters
 from flows.server import settings
-from tests.command import run_command
+from tests.command import Ended, run_command
 from tests.manifests import write_rows
 from tests.serving import ROOT
 
@@ -218,9 +218,8 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     )
     monkeypatch.chdir(tmp_path)
 
-    def deploy(*more: str) -> tuple[object, str, str]:
-        ended = run_command(capsys, "deploy", "mine.yaml", "--store", "store", *more)
-        return ended.code, *ended
+    def deploy(*more: str) -> Ended:
+        return run_command(capsys, "deploy", "mine.yaml", "--store", "store", *more)
 
     code, out, errors = deploy("--data", "data.jsonl", "--cron", "0 2 * * *")
     assert code == 0, errors
