@@ -261,7 +261,7 @@ def test_what_each_member_contributes(toy: dict[str, str], capsys: pytest.Captur
         "Contribution: members of mt"
         in (Store(toy["store"]).run_folder(again.name) / "report.html").read_text()
     )
-    with pytest.raises(ConfigError, match=r"several members, inputs, sources or rounds, .* found none in asr, mt$"):
+    with pytest.raises(ConfigError, match=r"several members, inputs, sources or rounds, .* none in asr, mt$"):
         contribution(run="first-alone", store=toy["store"])
 
 

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from components.errors import ConfigError
+from components.storage.layout import LAYOUT, VERSION
 from flows.cli.compute.parameters.run_parameters import resolve_parameters
 from flows.registry import flow_named
 from flows.serving import Source, _languages_of, open_graph
@@ -152,6 +153,7 @@ def test_what_nodes_learn_must_be_finished(tmp_path: Path) -> None:
 
 
 def test_the_name_of_a_run_is_no_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / LAYOUT).write_text(json.dumps({"version": VERSION}), encoding="utf-8")
     (tmp_path / "runs/nightly").mkdir(parents=True)
     ended = run_command(capsys, "serve", "nightly", "--store", str(tmp_path))
     assert ended.code == 2 and "say store:nightly" in ended.err
