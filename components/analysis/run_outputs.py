@@ -133,9 +133,9 @@ def parameters_of(run: RunRecord, store: Store) -> int | None:
         for role, name in plan.get("models", {}).items()
         if role in plan["weights"]
     }
-    made = {f"{NODE}{ref.stage}": f"store:{ref.key}" for ref in run.stages}
+    stored = {f"{NODE}{ref.stage}": f"store:{ref.key}" for ref in run.stages}
     named = (name for node in run.pipeline.needed_for_outputs() for name in node.models.values())
-    used |= {name: replace_parts(name, made) for name in named if NODE in name}
+    used |= {name: replace_parts(name, stored) for name in named if NODE in name}
     if any(map(is_elsewhere, used.values())):
         return None  # its server does not say
     try:

@@ -25,7 +25,7 @@ def attend_many(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> 
     arguments = _Arguments(
         queries.data_ptr(), queries.stride(1), queries.stride(0), keys.data_ptr(), values.data_ptr(),
         keys.stride(1), keys.stride(0), values.stride(1), values.stride(0), bias.data_ptr(),
-        nothing.data_ptr(), out.data_ptr(), workspace.data_ptr(), heads, n, n_keys,
+        nothing.data_ptr(), out.data_ptr(), workspace.data_ptr(), workspace.shape[1], heads, n, n_keys,
     )  # fmt: skip
     _compile_kernel()(arguments, threads)
     return out

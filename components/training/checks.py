@@ -107,17 +107,17 @@ def check_first_layers(config: DistillationConfig, store: str | None) -> None:
     if config.init_layers_from is None:
         return
     name, n_decoder = config.init_layers_from, config.decoder_layers or config.num_layers
-    found: dict[str, Any] = read_json(Path(models.resolve(name, store).path) / "config.json")
+    sizes: dict[str, Any] = read_json(Path(models.resolve(name, store).path) / "config.json")
     for key, least in (("encoder_layers", config.num_layers), ("decoder_layers", n_decoder)):
-        if (layers := found.get(key, 0)) < least:
+        if (layers := sizes.get(key, 0)) < least:
             raise ConfigError(
                 f"init_layers_from: expected at least {least} {key}, found {layers} in {name}; make the "
                 "student smaller (num_layers, decoder_layers)"
             )
     for key, own in (("d_model", config.d_model), ("encoder_ffn_dim", config.ffn_dim)):
-        if found.get(key) != own:
+        if sizes.get(key) != own:
             raise ConfigError(
-                f"init_layers_from: expected {key} {own} as the student's, found {found.get(key)} in {name}; "
+                f"init_layers_from: expected {key} {own} as the student's, found {sizes.get(key)} in {name}; "
                 "give the student d_model and ffn_dim of its teacher"
             )
 

@@ -33,8 +33,8 @@ def measure_apart(
     command = [sys.executable, "-m", __name__]
     done = subprocess.run(command, input=request, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ModelError(f"cost of {' + '.join(map(str, models))}: cannot be measured: {said[-1]}")
+        errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ModelError(f"cost of {' + '.join(map(str, models))}: cannot be measured: {errors[-1]}")
     numbers: Mapping[str, float] = json.loads(done.stdout.splitlines()[-1])
     return dict(numbers)
 

@@ -38,13 +38,13 @@ WIDTH = COLUMNS
 """Numbers of a head: its values are one panel as they are."""
 ARGUMENTS = (
     "queries", "query_row", "query_head", "keys", "values", "key_row", "key_head", "value_row", "value_head",
-    "bias", "nothing", "out", "workspace", "heads", "n_queries", "n_keys",
+    "bias", "nothing", "out", "workspace", "room", "heads", "n_queries", "n_keys",
 )  # fmt: skip
 """The 64-bit numbers that :func:`build_many_queries` takes.
 
 Addresses of queries, keys and values with the strides of their rows and heads in floats; of the bias
-(n_keys), of 64 zeros, of the outputs (n_queries, heads * 64), and of room for :func:`workspace_of` floats in
-each part.
+(n_keys), of 64 zeros, of the outputs (n_queries, heads * 64), and of the workspace, with the floats of each
+part's room in it: :func:`workspace_of`.
 """
 _FLOAT, _UNIT = F32.as_pointer(), I32.as_pointer()
 
@@ -65,12 +65,11 @@ def build_many_queries() -> ir.Function:
     n, n_keys = given["n_queries"], given["n_keys"]
     panels = b.sdiv(b.add(n_keys, i64(COLUMNS - 1)), i64(COLUMNS))
     filled = b.mul(panels, i64(COLUMNS))
-    floats_of_part = b.add(b.mul(filled, i64(2 * WIDTH + ROWS)), i64(LANES))
 
     def address(name: str, *offsets: Any) -> Any:
         return at(b, b.inttoptr(given[name], _FLOAT), functools.reduce(b.add, offsets, i64(0)))
 
-    key_panels = address("workspace", b.mul(part, floats_of_part))
+    key_panels = address("workspace", b.mul(part, given["room"]))
     value_panel = at(b, key_panels, b.mul(filled, i64(WIDTH)))
     scores = at(b, value_panel, b.mul(filled, i64(WIDTH)))
     shares = at(b, scores, b.mul(filled, i64(ROWS)))

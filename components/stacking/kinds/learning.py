@@ -23,7 +23,6 @@ TRAIN, DEV = "train_of", "dev_of"
 GREEDY = {"beam_size": 1, "n_best": 1, "batch_size": 64}
 """How drafts of development data are searched for, as those of the jackknife are."""
 Values = dict[str, Any]
-DATA = "data"
 
 
 def needs_training(values: Mapping[str, Any]) -> bool:
@@ -55,7 +54,7 @@ def data_to_learn_from(values: Mapping[str, Any]) -> dict[str, ExtraData]:
     if needs_training(values) and values.get("method") == "pre_translation":
         # Written texts are read as they are: the training reads no speech.
         speech, texts = nodes[:-2], nodes[-2:]
-        if DATA in texts:
+        if "data" in texts:
             return {}  # which is refused when the node is read
         drafts = {texts[-1]: GREEDY} if texts else {}
         return {
