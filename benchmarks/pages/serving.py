@@ -47,10 +47,10 @@ def _beside(facts: dict[str, Any], what: str) -> str:
 def _result(measurements: Measurements) -> str:
     facts = _facts(measurements)
     speed = (
-        f"a request costs {facts['cpu']:.0f} ms of processor more than the recognizer's call; by CPU second "
-        f"{facts['many']} clients at once get {facts['antiphon_cpu']:.1f} times the requests of one after "
-        f"the other, where batches of the recognizer itself gain {facts['component_cpu']:.1f}, and "
-        f"{_beside(facts, 'cpu')}"
+        f"a request costs {facts['cpu']:.0f} ms of processor more than the recognizer's call; "
+        f"{facts['many']} clients at once get {facts['antiphon_seconds']:.1f} times the requests a second of "
+        f"one after the other, where batches of the recognizer itself gain {facts['component_seconds']:.1f}, "
+        f"and {_beside(facts, 'seconds')}"
     )
     if "texts" not in measurements.parts:
         return speed
@@ -162,11 +162,10 @@ by turn in one session: one client and {many}; the recognizer itself in the benc
 recording and {many} in one call; {many} clients of others with the same weights in float32 by faster-whisper:
 a plain FastAPI service and Hayhooks (`benchmarks/system/serving_programs`). Each has so many threads as
 `--threads` says. Overhead beyond the call: a request's time less that of a call of the recognizer, which
-alternate; beside the node: less the time that the server says for its recognizer. The machine has two cores
-and was busy with other work (load {least_load:.0f} to {most_load:.0f}): times by the clock say little, CPU
-seconds count. Storm, hostile requests and kills: a graph of a function that gives the digest of each
-recording after 20 ms. Storm: of requests by {many} clients 15% are cancelled, 10% cut in the middle, 5% sent
-slowly.""",
+alternate; beside the node: less the time that the server says for its recognizer. Load of the two cores,
+what asks included: {least_load:.1f} to {most_load:.1f}. Storm, hostile requests and kills: a graph of a
+function that gives the digest of each recording after 20 ms. Storm: of requests by {many} clients 15% are
+cancelled, 10% cut in the middle, 5% sent slowly.""",
         blocks=_blocks,
     ),
 }
