@@ -110,7 +110,7 @@ def _choose(pipeline: Pipeline, node: Node, by: AutoChoice) -> tuple[Recommendat
     captions = str(source or "").startswith(CAPTION_SETS)
     name = pipeline.user_name_of(node.name)
     if not met:
-        raise ConfigError(f"{name}: expected a target language, found none: set it (--target-language)")
+        raise ConfigError(f"{name}: expected a target language, found none: set target_language")
     try:
         chosen = [
             choose_translator(*pair, captions=captions, anyway=by.anyway)

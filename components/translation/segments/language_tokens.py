@@ -18,9 +18,7 @@ from components.text.languages import (
 )
 
 _TARGET_TAG = re.compile(r">>[A-Za-z_-]{2,12}<<|<2[A-Za-z_-]{2,12}>")
-NO_TARGET_LANGUAGE = (
-    "expected a target_language for a model of many languages, found none: set it (--target-language)"
-)
+NO_TARGET_LANGUAGE = "expected a target_language for a model of many languages, found none: set it"
 
 
 def find_language_token(tokenizer: Any, language: str) -> str:

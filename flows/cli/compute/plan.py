@@ -233,5 +233,7 @@ def _describe_forecast(forecast: RunForecast) -> str:
         span = longest if shortest == longest else f"{shortest} to {longest}"
         how_long = f", {span} by what ran here"
     if forecast.status == "resumed":
+        if forecast.shards_done == forecast.shards:
+            return "resumed: all shards are computed"
         return f"resumed at shard {forecast.shards_done} of {forecast.shards}{how_long}"
     return f"run{how_long}"

@@ -43,7 +43,7 @@ def test_each_node_gets_the_model_of_its_languages() -> None:
             "mt.model: expected a model that translates from Swahili into Icelandic, found none",
         ),
         ({("de", "en"), ("cs", "en")}, "mt.model: expected one model for all languages of the data, found"),
-        ({("de", None), ("en", None)}, "mt: expected a target language, found none: set it"),
+        ({("de", None), ("en", None)}, "mt: expected a target language, found none: set target_language"),
     ],
 )
 def test_what_no_model_does_is_refused(pairs: set[tuple[str, str | None]], fault: str) -> None:

@@ -108,4 +108,5 @@ def test_what_is_there_is_not_computed_again() -> None:
         described("resumed", shards_done=2, shards=5, seconds=(90.0, 120.0))
         == "resumed at shard 2 of 5, 1 min 30 s to 2 min 00 s by what ran here"
     )
+    assert described("resumed", shards_done=5, shards=5) == "resumed: all shards are computed"
     assert described("run") == "run"
