@@ -44,6 +44,17 @@ def pairs_of(utterances: Iterable[Utterance]) -> list[Pair]:
     return pairs
 
 
+def warn_of_known_pairs(dev: Sequence[Pair], training: Iterable[Pair]) -> None:
+    """Say so where over a tenth of the development pairs are learned: they prefer what was learned by heart."""
+    pairs = set(dev)
+    known = len(pairs.intersection(training))
+    if 10 * known > len(pairs):
+        _log.warning(
+            "dev: %d of %d pairs are training data, too: such pairs do not tell which checkpoint is best",
+            *(known, len(pairs)),
+        )
+
+
 def encode_pairs(
     pairs: Sequence[Pair], spm: bytes, max_length: int, language: str | None = None
 ) -> list[Example]:

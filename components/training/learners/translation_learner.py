@@ -90,6 +90,7 @@ class TranslationLearner(PairLearner):
     ) -> None:
         """Prepare vocabulary, examples and model for ``text``, which stands in for the settings' data."""
         self.config, self.dev_pairs, self._store = config, dev_pairs, store
+        parallel_data.warn_of_known_pairs(dev_pairs, text)
         spm, self.tokenizer = initialization.load_or_learn_vocabulary(
             config, out, initialization.vocabulary_learner(config, text), store
         )

@@ -10,7 +10,7 @@ from transformers import MarianTokenizer
 
 from components.errors import DataError
 from components.training.examples import vocabulary
-from components.training.examples.parallel_data import encode_pairs
+from components.training.examples.parallel_data import encode_pairs, warn_of_known_pairs
 
 LINES = [
     "Ein Mann fährt Fahrrad.",
@@ -48,6 +48,16 @@ def test_more_characters_than_pieces_is_one_line() -> None:
 def test_only_too_long_pairs() -> None:
     with pytest.raises(DataError, match="at most max_length 2 pieces, found 20 longer"):
         encode_pairs([(x, x) for x in LINES], vocabulary.train(LINES, 64), 2)
+
+
+def test_development_pairs_that_are_learned_are_counted_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    pairs = [(f"{n}", f"{n}!") for n in range(20)]
+    with caplog.at_level(logging.WARNING, logger="antiphon.training"):
+        warn_of_known_pairs(pairs, pairs[:2])  # a caption that occurs twice is nobody's mistake
+        warn_of_known_pairs(pairs, [*pairs[:3], *pairs[:3]])
+    assert caplog.messages == [
+        "dev: 3 of 20 pairs are training data, too: such pairs do not tell which checkpoint is best"
+    ]
 
 
 def test_pairs_that_are_too_long_are_counted_aloud(caplog: pytest.LogCaptureFixture) -> None:
