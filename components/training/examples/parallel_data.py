@@ -45,7 +45,7 @@ def pairs_of(utterances: Iterable[Utterance]) -> list[Pair]:
 
 
 def warn_of_known_pairs(dev: Sequence[Pair], training: Iterable[Pair]) -> None:
-    """Say so where over a tenth of the development pairs are learned: they prefer what was learned by heart."""
+    """Say so where over a tenth of the development pairs are learned: they prefer what is known by heart."""
     pairs = set(dev)
     known = len(pairs.intersection(training))
     if 10 * known > len(pairs):
