@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -13,10 +14,7 @@ from components.compute.machine import device_for_key, resolve_device_type, reso
 from components.compute.profiling import measure_card
 from components.experts.config import ExpertsConfig
 from components.files.files import read_json, write_json
-from components.metrics.translation_quality.translation import translation_scores
 from components.models.weight_digests import resolve_weight_digests
-from components.records import NBest
-from components.refining import scoring as refiners
 from components.run_record import Score, StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
@@ -40,28 +38,9 @@ def score_model(
     config: TrainingConfig, trained: StageRef, test: str | None, beam_size: int, store: Store
 ) -> StageRef | State[StageRef]:
     """Score the model on the development set (``dev_bleu``) and on a test set (``bleu``), if any."""
-    languages = (config.source_language, config.target_language)
     sets = {"dev_": config.dev} | ({"": test} if test is not None else {})
-    plan = StagePlan(
-        stage="scores",
-        version=f"training-scores/1 metrics/{metrics.version}",
-        parameters={"beam_size": beam_size, "languages": list(languages), **device_for_key(config.device)},
-        upstream=upstream_of(trained),
-        inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
-        libraries=library_versions(LIBRARIES),
-    )
-
-    def work(folder: Path) -> StageFiles:
-        model = Path(models.resolve(f"store:{trained.key}", str(store.root)).path)
-        with lock_device(config.device, alone=True), measure_card(config.device):
-            scores = [
-                score.model_copy(update={"name": prefix + score.name})
-                for prefix, source in sets.items()
-                for score in _score_set(config, model, source, beam_size).values()
-            ]
-        return _write_scores(folder, scores)
-
-    return as_prefect_state(compute_once(store, plan, work))
+    keyed = {"stage": "scores", "upstream": upstream_of(trained)}
+    return _score_on_sets(config, f"store:{trained.key}", sets, beam_size, store, keyed)
 
 
 @task(name="scores", **NOT_STORED)
@@ -69,29 +48,38 @@ def score_teacher(
     config: TrainingConfig, teacher: str, test: str | None, beam_size: int, store: Store
 ) -> StageRef | State[StageRef]:
     """Score the model that taught a student as the student is: ``teacher_dev_bleu``, ``teacher_bleu`` ..."""
-    languages = (config.source_language, config.target_language)
     sets = {"teacher_dev_": config.dev} | ({"teacher_": test} if test is not None else {})
     named = {"teacher": teacher}
+    weights = resolve_weight_digests(named, str(store.root))
+    keyed = {"stage": "teacher-scores", "kind": "scores", "weights": weights, "models": named}
+    return _score_on_sets(config, teacher, sets, beam_size, store, keyed)
+
+
+def _score_on_sets(
+    config: TrainingConfig,
+    model: str,
+    sets: Mapping[str, str],
+    beam_size: int,
+    store: Store,
+    keyed: Mapping[str, Any],
+) -> StageRef | State[StageRef]:
+    """Score a model on data sets, by what stands before the names of their scores; ``keyed`` names it."""
+    languages = (config.source_language, config.target_language)
     plan = StagePlan(
-        stage="teacher-scores",
-        kind="scores",
         version=f"training-scores/1 metrics/{metrics.version}",
         parameters={"beam_size": beam_size, "languages": list(languages), **device_for_key(config.device)},
         inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
-        weights=resolve_weight_digests(named, str(store.root)),
         libraries=library_versions(LIBRARIES),
-        models=named,
+        **keyed,
     )
 
     def work(folder: Path) -> StageFiles:
-        model = Path(models.resolve(teacher, str(store.root)).path)
+        path = Path(models.resolve(model, str(store.root)).path)
         with lock_device(config.device, alone=True), measure_card(config.device):
             scores = [
                 score.model_copy(update={"name": prefix + score.name})
                 for prefix, source in sets.items()
-                for score in scoring.score_translations(
-                    model, source, languages, beam_size, device=config.device
-                ).values()
+                for score in _score_set(config, path, source, beam_size).values()
             ]
         return _write_scores(folder, scores)
 
@@ -111,7 +99,11 @@ def _score_set(config: TrainingConfig, model: Path, source: str, beam_size: int)
     if config.kind == "language_model":
         return scoring.score_perplexity(model, source, languages, device=config.device)
     if config.kind in ("deliberation", "edit_diffusion"):
-        return refiners.score_refiner(model, source, languages, beam_size, device=config.device)
+        dataset = data.load(source, source_language=languages[0], target_language=languages[1])
+        mt = TranslationConfig(
+            model=str(model), beam_size=beam_size, n_best=1, batch_size=64, device=config.device
+        )
+        return scoring.score_translator(factory.build(mt), dataset, languages[1])
     return scoring.score_translations(model, source, languages, beam_size, device=config.device)
 
 
@@ -144,28 +136,13 @@ def score_languages(
             setting = mt.model_copy(update={"model": f"store:{trained.key}"})
             translator = factory.build(setting, str(store.root))
             scores = [
-                score
+                score.model_copy(update={"name": f"{name}_{target}"})
                 for target, dataset in sets.items()
-                for score in _score_language(translator, dataset, target)
+                for name, score in scoring.score_translator(translator, dataset, target).items()
             ]
         return _write_scores(folder, scores)
 
     return as_prefect_state(compute_once(store, plan, work))
-
-
-def _score_language(translator: Translator, dataset: data.Dataset, target: str) -> Iterator[Score]:
-    utterances = [
-        utterance.model_copy(update={"target_language": target}) for utterance in dataset.utterances
-    ]
-    outcomes = translator.translate(utterances)
-    texts = {
-        utterance.utterance_id: utterance.best.text for utterance in outcomes if isinstance(utterance, NBest)
-    }
-    references = {utterance.id: utterance.references for utterance in utterances if utterance.id in texts}
-    n_total = len(dataset.utterances) + len(dataset.quarantined)
-    scores = translation_scores(references, texts, language=target, n_total=n_total)
-    for name, score in scores.items():
-        yield score.model_copy(update={"name": f"{name}_{target}"})
 
 
 def _write_scores(folder: Path, scores: list[Score]) -> StageFiles:

@@ -14,12 +14,14 @@ from components.metrics.statistics.bootstrap import PROTOCOL, ratio_interval
 from components.metrics.translation_quality.translation import translation_scores
 from components.models.checkpoints import checkpoint_of
 from components.models.loaders.loading import load_transformers
+from components.records import NBest
 from components.run_record import Score
 from components.training.examples import parallel_data
 from components.training.examples.batches import Example
 from components.training.initialization import PIECES
 from components.training.learners import language_model_learner
 from components.training.loop import validation
+from components.translation.translator import Translator
 
 
 def load_translation_model(folder: Path, device: str = "cpu") -> tuple[Any, Any]:
@@ -53,6 +55,18 @@ def score_translations(
         {u.id: u.references for u in dataset.utterances if u.id in nonempty},
         dict(zip(nonempty, translations, strict=True)),
         language=languages[1],
+        n_total=len(dataset.utterances) + len(dataset.quarantined),
+    )
+
+
+def score_translator(translator: Translator, dataset: data.Dataset, language: str) -> dict[str, Score]:
+    """Score a translator, so our own decoder, on a data set: BLEU, chrF and TER."""
+    outcomes = translator.translate(dataset.utterances)
+    texts = {outcome.utterance_id: outcome.best.text for outcome in outcomes if isinstance(outcome, NBest)}
+    return translation_scores(
+        {u.id: u.references for u in dataset.utterances if u.id in texts},
+        texts,
+        language=language,
         n_total=len(dataset.utterances) + len(dataset.quarantined),
     )
 

@@ -12,9 +12,9 @@ from components.errors import ConfigError
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
-from components.refining.scoring import score_refiner
 from components.training.config import TrainingConfig
 from components.training.kinds.learners import LEARNERS
+from components.training.loop.scoring import score_translator
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
@@ -53,11 +53,12 @@ def test_what_is_trained_translates_and_refines(
     with pytest.raises(ConfigError, match="expected dtype float32, bfloat16, float16, found int8"):
         build(TranslationConfig(model=model, device="cpu", dtype="int8"))
     text = str(settings["dev"])
-    scores = score_refiner(Path(model), text, ("en", "de"), 1, limit=8)
-    dataset = load(text, source_language="en", target_language="de", limit=8).utterances
-    outcomes = build(TranslationConfig(model=model, beam_size=1, n_best=1)).translate(dataset)
+    dataset = load(text, source_language="en", target_language="de", limit=8)
+    translator = build(TranslationConfig(model=model, beam_size=1, n_best=1))
+    scores = score_translator(translator, dataset, "de")
+    outcomes = translator.translate(dataset.utterances)
     hypotheses = [outcome.best.text for outcome in outcomes if isinstance(outcome, NBest)]
-    expected = CHRF().corpus_score(hypotheses, [[u.references[0] for u in dataset]]).score
+    expected = CHRF().corpus_score(hypotheses, [[u.references[0] for u in dataset.utterances]]).score
     assert scores["chrf"].value == pytest.approx(expected)
     draft = NBest(utterance_id="u", hypotheses=(Hypothesis(text="ein", score=-1.0, n_tokens=2, system="x"),))
     rounds = Refiner(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from components.training.config import TrainingConfig
+from components.translation.config import TranslationConfig
 from tasks.stages import model_scores
 
 
@@ -24,7 +25,12 @@ def test_a_network_is_scored_as_it_is_used(kind: str, scorer: str, monkeypatch: 
     def note(name: str) -> Any:
         return lambda *given, device: (name, *given, device)
 
-    monkeypatch.setattr(model_scores.refiners, "score_refiner", note("refiner"))
+    def note_refiner(mt: TranslationConfig, dataset: str, language: str) -> Any:
+        return ("refiner", Path(mt.model), dataset, ("en", language), mt.beam_size, mt.device)
+
+    monkeypatch.setattr(model_scores.factory, "build", lambda mt: mt)
+    monkeypatch.setattr(model_scores.data, "load", lambda source, **languages: source)
+    monkeypatch.setattr(model_scores.scoring, "score_translator", note_refiner)
     monkeypatch.setattr(model_scores.scoring, "score_perplexity", note("perplexity"))
     monkeypatch.setattr(model_scores.scoring, "score_translations", note("translations"))
     settings = {"kind": kind, "source_language": "en", "target_language": "de", "device": "cpu"}
