@@ -25,30 +25,48 @@ from components.kernels.triton_ready import has_triton
 Weights = Sequence[float] | Gate
 
 
-class LinearInterpolation:
-    """Weighted mean of probabilities: log sum_m w_m p_m.
+class _Interpolation:
+    """Members of constant weights, of which those of weight 0 are never run, or with a gate all.
 
     Args:
-        weights: one per member, at least 0, summing to 1; or a gate that gives them at every step.
+        weights: one per member; or a gate that gives them at every step.
 
     Raises:
-        ConfigError: a weight is negative or not finite, or they do not sum to 1.
+        ConfigError: there can be no such weights.
     """
 
     def __init__(self, weights: Weights) -> None:
-        self.gate, self.weights = _split_gate(weights)
-        if self.gate is None and (
-            any(not math.isfinite(w) or w < 0 for w in self.weights) or abs(sum(self.weights) - 1) > 1e-4
-        ):
-            raise ConfigError(f"expected weights of at least 0 that sum to 1, found {self.weights}")
+        self.gate: Gate | None = None if isinstance(weights, Sequence) else weights
+        self.weights = tuple(map(float, weights)) if isinstance(weights, Sequence) else ()
+        if self.gate is None:
+            self._check_weights()
+
+    def _check_weights(self) -> None:
+        raise NotImplementedError
 
     def active_members(self, n_members: int) -> Sequence[int]:
-        """Members of positive weight; with a gate, all."""
-        return _active_members(self.gate, self.weights, n_members)
+        """Members whose weight is not 0; with a gate, all."""
+        if self.gate is not None:
+            if not self.gate.fits(n_members):
+                raise ConfigError(
+                    f"expected a gate for {n_members} members, found one for another number: learn it again"
+                )
+            return tuple(range(n_members))
+        if n_members != len(self.weights):
+            raise ConfigError(f"expected {n_members} weights, one per member, found {len(self.weights)}")
+        return tuple(m for m, weight in enumerate(self.weights) if weight != 0)
 
     def constant_weights(self) -> Tensor:
-        """Return the positive weights."""
-        return torch.tensor([w for w in self.weights if w != 0])
+        """Return the weights that are not 0."""
+        return torch.tensor([weight for weight in self.weights if weight != 0])
+
+
+class LinearInterpolation(_Interpolation):
+    """Weighted mean of probabilities: log sum_m w_m p_m; weights are at least 0 and sum to 1."""
+
+    def _check_weights(self) -> None:
+        if any(not math.isfinite(w) or w < 0 for w in self.weights) or abs(sum(self.weights) - 1) > 1e-4:
+            raise ConfigError(f"expected weights of at least 0 that sum to 1, found {self.weights}")
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
@@ -65,28 +83,12 @@ class LinearInterpolation:
         return _mix_in_log_domain(scores, lambda log_probs: interpolation.interpolate_linearly(log_probs, w))
 
 
-class LogLinearInterpolation:
-    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z).
+class LogLinearInterpolation(_Interpolation):
+    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z); coefficients are any finite numbers."""
 
-    Args:
-        coefficients: one per member, any finite numbers; or a gate that gives them at every step.
-
-    Raises:
-        ConfigError: a coefficient is not finite, or all are 0.
-    """
-
-    def __init__(self, coefficients: Weights) -> None:
-        self.gate, self.weights = _split_gate(coefficients)
-        if self.gate is None and (not all(map(math.isfinite, self.weights)) or not any(self.weights)):
+    def _check_weights(self) -> None:
+        if not all(map(math.isfinite, self.weights)) or not any(self.weights):
             raise ConfigError(f"expected finite coefficients, not all of them 0, found {self.weights}")
-
-    def active_members(self, n_members: int) -> Sequence[int]:
-        """Members whose coefficient is not 0; with a gate, all."""
-        return _active_members(self.gate, self.weights, n_members)
-
-    def constant_weights(self) -> Tensor:
-        """Return the coefficients that are not 0."""
-        return torch.tensor([c for c in self.weights if c != 0])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step, as :class:`components.decoding.combiner.Combiner` says."""
@@ -161,22 +163,6 @@ COMBINATIONS: dict[str, Callable[..., Combiner]] = {
     "negative_evidence": NegativeEvidence,
 }
 """Name, as in ``combine.method`` -> combiner."""
-
-
-def _split_gate(weights: Weights) -> tuple[Gate | None, tuple[float, ...]]:
-    return (None, tuple(map(float, weights))) if isinstance(weights, Sequence) else (weights, ())
-
-
-def _active_members(gate: Gate | None, weights: Sequence[float], n_members: int) -> Sequence[int]:
-    if gate is not None:
-        if not gate.fits(n_members):
-            raise ConfigError(
-                f"expected a gate for {n_members} members, found one for another number: learn it again"
-            )
-        return tuple(range(n_members))
-    if n_members != len(weights):
-        raise ConfigError(f"expected {n_members} weights, one per member, found {len(weights)}")
-    return tuple(m for m, weight in enumerate(weights) if weight != 0)
 
 
 def _may_be_fast(scores: Sequence[Tensor], exact: bool) -> bool:
