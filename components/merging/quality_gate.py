@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,7 +84,7 @@ class QualityGate(Analysis[GateRequest, Verdict]):
 
     @override
     def compute(self, request: GateRequest, store: Store, folder: Path) -> Computed[Verdict]:
-        verdict = _decide(*request)
+        verdict = _decide(request)
         return Computed(verdict, verdict.difference.n)
 
     @override
@@ -100,13 +99,11 @@ class QualityGate(Analysis[GateRequest, Verdict]):
 GATE = QualityGate()
 
 
-def _decide(
-    data: StageRef, merged: StageRef, baseline: StageRef, name: str, metric: str, margin: float
-) -> Verdict:
-    systems = {"merged": read_best_texts(merged), name: read_best_texts(baseline)}
+def _decide(request: GateRequest) -> Verdict:
+    name, metric = request.name, request.metric
+    systems = {"merged": read_best_texts(request.merged), name: read_best_texts(request.baseline)}
     both = systems["merged"].keys() & systems[name].keys()
-    systems = {system: {k: t for k, t in texts.items() if k in both} for system, texts in systems.items()}
-    judged = [utterance for utterance in read_utterances(data) if utterance.id in both]
+    judged = [utterance for utterance in read_utterances(request.data) if utterance.id in both]
     references: dict[str, tuple[str, ...]]
     if METRICS[metric].output == "transcript":
         references = {u.id: (u.transcript,) for u in judged if u.transcript is not None}
@@ -114,7 +111,10 @@ def _decide(
     else:
         references = {u.id: u.references for u in judged if u.references}
         language = {u.id: u.target_language or UNDETERMINED for u in judged}
-    known = _select_ids(systems, references)
+    known = {
+        system: {key: text for key, text in texts.items() if key in references}
+        for system, texts in systems.items()
+    }
     tests = compare_texts(references, known, name, language=language, names=(metric,))
     if not tests:
         raise DataError(
@@ -123,8 +123,4 @@ def _decide(
         )
     difference = tests[0]
     gain = difference.difference if difference.higher_is_better else -difference.difference
-    return Verdict(accepted=gain >= -margin, margin=margin, difference=difference)
-
-
-def _select_ids(systems: Mapping[str, Mapping[str, str]], ids: Container[str]) -> dict[str, dict[str, str]]:
-    return {name: {key: text for key, text in texts.items() if key in ids} for name, texts in systems.items()}
+    return Verdict(accepted=gain >= -request.margin, margin=request.margin, difference=difference)

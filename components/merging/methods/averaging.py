@@ -25,11 +25,11 @@ def linear(task: TensorTask) -> Iterator[Tensor]:
     return weighted_mean(task, task.all_inputs, normalize=bool(task.parameters["normalize"]))
 
 
-def check_weights(task: TensorTask) -> None:
-    """Raise :class:`MergeError` where the weights add up to zero and shall be normalized."""
-    weights = [source.float_parameter("weight") for source in task.all_inputs]
-    if task.parameters.get("normalize", True) and math.fsum(weights) == 0:
-        raise MergeError(f"expected weights with a sum, found {weights}; set normalize: false")
+def check_weights(task: TensorTask, switch: str = "normalize") -> None:
+    """Raise :class:`MergeError` where the weights add up to zero and shall be normalized, by ``switch``."""
+    weights = [s.float_parameter("weight") for s in task.all_inputs if "weight" in s.parameters]
+    if task.parameters.get(switch, True) and math.fsum(weights) == 0:
+        raise MergeError(f"expected weights with a sum, found {weights}; set {switch}: false")
 
 
 def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
@@ -99,24 +99,13 @@ def nuslerp(task: TensorTask) -> Iterator[Tensor]:
         shape, axis = (-1, task.shape[-1]), -1
     triples = CachedPieces(lambda: _triples(task, shape), task.numel * arithmetic_dtype(task).itemsize * 3)
     if axis is None:
-        pairs = _Pairs(triples)
-        norms = [norm.clamp(min=1e-7) for norm in _norms(pairs)]
-        cosine = _cosine(pairs, norms)
+        norms = [norm.clamp(min=1e-7) for norm in _norms((a, b) for a, b, _ in triples)]
+        cosine = _cosine(((a, b) for a, b, _ in triples), norms)
     elif axis == 0:
         cosine = _column_cosine(triples)
     for a, b, base in triples:
         mixed = _interpolate(t, a, b, _row_cosine(a, b) if axis == -1 else cosine).view(-1)
         yield mixed if base is None else mixed.to(task.dtype).add_(base)
-
-
-class _Pairs:
-    """The first two of each triple, to iterate over as often as needed."""
-
-    def __init__(self, triples: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> None:
-        self._triples = triples
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return ((a, b) for a, b, _ in self._triples)
 
 
 def _interpolate(t: float, a: Tensor, b: Tensor, cosine: Tensor) -> Tensor:

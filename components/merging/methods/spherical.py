@@ -6,7 +6,6 @@ tensors measures these (in float64) and a second one adds up.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -16,13 +15,6 @@ from components.errors import MergeError
 from components.merging.io.tensor_task import CachedPieces, TensorInput, TensorTask
 from components.merging.methods.averaging import arithmetic_dtype, read_wide
 from components.merging.methods.task_vectors.task_arithmetic import delta_pieces
-
-
-def check_weights(task: TensorTask) -> None:
-    """Raise :class:`MergeError` where the weights add up to zero and shall be normalized."""
-    weights = [source.float_parameter("weight") for source in task.inputs]
-    if task.parameters["normalize_weights"] and math.fsum(weights) == 0:
-        raise MergeError(f"expected weights with a sum, found {weights}")
 
 
 def multislerp(task: TensorTask) -> Iterator[Tensor]:

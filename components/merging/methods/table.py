@@ -5,6 +5,8 @@ A recipe chooses between them by ``semantics: mergekit`` (the default), ``paper`
 
 from __future__ import annotations
 
+from functools import partial
+
 from components.merging.methods import averaging, consensus, rebasin, spherical, two_models
 from components.merging.methods.method import INT8_MASK, WEIGHT, Method
 from components.merging.methods.subspace_rows import DATA_DRIVEN_ROWS, SUBSPACE_ROWS
@@ -59,7 +61,7 @@ AVERAGES: dict[str, Method] = {
             "normalize_weights": Parameter(bool, True, "divide the weights by their sum"),
             "eps": Parameter(float, 1e-8, "added to norms", minimum=0),
         },
-        check=spherical.check_weights,
+        check=partial(averaging.check_weights, switch="normalize_weights"),
     ),
     "karcher": Method(
         "Karcher 1977; mergekit",

@@ -39,10 +39,7 @@ def read_moe_settings(text: str, where: str) -> dict[str, Any]:
     """
     value, lines = parse_yaml(text, where)
     top = YamlNode(value, (), lines, where)
-    values = top.mapping(_KEYS)
-    for name in ("base_model", "experts"):
-        if name not in values:
-            raise top.error(f"expected {name}, found none")
+    values = top.mapping(_KEYS, required=("base_model", "experts"))
     _refuse_unsupported(values)
     if "architecture" in values and values["architecture"].text() not in ("mixtral", "auto"):
         raise values["architecture"].error("expected mixtral, the only architecture that is made here")
@@ -66,9 +63,7 @@ def read_moe_settings(text: str, where: str) -> dict[str, Any]:
 
 
 def _read_expert(node: YamlNode) -> tuple[str, tuple[str, ...]]:
-    values = node.mapping(("source_model", "positive_prompts", *_UNSUPPORTED))
-    if "source_model" not in values:
-        raise node.error("expected source_model, found none")
+    values = node.mapping(("source_model", "positive_prompts", *_UNSUPPORTED), required=("source_model",))
     _refuse_unsupported(values)
     prompts = values["positive_prompts"].items() if "positive_prompts" in values else []
     return values["source_model"].text(), tuple(prompt.text() for prompt in prompts)

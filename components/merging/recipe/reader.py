@@ -109,9 +109,7 @@ def _read_adapters(top: YamlNode, values: Mapping[str, YamlNode]) -> tuple[Input
         raise values[others[0]].error(f"{others[0]} has no meaning beside adapters: leave it out")
     inputs = []
     for item in values["adapters"].items():
-        inner = item.mapping(("adapter", "parameters"))
-        if "adapter" not in inner:
-            raise item.error("expected adapter, found none")
+        inner = item.mapping(("adapter", "parameters"), required=("adapter",))
         inputs.append(InputSlice(inner["adapter"].text(), None, _read_parameters(inner)))
     names = [source.model for source in inputs]
     if len(set(names)) < len(names) or len(names) < 2:
@@ -141,9 +139,8 @@ def _read_slices(values: Mapping[str, YamlNode]) -> tuple[OutputSlice, ...]:
 
 
 def _read_slice(node: YamlNode) -> OutputSlice:
-    values = node.mapping(("sources", "base_model", "parameters", "residual_weight"))
-    if "sources" not in values:
-        raise node.error("expected sources, found none")
+    known = ("sources", "base_model", "parameters", "residual_weight")
+    values = node.mapping(known, required=("sources",))
     if "residual_weight" in values:
         raise values["residual_weight"].error("residual_weight has no effect in mergekit: leave it out")
     sources = tuple(_read_input(item, ranged=True) for item in values["sources"].items())
@@ -155,9 +152,7 @@ def _read_slice(node: YamlNode) -> OutputSlice:
 
 
 def _read_input(node: YamlNode, *, ranged: bool) -> InputSlice:
-    values = node.mapping(("model", "layer_range", "parameters"))
-    if "model" not in values:
-        raise node.error("expected model, found none")
+    values = node.mapping(("model", "layer_range", "parameters"), required=("model",))
     model = values["model"].text()
     if not ranged:
         if "layer_range" in values:

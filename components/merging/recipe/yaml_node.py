@@ -44,7 +44,9 @@ class YamlNode:
     def _child(self, name: str, value: Any) -> YamlNode:
         return YamlNode(value, (*self.path, name), self._lines, self._file, self.warnings)
 
-    def mapping(self, known_keys: Sequence[str] | None = None) -> dict[str, YamlNode]:
+    def mapping(
+        self, known_keys: Sequence[str] | None = None, required: Sequence[str] = ()
+    ) -> dict[str, YamlNode]:
         """Return the values of a mapping by key, without those that are null.
 
         mergekit reads past unknown keys, and published recipes have some: they are warnings here, unless
@@ -52,9 +54,10 @@ class YamlNode:
 
         Args:
             known_keys: the keys that there are; None for any.
+            required: those that have to be there.
 
         Raises:
-            MergeError: The value is no mapping, or a key looks misspelt.
+            MergeError: The value is no mapping, a key looks misspelt, or one is missing.
         """
         if not isinstance(self.value, dict):
             raise self.error(f"expected a mapping, found {_describe(self.value)}")
@@ -64,7 +67,11 @@ class YamlNode:
             if near:
                 raise children[name].error(f"no such key; did you mean {near[0]}?")
             self.warnings.append(f"{children[name].where}: no such key; it is ignored")
-        return {name: node for name, node in children.items() if node.value is not None}
+        values = {name: node for name, node in children.items() if node.value is not None}
+        for name in required:
+            if name not in values:
+                raise self.error(f"expected {name}, found none")
+        return values
 
     def items(self) -> list[YamlNode]:
         """Return the items of a list. Raises MergeError where it is empty or no list."""

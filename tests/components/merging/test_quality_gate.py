@@ -20,8 +20,8 @@ def decide(monkeypatch: pytest.MonkeyPatch, metric: str, merged: dict[str, str])
     stages: dict[str, Any] = {"merged": merged, "baseline": REFERENCES}
     monkeypatch.setattr(quality_gate, "read_best_texts", stages.__getitem__)
     monkeypatch.setattr(quality_gate, "read_utterances", lambda ref: utterances)
-    data, texts, baseline = "data", "merged", "baseline"
-    return quality_gate._decide(data, texts, baseline, "base", metric, 1.0)  # type: ignore[arg-type]
+    refs: Any = "data", "merged", "baseline"
+    return quality_gate._decide(quality_gate.GateRequest(*refs, "base", metric, 1.0))
 
 
 @pytest.mark.parametrize("metric", ["bleu", "chrf", "ter"])
