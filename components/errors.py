@@ -12,6 +12,7 @@ Every message is one line: what was expected, what was found, where, and what to
 """
 
 import re
+from importlib.util import find_spec
 
 _MAX_WORD, _MAX_LINE = 400, 1500
 """Letters of a word and of a line of a message; a longer one is a value that was put in whole."""
@@ -72,6 +73,14 @@ class UnknownUtteranceError(DataError, ConfigError):
 
 class TransientError(AntiphonError):
     """May succeed when tried again."""
+
+
+def require_extra(who: str, module: str, extra: str, otherwise: str = "") -> None:
+    """Refuse what needs a module of an extra that is not installed. ConfigError."""
+    if find_spec(module) is None:
+        raise ConfigError(
+            f"{who} expects the extra {extra!r}, found it missing; pip install 'antiphon[{extra}]'{otherwise}"
+        )
 
 
 def shorten(message: str) -> str:

@@ -31,6 +31,7 @@ from components.errors import (
     RecordError,
     TransientError,
     UnknownModelError,
+    require_extra,
     to_one_line,
 )
 from components.text.suggestions import did_you_mean
@@ -38,7 +39,6 @@ from components.text.suggestions import did_you_mean
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-EXTRA = "served"
 _TIMEOUT_STATUSES = {408, 504, 524}
 """Of a server, or of a proxy before it, whose time ran out: the next attempt may be answered."""
 _ATTEMPTS_AT_JSON = 3
@@ -53,21 +53,11 @@ class AnswerError(RecordError):
     """A served model has no usable answer for one record."""
 
 
-def require_extra(reference: str) -> None:
-    """Refuse a served model where the client library is not installed: ConfigError."""
-    try:
-        import openai  # noqa: F401, PLC0415 - an extra
-    except ImportError:
-        raise ConfigError(
-            f"{reference} expects the extra {EXTRA!r}, found it missing; pip install 'antiphon[{EXTRA}]'"
-        ) from None
-
-
 class Connection:
     """The client of one endpoint in this process, and its requests in flight."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        require_extra(endpoint.reference)
+        require_extra(endpoint.reference, "openai", "served")
         from openai import AsyncOpenAI  # noqa: PLC0415 - an extra
 
         from components.endpoints.bounded_client import BoundedClient  # noqa: PLC0415 - of the extra

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from components import models
+from components.errors import require_extra
 from components.merging.methods.validation import check_method
+from components.merging.recipe.adapters import read_adapter_settings
 from components.merging.recipe.model_names import reference_of
 from components.merging.recipe.recipe import Recipe
 from components.merging.statistics.data_sets import DataSets, check_data
@@ -21,22 +23,15 @@ def check_recipe(recipe: Recipe, store: str | None, sets: DataSets | None = None
         MergeError: The method does not exist, a parameter or its value is wrong, or the method and the data
             sets do not go together.
         ModelError: A model's name is unknown, or its licence asks for consent.
-        ConfigError: A model's name is no reference.
+        ConfigError: A model's name is no reference, or PEFT is not installed, which merges adapters.
     """
     for stage in (*recipe.stages, recipe):
-        _check_stage(stage)
+        if stage.adapters:
+            require_extra("adapters: merging them with each other", "peft", "adapters")
+            read_adapter_settings(stage)
+        else:
+            check_method(stage)
     if sets is not None:
         check_data(recipe, sets)
     for model in recipe.sources:
         models.check(reference_of(model, recipe), store)
-
-
-def _check_stage(recipe: Recipe) -> None:
-    if recipe.adapters:
-        from components.merging.adapters.merge import require_peft  # noqa: PLC0415 - imports torch
-        from components.merging.recipe.adapters import read_adapter_settings  # noqa: PLC0415 - imports torch
-
-        require_peft()
-        read_adapter_settings(recipe)
-    else:
-        check_method(recipe)

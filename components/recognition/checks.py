@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from components import models
 from components.compute.machine import resolve_device_name
-from components.errors import ConfigError
+from components.errors import ConfigError, require_extra
 from components.models.checkpoints import read_json
 from components.models.references import split_reference
 from components.recognition.backend_choice import backend_of, with_backend
@@ -32,11 +31,9 @@ def check(config: RecognitionConfig, store: str | None) -> None:
     """
     config = with_backend(config, store)
     backend = BACKENDS[config.backend]
-    if backend.module and find_spec(backend.module) is None:
-        raise ConfigError(
-            f"backend: {config.backend} expects the extra {backend.extra!r}, found it missing; "
-            f"pip install 'antiphon[{backend.extra}]' or use another model or backend"
-        )
+    if backend.module:
+        who, otherwise = f"backend: {config.backend}", " or use another model or backend"
+        require_extra(who, backend.module, backend.extra, otherwise)
     refuse_guides(config)
     if config.word_times and not backend.times_words:
         names = names_where("times_words")
@@ -63,11 +60,8 @@ def check(config: RecognitionConfig, store: str | None) -> None:
 def _check_language_models(fusion: LanguageModelFusion, store: str | None) -> None:
     for reference in fusion.models.values():
         models.check(reference, store)
-    if fusion.files and find_spec("pocketsphinx") is None:
-        raise ConfigError(
-            "language_model: expected the extra 'sphinx' to read an n-gram model, found it missing; "
-            "pip install 'antiphon[sphinx]'"
-        )
+    if fusion.files:
+        require_extra("language_model: an n-gram model", "pocketsphinx", "sphinx")
     for path in fusion.files.values():
         if not Path(path).is_file():
             raise ConfigError(f"language_model: expected an ARPA file, found none at {path[:200]}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from components import data, models
-from components.errors import ConfigError
+from components.errors import ConfigError, require_extra
 from components.models.checkpoints import read_json
 from components.text.languages import check_code
 from components.training import initialization
@@ -85,10 +84,7 @@ def _check_lora(config: FineTuningConfig) -> None:
             f"recognition, found init_from {config.init_from} and {config.kind}; set init_from or leave lora "
             "out"
         )
-    if find_spec("peft") is None:
-        raise ConfigError(
-            "lora: expects the extra 'adapters', found it missing; pip install 'antiphon[adapters]'"
-        )
+    require_extra("lora", "peft", "adapters")
 
 
 def check_distillation(config: DistillationConfig, store: str | None) -> None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
-from components.errors import ConfigError
+from components.errors import ConfigError, require_extra
 from components.tuning.domains import Choices
 from components.tuning.study import Try
 from components.tuning.variables import SearchSpace
@@ -94,11 +93,8 @@ def choose_sampler(name: SamplerName, space: SearchSpace, objectives: int) -> st
     if name == "auto":
         return "nsga2" if objectives > 1 else "tpe"
     row = SAMPLERS[name]
-    if name == "cma_es" and find_spec("cmaes") is None:
-        raise ConfigError(
-            "sampler: expected the extra 'cmaes' for cma_es, found it missing; pip install "
-            "'antiphon[cmaes]', or take tpe"
-        )
+    if name == "cma_es":
+        require_extra("sampler: cma_es", "cmaes", "cmaes", ", or take tpe")
     if objectives > 1 and not row.several:
         raise ConfigError(f"sampler: expected one objective for {name}, found {objectives}; take nsga2")
     categories = [

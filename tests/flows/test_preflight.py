@@ -16,7 +16,6 @@ from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
 from components.pipeline.reading.reader import read_pipeline
-from components.recognition import checks as recognition
 from components.storage.store import Store
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
@@ -158,7 +157,7 @@ def test_every_stage_of_every_flow_is_looked_at(
 
 
 def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recognition, "find_spec", lambda name: None)
+    monkeypatch.setattr("components.errors.find_spec", lambda name: None)
     entry = flow_named("cascade")
     parameters = gather(entry.parameters, None, ["asr.backend=faster-whisper"], {})
     with pytest.raises(ConfigError, match=r"asr: backend: .*pip install 'antiphon\[fast\]'"):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from components.confidence.estimators.columns import FloatArray, State
-from components.errors import ConfigError
+from components.errors import ConfigError, require_extra
 
 BOOSTING = {
     "learning_rate": 0.05,
@@ -86,13 +86,9 @@ def _import_lightgbm() -> Any:
     Raises:
         ConfigError: it is not installed, or the OpenMP library that its wheel does not carry is missing.
     """
+    require_extra("gradient_boosting", "lightgbm", "boosting", ", or use method: logistic")
     try:
         import lightgbm  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigError(
-            "gradient_boosting: expected the extra 'boosting', found it missing; pip install "
-            "'antiphon[boosting]', or use method: logistic"
-        ) from None
     except OSError as error:
         raise ConfigError(
             f"gradient_boosting: expected the OpenMP library of LightGBM, found {error}; apt-get install "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from components.errors import ConfigError, MergeError
+from components.errors import MergeError, require_extra
 from components.merging.adapters.methods import (
     AdapterMergeSettings,
     merge_module,
@@ -68,7 +67,7 @@ def open_adapters(recipe: Recipe, store: str | None, references: Mapping[str, st
         MergeError: They do not fit together.
         ModelError: One of them cannot be read, or is of another base.
     """
-    require_peft()
+    require_extra("adapters: merging them with each other", "peft", "adapters")
     first = 0 if recipe.base_model is None else 1
     adapters = []
     for number in range(len(recipe.adapters)):
@@ -89,15 +88,6 @@ def _reference(recipe: Recipe, number: int, references: Mapping[str, str]) -> st
     """Return the reference of a model of the recipe, in the order of ``recipe.models``."""
     names = recipe.models
     return references.get(names[number]) or reference_of(names[number], recipe)
-
-
-def require_peft() -> None:
-    """Raise ConfigError where PEFT, which merges adapters with each other, is not installed."""
-    if find_spec("peft") is None:
-        raise ConfigError(
-            "adapters: merging them with each other expects the extra 'adapters', found it missing; "
-            "pip install 'antiphon[adapters]'"
-        )
 
 
 def _refuse_unmergeable(adapter: Adapter, first: Adapter) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from components.errors import ConfigError
+from components.errors import require_extra
 from components.models.formats.format import ModelFormat, ModelToConvert
 
 if TYPE_CHECKING:
@@ -34,11 +33,7 @@ class Gguf(ModelFormat):
 
     @override
     def require(self, reference: str) -> None:
-        if find_spec("gguf") is None:
-            raise ConfigError(
-                f"{reference}: expected the extra 'gguf' to convert it, found it missing; pip install "
-                "'antiphon[gguf]'"
-            )
+        require_extra(reference, "gguf", "gguf")
 
     @override
     def convert_package(self, row: PackagedModel, raw: Path, folder: Path) -> None:

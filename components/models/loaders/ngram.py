@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError, require_extra
 
 UNKNOWN_LOG_PROB = -16.0
 """Log-probability (nats) of a word that a model without ``<unk>`` lacks; the next one has no history."""
@@ -32,13 +32,9 @@ class NgramModel:
     """
 
     def __init__(self, path: Path, normalize: Callable[[str], str]) -> None:
-        try:
-            import pocketsphinx  # noqa: PLC0415 - an extra
-        except ImportError:
-            raise ConfigError(
-                "language_model: expected the extra 'sphinx' to read an n-gram model, found it missing; "
-                "pip install 'antiphon[sphinx]'"
-            ) from None
+        require_extra("language_model: an n-gram model", "pocketsphinx", "sphinx")
+        import pocketsphinx  # noqa: PLC0415 - an extra
+
         if not path.is_file():
             raise ModelError(f"{str(path)[:200]}: expected an ARPA file, found none")
         try:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.endpoints.connection import connect, require_extra
+from components.endpoints.connection import connect
 from components.endpoints.endpoint import find_endpoint
+from components.errors import require_extra
 from components.files.canonical_json import digest_of
 from components.models.architectures import SERVED
 from components.models.references import is_elsewhere, split_reference
@@ -34,7 +35,7 @@ def served_model(name: str) -> Checkpoint:
 
 def check_served(name: str) -> None:
     """Refuse a served model that is set nowhere. ConfigError."""
-    require_extra(f"served:{name}")
+    require_extra(f"served:{name}", "openai", "served")
     find_endpoint(name)
 
 

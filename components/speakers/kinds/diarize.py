@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +12,7 @@ from typing_extensions import override
 
 from components import models
 from components.compute.machine import resolve_device_name
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError, DataError, require_extra
 from components.files.locations.location import file_name_of
 from components.nodes.facts import Carry, Facts, Items, Language
 from components.nodes.kind import Kind
@@ -106,11 +105,9 @@ def _diarizer_of(settings: DiarizeSettings, context: NodeContext) -> Diarizer:
     checkpoint = models.resolve(settings.model, context.store)
     for name, diarizer in DIARIZERS.items():
         if diarizer.takes(checkpoint):
-            if diarizer.module is not None and find_spec(diarizer.module) is None:
-                raise ConfigError(
-                    f"model: {name} expects the extra 'speakers', found it missing; pip install "
-                    "'antiphon[speakers]', or use packaged:voice-encoder"
-                )
+            if diarizer.module is not None:
+                otherwise = ", or use packaged:voice-encoder"
+                require_extra(f"model: {name}", diarizer.module, "speakers", otherwise)
             return diarizer
     raise ConfigError(
         f"model: expected one that tells speakers apart, found {settings.model} ({checkpoint.architecture}); "

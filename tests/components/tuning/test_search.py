@@ -12,7 +12,6 @@ import pytest
 from components.errors import ConfigError
 from components.files.canonical_json import digest_of
 from components.metrics.statistics.bootstrap import Estimate
-from components.tuning import samplers
 from components.tuning.forecast import GainForecast
 from components.tuning.journal import StudyJournal
 from components.tuning.samplers import SAMPLERS, Searcher, choose_sampler
@@ -120,8 +119,8 @@ def test_samplers_refuse_what_they_cannot_draw() -> None:
 
 
 def test_without_the_extra_its_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samplers, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"expected the extra 'cmaes' .* pip install 'antiphon\[cmaes\]'"):
+    monkeypatch.setattr("components.errors.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"expects the extra 'cmaes'.* pip install 'antiphon\[cmaes\]'"):
         choose_sampler("cma_es", space_of({"a.n": [1, 2]}), 1)
 
 

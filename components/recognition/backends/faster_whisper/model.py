@@ -19,7 +19,7 @@ from components.compute.openai_whisper import TOKENS_PER_SECOND
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError, require_extra
 from components.recognition.whisper.backend import (
     DecodingResult,
     DetectedLanguage,
@@ -58,13 +58,9 @@ class FasterWhisperBackend:
     """
 
     def __init__(self, checkpoint: Checkpoint, dtype: str, device: torch.device) -> None:
-        try:
-            import ctranslate2  # noqa: PLC0415 - optional
-        except ImportError:
-            raise ConfigError(
-                "backend: faster-whisper expects the extra 'fast', found it missing; "
-                "pip install 'antiphon[fast]' or use backend whisper"
-            ) from None
+        require_extra("backend: faster-whisper", "ctranslate2", "fast", " or use backend whisper")
+        import ctranslate2  # noqa: PLC0415 - an extra
+
         self._library: Any = ctranslate2
         folder = find_ctranslate2_folder(checkpoint)
         try:

@@ -6,12 +6,11 @@ would download what it is asked for by name, so it gets folders only.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from typing_extensions import override
 
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError, require_extra
 from components.files.digests import combine_digests, sha256_of
 from components.files.file_limits import refuse_irregular
 from components.models.checkpoints import read_json
@@ -36,10 +35,7 @@ def onnx_model(name: str) -> Checkpoint:
         ModelError: there is no such folder, or it holds no such model.
     """
     reference = display_reference(f"onnx:{name}")
-    if find_spec("onnx_asr") is None:
-        raise ConfigError(
-            f"{reference} expects the extra 'onnx-asr', found it missing; pip install 'antiphon[onnx-asr]'"
-        )
+    require_extra(reference, "onnx_asr", "onnx-asr")
     folder = Path(name).expanduser().absolute()
     if not folder.is_dir():
         raise ModelError(f"{reference}: expected the path of a model folder, found none there")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from components.errors import ConfigError, ModelError
+from components.errors import ModelError, require_extra
 from components.files.digests import combine_digests, sha256_of
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference
@@ -66,12 +66,9 @@ def sphinx_model(name: str) -> Checkpoint:
         ModelError: There is no such folder.
     """
     reference = display_reference(f"sphinx:{name}")
-    try:
-        import pocketsphinx  # noqa: PLC0415 - optional
-    except ImportError:
-        raise ConfigError(
-            f"{reference} expects the extra 'sphinx', found it missing; pip install 'antiphon[sphinx]'"
-        ) from None
+    require_extra(reference, "pocketsphinx", "sphinx")
+    import pocketsphinx  # noqa: PLC0415 - an extra
+
     bundled = Path(pocketsphinx.get_model_path(BUNDLED))
     folder = bundled if name == BUNDLED else Path(name).expanduser().absolute()
     if not folder.is_dir():

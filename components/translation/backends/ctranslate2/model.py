@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from components.compute.model_cache import model_cache
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import as_tuple
 from components.decoding.models.seq2seq_preparation import UNBOUNDED
-from components.errors import ConfigError, ModelError, to_one_line
+from components.errors import ModelError, require_extra, to_one_line
 from components.files.digests import cache_folder
 from components.files.json_text import parse_json
 from components.models.loaders.loading import load_transformers
@@ -42,17 +41,9 @@ from our search, with 2 none, at an eighth more time."""
 COMPUTE_TYPES = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "int8": "int8_float32"}
 
 
-def require_library() -> ModuleType:
-    """CTranslate2. ConfigError where the extra ``fast`` is not installed."""
-    try:
-        import ctranslate2  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigError(
-            "backend: ctranslate2 expects the extra 'fast', found it missing; "
-            "pip install 'antiphon[fast]' or use backend torch"
-        ) from None
-    library: ModuleType = ctranslate2
-    return library
+def require_library() -> None:
+    """Refuse a machine without CTranslate2. ConfigError."""
+    require_extra("backend: ctranslate2", "ctranslate2", "fast", " or use backend torch")
 
 
 def convert(checkpoint: Checkpoint) -> Path:
@@ -145,9 +136,11 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
         ConfigError: The extra is not installed.
         ModelError: CTranslate2 cannot convert or load it.
     """
-    library, folder, path = require_library(), convert(checkpoint), Path(checkpoint.path)
+    folder, path = convert(checkpoint), Path(checkpoint.path)
+    from ctranslate2 import Translator  # noqa: PLC0415 - an extra
+
     try:
-        translator = library.Translator(
+        translator = Translator(
             str(folder),
             device=device.type,
             device_index=device.index or 0,

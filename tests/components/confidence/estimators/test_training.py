@@ -150,5 +150,5 @@ def test_a_damaged_estimator_is_one_line(content: str, tmp_path: Path) -> None:
 
 def test_without_the_extra_its_install_command_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightgbm", None)
-    with pytest.raises(ConfigError, match=r"expected the extra 'boosting', .*'antiphon\[boosting\]'"):
+    with pytest.raises(ConfigError, match=r"expects the extra 'boosting', .*'antiphon\[boosting\]'"):
         METHODS["gradient_boosting"].fit(np.zeros((2, 1)), np.zeros(2), True, 1)

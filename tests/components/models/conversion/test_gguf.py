@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 from components import models
 from components.errors import ConfigError, ModelError
 from components.models.conversion.gguf import convert_gguf
-from components.models.formats import FORMATS, gguf_format
+from components.models.formats import FORMATS
 from components.models.formats.format import ModelToConvert
 from components.models.packages.packaged_models import PACKAGED_MODELS
 from components.models.sources import packaged_source
@@ -118,7 +118,7 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, damage: str) -> None:
 def test_without_the_extra_its_install_command_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(gguf_format, "find_spec", lambda name: None)
+    monkeypatch.setattr("components.errors.find_spec", lambda name: None)
     monkeypatch.setattr(packaged_source, "is_fetched", lambda row: False)
     monkeypatch.setattr(packaged_source, "require_consent", lambda row: None)
     packaged = next(row.name for row in PACKAGED_MODELS.values() if row.format == "gguf")
@@ -126,5 +126,5 @@ def test_without_the_extra_its_install_command_is_told(
         lambda: FORMATS["gguf"].convert(tmp_path / "m.gguf", ModelToConvert("m", print)),
         lambda: models.check(f"packaged:{packaged}"),
     ):
-        with pytest.raises(ConfigError, match=r"expected the extra 'gguf' .* 'antiphon\[gguf\]'"):
+        with pytest.raises(ConfigError, match=r"expects the extra 'gguf' .* 'antiphon\[gguf\]'"):
             call()

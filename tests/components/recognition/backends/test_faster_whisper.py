@@ -60,7 +60,8 @@ def test_the_vocabulary_is_that_of_the_model(
     """Large-v3 and its turbo, known by 128 mel bands, have one language more."""
     (tmp_path / "model.bin").touch()
     model = SimpleNamespace(is_multilingual=multilingual, n_mels=n_mels)
-    library = SimpleNamespace(models=SimpleNamespace(Whisper=lambda *_, **__: model))
+    whisper = SimpleNamespace(Whisper=lambda *_, **__: model)
+    library = SimpleNamespace(models=whisper, __spec__="installed")
     monkeypatch.setitem(sys.modules, "ctranslate2", library)
     backend = FasterWhisperBackend(checkpoint(tmp_path), "float32", torch.device("cpu"))
     assert (backend.dims.n_mels, backend.dims.n_vocab) == (n_mels, n_vocab)

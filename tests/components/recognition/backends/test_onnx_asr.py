@@ -88,12 +88,11 @@ def test_a_folder_that_is_no_model_is_one_line(folder: Path, tmp_path: Path) -> 
 
 
 def test_without_the_extra_its_install_command_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    monkeypatch.setattr("components.errors.find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=r"expects the extra 'onnx-asr', .* pip install 'antiphon\[onnx-asr"
     ):
         checks.check(settings(folder), None)
-    monkeypatch.setattr(onnx_folder, "find_spec", lambda name: None)
     with pytest.raises(
         ConfigError, match=r"expects the extra 'onnx-asr', .* pip install 'antiphon\[onnx-asr"
     ):

@@ -37,7 +37,7 @@ def test_rows_know_the_schemes_of_references() -> None:
 def test_a_reference_of_another_backend_is_refused_before_anything_is_fetched(
     backend: str, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda name: name)
+    monkeypatch.setattr("components.errors.find_spec", lambda name: name)
     monkeypatch.setattr(checks.models, "check", lambda *_, **__: pytest.fail("the model was looked for"))
     config = RecognitionConfig.model_validate({"backend": backend, "model": model})
     with pytest.raises(ConfigError, match=f"backend {backend}: expected .*, found {model}; leave"):
@@ -68,7 +68,7 @@ def test_a_model_without_the_backends_own_files_is_refused(
 def test_eight_bit_weights_are_for_the_cpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """faster-whisper's int8 is its own: it is not refused."""
     monkeypatch.setattr(checks, "resolve_device_name", lambda name: "cuda:0")
-    monkeypatch.setattr(checks, "find_spec", lambda name: name)
+    monkeypatch.setattr("components.errors.find_spec", lambda name: name)
     monkeypatch.setattr(checks.models, "check", lambda *_, **__: None)
     checks.check(RecognitionConfig(dtype="int8", backend="faster-whisper"), None)
     refused = "dtype: int8 needs a CPU with oneDNN's int8 kernels, found cuda:0; use float32"
