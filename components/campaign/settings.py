@@ -19,14 +19,14 @@ class CampaignSettings(BaseModel):
     items: int = Field(50, ge=1, description="utterances to judge, each with the outputs of all systems")
     select: Selection = Field(
         "disagreement",
-        description="utterances whose scores differ most between systems, whose outputs are most unlike each "
-        "other (needs no references), or any",
+        description="disagreement: utterances whose scores differ most; diversity: whose outputs differ most "
+        "(needs no references); random: any",
     )
     protocol: Protocol = Field(
         "ESA", description="ESA: error spans and a score; cESA: all systems side by side; DA: a score alone"
     )
     annotators: int = Field(1, ge=1, le=100, description="people who judge")
-    copies: int = Field(1, ge=1, le=100, description="people who judge the same item")
+    copies: int = Field(1, ge=1, le=100, description="people who judge the same item, for their agreement")
     checks: int | None = Field(
         None, ge=0, description="attention checks of each annotator; one for every ten items if empty"
     )

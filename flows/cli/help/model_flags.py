@@ -24,12 +24,15 @@ METAVARS = {
     **dict.fromkeys(("min_seconds", "max_seconds", "min_gap", "linger", "close_gaps"), "S"),
     **{"host": "ADDRESS", "socket": "FILE", "cors": "ORIGIN", "keep": "SHARE|NODE.BRANCH", "shadow": "FILE"},
     **{"terms": "FILE|NAMES", "prompt": "TEXT", "device": "DEVICE", "speakers": "[N]"},
+    **{"select": "HOW", "protocol": "NAME", "prefill": "P"},
 }
 """Field -> what stands for its value in the help."""
 COMPLETED = {
     **dict.fromkeys(("run", "runs", "baseline"), "runs"),
     "model_metrics": "model_metrics",
     "normalizer": "components.metrics.normalizers:NormalizerName",
+    "select": "components.campaign.settings:Selection",
+    "protocol": "components.campaign.settings:Protocol",
 }
 """Field -> what completes its flag or argument."""
 Values = dict[str, object]

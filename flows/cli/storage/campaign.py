@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from components.campaign.settings import CampaignSettings
 from components.text.counted_nouns import format_count
 from flows.cli.help.commands import Group
+from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, StoreUrl
 from flows.cli.help.pages import completes
 from flows.cli.storage.campaign_answers import import_answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from components.campaign.settings import CampaignSettings
 
 PANEL = "Judge"
 
@@ -47,49 +47,18 @@ campaign_app = typer.Typer(
 )
 
 
-def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them from the signature
+@with_flags(CampaignSettings, *CampaignSettings.model_fields)
+def create(
     runs: Annotated[
         list[str],
         typer.Argument(
             metavar="RUN...", help="a comparison, or finished runs", autocompletion=completes("runs")
         ),
     ],
+    values: Values,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="new folder; campaign-RUN if omitted")
     ] = None,
-    items: Annotated[int, typer.Option("--items", metavar="N", help="utterances to judge")] = 50,
-    select: Annotated[
-        str,
-        typer.Option(
-            "--select",
-            metavar="HOW",
-            help="disagreement (scores differ most), diversity (outputs differ most; needs no references) or "
-            "random",
-            autocompletion=completes("components.campaign.settings:Selection"),
-        ),
-    ] = "disagreement",
-    protocol: Annotated[
-        str,
-        typer.Option(
-            "--protocol",
-            metavar="NAME",
-            help="ESA (error spans and a score), cESA (the same, all systems side by side) or DA (a score)",
-            autocompletion=completes("components.campaign.settings:Protocol"),
-        ),
-    ] = "ESA",
-    annotators: Annotated[int, typer.Option("--annotators", metavar="N", help="people who judge")] = 1,
-    copies: Annotated[
-        int, typer.Option("--copies", metavar="N", help="people who judge the same item, for their agreement")
-    ] = 1,
-    checks: Annotated[
-        int | None,
-        typer.Option("--checks", metavar="N", help="attention checks of each; one for ten items if omitted"),
-    ] = None,
-    prefill: Annotated[
-        float,
-        typer.Option("--prefill", metavar="P", help="mark words below this confidence as errors; 0: none"),
-    ] = 0.3,
-    references: Annotated[bool, typer.Option("--references", help="show the first reference, too")] = False,
     output: Annotated[
         str | None,
         typer.Option(
@@ -99,7 +68,6 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
             autocompletion=completes("components.metrics.choices:Output"),
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="of choice, order and blinding")] = 0,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -110,25 +78,16 @@ def create(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them 
 
     - `antiphon campaign COMPARISON --protocol cESA --annotators 3 --copies 2 --select diversity`
     """
-    values = {
-        "items": items,
-        "select": select,
-        "protocol": protocol,
-        "annotators": annotators,
-        "copies": copies,
-        "checks": checks,
-        "prefill": prefill,
-        "references": references,
-        "seed": seed,
-    }
-    written = _create(runs, out, output, values, store)
+    from flows.cli.compute.parameters.config_file import gather
+
+    written = _create(runs, out, output, gather(CampaignSettings, None, [], values), store)
     sys.stdout.write("".join(f"{line}\n" for line in _describe(written)))
     if as_json:
         sys.stdout.write(json.dumps(written) + "\n")
 
 
 def _create(
-    runs: Sequence[str], out: Path | None, output: str | None, values: Mapping[str, object], store: str | None
+    runs: Sequence[str], out: Path | None, output: str | None, settings: CampaignSettings, store: str | None
 ) -> dict[str, Any]:
     """Write a campaign; returns what it holds, for a person and as JSON."""
     from components.campaign.blinding import CampaignKey, blind
@@ -137,7 +96,6 @@ def _create(
     from components.storage.store import Store
     from reports.views.campaign_candidates import choose_output, load_candidates, load_systems
 
-    settings = _read_settings(values)
     folder = out or Path(f"campaign-{runs[0]}")
     refuse_existing(folder)
     systems = load_systems(runs, Store(store))
@@ -166,24 +124,6 @@ def _create(
         "checks": sum(item.damaged is not None for item in key.items),
         **files._asdict(),
     }
-
-
-def _read_settings(values: Mapping[str, object]) -> CampaignSettings:
-    """Return the settings of a campaign.
-
-    Raises:
-        ConfigError: a line per value that is none.
-    """
-    from pydantic import ValidationError
-
-    from components.campaign.settings import CampaignSettings
-    from components.errors import ConfigError
-    from flows.parameters.faults import describe_fault
-
-    try:
-        return CampaignSettings.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError("\n".join(f"--{describe_fault(dict(fault))}" for fault in error.errors())) from None
 
 
 def _describe(written: Mapping[str, Any]) -> list[str]:
