@@ -35,38 +35,27 @@ class SharedLock:
         self._own = local()
 
     @contextmanager
-    def shared(self) -> Iterator[None]:
-        """Hold it together with others."""
-        with self._entered(exclusive=False):
-            yield
-
-    @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold it alone."""
-        with self._entered(exclusive=True):
-            yield
-
-    @contextmanager
-    def _entered(self, *, exclusive: bool) -> Iterator[None]:
+    def hold(self, *, alone: bool) -> Iterator[None]:
+        """Hold it alone, or together with others."""
         if getattr(self._own, "inside", False):
             yield
             return
-        self._acquire(exclusive=exclusive)
+        self._acquire(alone=alone)
         self._own.inside = True
         try:
             yield
         finally:
             self._own.inside = False
             with self._condition:
-                if exclusive:
+                if alone:
                     self._is_exclusive = False
                 else:
                     self._sharing -= 1
                 self._condition.notify_all()
 
-    def _acquire(self, *, exclusive: bool) -> None:
+    def _acquire(self, *, alone: bool) -> None:
         with self._condition:
-            if not exclusive:
+            if not alone:
                 self._condition.wait_for(lambda: not (self._is_exclusive or self._waiting))
                 self._sharing += 1
                 return
@@ -107,7 +96,7 @@ def lock_device(device: str, *, alone: bool = False) -> Iterator[None]:
             for index in range(count) if alone and count else (torch_device.index or 0,):
                 stack.enter_context(_hold_slot(lock_name(index)))
         # Last: nobody waits for a slot while he holds it.
-        stack.enter_context(_PROCESS.exclusive() if alone else _PROCESS.shared())
+        stack.enter_context(_PROCESS.hold(alone=alone))
         yield
 
 

@@ -51,9 +51,7 @@ class LocalShards:
         def show(share: float) -> None:
             shown.show_share(work.number, size, share)
 
-        lane = lane_of(run)
-        run.coordinator.open_lane(lane, 1)
-        held = run.coordinator.hold_lane(lane, rank(run.depth, work.number))
+        held = run.coordinator.hold_lane(lane_of(run), rank(run.depth, work.number))
         with held, run.counts.work(), progress.listen(show):
             header = retry_transient(
                 lambda: compute_shard(run.store, job, work, begin),

@@ -35,7 +35,6 @@ class RunCoordinator:
     """
 
     def __init__(self, duplicates: Mapping[str, str] | None = None) -> None:
-        """``duplicates``: nodes whose stage is another node's as well."""
         self._duplicates = dict(duplicates or {})
         self._changed = Condition()
         self._shards: defaultdict[str, dict[int, ShardHeader]] = defaultdict(dict)
@@ -46,7 +45,8 @@ class RunCoordinator:
         """The nodes that wait for a person's answers."""
         self.deadline: float | None = None
         self._halted = False
-        self._free: dict[str, int] = {}
+        self._busy: set[str] = set()
+        """Lanes in which a shard is computed."""
         self._queues: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
 
     # How far nodes are
@@ -186,41 +186,29 @@ class RunCoordinator:
 
     # Lanes
 
-    def open_lane(self, lane: str, width: int) -> None:
-        """Open a lane that computes ``width`` shards at a time."""
-        self._free.setdefault(lane, width)
-
-    def enter_lane(self, lane: str, rank: tuple[int, int]) -> None:
-        """Wait for a turn in a lane; of those who wait the lowest rank goes first.
+    @contextmanager
+    def hold_lane(self, lane: str, rank: tuple[int, int]) -> Iterator[None]:
+        """Compute alone in a lane while the block runs; of those who wait the lowest rank goes first.
 
         Raises:
             HaltedError: the run is to stop.
         """
+        queue = self._queues[lane]
         with self._changed:
-            queue = self._queues[lane]
             heapq.heappush(queue, rank)
             try:
-                while not (self._free[lane] and queue[0] == rank):
+                while lane in self._busy or queue[0] != rank:
                     self._raise_if_halted()
                     self._changed.wait(_POLL_SECONDS)
                 self._raise_if_halted()
-                self._free[lane] -= 1
+                self._busy.add(lane)
             finally:
                 queue.remove(rank)
                 heapq.heapify(queue)
                 self._changed.notify_all()
-
-    def leave_lane(self, lane: str) -> None:
-        """Give back a turn in a lane."""
-        with self._changed:
-            self._free[lane] += 1
-            self._changed.notify_all()
-
-    @contextmanager
-    def hold_lane(self, lane: str, rank: tuple[int, int]) -> Iterator[None]:
-        """Hold a turn in a lane for what is computed in this thread."""
-        self.enter_lane(lane, rank)
         try:
             yield
         finally:
-            self.leave_lane(lane)
+            with self._changed:
+                self._busy.remove(lane)
+                self._changed.notify_all()

@@ -46,9 +46,7 @@ def compute_whole(run: NodeAtWork, read: Mapping[str, str]) -> StageRef:
             return work(folder)
 
     compute = work_with_torch if "torch" in run.planned.stage.libraries else work
-    lane = lane_of(run)
-    run.coordinator.open_lane(lane, 1)
-    with run.coordinator.hold_lane(lane, rank(run.depth, 0)):
+    with run.coordinator.hold_lane(lane_of(run), rank(run.depth, 0)):
         return compute_once(run.store, run.planned.stage, compute, read)
 
 

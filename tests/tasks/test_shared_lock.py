@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 
 from tasks.gpu_lock import SharedLock
 
@@ -13,25 +11,26 @@ from tasks.gpu_lock import SharedLock
 class Thread(threading.Thread):
     """Enters, says so, and stays inside until it may leave."""
 
-    def __init__(self, enter: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(self, lock: SharedLock, *, alone: bool) -> None:
         super().__init__(daemon=True)
-        self.enter, self.inside, self.leave = enter, threading.Event(), threading.Event()
+        self.lock, self.alone = lock, alone
+        self.inside, self.leave = threading.Event(), threading.Event()
         self.start()
 
     def run(self) -> None:
-        with self.enter():
+        with self.lock.hold(alone=self.alone):
             self.inside.set()
             self.leave.wait(5)
 
 
 def test_who_wants_it_alone_goes_before_those_who_come_later() -> None:
     lock = SharedLock()
-    first, second = Thread(lock.shared), Thread(lock.shared)
+    first, second = Thread(lock, alone=False), Thread(lock, alone=False)
     assert first.inside.wait(5) and second.inside.wait(5)
-    alone = Thread(lock.exclusive)
+    alone = Thread(lock, alone=True)
     while not lock._waiting:
         time.sleep(0.01)
-    late = Thread(lock.shared)
+    late = Thread(lock, alone=False)
     first.leave.set()
     first.join(5)
     assert not alone.inside.wait(0.05)
@@ -45,10 +44,10 @@ def test_who_wants_it_alone_goes_before_those_who_come_later() -> None:
 def test_who_is_inside_may_enter_again_and_an_error_frees_it() -> None:
     lock = SharedLock()
     try:
-        with lock.exclusive(), lock.shared(), lock.exclusive():
+        with lock.hold(alone=True), lock.hold(alone=False), lock.hold(alone=True):
             raise KeyError
     except KeyError:
         pass
-    other = Thread(lock.exclusive)
+    other = Thread(lock, alone=True)
     assert other.inside.wait(5)
     other.leave.set()
