@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from transformers import BatchFeature
 
 from components.decoding.caches import kv_cache
 from components.decoding.models.causal import CausalModel, CausalScorer
@@ -59,10 +60,7 @@ class AudioPromptScorer(CausalScorer):
         """Scores of the first token (1, V), and keys and values (1, H, L, d) of every layer."""
         model: Any = self._ready.model
         cache = kv_cache.growing_cache()
-        inputs = {
-            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-            for name, value in prompt.items()
-        }
+        inputs = BatchFeature(dict(prompt)).to(model.device, model.dtype)
         output = model(**inputs, use_cache=True, logits_to_keep=1, **{self._ready.cache_argument: cache})
         logits: Tensor = output.logits[:, -1].float()
         return logits, kv_cache.keys_and_values_of(cache)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from transformers import BatchFeature
 
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
@@ -47,7 +48,7 @@ class SpeechSeq2SeqScorer(Seq2SeqScorer):
         states, masks, encoder_masks = [], [], []
         output: Any = None
         for recording in self._recordings:
-            inputs = {name: _place(value, model) for name, value in recording.items()}
+            inputs = BatchFeature(recording).to(model.device, model.dtype)
             output = encoder(**inputs, return_dict=True)
             states.append(output.last_hidden_state[0])
             mask = inputs.get("attention_mask")
@@ -76,7 +77,3 @@ class SpeechSeq2SeqScorer(Seq2SeqScorer):
 
 def _all_ones(states: Tensor) -> Tensor:
     return torch.ones(len(states), dtype=torch.long, device=states.device)
-
-
-def _place(value: Tensor, model: Any) -> Tensor:
-    return value.to(model.device, model.dtype if value.is_floating_point() else None)

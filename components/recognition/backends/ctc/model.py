@@ -51,11 +51,7 @@ class TransformersCtcModel:
     def score_frames(self, samples: Samples) -> LogProbs:
         """See :class:`CtcModel`."""
         features = self._extractor(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        inputs = {
-            name: value.to(self._model.device, self._model.dtype if value.is_floating_point() else None)
-            for name, value in features.items()
-        }
-        logits = self._model(**inputs).logits[0]
+        logits = self._model(**features.to(self._model.device, self._model.dtype)).logits[0]
         log_probs: LogProbs = logits.double().log_softmax(-1).cpu().numpy()
         return log_probs
 

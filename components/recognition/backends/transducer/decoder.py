@@ -120,10 +120,7 @@ class TransducerDecoder(NBestDecoder):
         features = self._extractor(
             window.samples, sampling_rate=SAMPLE_RATE, return_tensors="pt", return_attention_mask=True
         )
-        inputs = {
-            name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-            for name, value in features.items()
-        }
+        inputs = features.to(model.device, model.dtype)
         hypotheses = search(EncodedRecording(model, inputs), self._config.beam_size, self._config.n_best)
         if not all(math.isfinite(hypothesis.log_prob) for hypothesis in hypotheses):
             raise ModelError(f"expected finite log-probabilities, found others from {self._name}")
