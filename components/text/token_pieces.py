@@ -21,3 +21,13 @@ def spell_pieces(pieces: Sequence[str]) -> list[str]:
     has_spaces = any("\u2581" in piece or " " in piece for piece in pieces)
     spaces = _SPACES if has_spaces else _BYTE_LEVEL_SPACES
     return [_CONTROL.sub("", piece.translate(spaces)) for piece in pieces]
+
+
+def spell_words(pieces: Sequence[str], pattern: str = r"\S+") -> list[tuple[str, list[int]]]:
+    """Return what in the text of the pieces matches, and the numbers of the pieces that write it."""
+    spelled = spell_pieces(pieces)
+    numbers = [number for number, piece in enumerate(spelled) for _ in piece]
+    return [
+        (match[0], list(dict.fromkeys(numbers[match.start() : match.end()])))
+        for match in re.finditer(pattern, "".join(spelled))
+    ]

@@ -8,17 +8,15 @@ Calibrated confidences, of kind ``estimate``, can take their place.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from components.ensembling.output_level.voting.words import MIN_CONFIDENCE, Word, split_units
 from components.records import Hypothesis, Token
 from components.text.languages import UNDETERMINED, without_spaces
-from components.text.matching.alignment import align
+from components.text.matching.alignment import assign
 from components.text.normalization.text_normalization import Normalizer, word_key
-from components.text.token_pieces import spell_pieces
+from components.text.token_pieces import spell_words
 
 
 def split_words(
@@ -80,35 +78,20 @@ def _words_of_estimates(hypothesis: Hypothesis, language: str) -> list[Word]:
 
 def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
     """Return the words that the tokens spell, with their confidences; none without tokens."""
-    characters = [
-        (character, number)
-        for number, piece in enumerate(spell_pieces([token.piece for token in tokens]))
-        for character in piece
-    ]
-    text = "".join(character for character, _ in characters)
     pattern = r"\S" if without_spaces(language) else r"\S+"
     words = []
-    for match in re.finditer(pattern, text):
-        numbers = dict.fromkeys(number for _, number in characters[match.start() : match.end()])
+    for word, numbers in spell_words([token.piece for token in tokens], pattern):
         mean = sum(tokens[number].log_prob for number in numbers) / len(numbers)
-        if key := word_key(match[0]):
-            words.append(Word(key, match[0], max(math.exp(min(0.0, mean)), MIN_CONFIDENCE)))
+        if key := word_key(word):
+            words.append(Word(key, word, max(math.exp(min(0.0, mean)), MIN_CONFIDENCE)))
     return words
 
 
 def _align_confidences(keys: Sequence[str], token_words: Sequence[Word], mean: float) -> list[float]:
     """The confidence of each key, from aligned token words; stretches of other lengths share a mean."""
-    confidences: list[float] = []
-    start = 0
-    edits = align([word.key for word in token_words], keys)
-    for _, stretch in groupby(edits, key=lambda edit: edit.operation == "equal"):
-        rows = list(stretch)
-        n_token_words = sum(edit.reference is not None for edit in rows)
-        n_words = sum(edit.hypothesis is not None for edit in rows)
-        confidences_of_stretch = [word.confidence for word in token_words[start : start + n_token_words]]
-        mean_confidence = (
-            math.exp(sum(map(math.log, confidences_of_stretch)) / n_token_words) if n_token_words else mean
-        )
-        confidences += confidences_of_stretch if n_token_words == n_words else [mean_confidence] * n_words
-        start += n_token_words
-    return confidences
+    aligned = assign(keys, [(word.key, [word.confidence]) for word in token_words])
+    return [_geometric_mean(confidences) if confidences else mean for confidences in aligned]
+
+
+def _geometric_mean(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else math.exp(sum(map(math.log, values)) / len(values))
