@@ -23,7 +23,7 @@ def weigh_by_estimates(nbests: Sequence[SystemNBest], feature: str) -> list[Syst
 
 
 def _quality(nbest: SystemNBest, feature: str) -> float:
-    quality = quality_of(nbest.hypotheses[0], feature) if nbest.hypotheses else None
+    quality = quality_of(nbest.hypotheses[0], feature)
     if quality is None:
         raise ConfigError(
             f"weights_by: expected an estimate {feature} of every text, found none of input {nbest.system}; "

@@ -21,7 +21,6 @@ from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.reranking import compute_features
 from components.ensembling.output_level.risk.mbr_utilities import UtilityMetric
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.errors import DataError
 from components.metrics.metric import CorpusScore, Segments
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
@@ -74,20 +73,12 @@ def mert(
 
     Args:
         nbests: the systems' lists, utterance by utterance.
-        references: the reference texts, utterance by utterance.
+        references: the reference texts, utterance by utterance; each has some.
         config: its utility names the metric.
         language: of the texts.
         seed: of the random directions and starts.
         judges: the metric with the source, utterance by utterance, where a model computes it.
-
-    Raises:
-        DataError: there are no utterances, or one lacks references.
     """
-    if not nbests or len(nbests) != len(references) or not all(references):
-        raise DataError(
-            f"expected development utterances with references to learn coefficients on, found {len(nbests)} "
-            f"with {sum(map(bool, references))} references"
-        )
     judges = judges or [UtilityMetric(get_metric(config.utility, config.utility_normalizer))] * len(nbests)
     candidate_sets = [
         collect_candidates(nbests_of_utterance, config.n_best, config.scale) for nbests_of_utterance in nbests

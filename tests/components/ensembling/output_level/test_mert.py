@@ -16,7 +16,6 @@ from components.ensembling.output_level.mert import (
     upper_envelope,
 )
 from components.ensembling.output_level.reranking import rerank
-from components.errors import DataError
 from components.metrics.table import METRICS
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Hypothesis
@@ -118,13 +117,6 @@ def test_the_objective_counts_under_the_normalizer_that_is_set() -> None:
     assert mert(spoken, [["200 Dogs!"]], config, "en").score == pytest.approx(0.0)
     plain = config.model_copy(update={"normalizer": "basic"})
     assert mert(spoken, [["200 Dogs!"]], plain, "en").score == pytest.approx(-100.0)
-
-
-def test_nothing_to_learn_on() -> None:
-    with pytest.raises(DataError, match="expected development utterances with references"):
-        mert([], [], SystemCombinationConfig(), "de")
-    with pytest.raises(DataError, match="found 1 with 0 references"):
-        mert(NBESTS[:1], [[]], SystemCombinationConfig(), "de")
 
 
 def test_a_line_along_which_no_choice_changes_has_no_step() -> None:

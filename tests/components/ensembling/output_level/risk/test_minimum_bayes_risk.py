@@ -10,7 +10,6 @@ from sacrebleu.metrics.chrf import CHRF
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.errors import DataError
 from components.records import Hypothesis
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
@@ -110,12 +109,10 @@ def test_nothing_in_common_leaves_the_votes_as_shares() -> None:
     assert result[0].features["share:a"] == 1.0
 
 
-def test_only_the_first_n_best_take_part_and_an_empty_list_is_told() -> None:
+def test_only_the_first_n_best_take_part() -> None:
     lists = [
         make_hypothesis("a", score=-1.0),
         make_hypothesis("b", score=-1.0),
         make_hypothesis("b c", score=-1.0),
     ]
     assert len(rank_by_expected_utility(make_nbests(lists), SystemCombinationConfig(n_best=2))) == 2
-    with pytest.raises(DataError, match="system a"):
-        rank_by_expected_utility(make_nbests([]), CHRF_CONFIG)

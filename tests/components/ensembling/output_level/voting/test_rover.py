@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.voting import confusion_network
 from components.ensembling.output_level.voting.rover import combine_by_rover
-from components.errors import ConfigError, DataError
 from components.text.matching.alignment import align, count_operations
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
@@ -183,17 +182,6 @@ def test_a_system_without_weight_changes_no_vote(texts: list[str]) -> None:
 def test_a_majority_wins_in_every_order(many: str, one: str) -> None:
     """Order decides ties only, and with two against one there are none."""
     assert {vote(*order) for order in permutations([many, many, one])} == {many}
-
-
-def test_errors() -> None:
-    with pytest.raises(DataError, match=r"system a: expected at least one hypothesis.*empty n-best"):
-        combine_by_rover(make_nbests([]), VOTES)
-    with pytest.raises(DataError, match="at least one system"):
-        combine_by_rover([], VOTES)
-    with pytest.raises(ConfigError, match="only zeros"):
-        combine_by_rover(make_nbests(make_hypothesis("a"), make_hypothesis("b"), weights=(0.0, 0.0)), VOTES)
-    with pytest.raises(ConfigError, match="at least 0 for a, found -1"):
-        combine_by_rover(make_nbests(make_hypothesis("a"), weights=(-1.0,)), VOTES)
 
 
 @pytest.mark.parametrize("voting", ["frequency", "average", "maximum"])
