@@ -44,7 +44,7 @@ class StoreFiles(Protocol):
     def mark(self, name: str) -> None:
         """Make an empty file, visible to every process when this returns."""
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, /) -> None:
         """Remove a file, if there is one."""
 
     def copy_in(self, path: Path, name: str) -> None:

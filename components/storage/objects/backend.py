@@ -19,7 +19,6 @@ from components.files.locations.opening import is_file
 from components.run_record import StageRef
 from components.storage.objects.lease import Lease, is_leased
 from components.storage.objects.mirror import Mirror
-from components.storage.objects.object_files import ObjectFiles
 from components.storage.places.local_backend import LocalBackend
 from components.storage.places.locks import LockWait
 from components.storage.runs.run_records import CLAIMED, METRICS, RECORD
@@ -43,7 +42,7 @@ class ObjectStoreBackend(LocalBackend):
         self._objects = self._mirror.objects
         super().__init__(self._mirror.root)
         self.url = self._objects.url
-        self.files = ObjectFiles(self._objects)
+        self.files = self._objects
         self.uses = UsageLeases(self.url, self.files, None, self.lock_prune)  # its readers read copies
         self._leases: dict[str, Lease] = {}
 

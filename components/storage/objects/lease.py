@@ -23,11 +23,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from components.errors import AntiphonError, ConfigError, StoreError, TransientError
+from components.errors import AntiphonError, StoreError, TransientError
 from components.files.files import utc_now
 from components.files.json_text import parse_json
 from components.storage.objects.object_store import ObjectStore
-from components.storage.places.locks import LockWait
+from components.storage.places.locks import LockWait, seconds_set
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion
@@ -39,19 +39,8 @@ VARIABLE = "ANTIPHON_LEASE"
 
 
 def lease_seconds() -> float:
-    """Return the lease time in seconds that ANTIPHON_LEASE sets, 60 by default.
-
-    Raises:
-        ConfigError: it is not a number from 1 to 86,400.
-    """
-    text = os.environ.get(VARIABLE) or "60"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 1.0 <= seconds < 86_400:
-        raise ConfigError(f"{VARIABLE}: expected seconds, at least 1, found {text!r}")
-    return seconds
+    """Return the lease time in seconds that ANTIPHON_LEASE sets, 60 by default. ConfigError."""
+    return seconds_set(VARIABLE, "60", 1, 86_400)
 
 
 class Lease:

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from components.files.digests import cache_folder
 from components.files.files import write_bytes
-from components.storage.objects.object_store import ObjectStore
+from components.storage.objects.object_files import ObjectFiles
 from components.storage.shards.shard import DamagedError, ShardEntry, check_shard, decode_shard, shard_name
 from components.storage.stages.seal import SEAL, Seal, read_seal, verify_files
 
@@ -29,7 +29,7 @@ class Mirror:
     """
 
     def __init__(self, url: str) -> None:
-        self.objects = ObjectStore(url)
+        self.objects = ObjectFiles(url)
         name = hashlib.sha256(self.objects.url.encode()).hexdigest()[:16]
         self.root = cache_folder() / "stores" / name
 

@@ -19,6 +19,7 @@ from components.errors import TransientError
 from components.files.object_storage.client_errors import is_missing_bucket, to_store_error
 from components.files.object_storage.clients import open_client
 from components.files.object_storage.interruptible import call_interruptibly
+from components.storage.store_files import FileFacts
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta, PutResult, UpdateVersion
@@ -118,10 +119,11 @@ class ObjectStore:
         """Return the names of all objects below a folder, sorted."""
         return sorted(meta["path"] for meta in self._list(folder))
 
-    def list_facts(self, folder: str) -> dict[str, tuple[int, float]]:
-        """Return size in bytes and time of the last write (in seconds since 1970) of all objects below."""
+    def list_facts(self, folder: str = "") -> dict[str, FileFacts]:
+        """Return size and time of the last write of all objects below a folder."""
         facts = {
-            meta["path"]: (meta["size"], meta["last_modified"].timestamp()) for meta in self._list(folder)
+            meta["path"]: FileFacts(meta["size"], meta["last_modified"].timestamp())
+            for meta in self._list(folder)
         }
         return dict(sorted(facts.items()))
 

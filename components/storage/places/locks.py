@@ -35,18 +35,23 @@ _CLEANED_ROOTS: set[Path] = set()
 
 
 def lock_seconds() -> float:
-    """Return how many seconds to wait for another writer: ANTIPHON_LOCK_SECONDS, 600 by default.
+    """Return how many seconds to wait for another writer (ANTIPHON_LOCK_SECONDS). ConfigError."""
+    return seconds_set(VARIABLE, "600", 0, 1e7)
+
+
+def seconds_set(variable: str, default: str, least: int, below: float) -> float:
+    """Return the seconds that an environment variable sets.
 
     Raises:
-        ConfigError: it is not a number of at least 0.
+        ConfigError: it is not a number from `least` on.
     """
-    text = os.environ.get(VARIABLE) or "600"
+    text = os.environ.get(variable) or default
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0.0 <= seconds < 1e7:
-        raise ConfigError(f"{VARIABLE}: expected seconds, 0 or more, found {text!r}")
+    if not least <= seconds < below:
+        raise ConfigError(f"{variable}: expected seconds, at least {least}, found {text!r}")
     return seconds
 
 

@@ -40,10 +40,7 @@ def write_record(folder: Path, run: RunRecord, *, replaces: bool) -> None:
     if not replaces:
         write_bytes(folder / FAILED, content)
         return
-    for stale in (
-        FAILED,
-        METRICS,
-    ):  # a kill in between must not leave the scores of one run beside another's record
+    for stale in (FAILED, METRICS):  # a kill in between leaves no scores of one run beside another's record
         (folder / stale).unlink(missing_ok=True)
     write_bytes(folder / RECORD, content)
     write_json(folder / METRICS, values["metrics"])

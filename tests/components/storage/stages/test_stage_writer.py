@@ -145,7 +145,7 @@ def test_the_second_writer_waits_and_finds_the_stage_finished(
 def test_how_long_to_wait_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("soon", "-1", "nan", "inf"):
         monkeypatch.setenv(locks.VARIABLE, text)
-        with pytest.raises(ConfigError, match="ANTIPHON_LOCK_SECONDS: expected seconds, 0 or more"):
+        with pytest.raises(ConfigError, match="ANTIPHON_LOCK_SECONDS: expected seconds, at least 0"):
             locks.lock_seconds()
 
 
