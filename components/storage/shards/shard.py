@@ -9,7 +9,7 @@ import hashlib
 import json
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -22,6 +22,7 @@ from components.storage.shards.tallies import AUDIO_SECONDS, READ, Tallies, tall
 FOLDER = "shards"
 FORMAT: Final = 1
 """Version of the format."""
+R = TypeVar("R", bound=Record)
 _REFUSED = b'{"quarantined":'
 
 
@@ -160,6 +161,17 @@ def encode_outcomes(
     return encode_shard(list(map(encode_outcome, outcomes)), tallies=tallies, **header)
 
 
+def read_sealed(record: type[R], content: bytes, where: str) -> R:
+    """Return the record that bytes with their own digest hold; DamagedError where they are not as written."""
+    try:
+        return record.model_validate(verify_digest(content))
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise DamagedError(f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
+    except ValueError as error:
+        raise DamagedError(f"{where}: {error}") from error
+
+
 def decode_header(line: bytes, where: str, key: str) -> ShardHeader:
     """Return the header that the first line of a shard holds.
 
@@ -171,13 +183,7 @@ def decode_header(line: bytes, where: str, key: str) -> ShardHeader:
     Raises:
         DamagedError: it is damaged, another's, or of another version.
     """
-    try:
-        header = ShardHeader.model_validate(verify_digest(line))
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise DamagedError(f"{where}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from error
-    except ValueError as error:
-        raise DamagedError(f"{where}: {error}") from error
+    header = read_sealed(ShardHeader, line, where)
     if header.key != key:
         raise DamagedError(f"{where}: expected shard {key[:12]}…, found another, {header.key[:12]}…")
     return header

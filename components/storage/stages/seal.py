@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
-from components.files.canonical_json import add_digest, digest_of, verify_digest
+from components.files.canonical_json import add_digest, digest_of
 from components.files.digests import file_digest
 from components.records import Record, Sha256
 from components.run_record import CardMemory, StageRef, Usage
-from components.storage.shards.shard import DamagedError, ShardEntry
+from components.storage.shards.shard import DamagedError, ShardEntry, read_sealed
 from components.storage.shards.tallies import Tallies
 from components.storage.stages.stage_plan import digest_plan
 
@@ -81,15 +81,7 @@ def read_seal(content: bytes, where: str, key: str) -> Seal:
     Raises:
         DamagedError: it is damaged, another stage's, or of another version.
     """
-    try:
-        values = verify_digest(content)
-        seal = Seal.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        name = ".".join(map(str, fault["loc"]))
-        raise DamagedError(f"{where}: {name}: {fault['msg']}") from error
-    except ValueError as error:
-        raise DamagedError(f"{where}: {error}") from error
+    seal = read_sealed(Seal, content, where)
     if digest_contents(seal.files, seal.shards) != seal.sha256 or digest_plan(seal.plan) != key:
         raise DamagedError(f"{where}: expected the seal of {key[:12]}…, found another's, of {seal.key[:12]}…")
     stated = seal.plan.get("shards")
@@ -130,19 +122,5 @@ def verify_files(folder: Path, seal: Seal, where: str | None = None) -> None:
 
 def stage_ref(seal: Seal, folder: Path, *, reused: bool) -> StageRef:
     """Return the reference to a finished stage, from its seal."""
-    fields = (
-        "stage",
-        "kind",
-        "key",
-        "items",
-        "quarantined",
-        "sha256",
-        "content",
-        "seconds",
-        "peak_memory_bytes",
-        "batch_size",
-        "usage",
-        "card_memory",
-    )
-    values = {name: getattr(seal, name) for name in fields}
+    values = {name: getattr(seal, name) for name in StageRef.model_fields if name in Seal.model_fields}
     return StageRef.model_validate({**values, "path": str(folder), "reused": reused})

@@ -102,7 +102,6 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
     """
 
     def __init__(self, ref: StageRef, record: type[R], data: StageRef | None = None) -> None:
-        """``record``: what the stage gives where it gives something."""
         self.ref = ref
         self._record: type[R] = record
         self._shards = _OpenShards(ref, data)
