@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Mapping
 
 # Control characters (but for line feed and tab), lone surrogates, bidi overrides and isolates.
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -16,6 +17,17 @@ def to_printable(text: str) -> str:
     Those can reorder or hide what a person reads; letters, marks and joiners stay as they are.
     """
     return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def make_printable(value: object) -> object:
+    """Return JSON values in which every text, names of fields among them, is printable."""
+    if isinstance(value, str):
+        return to_printable(value)
+    if isinstance(value, Mapping):
+        return {make_printable(name): make_printable(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [make_printable(each) for each in value]
+    return value
 
 
 def to_script_json(value: object) -> str:

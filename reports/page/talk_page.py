@@ -13,7 +13,7 @@ from typing import Any
 from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TimedSegment
 from components.export.subtitles.cue import Cue
-from components.text.escaping import to_printable, to_script_json
+from components.text.escaping import make_printable, to_script_json
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.template_environment import content_hash, join_scripts, read_template, template_environment
 
@@ -48,7 +48,7 @@ def encode_page(text: RecordingText, *, bilingual: bool = False) -> bytes:
         language=text.language,
         has_audio=bool(audios),
         sound=data_uri(files[0]) if files else "",
-        data=to_script_json(data),
+        data=to_script_json(make_printable(data)),
         style=style,
         style_hash=content_hash(style),
         script=script,
@@ -62,9 +62,9 @@ def _segment(segment: TimedSegment, source: str) -> dict[str, Any]:
     return {
         "start": round(segment.start, 3),
         "end": round(segment.end, 3),
-        "text": to_printable(segment.text),
-        "speaker": to_printable(segment.speaker or ""),
-        "source": to_printable(source),
+        "text": segment.text,
+        "speaker": segment.speaker or "",
+        "source": source,
         "doubtful": segment.confidence is not None and segment.confidence < 0.5,
     }
 

@@ -71,13 +71,13 @@ def build_index_line(
         alignment.values.get("wer") or alignment.values.get("cer") for alignment in row.alignments.values()
     )
     return [
-        to_printable(utterance.id),
+        utterance.id,
         [_round(value, 3) for value in _numbers(row, columns)],
         QUARANTINED * (bad is not None) + EDITED * bool(edited) + WITH_ERRORS * wrong,
-        to_printable(utterance.source_language),
-        to_printable(target or ""),
-        to_printable(utterance.domain or ""),
-        to_printable(utterance.speaker or ""),
+        utterance.source_language,
+        target or "",
+        utterance.domain or "",
+        utterance.speaker or "",
         "\n".join(dict.fromkeys(to_printable(text).lower() for text in texts if text)),
     ]
 
@@ -127,7 +127,7 @@ def list_edited_nodes(steps: Sequence[Step]) -> list[str]:
 def build_details(
     view: RunView, row: UtteranceRow, steps: Sequence[Step], folder: Path, embedded: frozenset[str]
 ) -> dict[str, object]:
-    """Everything that is shown of one utterance, every text of it printable.
+    """Everything that is shown of one utterance.
 
     Args:
         view: the run.
@@ -138,33 +138,30 @@ def build_details(
     """
     utterance, target = row.utterance, view.target_language_of(row.utterance)
     entry: dict[str, object] = {
-        "id": to_printable(utterance.id),
-        "languages": [to_printable(utterance.source_language), to_printable(target or "")],
-        "domain": to_printable(utterance.domain or ""),
-        "speaker": to_printable(utterance.speaker or ""),
-        "text": to_printable(utterance.text or ""),
-        "transcript": None if utterance.transcript is None else to_printable(utterance.transcript),
-        "references": [to_printable(reference) for reference in utterance.references],
+        "id": utterance.id,
+        "languages": [utterance.source_language, target or ""],
+        "domain": utterance.domain or "",
+        "speaker": utterance.speaker or "",
+        "text": utterance.text or "",
+        "transcript": utterance.transcript,
+        "references": utterance.references,
         "stages": [
             _stage(view, stage, outcome, row)
             for stage, outcome in row.outcomes.items()
             if isinstance(outcome, NBest | Quarantined)
         ],
         "steps": [_step(step) for step in steps],
-        "edited": [to_printable(name) for name in list_edited_nodes(steps)],
-        "values": {to_printable(name): _round(value) for name, value in row.values.items()},
+        "edited": list_edited_nodes(steps),
+        "values": {name: _round(value) for name, value in row.values.items()},
     }
     if utterance.audio is not None:
         audio = utterance.audio
+        carried = audio.sha256 in embedded
         entry["audio"] = {
             "seconds": round(audio.seconds, 2),
             "offset": round(audio.offset, 3),
-            "name": to_printable(file_name_of(audio.path)),
-            **(
-                {"embedded": audio.sha256}
-                if audio.sha256 in embedded
-                else {"link": relative_url(audio, folder)}
-            ),
+            "name": file_name_of(audio.path),
+            **({"embedded": audio.sha256} if carried else {"link": relative_url(audio, folder)}),
         }
     return entry
 
@@ -172,26 +169,22 @@ def build_details(
 def _step(step: Step) -> dict[str, object]:
     """Return a node on the way: what it is and read, what it gave, and how that differs from what it read."""
     entry: dict[str, object] = {
-        "node": to_printable(step.node.name),
-        "kind": to_printable(step.node.kind),
-        "reads": [to_printable(name) for name in step.node.inputs],
+        "node": step.node.name,
+        "kind": step.node.kind,
+        "reads": step.node.inputs,
         "result": step.result,
     }
     if step.note:
-        entry["note"] = to_printable(step.note)
+        entry["note"] = step.note
     if step.near is not None:
-        entry |= {
-            "near": to_printable(step.near),
-            "spaced": step.spaced,
-            "edits": [_edit(e) for e in step.edits],
-        }
+        entry |= {"near": step.near, "spaced": step.spaced, "edits": [_edit(e) for e in step.edits]}
     return entry
 
 
 def _stage(view: RunView, stage: str, outcome: NBest | Quarantined, row: UtteranceRow) -> dict[str, object]:
-    entry: dict[str, object] = {"stage": to_printable(stage), "recognition": view.transcribes(stage)}
+    entry: dict[str, object] = {"stage": stage, "recognition": view.transcribes(stage)}
     if isinstance(outcome, Quarantined):
-        return entry | {"reason": to_printable(outcome.reason), "detail": to_printable(outcome.detail)}
+        return entry | {"reason": outcome.reason, "detail": outcome.detail}
     entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
     if outcome.best.segments:
         entry["segments"] = [_segment(segment) for segment in outcome.best.segments]
@@ -212,22 +205,21 @@ def _judged(judgments: Sequence[Judgment]) -> dict[str, float | None]:
 
 def _error(judgment: Judgment, span: ErrorSpan) -> list[object]:
     """[metric, severity, start, end, confidence]: characters of the best hypothesis, as code points."""
-    return [judgment.label, to_printable(span.severity), span.start, span.end, _round(span.confidence)]
+    return [judgment.label, span.severity, span.start, span.end, _round(span.confidence)]
 
 
 def _segment(segment: Segment) -> list[object]:
     """[start, end, text, [[start, end, word, probability], ...]], in seconds; and who speaks, if known."""
     words = [
-        [round(word.start, 2), round(word.end, 2), to_printable(word.text), _round(word.probability)]
+        [round(word.start, 2), round(word.end, 2), word.text, _round(word.probability)]
         for word in segment.words
     ]
-    speaker = [to_printable(segment.speaker)] if segment.speaker else []
-    return [round(segment.start, 2), round(segment.end, 2), to_printable(segment.text), words, *speaker]
+    speaker = [segment.speaker] if segment.speaker else []
+    return [round(segment.start, 2), round(segment.end, 2), segment.text, words, *speaker]
 
 
 def _edit(edit: Edit[str]) -> list[str | None]:
-    texts = (edit.reference, edit.hypothesis)
-    return [_OPERATIONS[edit.operation], *(None if text is None else to_printable(text) for text in texts)]
+    return [_OPERATIONS[edit.operation], edit.reference, edit.hypothesis]
 
 
 def _hypothesis(hypothesis: Hypothesis) -> list[object]:
@@ -236,20 +228,20 @@ def _hypothesis(hypothesis: Hypothesis) -> list[object]:
     Where words have confidences, these follow: [[word, confidence], ...].
     """
     sure = zip(hypothesis.text.split(), hypothesis.word_confidences, strict=False)
-    words = [[to_printable(word), round(confidence, 3)] for word, confidence in sure]
+    words = [(word, round(confidence, 3)) for word, confidence in sure]
     return [
-        to_printable(hypothesis.text),
+        hypothesis.text,
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
         [_token(token) for token in hypothesis.tokens],
-        {to_printable(name): round(value, 4) for name, value in hypothesis.features.items()},
+        {name: round(value, 4) for name, value in hypothesis.features.items()},
         *([words] if words else []),
     ]
 
 
 def _token(token: Token) -> list[object]:
-    members = {to_printable(name): round(value, 3) for name, value in token.members.items()}
-    return [to_printable(token.piece), round(token.log_prob, 3), *([members] if members else [])]
+    members = {name: round(value, 3) for name, value in token.members.items()}
+    return [token.piece, round(token.log_prob, 3), *([members] if members else [])]
 
 
 def _round(value: float | None, digits: int = 2) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.records import Hypothesis, NBest
+from components.text.escaping import make_printable
 from reports.page.utterance_json import build_details, build_index_line, columns_of, drop_empty_columns
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -29,7 +30,7 @@ def annotated(row: UtteranceRow) -> UtteranceRow:
 
 
 def stages(view: RunView, row: UtteranceRow, folder: Path) -> dict[str, Any]:
-    listed: Any = build_details(view, row, [], folder, frozenset())["stages"]
+    listed: Any = make_printable(build_details(view, row, [], folder, frozenset())["stages"])
     return {stage["stage"]: stage["nbest"][0] for stage in listed}
 
 
