@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.metrics.choices import ModelMetricName
@@ -46,16 +41,24 @@ PRICE_DESCRIPTION = (
 DATA_DESCRIPTION = "manifest (JSONL, TSV), parallel text 'a.en,a.de', or a set: sample, multi30k:SPLIT"
 
 
-def check_name(name: str | None) -> str | None:
-    """Check the name of a run, or a part of it.
+def check_by(check: Callable[[str], object]) -> Callable[[str | None], str | None]:
+    """Return the validator of a text that a check refuses by ConfigError: pydantic expects a ValueError."""
 
-    Raises:
-        ValueError: no folder can have it (pydantic expects this error).
-    """
-    try:
-        return name if name is None else check_run_name(name)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
+    def validate(text: str | None) -> str | None:
+        try:
+            if text is not None:
+                check(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return text
+
+    return validate
+
+
+check_name = check_by(check_run_name)
+"""That of the name of a run, or a part of it."""
+check_language = check_by(check_code)
+"""That of a language code."""
 
 
 class StoreParameters(BaseModel):
@@ -68,15 +71,7 @@ class StoreParameters(BaseModel):
         description="folder or URL (s3://, gs://, az://); ANTIPHON_STORE or ./antiphon-store if empty",
     )
 
-    @field_validator("store")
-    @classmethod
-    def _check_store(cls, value: str | None) -> str | None:
-        try:
-            if value is not None:
-                local_root(value)
-        except ConfigError as error:
-            raise ValueError(str(error)) from None
-        return value
+    _store = field_validator("store")(check_by(local_root))
 
 
 class FlowParameters(StoreParameters):
@@ -138,30 +133,6 @@ GRAPH_KEYS = ("nodes", "outputs", "defaults", "matrix")
 """Keys of a file that are a graph; the others are parameters of the run."""
 DataSet = tuple[str | None, str | None, str | None, str | None, int | None]
 """Source or recordings, source and target language, limit: what the ``data`` stage is loaded by."""
-
-
-def check_language(code: str | None) -> str | None:
-    """Check a language code.
-
-    Raises:
-        ValueError: it is none (pydantic expects this error).
-    """
-    try:
-        return code if code is None else check_code(code)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-def check_installed(normalizer: str) -> str:
-    """Check that what a normalizer needs is installed.
-
-    Raises:
-        ValueError: it is not (pydantic expects this error).
-    """
-    try:
-        return check_normalizer(normalizer)
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
 
 
 def check_metric_names(metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -227,7 +198,7 @@ class DataParameters(FlowParameters):
 
     _check_metrics = field_validator("model_metrics")(check_metric_names)
     _language = field_validator("source_language", "target_language")(check_language)
-    _normalizer = field_validator("normalizer")(check_installed)
+    _normalizer = field_validator("normalizer")(check_by(check_normalizer))
 
     @property
     def data_set(self) -> DataSet:
