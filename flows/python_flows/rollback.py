@@ -5,19 +5,17 @@ An automation runs it after an alarm (automations/watch.yaml).
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
-from pydantic_core import to_jsonable_python
 
 from components.errors import ConfigError
 from components.run_record import RunRecord
 from components.storage.store import Store
 from flows.definition import define_flow
 from flows.parameters.watch import RollBackParameters
+from flows.python_flows.finished_runs.repetition import defaults_of
 from flows.registry import flow_named
 from flows.run import Run, final_state
 
@@ -51,19 +49,12 @@ def _update(name: str, accepted: RunRecord) -> str:
         except ObjectNotFound:
             raise ConfigError(f"deployment: expected FLOW/NAME of one on the server, found {name}") from None
         before = deployment.parameters
-        usual = _defaults_of(accepted)
+        fields, usual = flow_named(accepted.flow).parameters.model_fields, defaults_of(accepted.flow)
         after = {
             key: value
             for key, value in accepted.parameters.items()
-            if key in usual and key not in KEPT and value != usual[key]
+            if key in fields and key not in KEPT and value != usual.get(key)
         } | {key: value for key, value in before.items() if key in KEPT}
         client.update_deployment(deployment.id, DeploymentUpdate(parameters=after))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return ", ".join(changed) or "nothing was different"
-
-
-def _defaults_of(run: RunRecord) -> dict[str, Any]:
-    """Return the defaults of the parameters of a run's flow, as a record of a run has them."""
-    fields = flow_named(run.flow).parameters.model_fields
-    defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
-    return {key: to_jsonable_python(value, fallback=lambda _: None) for key, value in defaults.items()}

@@ -21,7 +21,7 @@ MAX_COMMAND = 2000
 def list_changed_settings(run: RunRecord) -> dict[str, Any]:
     """Return the parameters of a run that differ from the defaults of its flow, nested as recorded."""
     recorded = {name: value for name, value in run.parameters.items() if name not in NOT_SETTINGS}
-    return _differences(recorded, _defaults_of(run.flow))
+    return _differences(recorded, defaults_of(run.flow))
 
 
 def repeat_command(run: RunRecord, store: str | None = None) -> str:
@@ -47,7 +47,7 @@ def repeat_command(run: RunRecord, store: str | None = None) -> str:
     return command
 
 
-def _defaults_of(flow: str) -> dict[str, Any]:
+def defaults_of(flow: str) -> dict[str, Any]:
     """Return the defaults of a flow's parameters as a record holds them; empty for an unknown flow."""
     try:
         model = flow_named(flow).parameters
