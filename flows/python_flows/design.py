@@ -30,16 +30,12 @@ from components.files.digests import file_digest
 from components.files.files import write_bytes
 from components.files.yaml_text import format_yaml
 from components.metrics.statistics.bootstrap import MIN_UTTERANCES
-from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import plan_nodes
 from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import has_references, profiles_of, read_utterances
 from components.text.languages import UNDETERMINED
 from components.tuning.confirmation import refuse_overlap
-from components.tuning.halving import cut_blocks
-from flows import preflight
-from flows.checks import Check, check_of_data, checks_of_pipeline, run_checks
+from flows.checks import Check, check_of_data, run_checks
 from flows.definition import define_flow
 from flows.parameters.pipeline_files import is_pipeline_file
 from flows.parameters.searches.design import DesignParameters
@@ -47,7 +43,7 @@ from flows.parameters.searches.own_systems import list_own_systems
 from flows.python_flows.tuning_data import (
     TuningData,
     count_references,
-    load_sets,
+    make_context,
     require_references,
     split_data,
 )
@@ -156,29 +152,13 @@ def _refuse_others(candidates: Sequence[Candidate], role: str) -> None:
 def _make_context(
     run: Run, parameters: DesignParameters, candidates: Sequence[Candidate], data: StageRef
 ) -> TryContext:
-    total = data.items - data.quarantined
-    rungs = count_rungs(total, parameters.rungs, parameters.reduction_factor)
-    cut = cut_blocks(total, rungs, parameters.reduction_factor, parameters.seed)
-    blocks = [store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data]
-
-    def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
+    def read(settings: Mapping[str, object]) -> Pipeline:
         graph = settings["graph"]
         assert isinstance(graph, dict)
-        pipeline = parameters.read_graph(graph)
-        run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
-        return preflight.choose_models(pipeline, data, parameters)[0]
+        return parameters.read_graph(graph)
 
-    return TryContext(
-        objectives=[parameters.objective(candidates[0])],
-        blocks=blocks,
-        make_pipeline=make_pipeline,
-        load_sets=partial(load_sets, store=run.store),
-        store=run.store,
-        seed=parameters.seed,
-        reduction_factor=parameters.reduction_factor,
-        price_per_hour=parameters.price_per_hour,
-        normalizer=parameters.normalizer,
-    )
+    rungs = count_rungs(data.items - data.quarantined, parameters.rungs, parameters.reduction_factor)
+    return make_context(run, parameters, [parameters.objective(candidates[0])], (data, rungs), read)
 
 
 def _set_scorers(
@@ -250,12 +230,9 @@ def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
 def _digest_keys(context: TryContext, parameters: DesignParameters, graph: Mapping[str, Any]) -> str:
     """Digest of the keys of a candidate's stages; of its graph where it cannot be planned."""
     try:
-        pipeline = parameters.read_graph(graph)
-        sets = context.load_sets(pipeline, context.blocks[0])
-        plans = plan_nodes(pipeline, sets, context.store.backend.url, context.seed, resolve_weight_digests)
+        return context.digest_keys(parameters.read_graph(graph))
     except AntiphonError:  # it fails in the race, by name
         return digest_of(graph)
-    return digest_of({name: plan.stage.key for name, plan in plans.items()})
 
 
 def _languages_of(data: StageRef) -> dict[str, str]:

@@ -13,20 +13,17 @@ from prefect.client.schemas.objects import State
 
 from components.comparison.analysis import ComparisonRequest
 from components.comparison.comparison_settings import ComparisonSettings
-from components.data.stage import store_part
 from components.errors import DataError
 from components.files.files import write_bytes
 from components.files.yaml_text import format_yaml
 from components.metrics.metric_names import split_metric
 from components.nodes.facts import Mode
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord, StageRef
 from components.storage.runs.run_listing import list_runs
 from components.storage.stages.stage_plan import content_of
 from components.tuning.analyses import CONFIRMATION, STUDY, ConfirmationRequest, SearchSettings, result_files
-from components.tuning.halving import cut_blocks
 from components.tuning.study import AS_WRITTEN, Study, Try
-from flows import preflight
 from flows.checks import (
     Check,
     check_of_data,
@@ -49,7 +46,7 @@ from flows.parameters.searches.tune import (
 from flows.python_flows.compare import record_comparison
 from flows.python_flows.finished_runs.repetition import list_changed_settings
 from flows.python_flows.parallel_systems import run_systems
-from flows.python_flows.tuning_data import CONFIRM, TuningData, load_sets, load_tuning_data
+from flows.python_flows.tuning_data import CONFIRM, TuningData, load_tuning_data, make_context
 from flows.run import Run, final_state
 from flows.system import Hooks, System
 from tasks.stages import report
@@ -126,18 +123,10 @@ def _checks(parameters: TuneParameters, checked: CheckedSearch) -> list[Check]:
 def _make_context(
     run: Run, parameters: TuneParameters, checked: CheckedSearch, loaded: TuningData
 ) -> TryContext:
-    """Return what all tries share; the data are cut into a block for each rung."""
-    data = loaded.search
-    total = data.items - data.quarantined
-    cut = cut_blocks(total, parameters.rungs, parameters.reduction_factor, parameters.seed)
-    blocks = [store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data]
-
-    def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
-        pipeline = pipeline_with(parameters, checked.space, settings)
-        run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
-        return preflight.choose_models(pipeline, data, parameters)[0]
-
-    if len(blocks) > 1:
+    """Return what all tries share, with a note on nodes that see the data of a rung at a time."""
+    read = partial(pipeline_with, parameters, checked.space)
+    context = make_context(run, parameters, checked.objectives, (loaded.search, parameters.rungs), read)
+    if len(context.blocks) > 1:
         whole = [
             n.name
             for n in checked.pipeline
@@ -148,18 +137,7 @@ def _make_context(
             run.notes.append(
                 f"{', '.join(whole)} look at all utterances together, but see those of one rung at a time"
             )
-    return TryContext(
-        objectives=checked.objectives,
-        blocks=blocks,
-        make_pipeline=make_pipeline,
-        load_sets=partial(load_sets, store=run.store),
-        store=run.store,
-        seed=parameters.seed,
-        reduction_factor=parameters.reduction_factor,
-        price_per_hour=parameters.price_per_hour,
-        normalizer=parameters.normalizer,
-        others=loaded.confirm.items / max(1, data.items),
-    )
+    return replace(context, others=loaded.confirm.items / max(1, loaded.search.items))
 
 
 def _write_results(

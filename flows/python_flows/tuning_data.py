@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from components.data.stage import store_data, store_part
@@ -15,15 +16,17 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_utterances
 from components.storage.store import Store
 from components.tuning.confirmation import refuse_overlap, set_aside
+from components.tuning.halving import cut_blocks
 from components.tuning.objectives import Objective
-from flows.checks import Check, check_against_data
+from flows import preflight
+from flows.checks import Check, check_against_data, checks_of_pipeline, run_checks
 from flows.parameters.searches.design import DesignParameters
 from flows.parameters.searches.tune import CheckedSearch, TuneParameters
 from flows.run import Run
 from flows.system import load_data
 from tasks.progress import show_phase
 from tasks.stages import data as data_sets
-from tasks.stages.searches.computed_try import Sets
+from tasks.stages.searches.computed_try import Sets, TryContext
 
 CONFIRM = "confirm"
 """The stage of the data to confirm on."""
@@ -124,3 +127,32 @@ def load_sets(pipeline: Pipeline, block: StageRef, store: Store) -> Sets:
         assert isinstance(settings, DataSettings)
         loaded[node.name] = store_data(settings.source, None, pipeline.languages, settings.limit, store)
     return loaded
+
+
+def make_context(
+    run: Run,
+    parameters: TuneParameters | DesignParameters,
+    objectives: Sequence[Objective],
+    rungs: tuple[StageRef, int],
+    read: Callable[[Mapping[str, object]], Pipeline],
+) -> TryContext:
+    """Return what all tries share: data in so many blocks, and pipelines that are checked, with models."""
+    data, count = rungs
+    cut = cut_blocks(data.items - data.quarantined, count, parameters.reduction_factor, parameters.seed)
+
+    def make_pipeline(settings: Mapping[str, object]) -> Pipeline:
+        pipeline = read(settings)
+        run_checks(checks_of_pipeline(pipeline, parameters.store, parameters.seed))
+        return preflight.choose_models(pipeline, data, parameters)[0]
+
+    return TryContext(
+        objectives=objectives,
+        blocks=[store_part(data, positions, run.store) for positions in cut] if len(cut) > 1 else [data],
+        make_pipeline=make_pipeline,
+        load_sets=partial(load_sets, store=run.store),
+        store=run.store,
+        seed=parameters.seed,
+        reduction_factor=parameters.reduction_factor,
+        price_per_hour=parameters.price_per_hour,
+        normalizer=parameters.normalizer,
+    )

@@ -10,10 +10,13 @@ from typing import Any
 from components.analysis.served_price import price_of_served
 from components.analysis.texts_to_score import TextsToScore, align_parts
 from components.errors import DataError
+from components.files.canonical_json import digest_of
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import under_normalizer
+from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.planning import plan_nodes
 from components.records import NBest, Quarantined
 from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests, read_quarantined
@@ -67,6 +70,12 @@ class TryContext:
     def signs(self) -> list[int]:
         """1 for each objective of which more is better, else -1."""
         return [1 if objective.higher_is_better else -1 for objective in self.objectives]
+
+    def digest_keys(self, pipeline: Pipeline) -> str:
+        """Return the digest of the keys of a pipeline's stages."""
+        sets = self.load_sets(pipeline, self.blocks[0])
+        plans = plan_nodes(pipeline, sets, self.store.backend.url, self.seed, resolve_weight_digests)
+        return digest_of({name: plan.stage.key for name, plan in plans.items()})
 
 
 @dataclass

@@ -8,9 +8,7 @@ from prefect import get_run_logger
 
 from components.errors import AntiphonError
 from components.files.canonical_json import digest_of
-from components.models.weight_digests import resolve_weight_digests
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.planning import plan_nodes
 from components.run_record import StageRef
 from components.tuning.analyses import STUDY, SearchSettings, StudyRequest
 from components.tuning.study import AS_WRITTEN, Try
@@ -69,8 +67,6 @@ def run_study(
 def _digest_keys(context: TryContext, pipeline: Pipeline) -> str:
     """Digest of the keys of a pipeline's stages; of its fault where it cannot be planned."""
     try:
-        sets = context.load_sets(pipeline, context.blocks[0])
-        plans = plan_nodes(pipeline, sets, context.store.backend.url, context.seed, resolve_weight_digests)
+        return context.digest_keys(pipeline)
     except AntiphonError as error:
         return digest_of(str(error))
-    return digest_of({name: plan.stage.key for name, plan in plans.items()})
