@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -195,7 +195,13 @@ def resolve_files(settings: M, files: Mapping[str, str], folder: Path) -> M:
     return settings.model_copy(update=paths)
 
 
-class StageSettings(BaseModel):
+class Settings(BaseModel):
+    """Base of settings: immutable, and closed to what is none of its fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageSettings(Settings):
     """Base of settings that are part of a stage's key.
 
     A subclass lists in ``keyed_when_set`` the features that are off at their defaults.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from components.stage_settings import Settings
 
 Protocol = Literal["ESA", "cESA", "DA"]
 """Error spans and a score of one output; of all outputs side by side; a score of one output."""
 Selection = Literal["disagreement", "diversity", "random"]
 
 
-class CampaignSettings(BaseModel):
+class CampaignSettings(Settings):
     """Which items are judged, by whom, and what they are shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     items: int = Field(50, ge=1, description="utterances to judge, each with the outputs of all systems")
     select: Selection = Field(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from components.stage_settings import Settings
 
 _EXPECTED = r"^(positive|negative|within [0-9.]+)$"
 _Expected = Annotated[str, Field(pattern=_EXPECTED)]
@@ -13,14 +15,12 @@ Voices = Literal["none", "synthetic", "human"]
 """Whose the recordings are; none where there is only text."""
 
 
-class Comparison(BaseModel):
+class Comparison(Settings):
     """One difference, first side minus second, and what is expected of it.
 
     Every one of ``metrics`` has to decide alike. A metric of ``signs`` is too coarse to show what they can
     (BLEU beside nats a token): its difference has to lie on the same side.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     text: str = Field(description="both sides, in words")
@@ -44,7 +44,7 @@ class Comparison(BaseModel):
         return 0.0 if self.sign(metric) else float(self.expected_of(metric).removeprefix("within "))
 
 
-class Claim(BaseModel):
+class Claim(Settings):
     """One claim of the field, and what would show it.
 
     Attributes:
@@ -54,8 +54,6 @@ class Claim(BaseModel):
         context: helps to understand the answer and decides nothing.
         changed: what was changed after it was registered, when and why.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     claim: str

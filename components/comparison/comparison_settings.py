@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.metrics.choices import AnyMetricName, TestChoice
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
+from components.stage_settings import Settings
 
 
 class StatedComparison(BaseModel):
@@ -34,10 +35,8 @@ class StatedComparison(BaseModel):
 _STATED = re.compile(r"(?P<system>\S+)(?:\s+versus\s+(?P<versus>\S+))?(?:\s+in\s+(?P<metric>\S+))?")
 
 
-class ComparisonSettings(BaseModel):
+class ComparisonSettings(Settings):
     """How systems are compared."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     baseline: str | None = Field(
         None, title="Baseline", description="system that the others are tested against; the first if empty"

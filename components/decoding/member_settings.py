@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from components.checkpoint_references import last_checkpoints
 from components.extensions import Extensions, accept_any
-from components.stage_settings import AUTO_MODEL
+from components.stage_settings import AUTO_MODEL, Settings
 
 ENSEMBLES: Extensions[Any] = Extensions("antiphon.ensembles", "ensembles", accept_any)
 """``recognizers`` and ``translators`` -> what checks and builds their ensembles."""
@@ -25,10 +25,8 @@ Combination = Literal["linear", "log_linear"]
 """Ways to interpolate distributions: rows of :data:`.combiners.COMBINATIONS`."""
 
 
-class MixingConfig(BaseModel):
+class MixingConfig(Settings):
     """How the distributions of several members become one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["linear", "log_linear", "negative_evidence", "output_level"] = Field(
         "linear",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from components.decoding.config import SearchConfig
+from components.stage_settings import Settings
 
 
-class Sampling(BaseModel):
+class Sampling(Settings):
     """What is drawn for each utterance, from which part of the model's distribution."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     count: int = Field(
         16, ge=1, le=1024, description="texts drawn per utterance, sorted by score; equal ones are kept"

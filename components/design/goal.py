@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field
+from pydantic import ByteSize, Field
 
 from components.analysis.formatting import format_bytes
 from components.records import Record
+from components.stage_settings import Settings
 
 LIMIT_ERROR = 0.05
 """Probability with which a system that breaks a limit may pass its test."""
 
 
-class Limits(BaseModel):
+class Limits(Settings):
     """What a system may cost; empty: as much as it likes.
 
     Attributes:
@@ -24,8 +25,6 @@ class Limits(BaseModel):
         memory: peak bytes of the stage that needs most, as 4GB.
         licences: of all models; a licence fits that contains one of these words.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     seconds: float | None = Field(None, gt=0, description="of computing per utterance")
     seconds_per_hour: float | None = Field(None, gt=0, description="of computing per hour of audio")

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
 from components.files.redaction import MASK
+from components.stage_settings import Settings
 
 PREFIX = "ANTIPHON_SERVED"
 MIN_SECRET = 8
@@ -25,7 +26,7 @@ Source = Callable[[str], Mapping[str, Any] | None]
 """The name of a block -> the fields of an endpoint that it holds; None where there is no such block."""
 
 
-class Endpoint(BaseModel):
+class Endpoint(Settings):
     """An OpenAI-compatible endpoint and the model that is asked for there.
 
     Attributes:
@@ -38,8 +39,6 @@ class Endpoint(BaseModel):
         retries: of a request that failed in a way that passes (429, 5xx, a broken connection).
         fingerprint: stands in the keys of stages for what the server says of itself.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     model: str = Field(min_length=1)

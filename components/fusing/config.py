@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.compute.machine import dtype_for_key
 from components.refining.config import (
@@ -16,7 +16,7 @@ from components.refining.config import (
     gate_version,
 )
 from components.stacking.config import StackTrainingConfig
-from components.stage_settings import Device, ModelRef, TableOf, key_values
+from components.stage_settings import Device, ModelRef, Settings, TableOf, key_values
 from components.text.text_confidence import EstimateName
 
 VERSION = 1
@@ -25,10 +25,8 @@ CONSENSUS = "consensus"
 """The gate that needs no model: agreement with the other candidates."""
 
 
-class FuseConfig(BaseModel):
+class FuseConfig(Settings):
     """What reads the candidates and writes the new text, and what accepts it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["prompted", "trained"] = Field(
         "prompted",

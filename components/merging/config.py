@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.checkpoint_references import last_checkpoints
 from components.errors import MergeError
@@ -16,7 +16,7 @@ from components.merging.recipe.vectors import held_vectors
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.choices import MetricChoice
 from components.models import references
-from components.stage_settings import DataSet, Device
+from components.stage_settings import DataSet, Device, Settings
 
 NODE = f"{references.NODE}:"
 ALL_MODELS = "*"
@@ -28,10 +28,8 @@ CHOICE_VERSION = 1
 """Version of choices on development data: raised when the same candidates and scores give another choice."""
 
 
-class MergeConfig(BaseModel):
+class MergeConfig(Settings):
     """Which models are merged, and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["recipe", "uniform_soup", "greedy_soup"] = Field(
         "recipe",

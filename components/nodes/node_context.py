@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.errors import ConfigError
 from components.nodes.questions import Answers, Ask, Question
 from components.records import NBest, NodeOutcome, Quarantined, Record, Route, Segment, Utterance
 from components.run_record import StageRef
+from components.stage_settings import Settings
 from components.storage.store import Store
 
 DataType = Literal["data", "speech", "text", "model", "table"]
@@ -41,10 +42,8 @@ class ExtraData(NamedTuple):
     changes: Mapping[str, Mapping[str, Any]] = {}
 
 
-class NodeSettings(BaseModel):
+class NodeSettings(Settings):
     """Base of the settings of a kind."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Item(Record):

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from components.stage_settings import FilePath, key_values
+from components.stage_settings import FilePath, Settings, key_values
 
 VERSION = 2
 """Part of the keys of perturbed data: changes when the same settings give another sound or text."""
 
 
-class PerturbationConfig(BaseModel):
+class PerturbationConfig(Settings):
     """How much worse speech or a text becomes; of one of the two, not of both."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     snr_db: float | None = Field(
         None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from components.stage_settings import Settings
 
 
-class NodeEdit(BaseModel):
+class NodeEdit(Settings):
     """The corrections of one node's texts."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     node: str = Field(title="Node", description="the node whose texts were corrected")
     corrections: str = Field(

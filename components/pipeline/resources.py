@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from components.stage_settings import Settings
 
 
-class Resources(BaseModel):
+class Resources(Settings):
     """What each worker of a node holds, and how many there are; what is not set, the engine decides.
 
     Attributes:
@@ -15,8 +17,6 @@ class Resources(BaseModel):
         cpus: processors of a worker.
         replicas: workers at most.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gpus: float | None = Field(None, ge=0, le=64, allow_inf_nan=False)
     cpus: float | None = Field(None, ge=0, le=1024, allow_inf_nan=False)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
-from components.stage_settings import Device, FilePath, ModelRef, StageSettings
+from components.stage_settings import Device, FilePath, ModelRef, Settings, StageSettings
 from components.text.extension_choice import ExtensionChoice
 
 AUTO: Final = "auto"
@@ -21,10 +21,8 @@ NGRAM_VERSION = "2"
 """Of how texts are scored by n-gram models."""
 
 
-class CtcScoring(BaseModel):
+class CtcScoring(Settings):
     """A CTC model over characters that takes part in the search of a Whisper (Watanabe et al. 2017)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(description="model reference of a CTC model: of train_ctc, or hub:, store: or a path")
     weight: float = Field(
@@ -32,10 +30,8 @@ class CtcScoring(BaseModel):
     )
 
 
-class LanguageModelFusion(BaseModel):
+class LanguageModelFusion(Settings):
     """A language model that takes part in the search of a Whisper."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field(
         description="model reference of a causal language model, or an n-gram model: a file that ends with "
@@ -82,8 +78,6 @@ class RecognitionConfig(StageSettings):
         *("word_times", "prompt", "sampling", "entropies", "adapter", "terms"),
         *("ctc", "language_model", "draft", "draft_tokens"),
     )
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelRef = Field(
         "packaged:whisper-base",

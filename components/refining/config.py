@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from components import neural_metrics
 from components.compute.machine import dtype_for_key
 from components.metrics.choices import TranslationMetricName
 from components.number_ranges import ANY, LOG_PROBABILITY, PERCENT, PROBABILITY, Range, describe_fault
-from components.stage_settings import Device, ModelRef, TableOf
+from components.stage_settings import Device, ModelRef, Settings, TableOf
 from components.text.text_confidence import ESTIMATE_RANGES, EstimateName
 
 VERSION = 5
@@ -43,10 +43,8 @@ TEXT_ESTIMATE_NAMES = ("forward", "dropout_forward", "round_trip", "fluency")
 """Estimates of a text by another model: rows of :data:`.text_estimators.TEXT_ESTIMATORS`."""
 
 
-class RoundsConfig(BaseModel):
+class RoundsConfig(Settings):
     """Settings of rounds whoever proposes the texts: what accepts a proposal, and when to stop."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     gate: GateName = Field(
         "round_trip",

@@ -5,16 +5,16 @@ from __future__ import annotations
 import ipaddress
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from components.stage_settings import Settings
 
 TOKEN = "ANTIPHON_SERVE_TOKEN"  # noqa: S105 - the variable's name
 """The variable with the bearer token of clients."""
 
 
-class ServeSettings(BaseModel):
+class ServeSettings(Settings):
     """Settings of a server; each is a flag of ``antiphon serve``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: str = Field("127.0.0.1", description="address to listen at; another than loopback needs a token")
     port: int = Field(8000, ge=0, le=65535, description="to listen at; 0: one that is free")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from components.stage_settings import Device, ModelRef, Seed
+from components.stage_settings import Device, ModelRef, Seed, Settings
 
 VERSION, NBEST_FUSION_VERSION = "2", "pooled-1"
 """Parts of the keys of systems that search, and of fused n-best lists: they change when outputs do."""
@@ -28,10 +28,8 @@ MAX_SECONDS = 30.0
 """Longest recording: Whisper's encoder has no positions for more."""
 
 
-class StackConfig(BaseModel):
+class StackConfig(Settings):
     """A second system that reads speech and the outputs of the first one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Method = Field(
         "dual_source",
@@ -79,10 +77,8 @@ class StackConfig(BaseModel):
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
 
 
-class SpeechConfig(BaseModel):
+class SpeechConfig(Settings):
     """The speech encoder of a model that reads speech, and how its states are made."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelRef = Field(
         "packaged:whisper-base", description="model reference of the Whisper to encode with"
@@ -96,10 +92,8 @@ class SpeechConfig(BaseModel):
     pooling: int = Field(2, ge=1, le=8, description="states averaged to one; Whisper gives 50 a second")
 
 
-class StackTrainingConfig(BaseModel):
+class StackTrainingConfig(Settings):
     """The training of a stacked model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     init_from: ModelRef = Field(
         "packaged:multi30k-en-de",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from components.stage_settings import Settings
 
 VERSION = 2
 """Of the synthesizer: changes when its outputs do."""
 
 
-class SynthesisConfig(BaseModel):
+class SynthesisConfig(Settings):
     """Settings of a speech synthesizer: engine, voices, speed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: Literal["piper", "espeak-ng", "flite"] = Field(
         "piper",

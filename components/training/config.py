@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from components.stage_settings import DataSet, Device, ModelRef, Seed, StageSettings
 
@@ -23,7 +23,6 @@ LearnerName = Literal[
 class TrainingConfig(StageSettings):
     """Settings of one training: data, size of the model, optimizer, budgets, machine."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     keyed_when_set: ClassVar[tuple[str, ...]] = ("num_microbatches", "compile", "freeze_encoder")
 
     data: Annotated[str, DataSet(limit="limit")] = Field(

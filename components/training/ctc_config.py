@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from components.stage_settings import Seed
+from components.stage_settings import Seed, Settings
 
 
-class CtcTrainingConfig(BaseModel):
+class CtcTrainingConfig(Settings):
     """Settings of the training of a CTC head on the states of a frozen speech encoder."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: int = Field(256, ge=8, le=4096, description="width between the layers of the head")
     kernel: int = Field(5, ge=1, le=63, description="frames (20 ms) that its convolution sees; odd")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from components.stage_settings import Settings
 from components.training.config import TrainingConfig
 
 
-class LoraSettings(BaseModel):
+class LoraSettings(Settings):
     """Low-rank adaptation (Hu et al. 2022): W + alpha / rank * B A, of which only A and B are trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: int = Field(8, ge=1, le=1024, description="rank of B A")
     alpha: int = Field(16, ge=1, le=4096, description="the update is scaled by alpha / rank")

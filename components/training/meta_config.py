@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from components.stage_settings import Settings
 from components.training.fine_tuning_config import FineTuningConfig
 
 
-class MetaTask(BaseModel):
+class MetaTask(Settings):
     """One task: pairs to learn from, in one direction or of one domain."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     data: str = Field(
         min_length=1, description="parallel text: multi30k:SPLIT, FILE.en,FILE.fr or a manifest"
@@ -24,10 +23,8 @@ class MetaTask(BaseModel):
     skip: int = Field(0, ge=0, description="first pairs that are left out")
 
 
-class MetaSettings(BaseModel):
+class MetaSettings(Settings):
     """How initial weights are learned from which a few updates on a little data go far."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: Literal["joint", "maml", "first-order", "reptile"] = Field(
         "first-order",

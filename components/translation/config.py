@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.models.packages.packaged_models import settings_of
-from components.stage_settings import AUTO_MODEL, Device, FilePath, ModelRef, StageSettings
+from components.stage_settings import AUTO_MODEL, Device, FilePath, ModelRef, Settings, StageSettings
 from components.text.extension_choice import ExtensionChoice
 
 VERSION = 6
@@ -21,10 +21,8 @@ SPEECH_VERSION = 2
 """Of direct speech translation, beside the recognizer's."""
 
 
-class Context(BaseModel):
+class Context(Settings):
     """What a translator reads of the sentences before one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sentences: int = Field(
         2, ge=1, le=32, description="sentences before each one; the oldest are left out where they do not fit"
@@ -51,8 +49,6 @@ class TranslationConfig(StageSettings):
     keyed_when_set: ClassVar[tuple[str, ...]] = (
         *("context", "sampling", "entropies", "adapter", "backend", "terms", "draft", "draft_tokens"),
     )
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: ModelRef = Field(
         AUTO_MODEL,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.errors import ConfigError
 from components.metrics.choices import ModelMetricName
@@ -21,6 +21,7 @@ from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reuse.equivalent_reuse import Reuse
 from components.run_record import StageRef
+from components.stage_settings import Settings
 from components.storage.places.location import find_in_store, local_root
 from components.storage.store import check_run_name
 from components.text.languages import check_code
@@ -61,10 +62,8 @@ check_language = check_by(check_code)
 """That of a language code."""
 
 
-class StoreParameters(BaseModel):
+class StoreParameters(Settings):
     """Parameters of everything that reads or writes a store."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     store: str | None = Field(
         None,

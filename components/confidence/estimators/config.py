@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
+from components.stage_settings import Settings
 
 VERSION: Final = 2
 """Version of the training and of what is computed from a fitted estimator; changes with its outputs."""
@@ -19,10 +20,8 @@ MethodName = Literal["isotonic", "logistic", "gradient_boosting"]
 TargetName = Literal["word", "p_correct", "expected_wer", "p_bad", "expected_chrf"]
 
 
-class EstimatorConfig(BaseModel):
+class EstimatorConfig(Settings):
     """What is estimated, from which features and how."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     method: MethodName = Field(
         "logistic",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from components.metrics.choices import UtilityName
 from components.metrics.normalizers import BY_LANGUAGE, NormalizerName
@@ -23,8 +23,6 @@ class SystemCombinationConfig(StageSettings):
     """How the n-best lists of several systems become one output per utterance."""
 
     keyed_when_set: ClassVar[tuple[str, ...]] = ("weights_by", "confidence", "mbr")
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     method: Literal["rover", "minimum_bayes_risk", "reranking"] = Field(
         "rover",
         title="Method",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from components.stage_settings import Settings
 
 
-class SubtitleRules(BaseModel):
+class SubtitleRules(Settings):
     """How much text a subtitle holds, and how long it is on the screen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_line_width: int = Field(
         42,
