@@ -95,11 +95,9 @@ class Buffers(Protocol):
 
     def count_bytes(self, device: str) -> int:
         """Bytes on a device."""
-        ...
 
     def shrink_to(self, size: int, device: str) -> None:
         """Let go of what is not in use until no more than ``size`` bytes of a device are taken."""
-        ...
 
 
 @dataclass

@@ -39,7 +39,6 @@ class Gate(Protocol):
 
         The members that it gives no weight are then not run.
         """
-        ...
 
     def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
         """Weigh the members; rows must not influence each other.
@@ -53,11 +52,9 @@ class Gate(Protocol):
         Returns:
             Weights (M, R), at least 0, that sum to 1 over the members.
         """
-        ...
 
     def fits(self, n_members: int) -> bool:
         """Return whether it was made for this number of members."""
-        ...
 
 
 class Combiner(Protocol):
@@ -75,11 +72,9 @@ class Combiner(Protocol):
         Raises:
             ConfigError: It was made for another number of members.
         """
-        ...
 
     def constant_weights(self) -> Tensor:
         """Return the weights (M,) of the active members; not called where there is a gate."""
-        ...
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:
         """Mix one step.
@@ -93,7 +88,6 @@ class Combiner(Protocol):
         Returns:
             The combined distribution.
         """
-        ...
 
 
 class SingleScorer:

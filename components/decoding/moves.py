@@ -80,7 +80,6 @@ class FollowsMoves(Protocol):
 
     def prepare_step(self, move: RowTransition) -> None:
         """Take note of the next step's move."""
-        ...
 
 
 def prepare_step(scorer: object, move: RowTransition | None) -> None:

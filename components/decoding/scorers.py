@@ -63,7 +63,6 @@ class TokenScorer(Protocol):
         Returns:
             Scores of the first generated token, (N, V).
         """
-        ...
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Append one token to every row.
@@ -77,7 +76,6 @@ class TokenScorer(Protocol):
         Returns:
             Scores of the next token, (R, V).
         """
-        ...
 
 
 @runtime_checkable
@@ -90,7 +88,6 @@ class MultiTokenScorer(Protocol):
         Returns:
             Scores after the last of them, (R, V).
         """
-        ...
 
 
 @runtime_checkable
@@ -103,7 +100,6 @@ class SequenceScorer(TokenScorer, Protocol):
         Returns:
             Scores after every one of them, (R, t, V).
         """
-        ...
 
 
 @runtime_checkable
@@ -118,7 +114,6 @@ class RetractableScorer(SequenceScorer, MultiTokenScorer, Protocol):
 
     def retract(self, counts: Tensor) -> None:
         """Forget the last ``counts[r]`` tokens (R,) of every row; equal counts unless it is ragged."""
-        ...
 
 
 @runtime_checkable
@@ -130,7 +125,6 @@ class PrefixScorer(TokenScorer, Protocol):
 
         Not together with :meth:`TokenScorer.step`, which forgets utterances that have ended.
         """
-        ...
 
 
 def as_retractable(scorer: TokenScorer) -> RetractableScorer:

@@ -24,7 +24,6 @@ class Recognizer(Protocol):
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
         """One outcome per utterance, in order; an utterance that cannot be transcribed is quarantined."""
-        ...
 
 
 def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:

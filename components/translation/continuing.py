@@ -19,7 +19,6 @@ class ContinuingBackend(TranslationBackend, Protocol):
 
     def begin(self, sentence: Sentence, written: str) -> Sentence:
         """Return a sentence whose translation is begun; the sentence itself where it cannot be."""
-        ...
 
     def attend(self, sentence: Sentence, text: str) -> list[Attended]:
         """Return where the tokens of a translation look in the sentence, its characters counted.
@@ -27,7 +26,6 @@ class ContinuingBackend(TranslationBackend, Protocol):
         Raises:
             ConfigError: the model does not say.
         """
-        ...
 
 
 def go_on(

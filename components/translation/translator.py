@@ -84,14 +84,12 @@ class TranslationBackend(Protocol):
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
         """Tokenize one sentence. DataError if the model cannot translate it."""
-        ...
 
     def decode(self, sentences: Sequence[Sentence]) -> Sequence[Candidates]:
         """N-best translations of one batch, all of one target language, best first, none empty.
 
         Their prefixes are of one length, and what is written of them.
         """
-        ...
 
 
 class ContextBackend(TranslationBackend, Protocol):
@@ -105,7 +103,6 @@ class ContextBackend(TranslationBackend, Protocol):
         Raises:
             DataError: it cannot be translated.
         """
-        ...
 
 
 class Translator:

@@ -44,7 +44,6 @@ class PackedMatmul(Protocol):
         Returns:
             (R, out).
         """
-        ...
 
 
 class Kernels(Protocol):
@@ -52,7 +51,6 @@ class Kernels(Protocol):
 
     def describe(self) -> str:
         """Name those that run on this processor, for the keys of what is computed."""
-        ...
 
     def pack(
         self,
@@ -76,7 +74,6 @@ class Kernels(Protocol):
             RuntimeError: The processor or torch lacks what the arithmetic needs.
             AttributeError: Torch lacks the operators.
         """
-        ...
 
     def multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """``x @ weight.T + bias`` with a weight that is not packed; without a gradient.
@@ -86,11 +83,9 @@ class Kernels(Protocol):
             weight: (out, in).
             bias: (out,).
         """
-        ...
 
     def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
         """Return what attends with heads of ``width`` numbers of ``dtype``; None: torch's operators do."""
-        ...
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
         """softmax(queries keys^T / sqrt(width) + bias) values for many queries, without a gradient.
@@ -104,14 +99,12 @@ class Kernels(Protocol):
         Returns:
             (n, heads * width), or None: torch's operators do.
         """
-        ...
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """exp of scores (R, V) into ``out`` (R, V), both float32, and its sums (R, 1).
 
         Scores above 88 count as 88; NaN stays NaN. None: it was not done, ``out`` is as it was.
         """
-        ...
 
 
 KERNELS: Extensions[Kernels] = Extensions("antiphon.kernels", "kernels", accept_any)

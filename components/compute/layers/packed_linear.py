@@ -150,7 +150,6 @@ class PacksItself(Protocol):
 
     def lay_out(self, arithmetic: Arithmetic) -> int:
         """Pack the weights in place; return the number of products that were replaced."""
-        ...
 
 
 def prepack(module: nn.Module, arithmetic: Arithmetic = "float32") -> int:

@@ -34,11 +34,9 @@ class SharedCache(Protocol):
 
     def stack_queries(self, queries: Tensor) -> Tensor:
         """Queries by utterance."""
-        ...
 
     def to_rows(self, out: Tensor) -> Tensor:
         """Return what an utterance's queries attended to, by row."""
-        ...
 
 
 _IN_USE: ContextVar[SharedCache | None] = ContextVar("shared cache", default=None)

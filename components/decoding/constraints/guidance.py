@@ -32,7 +32,6 @@ class Constraints(Protocol):
         keeps_closed: bool,
     ) -> BeamChooser:
         """The choices of a search that meets them; the arguments are those of :class:`.BeamChooser`."""
-        ...
 
 
 class DraftSearch(Protocol):
@@ -41,7 +40,6 @@ class DraftSearch(Protocol):
     @property
     def limit(self) -> int:
         """Tokens of a text that the small model has positions for."""
-        ...
 
     def search(
         self,
@@ -51,7 +49,6 @@ class DraftSearch(Protocol):
         calls: Counter[int] | None = None,
     ) -> list[list[Candidate]]:
         """Return what the greedy search of ``target`` gives; see :func:`.search.search`."""
-        ...
 
 
 class DraftBuilder(Protocol):
@@ -59,7 +56,6 @@ class DraftBuilder(Protocol):
 
     def build(self, *args: Any, **inputs: Any) -> DraftSearch:
         """Return what it proposes for a batch: the arguments are those of its ``build_scorer``."""
-        ...
 
 
 class Beginning(Protocol):
@@ -67,11 +63,9 @@ class Beginning(Protocol):
 
     def __len__(self) -> int:
         """Its tokens, 1 or more."""
-        ...
 
     def guide(self, beginnings: Sequence[Any], biases: Sequence[LogitsProcessor] = ()) -> Guidance:
         """Return the guidance of a search over texts with ``beginnings`` of as many tokens."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ class TextModel(Protocol):
 
     def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
         """The log-probability (nats) of each text, with its end or as the beginning of a longer one."""
-        ...
 
 
 class WeightedTextModel(NamedTuple):

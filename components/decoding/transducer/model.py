@@ -33,15 +33,12 @@ class Transducer(Protocol):
 
     def start(self) -> Any:
         """Return the state of the prediction network before the first token."""
-        ...
 
     def advance(self, states: Sequence[Any], tokens: Sequence[int]) -> list[Any]:
         """Return the states after one more token each."""
-        ...
 
     def score(self, frame: int, states: Sequence[Any]) -> tuple[LogProbs, LogProbs]:
         """Log-probabilities at a frame: of tokens (R, V) and of :attr:`durations` (R, D)."""
-        ...
 
 
 @dataclass(frozen=True)

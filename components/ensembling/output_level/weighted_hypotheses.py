@@ -33,7 +33,6 @@ class TextScorer(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each text, its end included."""
-        ...
 
 
 def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) -> list[WeightedHypothesis]:

@@ -20,11 +20,9 @@ class VariantScorer(Protocol):
 
     def score_variants(self, texts: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each text, the same for all left out."""
-        ...
 
     def likely_words(self, text: str, most: int) -> list[str]:
         """Words that may follow a text, the likeliest first."""
-        ...
 
 
 def guess_words(

@@ -36,8 +36,6 @@ class CtcModel(Protocol):
 
     def score_frames(self, samples: Samples) -> LogProbs:
         """Log-probabilities (T, V) of mono 16 kHz ``samples``, whose frames are of equal length."""
-        ...
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of ``tokens``, which are without blanks and repetitions."""
-        ...

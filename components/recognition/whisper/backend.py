@@ -99,7 +99,6 @@ class EncodedWindows(Protocol):
 
     def __getitem__(self, rows: list[int], /) -> Any:
         """Those windows, in that order."""
-        ...
 
 
 class WhisperBackend(Protocol):
@@ -110,15 +109,12 @@ class WhisperBackend(Protocol):
     @property
     def device(self) -> torch.device:
         """Where :meth:`encode` takes features from."""
-        ...
 
     def encode(self, mels: Tensor) -> EncodedWindows:
         """Log-mel (N, n_mels, 3000) -> encoder output of N windows."""
-        ...
 
     def detect_languages(self, features: Any) -> list[DetectedLanguage]:
         """Return the most probable language of each window."""
-        ...
 
     def decode(
         self,
@@ -141,4 +137,3 @@ class WhisperBackend(Protocol):
             frames: frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
             guidance: what guides the search beside the model.
         """
-        ...

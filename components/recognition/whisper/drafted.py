@@ -27,7 +27,6 @@ class DraftableBackend(WhisperBackend, Protocol):
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens that it writes."""
-        ...
 
 
 class ProposingBackend(DraftableBackend, Protocol):
@@ -35,7 +34,6 @@ class ProposingBackend(DraftableBackend, Protocol):
 
     def build_scorer(self, features: Any, prompts: Tensor) -> TokenScorer:
         """Return the decoder over N windows with their ``prompts`` (N, P), ready to be searched."""
-        ...
 
 
 class DraftedWindows(NamedTuple):

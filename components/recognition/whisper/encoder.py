@@ -37,7 +37,6 @@ class HasEncoder(Protocol):
     @property
     def device(self) -> torch.device:
         """Where the encoder is."""
-        ...
 
 
 class WhisperEncoder:

@@ -26,7 +26,6 @@ class WordTimer(Protocol):
 
     def read_attention(self, decoder: Any, texts: Tensor, *windows: Any) -> Iterator[Tensor]:
         """Run our decoder over whole texts (N, t): what :data:`ReadTexts` gives."""
-        ...
 
     def align(
         self,
@@ -38,7 +37,6 @@ class WordTimer(Protocol):
         context: int,
     ) -> list[TokenAlignment]:
         """Align the texts of N windows to their audio."""
-        ...
 
     def build_segments(
         self,
@@ -49,11 +47,9 @@ class WordTimer(Protocol):
         previous_end: float,
     ) -> list[Segment]:
         """Return the segments of a window with the times and probabilities of their words."""
-        ...
 
     def hold(self, segments: Sequence[Segment], samples: NDArray[np.float32]) -> tuple[Segment, ...]:
         """Return segments whose words begin and end with the speech in the audio."""
-        ...
 
 
 WORD_TIMERS: Extensions[Any] = Extensions("antiphon.word_timers", "word timer", accept_any)

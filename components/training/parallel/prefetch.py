@@ -17,7 +17,6 @@ class TensorBatch(Protocol):
 
     def map(self: B, change: Callable[[Tensor], Tensor]) -> B:
         """Return the batch with every tensor changed."""
-        ...
 
 
 class BatchLoader(Generic[B]):
@@ -68,4 +67,3 @@ class Prefetching(Protocol):
     @property
     def loader(self) -> BatchLoader[Any]:
         """The loader of the batches of ``loss``."""
-        ...

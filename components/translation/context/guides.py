@@ -17,15 +17,12 @@ class TermsGuide(Protocol):
 
     def find(self, text: str) -> tuple[tuple[int, int], ...]:
         """The numbers of the terms that apply to a source sentence, and how often it has their sources."""
-        ...
 
     def guide(self, sentences: Sequence[Sentence]) -> Guidance:
         """Return the guidance of a search over a batch of sentences."""
-        ...
 
     def mark(self, translation: SentenceTranslation, candidate: Candidate) -> SentenceTranslation:
         """A translation with the number of required terms that it lacks, where the list requires any."""
-        ...
 
 
 GUIDES: Extensions[Any] = Extensions("antiphon.translation_guides", "guide", accept_any)

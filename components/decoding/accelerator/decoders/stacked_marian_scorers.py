@@ -83,11 +83,9 @@ class _Member(Protocol):
     @property
     def start(self) -> Tensor:
         """The decoder's first tokens, (t,) or (n, t)."""
-        ...
 
     def encode_source(self) -> tuple[Tensor, Tensor | None]:
         """Run the encoder: its output (n, S, d), and the mask (n, S) where there is padding."""
-        ...
 
 
 class StackedMarianScorers:

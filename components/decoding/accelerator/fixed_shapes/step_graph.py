@@ -37,11 +37,9 @@ class StepRecorder(Protocol):
 
     def warm_up(self, step: Step) -> None:
         """Run it, so that libraries choose kernels and take their memory before it is recorded."""
-        ...
 
     def record(self, step: Step) -> Callable[[], None]:
         """Record it without running it; returns what replays it."""
-        ...
 
 
 class CudaRecorder:

@@ -111,11 +111,9 @@ class StackedScorers(Protocol):
 
     def prefill(self) -> Tensor:
         """Scores of the first generated token, (G, N, V)."""
-        ...
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Append one token to every row: (G, R, V)."""
-        ...
 
 
 @runtime_checkable
@@ -124,8 +122,6 @@ class StackableScorer(TokenScorer, Protocol):
 
     def is_alike(self, other: object) -> bool:
         """Return whether the other is of the same kind, architecture and start."""
-        ...
 
     def stack(self, others: Sequence[object]) -> StackedScorers:
         """This scorer and ``others``, which are alike, as one."""
-        ...

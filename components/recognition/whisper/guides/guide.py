@@ -17,4 +17,3 @@ class Guide(Protocol):
         self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
     ) -> LogitsProcessor | None:
         """Return the bias; None where there is none."""
-        ...
