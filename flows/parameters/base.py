@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -27,8 +28,6 @@ from components.storage.store import check_run_name
 from components.text.languages import check_code
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from components.files.yaml_text import Places
 
 _SECRET = re.compile(  # 'tokens' counts something, a 'token' opens something

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from components.errors import ConfigError
-from components.files.yaml_text import parse_yaml
+from components.files.yaml_text import Places, parse_yaml
 from components.own_code import code_permission
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.reading.matrix import expand_matrix
 from components.pipeline.reading.reader import read_pipeline
 from components.text.suggestions import suggest
 from flows.parameters.base import GRAPH_KEYS, DataParameters, check_name
-
-if TYPE_CHECKING:
-    from components.files.yaml_text import Places
 
 
 class PipelineParameters(DataParameters):

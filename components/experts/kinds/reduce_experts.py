@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,8 +19,6 @@ from components.storage.stages.whole_stage import TABLES, StageFiles
 from components.training.kinds.model_kind import ModelKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from components.experts.reducing.clusters import Cluster
 
 VERSION = 1

@@ -7,10 +7,11 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
+from components.run_record import RunRecord
 from flows.cli.compute.launchers import LAUNCHERS
 from flows.cli.compute.parameters.run_parameters import check_size, resolve_parameters
 from flows.cli.compute.run_display import RunDisplay, display_run
@@ -38,9 +39,6 @@ from flows.parameters.base import DataParameters
 from flows.parameters.pipeline_files import is_pipeline_file
 from flows.registry import FLOWS, FlowEntry
 from flows.server.server_process import ServerProcess, start_importing
-
-if TYPE_CHECKING:
-    from components.run_record import RunRecord
 
 PANEL = "Build"
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 from rich.text import Text
 
-from components.models.fetch_permission import forbid_fetching
+from components.models.fetch_permission import NotHereError, forbid_fetching
 from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.store import Store
 from flows.checks import run_checks
 from flows.cli.compute.parameters.run_parameters import check_size, resolve_parameters
-from flows.cli.compute.plan import plan_systems
+from flows.cli.compute.plan import PlannedSystem, plan_systems
 from flows.cli.help.console import console
 from flows.preset_flow import PresetFlow
 from reports.terminal.tables import new_table
-
-if TYPE_CHECKING:
-    from components.models.fetch_permission import NotHereError
-    from flows.cli.compute.plan import PlannedSystem
 
 _UNSEEN = "settings, languages; its files once they are here"
 

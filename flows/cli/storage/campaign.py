@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,9 +18,6 @@ from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, StoreUrl
 from flows.cli.help.pages import completes
 from flows.cli.storage.campaign_answers import import_answers
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 PANEL = "Judge"
 
