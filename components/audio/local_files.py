@@ -6,9 +6,8 @@ from pathlib import Path
 
 from components.audio.memory import AUDIO_MEMORY
 from components.errors import DataError
-from components.files.locations.copies import COPIES
 from components.files.locations.location import is_remote, parse_location
-from components.files.locations.opening import is_file, is_here, open_local
+from components.files.locations.opening import COPIES, is_file, is_here, open_local
 from components.records import Audio
 
 

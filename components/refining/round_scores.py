@@ -12,6 +12,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from typing_extensions import override
 
 from components import metrics
@@ -23,7 +25,6 @@ from components.metrics.table import METRICS
 from components.metrics.translation_quality import translation
 from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Record
-from components.refining import curve
 from components.refining.judging.stopping import STOP_RULES
 from components.run_record import Score, StageRef
 from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
@@ -159,7 +160,7 @@ class RoundsAnalysis(Analysis[RoundsRequest, Rounds]):
     def compute(self, request: RoundsRequest, store: Store, folder: Path) -> Computed[Rounds]:
         findings = _compare_rounds(request.data, request.rounds, request.target, request.reported)
         of_rounds = [score for score in findings.scores if score.name != "harm_rate"]
-        curve.plot_refinement_curve(of_rounds, folder / CURVE)
+        _plot_curve(of_rounds, folder / CURVE)
         return Computed(findings, request.data.items, [CURVE])
 
     @override
@@ -256,3 +257,18 @@ def _change_rows(texts: Sequence[Texts], moved: RoundChanges, reported: str) -> 
         if texts[0][key] != texts[-1].get(key, texts[0][key])
     ]
     return tuple(rows[:_MAX_EXAMPLES])
+
+
+def _plot_curve(scores: Sequence[Score], path: Path) -> None:
+    """Plot one metric of rounds 0, 1, ... with its 95% intervals, as PNG."""
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    values = [score.value for score in scores]
+    ends = [score.interval or (score.value, score.value) for score in scores]
+    errors = [[value - low for value, (low, _) in zip(values, ends, strict=True)]]
+    errors.append([high - value for value, (_, high) in zip(values, ends, strict=True)])
+    axes.errorbar(range(len(values)), values, yerr=errors, marker="o", capsize=3)
+    axes.set_xticks(range(len(values)))
+    axes.set(xlabel="round", ylabel=scores[0].name.partition("_")[0] if scores else "")
+    figure.savefig(path, dpi=120)

@@ -13,7 +13,7 @@ from components import models
 from components.errors import ModelError, StoreError
 from components.storage.store import Store
 from components.training.config import TrainingConfig
-from components.training.kinds.learners import LEARNERS
+from components.training.kinds.train import LEARNERS
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import MODEL
 from flows.preset_flow import train

@@ -8,11 +8,11 @@ import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.errors import DataError
+from components.extensions import Extensions, accept_methods
 from components.files.locations.archives import Member, archive_of
-from components.files.locations.copies import COPIES
 from components.files.locations.location import (
     MISSING,
     UNREADABLE,
@@ -23,6 +23,10 @@ from components.files.locations.location import (
     parse_location,
 )
 
+COPIES: Extensions[Any] = Extensions(
+    "antiphon.copies", "keeper of copies", accept_methods("look_up", "fetch", "find_fetched", "use_copy")
+)
+"""Who keeps copies of files behind URLs, as :mod:`.fetched_files` does: imported when a URL is named."""
 MAX_FILE_BYTES = 8 * 2**30
 """Of one file, and of one member of an archive."""
 MAX_ARCHIVE_BYTES = 64 * 2**30

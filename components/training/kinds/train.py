@@ -6,11 +6,14 @@ from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
+from components.extensions import Extensions, accept_any
 from components.stage_settings import DataSource, key_values, marked_data_sets
 from components.training.config import LearnerName
 from components.training.kinds.model_kind import TrainingKind
 from components.training.meta_config import MetaConfig
 
+LEARNERS: Extensions[Any] = Extensions("antiphon.learners", "learner", accept_any)
+"""What can be trained, by ``TrainingConfig.kind``: classes, which import torch."""
 REFINERS = {
     "deliberation": {"num_drafts", "first_pass_loss_weight"},
     "edit_diffusion": {"diffusion_steps"},
@@ -66,6 +69,4 @@ class Train(TrainingKind[TrainSettings]):
 
     def learner(self, settings: TrainSettings) -> Any:
         """Return the learner that is set."""
-        from components.training.kinds.learners import LEARNERS  # noqa: PLC0415 - imports torch
-
         return LEARNERS[settings.kind]

@@ -18,10 +18,14 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, ValidationError
 
+from components import models
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, read_json
 from components.models.packages.packaged_models import ROWS
 from components.records import Record
+from components.run_record import StageRef
+from components.storage.shards.tallies import features_in
+from components.storage.stages.reader import read_nbests, read_tallies, read_utterances
 from components.text.languages import two_letters_of
 
 UNFAMILIAR_FEATURE = "unfamiliar"
@@ -125,3 +129,17 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
 
 def _unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
     return sum(piece not in frequent for piece in pieces) / len(pieces) if pieces else 0.0
+
+
+def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
+    """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
+    measured = features_in(read_tallies(ref)).get(UNFAMILIAR_FEATURE)
+    if measured is None or measured.at_least_half <= WARN_ABOVE * measured.n:
+        return []
+    domain = read_domain(Path(models.resolve(model, store_url).path))
+    if domain is None:
+        return []
+    first = next(read_utterances(data))
+    read = next((nbest.language for nbest in read_nbests(ref) if nbest.language), first.source_language)
+    languages = [code for code in (read, first.target_language) if code]
+    return [f"{ref.stage}: {format_warning(model, domain, measured.at_least_half, measured.n, languages)}"]

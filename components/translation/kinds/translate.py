@@ -203,7 +203,7 @@ class Translate(Kind[TranslateSettings]):
         self, settings: TranslateSettings, context: NodeContext, ref: StageRef, data: StageRef | None
     ) -> list[str]:
         """Warn where many texts are unfamiliar to the model, and of members that lost probability."""
-        from components.translation.context.domain_notes import domain_notes  # noqa: PLC0415 - imports torch
+        from components.translation.context.domain import domain_notes  # noqa: PLC0415 - imports torch
 
         if _is_asked(settings):
             return []

@@ -13,7 +13,7 @@ from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import RefineConfig
 from components.refining.rounds import Refiner
 from components.training.config import TrainingConfig
-from components.training.kinds.learners import LEARNERS
+from components.training.kinds.train import LEARNERS
 from components.training.loop.scoring import score_translator
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig

@@ -15,7 +15,7 @@ from components.errors import ConfigError, ModelError
 from components.models.loaders.loading import load_transformers
 from components.training import checks
 from components.training.fine_tuning_config import FineTuningConfig
-from components.training.kinds.learners import LEARNERS
+from components.training.kinds.train import LEARNERS
 from components.training.loop.trainer import train
 from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 

@@ -12,7 +12,7 @@ from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
 from components.storage.store import Store
 from components.translation.config import TranslationConfig
-from components.translation.context import domain_notes
+from components.translation.context import domain
 from components.translation.context.domain import (
     UNFAMILIAR_FEATURE,
     format_warning,
@@ -99,11 +99,11 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     store = Store(str(tmp_path))
     ref, data = written(store, "mt", texts), written(store, "data", [source])
     model = SimpleNamespace(path=str(tmp_path))
-    monkeypatch.setattr(domain_notes.models, "resolve", lambda *_: model)
-    assert domain_notes.domain_notes(ref, "m", data, None) == []
+    monkeypatch.setattr(domain.models, "resolve", lambda *_: model)
+    assert domain.domain_notes(ref, "m", data, None) == []
     described = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
-    monkeypatch.setattr(domain_notes, "read_domain", lambda folder: described)
-    notes = domain_notes.domain_notes(ref, "m", data, None)
+    monkeypatch.setattr(domain, "read_domain", lambda folder: described)
+    notes = domain.domain_notes(ref, "m", data, None)
     assert len(notes) == (shares[0] == 1.0)
     assert all(
         note.startswith("mt: ") and "m was made for captions, and 2 of 2 texts are unlike these" in note

@@ -10,7 +10,7 @@ import torch
 
 from components.training.config import TrainingConfig
 from components.training.examples.batches import Example
-from components.training.kinds.learners import LEARNERS
+from components.training.kinds.train import LEARNERS
 from components.training.learners import language_model_learner
 from components.training.loop import scoring
 from components.training.loop.trainer import train
