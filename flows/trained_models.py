@@ -55,16 +55,19 @@ _COMPARE = "what the student lost: run its teacher and mt.model=store:RUN on the
 
 def _score_experts(run: Run, pipeline: Pipeline) -> None:
     """Record the routing of the model's experts, and score every language."""
+    from components.experts.contribution_analysis import ExpertsRequest
+    from components.experts.routing_analysis import EXPERT_ROUTING
     from components.experts.routing_stats import warn_of_collapse
     from components.translation.config import TranslationConfig
-    from tasks.stages import expert_routing
+    from tasks.stages.analysis import run_analysis
 
     parameters: Any = run.parameters
     config, model = _settings_of(pipeline), run.stages[TRAINING]
     source, limit = parameters.test or config.dev, parameters.test_limit
     if config.num_experts:
-        routing = run.add(expert_routing.record_routing(config, model, source, limit, run.store))
-        run.notes += warn_of_collapse(expert_routing.read_layers(routing))
+        request = ExpertsRequest.of(config, model, source, limit)
+        routing = run.add(run_analysis("routing", request, run.store))
+        run.notes += warn_of_collapse(EXPERT_ROUTING.read(routing).by_name())
     mt = TranslationConfig(beam_size=parameters.beam_size, n_best=1, device=config.device)
     scores = model_scores.score_languages(config, model, mt, source, limit, run.store)
     run.metrics = model_scores.read_scores(run.add(scores))

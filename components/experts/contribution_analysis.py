@@ -17,6 +17,7 @@ from components.compute.device import pick_device
 from components.compute.machine import device_for_key
 from components.experts import contribution as experts
 from components.experts import multilingual
+from components.experts.config import ExpertsConfig
 from components.experts.sample_batches import Sample, list_samples
 from components.metrics.libraries import LIBRARIES
 from components.models import resolve
@@ -47,6 +48,18 @@ class ExpertsRequest(BaseModel):
     targets: Sequence[str]
     limit: int | None = None
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, config: ExpertsConfig, trained: StageRef, source: str, limit: int | None) -> ExpertsRequest:
+        """Return the request for the model that a training has left, over its languages."""
+        return cls(
+            trained=trained,
+            source=source,
+            source_language=config.source_language,
+            targets=config.targets,
+            limit=limit,
+            device=config.device,
+        )
 
     @cached_property
     def corpus(self) -> multilingual.MultilingualCorpus:

@@ -78,12 +78,5 @@ def _request_experts(
     for node in pipeline:
         config = node.settings
         if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
-            return ExpertsRequest(
-                trained=stages[node.name],
-                source=config.dev,
-                source_language=config.source_language,
-                targets=config.targets,
-                limit=limit or config.eval_sentences,
-                device=config.device,
-            )
+            return ExpertsRequest.of(config, stages[node.name], config.dev, limit or config.eval_sentences)
     return None

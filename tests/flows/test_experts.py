@@ -10,9 +10,9 @@ import pytest
 from components import models
 from components.attribution.contributions import CONTRIBUTION
 from components.errors import ConfigError
+from components.experts.routing_analysis import EXPERT_ROUTING
 from flows.preset_flow import cascade, experts
 from flows.python_flows.contribution import contribution
-from tasks.stages.expert_routing import read_layers
 from tests.components.training.tiny import TINY, draw_lines, write_copies
 
 
@@ -35,7 +35,7 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
     assert {"bleu_de", "bleu_fr", "chrf_de"} <= first.metrics.keys()
     assert first.metrics["bleu_fr"].n_total == 5
 
-    layers = read_layers(first.stages[1])
+    layers = EXPERT_ROUTING.read(first.stages[1]).by_name()
     assert list(layers) == ["model.encoder.layers.0.fc1", "model.decoder.layers.0.fc1"]
     folder = Path(first.stages[1].path)
     rows = [json.loads(line) for line in (folder / "routing.jsonl").read_text().splitlines()]

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from components.errors import StoreError
 from components.files.files import disk_full_as_store_error
 from components.files.json_text import parse_json
 from components.storage.places import locks
+from components.storage.runs.run_listing import RunEntry, list_runs
 from components.storage.shards.shard import shard_name
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
-from components.storage.upkeep.old_runs import select_old_runs
 from components.storage.upkeep.references import STAGES, References, list_keys
 from components.storage.upkeep.run_changes import delete_run
 
@@ -75,7 +76,7 @@ def plan_prune(store: Store, options: PruneOptions) -> Pruned:
 
 
 def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
-    runs = select_old_runs(store, options.keep_runs, options.older_than)
+    runs = _select_old_runs(store, options.keep_runs, options.older_than)
     used = _find_used(store, set(inventory.runs) - set(runs))
     free = [key for key in inventory.keys if key not in used.stages]
     old = [key for key in free if _is_old(inventory.of_stage(key).modified, options.grace)]
@@ -205,3 +206,33 @@ def _is_at_work(store: Store, name: str) -> bool:
     folder, _, rest = name.partition("/")
     prefix = locks.RUN_PREFIX if folder == "runs" else ""
     return store.backend.is_locked(prefix + rest.split("/")[0].removesuffix(".jsonl"))
+
+
+def _select_old_runs(store: Store, keep: int | None, older_than: float | None) -> list[str]:
+    """Return the runs beyond the newest ``keep`` that began longer ago than ``older_than`` seconds.
+
+    Accepted runs, runs at work, runs whose age is not known, and runs that a comparison refers to which stays
+    are left out.
+
+    Args:
+        store: where.
+        keep: how many of the newest stay; None for no such bound.
+        older_than: seconds; None for no such bound. Without both no run is old.
+    """
+    if keep is None and older_than is None:
+        return []
+    runs = list_runs(store)
+    old = {run.name for run in runs[keep or 0 :] if _may_go(store, run, older_than or 0.0)}
+    while True:  # a comparison that stays keeps its systems, which may be comparisons
+        remaining = [run.record for run in runs if run.record and run.name not in old]
+        needed = {name for record in remaining for name in record.systems.values()}
+        if not old & needed:
+            return [run.name for run in runs if run.name in old]
+        old -= needed
+
+
+def _may_go(store: Store, run: RunEntry, older_than: float) -> bool:
+    if run.acceptance is not None or not run.started or run.status in {"running", "damaged"}:
+        return False
+    age = time.time() - datetime.fromisoformat(run.started).timestamp()
+    return age > older_than and not store.backend.is_locked(locks.RUN_PREFIX + run.name)
