@@ -109,7 +109,6 @@ class Estimate(Kind[EstimateSettings]):
 
     @override
     def build(self, settings: EstimateSettings, context: NodeContext) -> Component:
-        """Return the estimator."""
         estimator = _read(settings, context)
 
         def estimate(items: Sequence[Item]) -> list[Outcome | None]:

@@ -182,7 +182,6 @@ class Recognize(SpeechKind[RecognizeSettings]):
 
     @override
     def build(self, settings: RecognizeSettings, context: NodeContext) -> Component:
-        """Return the recognizer."""
         recognizer: Recognizer
         if settings.is_ensemble:
             recognizer = ENSEMBLES["recognizers"].build(_ensemble(settings), context.store, context.seed)

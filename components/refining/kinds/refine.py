@@ -124,7 +124,6 @@ class RefineRound(Round[RefineRoundSettings]):
 
     @override
     def build(self, settings: RefineRoundSettings, context: NodeContext) -> Component:
-        """Return the refiner."""
         from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch
 
         refiner = Refiner(settings, context.store)

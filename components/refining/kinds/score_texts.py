@@ -111,7 +111,6 @@ class ScoreTexts(Kind[ScoreSettings]):
 
     @override
     def build(self, settings: ScoreSettings, context: NodeContext) -> Component:
-        """Return the scorer."""
         from components.decoding.isolation import isolate  # noqa: PLC0415 - imports torch
         from components.metrics.model_metric import ModelMetric  # noqa: PLC0415 - imports numpy
         from components.metrics.table import bind_metric  # noqa: PLC0415 - imports torch

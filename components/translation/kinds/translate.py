@@ -178,7 +178,6 @@ class Translate(Kind[TranslateSettings]):
 
     @override
     def build(self, settings: TranslateSettings, context: NodeContext) -> Component:
-        """Return the translator."""
         ensemble, sampling = settings.ensemble, settings.sampling
         translator: Translator
         if sampling is not None and sampling.dropout:

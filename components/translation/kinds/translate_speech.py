@@ -79,7 +79,6 @@ class TranslateSpeech(SpeechKind[SpeechSettings]):
 
     @override
     def build(self, settings: SpeechSettings, context: NodeContext) -> Component:
-        """Return the speech translator."""
         from components.translation.speech import SpeechTranslator  # noqa: PLC0415 - imports torch
 
         # The fallback to samples drew with seed 0 before there was a setting: stored stages stay true.
