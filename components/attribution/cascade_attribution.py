@@ -125,7 +125,7 @@ def attribute_cascade(  # noqa: PLR0913 - options after the outputs
         ),
         kinds=measure_kind_costs(
             base[first],
-            {kind: tables.get(_key(kind), base)[first] for kind in ERROR_KINDS if parts},
+            {kind: tables.get(kind.replace(" ", "-"), base)[first] for kind in ERROR_KINDS if parts},
             counts,
         ),
         wer_and_loss=measure_correlation(
@@ -168,10 +168,6 @@ def gold_parts_name(parts: GoldParts, stages: Mapping[str, Sequence[str]]) -> st
 
 def _count(case: AttributionCase) -> Counter[str]:
     return count_errors(case.transcript, str(case.utterance.transcript), case.utterance.source_language)
-
-
-def _key(kind: str) -> str:
-    return kind.replace(" ", "-")
 
 
 def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:

@@ -61,12 +61,8 @@ def rate_diversity(candidates: Sequence[Candidate]) -> list[float]:
     return [100 - fmean(by_candidate.get(number, [100.0])) for number in range(len(candidates))]
 
 
-def _rate_equal(candidates: Sequence[Candidate]) -> list[float]:
-    return [0.0] * len(candidates)
-
-
 _RATINGS: dict[Selection, Callable[[Sequence[Candidate]], list[float]]] = {
     "disagreement": rate_disagreement,
     "diversity": rate_diversity,
-    "random": _rate_equal,
+    "random": lambda candidates: [0.0] * len(candidates),
 }

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.data.files.format import Format, SourceFile
+from components.data.files.format import Format
 from components.data.files.formats import FORMATS
 from components.data.files.parsing import Row, read_json_rows
 from components.files.files import sync_file, sync_folder
@@ -119,16 +119,12 @@ def _read_whole_lines(path: Path) -> Iterator[Row]:
     yield from rows if is_whole else rows[:-1]
 
 
-def _read(source: SourceFile) -> Iterator[Row]:
-    return _read_whole_lines(Path(source.location))
-
-
 _PLAIN = FORMATS["antiphon"]
 FORMAT = Format(
     summary="requests that antiphon serve has kept: a folder STORE/kept/NAME",
     identifying_fields=("served",),
     known_fields=(*_PLAIN.known_fields, "served"),
-    read=_read,
+    read=lambda source: _read_whole_lines(Path(source.location)),
     convert=_PLAIN.convert,
     files=MANIFEST.replace(".", r"\."),
     find_files=lambda folder: sorted(map(str, Path(folder).glob(f"*/{MANIFEST}"))),

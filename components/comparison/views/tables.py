@@ -87,10 +87,6 @@ def _than(difference: Difference, comparison: Comparison) -> str:
     return "" if difference.baseline == comparison.baseline else f"than {to_printable(difference.baseline)}: "
 
 
-def _change(difference: Difference) -> str:
-    return format_estimate(Estimate(value=difference.difference, interval=difference.interval))
-
-
 def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """Yield one row per system and metric: the score, and beside it the difference, its p and the verdict."""
     differences = _difference_rows(comparison)
@@ -106,7 +102,7 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
                 yield cells | {"difference": "", "p": "", "verdict": "baseline"}
             for test in tests:
                 yield cells | {
-                    "difference": _change(test),
+                    "difference": format_estimate(Estimate(value=test.difference, interval=test.interval)),
                     "p": format_p_value(test.p_holm),
                     "verdict": _than(test, comparison) + describe_verdict(test),
                 }

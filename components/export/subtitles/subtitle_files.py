@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
@@ -17,7 +17,7 @@ from components.export.recording_text import RecordingText, TextPart, TimedSegme
 from components.export.subtitles.cue import Cue, Line
 from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.dashes import group_turns
-from components.export.subtitles.rule_check import RuleCheck, check_rules
+from components.export.subtitles.rule_check import check_rules
 from components.export.subtitles.timed_words import TimedWord
 
 SubtitleFormat = Literal["srt", "vtt", "ass", "ttml"]
@@ -202,17 +202,13 @@ def _turns(
     return [(speaker, group, said) for (speaker, group), said in zip(runs, sources, strict=True)]
 
 
-def _check(files: Iterable[Sequence[Cue]], settings: ExportSettings) -> RuleCheck:
-    return check_rules(files, settings.rules)
-
-
 def _encode(
     form: SubtitleFormat, _: Sequence[RecordingText], cues: Sequence[Cue], settings: ExportSettings
 ) -> bytes:
     return encode_subtitles(cues, form, low=settings.low, karaoke=settings.karaoke).encode()
 
 
-LAYOUT = Layout(_lay_out, _check)
+LAYOUT = Layout(_lay_out, lambda files, settings: check_rules(files, settings.rules))
 SRT = Format("subtitles, SubRip", partial(_encode, "srt"), layout=LAYOUT)
 VTT = Format("subtitles, WebVTT", partial(_encode, "vtt"), layout=LAYOUT)
 ASS = Format("subtitles, Advanced SubStation Alpha", partial(_encode, "ass"), layout=LAYOUT)

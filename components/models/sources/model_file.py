@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,23 +53,15 @@ def convert_whisper_file(path: Path, reference: str) -> Checkpoint:
     weights = path / "model.bin" if path.is_dir() else path
     write: Callable[[Path], None]
     if path.is_dir():
-        write = _ctranslate2_writer(path)
+        write = partial(convert_ctranslate2, path)
     elif path.suffix == ".safetensors" or path.suffix in PICKLES:
-        write = _whisper_writer(path)
+        write = partial(write_whisper, path)
     else:
         raise ModelError(
             f"{path}: expected a transformers folder, a Whisper .pt or .safetensors file, a CTranslate2 "
             f"folder or a .gguf file, found {path.suffix or 'a file without suffix'}"
         )
     return convert_once(weights, reference, write)
-
-
-def _ctranslate2_writer(path: Path) -> Callable[[Path], None]:
-    return lambda folder: convert_ctranslate2(path, folder)
-
-
-def _whisper_writer(path: Path) -> Callable[[Path], None]:
-    return lambda folder: write_whisper(path, folder)
 
 
 def write_whisper(path: Path, folder: Path, packed_heads: bytes | None = None) -> None:

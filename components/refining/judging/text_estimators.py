@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -120,13 +121,9 @@ def round_trip_estimator(
     return estimate
 
 
-def _dropout_forward_estimator(model: str, device: str, store: str | None) -> Estimator:
-    return forward_estimator(model, device, store, PASSES)
-
-
 TEXT_ESTIMATORS: dict[str, Callable[[str, str, str | None], Estimator]] = {
     "forward": forward_estimator,
-    "dropout_forward": _dropout_forward_estimator,
+    "dropout_forward": partial(forward_estimator, passes=PASSES),
     "round_trip": round_trip_estimator,
     "fluency": fluency_estimator,
 }

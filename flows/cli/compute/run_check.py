@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,11 @@ def check_flow(
     for system, planned in systems.items():
         _print_system(system, planned)
     others = dict.fromkeys(check.stage for check in checks if check.stage not in nodes)
-    for line in (*_list_notes(systems.values()), *_describe_others(others), _sum_up(missing)):
+    for line in (
+        *_list_notes(systems.values()),
+        *([f"passes: {', '.join(others)}"] if others else []),
+        _sum_up(missing),
+    ):
         console().print(Text(line))
 
 
@@ -101,10 +105,6 @@ def _list_notes(systems: Iterable[PlannedSystem]) -> list[str]:
         shown = {f"{error}, once" for key, error in planned.missing.items() if key in named}
         lines |= dict.fromkeys(note for note in planned.notes if note not in shown)
     return list(lines)
-
-
-def _describe_others(stages: Collection[str]) -> list[str]:
-    return [f"passes: {', '.join(stages)}"] if stages else []
 
 
 def _sum_up(missing: Mapping[str, NotHereError]) -> str:

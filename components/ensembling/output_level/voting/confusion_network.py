@@ -61,15 +61,11 @@ def _align_to_columns(
     return steps[::-1]
 
 
-def _skip_cost(column: frozenset[str | None]) -> int:
-    return NULL if None in column else GAP
-
-
 def _cost_table(columns: Sequence[frozenset[str | None]], keys: Sequence[str]) -> list[list[int]]:
     """Least cost of aligning the first i columns with the first j words, (columns + 1, words + 1)."""
     rows = [[GAP * j for j in range(len(keys) + 1)]]
     for column in columns:
-        above, skip = rows[-1], _skip_cost(column)
+        above, skip = rows[-1], NULL if None in column else GAP
         row = [above[0] + skip]
         for j, key in enumerate(keys):
             match = above[j] + SUBSTITUTION * (key not in column)
