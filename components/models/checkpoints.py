@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 from components.errors import ModelError
@@ -234,12 +233,9 @@ def checkpoint_of(
 def verify(checkpoint: Checkpoint, *, reread: bool = False) -> None:
     """Raise :class:`ModelError` where a checkpoint's files changed since it was described."""
     now = checkpoint_of(Path(checkpoint.path), checkpoint.reference, reread=reread)
-    expected: Mapping[str, str | None] = {
-        "weights and configuration": checkpoint.sha256,
-        "tokenizer": checkpoint.tokenizer_sha256,
-    }
-    for part, before, after in zip(
-        expected, expected.values(), (now.sha256, now.tokenizer_sha256), strict=True
+    for part, before, after in (
+        ("weights and configuration", checkpoint.sha256, now.sha256),
+        ("tokenizer", checkpoint.tokenizer_sha256, now.tokenizer_sha256),
     ):
         if before != after:
             raise ModelError(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from components.models.adapters.config import ADAPTER_CONFIG
+from components.errors import ModelError
+from components.models.adapters.config import ADAPTER_CONFIG, read_adapter_config
 from components.models.adapters.format import AdapterFormat
-from components.models.adapters.sources import base_of_adapter, check_adapter, is_adapter, resolve_adapter
+from components.models.adapters.sources import check_adapter, is_adapter, resolve_adapter
+from components.models.references import split_reference
 
 if TYPE_CHECKING:
     from components.models.adapted_references import WeightedAdapter
@@ -29,7 +32,13 @@ class Peft(AdapterFormat):
 
     @override
     def base_of(self, reference: str, folder: Path) -> str:
-        return base_of_adapter(reference, folder)
+        name = read_adapter_config(folder, reference).base
+        if not name:
+            raise ModelError(
+                f"{reference}: expected a model, found an adapter that names no base; write BASE+{reference}"
+            )
+        is_hub = split_reference(name)[0] == "path" and not os.path.exists(name) and name.count("/") == 1  # noqa: PTH110
+        return f"hub:{name}" if is_hub else name
 
     @override
     def check(self, reference: str) -> None:

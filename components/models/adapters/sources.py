@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.errors import ConfigError, ModelError
-from components.models.adapters.config import ADAPTER_CONFIG, read_adapter_config
+from components.models.adapters.config import ADAPTER_CONFIG
 from components.models.packages.wheels import ProgressCallback
 from components.models.references import display_reference, split_reference
 
@@ -68,17 +68,6 @@ def is_adapter(folder: Path) -> bool:
     """Return whether a folder holds an adapter and no model."""
     # pathlib's raises for a name that is too long
     return os.path.isfile(folder / ADAPTER_CONFIG) and not os.path.isfile(folder / "config.json")  # noqa: PTH113
-
-
-def base_of_adapter(reference: str, folder: Path) -> str:
-    """Return the reference of the base that an adapter's folder names. ModelError where it names none."""
-    name = read_adapter_config(folder, reference).base
-    if not name:
-        raise ModelError(
-            f"{reference}: expected a model, found an adapter that names no base; write BASE+{reference}"
-        )
-    is_hub = split_reference(name)[0] == "path" and not os.path.exists(name) and name.count("/") == 1  # noqa: PTH110
-    return f"hub:{name}" if is_hub else name
 
 
 def _path(reference: str) -> Path:

@@ -9,6 +9,7 @@ Reference: CTranslate2, ``python/ctranslate2/specs/model_spec.py``.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from dataclasses import dataclass
@@ -115,9 +116,7 @@ def _read_variable(cursor: _Cursor, version: int, name: str) -> Tensor:
     if dtype is None:
         raise cursor.error(f"a known element type of {name}", str(code))
     size = cursor.read_number("I", f"the size of {name}") * (1 if version >= 4 else dtype.itemsize)
-    count = 1
-    for dimension in shape:
-        count *= dimension
+    count = math.prod(shape)
     if count * dtype.itemsize != size:
         raise cursor.error(f"{count * dtype.itemsize} bytes for {name} {shape} {dtype}", str(size))
     data = cursor.read_bytes(size, name)
