@@ -95,22 +95,17 @@ def _read_amount(tallies: Mapping[str, Mapping[str, float]]) -> Amount:
 def _forecast_node(
     planned: NodePlan, ref: StageRef | None, amount: Amount | None, past: _PastTimes, store: Store
 ) -> RunForecast:
-    stage, shards = planned.stage, len(planned.shards)
-    values = {"node": planned.node.name, "kind": planned.node.kind.name, "key": stage.key}
-    if ref is not None:
-        return RunForecast.model_validate(
-            {**values, "status": "reused", "shards": shards, "shards_done": shards}
-        )
-    shards_done = len(store.backend.find_shards(planned.shard_keys))
+    shards, is_reused = len(planned.shards), ref is not None
+    shards_done = shards if is_reused else len(store.backend.find_shards(planned.shard_keys))
     left = None if amount is None else amount.scaled(1 - shards_done / shards if shards else 1)
-    return RunForecast.model_validate(
-        {
-            **values,
-            "status": "resumed" if shards_done else "run",
-            "shards": shards,
-            "shards_done": shards_done,
-            "seconds": past.seconds_of(planned, left),
-        }
+    return RunForecast(
+        node=planned.node.name,
+        kind=planned.node.kind.name,
+        status="reused" if is_reused else "resumed" if shards_done else "run",
+        key=planned.stage.key,
+        shards=shards,
+        shards_done=shards_done,
+        seconds=None if is_reused else past.seconds_of(planned, left),
     )
 
 
