@@ -48,15 +48,10 @@ class _NetworkRefiner:
 
     def pad_sources(self, items: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode and pad the utterances' sources: ids and mask (N, S)."""
-        rows = [
-            self._engine.prepare(item.text or "", item.source_language, item.target_language).tokens
-            for item in items
-        ]
-        width, device = max(map(len, rows)), self.ready.model.device
-        pad = self.ready.vocabulary.pad
-        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows], device=device)
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
+        prepare = self._engine.prepare
+        return self._engine.pad(
+            [prepare(item.text or "", item.source_language, item.target_language) for item in items]
+        )
 
     def encode_draft(self, text: str) -> tuple[int, ...]:
         """Encode a draft: ids with end of sentence."""

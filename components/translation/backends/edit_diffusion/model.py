@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from components.decoding.candidates import Candidate
@@ -41,7 +40,7 @@ class EditDiffusionBackend(Seq2SeqBackend):
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Translate one batch; one candidate each, with the score of the last step."""
         canvases: list[Tokens] = [()] * len(sentences)
-        source = self.pad_sources(sentences)
+        source = self.pad(sentences)
         for t in range(self.steps, 0, -1):
             candidates = self.denoise(source, canvases, t)
             canvases = [candidate.tokens for candidate in candidates]
@@ -54,14 +53,6 @@ class EditDiffusionBackend(Seq2SeqBackend):
         config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
         cut_canvases = [canvas[: self.diffusion.positions // 2] for canvas in canvases]
         return self.diffusion.denoise(source, cut_canvases, t, config)
-
-    def pad_sources(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
-        """Pad prepared sentences: ids (N, S) and mask (N, S)."""
-        pad, device = self.diffusion.vocabulary.pad, self.diffusion.model.device
-        width = max(len(sentence.tokens) for sentence in sentences)
-        ids = torch.tensor([[*s.tokens, *[pad] * (width - len(s.tokens))] for s in sentences], device=device)
-        lengths = torch.tensor([len(sentence.tokens) for sentence in sentences], device=device)
-        return ids, (torch.arange(width, device=device) < lengths[:, None]).long()
 
 
 def translate_all(

@@ -81,7 +81,7 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def attend(self, sentence: Sentence, text: str) -> Any:
         """See :class:`components.translation.continuing.ContinuingBackend`."""
-        ids, mask = self._pad([sentence])
+        ids, mask = self.pad([sentence])
         scorer = self._model.build_scorer(start=self._model.start, input_ids=ids, attention_mask=mask)
         tokens, forced = self.tokenize_target(text, sentence.target)[:-1], self.count_forced(sentence.target)
         return CONTINUING["attention"](
@@ -90,7 +90,7 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def decode(self, sentences: Sequence[Sentence]) -> list[list[SentenceTranslation]]:
         """Search one batch."""
-        ids, mask = self._pad(sentences)
+        ids, mask = self.pad(sentences)
         prefix = len(sentences[0].prefix)
         scorers = self._go_on(sentences, ids, mask) if prefix else self._build_scorers(ids, mask)
         nbests = search(
@@ -118,10 +118,10 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def build_scorers(self, sentences: Sequence[Sentence]) -> list[TokenScorer]:
         """Return the scorers of one search over a batch of sentences."""
-        return self._build_scorers(*self._pad(sentences))
+        return self._build_scorers(*self.pad(sentences))
 
-    def _pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
-        """Source ids (N, S) and their mask (N, S)."""
+    def pad(self, sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
+        """Return source ids (N, S) and their mask (N, S)."""
         device, pad = self._model.model.device, self._model.vocabulary.pad
         lengths = torch.tensor([len(sentence.tokens) for sentence in sentences])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
@@ -143,7 +143,7 @@ class Seq2SeqBackend(SentenceTokenizer):
 
     def open_search(self, sentences: Sequence[Sentence]) -> tuple[TokenScorer, list[LogitsProcessor]]:
         """Return the model alone over a batch of sentences of one target language, and its constraints."""
-        ids, mask = self._pad(sentences)
+        ids, mask = self.pad(sentences)
         scorer = self._model.build_scorer(input_ids=ids, attention_mask=mask)
         return scorer, self._logits_processors_for(sentences[0].target)
 
