@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from operator import ge, gt, le, lt
 
 from components.text.suggestions import did_you_mean
 
@@ -13,6 +14,7 @@ SCORES = ("chrf", "bleu")
 _FORM = re.compile(r"\s*([a-z_]+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(%?)\s*")
 _MAX_SHARE = 2.0
 """A limit above it was meant in percent."""
+_HOLDS = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,7 @@ class BadOutput:
 
     def holds(self, score: float) -> bool:
         """Return whether an output with this score of its own is bad."""
-        match self.operator:
-            case "<":
-                return score < self.limit
-            case "<=":
-                return score <= self.limit
-            case ">":
-                return score > self.limit
-        return score >= self.limit
+        return bool(_HOLDS[self.operator](score, self.limit))
 
 
 def parse_bad_output(text: str) -> BadOutput:
