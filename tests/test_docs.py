@@ -143,6 +143,18 @@ def unknown_words(words: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)} - known
 
 
+def test_every_flag_says_what_it_is_and_what_it_takes() -> None:
+    commands, unsaid = [("antiphon", ROOT_COMMAND)], []
+    while commands:
+        name, command = commands.pop()
+        commands += [(f"{name} {key}", command.commands[key]) for key in getattr(command, "commands", {})]
+        for option in command.params:
+            takes = option.metavar or getattr(option, "is_flag", False) or getattr(option, "count", False)
+            if not (takes and option.help):
+                unsaid.append(f"{name} {option.name}")
+    assert not unsaid
+
+
 def test_commands_and_flags_in_pages_are_there() -> None:
     lines = [
         (page, words) for page, text in pages() if page not in HISTORY for words in antiphon_commands(text)

@@ -44,7 +44,8 @@ def describe_value_fault(fault: Mapping[str, Any]) -> str:
             context["expected"] = " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
             hint = did_you_mean(str(fault["input"]), choices)
         message = f"expected {template.format(**context)}"
-    if "found" not in message:
+    of_all = fault["type"] == "value_error" and isinstance(fault["input"], Mapping)  # says what it compared
+    if "found" not in message and not of_all:
         value = redact(repr(fault["input"]))  # before it is cut, which may hide what follows a secret
         cut = value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}..."
         message += f", found {cut}{hint}"

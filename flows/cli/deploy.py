@@ -22,12 +22,16 @@ ENTRYPOINT = "flows/python_flows/pipeline.py:pipeline"
 
 def deploy(
     file: Annotated[Path, typer.Argument(metavar="FILE.yaml", help="a pipeline, such as recommended.yaml")],
-    name: Annotated[str | None, typer.Option("--name", help="of the deployment; the file's if empty")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="of the deployment; the file's if empty")
+    ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="SET", help="that its runs read")] = None,
     cron: Annotated[
         str | None, typer.Option("--cron", metavar="CRON", help="when it runs by itself, such as '0 2 * * *'")
     ] = None,
-    pool: Annotated[str, typer.Option("--pool", help="work pool whose workers run it")] = "antiphon",
+    pool: Annotated[
+        str, typer.Option("--pool", metavar="NAME", help="work pool whose workers run it")
+    ] = "antiphon",
     store: StoreUrl = None,
     assignments: Assignments = None,
 ) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from components.errors import AntiphonError
 
 DEFAULTS = {
-    # Nothing leaves the machine.
+    # Nothing leaves the machine, but what the UI's pages ask of amplitude.com in the browser.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",

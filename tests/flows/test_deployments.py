@@ -186,10 +186,11 @@ def test_the_servers_that_are_started_here_are_all_so() -> None:
         ("api", "CORS_ALLOWED_ORIGINS"),
         ("api", "CSRF_PROTECTION_ENABLED"),
         ("events", "EVENTS_RETENTION_PERIOD"),
+        ("ui", "UI_SHOW_PROMOTIONAL_CONTENT"),
     ):
         ours = settings.DEFAULTS[f"PREFECT_SERVER_{name}"]
         assert compose[f"PREFECT_SERVER_{name}"] == ours
-        value = result[room][name.removeprefix("EVENTS_").lower()]
+        value = result[room][name.removeprefix(f"{room.upper()}_").lower()]
         assert str(value).lower() == ours.lower()
 
 

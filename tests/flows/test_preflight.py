@@ -242,7 +242,10 @@ def test_a_long_training_by_defaults_asks_first(
     ("arguments", "line"),
     [
         (["run", "cascad"], "found 'cascad'; did you mean cascade?"),
-        (["run", "merge"], "merge: expected a recipe .recipe=recipe.yml., or models and method uniform_soup"),
+        (
+            ["run", "merge"],
+            "merge: expected a recipe .recipe=recipe.yml., or models and method uniform_soup or greedy_soup$",
+        ),
         (["run", "graph.yaml", "-c", "b.yaml"], "--config: expected one file, found graph.yaml and b.yaml"),
         (["run", "pipeline", "--set", "graph=[a, b]"], "graph: expected a mapping with nodes, found a list$"),
         (["report"], "report: expected the name of a run, or --index for the index of all runs"),

@@ -24,9 +24,16 @@ def claim(  # noqa: PLR0913, PLR0917 - its flags
     ] = None,
     data: Annotated[str, typer.Option("--data", metavar="SET", help="on which the answer is judged")] = "",
     dev: Annotated[str, typer.Option("--dev", metavar="SET", help="on which something is chosen")] = "",
-    source: Annotated[str | None, typer.Option("--source-language", metavar="CODE")] = None,
-    target: Annotated[str | None, typer.Option("--target-language", metavar="CODE")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="utterances of each set")] = None,
+    source: Annotated[
+        str | None, typer.Option("--source-language", metavar="CODE", help="the data's own if omitted")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target-language", metavar="CODE", help="the data's own if omitted")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=1, help="only the first so many utterances of each set"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.md", help="page; default claim-NAME.md")
     ] = None,

@@ -44,7 +44,9 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         bool, typer.Option("--unchanged-right", help="lessons: all other texts were read, too, and are right")
     ] = False,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
-    name: Annotated[str | None, typer.Option("--name", help="name of the new run; RUN-edited")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="name of the new run; RUN-edited")
+    ] = None,
     store: StoreUrl = None,
     replace: Replace = False,
     allow_code: Annotated[

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError
+from flows.cli.files.input_files import load_usable
 from flows.cli.help.pages import completes
 
 if TYPE_CHECKING:
@@ -110,11 +111,9 @@ def _load(data: str | None, audio: str | None, source: str | None, target: str |
     if data is not None and audio is not None:
         raise ConfigError(f"expected --data or --audio, found both ({data} and {audio}); leave one out")
     options: dict[str, Any] = {"source_language": source, "target_language": target}
-    dataset = load(data, **options) if data is not None else from_audio(str(audio), **options)
-    if not dataset.utterances:
-        reason = dataset.quarantined[0].detail if dataset.quarantined else "it is empty"
-        raise DataError(f"{data or audio}: expected records that can be used, found none: {reason}")
-    return dataset
+    if data is not None:
+        return load_usable(load, data, options)
+    return load_usable(from_audio, str(audio), options)
 
 
 def _look_around(folder: Path) -> tuple[str | None, str | None]:

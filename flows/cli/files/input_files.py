@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from components.data import Dataset
     from components.export.format_names import TextFormat
 
 SUBTITLE_ENDINGS = (".srt", ".vtt")
@@ -30,6 +31,22 @@ class InputFiles(NamedTuple):
     def total(self) -> int:
         """How many they are."""
         return len(self.recordings) + len(self.texts)
+
+
+def load_usable(load: Callable[..., Dataset], name: str, options: Mapping[str, Any]) -> Dataset:
+    """Return the data set that a flag names.
+
+    Raises:
+        ConfigError: it cannot be read, or holds nothing that can be used.
+    """
+    try:
+        dataset = load(name, **options)
+    except DataError as error:
+        raise ConfigError(str(error)) from None
+    if not dataset.utterances:
+        reason = dataset.quarantined[0].detail if dataset.quarantined else "it is empty"
+        raise ConfigError(f"{name}: expected records that can be used, found none: {reason}")
+    return dataset
 
 
 def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:

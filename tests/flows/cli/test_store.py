@@ -61,7 +61,9 @@ def test_usage(
     assert values["runs"][0]["name"] == "mine"
 
 
-def test_verify_and_repair(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_and_repair(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = run_command(capsys, "store", "verify", "--store", str(tmp_path / "mistyped"))
+    assert (ended.code, ended.err.count("expected a store, found none")) == (2, 1)
     text = called(store, capsys, "store", "verify")
     assert text == "1 run and 3 stages verified, 0 stages unfinished, 0 damaged\n"
     data, mt = store.load_run("mine").stages
