@@ -74,14 +74,14 @@ def _count(judged: Sequence[tuple[Claim, Verdict]]) -> str:
 def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Outputs]) -> str:
     """The page, tier by tier."""
     judged = verdicts(results)
-    lines = [HEAD, _count(judged), ""]
+    blocks = [HEAD.strip(), _count(judged)]
     for tier, title in TIERS.items():
         own = [(claim, verdict) for claim, verdict in judged if tier_of(claim, verdict) == tier]
-        lines += [f"## {title}", "", f"{len(own)} claim{'s' * (len(own) != 1)}.", ""]
+        blocks += [f"## {title}", f"{len(own)} claim{'s' * (len(own) != 1)}."]
         if own:
             header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
-            lines += [markdown_table(header, [_row(*pair, measured) for pair in own]), ""]
-    return "\n".join(lines)
+            blocks += [markdown_table(header, [_row(*pair, measured) for pair in own])]
+    return "\n\n".join(blocks) + "\n"
 
 
 def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ class Experiment(Protocol):
         """The measured comparisons by ``claim.comparison``."""
 
     def page(self, outputs: Outputs) -> list[str]:
-        """The page after its head: tables, in Markdown lines."""
+        """The page after its head: its blocks in Markdown."""
 
 
 def experiment_named(name: str) -> Experiment:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmarks.claims.workspace import DEV, Workspace
 from components.claims.selection import choose_on_grid
@@ -27,6 +28,16 @@ VECTOR_METHODS: Mapping[str, tuple[str, dict[str, float]]] = {
 """Ways to put task vectors together: method and parameters of a recipe."""
 SENTENCES = 200
 """Sentences of val on which a merged model is chosen."""
+SHORT_TUNING: Mapping[str, Any] = {
+    "batch_tokens": 600,
+    "max_steps": 60,
+    "eval_every": 60,
+    "eval_sentences": 8,
+    "average_checkpoints": 1,
+    "warmup_steps": 10,
+    "lr_schedule": "linear",
+}
+"""Settings of fine-tunings whose weights are merged."""
 
 
 def vector_recipe(

@@ -67,11 +67,7 @@ class Outputs:
         1,000 captions take 25 kB, their statistics 5 kB (BLEU) and 20 kB (chrF).
         """
         references = {u.id: u.references for u in utterances}
-        total = len(references)
-        tables = text_statistics(references, texts, language=language, n_total=total, names=metrics)
-        self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
-        if not keep_texts:
-            self.systems[-1].texts = []
+        self._add(data, references, (system, seed), texts, language, metrics, keep_texts)
 
     def add_transcripts(
         self,
@@ -86,11 +82,7 @@ class Outputs:
     ) -> None:
         """Keep transcripts with the statistics of WER; of speech that is not ours to keep these alone."""
         references = {u.id: (u.transcript or "",) for u in utterances}
-        total = len(references)
-        tables = text_statistics(references, texts, language=language, n_total=total, names=("wer",))
-        self._add(data, [u.id for u in utterances], (system, seed), texts, tables)
-        if not keep_texts:
-            self.systems[-1].texts = []
+        self._add(data, references, (system, seed), texts, language, ("wer",), keep_texts)
 
     def statistics(self, data: str, system: str, seed: int, metric: str = "bleu") -> CorpusStatistics:
         """The kept statistics of one system, as tests take them."""
@@ -122,11 +114,14 @@ class Outputs:
     def _add(
         self,
         data: str,
-        ids: list[str],
+        references: Mapping[str, Sequence[str]],
         name: tuple[str, int],
         texts: Texts,
-        tables: Mapping[str, CorpusStatistics],
+        language: str,
+        metrics: Sequence[str],
+        keep_texts: bool,
     ) -> None:
+        ids = list(references)
         if self.ids.setdefault(data, ids) != ids:
             raise ValueError(f"{data}: expected the utterances that other systems have")
         missing = [key for key in ids if key not in texts]
@@ -134,9 +129,10 @@ class Outputs:
             raise ValueError(
                 f"{name} on {data}: {len(missing)} of {len(ids)} have no output, first {missing[0]}"
             )
+        tables = text_statistics(references, texts, language=language, n_total=len(ids), names=metrics)
         statistics = {metric: to_json(table.rows) for metric, table in tables.items()}
         signatures = {metric: table.signature for metric, table in tables.items()}
-        ordered = [texts[key] for key in ids]
+        ordered = [texts[key] for key in ids] if keep_texts else []
         self.systems.append(SystemOutputs(data, *name, ordered, statistics, signatures))
 
 

@@ -38,20 +38,8 @@ def experiment_page(
 ) -> str:
     """Question, verdicts, the experiment's tables, and how they came about."""
     module = experiment_named(name)
-    return "\n".join(
-        (
-            f"# {module.TITLE}",
-            "",
-            module.QUESTION.strip(),
-            "",
-            *_verdicts(name, own, results),
-            "",
-            *module.page(outputs),
-            "",
-            *_provenance(outputs),
-            "",
-        )
-    )
+    blocks = (f"# {module.TITLE}", module.QUESTION.strip(), *_verdicts(name, own, results))
+    return "\n\n".join((*blocks, *module.page(outputs), *_provenance(outputs))) + "\n"
 
 
 def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Measured]) -> Iterator[str]:
@@ -65,25 +53,23 @@ def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Meas
         ]
         if not rows:
             continue
-        yield f"**{claim.claim}: {verdict.text}.**"
-        for row in rows:
-            for metric, result in row.measured.by_metric.items() if row.measured else ():
-                yield (
-                    f"- {row.comparison.text}: {format_result(result, row.p.get(metric, result.p), metric)}; "
-                    f"{result.over}; expected: {row.comparison.expected_of(metric)}; would have seen "
-                    f"{result.detectable:.2g}."
-                )
-        yield ""
+        lines = [f"**{claim.claim}: {verdict.text}.**"]
+        lines += [
+            f"- {row.comparison.text}: {format_result(result, row.p.get(metric, result.p), metric)}; "
+            f"{result.over}; expected: {row.comparison.expected_of(metric)}; would have seen "
+            f"{result.detectable:.2g}."
+            for row in rows
+            for metric, result in (row.measured.by_metric.items() if row.measured else ())
+        ]
+        yield "\n".join(lines)
 
 
 def _provenance(outputs: Outputs) -> Iterator[str]:
     manifest = outputs.manifest
     libraries = ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())
     yield "## How this was made"
-    yield ""
     yield f"`{manifest.command}` at {manifest.commit}, {manifest.date}; {manifest.processor}; {libraries}."
     if manifest.models:
-        yield ""
         header = ("model", "settings that are not the default", "minutes", "sha256 of the weights")
         rows = [
             (
@@ -96,5 +82,4 @@ def _provenance(outputs: Outputs) -> Iterator[str]:
         ]
         yield markdown_table(header, rows)
     if manifest.notes:
-        yield ""
-        yield from (f"- {note}" for note in manifest.notes)
+        yield "\n".join(f"- {note}" for note in manifest.notes)

@@ -1,27 +1,56 @@
-"""Kept statistics as tables of pages."""
+"""Kept statistics as comparisons, and as tables of pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.common.tables import format_interval, markdown_table
-from components.claims.verdict import Result
+from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.verdict import Measured, Result
+from components.metrics.statistics.corpus_statistics import CorpusStatistics
+
+METRICS = ("bleu", "chrf")
+Arm = str | Sequence[tuple[str, int]]
+"""A system over the seeds of a comparison, or pairs of a system and its seed."""
+
+
+def compare_systems(
+    outputs: Outputs,
+    data: str | Sequence[str],
+    system: Arm,
+    baseline: Arm,
+    seeds: Sequence[int] = (),
+    *,
+    metrics: Sequence[str] = METRICS,
+    refused: Sequence[str] = (),
+    **how: Any,
+) -> Measured:
+    """The first minus the second over seeds and sentences, by each metric; several sets are one corpus.
+
+    ``how`` is what :func:`two_level` takes further.
+    """
+
+    def of(arm: Arm, metric: str) -> list[CorpusStatistics]:
+        pairs = [(arm, seed) for seed in seeds] if isinstance(arm, str) else arm
+        if isinstance(data, str):
+            return [outputs.statistics(data, *pair, metric) for pair in pairs]
+        return [outputs.joined(data, *pair, metric) for pair in pairs]
+
+    return by_metrics(metrics, lambda m: two_level(of(system, m), of(baseline, m), **how), refused)
 
 
 def score_sections(
-    outputs: Outputs,
-    sets: Iterable[str],
-    title: str = "Scores",
-    metrics: Sequence[str] = ("bleu", "chrf"),
+    outputs: Outputs, sets: Iterable[str], title: str = "Scores", metrics: Sequence[str] = METRICS
 ) -> list[str]:
     """A heading, and below it one with the table of every system for each set."""
-    lines = [f"## {title}", ""]
+    lines = [f"## {title}"]
     for data in sets:
-        lines += [f"### {data}", "", score_table(outputs, data, metrics), ""]
+        lines += [f"### {data}", score_table(outputs, data, metrics)]
     return lines
 
 
@@ -35,7 +64,7 @@ def difference_table(results: Iterable[tuple[str, Result]], header: Sequence[str
     return markdown_table(header, rows)
 
 
-def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "chrf")) -> str:
+def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = METRICS) -> str:
     """Every system on a set: mean over seeds, their range, and the 95% interval over sentences."""
     rows = []
     for system in outputs.names(data):
@@ -51,4 +80,4 @@ def score_table(outputs: Outputs, data: str, metrics: Sequence[str] = ("bleu", "
         rows.append(cells)
     n = len(outputs.ids[data])
     note = f"{n:,} of {n:,} sentences; mean over seeds (their range) [95% over sentences]."
-    return "\n".join((note, "", markdown_table(("system", "seeds", *metrics), rows)))
+    return f"{note}\n\n{markdown_table(('system', 'seeds', *metrics), rows)}"

@@ -9,32 +9,9 @@ from pathlib import Path
 from typing import Any
 
 WORDS = [
-    "a",
-    "the",
-    "child",
-    "dog",
-    "tree",
-    "man",
-    "woman",
-    "house",
-    "river",
-    "mountain",
-    "street",
-    "bird",
-    "blue",
-    "green",
-    "slowly",
-    "quickly",
-    "runs",
-    "sees",
-    "under",
-    "over",
-    "with",
-    "and",
-    "looks",
-    "at",
-    "old",
-    "young",
+    *("a", "the", "child", "dog", "tree", "man", "woman", "house", "river", "mountain", "street"),
+    *("bird", "blue", "green", "slowly", "quickly", "runs", "sees", "under", "over", "with", "and"),
+    *("looks", "at", "old", "young"),
 ]
 
 

@@ -18,10 +18,7 @@ EXTENSIONS = {
     "antiphon.sources": {"packaged"},
     "antiphon.recognizers": {"whisper"},
     "antiphon.translators": {"encoder-decoder"},
-    "antiphon.metrics": {
-        *("wer", "cer", "bleu", "chrf", "ter"),
-        *("hallucinations", "hallucinated_words"),
-    },
+    "antiphon.metrics": {*("wer", "cer", "bleu", "chrf", "ter"), *("hallucinations", "hallucinated_words")},
     "antiphon.analyses": {"pools"},
     "antiphon.formats": {"txt", "tsv"},
 }

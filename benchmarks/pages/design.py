@@ -72,13 +72,7 @@ def _result(results: Mapping[str, Any]) -> str:
 
 def _facts(results: Mapping[str, Any]) -> dict[str, Any]:
     budgets = CAPTION_SPACE["budget"]
-    return {
-        "budgets": len(budgets),
-        "n": N_SEARCH,
-        "seeds": SEEDS,
-        "factor": FACTOR,
-        "share": SHARE,
-    }
+    return {"budgets": len(budgets), "n": N_SEARCH, "seeds": SEEDS, "factor": FACTOR, "share": SHARE}
 
 
 PAGES = {

@@ -9,11 +9,7 @@ import numpy as np
 
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Page
-from benchmarks.quality.simultaneous.comparison import (
-    by_policy,
-    compare_at_latency,
-    measure_points,
-)
+from benchmarks.quality.simultaneous.comparison import by_policy, compare_at_latency, measure_points
 from benchmarks.quality.simultaneous.recordings import JOINED, PAUSE
 from benchmarks.quality.simultaneous.replays import METRIC, SETTINGS
 

@@ -18,9 +18,7 @@ PAGE = "domain"
 MODEL = "packaged:multi30k-en-de"
 CAPTIONS = ("test_2016_flickr", "test_2017_flickr", "test_2017_mscoco")
 LANGUAGES = {"source_language": "en", "target_language": "de"}
-OPTIONS = {
-    "tatoeba": option(Path, "plain English text, one sentence a line"),
-}
+OPTIONS = {"tatoeba": option(Path, "plain English text, one sentence a line")}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

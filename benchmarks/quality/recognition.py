@@ -27,9 +27,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "greedy, transformers": {"beam_size": 1, "backend": "transformers"},
     "greedy, faster-whisper": {"beam_size": 1, "backend": "faster-whisper"},
 }
-OPTIONS = {
-    "limit": option(int, "recordings at most"),
-}
+OPTIONS = {"limit": option(int, "recordings at most")}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -25,60 +25,20 @@ PAGE = "families"
 MODEL = "packaged:whisper-tiny.en"
 BOOSTS = (0.0, 2.0, 4.0, 8.0)
 """Nats per token; 0: no list."""
-FIRST = (
-    "Oleksandra",
-    "Thandiwe",
-    "Siobhan",
-    "Anselm",
-    "Ximena",
-    "Bjarne",
-    "Eulalia",
-    "Tiberius",
-    "Saoirse",
-    "Wojciech",
-    "Ngozi",
-    "Leocadia",
-    "Zdenka",
-    "Ayodele",
-    "Ignatius",
-    "Mireille",
-    "Torvald",
-    "Parvaneh",
-    "Caoimhe",
-    "Evander",
-)
-LAST = (
-    "Kovalenko",
-    "Mbeki",
-    "Przybylski",
-    "Achterberg",
-    "Quintanilla",
-    "Thorvaldsen",
-    "Oyelaran",
-    "Szczepaniak",
-    "Vandermeer",
-    "Okonkwo",
-    "Dufresne",
-    "Haugland",
-    "Tchaikovsky",
-    "Abernathy",
-    "Balakrishnan",
-    "Castellanos",
-    "Drozdowski",
-    "Farquharson",
-    "Gudmundsson",
-    "Iwasaki",
-)
-DRUGS = (
-    "atorvastatin",
-    "levetiracetam",
-    "methotrexate",
-    "rivaroxaban",
-    "pantoprazole",
-    "clopidogrel",
-    "hydroxychloroquine",
-    "escitalopram",
-)
+FIRST = [
+    *("Oleksandra", "Thandiwe", "Siobhan", "Anselm", "Ximena", "Bjarne", "Eulalia", "Tiberius"),
+    *("Saoirse", "Wojciech", "Ngozi", "Leocadia", "Zdenka", "Ayodele", "Ignatius", "Mireille"),
+    *("Torvald", "Parvaneh", "Caoimhe", "Evander"),
+]
+LAST = [
+    *("Kovalenko", "Mbeki", "Przybylski", "Achterberg", "Quintanilla", "Thorvaldsen", "Oyelaran"),
+    *("Szczepaniak", "Vandermeer", "Okonkwo", "Dufresne", "Haugland", "Tchaikovsky", "Abernathy"),
+    *("Balakrishnan", "Castellanos", "Drozdowski", "Farquharson", "Gudmundsson", "Iwasaki"),
+]
+DRUGS = [
+    *("atorvastatin", "levetiracetam", "methotrexate", "rivaroxaban", "pantoprazole", "clopidogrel"),
+    *("hydroxychloroquine", "escitalopram"),
+]
 TEMPLATES = (
     "{first} {last} called about the meeting on Thursday.",
     "Please send the contract to {last} before noon.",
@@ -89,9 +49,7 @@ TEMPLATES = (
     "Is {last} coming to the dinner tomorrow?",
     "The patient has taken {drug} since March.",
 )
-OPTIONS = {
-    "sentences": option(100, "of each of the two halves"),
-}
+OPTIONS = {"sentences": option(100, "of each of the two halves")}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

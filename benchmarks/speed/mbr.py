@@ -28,10 +28,7 @@ METRICS: dict[str, CHRF | BLEU] = {"chrf": CHRF(), "bleu": BLEU(effective_order=
 MAX_EXCHANGED = 6
 
 Texts = list[str]
-OPTIONS = {
-    "utterances": option(12),
-    "rounds": option(3),
-}
+OPTIONS = {"utterances": option(12), "rounds": option(3)}
 
 
 def draw_samples(count: int, size: int, seed: int = 0) -> list[Texts]:
@@ -52,13 +49,7 @@ def draw_samples(count: int, size: int, seed: int = 0) -> list[Texts]:
 def rank(texts: Texts, utility: str, form: str) -> tuple[Hypothesis, ...]:
     """The candidates by expected utility, all samples with equal weights."""
     config = SystemCombinationConfig.model_validate(
-        {
-            "method": "minimum_bayes_risk",
-            "utility": utility,
-            "mbr": form,
-            "n_best": len(texts),
-            "scale": 0.0,
-        }
+        {"method": "minimum_bayes_risk", "utility": utility, "mbr": form, "n_best": len(texts), "scale": 0.0}
     )
     hypotheses = tuple(Hypothesis(text=text, score=0.0, n_tokens=1, system="s") for text in texts)
     return rank_by_expected_utility([SystemNBest("s", hypotheses)], config, "de")

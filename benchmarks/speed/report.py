@@ -22,10 +22,7 @@ from benchmarks.pages.running import OPEN, SEARCH
 PAGE = "speed-report"
 PATIENCE = 120.0
 """Seconds after which an act that shows nothing ends the benchmark."""
-OPTIONS = {
-    "utterances": option(5000),
-    "rounds": option(5),
-}
+OPTIONS = {"utterances": option(5000), "rounds": option(5)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -36,10 +36,7 @@ ONE, TWO, DDP = "one process", "two processes", "two processes, torch's DDP"
 PIECES, SENTENCES = 8000, 4000
 Update = Callable[[list[int]], None]
 """Takes one optimizer step on a batch, given as the numbers of its sentences."""
-OPTIONS = {
-    "updates": option(3, "of each system in a round"),
-    "rounds": option(7),
-}
+OPTIONS = {"updates": option(3, "of each system in a round"), "rounds": option(7)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -47,9 +47,7 @@ def translate(record):
 WORKERS = ("tasks.engines.local.compute_shard", "components.analysis.measuring.worker.measure_shard")
 """What computes shards, here or in another process."""
 WORDS = "der die das ein eine Hund Katze Mann Frau läuft sitzt über den Schnee im Park und lacht"
-OPTIONS = {
-    "rows": option(10_000),
-}
+OPTIONS = {"rows": option(10_000)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -30,11 +30,7 @@ STEPS = """\
 def step(record):
     return record["text"].swapcase()
 """
-OPTIONS = {
-    "rounds": option(3),
-    "texts": option(2000),
-    "tasks": option(["texts", "cascade"]),
-}
+OPTIONS = {"rounds": option(3), "texts": option(2000), "tasks": option(["texts", "cascade"])}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -22,10 +22,7 @@ from benchmarks.common.sections import Result, option
 
 PAGE = "orchestration"
 ASR: dict[str, Any] = {"beam_size": 1, "n_best": 1}
-OPTIONS = {
-    "utterances": option(320),
-    "rounds": option(3),
-}
+OPTIONS = {"utterances": option(320), "rounds": option(3)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

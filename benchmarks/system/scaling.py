@@ -31,9 +31,7 @@ COSTS = Costs(start=30.0, model=60.0, lost_every=100 * 3600, restart=60.0)
 """What is assumed: Ray starts, a model is read, a worker is lost in a hundred hours, and another comes."""
 HOURS, CARDS, RECORDING = 10_000, 64, 10.0
 GRID = ((10, 100, 10_000), (1, 2, 4, 8, 16, 32, 64, 128, 256))
-OPTIONS = {
-    "recordings": option(2000),
-}
+OPTIONS = {"recordings": option(2000)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -31,9 +31,7 @@ COMMANDS = {
     "runs": (("runs",), 1.5),
 }
 """What is measured: its arguments and the bar of issue 17 in seconds."""
-OPTIONS = {
-    "rounds": option(5),
-}
+OPTIONS = {"rounds": option(5)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, MSCOCO, Workspace
-from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 
 TITLE = "Bagging: bootstrap samples against seeds"
 QUESTION = """
@@ -20,10 +20,10 @@ bags better than one model of all pairs, and is it better than an ensemble of se
 """
 NUMBERS = (1, 2, 3, 4)
 TESTS = (FLICKR16, FLICKR17)
-METRICS = ("bleu", "chrf")
 TRIPLES = [tuple(other for other in NUMBERS if other != number) for number in NUMBERS]
 """Members of replicate n: all but number n."""
 OF_FOUR = "triples of 4 members"
+OVER_TRIPLES = {"replicates": OF_FOUR, "members": TRIPLES}
 SEED, BAG, SEEDS, BAGS = "a model of all pairs", "a bag", "3 seeds mixed", "3 bags mixed"
 
 
@@ -47,17 +47,8 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons, over the members of the four triples and sentences."""
-    return {
-        "bagging.bags_against_one": by_metrics(METRICS, lambda m: _compare(outputs, BAGS, SEED, m)),
-        "bagging.bags_against_seeds": by_metrics(METRICS, lambda m: _compare(outputs, BAGS, SEEDS, m)),
-    }
-
-
-def _compare(outputs: Outputs, system: str, baseline: str, metric: str) -> Result:
-    arms = (
-        [outputs.joined(TESTS, name, number, metric) for number in NUMBERS] for name in (system, baseline)
-    )
-    return two_level(*arms, replicates=OF_FOUR, members=TRIPLES)
+    against = partial(compare_systems, outputs, TESTS, BAGS, seeds=NUMBERS, **OVER_TRIPLES)
+    return {"bagging.bags_against_one": against(SEED), "bagging.bags_against_seeds": against(SEEDS)}
 
 
 def page(outputs: Outputs) -> list[str]:

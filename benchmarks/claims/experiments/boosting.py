@@ -7,11 +7,11 @@ from pathlib import Path
 from benchmarks.claims.boosting import boosting_learner, sentence_losses, weights_of
 from benchmarks.claims.experiments import deliberation
 from benchmarks.claims.outputs import Outputs, read_outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.small_models import settings, train_small
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, Workspace
-from components.claims.statistics.measuring import gain_difference, of_sums, two_level
+from components.claims.statistics.measuring import gain_difference, of_sums
 from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
@@ -70,7 +70,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
-    texts = {m: two_level(_of(outputs, PAIR, m), _of(outputs, PLAIN, m)) for m in ("bleu", "chrf")}
+    texts = compare_systems(outputs, TESTS, PAIR, PLAIN, SEEDS).by_metric
     measured = {
         "refinement_not_boosting.boosting_against_seeds": Measured(
             by_metric={"nats": _compare(outputs, PAIR, PLAIN)} | texts

@@ -163,13 +163,13 @@ def _of(outputs: Outputs, voice: str, sound: str, metric: str = "bleu") -> list[
 
 def page(outputs: Outputs) -> list[str]:
     """Scores by voice, differences by voice, and seconds."""
-    lines = ["## Differences, BLEU (95% over seeds and captions)", "", _difference_table(outputs), ""]
+    lines = ["## Differences, BLEU (95% over seeds and captions)", _difference_table(outputs)]
     for voice in VOICES:
         wer = outputs.statistics(f"transcripts, {voice}", BASE, 0, "wer").score()
         known = "a voice of the training" if voice == VOICES[0] else "a voice not trained on"
-        lines += [f"## {voice}, {known}", "", f"WER of the transcripts: {wer:.2f}%.", ""]
-        lines += [score_table(outputs, voice), ""]
-    return [*lines, "## Seconds", "", *cost_table(outputs.measurements["cost"])]
+        lines += [f"## {voice}, {known}", f"WER of the transcripts: {wer:.2f}%."]
+        lines += [score_table(outputs, voice)]
+    return [*lines, "## Seconds", *cost_table(outputs.measurements["cost"])]
 
 
 def _difference_table(outputs: Outputs) -> str:

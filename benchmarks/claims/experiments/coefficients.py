@@ -19,12 +19,12 @@ from benchmarks.claims.few_examples import (
     learn_all,
 )
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.texts import tatoeba_pairs, write_pairs
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.statistics.measuring import of_sums
 from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
@@ -170,13 +170,8 @@ def _best_member(outputs: Outputs, seed: int, domain: str) -> np.ndarray[Any, An
 
 
 def _texts(outputs: Outputs, domain: str, system: str, baseline: str) -> dict[str, Result]:
-    def test(metric: str) -> Result:
-        arms = (
-            [outputs.statistics(domain, name, seed, metric) for seed in SEEDS] for name in (system, baseline)
-        )
-        return two_level(*arms, replicates="specialists")
-
-    return {metric: test(metric) for metric in ("bleu", "chrf")}
+    how = {"replicates": "specialists"}
+    return dict(compare_systems(outputs, domain, system, baseline, SEEDS, **how).by_metric)
 
 
 def _gain(
@@ -191,26 +186,19 @@ def _gain(
 
 def page(outputs: Outputs) -> list[str]:
     """Gain over equal shares by size, equal shares by domain, scores of texts."""
-    lines = [
-        "## Gain over equal shares of the same method, nats a token, held out",
-        "",
-        f"Mean over {DRAWS} draws (lowest to highest); a gate is compared with equal linear shares.",
-        "",
-    ]
+    title = "## Gain over equal shares of the same method, nats a token, held out"
+    note = f"Mean over {DRAWS} draws (lowest to highest); a gate is compared with equal linear shares."
     header = ("domain", "method", *(f"{size} examples" for size in SIZES))
     rows = [
         (domain, method.replace("_", "-"), *(_gains_cell(outputs, domain, size, method) for size in SIZES))
         for domain in DOMAINS
         for method in METHODS
     ]
-    lines += [markdown_table(header, rows), "", "## Equal shares and members alone, nats a token", ""]
-    lines += [
-        markdown_table(
-            ("domain", "captions", "captions, then Tatoeba", "linear", "log-linear"), _alone(outputs)
-        )
-    ]
+    columns = ("domain", "captions", "captions, then Tatoeba", "linear", "log-linear")
+    alone = "## Equal shares and members alone, nats a token", markdown_table(columns, _alone(outputs))
     domains = ("tatoeba", "captions", MIX)
-    return [*lines, "", *score_sections(outputs, domains, "Translations of the held-out sentences")]
+    scores = score_sections(outputs, domains, "Translations of the held-out sentences")
+    return [title, note, markdown_table(header, rows), *alone, *scores]
 
 
 def _gains_cell(outputs: Outputs, domain: str, size: int, method: str) -> str:

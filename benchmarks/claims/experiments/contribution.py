@@ -183,17 +183,11 @@ def page(outputs: Outputs) -> list[str]:
         rows.append((name, f"{np.mean(rho):+.2f}", f"{min(rho):+.2f} to {max(rho):+.2f}"))
     lines = [
         "## Spearman's correlation with the coefficient, within an ensemble",
-        "",
         markdown_table(("with", "mean of 20", "range"), rows),
-        "",
         "## The member of largest coefficient, and its twin",
-        "",
         "Means over the ensembles; leave-one-out and Shapley values in nats a token.",
-        "",
         markdown_table(("measure", "one copy", "a copy beside its twin"), _twin_table(ensembles)),
-        "",
         "## The first ensemble",
-        "",
     ]
     first, tokens = ensembles[0], sum(ensembles[0]["tokens"])
     table = [

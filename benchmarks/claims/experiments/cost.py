@@ -90,4 +90,4 @@ def page(outputs: Outputs) -> list[str]:
             cells += [pattern.format(value), f"{value / first[what]:.2f}"]
         rows.append((str(size), *cells))
     header = ("members", "CPU s of decoding", "times one", "MB above the process", "times one")
-    return [f"## {SENTENCES} captions, beam 5, medians", "", markdown_table(header, rows)]
+    return [f"## {SENTENCES} captions, beam 5, medians", markdown_table(header, rows)]

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import compare_systems
 from benchmarks.claims.small_models import WATCHED, settings
 from benchmarks.claims.speech.captions import encode, speak, transcribe, translate_texts
 from benchmarks.claims.speech.dual_source import (
@@ -23,9 +24,9 @@ from benchmarks.claims.speech.dual_source import (
 )
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import format_interval, markdown_table
-from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import two_level
 from components.claims.systems.workbench import best_texts, digest_of
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.records import Utterance
@@ -150,23 +151,16 @@ def _translate_directly(
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons; the direct model is the same in both leads, so it cancels in the first."""
-
-    def against(system: str) -> Measured:
-        def test(metric: str) -> Result:
-            return two_level(
-                _of(outputs, ALL, metric=metric), _of(outputs, system, REGISTERED, metric=metric)
-            )
-
-        return by_metrics(("bleu", "chrf"), test)
-
-    return {"cascade_and_data.because": against(SAME), "cascade_and_data.leads": against(DIRECT)}
+    registered = {"cascade_and_data.because": SAME, "cascade_and_data.leads": DIRECT}
+    return {
+        name: compare_systems(outputs, FLICKR16, ALL, f"{system}, {REGISTERED}", SEEDS)
+        for name, system in registered.items()
+    }
 
 
-def _of(
-    outputs: Outputs, system: str, size: int | None = None, metric: str = "bleu"
-) -> list[CorpusStatistics]:
+def _of(outputs: Outputs, system: str, size: int | None = None) -> list[CorpusStatistics]:
     name = system if size is None else f"{system}, {size}"
-    return [outputs.statistics(FLICKR16, name, seed, metric) for seed in SEEDS]
+    return [outputs.statistics(FLICKR16, name, seed) for seed in SEEDS]
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -191,4 +185,4 @@ def page(outputs: Outputs) -> list[str]:
         "difference of the leads",
     )
     note = f"BLEU, means over seeds (95% over seeds and captions). WER of the transcripts: {wer:.2f}%."
-    return ["## BLEU by amount of speech", "", note, "", markdown_table(header, rows)]
+    return ["## BLEU by amount of speech", note, markdown_table(header, rows)]

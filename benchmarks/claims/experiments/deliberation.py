@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import difference_table, score_sections
+from benchmarks.claims.scoring import compare_systems, difference_table, score_sections
 from benchmarks.claims.workspace import FLICKR16, FLICKR17, PACKAGED, Workspace
-from components.claims.statistics.measuring import by_metrics, two_level
+from components.claims.statistics.measuring import two_level
 from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured
 from components.decoding.config import SearchConfig
@@ -95,21 +96,16 @@ def translate_by_first_pass(work: Workspace, utterances: Sequence[Utterance], mo
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-
-    def against(baseline: str) -> Measured:
-        return by_metrics(
-            ("bleu", "chrf"), lambda m: two_level(_of(outputs, SECOND, m), _of(outputs, baseline, m))
-        )
-
+    against = partial(compare_systems, outputs, TESTS, SECOND, seeds=outputs.seeds(SECOND))
     return {
         "deliberation.against_first_pass": against(FIRST),
         "deliberation.against_fine_tuning": against(PLAIN),
     }
 
 
-def _of(outputs: Outputs, system: str, metric: str = "bleu") -> list[CorpusStatistics]:
+def _of(outputs: Outputs, system: str) -> list[CorpusStatistics]:
     """Statistics of a system on both sets as one, by seed."""
-    return [outputs.joined(TESTS, system, seed, metric) for seed in outputs.seeds(system)]
+    return [outputs.joined(TESTS, system, seed) for seed in outputs.seeds(system)]
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -123,4 +119,4 @@ def page(outputs: Outputs) -> list[str]:
         ("its own first pass less plain fine-tuning", two_level(_of(outputs, FIRST), _of(outputs, PLAIN))),
     )
     header = ("difference in BLEU, both sets", "mean over seeds", "95%", "could see")
-    return [*lines, "## Where it comes from (not registered)", "", difference_table(pairs, header)]
+    return [*lines, "## Where it comes from (not registered)", difference_table(pairs, header)]

@@ -238,10 +238,7 @@ def page(outputs: Outputs) -> list[str]:
     return [
         f"The classifier is right on {100 * right:.0f}% of questions and {100 * other:.0f}% of other "
         "sentences that it did not learn from. Means over seeds (their range).",
-        "",
         markdown_table(header, rows),
-        "",
         "## Examples (seed 1; of the sentences in order of their likelihood, numbers 100, 250 and 400)",
-        "",
         markdown_table(("sampled from", "sentences"), examples),
     ]

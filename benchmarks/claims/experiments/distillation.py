@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs, read_outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.systems.workbench import Model, digest_of
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 from components.files.files import write_atomically
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.training.learners.learner import MakeLearner
@@ -124,17 +124,10 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons; without an answer where the single teacher is not the best on val."""
-
-    def compare(baseline: str, refused: Sequence[str] = ()) -> Measured:
-        def test(metric: str) -> Result:
-            arms = ([outputs.joined(TESTS, name, s, metric) for s in SEEDS] for name in (ENSEMBLE, baseline))
-            return two_level(*arms)
-
-        return by_metrics(("bleu", "chrf"), test, refused)
-
+    against = partial(compare_systems, outputs, TESTS, ENSEMBLE, seeds=SEEDS)
     return {
-        "distillation.ensemble_against_single": compare(SINGLE, _refuse_teacher(outputs)),
-        "distillation.taught_against_untaught": compare(NOBODY),
+        "distillation.ensemble_against_single": against(SINGLE, refused=_refuse_teacher(outputs)),
+        "distillation.taught_against_untaught": against(NOBODY),
     }
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table
+from benchmarks.claims.scoring import compare_systems, score_table
 from benchmarks.claims.workspace import FLICKR16, Workspace
-from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 
 TITLE = "Dropout at test time as an ensemble"
 QUESTION = """
@@ -32,14 +31,9 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def results(outputs: Outputs) -> Mapping[str, Measured]:
     """The registered comparison."""
-
-    def test(metric: str) -> Result:
-        arms = ([outputs.statistics(FLICKR16, s, seed, metric) for seed in SEEDS] for s in (MASKS, PLAIN))
-        return two_level(*arms)
-
-    return {"dropout.masks_against_own_model": by_metrics(("bleu", "chrf"), test)}
+    return {"dropout.masks_against_own_model": compare_systems(outputs, FLICKR16, MASKS, PLAIN, SEEDS)}
 
 
 def page(outputs: Outputs) -> list[str]:
     """Scores of all models."""
-    return ["## Scores, beam 5", "", score_table(outputs, FLICKR16)]
+    return ["## Scores, beam 5", score_table(outputs, FLICKR16)]

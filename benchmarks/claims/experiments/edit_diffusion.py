@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.systems.refining import refine
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.refining.config import RefineConfig
 from components.refining.learners import EditDiffusionLearner
@@ -71,19 +70,12 @@ def _chosen_systems(outputs: Outputs) -> list[str]:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-    chosen = _chosen_systems(outputs)
-
-    def test(metric: str) -> Result:
-        refined = [
-            outputs.statistics(FLICKR16, s, seed, metric) for s, seed in zip(chosen, SEEDS, strict=True)
-        ]
-        return two_level(refined, [outputs.statistics(FLICKR16, DRAFT, seed, metric) for seed in SEEDS])
-
-    return {"edit_diffusion.against_draft": by_metrics(("bleu", "chrf"), test)}
+    refined = list(zip(_chosen_systems(outputs), SEEDS, strict=True))
+    return {"edit_diffusion.against_draft": compare_systems(outputs, FLICKR16, refined, DRAFT, SEEDS)}
 
 
 def page(outputs: Outputs) -> list[str]:
     """Choices on val, and all scores."""
     rows = list(zip(map(str, SEEDS), _chosen_systems(outputs), strict=True))
     choices = markdown_table(("seed", "system"), rows)
-    return ["## Chosen on val", "", choices, "", *score_sections(outputs, (DEV, FLICKR16))]
+    return ["## Chosen on val", choices, *score_sections(outputs, (DEV, FLICKR16))]

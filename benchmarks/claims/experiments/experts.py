@@ -162,19 +162,13 @@ def page(outputs: Outputs) -> list[str]:
     ]
     return [
         f"## BLEU on {FLICKR16}, beam 5, mean over seeds (their range)",
-        "",
         markdown_table(("system", "parameters", "seeds", *LANGUAGES, "mean"), _score_rows(outputs)),
-        "",
         "## Learning rates, by greedy BLEU on 200 sentences of val (mean over languages; seed by seed)",
-        "",
         markdown_table(("system", "rate", "BLEU"), val),
-        "",
         f"## Routers of seed 1 ({ROUTED} val sentences a language, references forced)",
-        "",
         "Variation: standard deviation over mean of the loads. Idle: experts with under a tenth of an equal "
         "share. Entropy: of the router's distribution, 1 = even. Language information: mutual information of "
         "expert and target language over the entropy of the languages, 0 to 1.",
-        "",
         markdown_table(
             ("system", "layer", "load, %", "variation", "idle", "entropy", "language information"),
             _router_rows(routers),

@@ -12,13 +12,13 @@ import torch
 
 from benchmarks.claims.merging import merged
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_table
+from benchmarks.claims.scoring import compare_systems, score_table
 from benchmarks.claims.small_models import choosing_set, settings, train_small
 from benchmarks.claims.token_scores import score_tokens
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.statistics.measuring import of_sums
 from components.claims.systems.forced_scores import nats_per_token, sums_of_tokens
 from components.claims.systems.workbench import Model
 from components.claims.verdict import Measured, Result
@@ -135,7 +135,8 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons."""
     measured = {}
     for fork in (FORKS[0], FORKS[-1]):
-        texts = {metric: _compare_texts(outputs, fork, metric) for metric in ("bleu", "chrf")}
+        arms = (system_at(system, fork) for system in ("mean", "better child"))
+        texts = compare_systems(outputs, FLICKR16, *arms, SEEDS).by_metric
         by_metric = {"nats": _compare(outputs, fork, "mean", "better child")} | texts
         measured[f"common_training.fork_{fork}"] = Measured(by_metric=by_metric)
     return measured
@@ -148,14 +149,6 @@ def _compare(outputs: Outputs, fork: int, first: str, second: str) -> Result:
         for system in (first, second)
     )
     return of_sums(ItemSums(nats_per_token, *arms), f"{len(SEEDS)} seeds x {len(tokens)} sentences")
-
-
-def _compare_texts(outputs: Outputs, fork: int, metric: str) -> Result:
-    arms = (
-        [outputs.statistics(FLICKR16, system_at(system, fork), seed, metric) for seed in SEEDS]
-        for system in ("mean", "better child")
-    )
-    return two_level(*arms)
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -174,13 +167,9 @@ def page(outputs: Outputs) -> list[str]:
     header = ("forked at", *SYSTEMS, "mean less ensemble (95%)", "cosine of the children's weights")
     return [
         f"## Nats a token by the update of the fork ({FLICKR16})",
-        "",
         f"Mean over {len(SEEDS)} seeds (seed by seed). The better child is the one that gives more to the "
         "references of 200 sentences of val.",
-        "",
         markdown_table(header, rows),
-        "",
         f"## Scores of {DECODED} sentences, greedy",
-        "",
         score_table(outputs, FLICKR16),
     ]

@@ -242,8 +242,8 @@ def page(outputs: Outputs) -> list[str]:
         for language in languages
         for system, table in _tables(outputs, language).items()
     ]
-    lines = ["## Errors", "", markdown_table(("language", "prompts", "minutes", "system", "WER (95%)"), rows)]
-    lines += ["", "## Confidence", "", *_confidences(outputs, languages)]
+    lines = ["## Errors", markdown_table(("language", "prompts", "minutes", "system", "WER (95%)"), rows)]
+    lines += ["## Confidence", *_confidences(outputs, languages)]
     if "tiny.en to base" in outputs.measurements:
         rows = [
             (
@@ -254,7 +254,7 @@ def page(outputs: Outputs) -> list[str]:
         ]
         note = f"WER of English where none, {SHARE:.0%} (the most doubtful) or all of the prompts go to base."
         header = ("signal", "none", f"{SHARE:.0%}", "all")
-        lines += ["", "## Routing from tiny.en to base", "", note, "", markdown_table(header, rows)]
+        lines += ["## Routing from tiny.en to base", note, markdown_table(header, rows)]
     return lines
 
 

@@ -9,10 +9,11 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.claims.outputs import Outputs
+from benchmarks.claims.scoring import compare_systems
 from benchmarks.claims.workspace import FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
-from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.verdict import Measured, Result
+from components.claims.statistics.measuring import two_level
+from components.claims.verdict import Measured
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.training.learners.learner import MakeLearner
 from components.training.learners.meta_learner import MetaLearner
@@ -106,17 +107,14 @@ def system_of(method: str, size: int) -> str:
     return f"{METHODS[method]}, {size:,} pairs"
 
 
-def _tables(outputs: Outputs, method: str, size: int, metric: str = "bleu") -> list[CorpusStatistics]:
-    return [outputs.statistics(TEST, system_of(method, size), seed, metric) for seed in SEEDS]
+def _tables(outputs: Outputs, method: str, size: int) -> list[CorpusStatistics]:
+    return [outputs.statistics(TEST, system_of(method, size), seed) for seed in SEEDS]
 
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
-
-    def test(metric: str) -> Result:
-        return two_level(*(_tables(outputs, method, 600, metric) for method in ("reptile", "joint")))
-
-    return {"meta_learning.few_pairs": by_metrics(("bleu", "chrf"), test)}
+    arms = (system_of(method, 600) for method in ("reptile", "joint"))
+    return {"meta_learning.few_pairs": compare_systems(outputs, TEST, *arms, SEEDS)}
 
 
 def page(outputs: Outputs) -> list[str]:
@@ -130,8 +128,6 @@ def page(outputs: Outputs) -> list[str]:
         test = two_level(_tables(outputs, "reptile", size), _tables(outputs, "joint", size))
         low, high = test.interval
         rows.append((f"{size:,}", *cells, f"{test.difference:+.2f} ({low:+.1f} to {high:+.1f})"))
-    return [
-        f"## BLEU on {FLICKR16}, English to Czech, beam 5: mean (seed by seed)",
-        "",
-        markdown_table(("pairs", *METHODS.values(), "difference (95%)"), rows),
-    ]
+    columns = ("pairs", *METHODS.values(), "difference (95%)")
+    title = f"## BLEU on {FLICKR16}, English to Czech, beam 5: mean (seed by seed)"
+    return [title, markdown_table(columns, rows)]

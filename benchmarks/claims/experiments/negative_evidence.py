@@ -12,11 +12,11 @@ from torch import Tensor
 
 from benchmarks.claims.domains import dialogue
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, PACKAGED, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import choose_on_grid, refuse_edges
-from components.claims.statistics.measuring import of_sums, two_level
+from components.claims.statistics.measuring import of_sums
 from components.claims.systems.forced_scores import (
     FloatArray,
     nats_per_token,
@@ -172,7 +172,7 @@ def _decode(
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparisons; without an answer where a strength lies at the upper edge of its grid."""
-    texts = {metric: _texts(outputs, metric) for metric in ("bleu", "chrf")}
+    texts = compare_systems(outputs, DIALOGUE, PAIR, CORE, SEEDS).by_metric
     return {
         "negative_evidence.pair": Measured(
             by_metric={"nats": _compare(outputs, PAIR, CORE)} | texts, refused=_refused(outputs, PAIR)
@@ -199,15 +199,10 @@ def _compare(outputs: Outputs, first: str, second: str, data: str = DIALOGUE) ->
     return of_sums(ItemSums(nats_per_token, *arms), over)
 
 
-def _texts(outputs: Outputs, metric: str) -> Result:
-    arms = ([outputs.statistics(DIALOGUE, arm, seed, metric) for seed in SEEDS] for arm in (PAIR, CORE))
-    return two_level(*arms)
-
-
 def page(outputs: Outputs) -> list[str]:
     """Strengths, further differences, scores."""
     rows = [(arm, *(f"{_choose(outputs, seed, arm):g}" for seed in SEEDS)) for arm in SIGNS]
-    lines = ["## Strengths", "", markdown_table(("arm", *(f"seed {seed}" for seed in SEEDS)), rows), ""]
+    lines = ["## Strengths", markdown_table(("arm", *(f"seed {seed}" for seed in SEEDS)), rows)]
     compared = [
         (PLUS, CORE, DIALOGUE),
         (MINUS, CORE, DIALOGUE),
@@ -220,5 +215,5 @@ def page(outputs: Outputs) -> list[str]:
         low, high = result.interval
         rows.append((first, second, data, f"{result.difference:+.3f} ({low:+.3f} to {high:+.3f})"))
     header = ("arm", "against", "references of", "nats a token (95%)")
-    lines += ["## Further differences (not registered)", "", markdown_table(header, rows), ""]
+    lines += ["## Further differences (not registered)", markdown_table(header, rows)]
     return [*lines, *score_sections(outputs, [DIALOGUE], f"Scores of {DECODED} sentences, greedy")]

@@ -125,7 +125,7 @@ def page(outputs: Outputs) -> list[str]:
         left = [float(np.median(_ratios(spent, f"{name} {density:g}"))) for spent in times]
         rows.append((name, f"{density:.0%}", *(f"{ratio:.2f}" for ratio in left)))
     header = ("zeros", "arithmetic left", *(f"time left, tokens: {tokens}" for tokens in TOKENS))
-    lines = ["## Zeros: sparse over the faster dense product, medians", "", markdown_table(header, rows)]
+    zeros = "## Zeros: sparse over the faster dense product, medians", markdown_table(header, rows)
     experts = []
     for tokens in OF_EXPERTS:
         spent = outputs.measurements[f"experts {tokens}"]
@@ -133,10 +133,5 @@ def page(outputs: Outputs) -> list[str]:
         names = ("two of eight", "dense block of two")
         experts.append((str(tokens), *(f"{np.median(np.asarray(spent[n]) / base):.3f}" for n in names)))
     header = ("tokens", "two of eight / all eight", "a dense block of their size / all eight")
-    return [
-        *lines,
-        "",
-        "## Experts: shares of the time of all eight, medians",
-        "",
-        markdown_table(header, experts),
-    ]
+    title = "## Experts: shares of the time of all eight, medians"
+    return [*zeros, title, markdown_table(header, experts)]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.claims.experiments.bagging import OF_FOUR, TRIPLES
+from benchmarks.claims.experiments.bagging import OVER_TRIPLES
 from benchmarks.claims.experiments.seeds import train_seeds
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import difference_table, score_sections
+from benchmarks.claims.scoring import compare_systems, difference_table, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.systems.reranking import MINIMUM_RISK, RERANKING, Lists, combine, learn_coefficients
 from components.claims.verdict import Measured, Result
 from components.records import Utterance
@@ -80,30 +78,29 @@ def run(work: Workspace, outputs: Outputs) -> None:
 
 def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison, over the members of the four triples and sentences."""
-    test = partial(_compare, outputs, RERANKED, BEST)
-    return {"reranking.against_best": by_metrics(("bleu", "chrf"), test)}
+    return {
+        "reranking.against_best": compare_systems(outputs, TESTS, RERANKED, BEST, NUMBERS, **OVER_TRIPLES)
+    }
 
 
-def _compare(outputs: Outputs, system: str, baseline: str, metric: str = "bleu") -> Result:
-    arms = (
-        [outputs.joined(TESTS, name, number, metric) for number in NUMBERS] for name in (system, baseline)
-    )
-    return two_level(*arms, replicates=OF_FOUR, members=TRIPLES)
+def _bleu_less(outputs: Outputs, system: str, baseline: str) -> Result:
+    how = {"metrics": ["bleu"], **OVER_TRIPLES}
+    return compare_systems(outputs, TESTS, system, baseline, NUMBERS, **how).by_metric["bleu"]
 
 
 def page(outputs: Outputs) -> list[str]:
     """Scores, what the other combinations differ by, and the coefficients."""
     lines = score_sections(outputs, TESTS)
     pairs = ((RISK, BEST), (MIXED, BEST), (MIXED, RERANKED), (RISK, RERANKED))
-    others = [(f"{system} less {base}", _compare(outputs, system, base)) for system, base in pairs]
+    others = [(f"{system} less {base}", _bleu_less(outputs, system, base)) for system, base in pairs]
     header = ("difference in BLEU, both sets", "mean over triples", "95%", "could see")
-    lines += ["## Other combinations (not registered)", "", difference_table(others, header), ""]
-    lines += ["## Tokens of the outputs over those of the references", "", _length_table(outputs), ""]
+    lines += ["## Other combinations (not registered)", difference_table(others, header)]
+    lines += ["## Tokens of the outputs over those of the references", _length_table(outputs)]
     learned = {number: outputs.measurements[f"coefficients {number}"] for number in NUMBERS}
     names = sorted({name for coefficients in learned.values() for name in coefficients})
     cells = [(name, *(f"{learned[number].get(name, 0.0):.4g}" for number in NUMBERS)) for name in names]
     columns = ("feature", *(f"without seed {number}" for number in NUMBERS))
-    return [*lines, "## Coefficients", "", markdown_table(columns, cells)]
+    return [*lines, "## Coefficients", markdown_table(columns, cells)]
 
 
 def _length_table(outputs: Outputs) -> str:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, PACKAGED, Workspace
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.verdict import Measured, Result
-from components.metrics.statistics.corpus_statistics import CorpusStatistics
+from components.claims.verdict import Measured
 
 TITLE = "Ensembles of seeds and of checkpoints"
 QUESTION = """
@@ -25,7 +24,6 @@ checkpoints of one training do the same for less?
 """
 SEEDS = (1, 2, 3, 4, 5, 6, 7)
 TESTS = (FLICKR16, FLICKR17)
-METRICS = ("bleu", "chrf")
 LAST = (1100, 1200, 1300, 1400, 1500)
 TRAINING: dict[str, Any] = {
     "tokenizer": PACKAGED,
@@ -94,33 +92,12 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     triples: list[list[int]] = outputs.measurements["triples"]
     on_val = {seed: outputs.statistics(DEV, "one seed", seed).score() for seed in SEEDS}
     best = [best_on_dev({seed: on_val[seed] for seed in triple}) for triple in triples]
-    numbers, few = range(1, len(triples) + 1), (1, 2, 3)
-
-    def triples_of(system: str, metric: str) -> list[CorpusStatistics]:
-        return [outputs.joined(TESTS, f"triple, {system}", n, metric) for n in numbers]
-
-    def by_triples(system: list[CorpusStatistics], baseline: list[CorpusStatistics]) -> Result:
-        return two_level(system, baseline, replicates="triples of 7 seeds", members=triples)
-
-    def against_best(metric: str) -> Result:
-        singles = [outputs.joined(TESTS, "one seed", seed, metric) for seed in best]
-        return by_triples(triples_of("linear", metric), singles)
-
-    def compare(system: str, baseline: str) -> Measured:
-        def test(metric: str) -> Result:
-            arms = (
-                [outputs.statistics(FLICKR16, name, seed, metric) for seed in few]
-                for name in (system, baseline)
-            )
-            return two_level(*arms)
-
-        return by_metrics(METRICS, test)
-
+    numbers, over = range(1, len(triples) + 1), {"replicates": "triples of 7 seeds", "members": triples}
+    of_triples = partial(compare_systems, outputs, TESTS, "triple, linear", seeds=numbers, **over)
+    compare = partial(compare_systems, outputs, FLICKR16, seeds=(1, 2, 3))
     return {
-        "ensembling.triple_against_best": by_metrics(METRICS, against_best),
-        "or_and.alike": by_metrics(
-            METRICS, lambda m: by_triples(triples_of("linear", m), triples_of("log-linear", m))
-        ),
+        "ensembling.triple_against_best": of_triples([("one seed", seed) for seed in best]),
+        "or_and.alike": of_triples("triple, log-linear"),
         "checkpoints.against_mean": compare("5 checkpoints", "one seed"),
         "checkpoints.against_last": compare("5 checkpoints", "last checkpoint"),
         "checkpoints.seeds_against_checkpoints": compare("5 seeds", "5 checkpoints"),

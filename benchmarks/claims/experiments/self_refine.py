@@ -127,12 +127,5 @@ def page(outputs: Outputs) -> list[str]:
                 (model, system, f"{result.difference:+.2f} ({low:+.2f} to {high:+.2f})", str(changed))
             )
     header = ("model", "system", "chrF less the draft's (95%)", f"changed of {len(outputs.ids[FLICKR16])}")
-    return [
-        "## Gain over the draft",
-        "",
-        markdown_table(header, rows),
-        "",
-        "## Scores",
-        "",
-        score_table(outputs, FLICKR16),
-    ]
+    gains = "## Gain over the draft", markdown_table(header, rows)
+    return [*gains, "## Scores", score_table(outputs, FLICKR16)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.claims.domains import dialogue, manuals
-from benchmarks.claims.merging import cook_greedily, soup_of
+from benchmarks.claims.merging import SHORT_TUNING, cook_greedily, soup_of
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.pair_correlation import correlate_pairs, gains_of_pairs
 from benchmarks.claims.token_scores import TokenScores, score_tokens
@@ -47,15 +47,6 @@ IN_DOMAIN, SHIFT = "manuals", ("dialogue", "captions", "manuals with typos")
 SHARE_OF_TYPOS = 0.2
 """Share of words with one letter mistyped: about 5% of letters."""
 TRAINING_PAIRS = 4000
-TUNING: dict[str, Any] = {
-    "batch_tokens": 600,
-    "max_steps": 60,
-    "eval_every": 60,
-    "eval_sentences": 8,
-    "average_checkpoints": 1,
-    "warmup_steps": 10,
-    "lr_schedule": "linear",
-}
 
 
 def draw_settings(start: str, number: int) -> dict[str, Any]:
@@ -74,7 +65,7 @@ def train_start(work: Workspace, start: str) -> Model:
     if start == "captions":
         return PACKAGED
     data, dev = dialogue().write(work, "train"), dialogue().write(work, "dev", 16)
-    settings = {**TUNING, "learning_rate": 5e-4, "seed": 500}
+    settings = {**SHORT_TUNING, "learning_rate": 5e-4, "seed": 500}
     return work.train("soup-start-dialogue", init_from=PACKAGED, data=data, dev=dev, **settings)
 
 
@@ -84,7 +75,7 @@ def train_models(work: Workspace, start: str) -> dict[int, Path]:
     base = str(train_start(work, start))
     return {
         n: work.train(
-            f"soup-{start}-{n}", init_from=base, data=data, dev=dev, **TUNING, **draw_settings(start, n)
+            f"soup-{start}-{n}", init_from=base, data=data, dev=dev, **SHORT_TUNING, **draw_settings(start, n)
         )
         for n in NUMBERS
     }
@@ -247,10 +238,7 @@ def _correlate_gains(outputs: Outputs) -> Result:
     """One gain on one half of the sentences, the other on the other: what they share is not the sample."""
     halves = slice(0, None, 2), slice(1, None, 2)
     tables = [
-        (
-            _gains(outputs, start, "mean of two", first),
-            _gains(outputs, start, "ensemble of two", second),
-        )
+        (_gains(outputs, start, "mean of two", first), _gains(outputs, start, "ensemble of two", second))
         for start in STARTS
         for first, second in (halves, halves[::-1])
     ]
@@ -262,18 +250,13 @@ def page(outputs: Outputs) -> list[str]:
     """Nats by set, ingredients of the greedy soups, gains of pairs."""
     lines = [
         "## Nats a token of the references, mean over triples",
-        "",
         markdown_table(("start", "system", IN_DOMAIN, *SHIFT), list(_score_rows(outputs))),
-        "",
         "## Ingredients of the greedy soups",
-        "",
     ]
     sizes = [len(draw["greedy"]) for _, draw in _draws(outputs)]
     lines += [
         markdown_table(("ingredients", "greedy soups"), [(str(n), str(sizes.count(n))) for n in (1, 2, 3)]),
-        "",
         "## Pairs: gain over the mean of the two, nats a token",
-        "",
     ]
     upper = np.triu_indices(len(NUMBERS), 1)
     rows = []

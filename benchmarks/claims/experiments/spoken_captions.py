@@ -159,10 +159,10 @@ def _signals(outputs: Outputs) -> dict[str, FloatArray]:
 
 def page(outputs: Outputs) -> list[str]:
     """What recognition costs, what tells bad translations, and votes."""
-    lines = ["## What recognition costs translation", "", _cost_table(outputs), ""]
-    lines += ["## What tells bad translations", "", *_signal_table(outputs), ""]
+    lines = ["## What recognition costs translation", _cost_table(outputs)]
+    lines += ["## What tells bad translations", *_signal_table(outputs)]
     for data in (VOTES, HUMAN):
-        lines += [f"## Votes: {data}", "", *_vote_table(outputs, data), ""]
+        lines += [f"## Votes: {data}", *_vote_table(outputs, data)]
     return lines
 
 
@@ -200,7 +200,7 @@ def _signal_table(outputs: Outputs) -> list[str]:
         'has the worse value (0.5 is chance). "Lost": 10 chrF against the translation of the gold '
         'transcript; "bad": in the lowest quarter of gold transcripts\' chrF.'
     )
-    return [note, "", markdown_table(("signal", "mean", *CONDITIONS), rows)]
+    return [note, markdown_table(("signal", "mean", *CONDITIONS), rows)]
 
 
 def _auc_by_condition(signal: FloatArray, is_bad: FloatArray) -> list[str]:
@@ -234,4 +234,4 @@ def _vote_table(outputs: Outputs, data: str) -> list[str]:
     note = f"{len(outputs.ids[data]):,} recordings; {single} is the best recognizer on val."
     if data == HUMAN:
         note += " More than half are by one speaker, so the intervals are too narrow for other speakers."
-    return [note, "", markdown_table(header, rows)]
+    return [note, markdown_table(header, rows)]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.claims.domains import manuals
-from benchmarks.claims.experiments.bagging import NUMBERS, OF_FOUR, TRIPLES
+from benchmarks.claims.experiments.bagging import NUMBERS, OVER_TRIPLES, TRIPLES
 from benchmarks.claims.experiments.reranking import list_translations
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.small_models import SHAPE
 from benchmarks.claims.texts import write_pairs
 from benchmarks.claims.workspace import Workspace
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.systems.reranking import RERANKING, combine, learn_coefficients
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 from components.records import Utterance
 
 TITLE = "Ensembles of small translators of technical manuals"
@@ -31,7 +31,6 @@ for BLEU on dev. Every comparison is that of captions.
 DEV, TEST = "manuals, dev", "manuals, test"
 HELD_OUT = {DEV: 200, TEST: 600}
 """Pairs more than the domain's dev and test sets have, taken off the end of its training set."""
-METRICS = ("bleu", "chrf")
 CHECKPOINTS = (400, 500, 600, 700, 800)
 FEW = (1, 2, 3)
 """Seeds whose checkpoints and masks are mixed."""
@@ -110,30 +109,14 @@ def results(outputs: Outputs) -> Mapping[str, Measured]:
     on_dev = {n: outputs.statistics(DEV, SEED, n).score() for n in NUMBERS}
     best = [best_on_dev({n: on_dev[n] for n in triple}) for triple in TRIPLES]
 
-    def of_triples(system: str, baseline: str, seeds: Sequence[int] = NUMBERS) -> Measured:
-        def test(metric: str) -> Result:
-            arms = (
-                [outputs.statistics(TEST, name, n, metric) for n in numbers]
-                for name, numbers in ((system, NUMBERS), (baseline, seeds))
-            )
-            return two_level(*arms, replicates=OF_FOUR, members=TRIPLES)
-
-        return by_metrics(METRICS, test)
-
-    def of_seeds(system: str) -> Measured:
-        def test(metric: str) -> Result:
-            return two_level(
-                *([outputs.statistics(TEST, name, n, metric) for n in FEW] for name in (system, SEED))
-            )
-
-        return by_metrics(METRICS, test)
-
+    compare = partial(compare_systems, outputs, TEST)
+    best_seeds = [(SEED, n) for n in best]
     return {
-        "ensembling.on_manuals": of_triples(SEEDS, SEED, best),
-        "reranking.on_manuals": of_triples(RERANKED, SEED, best),
-        "bagging.on_manuals": of_triples(BAGS, SEED),
-        "checkpoints.on_manuals": of_seeds(MIXED),
-        "dropout.on_manuals": of_seeds(MASKS),
+        "ensembling.on_manuals": compare(SEEDS, best_seeds, NUMBERS, **OVER_TRIPLES),
+        "reranking.on_manuals": compare(RERANKED, best_seeds, NUMBERS, **OVER_TRIPLES),
+        "bagging.on_manuals": compare(BAGS, SEED, NUMBERS, **OVER_TRIPLES),
+        "checkpoints.on_manuals": compare(MIXED, SEED, FEW),
+        "dropout.on_manuals": compare(MASKS, SEED, FEW),
     }
 
 

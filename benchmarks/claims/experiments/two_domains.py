@@ -6,12 +6,11 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.claims.domains import Domain, dialogue, manuals
-from benchmarks.claims.merging import VECTOR_METHODS, merge_tasks
+from benchmarks.claims.merging import SHORT_TUNING, VECTOR_METHODS, merge_tasks
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.over_sets import compare_over_sets
 from benchmarks.claims.scoring import score_sections
@@ -36,16 +35,7 @@ SEEDS = (1, 2, 3)
 DOMAINS = ("manuals", "dialogue")
 DEV_SENTENCES = 100
 SCALES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0)
-TUNING: dict[str, Any] = {
-    "batch_tokens": 600,
-    "max_steps": 60,
-    "eval_every": 60,
-    "eval_sentences": 8,
-    "average_checkpoints": 1,
-    "warmup_steps": 10,
-    "lr_schedule": "linear",
-    "learning_rate": 3e-4,
-}
+TUNING = {**SHORT_TUNING, "learning_rate": 3e-4}
 
 
 def train_specialist(work: Workspace, domain: Domain, seed: int) -> Path:
@@ -128,20 +118,13 @@ def page(outputs: Outputs) -> list[str]:
         for system in outputs.measurements[f"nats {SEEDS[0]}"]
     ]
     scales = [
-        (
-            system,
-            *(f"{choose_on_grid(outputs.measurements[f'curves {s}'][system]):g}" for s in SEEDS),
-        )
+        (system, *(f"{choose_on_grid(outputs.measurements[f'curves {s}'][system]):g}" for s in SEEDS))
         for system in VECTOR_METHODS
     ]
     return [
         f"## Nats a token of the references, mean over {len(SEEDS)} seeds",
-        "",
         markdown_table(("system", *tokens), rows),
-        "",
         "## Scales",
-        "",
         markdown_table(("system", *(f"seed {seed}" for seed in SEEDS)), scales),
-        "",
         *score_sections(outputs, DOMAINS, "Greedy translations"),
     ]

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.claims.outputs import Outputs
-from benchmarks.claims.scoring import score_sections
+from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.small_models import choosing_set, settings, train_small
 from benchmarks.claims.workspace import DEV, FLICKR16, Workspace
 from benchmarks.common.tables import markdown_table
 from components.claims.selection import best_on_dev
-from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.verdict import Measured, Result
+from components.claims.verdict import Measured
 
 TITLE = "Models of different vocabularies, mixed token by token"
 QUESTION = """
@@ -65,19 +64,8 @@ def results(outputs: Outputs) -> dict[str, Measured]:
     """The registered comparison."""
 
     def against_best(pairs: tuple[str, ...], members: tuple[str, ...]) -> Measured:
-        chosen = [[_best(outputs, seed, systems) for seed in SEEDS] for systems in (pairs, members)]
-
-        def test(metric: str) -> Result:
-            arms = [
-                [
-                    outputs.statistics(FLICKR16, s, seed, metric)
-                    for s, seed in zip(systems, SEEDS, strict=True)
-                ]
-                for systems in chosen
-            ]
-            return two_level(*arms)
-
-        return by_metrics(("bleu", "chrf"), test)
+        arms = ([(_best(outputs, seed, systems), seed) for seed in SEEDS] for systems in (pairs, members))
+        return compare_systems(outputs, FLICKR16, *arms)
 
     return {
         "vocabularies.pair": against_best(tuple(PAIRS.values()), (SHARED, OTHER)),
@@ -92,4 +80,4 @@ def page(outputs: Outputs) -> list[str]:
         for seed in SEEDS
     ]
     choices = markdown_table(("seed", "pair", "better member"), rows)
-    return ["## Chosen on val", "", choices, "", *score_sections(outputs, (DEV, FLICKR16))]
+    return ["## Chosen on val", choices, *score_sections(outputs, (DEV, FLICKR16))]

@@ -153,7 +153,7 @@ def page(outputs: Outputs) -> list[str]:
     lines: list[str] = []
     for split in SPLITS:
         words = {s["word"] for s in outputs.measurements["sentences"] if s["split"] == split}
-        lines += [f"## Held-out {split} ({len(words)} words)", "", *_table(outputs, split), ""]
+        lines += [f"## Held-out {split} ({len(words)} words)", *_table(outputs, split)]
     return [*lines, *_word_table(outputs)]
 
 
@@ -178,7 +178,7 @@ def _table(outputs: Outputs, split: str) -> list[str]:
         "translation shows the reading, %",
     )
     note = "Macro means over words; intervals over seeds and words. True transcripts unless it says so."
-    return [note, "", markdown_table(header, rows)]
+    return [note, markdown_table(header, rows)]
 
 
 def _word_table(outputs: Outputs) -> list[str]:
@@ -189,10 +189,5 @@ def _word_table(outputs: Outputs) -> list[str]:
         for word, a, b in zip(words, right, other, strict=True)
     ]
     header = ("held-out word", RIGHT, OTHER, "difference")
-    return [
-        "## Held-out words, one by one",
-        "",
-        "Right choices, %, mean over seeds.",
-        "",
-        markdown_table(header, rows),
-    ]
+    note = "Right choices, %, mean over seeds."
+    return ["## Held-out words, one by one", note, markdown_table(header, rows)]

@@ -97,10 +97,6 @@ def transcribe(work: Workspace, spoken: SpokenHomographs) -> dict[str, str]:
         return {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
 
     audio = [u.audio.sha256 for u in test if u.audio]
-    key = {
-        "recognize": backend_of(config).version,
-        "config": config.model_dump(mode="json"),
-        "audio": audio,
-    }
+    key = {"recognize": backend_of(config).version, "config": config.model_dump(mode="json"), "audio": audio}
     texts = work.cached(key, recognize)
     return {u.id: texts.get(u.id, "") for u in test}

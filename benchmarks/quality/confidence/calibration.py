@@ -27,9 +27,7 @@ PAGE = "confidence"
 NOISES = ("clean", "10 dB", "5 dB")
 LOSS = 10.0
 """Points of chrF that a bad translation loses by the recognizer's errors."""
-OPTIONS = {
-    "work": WORK,
-}
+OPTIONS = {"work": WORK}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

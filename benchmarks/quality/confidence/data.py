@@ -53,12 +53,7 @@ def clean_manifests(work: Path) -> dict[str, Path]:
 def human_manifest(work: Path) -> Path:
     """The manifest of the English human recordings that have a transcript."""
     rows = [
-        {
-            "id": u.id,
-            "audio": u.audio.path,
-            "source_language": "en",
-            "transcript": u.transcript,
-        }
+        {"id": u.id, "audio": u.audio.path, "source_language": "en", "transcript": u.transcript}
         for u in load_recordings("en")
         if u.audio is not None and u.transcript
     ]

@@ -18,9 +18,7 @@ PAGE = "confidence"
 EVIDENCE = "evidence"
 """Ends the names of estimators that read more than the text itself."""
 PASSES = {"sampling": {"dropout": True, "count": 10}, "beam_size": 1}
-OPTIONS = {
-    "work": WORK,
-}
+OPTIONS = {"work": WORK}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

@@ -33,10 +33,7 @@ ALPHAS, SILENCES = (0.2, 0.5, 0.8), (0.3, 0.5, 0.7)
 """Weight of votes beside confidences, and the confidence of no word."""
 CALIBRATED = "calibrated votes"
 SAMPLES = 32
-OPTIONS = {
-    "work": WORK,
-    "members": option(str, "translators of other seeds", nargs="+", required=True),
-}
+OPTIONS = {"work": WORK, "members": option(str, "translators of other seeds", nargs="+", required=True)}
 
 
 def measure(options: argparse.Namespace) -> Iterator[Result]:

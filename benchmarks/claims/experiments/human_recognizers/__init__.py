@@ -238,12 +238,10 @@ def page(outputs: Outputs) -> list[str]:
     }
     lines = []
     for title, (header, rows) in tables.items():
-        lines += [f"## {title}", "", markdown_table(header, rows), ""]
+        lines += [f"## {title}", markdown_table(header, rows)]
     lines += [
         "## Shares",
-        "",
         f"Share of the Dutch model after 50 recordings: {min(weights):.2f} to {max(weights):.2f}.",
-        "",
     ]
     sets = [DUTCH, *(f"{name}, {READ_OUT}" for name in SETS)]
     return [*lines, *score_sections(outputs, sets, "Word errors", metrics=("wer",))]

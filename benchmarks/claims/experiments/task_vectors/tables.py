@@ -23,24 +23,15 @@ def page(outputs: Outputs) -> list[str]:
     n = len(outputs.ids[data_of(LANGUAGES[0])])
     return [
         "## Scores",
-        "",
         f"BLEU on the {n:,} sentences of {FLICKR16}, greedy, mean over {len(SEEDS)} seeds (range). The last "
         "column is the mean over languages of BLEU over that of the model fine-tuned on the language alone.",
-        "",
         markdown_table(("system", *LANGUAGES, "mean", "of single-task BLEU"), _score_rows(outputs)),
-        "",
         "## Scales, chosen by the mean BLEU of val",
-        "",
         markdown_table(("system", *(f"seed {seed}" for seed in SEEDS)), _scale_rows(outputs)),
-        "",
         "## Fine-tunings and SLERP on val",
-        "",
         f"BLEU on the first {SENTENCES} sentences, greedy, mean over seeds.",
-        "",
         markdown_table(("system", *LANGUAGES), _dev_rows(outputs)),
-        "",
         f"## {FORGOTTEN} subtracted with growing scale, on val",
-        "",
         markdown_table(("scale", *LANGUAGES), _negation_rows(outputs)),
     ]
 
