@@ -10,7 +10,6 @@ import pytest
 
 from components.own_code import code_permission
 from components.routing.route_fit import read_route_fit
-from components.run_record import RunRecord
 from components.storage.stages.reader import read_best_texts
 from flows.python_flows.pipeline import pipeline
 from tasks.task_options import unwrap
@@ -53,7 +52,6 @@ def test_three_rungs_learn_on_what_reaches_them(tmp_path: Path, monkeypatch: pyt
     write(tmp_path / "data.jsonl", 12)
     where = {"data": "data.jsonl", "store": str(tmp_path / "store"), "folder": str(tmp_path)}
     record = unwrap(pipeline(graph={"nodes": NODES}, **where))
-    assert isinstance(record, RunRecord)
     refs = {ref.stage: ref for ref in record.stages}
     first, second = (read_route_fit(Path(refs[f"{name}--fit"].path)) for name in ("doubt", "still"))
     # Greedy is right up to two letters, beam up to four. chrF is 4 with none, 19 with four letters and more,

@@ -63,9 +63,7 @@ NODES: dict[str, dict[str, Any]] = {
 
 def run(folder: Path, nodes: dict[str, dict[str, Any]], **values: Any) -> RunRecord:
     where = {"data": str(folder / "data.jsonl"), "store": str(folder / "store"), "folder": str(folder)}
-    record = unwrap(pipeline(graph={"nodes": nodes}, **{**where, **values}))
-    assert isinstance(record, RunRecord)
-    return record
+    return unwrap(pipeline(graph={"nodes": nodes}, **{**where, **values}))
 
 
 def stages(record: RunRecord) -> dict[str, StageRef]:

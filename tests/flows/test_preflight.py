@@ -156,19 +156,7 @@ def test_every_stage_of_every_flow_is_looked_at(
         run_checks(entry.checks(parameters))
 
 
-def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.errors.find_spec", lambda name: None)
-    entry = flow_named("cascade")
-    parameters = gather(entry.parameters, None, ["asr.backend=faster-whisper"], {})
-    with pytest.raises(ConfigError, match=r"asr: backend: .*pip install 'antiphon\[fast\]'"):
-        run_checks(entry.checks(parameters))
-
-
-def test_the_n_best_follows_the_beam() -> None:
-    assert TranslationConfig(beam_size=1).n_best == 1
-    assert TranslationConfig(beam_size=9).n_best == 5
-    mt = gather(flow_named("cascade").parameters, None, ["mt.beam_size=2"], {}).mt  # type: ignore[attr-defined]
-    assert (mt.beam_size, mt.n_best) == (2, 2)
+def test_an_n_best_beyond_the_beam_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"mt: n_best: .*at most beam_size 2, found 3; leave n_best out, lower"
     ):

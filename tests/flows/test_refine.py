@@ -53,9 +53,7 @@ def test_what_was_heard_is_scored_too(settings: dict[str, object], monkeypatch: 
 def run(settings: dict[str, object], **refinement: object) -> RunRecord:
     values = {**settings, "refine": refinement}
     parameters = flow_named("refine").parameters.model_validate(values)
-    record = unwrap(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
-    assert isinstance(record, RunRecord)
-    return record
+    return unwrap(refine(**{f: getattr(parameters, f) for f in type(parameters).model_fields}))
 
 
 def story(record: RunRecord) -> list[NBest]:

@@ -15,5 +15,4 @@ def printed(tables: Sequence[Table], width: int = 160) -> str:
     """The tables as a terminal of some width shows them."""
     console = Console(file=io.StringIO(), width=width, no_color=True)
     print_tables(tables, console)
-    assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

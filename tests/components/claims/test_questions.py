@@ -20,19 +20,8 @@ from components.records import Utterance
 from tests.command import run_command
 
 WORDS = [
-    "ein",
-    "Hund",
-    "läuft",
-    "über",
-    "die",
-    "Wiese",
-    "und",
-    "bellt",
-    "laut",
-    "weil",
-    "Kinder",
-    "dort",
-    "spielen",
+    *("ein", "Hund", "läuft", "über", "die", "Wiese", "und", "bellt", "laut", "weil", "Kinder"),
+    *("dort", "spielen"),
 ]
 
 

@@ -118,42 +118,6 @@ def test_greedy_takes_the_best_token_every_time() -> None:
         assert ids(candidate) == tuple(expected)
 
 
-@pytest.mark.parametrize("beam", [1, 3])
-def test_copies_of_a_member_are_the_member(beam: int) -> None:
-    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
-    one = search([Table(3, 6)], config)
-    three = search([Table(3, 6) for _ in range(3)], config, combiner=LinearInterpolation([0.2, 0.3, 0.5]))
-    assert [[c.tokens for c in u] for u in one] == [[c.tokens for c in u] for u in three]
-    for single, mixed in zip(one, three, strict=True):
-        assert single[0].score == pytest.approx(mixed[0].score, abs=1e-5)
-        assert len(mixed[0].member_log_probs) == 3
-        assert mixed[0].member_log_probs[1] == pytest.approx(single[0].log_probs, abs=1e-6)
-
-
-def test_a_member_of_no_weight_is_never_called() -> None:
-    first, second = Table(2, seed=1), Table(2, seed=2)
-    config = SearchConfig(beam_size=3, max_new_tokens=LENGTH)
-    assert search([first, second], config, combiner=LinearInterpolation([1.0, 0.0])) == search(
-        [Table(2, seed=1)], config
-    )
-    assert second.calls == 0
-
-
-def test_a_mixture_is_the_sum_of_probabilities() -> None:
-    first, second = Table(1, seed=1), Table(1, seed=2)
-    sequence = (2, 3, EOS)
-    (forced,) = force_decode([first, second], [sequence], combiner=LinearInterpolation([0.25, 0.75]))
-    before, total = -1, 0.0
-    for step, token in enumerate(sequence):
-        single, two = (math.exp(t.table[0, step, before, token]) for t in (first, second))
-        total += math.log(0.25 * single + 0.75 * two)
-        before = token
-    assert forced.score == pytest.approx(total, abs=1e-5)
-    assert forced.member_log_probs[0] == pytest.approx(
-        [float(first.table[0, 0, -1, 2]), *forced.member_log_probs[0][1:]]
-    )
-
-
 def test_samples_do_not_depend_on_the_batch_and_follow_the_distribution() -> None:
     table = Table(3, 5, seed=7)
     config = SearchConfig(temperature=1.0, n_best=400, max_new_tokens=1, seed=3)

@@ -10,25 +10,8 @@ from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 
 WORDS = [
-    "der",
-    "die",
-    "das",
-    "ein",
-    "eine",
-    "Hund",
-    "Katze",
-    "Mann",
-    "Frau",
-    "läuft",
-    "sitzt",
-    "über",
-    "den",
-    "Schnee",
-    "im",
-    "Park",
-    "und",
-    "lacht",
-    ".",
+    *("der", "die", "das", "ein", "eine", "Hund", "Katze", "Mann", "Frau", "läuft", "sitzt", "über"),
+    *("den", "Schnee", "im", "Park", "und", "lacht", "."),
 ]
 N = 45  # not a multiple of 32: the draw of booleans must not depend on how it is cut
 

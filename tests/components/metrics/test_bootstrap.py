@@ -40,10 +40,6 @@ def test_of_too_few_nothing_is_drawn() -> None:
     assert bootstrap.detectable_effect(np.zeros(0)) is None
 
 
-def test_no_spread_no_width() -> None:
-    assert ratio_interval([1] * 10, [4] * 10) == (0.25, 0.25)
-
-
 def test_width_of_a_coin() -> None:
     """100 fair coins: the mean's standard error is 0.05, so the 95% interval is about 0.5 ± 0.098."""
     low, high = ratio_interval([0, 1] * 50, [1] * 100) or (0.0, 1.0)

@@ -54,26 +54,6 @@ def test_it_is_the_mean_over_all_orders_of_joining(game: tuple[str, list[float]]
     assert shapley_values(names, value.__getitem__) == pytest.approx(expected, abs=1e-9)
 
 
-@given(games)
-def test_efficiency(game: tuple[str, list[float]]) -> None:
-    names, values = game
-    assert math.fsum(shapley_values(names, table(names, values).__getitem__).values()) == pytest.approx(
-        values[-1] - values[0], abs=1e-9
-    )
-
-
-def test_null_player_and_copies_by_hand() -> None:
-    """a and b are the same member, c is worth nothing: leave-one-out sees nobody, Shapley shares."""
-
-    def value(coalition: Coalition) -> float:
-        return 1.0 if coalition & {"a", "b"} else 0.0
-
-    assert leave_one_out_values("abc", value) == {"a": 0.0, "b": 0.0, "c": 0.0}
-    assert shapley_values("abc", value) == pytest.approx({"a": 0.5, "b": 0.5, "c": 0.0})
-    glove = {"a": 1 / 6, "b": 1 / 6, "c": 2 / 3}  # the glove game: c needs a or b
-    assert shapley_values("abc", lambda s: float("c" in s and len(s) > 1)) == pytest.approx(glove)
-
-
 def likelihoods(seed: int = 0) -> dict[str, list[list[float]]]:
     rng = np.random.default_rng(seed)
     rows = {name: [(-rng.exponential(2.0, size=n)).tolist() for n in LENGTHS] for name in "abc"}
@@ -97,13 +77,6 @@ def test_the_mixture_game_is_the_plain_loop() -> None:
         assert game(coalition) == pytest.approx(mean)
 
 
-def test_symmetry_and_efficiency_of_likelihoods() -> None:
-    game = mixture_likelihood_game(likelihoods(), vocabulary=50)
-    values = shapley_values(game.members, game)
-    assert values["a"] == pytest.approx(values["copy of a"])
-    assert sum(values.values()) == pytest.approx(game(frozenset(game.members)) + math.log(50))
-
-
 @settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_the_table(seed: int) -> None:
@@ -118,7 +91,6 @@ def test_the_table(seed: int) -> None:
             (row.shapley_interval, row.shapley),
             (row.leave_one_out_interval, row.leave_one_out),
         ):
-            assert interval is not None
             assert interval[0] <= value <= interval[1]
         assert row.coefficient == 0.25
 
@@ -169,7 +141,6 @@ def test_an_interval_without_spread_is_a_point_and_one_with_spread_is_not() -> N
     gains = np.array([[0.0] * 12, [0.0, 1.0, 2.0, 3.0] * 3])
     [row] = estimate_contributions(CoalitionGame(("a",), gains, np.ones(12)))
     assert row.shapley == 1.5
-    assert row.shapley_interval is not None
     assert 0 <= row.shapley_interval[0] < 1.0 < 2.0 < row.shapley_interval[1] <= 3
     [row] = estimate_contributions(CoalitionGame(("a",), gains[:, :9], np.ones(9)))
     assert (row.shapley_interval, row.leave_one_out_interval) == (None, None)

@@ -15,17 +15,9 @@ from sacrebleu.significance import PairedTest
 from components.errors import DataError
 from components.metrics.choices import Test
 from components.metrics.error_rates.recognition import recognition_scores
-from components.metrics.statistics.corpus_statistics import (
-    CorpusStatistics,
-    text_statistics,
-)
+from components.metrics.statistics.corpus_statistics import CorpusStatistics, text_statistics
 from components.metrics.statistics.null_distributions import correct_holm
-from components.metrics.statistics.significance import (
-    Difference,
-    compare_texts,
-    compare_to_baseline,
-    paired_test,
-)
+from components.metrics.statistics.significance import compare_texts, compare_to_baseline, paired_test
 from components.metrics.translation_quality.translation import translation_scores
 from tests.components.metrics.corpora import REFERENCES, SYSTEMS, N, table_of
 
@@ -46,7 +38,6 @@ def test_the_p_values_of_sacrebleu(test: Test, theirs: str, name: str, scorer: B
     (base, result) = next(scores for system, scores in results.items() if system != "System")
     assert one.value == pytest.approx(result.score, abs=1e-9)
     assert one.p_sacrebleu == pytest.approx(result.p_value, abs=1e-12)
-    assert one.p is not None
     assert one.p >= result.p_value
     assert one.baseline_value == pytest.approx(base.score, abs=1e-9)
 
@@ -98,7 +89,6 @@ def test_what_is_reported() -> None:
     assert good["bleu"].signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:")
     assert good["bleu"].signature.endswith("|paired-ar:10000|two-sided|bs:10000|ci:percentile|seed:12345")
     for one in result:
-        assert one.interval is not None
         assert one.interval[0] <= one.difference <= one.interval[1]
     (turned,) = compare_texts(
         REFERENCES, {n: SYSTEMS[n] for n in ("good", "base")}, "good", language="de", names=("ter",)
@@ -117,7 +107,6 @@ def test_equal_outputs_are_no_difference(test: Test) -> None:
             1.0,
             False,
         )
-        assert difference.p_sacrebleu is not None
         assert difference.p_sacrebleu < 0.01  # its inequality is strict
 
 
@@ -144,7 +133,6 @@ def test_one_sentence_that_differs_of_a_thousand_is_nothing() -> None:
     assert (difference.p, difference.verdict) == (1.0, "no significant difference")
     assert difference.p_sacrebleu == pytest.approx(1 / 10001)
     by_bootstrap = paired_test(statistics(error_rate, changed), statistics(error_rate, rows), ("a", "b"))
-    assert by_bootstrap.p is not None
     assert by_bootstrap.p > 0.25
 
 
@@ -158,7 +146,6 @@ def test_a_difference_near_zero_has_a_p_near_one(test: Test) -> None:
     other[0, 0] += 1
     result = paired_test(statistics(error_rate, other), statistics(error_rate, rows), ("a", "b"), test)
     assert result.difference == pytest.approx(100 / 2000)
-    assert result.p is not None
     assert result.p > 0.9
 
 
@@ -247,11 +234,6 @@ def test_holm_by_its_definition(p_values: list[float]) -> None:
                 break
             rejected.add(i)
         assert rejected == {i for i, p in enumerate(corrected) if p is not None and p <= level}
-
-
-def test_a_difference_is_a_record() -> None:
-    difference = compare_texts(REFERENCES, SYSTEMS, "base", language="de")[0]
-    assert Difference.model_validate_json(difference.model_dump_json()) == difference
 
 
 def test_what_cannot_be_compared_is_said() -> None:

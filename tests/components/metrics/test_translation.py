@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
@@ -23,19 +21,6 @@ HYPS = {
 }
 
 
-def test_bleu_by_hand() -> None:
-    """'a b c d' against 'a b c e': precisions 3/4, 2/3, 1/2 and, smoothed, 1/2 of 1; no brevity penalty."""
-    score = translation_scores({"u": ("a b c e",)}, {"u": "a b c d"}, language="de", n_total=1)["bleu"]
-    assert score.value == pytest.approx(100 * math.prod((3 / 4, 2 / 3, 1 / 2, 1 / 2)) ** (1 / 4))
-
-
-def test_ter_by_hand() -> None:
-    """One substitution in four words."""
-    score = translation_scores({"u": ("a b c e",)}, {"u": "a b c d"}, language="de", n_total=1)["ter"]
-    assert score.value == pytest.approx(25.0)
-    assert not score.higher_is_better
-
-
 @pytest.mark.parametrize(("name", "metric"), [("bleu", BLEU), ("chrf", CHRF), ("ter", TER)])
 def test_score_width_and_signature_are_sacrebleus(name: str, metric: type) -> None:
     """Its interval is the resamples' mean ± half the width of their middle 95%; ours is that middle."""
@@ -49,7 +34,6 @@ def test_score_width_and_signature_are_sacrebleus(name: str, metric: type) -> No
     assert ours.signature == f"{scorer.get_signature()}|bs:10000|ci:percentile|seed:12345".replace(
         "|bs:10000|seed:12345", "", 1
     )
-    assert ours.interval is not None
     width = ours.interval[1] - ours.interval[0]
     assert width == pytest.approx(2 * theirs._ci, abs=0.02)
 

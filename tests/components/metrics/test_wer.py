@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.metrics.error_rates.error_rate import ErrorCounts
 from components.metrics.error_rates.recognition import recognition_scores, utterance_errors
 from components.text.matching.alignment import align, count_operations
 
@@ -58,11 +57,6 @@ def test_nothing_to_score_is_no_score() -> None:
     assert scores({"1": ""}, {"1": ""}) == {"hallucinations": 0.0}
 
 
-def test_missing_outputs_show_in_n_of_n_total() -> None:
-    result = recognition_scores({"1": "a", "2": "b", "3": "c"}, {"1": "a"}, language="de", n_total=3)
-    assert (result["wer"].n, result["wer"].n_total) == (1, 3)
-
-
 def test_signature_states_the_protocol() -> None:
     signature = recognition_scores({"1": "a b"}, {"1": "a"}, language="en", n_total=1)["wer"].signature
     for part in (
@@ -89,8 +83,3 @@ def test_counts_are_the_edit_alignments(pairs: list[tuple[str, str]]) -> None:
         edits = count_operations(align(refs[key].split(), hyps[key].split()))
         assert result.length == len(refs[key].split())
         assert result.errors == edits["substitute"] + edits["insert"] + edits["delete"]
-
-
-def test_rate_of_one_utterance() -> None:
-    assert ErrorCounts(1, 1, 2, 8).rate == 50.0
-    assert ErrorCounts(0, 0, 3, 0).rate is None

@@ -7,13 +7,7 @@ from pathlib import Path
 import pytest
 
 from components.errors import ConfigError
-from components.models.references import (
-    MAX_DISPLAYED,
-    display_reference,
-    missing_path_error,
-    split_reference,
-    unknown_reference_error,
-)
+from components.models.references import missing_path_error, split_reference
 from components.models.sources import SOURCES
 
 
@@ -33,11 +27,6 @@ def test_what_cannot_be_a_reference_is_refused(reference: str) -> None:
         split_reference(reference)
 
 
-def test_messages_show_a_short_reference_without_secrets() -> None:
-    assert display_reference("hub:user:SECRET@a/b") == "hub:***@a/b"
-    assert len(display_reference("x" * 500)) == MAX_DISPLAYED + 1
-
-
 def test_a_path_that_does_not_exist_is_one_short_line(tmp_path: Path) -> None:
     (tmp_path / "soup").mkdir()
 
@@ -50,8 +39,3 @@ def test_a_path_that_does_not_exist_is_one_short_line(tmp_path: Path) -> None:
     assert message_of(f"{tmp_path}/soop").endswith(f"{absent}; did you mean soup?")
     assert message_of("whisper-bas").endswith("; did you mean packaged:whisper-base?")
     assert "antiphon models list" in message_of("zzz")
-
-
-def test_an_unknown_reference_names_the_nearest() -> None:
-    error = unknown_reference_error("packaged:whisper-bas", "packaged model", ("packaged:whisper-base",))
-    assert "did you mean packaged:whisper-base?" in str(error)

@@ -12,19 +12,8 @@ from components.perturbation import text
 from components.perturbation.config import PerturbationConfig
 
 WORDS = [
-    "two",
-    "young",
-    "boys",
-    "build",
-    "a",
-    "wall",
-    "of",
-    "snow",
-    "before",
-    "their",
-    "house",
-    "in",
-    "winter",
+    *("two", "young", "boys", "build", "a", "wall", "of", "snow", "before", "their", "house"),
+    *("in", "winter"),
 ]
 
 

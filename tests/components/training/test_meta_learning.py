@@ -120,26 +120,6 @@ def test_reptile_pulls_towards_the_moved_weights(marian: tuple[nn.Module, list[B
     assert value.item() == pytest.approx(loss(near, query).item())
 
 
-@pytest.mark.parametrize(("method", "wanted"), [("maml", 1 / 9), ("first-order", 1 / 3), ("reptile", 4 / 3)])
-def test_a_parabola_by_hand(method: str, wanted: float) -> None:
-    """Loss w²·b/2 with w = 1, rate 2/3: support b = 1 moves to 1/3; the query's gradient there is 1/3,
-    times dw'/dw = 1/3 for MAML; Reptile: (1 - (1/3 - 2/3 · 1/3)) / (2/3) = 4/3.
-    """
-
-    class One(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.ones((), dtype=torch.float64))
-
-    model = One()
-    loss = meta_learning.functional_loss(model, lambda module, b: b * module.w**2 / 2)
-    value = meta_learning.METHODS[method](loss, meta_learning.trainable_weights(model), [1.0], 1.0, 2.0 / 3)
-    value.backward()  # type: ignore[no-untyped-call]
-    assert model.w.grad is not None
-    assert model.w.grad.item() == pytest.approx(wanted)
-    assert value.item() == pytest.approx(1.0 / 18)
-
-
 @pytest.mark.parametrize("method", meta_learning.METHODS)
 def test_what_is_left_behind_is_the_gradient_alone(
     method: str, marian: tuple[nn.Module, list[Batch]]

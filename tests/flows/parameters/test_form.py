@@ -65,18 +65,8 @@ def test_what_a_form_sends_untouched_is_what_a_flow_does_without_it(model: Any) 
 def test_data_come_first_and_the_store_last() -> None:
     first = ["data", "audio", "source_language", "target_language", "limit", "asr", "mt"]
     last = [
-        "model_metrics",
-        "normalizer",
-        "price_per_hour",
-        "edits",
-        "anyway",
-        "blame",
-        "engine",
-        "reuse",
-        "seed",
-        "name",
-        "replace",
-        "store",
+        *("model_metrics", "normalizer", "price_per_hour", "edits", "anyway", "blame", "engine"),
+        *("reuse", "seed", "name", "replace", "store"),
     ]
     assert order_fields(flow_named("cascade").parameters) == [*first, *last]
     for name in FLOWS:

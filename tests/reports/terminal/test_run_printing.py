@@ -27,7 +27,6 @@ def console() -> Console:
 
 
 def text(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 

@@ -82,9 +82,7 @@ def on_ray(server: None, folder: Path) -> Iterator[None]:
 
 def run(folder: Path, store: str, nodes: dict[str, dict[str, Any]], name: str | None) -> RunRecord:
     where = {"data": str(folder / "data.jsonl"), "store": str(folder / store), "folder": str(folder)}
-    record = unwrap(pipeline(graph={"nodes": nodes}, engine=name, **where))
-    assert isinstance(record, RunRecord)
-    return record
+    return unwrap(pipeline(graph={"nodes": nodes}, engine=name, **where))
 
 
 def bodies(store: Path) -> dict[str, bytes]:

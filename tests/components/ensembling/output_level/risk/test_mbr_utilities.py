@@ -3,16 +3,14 @@ from __future__ import annotations
 import jiwer
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from components.ensembling.output_level.config import SystemCombinationConfig
-from components.ensembling.output_level.risk.clipped_matches import count_clipped_matches
 from components.ensembling.output_level.risk.mbr_utilities import (
-    UTILITIES,
     UtilityMetric,
     negative_wer,
     pairwise_utility,
@@ -28,15 +26,8 @@ texts = st.lists(st.text("ab .é", max_size=12), min_size=1, max_size=4)
 
 @settings(max_examples=150)
 @given(texts)
+@example(HARD)
 def test_chrf_is_sacrebleus(candidates: list[str]) -> None:
-    check_chrf(candidates)
-
-
-def test_chrf_on_hard_texts() -> None:
-    check_chrf(HARD)
-
-
-def check_chrf(candidates: list[str]) -> None:
     reference = CHRF()
     expected = [[reference.sentence_score(a, [b]).score for b in candidates] for a in candidates]
     np.testing.assert_allclose(sentence_chrf(candidates, candidates, "de"), expected, atol=1e-9)
@@ -44,15 +35,8 @@ def check_chrf(candidates: list[str]) -> None:
 
 @settings(max_examples=150)
 @given(texts)
+@example([*HARD, "a man is riding a horse on the beach", "a man rides a horse on a beach today"])
 def test_bleu_is_sacrebleus(candidates: list[str]) -> None:
-    check_bleu(candidates)
-
-
-def test_bleu_on_hard_texts() -> None:
-    check_bleu([*HARD, "a man is riding a horse on the beach", "a man rides a horse on a beach today"])
-
-
-def check_bleu(candidates: list[str]) -> None:
     reference = BLEU(effective_order=True)
     expected = [[reference.sentence_score(a, [b]).score for b in candidates] for a in candidates]
     np.testing.assert_allclose(sentence_bleu(candidates, candidates, "de"), expected, atol=1e-9)
@@ -95,16 +79,3 @@ def test_a_normalizer_of_utilities_is_in_the_key_where_it_counts() -> None:
     normalized = plain.model_copy(update={"normalizer": "open-asr"})
     assert normalized.key_parameters()["utility_normalizer"] == "open-asr"
     assert "utility_normalizer" not in normalized.model_copy(update={"utility": "chrf"}).key_parameters()
-
-
-@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=4))
-def test_overlaps_is_the_sum_of_smaller_counts(bags: list[list[str]]) -> None:
-    expected = [[sum(min(a.count(x), b.count(x)) for x in "abc") for b in bags] for a in bags]
-    assert count_clipped_matches(bags, bags).tolist() == expected
-
-
-@pytest.mark.parametrize("name", UTILITIES)
-def test_nothing_is_more_like_a_text_than_itself(name: str) -> None:
-    candidates = ["a dog runs over there", "a dog runs", "two dogs run over there", "no"]
-    matrix = UTILITIES[name](candidates, candidates, "en")
-    assert (matrix.argmax(0) == np.arange(4)).all()

@@ -50,14 +50,6 @@ def test_it_is_the_plain_loop(nbests: list[list[Hypothesis]], scale: float, data
     assert ranked == pytest.approx(sorted(ranked, reverse=True))  # equal ones differ by a last bit
 
 
-def test_the_consensus_beats_the_likeliest() -> None:
-    odd, alike = make_hypothesis("Katze", score=-1.0), make_hypothesis("ein Hund läuft", score=-1.2)
-    close = make_hypothesis("ein Hund lief", score=-1.3)
-    result = rank_by_expected_utility(make_nbests([odd, alike, close]), CHRF_CONFIG)
-    assert result[0].text == "ein Hund läuft"
-    assert result[-1].text == "Katze"
-
-
 def test_posterior_of_everything_on_one_is_that_one() -> None:
     lists = [
         make_hypothesis("Katze", score=0.0),
@@ -68,14 +60,6 @@ def test_posterior_of_everything_on_one_is_that_one() -> None:
     assert (
         rank_by_expected_utility(make_nbests(lists), SystemCombinationConfig(scale=0.0))[-1].text == "Katze"
     )
-
-
-@given(hypotheses, st.integers(1, 4))
-def test_copies_of_one_system_are_that_system(hypothesis, copies: int) -> None:  # type: ignore[no-untyped-def]
-    result = rank_by_expected_utility(make_nbests(*[hypothesis] * copies), CHRF_CONFIG)
-    assert [h.text for h in result] == [hypothesis.text]
-    shares = [value for name, value in result[0].features.items() if name.startswith("share:")]
-    assert shares == pytest.approx([1 / copies] * copies)
 
 
 def test_ties_go_to_the_first_system_and_texts_are_taken_as_they_are() -> None:
