@@ -26,8 +26,6 @@ HISTORY = {"docs/log.md", "CHANGELOG.md"}
 def build() -> ModuleType:
     """The script docs/build.py as a module."""
     spec = importlib.util.spec_from_file_location("build_docs", ROOT / "docs" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -329,11 +329,7 @@ def routed_in_training(place: Place, balance: Any) -> Any:
     seen: list[Any] = []
     block.recorder = seen.append
     output = block(place(torch.randn(2, 9, 16)))
-    return (
-        output,
-        seen[0].plan.n_calls,
-        total_loss([seen[0].routing], balance, 0.1, 0.01),
-    )
+    return (output, seen[0].plan.n_calls, total_loss([seen[0].routing], balance, 0.1, 0.01))
 
 
 def watched_experts(place: Place) -> Any:

@@ -75,7 +75,6 @@ def test_frames_have_the_same_columns(run: antiphon.Run) -> None:
 
 def test_the_path_of_a_recording(run: antiphon.Run) -> None:
     path = run.audio_path("a")
-    assert path is not None
     assert path.read_bytes() == b"x"
     assert run.audio_path("b") is None
     with pytest.raises(
@@ -134,7 +133,6 @@ def test_ways_and_speech_are_columns_too(run: antiphon.Run) -> None:
     route = antiphon.Route(utterance_id="a", branch="long", value=2.0)
     (branch,) = list_rows_of_node(route, spoken, "a", "utterance")
     assert (branch["branch"], branch["value"], branch["speaker"]) == ("long", 2.0, "Ada")
-    assert spoken.audio is not None
     cut = spoken.model_copy(
         update={"audio": spoken.audio.model_copy(update={"path": "/cut.wav", "seconds": 1.0})}
     )

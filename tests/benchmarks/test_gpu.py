@@ -70,10 +70,7 @@ def test_rows_of_a_card_make_a_page(tmp_path: Path) -> None:
 
 def test_a_limit_is_the_slower_of_what_is_moved_and_what_is_computed(tmp_path: Path) -> None:
     context = Context("cpu", True, tmp_path)
-    for system, seconds, cost in (
-        ("copy", 2.0, {"bytes": 8.0}),
-        ("product, float32", 1.0, {"flops": 100.0}),
-    ):
+    for system, seconds, cost in (("copy", 2.0, {"bytes": 8.0}), ("product, float32", 1.0, {"flops": 100.0})):
         context.write(Row(section="card", system=system, seconds=(seconds,), **cost))
     limits = context.limits()
     assert limits.seconds(Timed("x", lambda: 0, bytes=8, flops=1000, dtype="float32")) == 10.0

@@ -175,10 +175,7 @@ def test_a_draft_is_a_stage_of_its_own_also_of_written_data(
     monkeypatch.setitem(methods.METHODS, "self_refine", fakes.Editor)
     row = {"text": "a dog", "references": ["ein Hund im Park!"]}
     data = write_rows(tmp_path / "text.jsonl", [{"id": f"u{n}", **row} for n in range(3)])
-    graph = {
-        "mt": {"kind": "translate"},
-        "final": {"kind": "refine", "of": "mt", "rounds": 1, "gate": "off"},
-    }
+    graph = {"mt": {"kind": "translate"}, "final": {"kind": "refine", "of": "mt", "rounds": 1, "gate": "off"}}
     antiphon(
         "run",
         "pipeline",

@@ -11,14 +11,7 @@ import pytest
 
 from components.compute.device import use_threads
 from tasks.engines.engine import use_engine
-from tests.golden.systems.golden import (
-    CASES,
-    find_faults,
-    read_golden,
-    run_case,
-    stage_digests,
-    write_pairs,
-)
+from tests.golden.systems.golden import CASES, find_faults, read_golden, run_case, stage_digests, write_pairs
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 

@@ -160,7 +160,6 @@ def test_a_bad_recording_is_named_and_the_good_one_goes_on(
     from components.data import load
 
     good = load("sample", limit=1).utterances[0].audio
-    assert good is not None
     (tmp_path / "text.wav").write_text("this is not sound")
     malformed.write_tone(tmp_path / "cut.wav", seconds=2.0)
     whole = (tmp_path / "cut.wav").read_bytes()

@@ -170,9 +170,7 @@ def test_requests_are_captions_only_where_the_graph_says_so(
         assert open_graph(Source("talk", entry, parameters)) == expected
 
 
-def test_a_run_is_served_in_the_languages_of_its_data(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_run_is_served_in_the_languages_of_its_data(monkeypatch: pytest.MonkeyPatch) -> None:
     run = SimpleNamespace(stages=(SimpleNamespace(stage="data"),))
     for own, pairs, expected in (
         ((None, None), {("en", "de")}, {"source_language": "en", "target_language": "de"}),

@@ -168,10 +168,7 @@ def cascade(folder: Path, n: int = 12, audio: bool = True) -> RunView:
             stage("metrics", n, 0, 1.3),
         ),
         pipeline=PipelineRecord(
-            nodes=(
-                node("asr", "recognize", "data", language="source"),
-                node("mt", "translate", "asr"),
-            ),
+            nodes=(node("asr", "recognize", "data", language="source"), node("mt", "translate", "asr")),
             outputs={"transcript": "asr", "translation": "mt"},
         ),
         metrics={

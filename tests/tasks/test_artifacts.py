@@ -74,12 +74,7 @@ def test_examples_show_source_output_and_reference_in_their_language(
     mt_scores = f"chrF {chrf:.1f}, BLEU {bleu:.1f}; log-probability -0.081"
     assert {key: [text or scores for text, scores in found] for key, found in shown.items()} == {
         "asr-1-examples": ["WER 50.0; log-probability -2.663", "a dog", "a \\[dog\\]", "A dog."],
-        "mt-examples": [
-            mt_scores,
-            "a \\[dog\\]",
-            "Hund",
-            "Ein Hund.",
-        ],
+        "mt-examples": [mt_scores, "a \\[dog\\]", "Hund", "Ein Hund."],
         "fr-examples": ["log-probability -0.081", "a \\[dog\\]", "chien"],
     }
 

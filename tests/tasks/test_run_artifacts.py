@@ -33,10 +33,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def run(tmp_path: Path) -> RunRecord:
     """A cascade whose data stage was there before."""
     record = cascade(tmp_path, audio=False).run
-    models = {
-        "asr": {"model": "packaged:whisper-base"},
-        "mt": {"model": "a|b", "tokenizer": "a|b"},
-    }
+    models = {"asr": {"model": "packaged:whisper-base"}, "mt": {"model": "a|b", "tokenizer": "a|b"}}
     stages: list[StageRef] = []
     for ref in record.stages:
         upstream = {each.stage: content_of(each) for each in stages} if ref.stage == "metrics" else {}
@@ -108,7 +105,6 @@ def test_a_report_is_a_file_that_a_browser_saves_while_it_is_small(
 ) -> None:
     run_artifacts.publish_report(page, "store")
     result = re.search(r"\(data:application/zip;base64,([A-Za-z0-9+/=]+)\)", published["report"])
-    assert result is not None
     with zipfile.ZipFile(io.BytesIO(base64.b64decode(result[1]))) as archive:
         assert archive.namelist() == ["report.html", "report-data/index.js"]
     monkeypatch.setattr(run_artifacts, "_MAX_REPORT_BYTES", 100)

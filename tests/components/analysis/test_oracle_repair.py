@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.attribution.oracle_repair import (
-    ERROR_KINDS,
-    FORM,
-    WORD_ERRORS,
-    correct_errors,
-    count_errors,
-)
+from components.attribution.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS, correct_errors, count_errors
 
 SAID = "Two dogs, both brown, are running to the lake."
 HEARD = "two dogs both round is running to the big lake."

@@ -118,11 +118,7 @@ def test_how_decoding_steps_run_on_a_card_is_in_its_keys_alone(monkeypatch: pyte
     for variable in (CUDA_GRAPHS, MEMBER_STREAMS):
         monkeypatch.delenv(variable, raising=False)
     facts = {device: describe_numerics(device) for device in ("cpu", "cuda")}
-    for mode, added in (
-        ("off", {}),
-        ("on", {CUDA_GRAPHS: "on"}),
-        ("eager", {CUDA_GRAPHS: "eager"}),
-    ):
+    for mode, added in (("off", {}), ("on", {CUDA_GRAPHS: "on"}), ("eager", {CUDA_GRAPHS: "eager"})):
         monkeypatch.setenv(CUDA_GRAPHS, mode)
         assert describe_numerics("cpu") == facts["cpu"]
         assert describe_numerics("cuda") == {**facts["cuda"], **added}

@@ -232,10 +232,7 @@ def test_plain_text_needs_no_references(name, language, tmp_path):
     assert [
         (item.text, item.source_language, item.target_language, item.references)
         for item in dataset.utterances
-    ] == [
-        ("Un cane corre.", "it", "de", ()),
-        ("{Due} gatti\tdormono.", "it", "de", ()),
-    ]
+    ] == [("Un cane corre.", "it", "de", ()), ("{Due} gatti\tdormono.", "it", "de", ())]
     assert len(load(str(tmp_path / name), source_language="it", limit=1).utterances) == 1
 
 

@@ -14,7 +14,6 @@ from components.design.limit_tests import bound_quantile, bound_ratio
 def test_the_bound_of_a_quantile_is_the_smallest_order_statistic_that_covers(n: int) -> None:
     values = list(range(1, n + 1))  # so that the bound is its own rank
     rank = bound_quantile("p95", 1.0, values).upper
-    assert rank is not None
     assert binom.cdf(rank - 1, n, 0.95) >= 0.95
     assert binom.cdf(rank - 2, n, 0.95) < 0.95
 

@@ -94,7 +94,6 @@ def test_a_route_is_known_by_what_it_chooses_between() -> None:
     first = sorted(cheap.ids, key=lambda key: doubts[0][key])[-20:]  # 40% of 50
     second = sorted(first, key=lambda key: doubts[1][key])[-8:]  # 40% of 20
     mixed = mix([cheap, dear, best], choose_tiers(doubts, 0.4))
-    assert mixed is not None
     for n, key in enumerate(cheap.ids):
         of = best if key in second else dear if key in first else cheap
         assert mixed.rows[n].tolist() == of.rows[n].tolist()

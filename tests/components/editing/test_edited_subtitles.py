@@ -48,7 +48,6 @@ def test_what_nobody_edited_is_no_edit(texts: list[str], windows: bool) -> None:
 def test_a_corrected_cue_keeps_the_times_of_all_and_the_words_of_others() -> None:
     (edit,) = read(srt(UNEDITED[0], ("02,500", "04,000", "second\nclue"), OTHER)).proposals
     assert (edit.utterance_id, edit.text) == ("u1", "hello there second clue")
-    assert edit.segments is not None
     assert edit.segments[0] is FIRST.segments[0]
     assert (edit.segments[1].start, edit.segments[1].end, edit.segments[1].words) == (2.5, 4.0, ())
 
@@ -87,7 +86,6 @@ def test_a_split_cue_becomes_two_segments() -> None:
 def test_merged_cues_belong_to_the_utterance_that_they_share_most_time_with() -> None:
     first, second = read(srt(UNEDITED[0], ("02,500", "13,000", "second cue another part"))).proposals
     assert (first.text, second.text) == ("hello there second cue another part", "")  # u2 has none left
-    assert first.segments is not None
     assert first.segments[-1].end == 10.0  # not beyond its utterance
 
 

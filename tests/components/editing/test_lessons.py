@@ -56,7 +56,6 @@ def test_pairs_and_transcripts_are_manifests_that_runs_and_trainings_read(
 
 
 def test_the_first_stretch_of_a_recording_is_no_whole_recording(utterance: Utterance, tmp_path: Path) -> None:
-    assert utterance.audio is not None
     first = utterance.model_copy(update={"audio": utterance.audio.model_copy(update={"seconds": 0.5})})
     rows = learning.make_transcripts([lesson(first, "two dog", "two dogs")], tmp_path)
     (spoken,) = data.load(write(tmp_path / "transcripts.jsonl", rows)).utterances

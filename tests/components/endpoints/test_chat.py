@@ -182,10 +182,7 @@ def test_a_server_that_is_not_there(endpoint: OpenAIServer, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("refused", "sent"),
-    [
-        (("logprobs",), {"max_tokens", "temperature"}),
-        (("max_tokens", "temperature", "logprobs"), set()),
-    ],
+    [(("logprobs",), {"max_tokens", "temperature"}), (("max_tokens", "temperature", "logprobs"), set())],
 )
 def test_parameters_that_a_server_refuses_are_left_out(
     refused: tuple[str, ...], sent: set[str], endpoint: OpenAIServer

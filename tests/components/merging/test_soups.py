@@ -51,10 +51,7 @@ def test_equal_scores_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("call", "message"),
-    [
-        (lambda: uniform_soup([]), "at least one"),
-        (lambda: uniform_soup(["a", "a"]), "every model once"),
-    ],
+    [(lambda: uniform_soup([]), "at least one"), (lambda: uniform_soup(["a", "a"]), "every model once")],
 )
 def test_wrong_arguments(call: object, message: str) -> None:
     with pytest.raises(MergeError, match=message):

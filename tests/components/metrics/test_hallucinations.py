@@ -27,7 +27,6 @@ def test_rate_and_words_per_minute_of_utterances_without_speech() -> None:
     assert (rate.value, rate.n) == (pytest.approx(100 * 3 / 39), 39)
     assert rate.interval == pytest.approx((2.6507, 20.3211), abs=1e-3)
     assert (words.value, words.n) == (pytest.approx(9 / (390 / 60)), 39)
-    assert words.interval is not None
     assert words.interval[0] < words.value < words.interval[1]
     without = recognition_scores(references, hypotheses, language="en", n_total=n)
     assert "hallucinated_words" not in without  # no audio, no minutes
@@ -44,7 +43,6 @@ def test_none_of_n_still_has_an_upper_end() -> None:
 def test_wilsons_interval_is_where_the_normal_test_does_not_reject(n: int, data: st.DataObject) -> None:
     count = data.draw(st.integers(0, n))
     interval = wilson_interval(count, n)
-    assert interval is not None
     for end in interval:
         if 0 < end < 1:  # |share - p| = z * sqrt(p (1 - p) / n) at both ends
             assert abs(count / n - end) == pytest.approx(1.959964 * (end * (1 - end) / n) ** 0.5, abs=1e-6)

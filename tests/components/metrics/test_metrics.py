@@ -146,7 +146,6 @@ def share(monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_new_metric_is_scored_and_tested(share: str) -> None:
     score = translation_scores(REFERENCES, SYSTEMS["good"], language="de", n_total=N)[share]
     assert (score.name, score.higher_is_better, score.n) == (share, True, N)
-    assert score.interval is not None
     assert score.interval[0] <= score.value <= score.interval[1]
     assert score.signature == "share of words|bs:10000|ci:percentile|seed:12345"
     result = compare_texts(REFERENCES, SYSTEMS, "base", language="de", names=(share,))
@@ -184,7 +183,6 @@ def test_a_new_metric_says_which_stage_loses_and_which_part_adds(share: str) -> 
     parts = {frozenset(("a",)): SYSTEMS["base"], frozenset(("a", "b")): SYSTEMS["good"]}
     tables = statistics_of_outputs(parts, REFERENCES, share, language="de", n_total=N)
     added = measure_contribution("t", ("a", "b"), tables, empty="nothing").shares[1].share
-    assert added is not None
     assert added.value > 0
 
 

@@ -74,11 +74,7 @@ def test_a_file_may_hold_several_metrics(tmp_path: Path) -> None:
             ["u\ta\tgood", "v\ta\tnan"],
             r"finite numbers .* found 2 .*\(first in line 2: 'good'\)",
         ),
-        (
-            "id\tsystem\tValue\tvalue",
-            ["u\ta\t1\t2"],
-            "esa.tsv:1: expected every column once, found value",
-        ),
+        ("id\tsystem\tValue\tvalue", ["u\ta\t1\t2"], "esa.tsv:1: expected every column once, found value"),
         ("id\tsystem\tvalue", ["u\ta\t1", "u\ta\t2"], r"one value of each id and system .*line 3: 'u' of a"),
         ("id\tsystem\tvalue", ["\ta\t1"], r"an id and a system in every row, found 1 .*line 2"),
         ("id\tsystem\tvalue", ["u\ta\t1\t7"], r"as many cells as the header has.*stray tab"),

@@ -102,7 +102,6 @@ def test_the_stage_that_changed_first_is_named_with_what_shows_it(store: Store) 
     ref = WATCH.run(WatchRequest([run], accepted), store)
     findings = WATCH.read(ref)
     change = findings.change
-    assert change is not None
     assert (change.stage, change.signal, change.direction) == ("asr", "mean_log_prob", "lower")
     assert 50 <= change.onset <= 70 <= change.alarm + 5 < 100
     assert len(findings.examples) == 10
@@ -133,7 +132,6 @@ def test_a_change_further_down_is_told_there(
 ) -> None:
     accepted = load_profile(save_run(store, "accepted"), store)
     findings = WATCH.read(WATCH.run(WatchRequest([save_run(store, "new", **changes)], accepted), store))
-    assert findings.change is not None
     assert (findings.change.stage, findings.change.signal) == ("mt", signal)
 
 
@@ -143,7 +141,6 @@ def test_corrections_give_a_verdict_by_score(store: Store) -> None:
     findings = WATCH.read(WATCH.run(WatchRequest([run], accepted), store))
     corrected = dict.fromkeys(findings.proposed[:5], "a man runs")
     judged = WATCH.read(WATCH.run(WatchRequest([run], accepted, corrected={"asr": corrected}), store))
-    assert judged.score is not None
     assert (judged.score.n, judged.score.accepted, judged.score.verdict) == (30, 0.0, "worse")
     assert "By 30 corrected texts of asr: WER" in describe(judged)[1]
 

@@ -14,13 +14,7 @@ from components.decoding.searches import edit_diffusion
 from components.decoding.searches.edit_diffusion import EditDiffusionModel, most_likely, select_expected_edits
 from components.decoding.searches.search import search
 from components.networks.denoising_loss import batch_of, tagging_and_writing_loss
-from components.networks.edit_script import (
-    DELETE,
-    INSERT,
-    KEEP,
-    REPLACE,
-    shortest_edit_script,
-)
+from components.networks.edit_script import DELETE, INSERT, KEEP, REPLACE, shortest_edit_script
 from components.networks.noising import Corruption, EditNoiser
 from components.networks.writer_trace import text_of, trace_of
 from tests.components.networks.test_edit_script import apply

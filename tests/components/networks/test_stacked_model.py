@@ -42,8 +42,6 @@ def activate_speech(ready: LoadedStackedModel) -> LoadedStackedModel:
 def test_at_step_0_a_dual_model_is_the_text_model(text_folder: Path) -> None:
     ready = tiny.stacked(text_folder)
     sources = tiny.sources(ready, TEXTS)
-    assert sources.text is not None
-    assert sources.text_mask is not None
     ours = logits(ready, sources)
     theirs = ready.model.text(
         input_ids=sources.text[:, 0], attention_mask=sources.text_mask[:, 0], decoder_input_ids=TARGETS
@@ -87,8 +85,6 @@ def test_utterances_do_not_influence_each_other(text_folder: Path, kind: str) ->
     config = SearchConfig(beam_size=3, n_best=2, max_new_tokens=10)
     result = search([StackedScorer(ready, sources)], config)
     for row, length in enumerate((7, 3, 4)):
-        assert sources.text is not None
-        assert sources.text_mask is not None
         alone = Sources(
             sources.text[row : row + 1],
             sources.text_mask[row : row + 1],
@@ -115,15 +111,12 @@ def test_what_is_not_heard_changes_nothing_and_what_is_heard_does(text_folder: P
 def test_several_transcripts_are_read_side_by_side(text_folder: Path) -> None:
     ready = tiny.stacked(text_folder)
     sources = tiny.sources(ready, ["ein hund"])
-    assert sources.text is not None
-    assert sources.text_mask is not None
     inputs = TARGETS[:1]
     twice = Sources(
         sources.text.repeat(1, 2, 1), sources.text_mask.repeat(1, 2, 1), sources.speech, sources.speech_mask
     )
     torch.testing.assert_close(logits(ready, twice, inputs), logits(ready, sources, inputs))  # softmax halves
     other = tiny.sources(ready, ["katze"])
-    assert other.text is not None
     assert other.text_mask is not None
     width = sources.text.shape[2] - other.text.shape[2]
     pad = torch.nn.functional.pad

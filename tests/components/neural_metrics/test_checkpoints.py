@@ -95,11 +95,7 @@ def test_a_pickle_that_would_run_code_is_refused(
     ("old", "new", "message"),
     [
         ("regression_metric", "ranking_metric", "expected class_identifier as one of regression_metric"),
-        (
-            "XLM-RoBERTa",
-            "RemBERT",
-            "expected encoder_model as one of XLM-RoBERTa, .* found 'RemBERT'",
-        ),
+        ("XLM-RoBERTa", "RemBERT", "expected encoder_model as one of XLM-RoBERTa, .* found 'RemBERT'"),
         ("class_identifier", "class: !!python/object:os.x", "expected YAML of plain values"),
         ("XLM-RoBERTa", "XLM-RoBERTa-XL", "expected model_type xlm-roberta-xl"),
         ("sparsemax", "entmax", "expected layer_transformation as one of softmax, .* found 'entmax'"),
@@ -140,10 +136,7 @@ def test_an_activation_that_torch_does_not_have_is_named(
 
 def test_a_metric_and_a_model_that_do_not_belong_together(tiny_models: dict[str, Path]) -> None:
     for text, message in (
-        (
-            f"xcomet:{tiny_models['comet']}",
-            "xcomet: expected a model such as hub:Unbabel/XCOMET-XL, found",
-        ),
+        (f"xcomet:{tiny_models['comet']}", "xcomet: expected a model such as hub:Unbabel/XCOMET-XL, found"),
         (f"cometkiwi:{tiny_models['comet']}", r"\(regression_metric\)"),
         (f"metricx:{tiny_models['comet']}", r"\(AntiphonComet\)"),
         ("comet:/nowhere/at/all", "expected a model's file or folder there, found none"),

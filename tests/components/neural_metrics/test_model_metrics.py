@@ -50,7 +50,6 @@ def bound(name: str, folder: Path) -> ModelMetric:
 def test_the_corpus_score_is_the_mean_and_each_alone_scores_the_same(tiny_models: dict[str, Path]) -> None:
     metric = bound("comet", tiny_models["comet"])
     table = measure(metric, segments(), 6)
-    assert table is not None
     samples = metric.samples(metric.select(segments()))
     alone = [100 * metric.bound_scorer.score([sample])[0].value for sample in samples]
     assert table.rows[:, 0] == pytest.approx(np.array(alone), abs=1e-4)
@@ -133,7 +132,6 @@ def test_quality_estimation_scores_what_has_no_reference() -> None:
     aligned = units.align({"x": "abcd"}, 2)
     assert aligned is not None
     table = units.measure(row, aligned, 2)
-    assert table is not None
     assert (table.score(), table.ids, table.n_total) == (200.0, ("x",), 2)
     assert ScoringUnits(utterances, "translation", "de").align({"x": "abcd"}, 2) is None
 

@@ -87,7 +87,6 @@ def test_a_model_that_loses_too_much_is_refused(
     assert measure_loss(model, settings(model), None, tmp_path / "out", tmp_path / "work") is None
     dev = {"dev": "sample", "dev_limit": 1}
     table = measure_loss(model, settings(model, **dev), None, tmp_path / "out", tmp_path / "work")
-    assert table is not None
     assert table.title == "What pruning costs: bleu 30.00 -> 24.00"
     with pytest.raises(ModelError, match=r"expected to lose at most 2, found 30.000 -> 24.000"):
         measure_loss(model, settings(model, **dev, tolerance=2), None, tmp_path / "out", tmp_path / "work")

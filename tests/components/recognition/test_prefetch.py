@@ -48,10 +48,7 @@ def test_leaving_cancels_what_has_not_begun() -> None:
         begun.append(item)
         release.wait(10)
 
-    with (
-        pytest.raises(KeyboardInterrupt),
-        Prefetched(compute, range(50), 2, lambda item: 1.0, 50),
-    ):
+    with pytest.raises(KeyboardInterrupt), Prefetched(compute, range(50), 2, lambda item: 1.0, 50):
         raise KeyboardInterrupt
     release.set()
     assert len(begun) <= 2

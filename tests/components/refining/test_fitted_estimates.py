@@ -137,7 +137,6 @@ def test_fused_texts_are_compared_with_the_further_lists(
     assert accepted.best.text == "the cat sat here"
     assert accepted.best.features["p_correct"] == accepted.best.features["gate_proposed"]
     assert refused.best.text == "the cat sad here"
-    assert refused.best.decision is not None
     assert "gate estimate does not rise" in refused.best.decision.feedback
     assert refused.best.features["p_correct"] == refused.best.features["gate_before"]
 

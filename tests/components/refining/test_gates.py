@@ -149,7 +149,6 @@ def test_a_round_takes_the_words_of_another_critic() -> None:
     refiner = Refiner(RefineConfig(model="tiny", gate="off", max_tokens=6))
     (outcome,) = refiner.run_round([ITEM], [[draft]], 1, ["wrong\narticle"])
     assert isinstance(outcome, NBest)
-    assert outcome.best.decision is not None
     assert outcome.best.decision.feedback == "wrong article"
 
 

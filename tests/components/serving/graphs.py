@@ -52,14 +52,12 @@ def each(function: Callable[[Item], NodeOutcome | None]) -> Function:
 
 def hear(item: Item) -> NBest:
     """What is heard of a recording: how long it is; long ones with doubt."""
-    assert item.utterance.audio is not None
     seconds = item.utterance.audio.seconds
     return text(item, f"heard {seconds:.2f}", -2.0 if seconds > 2 else -0.5)
 
 
 def hear_well(item: Item) -> NBest:
     """The same by the better recognizer."""
-    assert item.utterance.audio is not None
     return text(item, f"heard {item.utterance.audio.seconds:.2f} well", -0.1)
 
 

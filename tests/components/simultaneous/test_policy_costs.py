@@ -23,7 +23,6 @@ OUTPUT = Output("translation", "mt", ("asr", "mt"), Languages(TARGET, "de"))
 def hear(item: Item) -> object:
     """A word a second; the third is always wrong, the seventh as long as nothing follows."""
     audio = item.utterance.audio
-    assert audio is not None
     words = SAID[: int(audio.seconds + 1e-6)]
     words[2:3] = ["tree"] * len(words[2:3])
     return text(item, " ".join([*words[:-1], "hm"] if len(words) == 7 else words))

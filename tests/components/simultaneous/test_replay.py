@@ -27,7 +27,6 @@ SPOKEN = "one two three. four five six. seven eight".split()  # noqa: SIM905 - a
 def hear(item: Item) -> object:
     """A word a second is said; of the one that has begun a wrong one is guessed."""
     audio = item.utterance.audio
-    assert audio is not None
     first, last = int(audio.offset), audio.offset + audio.seconds
     words = SPOKEN[first : int(last + 1e-6)]
     guess = ["hm"] if last % 1 > 1e-6 else []
@@ -97,7 +96,6 @@ def test_a_recognizer_hears_no_more_than_its_history() -> None:
     heard: list[float] = []
 
     def spy(item: Item) -> object:
-        assert item.utterance.audio is not None
         heard.append(item.utterance.audio.seconds)
         return hear(item)
 

@@ -22,7 +22,6 @@ def test_its_outcomes_are_the_translators_and_what_a_text_begins_with_stays() ->
     texts = [utterance(text, str(n)) for n, text in enumerate([LONG, None, "", "Ab. Cd."])]
     expected = machine.translate(texts)
     session = machine.open_session()
-    assert session is not None
     session.admit(0, Item(utterance=texts[0]))
     assert session.begun(0) == ""
     assert not session.step() and session.keys == {0}

@@ -15,10 +15,7 @@ def characters(specials: list[str], *, newline: bool = False, **named: Any) -> P
     pieces = [*specials, *LETTERS, *(["\n"] if newline else [])]
     core = Tokenizer(models.WordLevel({piece: i for i, piece in enumerate(pieces)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(" ", "removed"),
-            pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated"),
-        ]
+        [pre_tokenizers.Split(" ", "removed"), pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")]
     )
     core.decoder = decoders.Fuse()
     core.add_special_tokens([AddedToken(special, special=True) for special in specials])

@@ -58,10 +58,7 @@ def test_languages_and_references_of_a_manifest_are_seen(
         "in English, with transcripts to score against, with reference translations"
         in capsys.readouterr().out
     )
-    assert nodes_of(folder / "mine.yaml") == {
-        "asr": "packaged:whisper-base",
-        "mt": "packaged:multi30k-en-de",
-    }
+    assert nodes_of(folder / "mine.yaml") == {"asr": "packaged:whisper-base", "mt": "packaged:multi30k-en-de"}
     assert exit_code_of("plan", "mine.yaml", "--limit", "2") == 0
 
 
@@ -84,10 +81,7 @@ def test_texts_are_translated_by_a_model_of_their_languages(folder: Path) -> Non
             "expected a language to translate the texts into, found none; add --to CODE",
         ),
         (["--data", "letters.it", "--to", "klingon"], "expected a language code such as en"),
-        (
-            ["--data", "letters.it", "--to", "sw"],
-            "that translates from Italian into Swahili",
-        ),
+        (["--data", "letters.it", "--to", "sw"], "that translates from Italian into Swahili"),
         (
             ["--data", "letters.txt", "--from", "sw", "--to", "en"],
             "that translates from Swahili into English",
@@ -115,10 +109,7 @@ def test_what_it_cannot_do_is_one_line_and_leaves_nothing(
 
 
 def test_records_that_cannot_be_used_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [
-        '{"id": "a", "text": "Ciao.", "source_language": "it"}',
-        '{"id": "b", "source_language": "it"}',
-    ]
+    rows = ['{"id": "a", "text": "Ciao.", "source_language": "it"}', '{"id": "b", "source_language": "it"}']
     (folder / "mine.jsonl").write_text("\n".join(rows), encoding="utf-8")
     assert exit_code_of("init", "--data", "mine.jsonl", "--to", "en") == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("quarantined: ")]

@@ -15,13 +15,7 @@ from components.storage.upkeep.prune import Pruned
 from flows.cli.help.amounts import format_size, parse_age, parse_date
 from flows.cli.storage.store import _print_pruned
 from tests.command import run_command
-from tests.components.storage.upkeep.stores import (
-    age,
-    forget_own_uses,
-    keys_of,
-    save_small_run,
-    write_stage,
-)
+from tests.components.storage.upkeep.stores import age, forget_own_uses, keys_of, save_small_run, write_stage
 from tests.components.storage.written import shard_paths
 from tests.flows.cli.test_runs import called
 
@@ -51,10 +45,7 @@ def test_usage(
     assert "1 stage that no run refers to" in text
     assert [
         cells[:2] for cells in map(str.split, text.splitlines()) if cells[:1] in (["translate"], ["data"])
-    ] == [
-        ["translate", "2"],
-        ["data", "1"],
-    ]
+    ] == [["translate", "2"], ["data", "1"]]
     values = json.loads(called(store, capsys, "store", "usage", "--json"))
     assert values["unreferenced"]["stages"] == 1
     assert values["prefect_database"] == {"path": str(home / "prefect.db"), "bytes": 1500}

@@ -170,10 +170,7 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
     [
         (["transcribe", "none.wav"], "none.wav: expected an audio file"),
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
-        (
-            ["transcribe", "a.wav", "--from", "german"],
-            "--language: expected a language code such as en",
-        ),
+        (["transcribe", "a.wav", "--from", "german"], "--language: expected a language code such as en"),
         (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),

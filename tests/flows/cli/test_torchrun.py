@@ -18,12 +18,7 @@ from components.training.learners.translation_learner import TranslationLearner
 from components.training.parallel import following
 from components.training.parallel.processes import Processes, ProcessLostError
 from flows.cli.compute.launchers import is_one_of_several
-from flows.cli.compute.torchrun import (
-    EXIT_CODE_FILE,
-    hand_over,
-    lead_or_follow,
-    run_over_processes,
-)
+from flows.cli.compute.torchrun import EXIT_CODE_FILE, hand_over, lead_or_follow, run_over_processes
 from tests.command import exit_code_of
 
 

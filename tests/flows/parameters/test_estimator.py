@@ -26,10 +26,7 @@ def edges(nodes: Pipeline) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def test_texts_of_a_recognizer_or_of_a_translator() -> None:
     transcripts = graph(data="dev.jsonl", method="isotonic", targets=["word"])
-    assert edges(transcripts) == {
-        "asr": ("recognize", ("data",)),
-        "estimator": ("fit_estimator", ("asr",)),
-    }
+    assert edges(transcripts) == {"asr": ("recognize", ("data",)), "estimator": ("fit_estimator", ("asr",))}
     settings = transcripts.nodes["estimator"].settings
     assert settings.model_dump(exclude_unset=False)["method"] == "isotonic"
     translations = graph(data="dev.jsonl", of="translation", target_language="de")

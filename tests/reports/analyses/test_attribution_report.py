@@ -31,7 +31,6 @@ def test_a_blame_as_table_section_and_text() -> None:
     assert "oracle-substitution" in text
     dearest = report.kinds[0]
     assert f"{dearest.errors} {dearest.kind} in {dearest.utterances} utterances" in text
-    assert report.wer_and_loss.pearson is not None
     assert f"{report.wer_and_loss.pearson.value:.2f} (" in table.note
 
 

@@ -97,11 +97,7 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
 
 
 def test_p_values() -> None:
-    assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == [
-        "<0.001",
-        "0.031",
-        "1.000",
-    ]
+    assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == ["<0.001", "0.031", "1.000"]
 
 
 def test_without_references_nothing_is_tested_nor_drawn() -> None:

@@ -54,8 +54,6 @@ def test_the_section_has_plots_and_a_run_without_estimates_has_no_section(
 def test_an_error_of_too_few_bins_is_no_number(signals: list[SignalQuality]) -> None:
     text = " ".join(printed(build_tables(signals[:2]), 240).split())
     nce, auroc = (signals[1].measures[name] for name in ("nce", "auroc"))
-    assert nce is not None
-    assert auroc is not None
     assert f"log-probability 8 words, 37.5% wrong too few {nce.value:.2f} {auroc.value:.2f}" in text
     assert "ECE too few: too few words or texts in different bins to tell; it takes 5 bins" in text
     section = build_tables(signals)[0]
@@ -67,7 +65,6 @@ def test_a_missing_measure_leaves_its_column_empty(signals: list[SignalQuality])
     without_nce = {name: value for name, value in signals[1].measures.items() if name != "nce"}
     tables = build_tables([signals[0], signals[1].model_copy(update={"measures": without_nce})])
     auroc = signals[1].measures["auroc"]
-    assert auroc is not None
     assert f"8 words, 37.5% wrong too few {auroc.value:.2f}" in " ".join(printed(tables, 240).split())
 
 

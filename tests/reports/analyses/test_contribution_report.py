@@ -12,12 +12,7 @@ def estimate(value: float) -> Estimate:
 
 def test_the_terminal_has_a_table_for_each_system() -> None:
     shares = (
-        Share(
-            part="[red]asr",
-            alone=estimate(12.5),
-            lost=estimate(3.0),
-            share=None,
-        ),
+        Share(part="[red]asr", alone=estimate(12.5), lost=estimate(3.0), share=None),
         Share(part="mt", alone=None, lost=estimate(-1.25), share=None),
     )
     first = Contribution(

@@ -17,7 +17,6 @@ def test_every_score_that_any_group_has_is_a_column(tmp_path: Path) -> None:
         for utterance in view.utterances
     ]
     section = build_group_section(replace(view, utterances=utterances))
-    assert section is not None
     short, longer = section.rows[:2]
     assert (short["is"], longer["is"]) == ("1 to 7 words", "8 to 12 words")
     assert section.columns == ("group", "is", "utterances", "WER", "BLEU", "chrF2")

@@ -75,6 +75,5 @@ def test_tables_and_histograms_are_of_all_utterances(view: RunView) -> None:
     (sentence,) = suggest_first_look(WordErrors(shown), shown.overview)
     assert sentence.text == "Half of the 1,000 word errors are in 7 utterances."
     table = build_group_section(shown)
-    assert table is not None
     assert table.rows == ({"group": "speaker", "is": "ann", "utterances": "5", "WER": "12.0 (10.0 to 14.0)"},)
     assert table.note.endswith("of 1,000 resamples; the largest 20 of 30 by speaker.")

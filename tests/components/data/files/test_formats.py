@@ -19,11 +19,7 @@ GOLDEN = [
         Draft(audio="a.wav", offset=1.0, duration=2.0, sha256="ff"),
     ),
     ("antiphon", {"text": "x", "references": "y"}, Draft(text="x", references={"": ["y"]})),
-    (
-        "antiphon",
-        {"text": "x", "references": ["y", " ", "z"]},
-        Draft(text="x", references={"": ["y", "z"]}),
-    ),
+    ("antiphon", {"text": "x", "references": ["y", " ", "z"]}, Draft(text="x", references={"": ["y", "z"]})),
     (
         "antiphon",
         {"text": "x", "references": {"de": "y", "fr": ["z"], "cs": None}},

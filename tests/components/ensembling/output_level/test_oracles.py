@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from components.ensembling.output_level.oracles import (
-    choose_best,
-    compose_best,
-    nearest_path,
-    pool_by_rank,
-)
+from components.ensembling.output_level.oracles import choose_best, compose_best, nearest_path, pool_by_rank
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
 from components.records import Audio, ReferenceSegment, Utterance

@@ -82,8 +82,6 @@ def test_the_first_member_aligns_what_the_ensemble_says(engines: list[OpenAIWhis
     alone = decode(engines[0])
     copies = decode(WhisperEnsemble({"a": engines[0], "b": engines[0]}, "linear"))
     for one, two in zip(alone, copies, strict=True):
-        assert one.alignment is not None
-        assert two.alignment is not None
         assert two.alignment.times == pytest.approx(one.alignment.times, abs=0.021)
         assert two.alignment.log_probs == pytest.approx(one.alignment.log_probs, abs=1e-3)
 

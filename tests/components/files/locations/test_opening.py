@@ -13,13 +13,7 @@ from components.errors import ConfigError
 from components.files.locations import fetched_files
 from components.files.locations.fetched_files import fetched_folder, fill, find, read_limit
 from components.files.locations.location import LocationError
-from components.files.locations.opening import (
-    facts,
-    facts_of_all,
-    identity_of,
-    open_local,
-    open_location,
-)
+from components.files.locations.opening import facts, facts_of_all, identity_of, open_local, open_location
 from tests.components.files.locations.test_tar_members import pack
 from tests.web import WebServer
 

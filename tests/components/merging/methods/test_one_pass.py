@@ -81,11 +81,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield seen
 
 
-@settings(
-    max_examples=50,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 @given(data=st.data())
 def test_as_by_torch(data: st.DataObject, calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Types, sizes around a vector, ties (coarse numbers), special values, subnormal ones, cut pieces."""

@@ -92,7 +92,6 @@ chat_template: auto
     )
     assert read.models == ("packaged:x", "org/name@main", "./local")
     assert (read.dtype, read.out_dtype, read.base_model) == ("bfloat16", "float16", "packaged:x")
-    assert read.tokenizer is not None
     assert (read.tokenizer.source, read.tokenizer.pad_to_multiple_of) == ("union", 64)
     assert read.tokenizer.tokens["<a>"] == ("./local", 7, True)
     assert read.tokenizer.tokens["<b>"] == ("./local", None, False)

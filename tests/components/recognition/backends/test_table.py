@@ -119,8 +119,5 @@ def test_a_model_that_another_backend_reads_says_which() -> None:
     whisper = Checkpoint(
         reference="w", path="/n", sha256="0" * 64, architecture="WhisperForConditionalGeneration"
     )
-    with pytest.raises(
-        ConfigError,
-        match=r"backend ctc: expected a CTC model .* backend: whisper$",
-    ):
+    with pytest.raises(ConfigError, match=r"backend ctc: expected a CTC model .* backend: whisper$"):
         checks.check_backend("ctc", whisper)

@@ -179,10 +179,7 @@ def test_the_ways_partition_the_data(texts: list[str], limit: int) -> None:
         ({"by": "language", "branches": {"a": ["de"]}, "above": 1}, "found a threshold"),
         ({"by": "fold"}, "expected by: fold together with folds: N, found one of them"),
         ({"by": "score", "below": 1, "folds": 3}, "expected by: fold together with folds: N"),
-        (
-            {"by": "fold", "folds": 3, "below": 1},
-            "expected folds: N alone, found ways, a threshold",
-        ),
+        ({"by": "fold", "folds": 3, "below": 1}, "expected folds: N alone, found ways, a threshold"),
     ],
 )
 def test_a_route_to_nowhere_is_refused(values: dict[str, Any], message: str) -> None:

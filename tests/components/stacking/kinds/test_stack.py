@@ -58,10 +58,7 @@ def test_what_does_not_fit_is_refused_in_one_line(name: str) -> None:
             {"kind": "train_stack", "of": ["data", "asr", "asr2", "mt"], "states": "s", "dev_states": "s"},
             "train_stack reads speech as input 3, found asr2, which gives text",
         ),
-        (
-            {"kind": "fit_fusion", "of": ["data", "asr"]},
-            "expected a method with a coefficient",
-        ),
+        ({"kind": "fit_fusion", "of": ["data", "asr"]}, "expected a method with a coefficient"),
         (
             {"kind": "fit_fusion", "of": ["data", "asr"], "method": "late_fusion", "model": "m"},
             "late_fusion mixes model and text_model, found one missing",

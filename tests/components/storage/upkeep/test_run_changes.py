@@ -13,12 +13,7 @@ from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
 from components.storage.upkeep.run_changes import check_deletable, delete_run, rename_run
-from tests.components.storage.upkeep.stores import (
-    keys_of,
-    save_run,
-    write_data,
-    write_stage,
-)
+from tests.components.storage.upkeep.stores import keys_of, save_run, write_data, write_stage
 
 
 def test_a_renamed_run_is_the_same_by_another_name(store: Store) -> None:

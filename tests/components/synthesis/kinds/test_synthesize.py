@@ -51,7 +51,6 @@ def test_what_is_written_is_spoken_and_what_is_spoken_stays(tmp_path: Path) -> N
     assert again == first
     assert (again.text, again.transcript, again.references) == (None, "two dogs", ("x",))
     # Of the stage's own files only: a store may be moved, and what it holds is sealed.
-    assert again.audio is not None
     assert sorted(product.files) == [again.audio.path]
     assert len(audio.decode(resolve_audio_path(again, tmp_path / "second", tmp_path).audio)) == SAMPLES * len(
         "two dogs\n"

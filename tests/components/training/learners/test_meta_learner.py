@@ -45,7 +45,6 @@ def directions(tmp_path: Path) -> MetaConfig:
 
 def changed(config: MetaConfig, task: dict[str, int] | None = None, **settings: object) -> MetaConfig:
     """The same with other settings of meta-learning, and of each task."""
-    assert config.meta is not None
     tasks = tuple(each.model_copy(update=task or {}) for each in config.meta.tasks)
     return config.model_copy(update={"meta": config.meta.model_copy(update={"tasks": tasks, **settings})})
 
@@ -144,7 +143,6 @@ def test_skipping_everything_is_refused(directions: MetaConfig, tmp_path: Path) 
 
 
 def test_domains_of_one_language_need_no_tags(directions: MetaConfig, tmp_path: Path) -> None:
-    assert directions.meta is not None
     tasks = tuple(task.model_copy(update={"target_language": None}) for task in directions.meta.tasks)
     result = learner(changed(directions, tasks=tasks), tmp_path / "one")
     assert ">>de<<" not in result.tokenizer.get_vocab()

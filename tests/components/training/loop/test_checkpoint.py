@@ -34,10 +34,7 @@ def test_moments_of_a_parameter_that_the_model_lacks(tmp_path: Path) -> None:
 
 
 def test_errors_of_the_system_keep_their_number() -> None:
-    with (
-        pytest.raises(OSError, match="No space") as caught,
-        checkpoint.safetensors_errors_as_os_errors(),
-    ):
+    with pytest.raises(OSError, match="No space") as caught, checkpoint.safetensors_errors_as_os_errors():
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
     assert caught.value.errno == errno.ENOSPC
     with pytest.raises(SafetensorError, match="header"), checkpoint.safetensors_errors_as_os_errors():

@@ -66,7 +66,6 @@ def mean(statistics: ReferenceLogProbs, weights: Tensor, kind: str) -> float:
 @pytest.mark.parametrize("kind", ["linear", "log_linear"])
 def test_likelihood_is_that_of_a_plain_loop(kind: str) -> None:
     statistics, weights = development(2, 3), [0.3, 0.7]
-    assert statistics.distributions is not None
     total = 0.0
     for t in range(statistics.token_log_probs.shape[1]):
         p = statistics.distributions[:, t].exp().tolist()
@@ -115,7 +114,6 @@ def test_log_linear_has_one_optimum_whatever_the_start_and_no_grid_beats_it() ->
 
 def test_a_member_twice_shares_its_coefficient() -> None:
     statistics = development(2)
-    assert statistics.distributions is not None
     twice = ReferenceLogProbs(
         ("a", "b", "b"),
         statistics.token_log_probs[[0, 1, 1]],
@@ -145,7 +143,6 @@ def test_learned_is_never_below_uniform_on_development_data(kind: str, seed: int
 def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k: int) -> None:
     statistics = development()
     gate = fit_gate(statistics, top_k=top_k)
-    assert gate.gate is not None
     weights = gate.gate.weights(statistics.features_before_step(gate.gate), statistics.steps)
     assert bool(((weights > 0).sum(dim=0) == top_k).all())
     torch.testing.assert_close(weights.sum(dim=0), torch.ones_like(weights[0]))
@@ -204,7 +201,6 @@ def test_statistics_are_what_the_members_say() -> None:
         for step, token in enumerate(sequence):
             for m, table in enumerate((first, second)):
                 row_of = table.table[row, step, before]
-                assert statistics.distributions is not None
                 torch.testing.assert_close(statistics.distributions[m, index], row_of)
                 assert float(statistics.token_log_probs[m, index]) == pytest.approx(
                     float(row_of[token]), abs=1e-6
@@ -283,7 +279,6 @@ def test_what_a_sparse_gate_was_learned_to_give_is_what_the_search_gives() -> No
     forced = force_decode(make_members(24), sequences, combiner=created.to_combiner())
     total = sum(candidate.score for candidate in forced)
     assert total / sum(map(len, sequences)) == pytest.approx(created.learned, abs=1e-5)
-    assert created.gate is not None
     assert float(created.gate.matrix.abs().max()) > 0.01  # it goes by the context
 
 
