@@ -145,14 +145,10 @@ def align_records(
     if output == "transcript":
         units = ScoringUnits(utterances, output, {u.id: u.source_language for u in utterances})
     else:
-        targets = {u.id: _target_language_of(u, languages.target) for u in utterances}
+        targets = {u.id: languages.target or u.target_language or UNDETERMINED for u in utterances}
         scored = [u for u in utterances if language in (TARGET, targets[u.id])]
         units = ScoringUnits(scored, output, targets, with_references=with_references)
     texts = dict.fromkeys(absent, "") | {key: hypothesis.text for key, hypothesis in best.items()}
     turns = {key: output_turns(hypothesis) for key, hypothesis in best.items()}
     segments = units.align(texts, n_total, turns)
     return None if segments is None else AlignedTexts(output, segments, units)
-
-
-def _target_language_of(utterance: Utterance, target_language: str | None) -> str:
-    return target_language or utterance.target_language or UNDETERMINED

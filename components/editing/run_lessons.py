@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.editing.correction import CORRECTIONS, latest_by_id, read_stored_corrections
-from components.editing.editable_text import EditableText
 from components.editing.lessons import Lesson
 from components.editing.run_texts import language_of_texts, texts_of_node
 from components.errors import ConfigError
@@ -74,8 +73,7 @@ def _lessons(run: RunRecord, corrected: CorrectedNode, unchanged_right: bool) ->
     language = language_of_texts(corrected.node, texts)
     for key, present in texts.items():
         if key in corrected.texts or unchanged_right:
-            yield _make_lesson(corrected.node.name, present, corrected.texts.get(key, present.text), language)
-
-
-def _make_lesson(node: str, present: EditableText, text: str, language: str | None) -> Lesson:
-    return Lesson(node, present.utterance, present.hypothesis, text, present.source, language)
+            text = corrected.texts.get(key, present.text)
+            yield Lesson(
+                corrected.node.name, present.utterance, present.hypothesis, text, present.source, language
+            )

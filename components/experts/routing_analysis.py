@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -12,7 +11,7 @@ from components.analysis.table import Table
 from components.experts import routing_stats
 from components.experts.contribution_analysis import ExpertsAnalysis, ExpertsRequest
 from components.experts.routing_plots import plot_routing
-from components.experts.routing_stats import LayerRoutingStats, UtteranceRouting
+from components.experts.routing_stats import LayerRoutingStats
 from components.records import Record
 from components.storage.store import Store
 
@@ -49,7 +48,8 @@ class ExpertRouting(ExpertsAnalysis[RoutedLayers]):
         counters = routing_stats.empty_stats_of(model, request.targets)
         records = list(routing_stats.observe_routing(model, tokenizer, samples, counters))
         layers = counters.summarize()
-        _write_records(folder / ROUTING, records)
+        lines = "".join(record.model_dump_json() + "\n" for record in records)
+        (folder / ROUTING).write_text(lines, encoding="utf-8")
         plot_routing(layers, folder / PLOT)
         named = (
             RoutedLayer.model_validate({"name": name, **layer.model_dump()}) for name, layer in layers.items()
@@ -62,7 +62,3 @@ class ExpertRouting(ExpertsAnalysis[RoutedLayers]):
 
 
 EXPERT_ROUTING = ExpertRouting()
-
-
-def _write_records(path: Path, records: Sequence[UtteranceRouting]) -> None:
-    path.write_text("".join(record.model_dump_json() + "\n" for record in records), encoding="utf-8")

@@ -41,13 +41,14 @@ def summarize_checkpoint(checkpoint: Checkpoint) -> dict[str, str]:
     verify(checkpoint, reread=True)
     folder = Path(checkpoint.path)
     configuration = read_json(folder / "config.json")
+    tokens = configuration.get("vocab_size")
     types = {dtype for file in weight_files(folder) for dtype, _ in read_header(file).values()}
     deciding, tokenizer = digest_files(folder)
     return {
         "reference": checkpoint.reference,
         "architecture": checkpoint.architecture,
         "parameters": f"{count_stored_parameters(folder):,} ({', '.join(sorted(types))})",
-        "vocabulary": _format_token_count(configuration.get("vocab_size")),
+        "vocabulary": f"{tokens:,} tokens" if isinstance(tokens, int) else "not stated",
         "languages": _languages_of(checkpoint, folder),
         "licence": _license_of(checkpoint, folder),
         "where": checkpoint.path,
@@ -70,10 +71,6 @@ def _adapters_of(folder: Path) -> dict[str, str]:
             for row in rows
         )
     }
-
-
-def _format_token_count(value: object) -> str:
-    return f"{value:,} tokens" if isinstance(value, int) else "not stated"
 
 
 def _name_of_package(checkpoint: Checkpoint) -> str:

@@ -252,12 +252,8 @@ class Stream:
         above = self._above(writer)
         if above is not None:
             return above.all_units, len(above.all_units) if is_last else above.stable
-        source = self._own_source(step, is_last=is_last)
+        source = self._source if is_last else self._source[: step + 1]  # as much as is there
         return source, len(source)
-
-    def _own_source(self, step: int, *, is_last: bool) -> list[str]:
-        """Return as much of the data set's text as is there."""
-        return self._source if is_last else self._source[: step + 1]
 
     def _translate(self, writer: Writer, text: str, *, ends: bool) -> tuple[NBest, list[float]] | None:
         above = self._above(writer)

@@ -55,9 +55,8 @@ def add_matrices(
     setattr(model, _CONFIG, config)
     setattr(model, _BASE, base_sha256)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    _log.info(
-        "LoRA of rank %d: %s of %s weights are trained", settings.rank, f"{trained:,}", f"{_count(model):,}"
-    )
+    every = sum(weight.numel() for weight in model.parameters())
+    _log.info("LoRA of rank %d: %s of %s weights are trained", settings.rank, f"{trained:,}", f"{every:,}")
 
 
 def is_adapted(model: Any) -> bool:
@@ -77,7 +76,3 @@ def save_adapter(model: Any, folder: Path) -> None:
     config = getattr(model, _CONFIG)
     config.inference_mode = True
     config.save_pretrained(folder)
-
-
-def _count(model: Any) -> int:
-    return sum(weight.numel() for weight in model.parameters())

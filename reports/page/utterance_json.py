@@ -194,13 +194,10 @@ def _stage(view: RunView, stage: str, outcome: NBest | Quarantined, row: Utteran
         entry["edits"] = [_edit(edit) for edit in comparison.written_edits]
         entry["values"] = {label_of(name): _round(value, 4) for name, value in comparison.values.items()}
     if judgments := row.judgments.get(stage):
-        entry["values"] = {**cast("dict[str, float]", entry.get("values", {})), **_judged(judgments)}
+        judged = {judgment.label: _round(judgment.value, 4) for judgment in judgments}
+        entry["values"] = {**cast("dict[str, float]", entry.get("values", {})), **judged}
         entry["errors"] = [_error(judgment, span) for judgment in judgments for span in judgment.spans]
     return entry
-
-
-def _judged(judgments: Sequence[Judgment]) -> dict[str, float | None]:
-    return {judgment.label: _round(judgment.value, 4) for judgment in judgments}
 
 
 def _error(judgment: Judgment, span: ErrorSpan) -> list[object]:

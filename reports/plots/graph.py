@@ -60,9 +60,10 @@ def draw_graph(view: RunView, *, down: bool = False) -> str:
     height = round(max(y for _, y in corners)) + _HEIGHT + 2
     outputs = {name: role for role, name in view.run.pipeline.outputs.items()}
     tip = "tip-down" if down else "tip"
+    described = "; ".join(f"{edge.above} to {edge.below}" for edge in edges)
     parts = [
         f'<svg class="graph" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="Pipeline: {escape(to_printable(_describe_edges(edges)))}">',
+        f'aria-label="Pipeline: {escape(to_printable(described))}">',
         f'<defs><marker id="{tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0.5 L7 4 L0 7.5" class="tip"/></marker></defs>',
     ]
@@ -156,7 +157,3 @@ def _node(row: StageRow, center: Point, branches: str, output: str | None) -> st
 def _short(text: str, longest: int) -> str:
     text = to_printable(text)
     return escape(text if len(text) <= longest else f"{text[: longest - 1]}…")
-
-
-def _describe_edges(edges: list[GraphEdge]) -> str:
-    return "; ".join(f"{edge.above} to {edge.below}" for edge in edges)

@@ -96,7 +96,7 @@ def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) ->
         if (
             above is None
             or not isinstance(outcome_above, NBest)
-            or not _same_language(view, row, above, language)
+            or view.language_of(above, row.utterance) != language
         ):
             continue
         edits = tuple(align(split_units(outcome_above.best.text, language), own))
@@ -111,10 +111,6 @@ def _before(view: RunView, node: NodeRecord) -> list[str]:
     """Return the nodes that it reads, after those by which utterances were routed to it."""
     sent_by = view.run.pipeline.node(node.when.split(".", 1)[0]) if node.when else None
     return [*(sent_by.inputs if sent_by is not None else ()), *node.inputs]
-
-
-def _same_language(view: RunView, row: UtteranceRow, above: NodeRecord, language: str) -> bool:
-    return view.language_of(above, row.utterance) == language
 
 
 def _describe_decision(decision: Decision) -> str:

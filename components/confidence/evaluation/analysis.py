@@ -189,8 +189,8 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
 
     @override
     def plan(self, request: ConfidenceRequest, store: Store) -> StagePlan:
-        run, names = request.run, {ref.stage for ref in request.estimated}
-        read = [ref for ref in run.stages if ref.stage == DATA or ref.stage in names or _is_judgment(ref)]
+        run, names = request.run, {DATA, *(ref.stage for ref in request.estimated)}
+        read = [ref for ref in run.stages if ref.stage in names or ref.kind == "sentence_scores"]
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
@@ -232,7 +232,3 @@ class ConfidenceAnalysis(Analysis[ConfidenceRequest, Signals]):
 
 
 CONFIDENCE = ConfidenceAnalysis()
-
-
-def _is_judgment(ref: StageRef) -> bool:
-    return ref.kind == "sentence_scores"

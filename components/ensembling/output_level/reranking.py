@@ -134,8 +134,7 @@ def rerank(
                 f"coefficients: expected features among {available}, found {name!r}; learn them again"
             )
     order = sorted(range(len(total)), key=lambda index: -round(float(total[index]), 9))
-    return tuple(_with_sum(candidate_set.hypotheses[index], float(total[index])) for index in order)
-
-
-def _with_sum(hypothesis: Hypothesis, total: float) -> Hypothesis:
-    return hypothesis.model_copy(update={"features": {**hypothesis.features, "reranking": total}})
+    ranked = ((candidate_set.hypotheses[index], float(total[index])) for index in order)
+    return tuple(
+        each.model_copy(update={"features": {**each.features, "reranking": value}}) for each, value in ranked
+    )

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 
 from components.audio import SAMPLE_RATE, Samples
 from components.confidence.agreement import keys_of
-from components.records import NBest, Record, Word
+from components.records import NBest, Record
 from components.text.normalization.text_normalization import word_key
 
 Kind = Literal["silence", "cue", "number"]
@@ -83,11 +83,10 @@ def time_words(transcript: str, nbest: NBest) -> list[Target]:
     words = [word for segment in nbest.best.segments for word in segment.words]
     reference = keys_of(transcript)
     found = match(reference, [word_key(word.text.strip()) for word in words])
-    return [_to_target(position, reference[position], words[place]) for position, place in found.items()]
-
-
-def _to_target(position: int, word: str, timed: Word) -> Target:
-    return Target(position=position, word=word, start=timed.start, end=timed.end)
+    return [
+        Target(position=at, word=reference[at], start=words[place].start, end=words[place].end)
+        for at, place in found.items()
+    ]
 
 
 def choose_words(words: Iterable[Target], count: int, seed: str) -> list[Target]:

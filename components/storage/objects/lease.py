@@ -144,7 +144,8 @@ class Lease:
         for _ in range(_LOST_ANSWERS):
             sent = time.monotonic()
             self._claim["beat"] += 1  # another version, whatever a version is made of
-            version = self._objects.update(self._object_name, _encode(self._claim), self._version)
+            claim = json.dumps(self._claim, sort_keys=True).encode()
+            version = self._objects.update(self._object_name, claim, self._version)
             if version is not None:
                 self._version, self._renewed = version, sent
                 return True
@@ -178,10 +179,6 @@ def _object_name(name: str) -> str:
 
 def _describe_holder(claim: dict[str, Any]) -> str:
     return f"process {claim.get('pid')} on {claim.get('host')} since {claim.get('since')}"
-
-
-def _encode(claim: dict[str, Any]) -> bytes:
-    return json.dumps(claim, sort_keys=True).encode()
 
 
 def _decode(content: bytes) -> dict[str, Any]:

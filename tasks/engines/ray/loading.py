@@ -10,7 +10,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from components.data.row_reader import DraftedRow
 from components.data.stage import BuiltShard, DataShards, build_shard, names_audio
 from components.storage.shards.shard import ShardHeader
 from components.storage.store import Store
@@ -51,7 +50,10 @@ class RayLoading:
         """Yield the shards, two waves of them ahead."""
         waves: deque[Callable[[], list[BuiltShard]]] = deque()
         # Encoded one by one: as objects the rows of a wave take ten times the memory.
-        rest = (shard if isinstance(shard, ShardHeader) else _encode(shard) for shard in shards)
+        rest = (
+            each if isinstance(each, ShardHeader) else _Encoded(encode_rows(each), names_audio(each))
+            for each in shards
+        )
         while wave := _take_wave(rest):
             waves.append(self._begin(wave, store))
             if len(waves) > 1:
@@ -103,10 +105,6 @@ class _Encoded(NamedTuple):
 
     rows: bytes
     has_audio: bool
-
-
-def _encode(rows: list[DraftedRow]) -> _Encoded:
-    return _Encoded(encode_rows(rows), names_audio(rows))
 
 
 def _collect(count: int, events: SimpleQueue[Event]) -> list[BuiltShard]:

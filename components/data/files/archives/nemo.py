@@ -37,13 +37,10 @@ class NemoTars:
     def place(self, rows: Iterator[Row]) -> Iterator[Row]:
         """Yield rows whose ``audio_filepath`` is where the recording lies; others stay as they are."""
         for row in rows:
-            if isinstance(row.content, RecordError) or not self._is_tarred(row.content):
+            if isinstance(row.content, RecordError) or not (self._tars or "shard_id" in row.content):
                 yield row
             else:
                 yield Row(row.line, self._place(row.content))
-
-    def _is_tarred(self, fields: Fields) -> bool:
-        return bool(self._tars) or "shard_id" in fields
 
     def _place(self, fields: Fields) -> Fields | RecordError:
         shard, member = fields.get("shard_id", self._number), fields.get("audio_filepath")

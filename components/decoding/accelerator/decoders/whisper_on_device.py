@@ -110,7 +110,8 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         sources = Sources(pairs, bias, decoder.width // decoder.heads if is_folded else None)
         start = Start(self._beam_cache.contents(), sources, length if is_whole else None, move)
         sizes = DecoderSizes(1, decoder.size, decoder.context)
-        steps = StaticSteps(_workspaces_of(decoder), sizes, start, compacts=not self._keeps_windows)
+        workspaces = _WORKSPACES.setdefault(decoder, Workspaces())
+        steps = StaticSteps(workspaces, sizes, start, compacts=not self._keeps_windows)
         self._beam_cache = BeamCache(self.rows)  # its memory is free
         return steps
 
@@ -164,7 +165,3 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         if rows.cells is not None:
             within = rows.cells - rows.owners * rows.b
         return n_slots, rows.b, self._windows[rows.owners] * rows.b + within
-
-
-def _workspaces_of(decoder: WhisperDecoder) -> Workspaces:
-    return _WORKSPACES.setdefault(decoder, Workspaces())
