@@ -4,16 +4,48 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from antiphon._run import Run
-from antiphon._run_list import RunList
 from components.pipeline.pipeline import Pipeline
+from components.storage.runs import run_listing
 from components.storage.store import Store
 
 if TYPE_CHECKING:
     from components.comparison.comparison import Comparison
+
+COLUMNS = ("name", "flow", "status", "started (UTC)", "scores")
+MAX_SCORES = 3
+
+
+class RunList(list[run_listing.RunEntry]):
+    """Runs, the newest first; a notebook or a prompt shows them as a table."""
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return a row per run: name, flow, status, when it began, its first scores."""
+        rows: list[tuple[str, ...]] = []
+        for run in self:
+            scores = [] if run.record is None else list(run.record.metrics.items())[:MAX_SCORES]
+            shown = ", ".join(f"{name} {score.value:.1f}" for name, score in scores)
+            flow = "" if run.record is None else run.record.flow
+            rows.append((run.name, flow, run.status, run.started[:16].replace("T", " "), shown))
+        return rows
+
+    def __repr__(self) -> str:
+        rows = [COLUMNS, *self.rows()]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in self.rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def run_pipeline(
@@ -157,8 +189,6 @@ def list_runs(*, store: str | None = None, flow: str | None = None) -> RunList:
         ``running``, ``unfinished`` ...), when it was ``started``, its ``record`` (None where it has none),
         and its ``acceptance``.
     """
-    from components.storage.runs import run_listing
-
     runs = run_listing.list_runs(Store(store))
     return RunList(
         run for run in runs if flow is None or (run.record is not None and run.record.flow == flow)
