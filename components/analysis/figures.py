@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from components.analysis.table import Plot
 from components.files.files import write_atomically
-from components.text.escaping import svg_data_uri, to_printable
+from components.text.escaping import to_printable
 
 # One grey that reads on white and on near-black, since the report shows plots on both.
 _INK, _ACCENT = "#7d8590", "#3d83d6"
@@ -72,11 +72,6 @@ def to_svg(figure: Figure) -> bytes:
             figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
         _DRAWN[figure] = content.getvalue()
     return _DRAWN[figure]
-
-
-def to_data_uri(figure: Figure) -> str:
-    """Return the figure as an SVG in a ``data:`` URI."""
-    return svg_data_uri(to_svg(figure))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from components.training.config import TrainingConfig
 from components.training.examples import batches
 from components.training.initialization import require_initial_model
 from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop.cross_entropy import mean_per_token
 from components.translation.backends.edit_diffusion.model import EditDiffusionBackend, translate_all
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.translator import TranslationBackend
@@ -66,13 +67,10 @@ class _RefinerLearner(ABC):
         """Return the loss on the development set, nats per token."""
         self.model.eval()
         examples = self.base.dev_examples[: self.config.eval_sentences]
-        total, tokens = 0.0, 0
-        for number, rows in enumerate(
-            batches.plan_batches([e.length for e in examples], self.config.batch_tokens, None)
-        ):
-            value, count = self.validation_loss([examples[i] for i in rows], number)
-            total, tokens = total + value * count, tokens + count
-        return total / tokens
+        planned = batches.plan_batches([e.length for e in examples], self.config.batch_tokens, None)
+        return mean_per_token(
+            self.validation_loss([examples[i] for i in rows], number) for number, rows in enumerate(planned)
+        )
 
     @abstractmethod
     def validation_loss(self, examples: Sequence[batches.Example], number: int) -> tuple[float, int]:

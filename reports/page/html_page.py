@@ -162,9 +162,9 @@ def _draw_plots(table: Table) -> Table:
     """Return the table with its plots as pictures."""
     if not table.plots:
         return table
-    from components.analysis.figures import to_data_uri  # noqa: PLC0415 - imports matplotlib
+    from components.analysis.figures import to_svg  # noqa: PLC0415 - imports matplotlib
 
-    drawn = ((plot.title, to_data_uri(plot.figure)) for plot in table.plots)
+    drawn = ((plot.title, svg_data_uri(to_svg(plot.figure))) for plot in table.plots)
     return replace(table, pictures=(*table.pictures, *drawn))
 
 

@@ -19,6 +19,7 @@ from components.recognition.ctc.characters import BLANK, encode, spell
 from components.recognition.ctc.speech_ctc import HeadSettings
 from components.training.config import TrainingConfig
 from components.training.examples.batches import plan_batches
+from components.training.loop.cross_entropy import mean_per_token
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,7 @@ class CtcLearner:
     def dev_loss(self) -> float:
         """Negative log-likelihood of the development set, in nats per character."""
         self.model.eval()
-        losses = [self._loss(batch) for batch in self._dev_batches()]
-        return sum(mean.item() * count for mean, count in losses) / sum(count for _, count in losses)
+        return mean_per_token(map(self._loss, self._dev_batches()))
 
     @torch.no_grad()
     def dev_score(self) -> float:

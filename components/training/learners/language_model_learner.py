@@ -20,6 +20,7 @@ from components.training.config import TrainingConfig
 from components.training.examples import batches, parallel_data
 from components.training.examples.batches import Batch, Example
 from components.training.examples.vocabulary import EOS
+from components.training.loop.cross_entropy import mean_per_token
 from components.training.marian_model import check_heads
 from components.training.parallel.prefetch import BatchLoader
 
@@ -88,11 +89,8 @@ class LanguageLearner:
     @torch.no_grad()
     def dev_loss(self) -> float:
         """Return the development set's cross-entropy, nats per token."""
-        total, tokens = 0.0, 0
-        for rows in batches.plan_batches([e.length for e in self._dev], self.config.batch_tokens, None):
-            value, count = mean_loss(self.model, [self._dev[i] for i in rows], 0.0)
-            total, tokens = total + value.item() * count, tokens + count
-        return total / tokens
+        planned = batches.plan_batches([e.length for e in self._dev], self.config.batch_tokens, None)
+        return mean_per_token(mean_loss(self.model, [self._dev[i] for i in rows], 0.0) for rows in planned)
 
     def dev_score(self) -> float:
         """Return the development set's log-likelihood, nats per token."""

@@ -22,6 +22,7 @@ from components.training.examples import speech_data
 from components.training.examples.bagging import resample_items
 from components.training.examples.encoded_speech import EncodedSpeech
 from components.training.examples.speech_data import SpeechBatch, SpeechExample
+from components.training.loop.cross_entropy import mean_per_token
 from components.training.parallel.prefetch import BatchLoader
 
 WINDOW_POSITIONS = 1500
@@ -113,12 +114,10 @@ class RecognitionLearner:
     def dev_loss(self) -> float:
         """Return the development set's cross-entropy, nats per token."""
         self.model.eval()
-        total, tokens = 0.0, 0
-        for examples in self._dev_batches():
-            batch = self.collate(examples).map(lambda t: t.to(self.model.device))
-            value, count = self._loss(batch, 0.0)
-            total, tokens = total + value.item() * count, tokens + count
-        return total / tokens
+        collated = map(self.collate, self._dev_batches())
+        return mean_per_token(
+            self._loss(batch.map(lambda t: t.to(self.model.device)), 0.0) for batch in collated
+        )
 
     def dev_score(self) -> float:
         """Return 100 - WER of the first ``eval_sentences`` recordings, recognized greedily."""

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional
 
 from components.training.examples.batches import Batch
+
+
+def mean_per_token(losses: Iterable[tuple[Tensor | float, int]]) -> float:
+    """Return the mean loss per token of batches: of each its mean, and the number of its tokens."""
+    total, tokens = 0.0, 0
+    for mean, count in losses:
+        total, tokens = total + float(mean) * count, tokens + count
+    return total / tokens
 
 
 def target_logits(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:

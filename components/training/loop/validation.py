@@ -11,20 +11,16 @@ import torch
 from components.training.examples.batches import Example, collate, plan_batches
 from components.training.examples.parallel_data import Pair
 from components.training.examples.vocabulary import tag
-from components.training.loop.cross_entropy import label_smoothing_loss
+from components.training.loop.cross_entropy import label_smoothing_loss, mean_per_token
 
 
 @torch.no_grad()
 def dev_loss(model: Any, examples: Sequence[Example], batch_tokens: int) -> float:
     """Return the cross-entropy without smoothing and dropout, nats per target token."""
     model.eval()
-    pad = model.config.pad_token_id
-    total, tokens = 0.0, 0
-    for rows in plan_batches([e.length for e in examples], batch_tokens, None):
-        batch = collate([examples[i] for i in rows], pad).to(model.device)
-        value, count = label_smoothing_loss(model, batch, 0.0)
-        total, tokens = total + value.item() * count, tokens + count
-    return total / tokens
+    batches = plan_batches([e.length for e in examples], batch_tokens, None)
+    padded = (collate([examples[i] for i in rows], model.config.pad_token_id) for rows in batches)
+    return mean_per_token(label_smoothing_loss(model, batch.to(model.device), 0.0) for batch in padded)
 
 
 @torch.no_grad()
