@@ -93,8 +93,7 @@ def merge(
         if not stage.adapters:
             check_method(stage)
     check_data(recipe, options.data)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
+    check_is_new(out)
     if not recipe.stages:
         _merge_stage(recipe, out, options, on_progress)
         return
@@ -108,6 +107,12 @@ def merge(
             _merge_stage(stage, stages / stage.name if stage.name else out, options, on_progress)
             if stage.name:
                 references[stage.name] = str(stages / stage.name)
+
+
+def check_is_new(out: Path) -> None:
+    """Raise :class:`MergeError` unless a model's folder can be made at ``out``."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MergeError(f"{out}: expected a new folder, found one with files; give another name")
 
 
 def _merge_stage(

@@ -105,13 +105,13 @@ def _own_parameters(
 ) -> dict[str, Scalar | None]:
     """Values of the parameters that each model has for itself."""
     scopes = (source.parameters, *_scopes(output, recipe))
-    return _resolve_all(METHODS[recipe.method], scopes, tensor, output.depth, per_model=True)
+    return _resolve_all(METHODS[recipe.method], scopes, tensor, output, per_model=True)
 
 
 def _common_parameters(output: OutputTensor, recipe: Recipe) -> dict[str, Scalar | None]:
     """Values of the parameters that all models share."""
     scopes = _scopes(output, recipe)
-    return _resolve_all(METHODS[recipe.method], scopes, output.name, output.depth, per_model=False)
+    return _resolve_all(METHODS[recipe.method], scopes, output.name, output, per_model=False)
 
 
 def _scopes(output: OutputTensor, recipe: Recipe) -> tuple[Settings, ...]:
@@ -138,13 +138,16 @@ def _find_tensor(folder: ModelFolder, name: str) -> LazyTensor | None:
 
 
 def _resolve_all(
-    method: Method, scopes: Sequence[Settings], tensor: str, depth: float, *, per_model: bool
+    method: Method, scopes: Sequence[Settings], tensor: str, output: OutputTensor, *, per_model: bool
 ) -> dict[str, Scalar | None]:
-    return {
-        name: resolve_parameter(name, parameter, scopes, tensor, depth)
-        for name, parameter in method.parameters.items()
-        if parameter.per_model == per_model
-    }
+    try:
+        return {
+            name: resolve_parameter(name, parameter, scopes, tensor, output.depth)
+            for name, parameter in method.parameters.items()
+            if parameter.per_model == per_model
+        }
+    except MergeError as error:
+        raise MergeError(f"{output.output_slice.where}: {error}") from None
 
 
 def _dtypes_of(recipe: Recipe, inputs: Sequence[TensorInput]) -> tuple[torch.dtype, torch.dtype]:
@@ -180,5 +183,6 @@ def _check_task(task: TensorTask, method: Method, recipe: Recipe, output: Output
     if count < least or (most is not None and count > most):
         many = f"at most {most}" if most else f"{least} or more"
         many = f"exactly {most}" if least == most else many
+        noun = "model" if many.endswith(" 1") else "models"
         besides = " besides the base" if task.base is not None and not stacks_layers else ""
-        raise MergeError(f"{where}: {recipe.method} takes {many} models{besides}, found {count}")
+        raise MergeError(f"{where}: {recipe.method} takes {many} {noun}{besides}, found {count}")

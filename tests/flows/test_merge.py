@@ -234,3 +234,12 @@ def test_the_command_examines_or_writes_a_model(
     code, (line,), _ = call(str(out))
     model = models.resolve(str(out))
     assert (code, line) == (0, f"{out}  MarianMTModel  sha256 {model.sha256}")
+    assert call(str(out)) == (
+        2,
+        [],
+        f"antiphon: {out}: expected a new folder, found one with files; give another name\n",
+    )
+    recipe.write_text(f"merge_method: ties\n{models_of_ties}")
+    code, _, error = call("--check")
+    assert (code, error.count("expected parameter weight")) == (2, 1)
+    assert f"antiphon: {recipe}:3: models: expected parameter weight (" in error

@@ -137,5 +137,8 @@ def resolve_parameter(
             if value is not None:
                 return value
     if parameter.default is None and not parameter.optional:
-        raise MergeError(f"expected parameter {name} ({parameter.description}) for {tensor}, found none")
+        raise MergeError(
+            f"expected parameter {name} ({parameter.description}) for {tensor}, found none; set it under "
+            "parameters"
+        )
     return parameter.default

@@ -74,28 +74,44 @@ def _count_models(recipe: Recipe) -> str:
     return count if is_counted else f"{count} and {'its' if len(models) == 1 else 'their'} base"
 
 
-def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check: bool) -> None:
-    """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
-    from components.errors import ConfigError
-    from components.files.files import disk_full_as_store_error
+def _examine(recipe_path: Path, out: Path | None, options: MergeOptions) -> Recipe:
+    """Return a recipe whose models can be merged, and print how they differ.
+
+    Raises:
+        MergeError: they cannot, or not into ``out``.
+    """
     from components.merging.checks import examine_recipe
-    from components.merging.merge import merge
+    from components.merging.merge import check_is_new
     from components.merging.preflight import check_recipe
     from components.merging.recipe.reader import read_recipe
+
+    recipe = read_recipe(recipe_path)
+    check_recipe(recipe, options.store, options.data)
+    if out is not None:
+        check_is_new(out)  # before all weights are read
+    diagnosis = examine_recipe(recipe, options.store)
+    told = (*diagnosis.similarities, *diagnosis.findings)
+    for each in (each for each in told if each not in diagnosis.refusals[:1]):
+        typer.echo(str(each), err=True)
+    diagnosis.require()
+    return recipe
+
+
+def _merge(recipe_path: Path, out: Path | None, options: MergeOptions, *, check: bool) -> None:
+    """Examine the merge of a recipe, print what there is to say, and (unless ``check``) do it."""
+    from components.errors import ConfigError, MergeError
+    from components.files.files import disk_full_as_store_error
+    from components.merging.merge import merge
     from components.models.adapters.sources import is_adapter
     from components.models.adapters.tensors import open_adapter
     from components.models.checkpoints import checkpoint_of
 
-    recipe = read_recipe(recipe_path)
-    check_recipe(recipe, options.store, options.data)
     if out is None and not check:
         raise ConfigError("merge: expected OUT, the new model's folder (or --check to examine only)")
-    diagnosis = examine_recipe(recipe, options.store)
-    for similarity in diagnosis.similarities:
-        typer.echo(str(similarity), err=True)
-    for finding in diagnosis.findings:
-        typer.echo(str(finding), err=True)
-    diagnosis.require()
+    try:
+        recipe = _examine(recipe_path, None if check else out, options)
+    except MergeError as error:
+        raise ConfigError(str(error)) from None
     if check or out is None:
         typer.echo(f"{recipe_path}: {recipe.method} of {_count_models(recipe)} can be merged")
         return
