@@ -42,10 +42,8 @@ def _score_student(run: Run, pipeline: Pipeline) -> None:
         return
     arguments = (settings, teacher.model, parameters.test, parameters.beam_size, run.store)
     try:
-        run.metrics = {
-            **run.metrics,
-            **model_scores.read_scores(run.add(model_scores.score_teacher(*arguments))),
-        }
+        scores = model_scores.read_scores(run.add(model_scores.score_teacher(*arguments)))
+        run.metrics = {**run.metrics, **scores}
     except ModelError:  # one that is prompted, say
         run.notes.append(_COMPARE)
 

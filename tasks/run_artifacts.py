@@ -31,10 +31,6 @@ def publish_run(run: RunRecord) -> None:
     publish_lineage(run)
 
 
-def _describe_memory(ref: StageRef) -> str:
-    return escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))
-
-
 def publish_summary(run: RunRecord) -> None:
     """Publish the verdict, scores with their intervals and protocols, and what each stage cost."""
     parts = [f"# Run {escape_markdown(run.name)}\n"]
@@ -49,7 +45,8 @@ def publish_summary(run: RunRecord) -> None:
     parts += ["", "| stage | items | quarantined | seconds | peak memory | |", "|---|---|---|---|---|---|"]
     parts += [
         f"| {escape_markdown(ref.stage)} | {ref.items} | {ref.quarantined} | {ref.seconds:.1f} | "
-        f"{_describe_memory(ref)} | {'reused' if ref.reused else ''} |"
+        f"{escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))} | "
+        f"{'reused' if ref.reused else ''} |"
         for ref in run.stages
     ]
     parts += ["", *(f"- {escape_markdown(note)}" for note in run.notes)]

@@ -131,16 +131,14 @@ def find_terms(lessons: Iterable[Lesson], least: int) -> list[Row]:
 
 def find_replacements(before: str, after: str) -> Iterator[tuple[str, str]]:
     """Yield the stretches of words that were replaced, without the punctuation around them."""
-    columns = align(*([_strip(word) for word in text.split()] for text in (before, after)))
+    columns = align(
+        *([word.strip(_PUNCTUATION) or word for word in text.split()] for text in (before, after))
+    )
     for changed, group in groupby(columns, key=lambda column: column.operation != "equal"):
         if changed:
             old, new = _join_sides(list(group))
             if old and new:
                 yield old, new
-
-
-def _strip(word: str) -> str:
-    return word.strip(_PUNCTUATION) or word
 
 
 def _join_sides(columns: Sequence[Edit[str]]) -> tuple[str, str]:

@@ -32,7 +32,8 @@ def build_parameters(name: str, preset: Preset) -> type[FlowParameters]:
             written = preset.nodes[node].get(setting)
             fields[parameter] = _setting_field(_kind_settings(preset, node), setting, field, written)
         else:
-            fields[parameter] = (settings, _described(field, None, _default_of(settings)))
+            default = ... if _is_required(settings) else settings()
+            fields[parameter] = (settings, _described(field, None, default))
     title = name.replace("_", " ").capitalize()
     made = create_model(
         f"{title}Parameters",
@@ -113,10 +114,6 @@ def _with_defaults(model: type[BaseModel], defaults: Mapping[str, Any]) -> type[
 
 def _is_required(model: type[BaseModel], values: Mapping[str, Any] = {}) -> bool:
     return any(field.is_required() and name not in values for name, field in model.model_fields.items())
-
-
-def _default_of(model: type[BaseModel]) -> Any:
-    return ... if _is_required(model) else model()
 
 
 def _setting_field(settings: type[BaseModel], name: str, field: FormField, written: Any) -> Any:

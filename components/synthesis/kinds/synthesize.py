@@ -60,7 +60,9 @@ class Synthesize(Kind[SynthesisConfig]):
         replaces = context.types[0] == "text"
         outcomes: list[Utterance | Quarantined] = []
         while batch := list(islice(items, _BATCH)):
-            written = [_without_audio(item.utterance) if replaces else item.utterance for item in batch]
+            written = [item.utterance for item in batch]
+            if replaces:  # their texts are spoken, recordings or not
+                written = [each.model_copy(update={"audio": None}) for each in written]
             for outcome in speaker.synthesize(written, folder / AUDIO):
                 if isinstance(outcome, Quarantined):
                     outcomes.append(outcome.model_copy(update={"stage": context.name}))
@@ -72,11 +74,6 @@ class Synthesize(Kind[SynthesisConfig]):
             if isinstance(outcome, Utterance) and outcome.audio and outcome.audio.path.startswith(AUDIO)
         }
         return StageFiles(sorted(files), len(outcomes), count_refused(outcomes), outcomes)
-
-
-def _without_audio(utterance: Utterance) -> Utterance:
-    """Return the utterance without its recording, so that its text is spoken."""
-    return utterance.model_copy(update={"audio": None})
 
 
 def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:

@@ -88,13 +88,10 @@ def _print_system(name: str, planned: PlannedSystem) -> None:
         models = list(dict.fromkeys(node.models.values()))
         absent = [planned.missing[model] for model in models if model in planned.missing]
         passes = _UNSEEN if absent else "settings, languages, files" if models else "settings, languages"
-        fetched = ", ".join(_describe_size(error) for error in absent) or ("nothing" if models else "")
+        sizes = (f"{error.size / 1e9:.2f} GB" if error.size else "size not known" for error in absent)
+        fetched = ", ".join(sizes) or ("nothing" if models else "")
         table.add_row(*map(Text, (node.name, node.kind.name, ", ".join(models), fetched, passes)))
     console().print(table)
-
-
-def _describe_size(error: NotHereError) -> str:
-    return f"{error.size / 1e9:.2f} GB" if error.size else "size not known"
 
 
 def _list_notes(systems: Iterable[PlannedSystem]) -> list[str]:
