@@ -13,11 +13,12 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from components.compute.profiling import add_usage
 from components.errors import ConfigError
 from components.files.yaml_text import parse_yaml, read_yaml_text
+from components.records import Record
 from components.run_record import StageRef, Usage
 from components.served_usage import AUDIO_SECONDS, INPUT_TOKENS, OUTPUT_TOKENS
 
@@ -43,7 +44,7 @@ def price_of_served(stages: Iterable[StageRef]) -> float | None:
     return sum(prices[names[reference]].of(counts) for reference, counts in usage.items())
 
 
-class Price(BaseModel):
+class Price(Record):
     """The price of a model, in the currency of ``price_per_hour``.
 
     Attributes:
@@ -51,8 +52,6 @@ class Price(BaseModel):
         output_tokens: per million tokens that it writes.
         audio_minute: per minute of speech.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     input_tokens: float = Field(0.0, ge=0)
     output_tokens: float = Field(0.0, ge=0)

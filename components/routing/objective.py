@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.routing.bad_outputs import BadOutput, parse_bad_output
+from components.stage_settings import Settings
 
 MIN_UTTERANCES = 50
 """Development utterances that a route is learned from at least."""
-_CLOSED = ConfigDict(extra="forbid", frozen=True)
 
 
-class Target(BaseModel):
+class Target(Settings):
     """A corpus score to reach."""
-
-    model_config = _CLOSED
 
     metric: str | None = Field(None, description="wer, cer, ter, chrf or bleu; must be that of the route")
     value: float = Field(description="on the scale of reports: wer 8.0 is 8%", allow_inf_nan=False)
 
 
-class GuaranteeSettings(BaseModel):
+class GuaranteeSettings(Settings):
     """A bound on the bad outputs that stay with the cheap system."""
-
-    model_config = _CLOSED
 
     risk: float = Field(gt=0, lt=1, description="share of bad outputs that may stay", examples=[0.1])
     confidence: float = Field(0.95, gt=0, lt=1, description="that the share is no larger")
@@ -46,10 +42,8 @@ class GuaranteeSettings(BaseModel):
         return parse_bad_output(self.bad)
 
 
-class Objective(BaseModel):
+class Objective(Settings):
     """What a threshold is learned for: exactly one of four."""
-
-    model_config = _CLOSED
 
     budget: float | None = Field(None, gt=0, le=1, description="share of utterances that escalate at most")
     budget_seconds: float | None = Field(

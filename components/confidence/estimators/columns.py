@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from components.records import Record
 
 FloatArray = NDArray[np.float64]
 Features = Mapping[str, float]
@@ -15,7 +17,7 @@ MAX_ABSENT = 0.5
 """Share of absent values above which a feature is not used."""
 
 
-class Column(BaseModel):
+class Column(Record):
     """One feature as the training knew it.
 
     Attributes:
@@ -26,8 +28,6 @@ class Column(BaseModel):
         high: their greatest.
         absent: share of the examples that had no value. Above 0 there is a second column, 1 where absent.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     mean: float

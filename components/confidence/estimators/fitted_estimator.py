@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from components.confidence.estimators.columns import Column, find_missing, to_matrix
 from components.confidence.estimators.config import ESTIMATOR_FILE, MethodName, TargetName
@@ -16,12 +16,12 @@ from components.confidence.estimators.examples import TextFeatures
 from components.confidence.estimators.targets import TARGETS, Output
 from components.errors import ConfigError
 from components.files.files import write_json
-from components.records import NBest
+from components.records import NBest, Record
 
 Numbers = dict[str, float]
 
 
-class FittedTarget(BaseModel):
+class FittedTarget(Record):
     """What was learned for one target.
 
     Attributes:
@@ -31,15 +31,13 @@ class FittedTarget(BaseModel):
         quality: out of fold, by name; see :mod:`.quality`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     columns: tuple[Column, ...]
     state: dict[str, Any]
     calibration: dict[str, Any]
     quality: Numbers = Field(default_factory=dict)
 
 
-class FittedEstimator(BaseModel):
+class FittedEstimator(Record):
     """An estimator of transcripts or of translations.
 
     Attributes:
@@ -53,8 +51,6 @@ class FittedEstimator(BaseModel):
         libraries: versions that it was fitted with.
         seen: fingerprints of the utterances that it was fitted on, by :mod:`.seen`; empty if unknown.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: Literal[1] = 1
     of: Output
