@@ -10,6 +10,7 @@ from components.text.counted_nouns import format_count
 
 if TYPE_CHECKING:
     from components.metrics.statistics.bootstrap import Estimate
+    from components.run_record import Score
 
 
 def format_seconds(value: float) -> str:
@@ -47,7 +48,7 @@ def format_p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def format_estimate(estimate: Estimate, sign: bool = True, digits: int = 2) -> str:
+def format_estimate(estimate: Estimate | Score, sign: bool = True, digits: int = 2) -> str:
     """Return a number with its interval, where it has one: +2.20 (+1.10 to +3.40)."""
     number = f"{{:{'+' if sign else ''}.{digits}f}}"
     return (number if estimate.interval is None else f"{number} ({number} to {number})").format(

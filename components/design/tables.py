@@ -10,7 +10,6 @@ from components.analysis.formatting import format_bytes, format_duration, format
 from components.analysis.table import Plot, Table
 from components.design.goal import LimitTest
 from components.design.study import STATES, CandidateRecord, Design
-from components.metrics.statistics.bootstrap import Estimate
 from components.run_record import Score
 from components.text.counted_nouns import format_count
 
@@ -45,9 +44,7 @@ def summarize(design: Design) -> str:
 
 
 def _score(score: Score | None) -> str:
-    if score is None:
-        return ""
-    return format_estimate(Estimate(value=score.value, interval=score.interval), sign=False)
+    return "" if score is None else format_estimate(score, sign=False)
 
 
 def _limits(tests: tuple[LimitTest, ...]) -> str:

@@ -14,7 +14,6 @@ from components import metrics
 from components.analysis.analysis import Analysis, Computed
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Plot, Sentence, Table
-from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import label_of
 from components.run_record import Score, StageRef
 from components.simultaneous.evaluation import Point, Simultaneous
@@ -138,7 +137,7 @@ def _rows(findings: Simultaneous) -> Iterator[dict[str, str]]:
 
 
 def _scores(scores: tuple[Score, ...]) -> dict[str, str]:
-    return {s.name: format_estimate(Estimate(value=s.value, interval=s.interval), sign=False) for s in scores}
+    return {score.name: format_estimate(score, sign=False) for score in scores}
 
 
 def _cost_rows(findings: Simultaneous) -> Iterator[dict[str, str]]:

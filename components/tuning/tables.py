@@ -163,15 +163,11 @@ def list_plots(study: Study) -> tuple[Plot, ...]:
 def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
     """Winner and gain on the search data, on the other data, and the difference: what was chance."""
     forecast = confirmation.forecast or GainForecast()
-
-    def scored(score: Any) -> str:
-        return format_estimate(Estimate(value=score.value, interval=score.interval), sign=False)
-
     return [
         {
             "winner": confirmation.metric,
-            "search data": scored(confirmation.search),
-            "confirmed": scored(confirmation.confirmed),
+            "search data": format_estimate(confirmation.search, sign=False),
+            "confirmed": format_estimate(confirmation.confirmed, sign=False),
             "optimism": format_estimate(confirmation.optimism),
         },
         {

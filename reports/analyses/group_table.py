@@ -13,6 +13,7 @@ from components.metrics.metric import Output
 from components.metrics.statistics.bootstrap import MIN_UTTERANCES, Estimate
 from components.metrics.table import label_of
 from components.records import NBest, Utterance
+from components.run_record import Score
 from components.text.escaping import to_printable
 from components.text.languages import UNDETERMINED
 from reports.views.run_view import RunView
@@ -59,22 +60,25 @@ def _table_of_overview(overview: Overview) -> Table | None:
     if not groups:
         return None
     names = [name for name in GROUP_METRICS if any(_is_shown(name, group.scores) for group in groups)]
-    rows = []
-    for group in groups:
-        scores = group.scores
-        cells = {label_of(name): _describe(scores[name]) if name in scores else "" for name in names}
-        rows.append(
-            {"group": group.by, "is": to_printable(group.label), "utterances": f"{group.n:,}", **cells}
-        )
+    rows = tuple(
+        {
+            "group": group.by,
+            "is": to_printable(group.label),
+            "utterances": f"{group.n:,}",
+            **_describe_scores(group.scores, names),
+        }
+        for group in groups
+    )
     fewer = [f"{MAX_GROUPS} of {n:,} by {by}" for by, n in overview.n_groups.items() if n > MAX_GROUPS]
     note = f"Corpus scores with their 95% intervals, of {GROUP_RESAMPLES:,} resamples"
-    return Table(
-        "Scores by group", f"{note}; the largest {', '.join(fewer)}." if fewer else f"{note}.", tuple(rows)
-    )
+    return Table("Scores by group", f"{note}; the largest {', '.join(fewer)}." if fewer else f"{note}.", rows)
 
 
-def _describe(estimate: Estimate) -> str:
-    return format_estimate(estimate, sign=False, digits=1)
+def _describe_scores(scores: Mapping[str, Estimate | Score], names: list[str]) -> dict[str, Cell]:
+    return {
+        label_of(name): format_estimate(scores[name], sign=False, digits=1) if name in scores else ""
+        for name in names
+    }
 
 
 def _is_shown(name: str, scores: Mapping[str, object]) -> bool:
@@ -84,16 +88,12 @@ def _is_shown(name: str, scores: Mapping[str, object]) -> bool:
 
 def _row(group: GroupScores, names: list[str], expression: str) -> dict[str, Cell]:
     count = f"{len(group.ids):,}"
-    row: dict[str, Cell] = {
+    return {
         "group": group.by,
         "is": to_printable(group.label),
         "utterances": link_to_filter(count, expression) if expression else count,
+        **_describe_scores(group.scores, names),
     }
-    for name in names:
-        score = group.scores.get(name)
-        estimate = score and Estimate(value=score.value, interval=score.interval)
-        row[label_of(name)] = _describe(estimate) if estimate else ""
-    return row
 
 
 def group_filter(by: str, utterance: Utterance, target: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Cell, Table
-from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.table import METRICS, label_of, sort_metrics
 from components.run_record import RunRecord, Score
 
@@ -26,5 +25,5 @@ def build_node_scores(run: RunRecord) -> list[Table]:
 
 
 def _describe(score: Score) -> str:
-    text = format_estimate(Estimate(value=score.value, interval=score.interval), sign=False, digits=1)
+    text = format_estimate(score, sign=False, digits=1)
     return text if score.n == score.n_total else f"{text}, {score.n:,} of {score.n_total:,} scored"

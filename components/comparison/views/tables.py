@@ -95,7 +95,7 @@ def build_score_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
             cells = {
                 "system": to_printable(row.system),
                 "metric": label_of(name),
-                "score": format_estimate(Estimate(value=score.value, interval=score.interval), sign=False),
+                "score": format_estimate(score, sign=False),
             }
             tests = differences.get((row.system, name), [])
             if row.system == comparison.baseline:
