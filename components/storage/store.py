@@ -322,7 +322,8 @@ class Store:
     def explain_missing_run(self, name: str) -> str:
         """Return why a run cannot be loaded, and what to do."""
         if not self.backend.has_run(name):
-            names = self.backend.list_run_names()
+            times = self.backend.list_record_times()
+            names = sorted(times, key=lambda run: times[run] or 0.0)
             hint = did_you_mean(name, names) or f"; the latest are: {', '.join(names[-5:]) or 'none yet'}"
             return f"no run {name!r} in {self.backend.url}/runs{hint}"
         holder = locks.holder_of(self.root, locks.RUN_PREFIX + name)

@@ -75,7 +75,9 @@ def test_runs_are_read_back(tmp_path: Path) -> None:
     folder = store.save_run(record("mine"))
     assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "run.json"]
     assert store.load_run("mine") == record("mine")
-    with pytest.raises(StoreError, match="the latest are: mine"):
+    store.save_run(record("a-later-one"))
+    os.utime(folder / "run.json", (1, 1))
+    with pytest.raises(StoreError, match=r"the latest are: mine, a-later-one$"):
         store.load_run("yours")
 
 
