@@ -160,4 +160,4 @@ def publish_plots(plots: Iterable[Path]) -> None:
             data = base64.b64encode(plot.read_bytes()).decode("ascii")
             key = "plot-" + plot.stem.lower().replace("_", "-")
             url = f"data:image/{kinds[plot.suffix]};base64,{data}"
-            create_image_artifact(image_url=url, key=key, description=plot.stem)
+            create_image_artifact(image_url=url, key=key, description=plot.stem.replace("_", " "))

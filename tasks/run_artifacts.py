@@ -18,6 +18,7 @@ from components.run_record import RunRecord, StageRef
 from components.storage.stages.reader import read_plan
 from components.storage.stages.stage_plan import content_of
 from reports.analyses.verdict import verdict_of
+from reports.terminal.run_printing import format_interval
 from tasks.artifacts import escape_markdown, models_of
 
 REPORTS_URL = "ANTIPHON_REPORTS_URL"
@@ -38,10 +39,8 @@ def publish_summary(run: RunRecord) -> None:
     if run.metrics:
         parts += ["| metric | value | 95% interval | scored |", "|---|---|---|---|"]
     for name, score in run.metrics.items():
-        interval = "–".join(f"{end:.1f}" for end in score.interval) if score.interval else ""
-        parts.append(
-            f"| {escape_markdown(name)} | {score.value:.2f} | {interval} | {score.n} of {score.n_total} |"
-        )
+        interval, scored = format_interval(score), f"{score.n} of {score.n_total}"
+        parts.append(f"| {escape_markdown(name)} | {score.value:.2f} | {interval} | {scored} |")
     parts += ["", "| stage | items | quarantined | seconds | peak memory | |", "|---|---|---|---|---|---|"]
     parts += [
         f"| {escape_markdown(ref.stage)} | {ref.items} | {ref.quarantined} | {ref.seconds:.1f} | "

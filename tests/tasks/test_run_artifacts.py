@@ -83,7 +83,7 @@ def test_a_summary_has_every_score_its_protocol_and_what_each_stage_took(
 ) -> None:
     run_artifacts.publish_summary(run)
     rows = rows_of(published["summary"])
-    assert ["wer", "6.40", "4.1–8.8", "11 of 12"] in rows
+    assert ["wer", "6.40", "4.10 to 8.80", "11 of 12"] in rows
     assert ["data", "12", "0", "0.0", "858 MiB", "reused"] in rows
     assert "- wer: wer, nrefs:1, bs:1000, seed:12345, case:mixed, tok:13a" in published["summary"]
     assert "- a \\<note\\>" in published["summary"]
