@@ -64,6 +64,8 @@ class PythonFlow(NamedTuple):
         checks: Sequence[Check] = ()
         if self.checks_of is not None:
             checks = load(self.checks_of)(parameters)
+        elif self.adds:
+            checks = load("flows.python_flows.finished_runs.reopened_run:checks")(parameters)
         elif self.pipeline_of is not None:
             system = load("flows.system:System")
             checks = system("", parameters, self.pipeline(parameters), self.hooks).preflight.checks
@@ -110,6 +112,7 @@ FLOWS: dict[str, FlowEntry] = {
         "a finished run replayed while the speaker speaks: latency and quality under policies",
         "flows.python_flows.simultaneous:simultaneous",
         "flows.parameters.simultaneous:SimultaneousParameters",
+        "flows.python_flows.simultaneous:checks",
         adds=("simultaneous",),
     ),
     "contribution": PythonFlow(
@@ -122,6 +125,7 @@ FLOWS: dict[str, FlowEntry] = {
         "is a run over new data without references as the accepted one? alarms, stage by stage",
         "flows.python_flows.watch:watch",
         "flows.parameters.watch:WatchParameters",
+        "flows.python_flows.watch:checks",
         adds=("watch",),
     ),
     "probe": PythonFlow(

@@ -102,6 +102,10 @@ def unblind(answers: Sequence[Answer], key: CampaignKey, *, keep_all: bool = Fal
     last, replaced = keep_last(answers)
     items = {item.item: item for item in key.items}
     known = [answer for answer in last if _is_known(answer, items)]
+    if not last:
+        raise ConfigError(
+            f"expected answers to the campaign {key.campaign}, found none: the column score is empty"
+        )
     if not known:
         raise ConfigError(
             f"expected answers to the campaign {key.campaign}, found {len(last):,} of which none is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -127,7 +128,7 @@ def _collect(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Outputs:
         key, text = (fields[str(name)] for name in names)
         key = str(key) if names[0] in ("id", "utterance_id", "utterance") else Path(str(key)).stem
         if not isinstance(text, str):
-            raise DataError(f"{where}: expected a text, found {type(text).__name__}")
+            raise DataError(f"{where}: expected a text, found {json.dumps(text)[:40]}")
         if key in outputs.by_id:
             raise DataError(f"{where}: expected one text each, found a second of {key!r}")
         outputs.by_id[key] = " ".join(text.split())

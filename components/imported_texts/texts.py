@@ -59,7 +59,7 @@ class Texts(Kind[TextsSettings]):
         outputs = load_outputs(settings.file)
 
         def give(items: Sequence[Item]) -> list[Outcome]:
-            return [_give(item, outputs, context.name, settings.file) for item in items]
+            return [_give(item, outputs, context.name) for item in items]
 
         return give
 
@@ -83,10 +83,10 @@ def _load(file: str, digest: str) -> Outputs:
     return read_outputs(file)
 
 
-def _give(item: Item, outputs: Outputs, node: str, file: str) -> Outcome:
+def _give(item: Item, outputs: Outputs, node: str) -> Outcome:
     output = outputs.output_of(item.utterance)
     if output is None:
-        detail = f"expected a text of it in {file}, found none"
+        detail = "expected a text of it among the outputs, found none"
         return Quarantined(utterance_id=item.utterance.id, stage=node, reason="no output", detail=detail)
     text, segments = output
     best = Hypothesis(text=text, score=0.0, n_tokens=len(text.split()), system=node, segments=segments)

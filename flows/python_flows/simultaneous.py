@@ -26,12 +26,15 @@ from components.run_record import RunRecord
 from components.serving.graph import ServedGraph
 from components.simultaneous.analysis import SIMULTANEOUS, SimultaneousRequest
 from components.simultaneous.evaluation import Output, Point, Simultaneous, evaluate, score_outputs
+from components.simultaneous.policies import read_policies
 from components.simultaneous.policy_costs import list_variants, measure_costs
 from components.simultaneous.records import Replay
 from components.simultaneous.replay import Replayer
 from components.simultaneous.requirements import choose_policies, require_prefixes
 from components.simultaneous.stream_log import read_log, write_log
 from components.storage.stages.reader import read_best_texts, read_utterances
+from components.storage.store import Store
+from flows.checks import Check
 from flows.definition import define_flow
 from flows.parameters.simultaneous import SimultaneousParameters
 from flows.python_flows.finished_runs.reopened_run import reopen_run
@@ -61,6 +64,19 @@ def simultaneous(parameters: SimultaneousParameters) -> RunRecord | State[RunRec
         run.add(SIMULTANEOUS.run(request, run.store))
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
+
+
+def checks(parameters: SimultaneousParameters) -> list[Check]:
+    """Return the check of the run, the policies and the logs, as far as nothing is loaded."""
+    return [Check("simultaneous", lambda: _check_names(parameters))]
+
+
+def _check_names(parameters: SimultaneousParameters) -> None:
+    nodes = [node.name for node in Store(parameters.store).read_run(parameters.run).pipeline.nodes]
+    for text in parameters.policy:
+        read_policies(text.split(), nodes)
+    for log in parameters.log:
+        _digest(log)
 
 
 def _digest(log: str) -> str:
@@ -101,6 +117,7 @@ class _Twin:
             for metric in metrics_of(self._output.role).values()  # type: ignore[arg-type]
             if metric.name in ("bleu", "chrf", "wer", "cer")
         ]
+        logged = [self._score_log(Path(name), metrics) for name in self._parameters.log]  # faults come first
         names = {u.id: Path(u.audio.path).name if u.audio else u.id for u in self._utterances}
         from components.compute.device import count_torch_threads  # imports torch
 
@@ -125,7 +142,7 @@ class _Twin:
             done = [replay for replay in replays if not replay.fault]
             (folder / files[-1]).write_text(write_log(done, names, self._output.node), encoding="utf-8")
             bar.show(100 * (number + 1) / len(settings))
-        points += [self._score_log(Path(name), metrics) for name in self._parameters.log]
+        points += logged
         offline = score_outputs(self._offline_texts, self._utterances, self._output, metrics)
         return Simultaneous(output=self._output.role, offline=offline, points=tuple(points)), files
 

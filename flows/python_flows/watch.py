@@ -28,6 +28,7 @@ from components.pipeline.steps.editing import SUFFIX
 from components.run_record import RunRecord
 from components.storage.runs.accepted_runs import list_accepted
 from components.storage.store import Store
+from flows.checks import Check
 from flows.definition import define_flow
 from flows.parameters.base import DataParameters
 from flows.parameters.watch import WatchParameters
@@ -46,13 +47,10 @@ Corrected = Mapping[str, Mapping[str, str]]
 @define_flow(WatchParameters)
 def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
-    parameters.check_source()
-    store = Store(parameters.store)
-    names = list(parameters.runs)
-    if not names:
-        names = [_run_accepted_graph(parameters, store).name]
+    accepted, store = _find_accepted(parameters), Store(parameters.store)
+    profile = load_profile(accepted, store)  # what it lacks is told before anything is computed
+    names = list(parameters.runs) or [_run_accepted_graph(accepted, parameters).name]
     records = [store.load_run(name) for name in names]
-    profile = load_profile(_find_accepted(parameters, records[-1], store), store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
         corrected = _read_corrections(records)
@@ -66,31 +64,39 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     return final_state(run.record)
 
 
+def checks(parameters: WatchParameters) -> list[Check]:
+    """Return the check that there is something to watch, and something accepted to compare it with."""
+    return [Check("watch", lambda: _find_accepted(parameters))]
+
+
 def _watch(run: Run, request: WatchRequest) -> WatchFindings:
     return WATCH.read(run.add(run_analysis(WATCH.kind, request, run.store)))
 
 
-def _find_accepted(parameters: WatchParameters, run: RunRecord, store: Store) -> RunRecord:
-    """Return the accepted run: the one named, else the only accepted one of the same flow.
+def _find_accepted(parameters: WatchParameters) -> RunRecord:
+    """Return the accepted run: the one named, else the only accepted one of the same flow as the new runs.
 
     Raises:
-        ConfigError: none, or several.
+        ConfigError: none, or several; or nothing new to compare with it.
+        StoreError: one of the runs is not there.
     """
+    parameters.check_source()
+    store = Store(parameters.store)
+    new = [store.read_run(name) for name in parameters.runs]
     if parameters.accepted is not None:
         return store.read_run(parameters.accepted)
-    like = [other for other in list_accepted(store) if other.flow == run.flow]
+    like = [other for other in list_accepted(store) if other.flow == new[-1].flow]
     if len(like) != 1:
         names = ", ".join(other.name for other in like) or "none"
         raise ConfigError(
-            f"accepted: expected one accepted run of {run.flow}, found {names}; accept one (antiphon runs "
-            "accept RUN), or name it: --accepted NAME"
+            f"accepted: expected one accepted run of {new[-1].flow}, found {names}; accept one (antiphon "
+            "runs accept RUN), or name it: --accepted NAME"
         )
     return like[0]
 
 
-def _run_accepted_graph(parameters: WatchParameters, store: Store) -> RunRecord:
+def _run_accepted_graph(accepted: RunRecord, parameters: WatchParameters) -> RunRecord:
     """Run the flow of the accepted run, with its settings, over the new data; what is stored is reused."""
-    accepted = store.read_run(str(parameters.accepted))
     entry = flow_named(accepted.flow)
     if not issubclass(entry.parameters, DataParameters):
         raise ConfigError(f"run {accepted.name}: expected a run over data, found one of {accepted.flow}")

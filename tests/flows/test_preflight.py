@@ -16,6 +16,7 @@ from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
 from components.pipeline.reading.reader import read_pipeline
+from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
@@ -360,6 +361,32 @@ def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path:
     file.write_text(json.dumps({"nodes": graph}))
     data = f"{tmp_path}/s.en,{tmp_path}/s.de"
     assert exit_code_of("plan", str(file), "--data", data, "--store", str(tmp_path / "store")) == 0
+
+
+@pytest.mark.parametrize(
+    ("flow", "values", "fault"),
+    [
+        *((flow, {"run": "talk"}, "run: no run 'talk'.*mean talks") for flow in ("blame", "contribution")),
+        ("improve", {"run": "talk"}, "run: no run 'talk'.*mean talks"),
+        ("simultaneous", {"run": "talk"}, "no run 'talk'.*mean talks"),
+        ("simultaneous", {"run": "talks", "policy": "waitk:3"}, "found 'waitk'; did you mean wait_k"),
+        ("simultaneous", {"run": "talks", "policy": "ast=fixed"}, "no node 'ast'; did you mean asr"),
+        ("simultaneous", {"run": "talks", "log": "gone.jsonl"}, "log: expected a file"),
+        ("watch", {"runs": ["talk"]}, "no run 'talk'.*mean talks"),
+        ("watch", {"runs": ["talks"]}, "accepted: expected one accepted run of cascade, found none"),
+        ("watch", {"audio": "x", "accepted": "talk"}, "no run 'talk'.*mean talks"),
+        ("watch", {}, "expected one of runs, data and audio, found 0"),
+    ],
+)
+def test_what_adds_to_a_run_is_refused_before_prefect_starts(
+    flow: str, values: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    asr = NodeRecord(name="asr", kind="recognize", output="text")
+    store.save_run(record("talks", pipeline=PipelineRecord(nodes=(asr,))))
+    entry = flow_named(flow)
+    with pytest.raises(ConfigError, match=fault):
+        run_checks(entry.checks(entry.parameters.model_validate({**values, "store": str(tmp_path)})))
 
 
 def test_a_flow_without_a_graph_says_so() -> None:

@@ -13,13 +13,11 @@ import numpy as np
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.monitoring.drift.conformal import Evidence, gather_evidence, rank
-from components.monitoring.drift.profile import UNSEEN, Profile, StageProfile
+from components.monitoring.drift.profile import MIN_ACCEPTED, UNSEEN, Profile, StageProfile
 from components.monitoring.drift.stage_signals import WAY
 from components.pipeline.pipeline import DATA
 
 OTHER_LANGUAGE = "other_language"
-MIN_ACCEPTED = 20
-"""Accepted numbers that a signal needs."""
 
 
 class Pair(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field, ValidationError
 
-from components.errors import StoreError, to_one_line
+from components.errors import DataError, StoreError, to_one_line
 from components.files.files import encode_json
 from components.monitoring.drift.stage_signals import Measured, Signals, measure_stages
 from components.monitoring.drift.texts import words_of
@@ -24,6 +24,8 @@ PROFILE = "profile.json"
 """File of a profile in the folder of its run."""
 VERSION = 1
 UNSEEN = "unseen_share"
+MIN_ACCEPTED = 20
+"""Accepted numbers that a signal needs."""
 
 
 class StageProfile(Record):
@@ -119,7 +121,18 @@ def load_profile(run: RunRecord, store: Store) -> Profile:
 
     Raises:
         StoreError: the file is damaged, or the stages are gone.
+        DataError: the run has too few utterances for any signal to say something.
     """
+    profile = _read_profile(run, store)
+    if len(profile.ids) < MIN_ACCEPTED:
+        raise DataError(
+            f"run {run.name}: expected at least {MIN_ACCEPTED} accepted utterances to compare new ones with, "
+            f"found {len(profile.ids)}; accept a run over more data"
+        )
+    return profile
+
+
+def _read_profile(run: RunRecord, store: Store) -> Profile:
     content = store.backend.files.read(profile_file(run.name))
     if content is None:
         return profile_run(store.load_run(run.name), store)

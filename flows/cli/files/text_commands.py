@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,7 +50,7 @@ def run_files(
     check_output(inputs.total, parameters)
     refuse_unreadable(inputs.recordings)
     if inputs.recordings:
-        sources: list[dict[str, object]] = [{"audio": "\n".join(inputs.recordings)}]
+        sources: list[dict[str, object]] = [{"audio": "\n".join(map(_on_one_line, inputs.recordings))}]
     else:
         sources = [_source_of(text, parameters.language) for text in inputs.texts]
         _check_texts(inputs.texts, sources, parameters)
@@ -67,6 +68,11 @@ def run_files(
         if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
             sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
     return max(codes)
+
+
+def _on_one_line(file: str) -> str:
+    """A recording as one line of the parameter ``audio``: a pattern where its name has a line feed."""
+    return glob.escape(file).replace("\n", "[\t-\v]") if "\n" in file else file
 
 
 def _source_of(text: str, language: str | None) -> dict[str, object]:

@@ -80,6 +80,8 @@ def test_filled_tables_come_back_with_what_is_missing(key: CampaignKey, tmp_path
 def test_answers_to_another_campaign_and_wrong_scores_are_refused(key: CampaignKey, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="answers to the campaign other, found those to example"):
         read_answers([FILES / "download.json"], "other")
+    with pytest.raises(ConfigError, match="campaign example, found none: the column score"):
+        unblind([], key)
     with pytest.raises(ConfigError, match="expected answers to the campaign example, found 1 of which none"):
         unblind([Answer("a", "item-999", "A", 1)], key)
     for name, text, message in (

@@ -142,7 +142,7 @@ def test_a_folder_has_a_file_per_recording(tmp_path: Path) -> None:
     [
         ("o.doc", "x", r"expected a file \.txt, .*found '\.doc'"),
         ("o.jsonl", '{"key": "a", "words": "x"}\n', r"o.jsonl:1: expected an id .*found key, words"),
-        ("o.jsonl", '{"id": "a", "text": 3}\n', "expected a text, found int"),
+        ("o.jsonl", '{"id": "a", "text": 3}\n', "expected a text, found 3"),
         ("o.jsonl", '{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n', "found a second of 'a'"),
         ("o.ctm", "talk 1 0.2 word\n", "o.ctm:1: expected recording, channel, start, duration, word"),
         ("o.stm", "talk 1 ann 0.2 end x\n", "o.stm:1: expected recording, channel, speaker"),

@@ -166,6 +166,11 @@ def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store)
     assert findings.change is not None
 
 
+def test_too_few_accepted_utterances_are_refused(store: Store) -> None:
+    with pytest.raises(DataError, match=r"run few: expected at least 20 accepted utterances .*found 19"):
+        load_profile(save_run(store, "few", 19), store)
+
+
 def test_a_run_of_nothing_new_is_refused(store: Store) -> None:
     run = save_run(store, "accepted")
     accepted = load_profile(run, store)

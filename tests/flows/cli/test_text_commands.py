@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from components.data.recordings import find_recordings
 from components.errors import ConfigError
 from components.pipeline.advice.recommended_models import recommend
 from components.text.term_list import read_terms
@@ -36,6 +37,14 @@ def antiphon(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyt
         return ended.code, ended.out, ended.err
 
     return run
+
+
+def test_a_name_with_a_line_feed_takes_no_other_recording_with_it(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("[a]\nb.wav", "a b.wav", "c*.wav")]
+    for name in names:
+        Path(name).touch()
+    lines = "\n".join(map(text_commands._on_one_line, names))
+    assert find_recordings(lines) == names
 
 
 def film(path: Path, seconds: float = 1.0) -> None:
