@@ -206,15 +206,6 @@ class ModelCache:
         with self._lock:
             return tuple(self._resident)
 
-    def resident_bytes(self) -> dict[str, int]:
-        """Bytes of the resident models, by device."""
-        total: dict[str, int] = {}
-        with self._lock:
-            for resident in self._resident.values():
-                for device, size in resident.sizes.items():
-                    total[device] = total.get(device, 0) + size
-        return total
-
     def clear(self) -> None:
         """Evict every model."""
         with self._lock:

@@ -36,7 +36,8 @@ def perturb_speech(
     Returns:
         (n / speed,) float32.
     """
-    rng = np.random.default_rng(_entropy_of(utterance_id, seed))
+    digest = hashlib.sha256(f"{seed}\0{utterance_id}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
     changed = change_speed(samples, config.speed)
     if config.reverb_seconds > 0:
         changed = add_reverberation(changed, config.reverb_seconds, rng)
@@ -134,7 +135,3 @@ def _as_loud(samples: NDArray[np.floating], model: Samples) -> Samples:
     power = _power_of(samples)
     gain = np.sqrt(_power_of(model) / power) if power else 1.0
     return (samples * gain).astype(np.float32)
-
-
-def _entropy_of(utterance_id: str, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}\0{utterance_id}".encode()).digest()[:16], "big")

@@ -18,12 +18,10 @@ class Cuts:
 
     Attributes:
         order: positions (n,) of the utterances, the most doubtful first.
-        doubts: their doubts (n,), in that order.
         sizes: numbers (m,) that may escalate, ascending from 0 to n: a value escalates whole or not at all.
     """
 
     order: IntArray
-    doubts: FloatArray
     sizes: IntArray
 
     def __len__(self) -> int:
@@ -41,4 +39,4 @@ def find_cuts(doubts: FloatArray) -> Cuts:
     order = np.argsort(-doubts, kind="stable")
     ordered = doubts[order]
     changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-    return Cuts(order, ordered, np.concatenate([[0], changes, [len(doubts)]]).astype(np.intp))
+    return Cuts(order, np.concatenate([[0], changes, [len(doubts)]]).astype(np.intp))

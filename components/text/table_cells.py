@@ -33,9 +33,5 @@ def join_cells(cells: Iterable[str]) -> str:
 
     Else a spreadsheet takes all that follows for that cell, up to the next quote.
     """
-    return "\t".join([_quote(cell) if cell.startswith('"') else cell for cell in cells])
-
-
-def _quote(cell: str) -> str:
-    doubled = cell.replace('"', '""')
-    return f'"{doubled}"'
+    doubled = (cell.replace('"', '""') if cell.startswith('"') else cell for cell in cells)
+    return "\t".join([f'"{cell}"' if cell.startswith('"') else cell for cell in doubled])

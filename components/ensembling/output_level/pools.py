@@ -19,7 +19,7 @@ from components.metrics.normalizers import normalizer_for
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import metrics_of
 from components.pipeline.pipeline import Node, Pipeline
-from components.records import NBest, Record
+from components.records import Record
 from components.run_record import RunRecord, Score, StageRef
 from components.storage.stages.reader import read_nbests, read_nbests_by_id
 from components.storage.stages.stage_plan import StagePlan, content_of
@@ -59,7 +59,10 @@ class PoolToScore(NamedTuple):
     def read(self) -> dict[str, list[str]]:
         """Utterance id -> different candidates, the first first."""
         if self.node is None:
-            return {nbest.utterance_id: _texts(nbest) for nbest in read_nbests(self.entry.texts)}
+            return {
+                nbest.utterance_id: list(dict.fromkeys(each.text for each in nbest.hypotheses))
+                for nbest in read_nbests(self.entry.texts)
+            }
         candidates = self.node.facts.candidates
         assert candidates is not None  # find_pools takes others without a node
         lists = [read_nbests_by_id(ref) for ref in self.inputs]
@@ -71,10 +74,6 @@ class PoolToScore(NamedTuple):
 def _has_lists(ref: StageRef) -> bool:
     """Return whether a search has found several hypotheses of any utterance."""
     return any(len(nbest.hypotheses) > 1 for nbest in read_nbests(ref))
-
-
-def _texts(nbest: NBest) -> list[str]:
-    return list(dict.fromkeys(hypothesis.text for hypothesis in nbest.hypotheses))
 
 
 def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolToScore]:

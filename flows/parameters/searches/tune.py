@@ -114,11 +114,6 @@ class CheckedSearch(NamedTuple):
     pipeline: Pipeline
     probes: tuple[Probe, ...]
 
-    @property
-    def signs(self) -> list[int]:
-        """1 for each objective of which more is better, else -1."""
-        return [1 if objective.higher_is_better else -1 for objective in self.objectives]
-
 
 def check_search(parameters: TuneParameters, where: str = "", lines: Places | None = None) -> CheckedSearch:
     """Check a search as far as that costs nothing.
