@@ -54,11 +54,10 @@ def describe_scores(run: RunRecord) -> list[Sentence]:
         ]
     names = main_metrics([name for name in run.metrics if name in METRICS])
     if not names:
-        return (
-            []
-            if run.systems or not run.pipeline.outputs
-            else [Sentence("Nothing was scored: no references.")]
-        )
+        if run.systems or not run.pipeline.outputs:
+            return []
+        on_dev = any(name.startswith("dev_") for name in run.metrics)
+        return [Sentence(f"Nothing was scored: no {'test data' if on_dev else 'references'}.")]
     scores = [run.metrics[name] for name in names]
     counted = {(score.n, score.n_total) for score in scores}
     text = ", ".join(map(_describe_score, scores))

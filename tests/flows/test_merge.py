@@ -62,13 +62,14 @@ def test_an_accepted_model_is_in_the_store(toys: Path, tmp_path: Path) -> None:
     assert [stage.stage for stage in run.stages] == [
         "data",
         "merge",
-        "mt",
         "baseline",
+        "mt",
         "gate",
         "test",
         "mt-test",
         "metrics",
     ]
+    assert run.pipeline.outputs == {"translation": "mt"}
     assert {"dev_bleu", "bleu"} <= run.metrics.keys()
     assert any(note.startswith("accepted: bleu") for note in run.notes)
     key = run.stages[1].key

@@ -69,8 +69,8 @@ class MergeParameters(FlowParameters):
             return made
         name = self._find_decoder()
         if self.dev is not None:
-            made[name] = {**nodes[name], "model": "node:merge"}
             made["baseline"] = {**nodes[name], "model": self.baseline_model}
+            made[name] = {**nodes[name], "model": "node:merge"}  # last: the texts of the run are its
         if self.test is not None:
             made["test"] = {"kind": "data", "source": self.test, "limit": self.limit}
             made[f"{name}-test"] = {**nodes[name], "model": "node:merge", "of": "test"}
