@@ -105,19 +105,6 @@ class PackedProduct:
         return units, scales
 
 
-def multiply_panels(rows: Tensor, panels: Tensor, bias: Tensor, out: Tensor) -> None:
-    """``rows @ weight.T + bias`` into ``out``, all of them contiguous float32.
-
-    Args:
-        rows: (R, in).
-        panels: the weight (P, in, 64), each 64 of its rows.
-        bias: (P * 64,).
-        out: (R, P * 64).
-    """
-    size = (panels.data_ptr(), len(panels), panels.shape[1])
-    _multiply(kernel("float32", "none", False), rows, size, bias.data_ptr(), out)
-
-
 def _multiply(
     code: ParallelCode,
     units: Tensor,

@@ -83,7 +83,6 @@ class ScoringUnits:
             for unit in self._segments.get(utterance.id, [utterance])
         }
         texts = {unit.id: _references(unit, output) for unit in self.utterances}
-        self._whole = {unit.id: key for key, units in self._segments.items() for unit in units}
         self.references = {
             key: stated or () for key, stated in texts.items() if stated is not None or not with_references
         }

@@ -40,7 +40,7 @@ def trace_curve(cuts: Cuts, outputs: RungOutputs) -> CostQuality:
             for share, by_doubt, mean, bottom, top, best in rows
         ),
         area=None if areas is None else float(areas[0]),
-        random_area=None if areas is None else _middle(areas[1:]),
+        random_area=None if areas is None else tuple(np.percentile(areas[1:], (2.5, 97.5)).tolist()),
     )
 
 
@@ -54,11 +54,6 @@ def _random_qualities(outputs: RungOutputs, sizes: np.ndarray) -> FloatArray:
         # Sums between the sizes: a sum of all prefixes would be a hundred times as long.
         row[1:] = np.cumsum(np.add.reduceat(shuffled, sizes[:-1], axis=0), axis=0)
     return outputs.quality(sums)
-
-
-def _middle(values: FloatArray) -> Interval:
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def interval_at(cuts: Cuts, outputs: RungOutputs, size: int) -> Interval | None:

@@ -50,7 +50,7 @@ class MaskSparsifier:
     """
 
     def __init__(self, rule: MaskRule, rescale: Rescale, density: float = 1.0) -> None:
-        self._rule, self._rescale = rule, rescale
+        self._rule = rule
         self._scale = 1.0
         if rescale == "probability":
             if isinstance(rule, DellaMagPrune):
