@@ -9,7 +9,7 @@ import typer
 
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
-from flows.cli.compute.run import run_flow
+from flows.cli.compute.run import print_result, run_flow
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson, Assignments
 from flows.cli.help.pages import completes
@@ -54,22 +54,20 @@ def tune(
     if (file is None) == (show is None):
         raise ConfigError("expected FILE.yaml or --show STUDY, one of the two")
     if show is not None:
-        show_study(show, values.get("store"))
-        return
+        raise typer.Exit(show_study(show, values.get("store"), as_json=as_json))
     raise typer.Exit(run_flow("tune", file, assignments or [], values, as_json=as_json))
 
 
-def show_study(name: str, store_url: object) -> None:
-    """Print a finished search.
+def show_study(name: str, store_url: object, *, as_json: bool) -> int:
+    """Print a finished search; returns the exit code.
 
     Raises:
         ConfigError: the run is none.
     """
     from components.storage.store import Store
-    from flows.cli.look.printing import print_run
 
-    store = Store(None if store_url is None else str(store_url))
-    run = store.load_run(name)
+    url = None if store_url is None else str(store_url)
+    run = Store(url).load_run(name)
     if not any(ref.kind == "study" for ref in run.stages):
         raise ConfigError(f"run {name}: expected a search (antiphon tune), found a run of {run.flow}")
-    print_run(run, store)
+    return print_result(run, url, as_json=as_json)
