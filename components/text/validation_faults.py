@@ -17,6 +17,7 @@ _EXPECTED = {
     "less_than": "less than {lt}",
     "multiple_of": "a multiple of {multiple_of}",
     "literal_error": "{expected}",
+    "extra_forbidden": "no setting of this name",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),

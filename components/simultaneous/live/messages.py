@@ -13,6 +13,7 @@ from components.serving.http.audio_endpoints import language_in
 from components.serving.http.faults import RequestError
 from components.simultaneous.requirements import choose_policies
 from components.text.languages import UNDETERMINED
+from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
 
 MAX_CHANNELS = 8
@@ -71,7 +72,8 @@ def read_hello(message: dict[str, Any], graph: ServedGraph) -> Hello:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "hello"
-        raise RequestError(400, f"{where}: {describe_value_fault(dict(fault))}", param=where) from None
+        hint = suggest(where, Hello.model_fields) if fault["type"] == "extra_forbidden" else ""
+        raise RequestError(400, f"{where}: {describe_value_fault(dict(fault))}{hint}", param=where) from None
     except ConfigError as error:
         raise RequestError(400, str(error), param="policy") from None
     return hello

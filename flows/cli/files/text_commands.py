@@ -48,6 +48,8 @@ def run_files(
         the exit code: 3 if a record was quarantined.
     """
     check_output(inputs.total, parameters)
+    if inputs.recordings and "rttm" in parameters.formats and parameters.speakers is None:
+        raise ConfigError("--format: expected --speakers beside rttm, which says who speaks when, found none")
     refuse_unreadable(inputs.recordings)
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(map(_on_one_line, inputs.recordings))}]

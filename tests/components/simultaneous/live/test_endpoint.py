@@ -139,7 +139,7 @@ def test_lines_of_text_are_translated_as_they_come() -> None:
         (["{"], "expected a JSON object"),
         (["[" * 5000], "expected a JSON object"),
         (['{"channels": 9}'], "channels: expected at most 8, found 9"),
-        (['{"chanels": 1}'], "chanels"),
+        (['{"chanels": 1}'], "chanels: expected no setting of this name, found 1; did you mean channels?"),
         (['{"policy": "wait"}'], "policy: expected one of local_agreement"),
         (['{"target_language": "../x"}'], "target_language"),
         (['{"channels": 2}', b"\0\0"], "in 2 channels, found 2 bytes"),
