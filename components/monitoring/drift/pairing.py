@@ -107,10 +107,19 @@ def _join_stage(parts: Sequence[StageProfile | None], kept: Sequence[tuple[int, 
 
 
 def pair_signals(accepted: Profile, new: Profile) -> list[Pair]:
-    """Return the signals that both have and that say something, in the order of the accepted run's graph."""
+    """Return the signals that both have and that say something, in the order of the accepted run's graph.
+
+    Raises:
+        DataError: there is none, so nothing would be watched.
+    """
     before, after = columns_of(accepted, accepted), columns_of(new, accepted)
     pairs = (make_pair(*name, before[name], after[name]) for name in before if name in after)
-    return [pair for pair in pairs if pair is not None]
+    if not (telling := [pair for pair in pairs if pair is not None]):
+        raise DataError(
+            f"expected signals that {MIN_ACCEPTED} utterances of the accepted run {accepted.run} have, and "
+            f"those of {new.run} too, found none; watch runs of its graph"
+        )
+    return telling
 
 
 def make_pair(stage: str, signal: str, before: FloatArray, after: FloatArray) -> Pair | None:

@@ -115,6 +115,5 @@ def _draw(findings: WatchFindings) -> Figure:
             plot.plot(findings.places, trace, label=to_printable(stage)[:24])
         plot.axhline(0, color="#7d8590", linewidth=1, linestyle="--")
         plot.set(xlabel="new utterances", ylabel="evidence above alarm (powers of ten)")
-        if findings.evidence:
-            plot.legend()
+        plot.legend()
     return figure

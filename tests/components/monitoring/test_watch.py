@@ -171,6 +171,15 @@ def test_too_few_accepted_utterances_are_refused(store: Store) -> None:
         load_profile(save_run(store, "few", 19), store)
 
 
+def test_a_run_of_another_graph_is_refused_as_nothing_of_it_is_watched(store: Store) -> None:
+    accepted = load_profile(save_run(store, "accepted"), store)
+    other = accepted.model_copy(update={"stages": accepted.stages[:0]})
+    with pytest.raises(
+        DataError, match=r"of the accepted run accepted have, and .*found none; watch runs of"
+    ):
+        WATCH.run(WatchRequest([save_run(store, "new")], other), store)
+
+
 def test_a_run_of_nothing_new_is_refused(store: Store) -> None:
     run = save_run(store, "accepted")
     accepted = load_profile(run, store)
