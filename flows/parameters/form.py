@@ -30,9 +30,21 @@ LAST_FIELDS = (
     *("device", "dtype", "threads", "engine", "reuse", "seed", "name", "replace", "store"),
 )
 MAIN_FIELDS = (
-    *("recipe", "graph", "run", "runs", "systems", "baseline", "data", "audio", "target_language", "limit"),
-    *("model", "budget", "objectives", "confirm", "method", "metric", "num_experts", "level", "rounds"),
-    *("max_steps", "steps", "max_minutes", "num_layers", "beam_size", "members", "terms", "dev", "init_from"),
+    *("recipe", "models", "graph", "run", "runs", "systems", "baseline", "data", "audio", "dev", "test"),
+    *(
+        "target_language",
+        "limit",
+        "model",
+        "budget",
+        "objectives",
+        "confirm",
+        "method",
+        "metric",
+        "num_experts",
+        "level",
+        "rounds",
+    ),
+    *("max_steps", "steps", "max_minutes", "num_layers", "beam_size", "members", "terms", "init_from"),
     *("gate", "gate_model", "combination", "terms", "source_language", "name", "until"),
 )
 """Settings in the first tab of a long group, and in the short list of parameters, most important first."""

@@ -24,7 +24,7 @@ GROUPS = (FIRST, MODELS, SEARCH, OTHER, RUNNING)
 """The groups in their order."""
 _GROUP_OF = {
     **dict.fromkeys(("graph", "recipe", "run", "runs", "systems", "baseline", "draft"), FIRST),
-    **dict.fromkeys(("data", "audio", "source_language", "target_language"), FIRST),
+    **dict.fromkeys(("data", "audio", "models", "dev", "test", "source_language", "target_language"), FIRST),
     **dict.fromkeys(("limit", "until", "name"), FIRST),
     **dict.fromkeys(("model", "backend", "members", "dropout_members", "positive", "negative"), MODELS),
     **dict.fromkeys(("teacher", "gate_model", "combination", "coefficients", "init", "examples"), MODELS),
