@@ -238,6 +238,6 @@ def _collect_faults(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
             raise  # a network that is down is no fault of the configuration
         except AntiphonError as error:
             fault = str(error)
-            faults.append(fault if fault.startswith(f"{stage}.") else f"{stage}: {fault}")
+            faults.append(fault if fault.startswith((f"{stage}.", f"{stage}: ")) else f"{stage}: {fault}")
     if faults:
         raise ConfigError("\n".join(dict.fromkeys(faults)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -59,6 +59,13 @@ class Candidate(NamedTuple):
     mixture: Mixture | None = None
 
 
+def check_templates(names: Iterable[str]) -> None:
+    """Refuse a template that there is not. Raises ConfigError."""
+    for name in names:
+        if name not in TEMPLATES:
+            raise ConfigError(f"templates: there is no template {name!r}{suggest(name, TEMPLATES)}")
+
+
 def list_candidates(
     models: Sequence[ModelChoice],
     *,
@@ -79,9 +86,7 @@ def list_candidates(
     Raises:
         ConfigError: there is no such template, or no system can be made.
     """
-    for name in templates:
-        if name not in TEMPLATES:
-            raise ConfigError(f"templates: there is no template {name!r}{suggest(name, TEMPLATES)}")
+    check_templates(templates)
     rows = [row for name, row in TEMPLATES.items() if not templates or name in templates]
     rows = [row for row in rows if all(goal.get(need) for need in row.needs)]
     ways = {

@@ -18,6 +18,8 @@ _EXPECTED = {
     "multiple_of": "a multiple of {multiple_of}",
     "literal_error": "{expected}",
     "extra_forbidden": "no setting of this name",
+    "byte_size": "a size such as 4GB",
+    "byte_size_unit": "a size such as 4GB",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "a number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),

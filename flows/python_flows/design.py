@@ -15,6 +15,7 @@ from components.data.stage import store_part
 from components.design.analysis import DESIGN, DesignRequest
 from components.design.candidates import (
     Candidate,
+    check_templates,
     licensed,
     licensed_systems,
     list_alone,
@@ -109,7 +110,9 @@ def checks(parameters: DesignParameters) -> list[Check]:
         for name in parameters.templates
         if is_pipeline_file(name)
     ]
-    return [Check("goal", parameters.check_goal), *files, check_of_data(parameters.data_set)]
+    rows = [name for name in parameters.templates if not is_pipeline_file(name)]
+    named = Check("templates", partial(check_templates, rows))
+    return [Check("goal", parameters.check_goal), *files, named, check_of_data(parameters.data_set)]
 
 
 def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list[Candidate], list[str]]:

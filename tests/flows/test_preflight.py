@@ -376,9 +376,10 @@ def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path:
         ("watch", {"runs": ["talks"]}, "accepted: expected one accepted run of cascade, found none"),
         ("watch", {"audio": "x", "accepted": "talk"}, "no run 'talk'.*mean talks"),
         ("watch", {}, "expected one of runs, data and audio, found 0"),
+        ("design", {"templates": ["singel"]}, "^templates: there is no template 'singel'; did you mean"),
     ],
 )
-def test_what_adds_to_a_run_is_refused_before_prefect_starts(
+def test_names_are_refused_before_prefect_starts(
     flow: str, values: dict[str, Any], fault: str, tmp_path: Path
 ) -> None:
     store = Store(str(tmp_path))
