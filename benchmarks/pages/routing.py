@@ -162,7 +162,7 @@ def verify_guarantee(results: Mapping[str, Any], signal: str) -> Verification:
         own = versions[shuffled[:CALIBRATION], rng.integers(0, versions.shape[1], CALIBRATION)]
         cuts = find_cuts(doubts[own])
         size = bound_share_of_all(cuts, bad[own], RISK, CONFIDENCE)
-        threshold = -np.inf if size is None else cuts.doubts[size - 1] if size else np.inf
+        threshold = -np.inf if size is None else doubts[own][cuts.order[size - 1]] if size else np.inf
         stays = doubts < threshold
         others = np.isin(groups, shuffled[CALIBRATION:])
         rows.append([(stays & bad).mean(), (stays & bad)[others].mean(), stays.mean()])
