@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.files.files import read_lines, write_bytes
@@ -41,6 +41,20 @@ class Correction(Record):
     at: str
     file: str
     file_sha256: Sha256 | None = None
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether a person read the text and left it as it was."""
+        return self.text == self.before and self.segments is None
+
+
+def count_corrections(corrections: Sequence[Correction], most: int = 5) -> str:
+    """Return ``2 approved and 1 corrected (u7)``, with the ids of a few."""
+    ids = [each.id for each in corrections if not each.is_approval]
+    more = f" and {len(ids) - most} more" if len(ids) > most else ""
+    corrected = f"{len(ids)} corrected ({', '.join(ids[:most])}{more})"
+    approved = f"{len(corrections) - len(ids)} approved"
+    return " and ".join([approved] * (len(ids) < len(corrections)) + [corrected] * bool(ids))
 
 
 def encode_corrections(corrections: Iterable[Correction]) -> bytes:

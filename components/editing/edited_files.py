@@ -47,7 +47,14 @@ class Origin:
     at: str
 
 
-def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, language: str | None) -> Edits:
+def read_edits(
+    path: Path,
+    texts: Mapping[str, EditableText],
+    origin: Origin,
+    language: str | None,
+    *,
+    unchanged_right: bool = False,
+) -> Edits:
     """Return what an edited file, or every such file of a folder, changes in a node's texts.
 
     Args:
@@ -55,6 +62,7 @@ def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, la
         texts: what the node gave, by utterance id.
         origin: of the corrections.
         language: code of the texts' language.
+        unchanged_right: the other texts of a table were read, too, and are right: corrections that keep them.
 
     Raises:
         ConfigError: a file cannot be read or mapped to utterances (the message names its line), or nothing
@@ -62,21 +70,28 @@ def read_edits(path: Path, texts: Mapping[str, EditableText], origin: Origin, la
     """
     edits = Edits()
     files = list_edited_files(path)
+    if unchanged_right and files[0].suffix.lower() in SUBTITLES:
+        raise ConfigError(f"--unchanged-right: expected a .tsv, .jsonl or .docx file, found {path}")
     for file in files:
         content = _read_file(file)
         if file.suffix.lower() in DOCUMENTS:
-            proposals = propose_texts(file, read_document_rows(file, content), texts, origin.node)
+            rows = read_document_rows(file, content)
+            proposals = propose_texts(file, rows, texts, origin.node, approve=unchanged_right)
         else:
             decoded = decode_text(content, file.name, language)
             if decoded.encoding is not None:
                 edits.notes.append(f"{file.name}: read as {decoded.encoding}, since it is not UTF-8")
-            proposals = _read_proposals(file, decoded, texts, origin.node, len(files), edits.notes)
+            if file.suffix.lower() in TABLES:
+                proposals = read_edited_table(file, decoded, texts, origin.node, approve=unchanged_right)
+            else:
+                proposals = _read_cues(file, decoded, texts, origin.node, len(files), edits.notes)
         for proposal in proposals:
             digest = sha256(content).hexdigest()
             edits.corrections.append(_make_correction(proposal, texts, origin, file.name, digest))
     if not edits.corrections:
         raise ConfigError(
-            f"{path}: expected a text that was changed, found all {len(texts)} as {origin.node} gave them"
+            f"{path}: expected a text that was changed, found all as {origin.node} gave them; "
+            "--unchanged-right keeps them as right"
         )
     return edits
 
@@ -104,7 +119,7 @@ def _read_file(path: Path) -> bytes:
         raise ConfigError(f"expected a readable file of edited texts, found {error}") from error
 
 
-def _read_proposals(
+def _read_cues(
     file: Path,
     decoded: DecodedText,
     texts: Mapping[str, EditableText],
@@ -112,8 +127,6 @@ def _read_proposals(
     files: int,
     notes: list[str],
 ) -> list[Proposal]:
-    if file.suffix.lower() in TABLES:
-        return read_edited_table(file, decoded, texts, node)
     recording = find_recording(file, group_by_recording(texts), node, files)
     edited = read_edited_subtitles(file, decoded, recording)
     notes += edited.notes

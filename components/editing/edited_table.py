@@ -27,7 +27,7 @@ class Row(NamedTuple):
 
 
 def read_edited_table(
-    path: Path, decoded: DecodedText, texts: Mapping[str, EditableText], node: str
+    path: Path, decoded: DecodedText, texts: Mapping[str, EditableText], node: str, *, approve: bool = False
 ) -> list[Proposal]:
     """Return the texts of an edited table that differ from those of the node.
 
@@ -36,13 +36,15 @@ def read_edited_table(
         decoded: its content.
         texts: what the node gave, by utterance id.
         node: its name, for messages.
+        approve: return the others, too: they were read and are right.
 
     Raises:
         ConfigError: a row is no correction; the message names its line.
     """
     if path.suffix.lower() == ".jsonl":
-        return propose_texts(path, _read_json(path, decoded.text), texts, node)
-    return propose_texts(path, _read_tsv(path, decoded.text), texts, node, unguard=_unguard)
+        return propose_texts(path, _read_json(path, decoded.text), texts, node, approve=approve)
+    rows = _read_tsv(path, decoded.text)
+    return propose_texts(path, rows, texts, node, unguard=_unguard, approve=approve)
 
 
 def propose_texts(
@@ -52,6 +54,7 @@ def propose_texts(
     node: str,
     *,
     unguard: Callable[[str], str] = str,
+    approve: bool = False,
 ) -> list[Proposal]:
     """Return the texts of rows that differ from those of the node; see :func:`read_edited_table`.
 
@@ -74,10 +77,11 @@ def propose_texts(
             )
         lines[utterance_id] = row.line
         present = texts[utterance_id].text
-        if cell not in (present, guard_cell(present)):
-            text = normalize_spaces(unguard(cell))
-            if text != normalize_spaces(present):
-                proposals.append(Proposal(utterance_id, text, None))
+        text = present if cell in (present, guard_cell(present)) else normalize_spaces(unguard(cell))
+        if normalize_spaces(text) != normalize_spaces(present):
+            proposals.append(Proposal(utterance_id, text, None))
+        elif approve:
+            proposals.append(Proposal(utterance_id, present, None))
     return proposals
 
 

@@ -75,7 +75,7 @@ def test_what_lies_below_an_edit_runs_again_and_a_second_edit_adds_to_it(
 
 
 REFUSALS = [
-    ("plain", "asr", None, "expected a text that was changed, found all 4 as asr gave them"),
+    ("plain", "asr", None, "expected a text that was changed, found all as asr gave them"),
     ("plain", "asr", "id\ttext\ncaption-1\tx\n", "found 'caption-1'; did you mean caption-"),
     ("plain", "ars", "id\ttext\n", "one of asr, mt; found 'ars'; did you mean asr"),
     ("plane", "asr", "id\ttext\n", "no run 'plane'"),

@@ -9,10 +9,14 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from components.editing.correction import CORRECTIONS, read_stored_corrections, write_corrections
+from components.editing.correction import (
+    CORRECTIONS,
+    count_corrections,
+    read_stored_corrections,
+    write_corrections,
+)
 from components.editing.editable_text import certainty_of
 from components.editing.edited_table import read_ids
-from components.editing.kinds.edit_from_store import list_ids
 from components.editing.questions import answers_as_corrections, choose_doubtful
 from components.files.locations.location import file_name_of
 from components.nodes.facts import Carry, Items, Mode, state
@@ -130,13 +134,8 @@ class ReviewAnswers(Kind[ReviewAnswersSettings]):
         answers = read_stored_corrections(Path(ref.path))
         if not answers:
             return [f"{ref.stage}: no text was doubtful enough to ask"]
-        changed = [each.id for each in answers if each.text != each.before]
-        which = f", corrected: {list_ids(changed)}" if changed else ""
-        first = answers[0]
-        return [
-            f"{ref.stage}: {len(answers) - len(changed)} approved and {len(changed)} corrected by {first.by} "
-            f"at {first.at[:16].replace('T', ' ')}{which}"
-        ]
+        by, at = answers[0].by, answers[0].at[:16].replace("T", " ")
+        return [f"{ref.stage}: {count_corrections(answers)} by {by} at {at}"]
 
 
 def _make_questions(items: Iterator[Item]) -> Iterator[Question]:

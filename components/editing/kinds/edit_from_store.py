@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 from typing_extensions import override
 
-from components.editing.correction import read_stored_corrections
+from components.editing.correction import Correction, count_corrections, read_stored_corrections
 from components.editing.corrections_stage import KIND
 from components.errors import StoreError
 from components.nodes.facts import Mode
@@ -66,16 +66,10 @@ class EditFromStore(Kind[EditFromStoreSettings]):
 
 def summarize_corrections(ref: StageRef) -> list[str]:
     """Return lines on a stage of corrections: how many, by whom, when and from what."""
-    batches: dict[tuple[Any, ...], list[str]] = {}
+    batches: dict[tuple[Any, ...], list[Correction]] = {}
     for each in read_stored_corrections(Path(ref.path)):
-        batches.setdefault((each.by, each.at, each.file), []).append(each.id)
+        batches.setdefault((each.by, each.at, each.file), []).append(each)
     return [
-        f"{ref.stage}: {len(ids)} corrected by {by} at {at[:16].replace('T', ' ')} from {file}: "
-        f"{list_ids(ids)}"
-        for (by, at, file), ids in batches.items()
+        f"{ref.stage}: {count_corrections(batch)} by {by} at {at[:16].replace('T', ' ')} from {file}"
+        for (by, at, file), batch in batches.items()
     ]
-
-
-def list_ids(ids: list[str], most: int = 5) -> str:
-    """Return ids as a list of a few."""
-    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")

@@ -41,7 +41,7 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         int, typer.Option("--min-count", metavar="N", min=1, help="lessons: times a term was replaced")
     ] = 2,
     unchanged_right: Annotated[
-        bool, typer.Option("--unchanged-right", help="lessons: all other texts were read, too, and are right")
+        bool, typer.Option("--unchanged-right", help="all other texts were read, too, and are right")
     ] = False,
     by: Annotated[str | None, typer.Option("--by", metavar="NAME", help="who; the system's user")] = None,
     name: Annotated[
@@ -83,7 +83,8 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         return
     if node is None or source is None or lessons is not None:
         raise ConfigError("expected NODE and --from FILE, or --lessons DIR alone")
-    raise typer.Exit(run_edited(run, node, source, by, name, store, replace=replace, as_json=as_json))
+    how = {"unchanged_right": unchanged_right, "replace": replace, "as_json": as_json}
+    raise typer.Exit(run_edited(run, node, source, by, name, store, **how))
 
 
 def run_edited(  # noqa: PLR0913 - what the command line gives
@@ -94,6 +95,7 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
     name: str | None,
     store_url: str | None,
     *,
+    unchanged_right: bool,
     replace: bool,
     as_json: bool,
 ) -> int:
@@ -117,7 +119,7 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
         )
     check_data_of(run, store_url)
     name = check_run_name(name or name_of_edit(run_name, store))
-    parameters = make_parameters(run, node_name, source, by, store)
+    parameters = make_parameters(run, node_name, source, by, store, unchanged_right=unchanged_right)
     server = start_importing()
     update = {"name": name, "store": store_url, "replace": replace}
     return run_checked(
@@ -149,7 +151,7 @@ def check_data_of(run: RunRecord, store_url: str | None) -> None:
 
 
 def make_parameters(
-    run: RunRecord, node_name: str, source: Path, by: str | None, store: Store
+    run: RunRecord, node_name: str, source: Path, by: str | None, store: Store, *, unchanged_right: bool
 ) -> dict[str, object]:
     """Store the corrections in a file and return the parameters of a run that has them."""
     from pydantic import TypeAdapter
@@ -163,7 +165,7 @@ def make_parameters(
     node = node_to_edit(run, node_name)
     base = node.name.removesuffix(SUFFIX)
     check_editable(pipeline_of(run), base)
-    edits = read_edits_of(run, node, source, by or system_user())
+    edits = read_edits_of(run, node, source, by or system_user(), unchanged_right=unchanged_right)
     recorded = TypeAdapter(tuple[NodeEdit, ...]).validate_python(run.parameters.get("edits", ()))
     earlier = {each.node: each for each in recorded}
     before = earlier[base].corrections if base in earlier else None
@@ -186,22 +188,23 @@ def system_user() -> str:
         ) from None
 
 
-def read_edits_of(run: RunRecord, node: NodeRecord, source: Path, by: str) -> Edits:
+def read_edits_of(
+    run: RunRecord, node: NodeRecord, source: Path, by: str, *, unchanged_right: bool = False
+) -> Edits:
     """Return what a file changes in a node's texts, and print how it was read."""
+    from components.editing.correction import count_corrections
     from components.editing.edited_files import Origin, read_edits
-    from components.editing.kinds.edit_from_store import list_ids
     from components.editing.run_texts import language_of_texts, texts_of_node
     from components.files.files import utc_now
 
     key = next(ref.key for ref in run.stages if ref.stage == node.name)
     texts = texts_of_node(run, node)
-    edits = read_edits(source, texts, Origin(node.name, key, by, utc_now()), language_of_texts(node, texts))
+    origin, language = Origin(node.name, key, by, utc_now()), language_of_texts(node, texts)
+    edits = read_edits(source, texts, origin, language, unchanged_right=unchanged_right)
     for note in edits.notes:
         typer.echo(f"antiphon: {note}", err=True)
-    ids = [each.id for each in edits.corrections]
-    typer.echo(
-        f"antiphon: {len(ids)} of {len(texts)} texts of {node.name} corrected: {list_ids(ids)}", err=True
-    )
+    told = count_corrections(edits.corrections)
+    typer.echo(f"antiphon: of {len(texts)} texts of {node.name} {told}", err=True)
     return edits
 
 

@@ -34,6 +34,18 @@ def test_a_folder_of_subtitles_is_read_by_the_names_of_recordings(tmp_path: Path
     assert edits.notes == ["other.srt: read as CP1252, since it is not UTF-8"]
 
 
+def test_unchanged_rows_are_approved_where_that_is_said(tmp_path: Path) -> None:
+    table = tmp_path / "asr.tsv"
+    table.write_text("id\ttext\nu1\thello there\nu2\tgood nights\n")
+    edits = read_edits(table, by_id(TALK, OTHER), ORIGIN, "en", unchanged_right=True)
+    assert {each.id: (each.before, each.text) for each in edits.corrections} == {
+        "u1": ("hello there", "hello there"),
+        "u2": ("good night", "good nights"),
+    }
+    with pytest.raises(ConfigError, match=r"--unchanged-right: expected a .tsv, .jsonl or .docx file"):
+        read_edits(tmp_path / "a.srt", by_id(TALK), ORIGIN, "en", unchanged_right=True)
+
+
 def test_a_single_file_may_have_any_name_where_there_is_one_recording(tmp_path: Path) -> None:
     (tmp_path / "mine.srt").write_text(CUE.format("hello where"))
     (correction,) = read(tmp_path / "mine.srt", TALK).corrections

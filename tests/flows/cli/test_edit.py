@@ -42,4 +42,4 @@ def test_how_a_file_was_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert correction.text == "Das Endstück."
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("antiphon: mt.tsv: read as ")
-    assert second == "antiphon: 1 of 3 texts of mt corrected: talk@10"
+    assert second == "antiphon: of 3 texts of mt 1 corrected (talk@10)"
