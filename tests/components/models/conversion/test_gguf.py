@@ -126,5 +126,5 @@ def test_without_the_extra_its_install_command_is_told(
         lambda: FORMATS["gguf"].convert(tmp_path / "m.gguf", ModelToConvert("m", print)),
         lambda: models.check(f"packaged:{packaged}"),
     ):
-        with pytest.raises(ConfigError, match=r"expects the extra 'gguf' .* 'antiphon\[gguf\]'"):
+        with pytest.raises(ConfigError, match=r"expects the extra 'gguf', .* 'antiphon\[gguf\]'"):
             call()
