@@ -50,15 +50,26 @@ def claim(  # noqa: PLR0913, PLR0917 - its flags
 
     - `antiphon claim cost --models A B --data test.jsonl`
     """
-    from components.claims.question import QUESTIONS
-
     if name == "list":
-        for key in sorted(QUESTIONS):
-            question = QUESTIONS[key]
-            needs = f"{question.least}+ {question.models}{', --dev' if question.needs_dev else ''}"
-            typer.echo(f"{key:20} {question.claim.claim}\n{'':20} needs {needs}")
+        _list(as_json)
         return
     _ask(name, (*(models or ()), *(more or ())), (data, dev), (source, target), limit, (out, work), as_json)
+
+
+def _list(as_json: bool) -> None:
+    from components.claims.question import QUESTIONS
+
+    claims = {key: QUESTIONS[key] for key in sorted(QUESTIONS)}
+    if as_json:
+        rows = {
+            key: {"claim": of.claim.claim, "models": of.models, "least": of.least, "needs_dev": of.needs_dev}
+            for key, of in claims.items()
+        }
+        typer.echo(json.dumps({"claims": rows}))
+        return
+    for key, of in claims.items():
+        needs = f"{of.least}+ {of.models}{', --dev' if of.needs_dev else ''}"
+        typer.echo(f"{key:20} {of.claim.claim}\n{'':20} needs {needs}")
 
 
 def _ask(

@@ -17,7 +17,7 @@ from components.claims.systems.decoding_cost import measure_apart
 from components.claims.systems.workbench import Workbench
 from components.errors import ConfigError, ModelError
 from components.records import Utterance
-from tests.command import run_command
+from tests.command import run_command, run_for_json
 
 WORDS = [
     *("ein", "Hund", "läuft", "über", "die", "Wiese", "und", "bellt", "laut", "weil", "Kinder"),
@@ -115,8 +115,9 @@ def test_what_a_process_of_its_own_refuses_is_said_in_one_line(monkeypatch: pyte
         measure_apart(["a", "b"], ["a"] * 30, ("en", "de"))
 
 
-def test_every_question_names_comparisons_that_it_measures() -> None:
+def test_every_question_names_comparisons_that_it_measures(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(QUESTIONS) >= 12
+    assert run_for_json(capsys, "claim", "list")[1]["claims"].keys() == QUESTIONS.keys()
     for name in QUESTIONS:
         claim = QUESTIONS[name].claim
         assert claim.primary, name
