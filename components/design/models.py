@@ -46,7 +46,10 @@ def list_models(
     else:
         choices = [describe_model(*_read_named(name, store)) for name in named]
     if target is None:
-        choices = [choice for choice in choices if choice.task == "recognize"]
+        known, choices = choices, [choice for choice in choices if choice.task == "recognize"]
+        if known and not choices:
+            names = ", ".join(each.reference for each in known)
+            raise ConfigError(f"models: expected recognizers, as no target_language is set, found {names}")
     elif is_same_language(target, "en"):
         choices += [describe_model(c.reference, "translate_speech") for c in choices if _is_multilingual(c)]
     if not choices:

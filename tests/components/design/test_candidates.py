@@ -58,6 +58,8 @@ def test_named_models_say_what_they_do_and_packaged_ones_are_known() -> None:
     english = [m.task for m in list_models(("packaged:whisper-base",), "de", "en", None)]
     assert english == ["recognize", "translate_speech"]
     assert [m.task for m in list_models(("translate=./mine",), "en", "de", None)] == ["translate"]
+    with pytest.raises(ConfigError, match="expected recognizers, as no target_language is set, found nix"):
+        list_models(("nix",), "en", None, None)
 
 
 def test_what_cannot_be_is_refused_in_a_line() -> None:
