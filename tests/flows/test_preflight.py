@@ -76,7 +76,7 @@ ASR_AND, MT_AND = "asr.members=[packaged:whisper-base, {}]", "mt.members=[packag
     [
         ("cascade", ["asr.device=cuda:99"], "asr: device: expected"),
         ("cascade", ["mt.examples=absent.jsonl"], "mt: absent.jsonl: expected a readable"),
-        ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected an audio file or a pattern"),
+        ("cascade", ["audio=absent-*.wav"], "data: absent-.*: expected a file, folder or pattern"),
         ("cascade", ["data=null"], "data: expected a data set or recordings"),
         (
             "ensemble",

@@ -22,8 +22,8 @@ def test_files_folders_and_patterns_each_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("none.wav", "expected an audio file or a pattern of files, found none"),
-        ("*.wav", "expected an audio file or a pattern of files, found none"),
+        ("none.wav", "expected a file, folder or pattern of files, found none"),
+        ("*.wav", "expected a file, folder or pattern of files, found none"),
         (".", "expected a folder with recordings"),
         ("\n", "expected at least one audio file, found none"),
     ],
