@@ -177,7 +177,7 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["transcribe", "none.wav"], "none.wav: expected an audio file"),
+        (["transcribe", "none.wav"], "none.wav: expected a file, folder or pattern"),
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
         (["transcribe", "a.wav", "--from", "german"], "--language: expected a language code such as en"),
         (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
