@@ -76,7 +76,17 @@ class TransientError(AntiphonError):
 
 
 def require_extra(who: str, module: str, extra: str, otherwise: str = "") -> None:
-    """Refuse what needs a module of an extra that is not installed. ConfigError."""
+    """Refuse what needs a module that an extra installs, where it is missing.
+
+    Args:
+        who: what needs it, as a message begins.
+        module: its name, as it is imported.
+        extra: that of Antiphon.
+        otherwise: what else can be done, as the message ends.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     if find_spec(module) is None:
         raise ConfigError(
             f"{who} expects the extra {extra!r}, found it missing; pip install 'antiphon[{extra}]'{otherwise}"

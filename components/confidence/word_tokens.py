@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from components.records import Hypothesis, Token
-from components.text.matching.alignment import assign
+from components.text.matching.alignment import assign_values
 from components.text.token_pieces import spell_words
 
 
@@ -17,7 +17,7 @@ def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:
     spelled = [
         (word, [hypothesis.tokens[number] for number in numbers]) for word, numbers in spell_words(pieces)
     ]
-    return assign(hypothesis.text.split(), spelled)
+    return assign_values(hypothesis.text.split(), spelled)
 
 
 def probabilities_of_words(hypothesis: Hypothesis) -> list[list[float]]:
@@ -27,4 +27,4 @@ def probabilities_of_words(hypothesis: Hypothesis) -> list[list[float]]:
         for segment in hypothesis.segments
         for word in segment.words
     ]
-    return assign(hypothesis.text.split(), spelled)
+    return assign_values(hypothesis.text.split(), spelled)

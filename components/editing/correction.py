@@ -53,8 +53,10 @@ def count_corrections(corrections: Sequence[Correction], most: int = 5) -> str:
     ids = [each.id for each in corrections if not each.is_approval]
     more = f" and {len(ids) - most} more" if len(ids) > most else ""
     corrected = f"{len(ids)} corrected ({', '.join(ids[:most])}{more})"
+    if len(ids) == len(corrections):
+        return corrected
     approved = f"{len(corrections) - len(ids)} approved"
-    return " and ".join([approved] * (len(ids) < len(corrections)) + [corrected] * bool(ids))
+    return f"{approved} and {corrected}" if ids else approved
 
 
 def encode_corrections(corrections: Iterable[Correction]) -> bytes:

@@ -12,30 +12,19 @@ On object storage the same names are objects (backends.py); ``root`` is then the
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.errors import ConfigError, StoreError, UnknownRunError
 from components.files.files import disk_full_as_store_error
-from components.run_record import RUN_NAME, RunRecord, StageRef
-from components.storage.layout import check_layout, mark_layout
+from components.run_record import RUN_NAME, RunRecord
 from components.storage.places import locks
-from components.storage.places.backends import open_backend
 from components.storage.runs.run_records import FAILED, METRICS, RECORD, read_record, write_record
-from components.storage.shards.shard import DamagedError, ShardHeader, decode_shard, shard_name, split_lines
-from components.storage.stages.seal import Seal, stage_ref
-from components.storage.stages.stage_plan import StagePlan
+from components.storage.stage_store import StageStore
 from components.text.suggestions import did_you_mean
-
-log = logging.getLogger("antiphon.store")
-
-
-WINDOWS = "windows"
-"""Folder for the windows of recordings of shards at work (stages/window_journal.py)."""
 
 
 def check_run_name(name: str) -> str:
@@ -52,135 +41,12 @@ def check_run_name(name: str) -> str:
     return name
 
 
-class Store:
+class Store(StageStore):
     """Stages and runs on disk. Safe for several processes; on object storage, for several machines."""
 
     def __init__(self, url: str | None = None) -> None:
-        self.backend = open_backend(url)
-        check_layout(self.backend.url, self.backend.files)
-        self.root = self.backend.root
-        self.stages = self.root / "stages"
+        super().__init__(url)
         self.runs = self.root / "runs"
-        self.windows = self.root / WINDOWS
-
-    # Stages
-
-    def stage_folder(self, key: str) -> Path:
-        """Return the folder of the stage with this key, whether or not it exists."""
-        return self.stages / key
-
-    def find_stage(self, plan: StagePlan, read_digests: Mapping[str, str] | None = None) -> StageRef | None:
-        """Return the finished stage of a plan with its files and shards verified, or None.
-
-        A finished stage that does not match its seal is logged as a warning and not returned: whoever opens
-        it for writing computes again what is damaged.
-
-        Args:
-            plan: the stage's.
-            read_digests: digests of the stages that it reads now, by role; a stage that was computed from
-                others is stale and not returned.
-        """
-        try:
-            seal = self.backend.download(plan.key)
-        except DamagedError as error:
-            log.warning("stage %s is damaged and will be computed again: %s", plan.stage, error)
-            return None
-        if seal is None:
-            return None
-        changed = [role for role, sha in (read_digests or {}).items() if seal.read.get(role, sha) != sha]
-        if changed:
-            log.warning(
-                "stage %s is stale and will be computed again: what it reads as %s has changed",
-                *(plan.stage, ", ".join(changed)),
-            )
-            return None
-        ref = stage_ref(seal, self.stage_folder(plan.key), reused=True)
-        return ref.model_copy(update={"stage": plan.stage, "kind": plan.kind})
-
-    def load_plan(self, key: str) -> StagePlan:
-        """Return the plan of a finished stage, verified.
-
-        Raises:
-            StoreError: there is no such stage, or it is damaged.
-        """
-        return StagePlan.model_validate(self.load_seal(key).plan)
-
-    def load_seal(self, key: str) -> Seal:
-        """Return the seal of a finished stage, all that it names verified.
-
-        Raises:
-            StoreError: there is no such stage, or it is damaged.
-        """
-        try:
-            seal = self.backend.download(key)
-        except DamagedError as error:
-            raise StoreError(
-                f"stage {key[:12]}… is damaged: {error}; repeat the run that computed it"
-            ) from error
-        if seal is None:
-            raise StoreError(f"expected a finished stage {key[:12]}… in {self.backend.url}, found none")
-        return seal
-
-    def localize(self, ref: StageRef) -> StageRef:
-        """Return a finished stage, which another machine may have named, as it can be read here.
-
-        Raises:
-            StoreError: it is gone, damaged, or no longer what the reference says.
-        """
-        return self.backend.localize(ref)
-
-    # Shards
-
-    def find_shard(self, key: str, read: Mapping[str, tuple[str, str]] | None = None) -> ShardHeader | None:
-        """Return the header of a shard that is stored and whole, or None.
-
-        Args:
-            key: its address.
-            read: what it would be computed from now; one that was made from others is stale and not returned.
-        """
-        content = self.backend.read_shard(key)
-        if content is None:
-            return None
-        try:
-            header, _ = decode_shard(content, shard_name(key), key)
-        except DamagedError as error:
-            log.warning("a shard is damaged and will be computed again: %s", error)
-            return None
-        if not header.is_made_from(read):
-            log.warning("a shard of %s is stale and will be computed again", header.stage)
-            return None
-        return header
-
-    def find_shards(self, keys: Iterable[str]) -> dict[str, ShardHeader]:
-        """Return the headers of those of some shards that are stored and whole, all of them at once."""
-        return self.backend.read_headers(keys)
-
-    def read_lines(self, key: str) -> Iterator[tuple[bool, bytes]]:
-        """Yield the lines of a shard, verified, and before each whether its input could be processed.
-
-        Raises:
-            DamagedError: it is gone, or not what was sealed.
-        """
-        content = self.backend.read_shard(key)
-        if content is None:
-            raise DamagedError(f"{self.backend.url}/{shard_name(key)}: expected a shard, found none")
-        return split_lines(decode_shard(content, shard_name(key), key)[1])
-
-    def add_shard(self, header: ShardHeader, content: bytes) -> ShardHeader:
-        """Store a shard; where another process has stored it meanwhile, that one counts.
-
-        Returns:
-            The header of the shard that counts.
-        """
-        self.mark_layout()
-        if self.backend.create_shard(header.key, content):
-            return header
-        present = self.find_shard(header.key, header.read)
-        if present is None:  # it is damaged, or made from what has changed since
-            self.backend.replace_shard(header.key, content)
-        return present or header
-
-    # Runs
 
     def run_folder(self, name: str) -> Path:
         """Return the folder of the run ``name``; it need not exist.
@@ -225,17 +91,6 @@ class Store:
                 f"name: expected one that no finished run has, found {name!r} in {self.backend.url}; "
                 "take another, or --replace it (replace: true)"
             )
-
-    def mark_layout(self) -> None:
-        """Write the version of the layout into the store, which is about to be written to."""
-        try:
-            with disk_full_as_store_error("layout.json", self.root):
-                mark_layout(self.backend.url, self.backend.files)
-        except FileNotFoundError as error:  # of a file system that takes no folders, as /proc
-            raise StoreError(
-                f"store: expected a folder that can be made, found that {self.root} cannot "
-                f"({error.strerror}); name another by --store or ANTIPHON_STORE"
-            ) from error
 
     @contextmanager
     def lock_recorded_run(self, name: str) -> Iterator[RunRecord]:
@@ -316,20 +171,15 @@ class Store:
 
     def missing_run_error(self, name: str) -> StoreError:
         """Return the error of a run that cannot be loaded: none has that name, or it has not finished."""
-        kind = StoreError if self.backend.has_run(name) else UnknownRunError
-        return kind(self.explain_missing_run(name))
-
-    def explain_missing_run(self, name: str) -> str:
-        """Return why a run cannot be loaded, and what to do."""
         if not self.backend.has_run(name):
             times = self.backend.list_record_times()
             names = sorted(times, key=lambda run: times[run] or 0.0)
             hint = did_you_mean(name, names) or f"; the latest are: {', '.join(names[-5:]) or 'none yet'}"
-            return f"no run {name!r} in {self.backend.url}/runs{hint}"
+            return UnknownRunError(f"no run {name!r} in {self.backend.url}/runs{hint}")
         holder = locks.holder_of(self.root, locks.RUN_PREFIX + name)
         if holder is not None:
-            return f"run {name} has not finished: {holder} is at work on it; wait for it"
-        return (
+            return StoreError(f"run {name} has not finished: {holder} is at work on it; wait for it")
+        return StoreError(
             f"run {name} has not finished: it was interrupted, or another machine is at work on it; give its "
             "command again, it goes on where it stopped"
         )

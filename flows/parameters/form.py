@@ -31,19 +31,8 @@ LAST_FIELDS = (
 )
 MAIN_FIELDS = (
     *("recipe", "models", "graph", "run", "runs", "systems", "baseline", "data", "audio", "dev", "test"),
-    *(
-        "target_language",
-        "limit",
-        "model",
-        "budget",
-        "objectives",
-        "confirm",
-        "method",
-        "metric",
-        "num_experts",
-        "level",
-        "rounds",
-    ),
+    *("target_language", "limit", "model", "budget", "objectives", "confirm", "method", "metric"),
+    *("num_experts", "level", "rounds"),
     *("max_steps", "steps", "max_minutes", "num_layers", "beam_size", "members", "terms", "init_from"),
     *("gate", "gate_model", "combination", "terms", "source_language", "name", "until"),
 )

@@ -51,8 +51,8 @@ class LocalShards:
         def show(share: float) -> None:
             shown.show_share(work.number, size, share)
 
-        held = run.coordinator.hold_lane(lane_of(run), rank(run.depth, work.number))
-        with held, run.counts.work(), progress.listen(show):
+        lane = run.coordinator.hold_lane(lane_of(run), rank(run.depth, work.number))
+        with lane, run.counts.work(), progress.listen(show):
             header = retry_transient(
                 lambda: compute_shard(run.store, job, work, begin),
                 run.coordinator.wait_seconds,

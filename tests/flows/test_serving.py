@@ -82,11 +82,11 @@ def test_a_server_answers_keeps_and_says_so(served: Served) -> None:
     said = served.log.read_text(encoding="utf-8")
     assert "models talks, talks/transcript" in said and "100% of requests are kept" in said
     until = time.monotonic() + 10
-    kept = ""
-    while not kept.endswith("\n") and time.monotonic() < until:
-        kept = "".join(each.read_text("utf-8") for each in served.store.glob("kept/talks/*/*.jsonl"))
+    content = ""
+    while not content.endswith("\n") and time.monotonic() < until:
+        content = "".join(each.read_text("utf-8") for each in served.store.glob("kept/talks/*/*.jsonl"))
         time.sleep(0.05)
-    row = json.loads(kept)
+    row = json.loads(content)
     assert (row["text"], row["served"]["nodes"]["loud"]["text"]) == ("hello", "HELLO")
 
 

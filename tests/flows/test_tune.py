@@ -140,9 +140,9 @@ def test_a_search_computes_what_is_new_and_confirms_its_winner_once(
         sum(calls(tmp_path).values())
         == 36 + sum(24 if t.state == "complete" else 12 for t in study.tries) + 24
     )
-    code, said = antiphon("tune", "--show", "found", "--store", "store", "--json")
-    assert code == 0 and "gain over" in said
-    assert '{"run": "found", ' in said
+    code, printed = antiphon("tune", "--show", "found", "--store", "store", "--json")
+    assert code == 0 and "gain over" in printed
+    assert '{"run": "found", ' in printed
 
 
 def test_a_search_that_was_stopped_goes_on(

@@ -8,10 +8,12 @@ step. Members of weight zero are never run.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from components.decoding.combiner import Combiner, Gate, Mixture, mixture_of_one
 from components.decoding.member_settings import Filter
@@ -25,7 +27,7 @@ from components.kernels.triton_ready import has_triton
 Weights = Sequence[float] | Gate
 
 
-class _Interpolation:
+class _Interpolation(ABC):
     """Members of constant weights, of which those of weight 0 are never run, or with a gate all.
 
     Args:
@@ -41,8 +43,9 @@ class _Interpolation:
         if self.gate is None:
             self._check_weights()
 
+    @abstractmethod
     def _check_weights(self) -> None:
-        raise NotImplementedError
+        """Raise the ConfigError."""
 
     def active_members(self, n_members: int) -> Sequence[int]:
         """Members whose weight is not 0; with a gate, all."""
@@ -64,6 +67,7 @@ class _Interpolation:
 class LinearInterpolation(_Interpolation):
     """Weighted mean of probabilities: log sum_m w_m p_m; weights are at least 0 and sum to 1."""
 
+    @override
     def _check_weights(self) -> None:
         if any(not math.isfinite(w) or w < 0 for w in self.weights) or abs(sum(self.weights) - 1) > 1e-4:
             raise ConfigError(f"expected weights of at least 0 that sum to 1, found {self.weights}")
@@ -86,6 +90,7 @@ class LinearInterpolation(_Interpolation):
 class LogLinearInterpolation(_Interpolation):
     """Weighted product of probabilities: log (prod_m p_m ** c_m / Z); coefficients are any finite numbers."""
 
+    @override
     def _check_weights(self) -> None:
         if not all(map(math.isfinite, self.weights)) or not any(self.weights):
             raise ConfigError(f"expected finite coefficients, not all of them 0, found {self.weights}")

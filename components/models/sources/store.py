@@ -90,7 +90,7 @@ def find_model_key(name: str, store: str | None) -> str:
             f"{reference}: expected 8 to 64 hexadecimal digits after store:, KEY@STEP, or the name of a run"
         ) from None
     if not recorded:
-        raise StoreError(f"{reference}: {opened.explain_missing_run(run_name)}")
+        raise StoreError(f"{reference}: {opened.missing_run_error(run_name)}")
     run = read_record(opened.run_folder(run_name), opened.stages)
     makers = {maker.name for maker in run.pipeline.nodes if maker.output == "model"}
     keys = {ref.stage: ref.key for ref in run.stages if ref.stage in makers and node in {"", ref.stage}}

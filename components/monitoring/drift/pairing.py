@@ -114,12 +114,13 @@ def pair_signals(accepted: Profile, new: Profile) -> list[Pair]:
     """
     before, after = columns_of(accepted, accepted), columns_of(new, accepted)
     pairs = (make_pair(*name, before[name], after[name]) for name in before if name in after)
-    if not (telling := [pair for pair in pairs if pair is not None]):
+    watched = [pair for pair in pairs if pair is not None]
+    if not watched:
         raise DataError(
             f"expected signals that {MIN_ACCEPTED} utterances of the accepted run {accepted.run} have, and "
             f"those of {new.run} too, found none; watch runs of its graph"
         )
-    return telling
+    return watched
 
 
 def make_pair(stage: str, signal: str, before: FloatArray, after: FloatArray) -> Pair | None:

@@ -27,7 +27,7 @@ from components.errors import AntiphonError, StoreError, TransientError
 from components.files.files import utc_now
 from components.files.json_text import parse_json
 from components.storage.objects.object_store import ObjectStore
-from components.storage.places.locks import LockWait, seconds_set
+from components.storage.places.locks import LockWait, read_seconds
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion
@@ -40,7 +40,7 @@ VARIABLE = "ANTIPHON_LEASE"
 
 def lease_seconds() -> float:
     """Return the lease time in seconds that ANTIPHON_LEASE sets, 60 by default. ConfigError."""
-    return seconds_set(VARIABLE, "60", 1, 86_400)
+    return read_seconds(VARIABLE, "60", 1, 86_400)
 
 
 class Lease:

@@ -36,14 +36,14 @@ _CLEANED_ROOTS: set[Path] = set()
 
 def lock_seconds() -> float:
     """Return how many seconds to wait for another writer (ANTIPHON_LOCK_SECONDS). ConfigError."""
-    return seconds_set(VARIABLE, "600", 0, 1e7)
+    return read_seconds(VARIABLE, "600", 0, 1e7)
 
 
-def seconds_set(variable: str, default: str, least: int, below: float) -> float:
-    """Return the seconds that an environment variable sets.
+def read_seconds(variable: str, default: str, least: int, below: float) -> float:
+    """Return the seconds that an environment variable sets, ``least`` or more, and less than ``below``.
 
     Raises:
-        ConfigError: it is not a number from `least` on.
+        ConfigError: it is not a number in that range.
     """
     text = os.environ.get(variable) or default
     try:

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 
 from components.storage.runs.usage_leases import USES
 from components.storage.shards.shard import FOLDER as SHARDS
-from components.storage.store import WINDOWS
+from components.storage.stage_store import WINDOWS
 from components.storage.store_files import TRASH, FileFacts, StoreFiles
 from components.storage.upkeep.references import KEY, RUNS, STAGES
 

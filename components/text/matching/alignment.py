@@ -68,7 +68,7 @@ def count_operations(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
     return counts
 
 
-def assign(words: Sequence[str], spelled: Sequence[tuple[str, list[Value]]]) -> list[list[Value]]:
+def assign_values(words: Sequence[str], spelled: Sequence[tuple[str, list[Value]]]) -> list[list[Value]]:
     """Give each word the values of the spelled word that it is aligned with.
 
     Stretches of different lengths share theirs.

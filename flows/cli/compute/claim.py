@@ -59,17 +59,22 @@ def claim(  # noqa: PLR0913, PLR0917 - its flags
 def _list(as_json: bool) -> None:
     from components.claims.question import QUESTIONS
 
-    claims = {key: QUESTIONS[key] for key in sorted(QUESTIONS)}
+    questions = {name: QUESTIONS[name] for name in sorted(QUESTIONS)}
     if as_json:
         rows = {
-            key: {"claim": of.claim.claim, "models": of.models, "least": of.least, "needs_dev": of.needs_dev}
-            for key, of in claims.items()
+            name: {
+                "claim": each.claim.claim,
+                "models": each.models,
+                "least": each.least,
+                "needs_dev": each.needs_dev,
+            }
+            for name, each in questions.items()
         }
         typer.echo(json.dumps({"claims": rows}))
         return
-    for key, of in claims.items():
-        needs = f"{of.least}+ {of.models}{', --dev' if of.needs_dev else ''}"
-        typer.echo(f"{key:20} {of.claim.claim}\n{'':20} needs {needs}")
+    for name, each in questions.items():
+        needs = f"{each.least}+ {each.models}{', --dev' if each.needs_dev else ''}"
+        typer.echo(f"{name:20} {each.claim.claim}\n{'':20} needs {needs}")
 
 
 def _ask(

@@ -90,9 +90,9 @@ def _examine(recipe_path: Path, out: Path | None, options: MergeOptions) -> Reci
     if out is not None:
         check_is_new(out)  # before all weights are read
     diagnosis = examine_recipe(recipe, options.store)
-    told = (*diagnosis.similarities, *diagnosis.findings)
-    for each in (each for each in told if each not in diagnosis.refusals[:1]):
-        typer.echo(str(each), err=True)
+    for line in (*diagnosis.similarities, *diagnosis.findings):
+        if line not in diagnosis.refusals[:1]:  # it is raised
+            typer.echo(str(line), err=True)
     diagnosis.require()
     return recipe
 

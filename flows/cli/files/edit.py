@@ -83,8 +83,8 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
         return
     if node is None or source is None or lessons is not None:
         raise ConfigError("expected NODE and --from FILE, or --lessons DIR alone")
-    how = {"unchanged_right": unchanged_right, "replace": replace, "as_json": as_json}
-    raise typer.Exit(run_edited(run, node, source, by, name, store, **how))
+    switches = {"unchanged_right": unchanged_right, "replace": replace, "as_json": as_json}
+    raise typer.Exit(run_edited(run, node, source, by, name, store, **switches))
 
 
 def run_edited(  # noqa: PLR0913 - what the command line gives
@@ -203,8 +203,8 @@ def read_edits_of(
     edits = read_edits(source, texts, origin, language, unchanged_right=unchanged_right)
     for note in edits.notes:
         typer.echo(f"antiphon: {note}", err=True)
-    told = count_corrections(edits.corrections)
-    typer.echo(f"antiphon: of {len(texts)} texts of {node.name} {told}", err=True)
+    counts = count_corrections(edits.corrections)
+    typer.echo(f"antiphon: of {len(texts)} texts of {node.name} {counts}", err=True)
     return edits
 
 

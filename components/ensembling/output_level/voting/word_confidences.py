@@ -14,7 +14,7 @@ from dataclasses import replace
 from components.ensembling.output_level.voting.words import MIN_CONFIDENCE, Word, split_units
 from components.records import Hypothesis, Token
 from components.text.languages import UNDETERMINED, without_spaces
-from components.text.matching.alignment import assign
+from components.text.matching.alignment import assign_values
 from components.text.normalization.text_normalization import Normalizer, word_key
 from components.text.token_pieces import spell_words
 
@@ -89,7 +89,7 @@ def _words_of_tokens(tokens: Sequence[Token], language: str) -> list[Word]:
 
 def _align_confidences(keys: Sequence[str], token_words: Sequence[Word], mean: float) -> list[float]:
     """The confidence of each key, from aligned token words; stretches of other lengths share a mean."""
-    aligned = assign(keys, [(word.key, [word.confidence]) for word in token_words])
+    aligned = assign_values(keys, [(word.key, [word.confidence]) for word in token_words])
     return [_geometric_mean(confidences) if confidences else mean for confidences in aligned]
 
 
