@@ -33,7 +33,7 @@ from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.cross_entropy import mean_per_token
 from components.translation.backends.edit_diffusion.model import EditDiffusionBackend, translate_all
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-from components.translation.translator import TranslationBackend
+from components.translation.sentence_translation import TranslationBackend
 
 GREEDY = SearchConfig(beam_size=1, max_new_tokens=128)
 

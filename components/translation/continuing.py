@@ -10,7 +10,7 @@ from components.errors import ConfigError
 from components.nodes.continuing import Attended, Continued
 from components.records import Outcome, Quarantined
 from components.translation.segments.prepared_text import PreparedText, Sentence
-from components.translation.translator import Candidates, TranslationBackend
+from components.translation.sentence_translation import Candidates, TranslationBackend
 
 
 @runtime_checkable

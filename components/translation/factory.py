@@ -18,7 +18,8 @@ from components.records import Checkpoint
 from components.translation.backends import backend_for
 from components.translation.config import TranslationConfig
 from components.translation.context.domain import read_domain
-from components.translation.translator import ContextBackend, Translator
+from components.translation.sentence_translation import ContextBackend
+from components.translation.translator import Translator
 
 TEXT_TRANSLATORS: Extensions[Any] = Extensions("antiphon.text_translators", "text translator", accept_any)
 """Classes of translators of texts by the setting that asks for them; without one, sentence by sentence."""

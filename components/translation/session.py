@@ -8,7 +8,7 @@ from itertools import chain, islice, takewhile, zip_longest
 from components.nodes.node_context import Item
 from components.records import Outcome, Quarantined, Segment, Utterance
 from components.translation.segments.prepared_text import PreparedText, Sentence
-from components.translation.translator import Candidates
+from components.translation.sentence_translation import Candidates
 
 
 class TranslatorSession:

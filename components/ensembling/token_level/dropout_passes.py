@@ -25,7 +25,8 @@ from components.translation.context.guides import TermsGuide, load_terms
 from components.translation.factory import list_settings, load_resident
 from components.translation.search_settings import search_config_of
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation, Translator
+from components.translation.sentence_translation import SentenceTranslation
+from components.translation.translator import Translator
 
 MAX_PASSES = 1024
 """Passes of one run's seed, at most: the next seed's masks are others."""

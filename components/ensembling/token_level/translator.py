@@ -21,14 +21,14 @@ from components.ensembling.token_level.dropout import DropoutScorer
 from components.records import Checkpoint
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.context.guides import TermsGuide
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 BuildScorer = Callable[[Tensor, Tensor], TokenScorer]
 """Builds the scorer of one member for a batch of sources, given as ids (N, S) and mask (N, S)."""
 
 
 class EnsembleBackend(Seq2SeqBackend):
-    """A :class:`~components.translation.translator.TranslationBackend` of several members.
+    """A :class:`.TranslationBackend` of several members.
 
     Args:
         models: the encoder-decoder members; the first one's generation settings constrain the search.

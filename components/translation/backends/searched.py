@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.translator import ContextBackend, Translator
+    from components.translation.sentence_translation import ContextBackend
+    from components.translation.translator import Translator
 
 
 SPARSE_PRODUCTS: Extensions[Any] = Extensions("antiphon.sparse_products", "sparse products", accept_any)

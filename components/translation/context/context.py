@@ -20,7 +20,8 @@ from typing import NamedTuple
 from components.errors import ModelError
 from components.records import Checkpoint
 from components.translation.segments.prepared_text import PreparedText, Sentence, Turn
-from components.translation.translator import Candidates, ContextBackend, Translator
+from components.translation.sentence_translation import Candidates, ContextBackend
+from components.translation.translator import Translator
 
 
 class _Position(NamedTuple):

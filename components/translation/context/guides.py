@@ -9,7 +9,7 @@ from components.decoding.candidates import Candidate
 from components.decoding.constraints.guidance import Guidance
 from components.extensions import Extensions, accept_any
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 
 class TermsGuide(Protocol):

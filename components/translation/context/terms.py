@@ -12,7 +12,7 @@ from components.decoding.constraints.guidance import Guidance
 from components.decoding.constraints.term_guidance import Phrase, TermGuidance, tokenizations, word_edges
 from components.text.term_list import Term, phrase_pattern, read_terms
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 MISSING_FEATURE = "missing_terms"
 """Feature of hypotheses: required terms that a sentence lacks, on average (the length limit cut it)."""

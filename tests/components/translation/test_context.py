@@ -18,7 +18,8 @@ from components.translation import checks
 from components.translation.config import Context, TranslationConfig
 from components.translation.context.context import ContextTranslator
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation, Translator
+from components.translation.sentence_translation import SentenceTranslation
+from components.translation.translator import Translator
 
 CHECKPOINT = Checkpoint(reference="echo", path="/x", sha256="0" * 64, architecture="Echo")
 

@@ -33,7 +33,7 @@ from components.models.architectures import MULTILINGUAL
 from components.translation.backends.causal.model import CausalBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 VOCABULARY_SHARING: dict[str, Callable[[Sequence[Lexicon]], SharedVocabulary]] = {
     "intersection": intersect_vocabularies,
@@ -85,7 +85,7 @@ class TokenizedPerMember(Sentence):
 
 
 class CrossVocabularyBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` of members of different vocabularies.
+    """A :class:`.TranslationBackend` of members of different vocabularies.
 
     Every hypothesis has, per member, the feature ``dropped:NAME``: the probability, averaged over the rows
     and steps of its search, that the member gave to pieces which the shared vocabulary lacks.

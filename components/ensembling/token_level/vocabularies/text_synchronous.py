@@ -24,7 +24,7 @@ from components.ensembling.token_level.combiners import LogLinearInterpolation
 from components.ensembling.token_level.vocabularies.cross_vocabulary import MemberBackend, TokenizedPerMember
 from components.records import Token
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Group:
 
 
 class TextSynchronousBackend:
-    """A :class:`~components.translation.translator.TranslationBackend` of members that agree on text.
+    """A :class:`.TranslationBackend` of members that agree on text.
 
     The tokens of a translation are its segments: what is written between two places where all members agree.
     Each has its weighted log-probability, and every group's.

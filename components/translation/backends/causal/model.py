@@ -40,13 +40,13 @@ from components.translation.prompting import (
 )
 from components.translation.segments.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.segments.prepared_text import Sentence, Turn
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 _END_OF_TURN_TOKENS = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>", "<|eot_id|>", "<|end|>")
 
 
 class CausalBackend:
-    """A :class:`~components.translation.translator.ContextBackend` over a :class:`CausalModel`.
+    """A :class:`.ContextBackend` over a :class:`CausalModel`.
 
     Args:
         model: the model, ready to be searched.

@@ -33,7 +33,7 @@ from components.records import Checkpoint, Token
 from components.translation.config import Context
 from components.translation.segments.prepared_text import Sentence
 from components.translation.segments.sentence_tokenizer import SentenceTokenizer
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 PATIENCE = 2.0
 """Hypotheses that end before a search does, by beam size: with the library's 1 three of 100 captions differ
@@ -173,7 +173,7 @@ def load_resident(checkpoint: Checkpoint, device_name: str, dtype: str) -> Conve
 
 
 class CTranslate2Backend(SentenceTokenizer):
-    """A :class:`~components.translation.translator.ContextBackend` over CTranslate2's translator.
+    """A :class:`.ContextBackend` over CTranslate2's translator.
 
     Args:
         model: the model.

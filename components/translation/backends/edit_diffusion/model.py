@@ -14,14 +14,14 @@ from components.errors import ModelError
 from components.networks.writer_trace import Tokens
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation
 from components.translation.segments.prepared_text import Sentence
-from components.translation.translator import SentenceTranslation, TranslationBackend
+from components.translation.sentence_translation import SentenceTranslation, TranslationBackend
 
 _ROOM = 32
 """Tokens by which a canvas may exceed twice the source."""
 
 
 class EditDiffusionBackend(Seq2SeqBackend):
-    """A :class:`~components.translation.translator.TranslationBackend`: from an empty canvas, step by step.
+    """A :class:`.TranslationBackend`: from an empty canvas, step by step.
 
     Args:
         model: the model, ready to be decoded.

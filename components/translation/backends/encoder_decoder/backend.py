@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from components.decoding.constraints.guidance import DraftBuilder
     from components.records import Checkpoint
     from components.translation.config import TranslationConfig
-    from components.translation.translator import ContextBackend
+    from components.translation.sentence_translation import ContextBackend
 
 # ruff: noqa: PLC0415 - its imports need torch
 

@@ -23,11 +23,11 @@ from components.translation.config import Context
 from components.translation.context.guides import TermsGuide
 from components.translation.segments.prepared_text import Sentence, Turn
 from components.translation.segments.sentence_tokenizer import SentenceTokenizer
-from components.translation.translator import SentenceTranslation
+from components.translation.sentence_translation import SentenceTranslation
 
 
 class Seq2SeqBackend(SentenceTokenizer):
-    """A :class:`~components.translation.translator.ContextBackend` over a :class:`Seq2SeqModel`.
+    """A :class:`.ContextBackend` over a :class:`Seq2SeqModel`.
 
     Args:
         model: the model, ready to be searched.

@@ -21,7 +21,8 @@ from components.translation.context.few_shot_examples import read_examples
 from components.translation.prompting import PROMPTS, build_chat_messages, build_few_shot_prompt
 from components.translation.segments.language_tokens import NO_TARGET_LANGUAGE
 from components.translation.segments.prepared_text import Sentence, Turn
-from components.translation.translator import Candidates, SentenceTranslation, Translator
+from components.translation.sentence_translation import Candidates, SentenceTranslation
+from components.translation.translator import Translator
 
 MAX_CHARACTERS = 8000
 """Of a sentence; a longer one is halved at a pause."""
@@ -37,7 +38,7 @@ class PromptedSentence(Sentence):
 
 
 class ServedBackend:
-    """A :class:`~components.translation.translator.ContextBackend` over a served chat model."""
+    """A :class:`.ContextBackend` over a served chat model."""
 
     max_source = MAX_CHARACTERS
 
