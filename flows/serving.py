@@ -139,8 +139,7 @@ def _add_listeners(service: Service, store_url: str | None) -> None:
     if root is None:
         raise ConfigError("keep: expected a store in a folder, found object storage; say --store FOLDER")
     settings, kept = service.settings, KeptRequests(root, service.graph.name)
-    if settings.keep is not None:
-        service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
+    service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
         command += ["--store", str(root), "--quiet"]
@@ -172,16 +171,16 @@ def _describe(service: Service) -> Iterator[str]:
         yield f"{name} is what was learned in store:{key[:12]}"
     if settings.simultaneous:
         yield f"live streams at /v1/simultaneous, by {settings.policy}; their page is /simultaneous"
-    if settings.keep is None:
-        yield "no request is kept"
-    else:
+    stay = f"for {settings.keep_days:g} days and up to {settings.keep_megabytes} MB"
+    if settings.keep is not None:
         which = (
             f"{settings.share:.0%} of requests" if settings.share else f"requests that go to {settings.keep}"
         )
-        yield (
-            f"{which} are kept, recordings and texts, as the data set store:{KEPT}/{graph.name}, for "
-            f"{settings.keep_days:g} days and up to {settings.keep_megabytes} MB"
-        )
+        yield f"{which} are kept, recordings and texts, as the data set store:{KEPT}/{graph.name}, {stay}"
+    elif settings.shadow is not None:
+        yield f"texts of both graphs are kept in {KEPT}/{graph.name} of the store, {stay}; no request is kept"
+    else:
+        yield "no request is kept"
 
 
 def open_graph(source: Source) -> ServedGraph:

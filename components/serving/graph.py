@@ -115,6 +115,15 @@ class ServedGraph:
         needed = self.pipeline.subgraph_of(self.outputs[output]).nodes
         return tuple(name for name in self.nodes if name in needed)
 
+    def times_words(self, name: str) -> bool:
+        """Return whether a node's texts may have times of words: what is translated from a text has none."""
+        node = self.nodes[name].node
+        stated: bool | None = getattr(node.settings, "word_times", None)
+        if stated is not None:
+            return stated
+        hears = "speech" in node.kind.reads and DATA in node.of  # in a way that is not known
+        return hears or (not node.translates and any(map(self.times_words, self.nodes[name].follows)))
+
 
 def whole_nodes(pipeline: Pipeline) -> list[Node]:
     """Return the nodes made in one piece that those which compute requests read: they must be finished."""

@@ -23,15 +23,17 @@ from components.serving.settings import ServeSettings
 _MOST_WAITING = 256
 """Requests that wait to be written; with more, a disk is too slow, and further ones are not kept."""
 _TIDY_SECONDS = 300.0
+_TIDY_SHARE = 0.05
+"""Of the greatest size: what is written until it is looked again what must go."""
 _log = logging.getLogger("antiphon.serving")
 
 
 class Keeper:
-    """Writes requests in a thread of its own.
+    """Writes requests in a thread of its own, and removes what was kept for long enough, whoever wrote it.
 
     Args:
         kept: where.
-        settings: which, and for how long.
+        settings: which, none perhaps, and for how long.
         graph: that is served.
         measures: are told.
 
@@ -44,12 +46,14 @@ class Keeper:
     ) -> None:
         self._kept, self._settings, self._measures = kept, settings, measures
         self._share = settings.share
-        self._way = None if self._share is not None else tuple(str(settings.keep).split("."))
-        if self._way is not None:
+        self._way = None
+        if settings.keep is not None and self._share is None:
+            self._way = tuple(settings.keep.split("."))
             _check_way(graph, *self._way)
         self._waiting: queue.Queue[tuple[dict[str, Any], Path | None] | None] = queue.Queue(_MOST_WAITING)
         self._random = random.Random()  # noqa: S311 - which requests are kept is no secret
-        self._tidied = 0.0
+        self._tidied: float | None = None
+        self._written, self._is_full = 0, False
         self._thread = threading.Thread(target=self._write_all, name="kept requests", daemon=True)
         self._thread.start()
 
@@ -74,20 +78,46 @@ class Keeper:
         return self._random.random() < float(self._share or 0)
 
     def _write_all(self) -> None:
-        while (taken := self._waiting.get()) is not None:
-            row, recording = taken
+        while True:
+            self._tidy()
             try:
+                taken = self._waiting.get(timeout=_TIDY_SECONDS)
+            except queue.Empty:
+                continue
+            if taken is None:
+                return
+            self._write(*taken)
+
+    def _write(self, row: dict[str, Any], recording: Path | None) -> None:
+        try:
+            if not self._is_full:
+                self._written += 0 if recording is None else recording.stat().st_size
                 self._kept.add(row, recording)
                 self._measures.kept.inc()
-                if time.monotonic() - self._tidied > _TIDY_SECONDS or not self._tidied:
-                    self._tidied = time.monotonic()
-                    self._kept.remove_old(self._settings.keep_days, self._settings.keep_megabytes * 10**6)
-            except OSError as error:
-                _log.warning("a request is not kept: %s", error)
-            finally:
-                if recording is not None:
-                    with suppress(OSError):
-                        recording.unlink()
+        except OSError as error:
+            _log.warning("a request is not kept: %s", error)
+        finally:
+            if recording is not None:
+                with suppress(OSError):
+                    recording.unlink()
+
+    def _tidy(self) -> None:
+        """Remove what must go, where it is time to look or much was written; nobody need ask meanwhile."""
+        size, now = self._settings.keep_megabytes * 10**6, time.monotonic()
+        is_due = self._tidied is None or now - self._tidied >= _TIDY_SECONDS
+        if not is_due and self._written <= size * _TIDY_SHARE:
+            return
+        self._tidied, self._written, was_full = now, 0, self._is_full
+        try:
+            self._is_full = self._kept.remove_old(self._settings.keep_days, size) > size
+        except OSError as error:  # another server of this graph removes, too
+            _log.warning("kept requests: %s", error)
+        if self._is_full and not was_full:
+            _log.warning(
+                "the requests of this hour have more than %d MB: none is kept until it is over; keep a "
+                "smaller share, or raise --keep-megabytes",
+                self._settings.keep_megabytes,
+            )
 
 
 def _check_way(graph: ServedGraph, node: str, branch: str) -> None:

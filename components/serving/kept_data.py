@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from components.records import Audio
 KEPT = "kept"
 """Folder of a store with a folder for each graph."""
 MANIFEST, SHADOW, AUDIO = "kept-requests.jsonl", "shadow.jsonl", "audio"
+
+
+_HOUR = "%Y-%m-%dT%H"
 
 
 class KeptRequests:
@@ -68,20 +72,35 @@ class KeptRequests:
                 if isinstance(row.content, dict):
                     yield row.content
 
-    def remove_old(self, days: float, size: int) -> None:
-        """Remove what was kept for longer than so many days, and the oldest hours beyond so many bytes."""
-        hours = sorted((path for path in self.folder.glob("*") if path.is_dir()), reverse=True)
-        limit, total = time.time() - days * 86_400, 0
-        for number, hour in enumerate(hours):
-            total += sum(path.stat().st_size for path in hour.rglob("*") if path.is_file())
-            began = datetime.strptime(hour.name, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()
-            if began + 3600 < limit or (total > size and number):
+    def remove_old(self, days: float, size: int) -> int:
+        """Remove what was kept for longer than so many days, and the oldest hours beyond so many bytes.
+
+        Returns:
+            Bytes of the present hour, which stays, however large.
+        """
+        hours = sorted(
+            ((began, path) for path in self.folder.glob("*") if (began := _began(path))), reverse=True
+        )
+        now, total, present = time.time(), 0, 0
+        for number, (began, hour) in enumerate(hours):
+            total += (here := sum(path.stat().st_size for path in hour.rglob("*") if path.is_file()))
+            if began + 3600 < now - days * 86_400 or (total > size and number):
                 shutil.rmtree(hour, ignore_errors=True)
+            elif began + 3600 > now:
+                present += here
+        return present
 
     def _hour(self) -> Path:
-        hour = self.folder / datetime.now(UTC).strftime("%Y-%m-%dT%H")
+        hour = self.folder / datetime.now(UTC).strftime(_HOUR)
         hour.mkdir(parents=True, exist_ok=True, mode=0o700)
         return hour
+
+
+def _began(folder: Path) -> float:
+    """Return when an hour began, in seconds since 1970; 0 of what is none of ours."""
+    with suppress(ValueError):
+        return datetime.strptime(folder.name, _HOUR).replace(tzinfo=UTC).timestamp() if folder.is_dir() else 0
+    return 0
 
 
 def borrow_recording(audio: Audio, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from components.serving.kept_data import KeptRequests, borrow_recording
 from components.serving.measures import Measures
 from components.serving.names import TRANSLATION
 from components.serving.requests import GraphRequest
+from components.serving.settings import TOKEN
 from components.text.languages import is_undetermined
 
 _MOST_WAITING = 32
@@ -59,7 +61,11 @@ class Shadow:
         self._kept, self._measures, self._is_idle = kept, measures, is_idle
         socket = str(folder / "shadow.socket")
         nice = ["nice", "-n", _LOWEST] if shutil.which("nice") else []
-        self._process = subprocess.Popen([*nice, *command, "--socket", socket], stdin=subprocess.DEVNULL)  # noqa: S603
+        # Its socket is in a folder that nobody else reads: it wants no token, as it would of its own clients.
+        environment = {name: value for name, value in os.environ.items() if name != TOKEN}
+        self._process = subprocess.Popen(  # noqa: S603
+            [*nice, *command, "--socket", socket], stdin=subprocess.DEVNULL, env=environment
+        )
         self._guard = ProcessGuard(self._process.pid)
         transport = httpx.HTTPTransport(uds=socket)
         self._client = httpx.Client(transport=transport, base_url="http://localhost", timeout=_ANSWER_SECONDS)

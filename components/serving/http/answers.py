@@ -102,13 +102,18 @@ def words_of(request: GraphRequest) -> list[dict[str, Any]]:
     segments = text_of(request).best.segments
     words = [word for segment in segments for word in segment.words]
     if segments and not words:
-        raise RequestError(
-            400,
-            f"timestamp_granularities: expected a graph that times words, found none at {request.node}; "
-            "set word_times: true on its recognizer",
-            param="timestamp_granularities",
-        )
+        raise untimed_words(request.node)
     return [{"word": word.text.strip(), "start": word.start, "end": word.end} for word in words]
+
+
+def untimed_words(node: str) -> RequestError:
+    """Return what a client is told who asks for words of a node that does not time them."""
+    return RequestError(
+        400,
+        f"timestamp_granularities: expected a graph that times words, found none at {node}; set word_times: "
+        "true on its recognizer (a translation of its text has none)",
+        param="timestamp_granularities",
+    )
 
 
 def _segment(number: int, segment: Segment, best: Hypothesis) -> dict[str, Any]:

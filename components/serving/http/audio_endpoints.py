@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from components.errors import ConfigError
 from components.records import Utterance
-from components.serving.http.answers import FORMS, words_of
+from components.serving.http.answers import FORMS, untimed_words, words_of
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
 from components.serving.http.streamed import Event, StreamedAnswer, stream
@@ -44,6 +44,9 @@ async def answer_recording(request: Request, service: Service) -> Response:
             raise RequestError(
                 400, "file: expected a graph that hears, found one that reads texts", param="file"
             )
+        node = service.graph.outputs[output]
+        if _wants_words(form, upload) and not service.graph.times_words(node):
+            raise untimed_words(node)
         utterance = await run_in_threadpool(_utterance_of, upload, service)
         headers = headers_of(service, utterance)
         if (upload.get("stream") or "").lower() == "true":
@@ -87,11 +90,15 @@ def headers_of(service: Service, utterance: Utterance) -> dict[str, str]:
 def _respond(request: GraphRequest, form: str, upload: Upload, headers: dict[str, str]) -> Response:
     media_type, encode = FORMS[form]
     content = encode(request)
-    if form == "verbose_json" and "word" in upload.fields.get("timestamp_granularities", ()):
+    if _wants_words(form, upload):
         content["words"] = words_of(request)
     if media_type == "application/json":
         return JSONResponse(content, headers=headers)
     return Response(content, media_type=media_type, headers=headers)
+
+
+def _wants_words(form: str, upload: Upload) -> bool:
+    return form == "verbose_json" and "word" in upload.fields.get("timestamp_granularities", ())
 
 
 async def _stream(parts: AsyncIterator[str]) -> AsyncIterator[Event]:

@@ -26,7 +26,7 @@ CASCADE = """
 source_language: en
 target_language: de
 nodes:
-  fast: {kind: recognize, model: "packaged:whisper-tiny.en"}
+  fast: {kind: recognize, model: "packaged:whisper-tiny.en", word_times: true}
   doubt: {kind: route, of: fast, by: mean_log_prob, below: -1}
   good: {kind: recognize, model: "packaged:whisper-base", when: doubt.escalate}
   asr: {kind: select, of: [good, fast]}

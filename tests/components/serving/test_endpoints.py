@@ -76,6 +76,9 @@ def test_every_form_of_an_answer() -> None:
                 1.0,
             )
             assert verbose["words"][1] == {"word": "1.00", "start": 0.5, "end": 1.0}
+            refused = await send(client, TRANSLATE, **fields)  # before anything is computed
+            assert refused.status_code == 400 and "none at mt; set word_times" in refused.text
+            assert 'antiphon_batch_items_count{node="mt"} 2.0' in (await client.get("/metrics")).text
             nodes = (await send(client, TRANSLATE, wave(3), response_format="nodes")).json()["nodes"]
             assert {name: node.get("text") or node["branch"] for name, node in nodes.items()} == {
                 "fast": "heard 3.00",

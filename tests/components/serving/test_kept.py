@@ -17,6 +17,7 @@ from components.serving.kept_data import MANIFEST, KeptRequests
 from components.serving.measures import Measures
 from components.serving.requests import GraphRequest
 from components.serving.settings import ServeSettings
+from components.serving.shadow import Shadow
 from components.serving.shadow_comparison import compare_shadow
 from components.storage.places.location import find_in_store
 from tests.components.serving.graphs import hear, make_graph
@@ -69,13 +70,35 @@ def test_a_share_or_a_way_and_days_and_bytes(tmp_path: Path) -> None:
         keep(tmp_path, 0, keep="doubt.good")
     assert not list(keep(tmp_path, 2, keep="doubt.escalate").folder.glob("*"))
     kept = keep(tmp_path, 2, keep="1")
-    old = kept.folder / "2020-01-01T00"
-    old.mkdir()
-    (old / MANIFEST).write_text("{}\n", encoding="utf-8")
-    kept.remove_old(10_000, 10**9)
-    assert old.is_dir()
-    kept.remove_old(10_000, 10)
-    assert not old.exists() and len(list(kept.folder.iterdir())) == 1, "the present hour stays"
+    old, foreign = kept.folder / "2020-01-01T00", kept.folder / ".snapshots"
+    foreign.mkdir()
+    for days, size in ((10_000, 10), (1, 10**9)):
+        old.mkdir()
+        (old / MANIFEST).write_text("{}\n", encoding="utf-8")
+        assert kept.remove_old(10_000, 10**9) > 64_000
+        assert old.is_dir()
+        kept.remove_old(days, size)
+        assert not old.exists() and len(list(kept.folder.iterdir())) == 2, "the present hour stays"
+
+
+def test_what_is_old_goes_though_nothing_is_kept_and_a_full_hour_takes_no_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "store/kept/talks/2020-01-01T00").mkdir(parents=True)
+    assert not list(keep(tmp_path, 2).folder.iterdir())  # a shadow's texts, say
+    keep(tmp_path, 40, keep="1", keep_megabytes=1)
+    assert "raise --keep-megabytes" in caplog.text
+    (manifest,) = tmp_path.glob(f"store/kept/talks/*/{MANIFEST}")
+    assert 30 < len(manifest.read_text(encoding="utf-8").splitlines()) < 36  # 32 kB each
+
+
+def test_a_shadow_asks_its_own_clients_for_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_SERVE_TOKEN", "secret")
+    command = ["sh", "-c", 'printf "%s" "${ANTIPHON_SERVE_TOKEN-none}" > "$1.token"']
+    shadow = Shadow(command, tmp_path, KeptRequests(tmp_path, "talks"), Measures(), bool)
+    shadow._process.wait(5)
+    shadow.close()
+    assert (tmp_path / "shadow.socket.token").read_text(encoding="utf-8") == "none"
 
 
 @pytest.mark.parametrize("name", ["store:../x", "store:/etc/passwd"])
