@@ -27,6 +27,9 @@ class NodeProgress:
         resumed: those of an earlier attempt, which say nothing about the speed.
         in_flight: of what is being computed, what its component says is done.
         audio_seconds: seconds of speech in what this attempt has done.
+        audio_total: seconds of speech in all utterances, of a node that reads it: what is left is told by
+            them, since a talk and a greeting are one record each.
+        audio_resumed: those of an earlier attempt.
         worked: seconds of computing so far, without waiting for other nodes or for the device; of a node that
             calls ``begin_work``.
         clock: seconds that only rise.
@@ -42,6 +45,8 @@ class NodeProgress:
     in_flight: float = 0.0
     audio_seconds: float = 0.0
     audio_in_flight: float = 0.0
+    audio_total: float = 0.0
+    audio_resumed: float = 0.0
     worked: float | None = None
     clock: Callable[[], float] = time.monotonic
     started_at: float = field(init=False)
@@ -70,10 +75,11 @@ class NodeProgress:
         self.seen += utterances
         self.left_out += utterances - items
 
-    def skip(self, items: int) -> None:
-        """Count items that an earlier attempt, or another run, has finished."""
+    def skip(self, items: int, audio_seconds: float = 0.0) -> None:
+        """Count items, and the speech in them, that an earlier attempt, or another run, has finished."""
         self.done += items
         self.resumed += items
+        self.audio_resumed += audio_seconds
 
     @property
     def expected(self) -> float | None:
@@ -93,11 +99,21 @@ class NodeProgress:
         return max(self.counted_seconds, 1e-9)
 
     @property
+    def _work(self) -> tuple[float, float, float]:
+        """What an earlier attempt has done, what this one has, what is left: of speech, in its seconds."""
+        if self.audio_total and not self.left_out:
+            done = self.audio_seconds + self.audio_in_flight
+            return self.audio_resumed, done, self.audio_total - self.audio_resumed - done
+        done = self.done + self.in_flight
+        return self.resumed, done - self.resumed, (self.expected or 0.0) - done
+
+    @property
     def share(self) -> float | None:
         """The share of the work that is done, from 0 to 1; None while it is not known how much there is."""
         if self.expected is None:
             return None
-        return min((self.done + self.in_flight) / self.expected, 1.0) if self.expected else 1.0
+        resumed, done, left = self._work
+        return (resumed + done) / (resumed + done + left) if left > 0 else 1.0
 
     @property
     def rate(self) -> float:
@@ -112,10 +128,10 @@ class NodeProgress:
     @property
     def seconds_left(self) -> float | None:
         """Seconds that the rest takes at this rate; None where there is nothing to tell it from."""
-        rest = (self.expected or 0.0) - self.done - self.in_flight
-        if self.rate <= 0 or rest <= 0:
+        _, done, rest = self._work
+        if done <= 0 or rest <= 0:
             return None
-        left = max(rest / self.rate - (self.seconds - self._counted_seconds), 1.0)
+        left = max(rest * self._counted_seconds / done - (self.seconds - self._counted_seconds), 1.0)
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:

@@ -14,7 +14,8 @@ from components.pipeline.planning import NodePlan
 from components.pipeline.stage_planning import with_models, with_tables
 from components.run_record import StageRef
 from components.storage.shards.shard import ShardEntry, ShardHeader, parse_refused
-from components.storage.stages.reader import read_shard, read_shards
+from components.storage.shards.tallies import AUDIO_SECONDS, READ
+from components.storage.stages.reader import audio_seconds_of, read_shard, read_shards
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage
 from components.storage.stages.whole_stage import discard_work
@@ -167,7 +168,11 @@ class NodeRun:
     def _compute_shards(self) -> StageRef | None:
         """Compute every shard that is missing, and finish the stage."""
         self.store.backend.uses.note(self.planned.stage.fingerprint)  # before a shard is looked for
-        self.progress = NodeProgress(self.node.name, sum(shard.ok for shard in self.shards_of(self.data)))
+        self.progress = NodeProgress(
+            self.node.name,
+            sum(shard.ok for shard in self.shards_of(self.data)),
+            audio_total=audio_seconds_of(self.data) if "speech" in self.node.kind.reads else 0.0,
+        )
         self._stored = self.store.find_shards(self.planned.shard_keys)
         headers = self._shards.compute(self)
         if not any(header.ok + header.quarantined for header in headers):
@@ -196,7 +201,7 @@ class NodeRun:
         if header is not None:
             items = header.ok + header.quarantined
             self.counts.gather(utterances, items)
-            self.counts.skip(items)
+            self.counts.skip(items, header.tallies.get(READ, {}).get(AUDIO_SECONDS, 0.0))
         return header
 
     def _check_outcomes(self, headers: Sequence[ShardHeader]) -> None:

@@ -104,6 +104,6 @@ class RayShards:
         size = ShardSize(*event.size)
         run.counts.gather(utterances, round(size.items))
         if event.found:
-            run.counts.skip(round(size.items))
+            run.counts.skip(round(size.items), size.audio_seconds)
         else:
             shown.advance(event.number, size)

@@ -44,6 +44,11 @@ def test_the_time_that_is_left_runs_down_between_two_counts_and_the_rate_stays()
     assert (progress.rate, progress.seconds_left) == (2.0, 6.0)
 
 
+def test_what_is_left_of_speech_is_told_by_its_seconds() -> None:
+    a_long_one = progress_at(10.0, 0, in_flight=0.5, audio_in_flight=700, audio_total=1500, audio_resumed=100)
+    assert a_long_one.describe() == "asr: 0 of 40 (53%), 0.1 records/s, 70.0 s of speech/s, 10 s left"
+
+
 def test_waiting_for_the_node_above_is_no_work() -> None:
     progress = progress_at(120.0, 0)
     for _ in range(2):
