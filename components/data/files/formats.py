@@ -70,24 +70,45 @@ def _convert_files(fields: Fields) -> Draft:
     )
 
 
-def _convert_common_voice(fields: Fields) -> Draft:
-    sentence, audio = read_string(fields, "sentence"), read_string(fields, "path") or None
-    return Draft(
-        id=read_string(fields, "id") or None,
-        audio=audio,
-        text=None if audio else sentence,
-        transcript=sentence if audio else None,
-        source_language=read_string(fields, "locale") or None,
-        references=read_references(fields, "translation"),
-        domain=read_string(fields, "sentence_domain") or None,
-        speaker=read_string(fields, "client_id") or None,
-    )
+def _convert_table_row(fields: Fields) -> Draft:
+    """By its columns. An empty cell is an absent field, as a table cannot leave one out."""
+    cells = {_COLUMNS.get(name, name): cell for name, cell in fields.items() if cell}
+    if sentence := cells.pop("sentence", None):
+        cells.setdefault("transcript" if "audio" in cells else "text", sentence)
+    return _convert_antiphon(cells | {name: _read_number(cells[name]) for name in _NUMBERS if name in cells})
 
 
-_COMMON_VOICE_FIELDS = (
-    *("path", "sentence", "translation", "client_id", "id", "locale", "sentence_domain", "sentence_id"),
-    *("up_votes", "down_votes", "age", "gender", "accents", "accent", "variant", "segment", "split"),
+def _read_number(cell: str) -> float | str:
+    """Return the number of a cell, also with a decimal comma; the cell, to be refused, where it is none."""
+    try:
+        return float(cell.replace(",", "."))
+    except ValueError:
+        return cell
+
+
+_NUMBERS = ("offset", "duration")
+_ANTIPHON_FIELDS = (
+    *("id", "audio", *_NUMBERS, "sha256", "text", "transcript", "source_language", "target_language"),
+    *("references", "domain", "speaker", "document"),
 )
+_COLUMNS = {
+    "path": "audio",
+    "file": "audio",
+    "locale": "source_language",
+    "language": "source_language",
+    "translation": "references",
+    "client_id": "speaker",
+    "sentence_domain": "domain",
+}
+"""Column of a table of Common Voice, CoVoST or recordings -> our field."""
+_TABLE: dict[str, Any] = {
+    "identifying_fields": ("audio", "text", "file", "path", "sentence"),
+    "known_fields": (
+        *(*_ANTIPHON_FIELDS, *_COLUMNS, "sentence", "sentence_id", "up_votes", "down_votes", "age"),
+        *("gender", "accents", "accent", "variant", "segment", "split"),
+    ),
+    "convert": _convert_table_row,
+}
 
 
 def _convert_text(fields: Fields) -> Draft:
@@ -110,27 +131,21 @@ _OF_TEXT_FILES: dict[str, Format] = {
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
         "target_language, references, domain, speaker, document, sha256, segments",
         identifying_fields=("audio", "text"),
-        known_fields=(
-            *("id", "audio", "offset", "duration", "sha256", "text", "transcript", "source_language"),
-            *("target_language", "references", "domain", "speaker", "document", "segments"),
-        ),
+        known_fields=(*_ANTIPHON_FIELDS, "segments"),
         read=lambda file: read_json_rows(file.location, file.cursor),
         convert=_convert_antiphon,
         is_jsonl=True,
     ),
     "tsv": Format(
-        summary="TSV as Common Voice and CoVoST: path, sentence, translation, client_id, locale",
-        identifying_fields=("path", "sentence"),
-        known_fields=_COMMON_VOICE_FIELDS,
+        summary="TSV with a header: fields of our JSONL but segments, or as Common Voice and CoVoST path, "
+        "sentence, translation, client_id, locale",
         read=lambda file: read_tsv_rows(file.location),
-        convert=_convert_common_voice,
+        **_TABLE,
     ),
     "csv": Format(
-        summary="the same columns, comma-separated, quoted as CSV",
-        identifying_fields=("path", "sentence"),
-        known_fields=_COMMON_VOICE_FIELDS,
+        summary="the same columns with commas or semicolons, quoted as CSV",
         read=lambda file: read_csv_rows(file.location),
-        convert=_convert_common_voice,
+        **_TABLE,
     ),
     "text": Format(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",

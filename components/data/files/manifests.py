@@ -6,13 +6,14 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
 from components.data.files.format import DATA_FORMATS, Format, SourceFile
 from components.data.files.formats import FORMATS
 from components.data.files.language_names import language_ending
-from components.data.files.parsing import RecordError, read_json_rows, read_lines
+from components.data.files.parsing import RecordError, read_json_rows, read_lines, split_csv, split_tsv
 from components.data.files.sources import Source
 from components.data.recordings import RECORDING_EXTENSIONS
 from components.data.row_reader import DraftedRow, RowReader
@@ -27,7 +28,8 @@ LOOK_AHEAD = 100
 _SYNONYMS = (
     ("references", "answer", "translation", "translations", "target", "tgt", "reference", "ref"),
     ("source_language", "lang", "language", "locale"),
-    ("text", "sentence", "src"),
+    ("text", "sentence", "src", "source"),
+    ("audio", "file", "path", "wav", "audio_path", "audio_filepath"),
 )
 """What formats call the same thing, which no spelling tells."""
 
@@ -108,11 +110,16 @@ def _read_file(
 
 def _note_ignored_fields(ignored: Counter[str], form: Format) -> Iterator[str]:
     for name, count in sorted(ignored.items()):
-        synonyms = [other for group in _SYNONYMS if name in group for other in group]
-        close = difflib.get_close_matches(name[:64], form.known_fields, n=1)
-        meant = next((other for other in (*synonyms, *close) if other in form.known_fields), None)
+        meant = _guess_field(name, form)
         hint = f"; meant {meant!r}?" if meant else ""
         yield f"field {ascii(name)[:80]} ignored in {format_count(count, 'record')}{hint}"
+
+
+def _guess_field(name: str, form: Format) -> str | None:
+    """Return the field that is meant, by meaning, then by spelling."""
+    synonyms = [other for group in _SYNONYMS if name in group for other in group]
+    close = difflib.get_close_matches(name[:64].lower(), form.known_fields, n=1, cutoff=0.75)
+    return next((other for other in (*synonyms, *close) if other in form.known_fields), None)
 
 
 def _detect_format(path: str) -> str:
@@ -152,14 +159,16 @@ def _detect_json_format(path: str) -> str:
 
 def _check_columns(path: str, name: str) -> str:
     """``name``, after a look at the header line."""
-    separator = "\t" if name == "tsv" else ","
-    header = next((line for _, line in read_lines(path)), "")
+    form, header = FORMATS[name], next((line for _, line in read_lines(path)), "")
     if isinstance(header, str) and header:
-        columns = [cell.strip().strip('"') for cell in header.split(separator)]
-        if not set(FORMATS[name].identifying_fields) & set(columns):
-            expected = " or ".join(FORMATS[name].identifying_fields)
-            raise DataError(
-                f"{show_location(path)}:1: expected a header with {expected}, found {ascii(columns)[:120]}; "
-                "separate columns by commas, or by tabs in a .tsv"
-            )
+        with suppress(RecordError):  # which its reader tells
+            columns = [cell.strip() for cell in (split_tsv if name == "tsv" else split_csv)(header, header)]
+            if not set(form.identifying_fields) & set(columns):
+                expected = " or ".join((", ".join(form.identifying_fields[:-1]), form.identifying_fields[-1]))
+                meant = [
+                    f"{column!r} to {other!r}" for column in columns if (other := _guess_field(column, form))
+                ]
+                hint = f"rename {', '.join(meant)}" if meant else "the first line names the columns"
+                found = f"found {str(columns)[:200]}; {hint}"
+                raise DataError(f"{show_location(path)}:1: expected a column {expected}, {found}")
     return name

@@ -226,12 +226,17 @@ def _name_json_type(value: object) -> str:
 
 def read_tsv_rows(path: FilePath) -> Iterator[Row]:
     """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
-    return _read_table(path, lambda line: [_unquote(cell) for cell in line.split("\t")])
+    return _read_table(path, split_tsv)
 
 
 def read_csv_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of a comma-separated file with a header line; a quoted cell must end on its line."""
-    return _read_table(path, _split_csv)
+    """Rows of a table whose header tells what divides cells; a quoted one must end on its line."""
+    return _read_table(path, split_csv)
+
+
+def split_tsv(line: str, header: str) -> list[str]:
+    """Return the cells of a line."""
+    return [_unquote(cell) for cell in line.split("\t")]
 
 
 def _unquote(cell: str) -> str:
@@ -243,34 +248,39 @@ def _unquote(cell: str) -> str:
     return cell
 
 
-def _split_csv(line: str) -> list[str]:
+def split_csv(line: str, header: str) -> list[str]:
+    """Return the cells of a line. Spreadsheets write semicolons where the comma is decimal."""
     try:
         # A field longer than csv's limit cannot occur: lines are shorter.
-        return next(csv.reader([line], strict=True))
+        return next(csv.reader([line], strict=True, delimiter=max(",;\t", key=header.count)))
     except (csv.Error, StopIteration) as error:
         raise RecordError(
             "unreadable record", f"expected CSV cells, found {error}; close the quote"
         ) from error
 
 
-def _read_table(path: FilePath, cells_of: Callable[[str], list[str]]) -> Iterator[Row]:
+def _read_table(path: FilePath, cells_of: Callable[[str, str], list[str]]) -> Iterator[Row]:
     numbered = read_lines(path)
     _, header = next(numbered, (0, ""))
     if isinstance(header, RecordError):
         raise DataError(f"{path}:1: {header}")
     try:
-        names = [name.strip() for name in cells_of(header)]
+        names = [name.strip() for name in cells_of(header, header)]
     except RecordError as error:
         raise DataError(f"{path}:1: {error}") from error
     if len(set(names)) < len(names):
         raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
     for number, line in numbered:
-        yield Row(number, line if isinstance(line, RecordError) else _parse_record(line, names, cells_of))
+        yield Row(
+            number, line if isinstance(line, RecordError) else _parse_record(line, names, cells_of, header)
+        )
 
 
-def _parse_record(line: str, names: list[str], cells_of: Callable[[str], list[str]]) -> Fields | RecordError:
+def _parse_record(
+    line: str, names: list[str], cells_of: Callable[[str, str], list[str]], header: str
+) -> Fields | RecordError:
     try:
-        cells = cells_of(line)
+        cells = cells_of(line, header)
     except RecordError as error:
         return error
     if len(cells) != len(names):

@@ -284,3 +284,18 @@ def test_a_line_that_is_no_utf8_is_named_in_its_own_file(tmp_path):
     loaded = load(f"{tmp_path}/a.en,{tmp_path}/a.de")
     (bad,) = loaded.quarantined
     assert f"{tmp_path}/a.de:2: expected UTF-8, found byte 0xf6 at column 3" in bad.detail
+
+
+def test_a_csv_of_a_spreadsheet_has_semicolons_and_a_wrong_header_is_told_the_columns(tmp_path):
+    path, wrong = tmp_path / "a.csv", tmp_path / "b.csv"
+    path.write_text('text;references\n"a; b";c, d\n', "utf-8-sig")
+    (utterance,) = load(str(path), source_language="en", target_language="de").utterances
+    assert (utterance.text, utterance.references) == ("a; b", ("c, d",))
+    wrong.write_text("source;Übersetzung;Transcript\n")
+    with pytest.raises(
+        DataError, match="expected a column audio, text, file, path or sentence, found"
+    ) as caught:
+        load(str(wrong))
+    assert str(caught.value).endswith(
+        "'Übersetzung', 'Transcript']; rename 'source' to 'text', 'Transcript' to 'transcript'"
+    )

@@ -47,6 +47,18 @@ GOLDEN = [
         Draft(audio="a.mp3", transcript="hi", references={"": ["ho"]}, speaker="c"),
     ),
     ("csv", {"sentence": "hi", "locale": "en"}, Draft(text="hi", source_language="en")),
+    (
+        "csv",
+        {
+            "id": "7",
+            "audio": "a.wav",
+            "offset": "1,5",
+            "transcript": "",
+            "references": "ho",
+            "language": "en",
+        },
+        Draft(id="7", audio="a.wav", offset=1.5, source_language="en", references={"": ["ho"]}),
+    ),
 ]
 
 
@@ -68,6 +80,7 @@ def test_golden(name, fields, expected):
         ("antiphon", {"text": "\ud800"}, "lone surrogate"),
         ("nemo", {"audio_filepath": None}, "audio_filepath"),
         ("files", {"file": ""}, "'file'"),
+        ("tsv", {"audio": "a", "offset": "soon"}, "expected seconds in 'offset', found 'soon'"),
     ],
 )
 def test_wrong_types_are_named(name, fields, word):
