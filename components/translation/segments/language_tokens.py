@@ -97,6 +97,10 @@ def _suggest_model(source: str, target: str | None) -> str:
         return f"{f'to {target}' if target else 'into no language'}: set source_language"
     if target is None:
         return "without a target language: set target_language, and a model of that direction"
+    if is_same_language(source, target):
+        return (
+            f"to {target}, which it is in already: leave it out, or send it another way (route by language)"
+        )
     names = " or ".join(find_packaged_translators(two_letters_of(source), two_letters_of(target)))
     packaged = f"of the packaged ones {names}" if names else "none of the packaged ones does it"
     return f"to {target}: choose another model ({packaged})"

@@ -176,10 +176,13 @@ def test_the_packaged_model_is_generate_text_for_text() -> None:
     result = [o.best.text for o in outcomes if isinstance(o, NBest)]
     assert result == [t.strip() for t in tokenizer.batch_decode(expected, skip_special_tokens=True)]
     refused = Translator(ready, CHECKPOINT, n_best=5, batch_size=8).translate(
-        [utterance("A dog.", target="fr")]
+        [utterance("A dog.", target="fr"), utterance("A dog.", target="en")]
     )
-    assert isinstance(refused[0], Quarantined)
-    assert "choose another model" in refused[0].detail
+    assert ["choose another model" in str(r.detail) for r in refused if isinstance(r, Quarantined)] == [
+        True,
+        False,
+    ]
+    assert "to en, which it is in already: leave it out" in str(refused[1])
 
 
 class Fragile(Seq2SeqBackend):
