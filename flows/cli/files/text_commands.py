@@ -173,7 +173,7 @@ def _write(name: str, store: str | None, output: TranscribeParameters, *, headed
     report(written)
     if output.page and node:
         _write_pages(texts, node, output)
-    for note in (*texts.run.notes, *_doubtful_languages(texts)):
+    for note in (*texts.run.notes, *_doubtful_languages(texts), *_silent_recordings(texts)):
         if note != NOTHING_SCORED:
             sys.stderr.write(f"antiphon: {to_printable(note)}\n")
     return EXIT_QUARANTINED if written.quarantined else 0
@@ -225,6 +225,13 @@ def _doubtful_languages(texts: RunTexts) -> Iterator[str]:
                 f"{file_name_of(audio.path)}: heard as {english_name(detected)} ({detected}), though its "
                 f"name says {stated}; if that is wrong, say --language {stated}"
             )
+
+
+def _silent_recordings(texts: RunTexts) -> Iterator[str]:
+    """Yield a line about every recording that was heard whole and has no word, lest its file seem lost."""
+    for recording in texts.texts_of(texts.outputs[0]) if texts.outputs else ():
+        if not any(part.text or part.quarantined for part in recording.parts):
+            yield f"{recording.name}: no speech was heard in it; its text is empty"
 
 
 def _print_texts(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import av
 import numpy as np
@@ -13,7 +16,10 @@ import pytest
 
 from components.data.recordings import find_recordings
 from components.errors import ConfigError
+from components.export.recording_text import RecordingText, TextPart
+from components.export.run_texts import RunTexts
 from components.pipeline.advice.recommended_models import recommend
+from components.records import Quarantined, Utterance
 from components.text.term_list import read_terms
 from flows.cli.files import text_commands
 from flows.cli.files import translate as translate_command
@@ -45,6 +51,15 @@ def test_a_name_with_a_line_feed_takes_no_other_recording_with_it(tmp_path: Path
         Path(name).touch()
     lines = "\n".join(map(text_commands._on_one_line, names))
     assert find_recordings(lines) == names
+
+
+def test_a_recording_without_speech_is_said_to_have_none() -> None:
+    part = TextPart(Utterance(id="a", text="", source_language="en"), text="", language="en")
+    parts = {"silence": [part], "broken": [part, replace(part, quarantined=Quarantined.model_construct())]}
+    recordings = [RecordingText(name, "asr", timed=True, parts=parts[name]) for name in parts]
+    texts = cast("RunTexts", SimpleNamespace(outputs=["asr"], texts_of=lambda node: recordings))
+    (line,) = text_commands._silent_recordings(texts)
+    assert line == "silence: no speech was heard in it; its text is empty"
 
 
 def film(path: Path, seconds: float = 1.0) -> None:
