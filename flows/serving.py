@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -105,13 +106,14 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
         AntiphonError: what cannot be served.
     """
     check_address(settings)
+    kept = _open_kept(source, settings)
     graph = open_graph(source)
     from components.compute.device import count_torch_threads  # imports torch
 
     service = Service(graph, settings, count_torch_threads())
     try:
-        if settings.keep is not None or settings.shadow is not None:
-            _add_listeners(service, source.parameters.store)
+        if kept is not None:
+            _add_listeners(service, kept)
         app = make_app(service, token, _routes_of(service))
         for line in _describe(service):
             _log.info(line)
@@ -133,16 +135,32 @@ def _routes_of(service: Service) -> Sequence[Route | WebSocketRoute]:
     return make_routes(service)
 
 
-def _add_listeners(service: Service, store_url: str | None) -> None:
-    """Keep requests, and let a second graph answer them, as the settings say."""
-    root = local_root(store_url)
+def _open_kept(source: Source, settings: ServeSettings) -> KeptRequests | None:
+    """Return where requests are kept, if they are.
+
+    Raises:
+        ConfigError: there they cannot be.
+    """
+    if settings.keep is None and settings.shadow is None:
+        return None
+    root = local_root(source.parameters.store)
     if root is None:
         raise ConfigError("keep: expected a store in a folder, found object storage; say --store FOLDER")
-    settings, kept = service.settings, KeptRequests(root, service.graph.name)
+    kept = KeptRequests(root, source.name)
+    with suppress(OSError):
+        kept.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.access(kept.folder, os.W_OK):
+        raise ConfigError(f"keep: expected a folder that you may write to, found {kept.folder}; say --store")
+    return kept
+
+
+def _add_listeners(service: Service, kept: KeptRequests) -> None:
+    """Keep requests, and let a second graph answer them, as the settings say."""
+    settings = service.settings
     service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
-        command += ["--store", str(root), "--quiet"]
+        command += ["--store", str(kept.folder.parents[1]), "--quiet"]
         shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
 

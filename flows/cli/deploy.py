@@ -27,7 +27,8 @@ def deploy(
     ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="SET", help="that its runs read")] = None,
     cron: Annotated[
-        str | None, typer.Option("--cron", metavar="CRON", help="when it runs by itself, such as '0 2 * * *'")
+        str | None,
+        typer.Option("--cron", metavar="CRON", help="when it runs by itself, in UTC, such as '0 2 * * *'"),
     ] = None,
     pool: Annotated[
         str, typer.Option("--pool", metavar="NAME", help="work pool whose workers run it")
@@ -42,15 +43,21 @@ def deploy(
 
     - `antiphon deploy antiphon-store/runs/talks/recommended.yaml --name talks --data new.jsonl`
 
-    - `antiphon deploy talk.yaml --data store:kept/talk --cron '0 2 * * *'`
+    - `antiphon deploy talk.yaml --set audio=recordings --cron '0 2 * * *'` each night what is in a folder
     """
     from prefect.settings import PREFECT_API_URL
 
     from flows.cli.compute.parameters.run_parameters import resolve_parameters
+    from flows.parameters.pipeline_files import is_pipeline_file
 
     if not PREFECT_API_URL.value():
         raise ConfigError(
             "expected a Prefect server in PREFECT_API_URL, found none (docs/use/deployments.md)"
+        )
+    if not is_pipeline_file(str(file)):
+        raise ConfigError(
+            f"expected a file with a pipeline, found {file}; prefect --no-prompt deploy --all deploys presets "
+            "and flows (docs/use/deployments.md)"
         )
     shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
     _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
@@ -69,7 +76,7 @@ def _values_of(parameters: PipelineParameters) -> dict[str, Any]:
     from components.files.yaml_text import format_yaml
     from components.storage.places.location import local_root
 
-    values: dict[str, Any] = parameters.model_dump(mode="json", exclude_defaults=True)
+    values: dict[str, Any] = parameters.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     values["graph"] = format_yaml(parameters.graph_values)
     if (root := local_root(parameters.store)) is not None:
         values["store"] = str(root.resolve())
@@ -98,6 +105,7 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
     """
     import httpx
     from prefect import flow
+    from prefect.deployments.runner import DeploymentApplyError
     from prefect.client.orchestration import get_client
     from prefect.exceptions import InvalidNameError, ObjectNotFound
     from pydantic import ValidationError
@@ -117,5 +125,7 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
         raise ConfigError(f"--name: {to_one_line(error, 200)}") from None
     except ValidationError:
         raise ConfigError(f"--cron: expected one such as '0 2 * * *', found {cron!r}") from None
+    except DeploymentApplyError as error:
+        raise ConfigError(f"the server refuses the deployment: {to_one_line(error, 300)}") from None
     except httpx.HTTPError as error:
         raise ConfigError(f"expected a Prefect server at PREFECT_API_URL, found none: {error}") from None

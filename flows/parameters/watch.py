@@ -38,9 +38,9 @@ class WatchParameters(FlowParameters):
         Raises:
             ConfigError: which.
         """
-        given = [bool(self.runs), self.data is not None, self.audio is not None]
-        if sum(given) != 1:
-            raise ConfigError(f"expected one of runs, data and audio, found {sum(given)}")
+        given = [name for name in ("runs", "data", "audio") if getattr(self, name)]
+        if len(given) != 1:
+            raise ConfigError(f"expected one of runs, data and audio, found {' and '.join(given) or 'none'}")
         if not self.runs and self.accepted is None:
             raise ConfigError("accepted: expected the run whose graph runs over the data, found none")
 

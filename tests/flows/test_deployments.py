@@ -228,6 +228,10 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     _, out, errors = deploy("--data", "tomorrow.jsonl", "--name", "to come")
     assert f"data: {tmp_path / 'tomorrow.jsonl'}: there is no such file yet" in errors
     assert "prefect deployment run 'pipeline/to come' starts it" in out
+    code, _, errors = deploy("--set", "audio=recordings", "--name", "talks")
+    assert code == 0, errors
+    code, _, errors = run_command(capsys, "deploy", "cascade")
+    assert code == 2 and errors.startswith("antiphon: expected a file with a pipeline, found cascade")
     for flags, message in (
         (("--cron", "nonsense"), "--cron: expected one such as '0 2 * * *', found 'nonsense'"),
         (("--name", "a/b"), "--name: "),
@@ -235,7 +239,9 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
         code, _, errors = deploy("--data", "data.jsonl", *flags)
         assert (code, errors.count("\n")) == (2, 1), errors
         assert message in errors
-    found = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}["mine"]
+    deployed = {one["name"]: one for one in call(prefect_url, "/deployments/filter", {})}
+    assert deployed["talks"]["parameters"]["audio"] == str(tmp_path / "recordings")
+    found = deployed["mine"]
     assert [each["schedule"]["cron"] for each in found["schedules"]] == ["0 2 * * *"]
     assert found["parameters"] | {"graph": ""} == {
         "data": data,

@@ -375,7 +375,7 @@ def test_of_written_texts_no_model_is_fetched_that_would_not_read_them(tmp_path:
         ("watch", {"runs": ["talk"]}, "no run 'talk'.*mean talks"),
         ("watch", {"runs": ["talks"]}, "accepted: expected one accepted run of cascade, found none"),
         ("watch", {"audio": "x", "accepted": "talk"}, "no run 'talk'.*mean talks"),
-        ("watch", {}, "expected one of runs, data and audio, found 0"),
+        ("watch", {}, "expected one of runs, data and audio, found none"),
         ("design", {"templates": ["singel"]}, "^templates: there is no template 'singel'; did you mean"),
     ],
 )

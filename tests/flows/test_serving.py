@@ -161,6 +161,12 @@ def test_the_name_of_a_run_is_no_graph(tmp_path: Path, capsys: pytest.CaptureFix
     assert ended.code == 2 and "say store:nightly" in ended.err
 
 
+def test_requests_are_kept_where_one_may_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "kept").write_text("no folder", encoding="utf-8")
+    ended = run_command(capsys, "serve", "cascade", "--port", "0", "--keep", "1", "--store", str(tmp_path))
+    assert ended.code == 2 and "expected a folder that you may write to" in ended.err
+
+
 def test_requests_are_captions_only_where_the_graph_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,7 +161,8 @@ class Gate:
             if self._settings.socket is None and not _OWN_HOST.fullmatch(host):
                 return RequestError(403, "expected the host 127.0.0.1 or localhost, found another", "host")
             return None
-        presented = headers.get("authorization", "").removeprefix("Bearer ").encode()
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        presented = bearer.strip().encode() if scheme.lower() == "bearer" else b""
         named = [name for name in scope.get("subprotocols", ()) if name.startswith(_BEARER)]
         if named:
             presented = named[0].removeprefix(_BEARER).encode()

@@ -43,6 +43,7 @@ class Usage(NamedTuple):
         leftovers: of what killed processes and repairs left.
         locks: of locks, leases and notes.
         audio: of recordings that came with an imported run.
+        requests: of those that ``antiphon serve`` has kept.
         unknown: runs whose record is damaged, so that what they refer to is not known.
     """
 
@@ -54,6 +55,7 @@ class Usage(NamedTuple):
     leftovers: int
     locks: int
     audio: int
+    requests: int
     unknown: tuple[str, ...]
 
 
@@ -81,9 +83,14 @@ def measure_usage(store: Store) -> Usage:
         unreferenced=(inventory.bytes_of(free), len(free & set(inventory.keys))),
         leftovers=sum(facts.bytes for facts in inventory.leftovers().values()),
         locks=sum(facts.bytes for facts in inventory.locks().values()),
-        audio=sum(facts.bytes for name, facts in inventory.facts.items() if name.startswith(f"{AUDIO}/")),
+        audio=_measure_folder(inventory, AUDIO),
+        requests=_measure_folder(inventory, "kept"),
         unknown=tuple(unknown),
     )
+
+
+def _measure_folder(inventory: Inventory, folder: str) -> int:
+    return sum(facts.bytes for name, facts in inventory.facts.items() if name.startswith(f"{folder}/"))
 
 
 def _measure_run(inventory: Inventory, name: str, keys: set[str], owners: Counter[str]) -> RunUsage:

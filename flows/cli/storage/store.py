@@ -214,6 +214,7 @@ def _print_usage(url: str, usage: Usage) -> None:
         f"{format_count(count, 'stage')} that no run refers to": free,
         "left by killed processes, set aside": usage.leftovers,
         "recordings of imported runs": usage.audio,
+        "requests kept by antiphon serve": usage.requests,
         "locks and notes": usage.locks,
         "models in the cache of this machine": models,
         f"Prefect's history of local runs: {database.path}": database.bytes,

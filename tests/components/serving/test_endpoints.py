@@ -306,7 +306,7 @@ def test_a_token_and_a_page_that_may_ask() -> None:
         async with serving(token="s3cret", cors=("http://page.example",)) as (client, _):
             assert (await client.get("/v1/models")).status_code == 401
             assert (await client.get("/health")).status_code == 200
-            bearer = {"authorization": "Bearer s3cret", "origin": "http://page.example"}
+            bearer = {"authorization": "bearer s3cret", "origin": "http://page.example"}
             answer = await client.get("/v1/models", headers=bearer)
             assert answer.headers["access-control-allow-origin"] == "http://page.example"
             asked = {"origin": "http://page.example", "access-control-request-method": "POST"}

@@ -38,10 +38,14 @@ def test_usage(
     text = " ".join(called(store, capsys, "store", "usage").split())
     assert text.endswith(f"0 B Prefect's history of local runs: {home / 'prefect.db'}")
     home.mkdir()
+    kept = Path(store.root) / "kept/talks/2026-12-02T02"
+    kept.mkdir(parents=True)
+    (kept / "kept-requests.jsonl").write_bytes(b"0" * 2000)
     (home / "prefect.db").write_bytes(b"0" * 1000)
     (home / "prefect.db-wal").write_bytes(b"0" * 500)
     text = called(store, capsys, "store", "usage")
     assert "1.5 kB  Prefect's history of local runs" in text
+    assert "2 kB  requests kept by antiphon serve" in text
     assert "1 stage that no run refers to" in text
     assert [
         cells[:2] for cells in map(str.split, text.splitlines()) if cells[:1] in (["translate"], ["data"])
