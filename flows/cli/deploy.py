@@ -56,8 +56,8 @@ def deploy(
         )
     if not is_pipeline_file(str(file)):
         raise ConfigError(
-            f"expected a file with a pipeline, found {file}; prefect --no-prompt deploy --all deploys presets "
-            "and flows (docs/use/deployments.md)"
+            f"expected a file with a pipeline, found {file}; prefect --no-prompt deploy --all deploys "
+            "presets and flows (docs/use/deployments.md)"
         )
     shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
     _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
@@ -105,8 +105,8 @@ def _deploy(name: str, pool: str, cron: str | None, parameters: dict[str, Any]) 
     """
     import httpx
     from prefect import flow
-    from prefect.deployments.runner import DeploymentApplyError
     from prefect.client.orchestration import get_client
+    from prefect.deployments.runner import DeploymentApplyError
     from prefect.exceptions import InvalidNameError, ObjectNotFound
     from pydantic import ValidationError
 
