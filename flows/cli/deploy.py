@@ -61,6 +61,11 @@ def deploy(
         )
     shortcuts = {key: value for key, value in (("data", data), ("store", store)) if value is not None}
     _, parameters = resolve_parameters(str(file), None, assignments or [], shortcuts)
+    if cron is not None and parameters.name is not None and not parameters.replace:
+        raise ConfigError(
+            f"--cron: expected no name of a run, or replace: true, found name: {parameters.name}; all "
+            "but the first of its runs would be refused"
+        )
     name = name or file.stem
     values = _values_of(parameters)
     _deploy(name, pool, cron, values)

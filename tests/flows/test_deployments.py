@@ -235,6 +235,7 @@ def test_a_graph_is_deployed_with_all_that_a_worker_elsewhere_needs(
     for flags, message in (
         (("--cron", "nonsense"), "--cron: expected one such as '0 2 * * *', found 'nonsense'"),
         (("--name", "a/b"), "--name: "),
+        (("--cron", "0 2 * * *", "--set", "name=tonight"), "--cron: expected no name of a run, or replace"),
     ):
         code, _, errors = deploy("--data", "data.jsonl", *flags)
         assert (code, errors.count("\n")) == (2, 1), errors
