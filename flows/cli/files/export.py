@@ -70,7 +70,7 @@ def export(values: Values, as_json: AsJson = False) -> None:
         print_files(written.files)
     report(written)
     if as_json:
-        sys.stdout.write(_as_json(parameters.run, written) + "\n")
+        sys.stdout.write(export_as_json(parameters.run, written) + "\n")
     raise typer.Exit(EXIT_QUARANTINED if written.quarantined else 0)
 
 
@@ -161,7 +161,8 @@ def report(written: Export) -> None:
         sys.stderr.write(f"antiphon: ... {len(written.quarantined):,} records have no text\n")
 
 
-def _as_json(run: str, written: Export) -> str:
+def export_as_json(run: str, written: Export) -> str:
+    """Return what was written of a run, as ``--json`` prints it."""
     line = {
         "run": run,
         "files": [str(path) for path in written.files],

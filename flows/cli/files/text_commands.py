@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.errors import ConfigError, DataError
 from flows.cli.compute.run import EXIT_QUARANTINED, compute_flow
-from flows.cli.files.export import open_texts, print_content, print_files, report, write_texts
+from flows.cli.files.export import export_as_json, open_texts, print_content, print_files, report, write_texts
 from flows.cli.files.export_targets import refuse_binary_output, single_file
 from flows.cli.files.input_files import (
     TEXT_ENDINGS,
@@ -34,6 +34,8 @@ def run_files(
     parameters: TranscribeParameters,
     title: str,
     target: str | None = None,
+    *,
+    as_json: bool = False,
 ) -> int:
     """Run a graph over recordings, or over one text after the other, and write what its last node gave.
 
@@ -43,6 +45,7 @@ def run_files(
         parameters: where the texts go; the runs of further texts get numbers behind its name.
         title: what an unnamed run is called.
         target: language to translate into, if any.
+        as_json: whether a JSON object of each run is printed behind its texts.
 
     Returns:
         the exit code: 3 if a record was quarantined.
@@ -66,7 +69,10 @@ def run_files(
         if isinstance(ended, int):
             return ended
         headed = inputs.total > 1
-        codes.append(_write(ended.name, store, parameters, headed=headed, first=number == 0))
+        written = _write(ended.name, store, parameters, headed=headed, first=number == 0)
+        if as_json:
+            sys.stdout.write(export_as_json(ended.name, written) + "\n")
+        codes.append(EXIT_QUARANTINED if written.quarantined else 0)
         if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
             sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
     return max(codes)
@@ -151,7 +157,9 @@ def check_output(count: int, output: WrittenTexts) -> None:
             raise ConfigError(f"--out: expected a folder that you may write to, found {folder}")
 
 
-def _write(name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool) -> int:
+def _write(
+    name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool
+) -> Export:
     from components.export.export import Export
     from components.run_record import NOTHING_SCORED
     from components.text.escaping import to_printable
@@ -159,8 +167,8 @@ def _write(name: str, store: str | None, output: TranscribeParameters, *, headed
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
     if node and getattr(output, "keep_cues", False):
-        _write_kept_cues(texts, node[0], output)
-        return EXIT_QUARANTINED if texts.missing_from(node) else 0
+        files = _write_kept_cues(texts, node[0], output)
+        return Export(files, quarantined=texts.missing_from(node))
     if not node:
         written = Export(quarantined=list(texts.quarantined.values()))
     elif output.out in (None, STANDARD_OUTPUT):
@@ -172,24 +180,25 @@ def _write(name: str, store: str | None, output: TranscribeParameters, *, headed
         print_files(written.files)
     report(written)
     if output.page and node:
-        _write_pages(texts, node, output)
+        written.files += _write_pages(texts, node, output)
     for note in (*texts.run.notes, *_doubtful_languages(texts), *_silent_recordings(texts)):
         if note != NOTHING_SCORED:
             sys.stderr.write(f"antiphon: {to_printable(note)}\n")
-    return EXIT_QUARANTINED if written.quarantined else 0
+    return written
 
 
-def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParameters) -> None:
-    """Write the page of each recording, beside the other files or into this folder, and say where."""
+def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParameters) -> list[Path]:
+    """Write the page of each recording, beside the other files or into this folder; say and return where."""
     path = single_file(output.out, output.formats)
     folder = path.parent if path is not None else Path(output.out or ".")
     folder = Path() if output.out == STANDARD_OUTPUT else folder
     written = write_texts(texts, node, ["html"], output.settings, f"{folder}/", overwrite=True)
     for file in written.files:
         sys.stderr.write(f"antiphon: open {file} in a browser to hear and correct the text\n")
+    return written.files
 
 
-def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -> None:
+def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -> list[Path]:
     """Write, or print, the subtitles of the run's source with the translation in their cues."""
     from components.export.export import write_new
     from components.export.subtitles.kept_cues import keep_cues
@@ -197,14 +206,17 @@ def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -
     source = Path(str(texts.run.parameters["data"]))
     (text,) = texts.texts_of(node)
     kept = keep_cues(source, text, output.settings.rules)
+    files = []
     if output.out in (None, STANDARD_OUTPUT):
         print_content(kept.content.encode())
     else:
         path = single_file(output.out, output.formats)
         path = path or Path(str(output.out)) / f"{text.name}.{text.language}{source.suffix.lower()}"
         write_new(path, kept.content.encode(), overwrite=output.overwrite)
-        print_files([path])
+        files = [path]
+        print_files(files)
     sys.stderr.write(f"antiphon: {kept.describe()}\n")
+    return files
 
 
 def _doubtful_languages(texts: RunTexts) -> Iterator[str]:

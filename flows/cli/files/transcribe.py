@@ -12,6 +12,7 @@ from flows.cli.compute.flow_command import COMMON
 from flows.cli.files.export_targets import OUTPUT_FLAGS
 from flows.cli.help.commands import TextCommand
 from flows.cli.help.model_flags import Values, with_flags
+from flows.cli.help.options import AsJson
 from flows.parameters.written_texts import TranscribeParameters
 
 PANEL = "Use"
@@ -27,7 +28,7 @@ FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
     positional="files",
     spelled=LANGUAGE_FLAGS,
 )
-def transcribe(values: Values) -> None:
+def transcribe(values: Values, as_json: AsJson = False) -> None:
     """Turn recordings into text or subtitles.
 
     The text is printed, or written where --out says. It is a run as any other: kept in the store, resumed
@@ -55,7 +56,7 @@ def transcribe(values: Values) -> None:
     parameters = gather(TranscribeParameters, None, [], values)
     nodes = hearing_nodes(str(parameters.model), parameters)
     inputs = find_inputs(parameters.files, texts=False)
-    raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "transcribe"))
+    raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "transcribe", as_json=as_json))
 
 
 transcribe.command_class = TextCommand  # type: ignore[attr-defined]

@@ -13,6 +13,7 @@ from flows.cli.files.export_targets import OUTPUT_FLAGS
 from flows.cli.files.transcribe import HEARING_FLAGS, LANGUAGE_FLAGS, beam_settings, hearing_nodes, terms_file
 from flows.cli.help.commands import TextCommand
 from flows.cli.help.model_flags import Values, with_flags
+from flows.cli.help.options import AsJson
 from flows.parameters.written_texts import TranslateParameters
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ FLAGS = (
 
 
 @with_flags(TranslateParameters, *FLAGS, *OUTPUT_FLAGS, *COMMON, positional="files", spelled=LANGUAGE_FLAGS)
-def translate(values: Values) -> None:
+def translate(values: Values, as_json: AsJson = False) -> None:
     """Translate recordings, texts or subtitles.
 
     The translation is printed, or written where --out says. Which model translates is said on standard
@@ -62,7 +63,8 @@ def translate(values: Values) -> None:
     nodes = _nodes(inputs, parameters)
     if parameters.paragraphs:
         inputs = inputs._replace(texts=tuple(map(_by_paragraphs, inputs.texts)))
-    raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "translate", parameters.to))
+    code = run_files({"nodes": nodes}, inputs, parameters, "translate", parameters.to, as_json=as_json)
+    raise typer.Exit(code)
 
 
 translate.command_class = TextCommand  # type: ignore[attr-defined]

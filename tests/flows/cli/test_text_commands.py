@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -94,8 +95,9 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
         3,
         "==> two.und.txt <==\nheard two\n\n==> one.und.txt <==\nheard one\n".replace(".und.", ".asr."),
     )
-    code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt", "--from", "en")
-    assert (code, out) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
+    code, out, err = antiphon("transcribe", "talks/one.mp4", "--format", "srt", "--from", "en", "--json")
+    assert (code, out.partition("{")[0]) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
+    assert json.loads(out.splitlines()[-1]).keys() == {"run", "files", "subtitles", "quarantined"}
     assert "antiphon: 1 subtitle, read at 9 columns a second" in err
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
     code, out, err = antiphon("transcribe", "talks/bad.mp4")
