@@ -5,12 +5,16 @@ An automation runs it after an alarm (automations/watch.yaml).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 
 from components.errors import ConfigError
+from components.files.yaml_text import format_yaml
 from components.run_record import RunRecord
 from components.storage.store import Store
 from flows.definition import define_flow
@@ -49,12 +53,20 @@ def _update(name: str, accepted: RunRecord) -> str:
         except ObjectNotFound:
             raise ConfigError(f"deployment: expected FLOW/NAME of one on the server, found {name}") from None
         before = deployment.parameters
-        fields, usual = flow_named(accepted.flow).parameters.model_fields, defaults_of(accepted.flow)
-        after = {
-            key: value
-            for key, value in accepted.parameters.items()
-            if key in fields and key not in KEPT and value != usual.get(key)
-        } | {key: value for key, value in before.items() if key in KEPT}
+        after = parameters_after(accepted, before)
         client.update_deployment(deployment.id, DeploymentUpdate(parameters=after))
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     return ", ".join(changed) or "nothing was different"
+
+
+def parameters_after(accepted: RunRecord, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a deployment with the settings of a run; a graph is text, which forms show."""
+    fields, usual = flow_named(accepted.flow).parameters.model_fields, defaults_of(accepted.flow)
+    after = {
+        key: value
+        for key, value in accepted.parameters.items()
+        if key in fields and key not in KEPT and value != usual.get(key)
+    } | {key: value for key, value in before.items() if key in KEPT}
+    if isinstance(after.get("graph"), Mapping):
+        after["graph"] = format_yaml(after["graph"])
+    return after

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prefect.client.orchestration import get_client
 
+from flows.parameters.pipeline import PipelineParameters
+from flows.python_flows.rollback import parameters_after
 from tests.flows.test_cascade import Command, calls, manifest  # noqa: F401 - a fixture
 from tests.flows.test_compare import antiphon as command  # noqa: F401 - a fixture
 
@@ -56,3 +59,11 @@ def test_a_deployment_gets_the_settings_of_the_accepted_run_but_not_its_data(
         code, message = roll_back(deployment=name)
         assert (code, found in message) == (2, True), message
     assert parameters_of(deployment) == after
+
+
+def test_a_graph_comes_back_as_text_which_forms_show() -> None:
+    graph = {"nodes": {"asr": {"kind": "recognize", "model": "packaged:whisper-base"}}}
+    accepted = SimpleNamespace(flow="pipeline", parameters={"graph": graph, "limit": 5})
+    after = parameters_after(accepted, {"graph": "{}", "audio": "talks", "anyway": True})  # type: ignore[arg-type]
+    assert after.keys() == {"graph", "audio"} and isinstance(after["graph"], str)
+    assert PipelineParameters.model_validate(after).graph_values == graph
