@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from flows.cli.help.pages import completes
+from flows.preset_flow import PresetFlow
 from flows.registry import FLOWS
 
 
 def list_shown_flows() -> list[str]:
-    """Return the flows that have no command of their own: what `antiphon run` names."""
-    commands = {entry.name for entry in entry_points(group="antiphon.commands")}
-    return [name for name in FLOWS if name not in commands and name != "pipeline"]
+    """Return what `antiphon run` names: the presets, and the flows that have no command of their own."""
+    commands = {"pipeline", *(entry.name for entry in entry_points(group="antiphon.commands"))}
+    return [name for name, flow in FLOWS.items() if isinstance(flow, PresetFlow) or name not in commands]
 
 
 FlowOrFile = Annotated[
