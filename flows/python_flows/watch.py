@@ -23,9 +23,10 @@ from components.export.for_edit import write_for_edit
 from components.monitoring.drift.analysis import WATCH, WatchRequest
 from components.monitoring.drift.findings import WatchFindings
 from components.monitoring.drift.profile import load_profile
+from components.monitoring.drift.watched_place import WatchedPlace
 from components.nodes.questions import Question
 from components.pipeline.steps.editing import SUFFIX
-from components.run_record import RunRecord
+from components.run_record import RunRecord, StageRef
 from components.storage.runs.accepted_runs import list_accepted
 from components.storage.store import Store
 from flows.checks import Check
@@ -49,16 +50,22 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
     accepted, store = _find_accepted(parameters), Store(parameters.store)
     profile = load_profile(accepted, store)  # what it lacks is told before anything is computed
+    source = parameters.audio or parameters.data
+    place = None if source is None else WatchedPlace(accepted, source, store)
     names = list(parameters.runs) or [_run_accepted_graph(accepted, parameters).name]
     records = [store.load_run(name) for name in names]
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
         corrected = _read_corrections(records)
-        request = WatchRequest(records, profile, parameters.alpha, corrected, answers_alarm=parameters.review)
-        findings = _watch(run, request)
+        earlier = None if place is None else place.earlier
+        request = WatchRequest(records, profile, parameters.alpha, corrected, parameters.review, earlier)
+        ref = _watch(run, request)
+        findings = WATCH.read(ref)
+        if place is not None:
+            place.add(ref)
         if findings.change is not None and parameters.review and findings.score is None:
             answers = _ask(record, findings, parameters.hours, run)
-            findings = _watch(run, replace(request, corrected=answers))
+            findings = WATCH.read(_watch(run, replace(request, corrected=answers)))
         _write_list(record, findings, run)
         report.publish_run_report(run.record, run.store)
     return final_state(run.record)
@@ -69,8 +76,8 @@ def checks(parameters: WatchParameters) -> list[Check]:
     return [Check("watch", lambda: _find_accepted(parameters))]
 
 
-def _watch(run: Run, request: WatchRequest) -> WatchFindings:
-    return WATCH.read(run.add(run_analysis(WATCH.kind, request, run.store)))
+def _watch(run: Run, request: WatchRequest) -> StageRef:
+    return run.add(run_analysis(WATCH.kind, request, run.store))
 
 
 def _find_accepted(parameters: WatchParameters) -> RunRecord:

@@ -12,6 +12,7 @@ from components.analysis.analysis import Analysis, Computed, Event
 from components.analysis.run_outputs import language_of
 from components.analysis.table import Sentence, Table
 from components.files.canonical_json import digest_of
+from components.files.files import write_json
 from components.monitoring.drift import sound
 from components.monitoring.drift.detection import ALPHA, detect
 from components.monitoring.drift.findings import (
@@ -23,8 +24,8 @@ from components.monitoring.drift.findings import (
     propose,
     trace_stages,
 )
-from components.monitoring.drift.pairing import join_profiles, pair_signals
-from components.monitoring.drift.profile import Profile, profile_measured
+from components.monitoring.drift.pairing import join_profiles, pair_signals, prepend_earlier
+from components.monitoring.drift.profile import PROFILE, Profile, profile_measured
 from components.monitoring.drift.score import judge
 from components.monitoring.drift.stage_signals import Measured, measure_stages
 from components.monitoring.drift.tables import build_tables, describe
@@ -34,7 +35,7 @@ from components.run_record import RunRecord
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "watch/3"
+VERSION = "watch/4"
 ALARM = "antiphon.watch.alarm"
 """Event: a watched run is no longer as the accepted one; automations/watch.yaml waits for it."""
 
@@ -49,6 +50,7 @@ class WatchRequest:
         alpha: probability of any false alarm, ever.
         corrected: node -> utterance id -> text that a person gave or approved.
         answers_alarm: whether it answers an alarm; then it gives none, else each would ask for the next.
+        earlier: what earlier looks at the same place have met.
     """
 
     runs: Sequence[RunRecord]
@@ -56,6 +58,7 @@ class WatchRequest:
     alpha: float = ALPHA
     corrected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     answers_alarm: bool = False
+    earlier: Profile | None = None
 
 
 class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
@@ -82,6 +85,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             },
             inputs={
                 "accepted": digest_of(request.accepted.model_dump(mode="json")),
+                "earlier": digest_of(request.earlier and request.earlier.model_dump(mode="json")),
                 "corrected": digest_of({node: dict(of) for node, of in request.corrected.items()}),
             },
             libraries=library_versions(("numpy", "av")),
@@ -94,23 +98,27 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             profile_measured(run.name, each, request.accepted)
             for run, each in zip(request.runs, measured, strict=True)
         ]
-        new = join_profiles(profiles, request.accepted)
+        here = join_profiles(profiles, request.accepted)
+        write_json(folder / PROFILE, here.model_dump(mode="json"))
+        new = here if request.earlier is None else prepend_earlier(request.earlier, here)
+        earlier = len(new.ids) - len(here.ids)
         detection = detect(pair_signals(request.accepted, new), new.ids, request.alpha)
         change = make_change(detection, new.ids)
         node = _node_to_correct(request.runs[-1], change.stage if change else DATA)
         texts = _texts_of(measured, node)
-        proposed = propose(detection, new.ids, texts)
+        proposed = propose(detection, new.ids, texts, earlier)
         places, evidence = trace_stages(detection, len(new.ids))
         findings = WatchFindings(
             accepted=request.accepted.run,
             runs=tuple(run.name for run in request.runs),
             n_accepted=len(request.accepted.ids),
             n=len(new.ids),
-            left_out=sum(len(profile.ids) for profile in profiles) - len(new.ids),
+            left_out=sum(len(profile.ids) for profile in profiles) - len(here.ids),
+            earlier=earlier,
             alpha=request.alpha,
             change=change,
             signals=make_rows(detection),
-            examples=choose_examples(detection, new.ids, texts),
+            examples=choose_examples(detection, new.ids, texts, earlier),
             node=node,
             proposed=proposed,
             evidence=evidence,
@@ -118,7 +126,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             answers_alarm=request.answers_alarm,
             score=_judge(request, node, texts, proposed, measured),
         )
-        return Computed(findings, len(new.ids))
+        return Computed(findings, len(new.ids), [PROFILE])
 
     @override
     def tables(self, findings: WatchFindings) -> list[Table]:

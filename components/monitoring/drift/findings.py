@@ -85,7 +85,8 @@ class WatchFindings(Record):
     runs: tuple[str, ...]
     n_accepted: int
     n: int
-    left_out: int = Field(ge=0, description="utterances of the accepted run, or met before")
+    left_out: int = Field(ge=0, description="utterances of the accepted run, or of two runs")
+    earlier: int = Field(0, ge=0, description="of n, those that were there at an earlier look and are gone")
     alpha: float
     change: FoundChange | None
     signals: tuple[SignalRow, ...]
@@ -150,14 +151,16 @@ def make_change(detection: Detection, ids: Sequence[str]) -> FoundChange | None:
 
 
 def choose_examples(
-    detection: Detection, ids: Sequence[str], texts: Mapping[str, str]
+    detection: Detection, ids: Sequence[str], texts: Mapping[str, str], earlier: int = 0
 ) -> tuple[Example, ...]:
-    """Return the ten utterances since the change that the leading signal shows it best by."""
+    """Return the ten utterances since the change that the leading signal shows it best by, after the first
+    ``earlier``, which are gone.
+    """
     change = detection.change
     if change is None:
         return ()
     pair = detection.pairs[change.lead]
-    first = int(np.searchsorted(pair.places, change.onset))
+    first = int(np.searchsorted(pair.places, max(change.onset, earlier)))
     places, values = pair.places[first:], pair.values[first:]
     distances = np.abs(values - np.median(pair.accepted))
     order = {"higher": -values, "lower": values, "more spread": -distances, "less spread": distances}
@@ -167,14 +170,16 @@ def choose_examples(
     )
 
 
-def propose(detection: Detection, ids: Sequence[str], texts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return 30 utterances with a text whose correction decides, of those since the change.
+def propose(
+    detection: Detection, ids: Sequence[str], texts: Mapping[str, str], earlier: int = 0
+) -> tuple[str, ...]:
+    """Return 30 utterances with a text whose correction decides, of those since the change and still there.
 
     They are every k-th in the order of the leading signal, so their score is that of all of them, with less
     variance than a random draw of as many (systematic sampling, Cochran 1977).
     """
     change = detection.change
-    onset = 0 if change is None else change.onset
+    onset = max(earlier, 0 if change is None else change.onset)
     values: dict[int, float] = {}
     if change is not None:
         pair = detection.pairs[change.lead]

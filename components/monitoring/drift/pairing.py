@@ -13,7 +13,7 @@ import numpy as np
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
 from components.monitoring.drift.conformal import Evidence, gather_evidence, rank
-from components.monitoring.drift.profile import MIN_ACCEPTED, UNSEEN, Profile, StageProfile
+from components.monitoring.drift.profile import MIN_ACCEPTED, UNSEEN, VERSION, Profile, StageProfile
 from components.monitoring.drift.stage_signals import WAY
 from components.pipeline.pipeline import DATA
 
@@ -47,9 +47,27 @@ def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
     Raises:
         DataError: nothing is left.
     """
+    new = _join(profiles, [accepted])
+    if not new.ids:
+        names = ", ".join(profile.run for profile in profiles)
+        raise DataError(
+            f"expected utterances in {names} that the accepted run {accepted.run} lacks, found none; compare "
+            "the runs instead: antiphon compare"
+        )
+    return new
+
+
+def prepend_earlier(earlier: Profile, new: Profile) -> Profile:
+    """Return the utterances met earlier that are no longer there, as a replaced folder's, then the new ones."""
+    return _join([_join([earlier], [new]), new], [])
+
+
+def _join(profiles: Sequence[Profile], without: Sequence[Profile]) -> Profile:
+    """Return the utterances of profiles in their order, each once, without those of others."""
     known: dict[str, list[Mapping[str, float]]] = {}
-    for key, facts in zip(accepted.ids, _facts_of(accepted), strict=True):
-        known.setdefault(key, []).append(facts)
+    for profile in without:
+        for key, facts in zip(profile.ids, _facts_of(profile), strict=True):
+            known.setdefault(key, []).append(facts)
     kept = list[tuple[int, int]]()
     for number, profile in enumerate(profiles):
         for place, (key, facts) in enumerate(zip(profile.ids, _facts_of(profile), strict=True)):
@@ -57,16 +75,10 @@ def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
             if not any(_agree(facts, other) for other in others):
                 others.append(facts)
                 kept.append((number, place))
-    if not kept:
-        names = ", ".join(profile.run for profile in profiles)
-        raise DataError(
-            f"expected utterances in {names} that the accepted run {accepted.run} lacks, found none; compare "
-            "the runs instead: antiphon compare"
-        )
     ids = tuple(profiles[number].ids[place] for number, place in kept)
     in_order = dict.fromkeys(each.stage for profile in profiles for each in profile.stages)
     stages = tuple(_join_stage([p.stage(name) for p in profiles], kept) for name in in_order)
-    return Profile(version=accepted.version, run=profiles[-1].run, ids=ids, stages=stages)
+    return Profile(version=VERSION, run=profiles[-1].run, ids=ids, stages=stages)
 
 
 def _facts_of(profile: Profile) -> list[dict[str, float]]:

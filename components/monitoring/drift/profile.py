@@ -133,15 +133,22 @@ def load_profile(run: RunRecord, store: Store) -> Profile:
 
 
 def _read_profile(run: RunRecord, store: Store) -> Profile:
-    content = store.backend.files.read(profile_file(run.name))
-    if content is None:
-        return profile_run(store.load_run(run.name), store)
+    kept = read_kept(profile_file(run.name), store, f"antiphon runs accept {run.name} again")
+    return profile_run(store.load_run(run.name), store) if kept is None else kept
+
+
+def read_kept(file: str, store: Store, remedy: str) -> Profile | None:
+    """Read a profile from a file of the store; None where there is none.
+
+    Raises:
+        StoreError: the file is damaged, with what to do.
+    """
+    content = store.backend.files.read(file)
     try:
-        return Profile.model_validate_json(content)
+        return None if content is None else Profile.model_validate_json(content)
     except ValidationError as error:
         raise StoreError(
-            f"{profile_file(run.name)}: expected a profile of version {VERSION}, found: "
-            f"{to_one_line(error)}; antiphon runs accept {run.name} again"
+            f"{file}: expected a profile of version {VERSION}, found: {to_one_line(error)}; {remedy}"
         ) from error
 
 

@@ -18,6 +18,8 @@ def describe(findings: WatchFindings) -> list[str]:
     """Return what was found, in sentences without a full stop."""
     change, lines = findings.change, list[str]()
     against = f"{findings.n:,} new utterances against {findings.n_accepted:,} of {findings.accepted}"
+    if findings.earlier:
+        against += f" ({findings.earlier:,} of the new ones were there at earlier looks)"
     if findings.left_out:
         against += f" ({findings.left_out:,} that it or an earlier run has heard are left out)"
     if change is None:

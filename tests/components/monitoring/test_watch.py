@@ -13,6 +13,7 @@ from components.errors import DataError
 from components.monitoring.drift.analysis import WATCH, WatchRequest
 from components.monitoring.drift.profile import PROFILE, load_profile
 from components.monitoring.drift.tables import describe
+from components.monitoring.drift.watched_place import WatchedPlace
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
 from components.storage.runs.accepted_runs import accept_run
@@ -164,6 +165,26 @@ def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store)
     assert findings.n > 120  # a few have as many characters by chance
     assert f"({150 - findings.n} that it or an earlier run has heard are left out)" in describe(findings)[0]
     assert findings.change is not None
+
+
+def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
+    """Its nights are judged together, as runs that are named; only what is there is shown and proposed."""
+    record = save_run(store, "accepted")
+    accepted = load_profile(record, store)
+    nights = [save_run(store, f"night{k}", 30, asr=lambda k: 0.12) for k in range(4)]
+    for night in [*nights, nights[-1]]:  # the last one is looked at twice
+        place = WatchedPlace(record, "recordings", store)
+        ref = WATCH.run(WatchRequest([night], accepted, earlier=place.earlier), store)
+        place.add(ref)
+    findings, together = WATCH.read(ref), WATCH.read(WATCH.run(WatchRequest(nights, accepted), store))
+    alone = WATCH.read(WATCH.run(WatchRequest([nights[-1]], accepted), store))
+    assert (alone.change, findings.change, findings.signals) == (None, together.change, together.signals)
+    assert findings.change is not None
+    assert (findings.earlier, findings.n, alone.n) == (90, 120, 30)
+    assert "new ones were there at earlier looks)" in describe(findings)[0]
+    assert len(findings.examples) == 10
+    assert {key.split("-")[0] for key in findings.proposed} == {"night3"}
+    assert WatchedPlace(record, "others", store).earlier is None
 
 
 def test_too_few_accepted_utterances_are_refused(store: Store) -> None:
