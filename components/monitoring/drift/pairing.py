@@ -58,7 +58,7 @@ def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
 
 
 def prepend_earlier(earlier: Profile, new: Profile) -> Profile:
-    """Return the utterances met earlier that are no longer there, as a replaced folder's, then the new ones."""
+    """Return the utterances met earlier that are gone, as from a replaced folder, then the new ones."""
     return _join([_join([earlier], [new]), new], [])
 
 
