@@ -153,9 +153,7 @@ def make_change(detection: Detection, ids: Sequence[str]) -> FoundChange | None:
 def choose_examples(
     detection: Detection, ids: Sequence[str], texts: Mapping[str, str], earlier: int = 0
 ) -> tuple[Example, ...]:
-    """Return the ten utterances since the change that the leading signal shows it best by, after the first
-    ``earlier``, which are gone.
-    """
+    """Return the ten utterances since the change, but for those gone, that the leading signal shows it by."""
     change = detection.change
     if change is None:
         return ()
