@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind
-from components.nodes.kinds import KINDS, find_missing_methods
+from components.nodes.kind import KINDS, Kind, find_missing_methods
 
 K = TypeVar("K", bound=type[Kind[Any]])
 

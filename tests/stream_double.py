@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from components.decoding.accelerator.members import member_groups
+from components.decoding.accelerator.members import grouped_members
 from tests.graph_double import address, tensors_of
 
 
@@ -102,8 +102,8 @@ def stream_double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Streams]:
     with monkeypatch.context() as patch:
         patch.setattr(torch.cuda, "current_stream", lambda device: streams.current)
         patch.setattr(torch.cuda, "stream", use)
-        patch.setattr(member_groups, "_stream", cache(lambda *_: StreamDouble()))
-        patch.setattr(member_groups, "STREAM_DEVICES", {"cpu"})
+        patch.setattr(grouped_members, "_stream", cache(lambda *_: StreamDouble()))
+        patch.setattr(grouped_members, "STREAM_DEVICES", {"cpu"})
         patch.setenv("ANTIPHON_MEMBER_STREAMS", "on")
         with streams:
             yield streams

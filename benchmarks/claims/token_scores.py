@@ -18,7 +18,7 @@ from components.claims.systems.workbench import Model, digest_of
 from components.models import resolve
 from components.records import Utterance
 from components.training.config import TrainingConfig
-from components.translation.ensemble_config import TRANSLATION_VERSION
+from components.translation.config import TRANSLATION_VERSION
 
 
 @dataclass(frozen=True)

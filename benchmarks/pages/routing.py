@@ -12,8 +12,7 @@ from benchmarks.common.tables import format_share, markdown_table, one_paragraph
 from benchmarks.pages.page import Page
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.table import get_metric
-from components.routing.cost_quality import trace_curve
-from components.routing.cuts import find_cuts
+from components.routing.cost_quality import find_cuts, trace_curve
 from components.routing.guarantee import bound_share_of_all
 from components.routing.rung_outputs import RungOutputs
 

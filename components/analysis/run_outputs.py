@@ -16,7 +16,7 @@ from components.files.files import read_json
 from components.models.adapted_references import replace_parts
 from components.models.checkpoints import count_stored_parameters as count_parameters
 from components.models.references import is_elsewhere
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.pipeline import DATA, NODE, TARGET
 from components.records import Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef

@@ -13,7 +13,7 @@ from typing import Any
 from components.decoding.member_settings import name_first
 from components.errors import ConfigError
 from components.metrics.statistics.shapley import MAX_MEMBERS, Coalition, all_coalitions
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.pipeline import DATA, TARGET, Pipeline
 from components.pipeline.rewriting import replace_nodes, update_node
 

@@ -15,7 +15,7 @@ from components.attribution.attribution import list_gold_parts
 from components.attribution.cascade_attribution import SEGMENTATION, gold_parts_name
 from components.attribution.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS
 from components.errors import ConfigError
-from components.nodes.kinds import KINDS as NODE_KINDS
+from components.nodes.kind import KINDS as NODE_KINDS
 from components.pipeline.pipeline import DATA, TARGET, Node, Pipeline
 from components.pipeline.rewriting import (
     insert_after,

@@ -15,9 +15,8 @@ from components.ensembling.output_level.risk.mbr_utilities import sentence_chrf
 from components.errors import ModelError
 from components.fusing.candidates import collect_texts, edit_distance
 from components.fusing.config import CONSENSUS, FuseConfig
-from components.fusing.prompted import Answer, PromptedFuser, Question
+from components.fusing.prompted import Answer, PromptedFuser, Question, make_prompted_fuser
 from components.fusing.refusal import find_refusal
-from components.fusing.served import make_prompted_fuser
 from components.fusing.trained import TrainedFuser
 from components.records import Decision, Hypothesis, NBest, Utterance
 from components.refining.judging.decisions import Estimates

@@ -15,10 +15,14 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.searches.search import search
+from components.endpoints.chat import open_chat
+from components.endpoints.connection import AnswerError
 from components.errors import ConfigError
 from components.fusing.config import FuseConfig
+from components.models.references import is_elsewhere, split_reference
+from components.models.sources.served import served_model
 from components.text.languages import base_of, english_name
-from components.text.sanitization import find_control_tokens, sanitize
+from components.text.sanitization import as_prompt_data, find_control_tokens, sanitize
 from components.translation.backends.causal.model import (
     answer_logits_processors,
     end_tokens,
@@ -125,3 +129,34 @@ class PromptedFuser:
 
 def _read(name: str) -> str:
     return (PROMPTS / name).read_text(encoding="utf-8")
+
+
+class ServedFuser(PromptedFuser):
+    """Asks a served model in the same words; without an answer the first candidate stays."""
+
+    def __init__(self, config: FuseConfig) -> None:
+        name = split_reference(config.model)[1]
+        self.checkpoint = served_model(name)
+        self._config, self._served = config, open_chat(name, again=True)
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        """Ask for a text for each question, all at once."""
+        conversations = [
+            tuple((turn["role"], turn["content"]) for turn in self.build_messages(question))
+            for question in questions
+        ]
+        answers = self._served.generate(conversations, self._config.max_tokens)
+        return [
+            Answer("", 0.0, 0)
+            if isinstance(answer, AnswerError)
+            else Answer(answer.text, answer.score, len(answer.tokens))
+            for answer in answers
+        ]
+
+    def _clean(self, text: str) -> str:
+        return sanitize(as_prompt_data(text), MARKS)
+
+
+def make_prompted_fuser(config: FuseConfig, store: str | None) -> PromptedFuser:
+    """Return the fuser of a model, served or here."""
+    return ServedFuser(config) if is_elsewhere(config.model) else PromptedFuser(config, store)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from components.endpoints.chat import ChatModel, Conversation
 from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
-from components.endpoints.prompt_data import as_prompt_data
 from components.metrics.model_metric import Sample, SentenceScore
+from components.text.sanitization import as_prompt_data
 
 MAX_TOKENS = 16
 INSTRUCTIONS = (

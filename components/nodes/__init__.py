@@ -1,1 +1,1 @@
-"""The kinds of nodes: one file each, and one row each in :data:`components.nodes.kinds.KINDS`."""
+"""The kinds of nodes: one file each, and one row each in :data:`components.nodes.kind.KINDS`."""

@@ -1,4 +1,4 @@
-"""The interface of every kind of node, behind the table ``KINDS``.
+"""The interface of every kind of node, and the table ``KINDS`` of all that families and packages name.
 
 A kind is one short file: its settings (a pydantic model, importable without torch), the sorts that it reads
 and gives, what of it decides its outputs, and how to build the component that maps a batch of items to
@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from components.errors import ConfigError
+from components.extensions import Extensions
 from components.files.files import read_json
 from components.nodes.facts import Carry, Facts, Items, Language, Mode, state
 from components.nodes.node_context import Component, DataType, ExtraData, Item, LanguagePairs, NodeContext
@@ -197,3 +199,30 @@ class Kind(ABC, Generic[S]):
         told = read_json(tables).get("notes", []) if tables.is_file() else []
         model = [f"{ref.stage}: model store:{ref.key[:12]}"] if self.output == "model" else []
         return [*(f"{ref.stage}: {line}" for line in told), *model]
+
+
+def find_missing_methods(kind: Kind[Any]) -> list[str]:
+    """Return what a kind's mode requires and it lacks; data and what expands to others need nothing."""
+    if kind.output == "data" or not _is_inherited(kind, "expand"):
+        return []
+    is_stated = isinstance(kind.version, str) and kind.version != ""
+    version = [] if is_stated or not _is_inherited(kind, "facts") else ["version"]
+    return [*version, *([kind.mode.method] if _is_inherited(kind, kind.mode.method) else [])]
+
+
+def _is_inherited(kind: Kind[Any], method: str) -> bool:
+    return getattr(type(kind), method) is getattr(Kind, method)
+
+
+def _accept(name: str, value: str, kind_class: Any) -> Kind[Any]:
+    is_kind = isinstance(kind_class, type) and issubclass(kind_class, Kind)
+    if not is_kind or getattr(kind_class, "name", None) != name:
+        raise ConfigError(f"expected a Kind of that name at {value}, found {kind_class!r:.80}")
+    kind: Kind[Any] = kind_class()
+    if missing := find_missing_methods(kind):
+        raise ConfigError(f"expected {value} to define {' and '.join(missing)}")
+    return kind
+
+
+KINDS: Extensions[Kind[Any]] = Extensions("antiphon.kinds", "kind", _accept)
+"""Kinds by the name that ``kind:`` takes in a file; a process may add its own to them."""

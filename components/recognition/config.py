@@ -1,4 +1,4 @@
-"""Settings of speech recognition. Flat, described, bounded: the Prefect UI makes its form of them."""
+"""Settings of recognizers and their token-level ensembles. Flat, described, bounded: for a form."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
+from components.decoding.member_settings import Combination, MemberDevices
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.stage_settings import Device, FilePath, ModelRef, Settings, StageSettings
@@ -223,3 +224,16 @@ class RecognitionConfig(StageSettings):
         if self.sampling is not None and self.sampling.dropout:
             raise ValueError("sampling: expected no dropout, found it: recognizers have none")
         return self
+
+
+RECOGNITION_VERSION = 1
+"""Part of the key of an ensemble of recognizers: changes when the same settings give other outputs."""
+
+
+class RecognizerEnsembleConfig(MemberDevices, RecognitionConfig):
+    """An ensemble of recognizers: the settings of the search, the members in order, how they are mixed."""
+
+    members: tuple[str, ...] = Field(min_length=1)
+    combination: Combination = "linear"
+    coefficients: tuple[float, ...] = ()
+    dropout_rate: float = 0.1

@@ -16,8 +16,7 @@ from components.errors import ConfigError
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.judging.decisions import Proposal
-from components.refining.self_refine import SelfRefiner
-from components.refining.served_self_refine import make_self_refiner
+from components.refining.self_refine import SelfRefiner, make_self_refiner
 from components.text.sanitization import find_control_tokens, sanitize
 from components.translation.backends.edit_diffusion.model import EditDiffusionBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, to_sentence_translation

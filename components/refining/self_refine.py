@@ -15,13 +15,17 @@ from typing import NamedTuple
 from components.decoding.config import SearchConfig
 from components.decoding.models.causal import CausalModel
 from components.decoding.searches.search import search
+from components.endpoints.chat import open_chat
+from components.endpoints.connection import AnswerError
 from components.errors import ConfigError
+from components.models.references import is_elsewhere, split_reference
+from components.models.sources.served import served_model
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.judging.decisions import Proposal
 from components.served_usage import add_counts
 from components.text.languages import UNDETERMINED, english_name, two_letters_of
-from components.text.sanitization import find_control_tokens, sanitize
+from components.text.sanitization import as_prompt_data, find_control_tokens, sanitize
 from components.translation.backends.causal.model import answer_logits_processors, find_newline_tokens
 from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
@@ -149,3 +153,37 @@ def _read_rows() -> list[dict[str, str]]:
 def read_prompt_file(name: str) -> str:
     """Return a text of the prompts."""
     return (PROMPTS / name).read_text(encoding="utf-8")
+
+
+class ServedSelfRefiner(SelfRefiner):
+    """Asks a served model in one turn; languages for which the prompt has no examples go without."""
+
+    def __init__(self, config: RefineConfig) -> None:
+        name = split_reference(config.model)[1]
+        self.checkpoint = served_model(name)
+        self._config, self._model = config, open_chat(name, again=True)
+        self._instructions = read_prompt_file("served.txt").strip()
+
+    def check(self, item: Utterance) -> None:
+        """Refuse nothing: which languages the model knows is known to its server at most."""
+
+    def _examples_for(self, source: str, target: str) -> list[dict[str, str]]:
+        return find_examples(source, target)
+
+    def _as_prompt_data(self, text: str) -> str:
+        return sanitize(as_prompt_data(text), PROMPT_LABELS)
+
+    def _generate_lines(self, prompts: Sequence[str]) -> list[Line]:
+        conversations = [(("system", self._instructions), ("user", prompt)) for prompt in prompts]
+        lines = []
+        for answer in self._model.generate(conversations, self._config.max_tokens):
+            if isinstance(answer, AnswerError):
+                raise answer  # the caller singles out the text
+            text = self._as_prompt_data(answer.text.split("\n", 1)[0])
+            lines.append(Line(text, answer.score if answer.tokens else None, answer.counts))
+        return lines
+
+
+def make_self_refiner(config: RefineConfig, store: str | None) -> SelfRefiner:
+    """Return the refiner of a model, served or here."""
+    return ServedSelfRefiner(config) if is_elsewhere(config.model) else SelfRefiner(config, store)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.metrics.statistics.bootstrap import FloatArray
-from components.routing.cuts import Cuts
+from components.routing.cost_quality import Cuts
 
 KEPT_SHARES = 10
 """Shares (10%, 20% ... 100%) that may stay, where the risk is among those that stay."""

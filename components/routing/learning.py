@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from components.errors import DataError
 from components.metrics.statistics.bootstrap import FloatArray
-from components.routing.cost_quality import interval_at, trace_curve
-from components.routing.cuts import Cuts, find_cuts
+from components.routing.cost_quality import Cuts, find_cuts, interval_at, trace_curve
 from components.routing.guarantee import bound_share_of_all, bound_share_of_kept
 from components.routing.objective import MIN_UTTERANCES, GuaranteeSettings, Objective, Target
 from components.routing.route_fit import Doubtful, Guarantee, RouteFit, TierCosts, to_finite

@@ -20,7 +20,6 @@ from components.files.files import rename_durably, sync_file
 from components.records import Quarantined, Utterance
 from components.synthesis.config import VERSION, SynthesisConfig
 from components.synthesis.engines import ENGINES
-from components.synthesis.markup import is_marked, strip_marks, to_phonemes
 
 STAGE = "synthesis"
 VOICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+./-]*")
@@ -112,3 +111,23 @@ class Synthesizer:
 def build(config: SynthesisConfig) -> Synthesizer:
     """The synthesizer of ``config``. ConfigError, with the remedy, where its engine or voice is missing."""
     return Synthesizer(config)
+
+
+PRONUNCIATION_MARK = re.compile(r"\{([^{}|]+)\|([^{}|\[\]]+)\}")
+"""A forced pronunciation: ``{read|r'Ed}`` is read as "read" and spoken as the phonemes r'Ed, espeak-ng's own
+(Kirshenbaum's ASCII, as ``espeak-ng -q -x`` prints them)."""
+
+
+def strip_marks(text: str) -> str:
+    """Return the text as it is read: every mark replaced by its word."""
+    return PRONUNCIATION_MARK.sub(r"\1", text)
+
+
+def to_phonemes(text: str) -> str:
+    """Return the text as espeak-ng is to speak it: every mark replaced by its phonemes in double brackets."""
+    return PRONUNCIATION_MARK.sub(r"[[\2]]", text)
+
+
+def is_marked(text: str) -> bool:
+    """Return whether a pronunciation is forced anywhere in ``text``."""
+    return PRONUNCIATION_MARK.search(text) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
@@ -26,3 +27,20 @@ def sanitize(text: str, controls: tuple[str, ...]) -> str:
         if plain == text:
             return " ".join(text.split())
         text = plain
+
+
+_CONTROL = re.compile(
+    r"<\|[^<>|\n]{1,40}\|>|<｜[^<>｜\n]{1,40}｜>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>"
+    r"|</?think>|</?text>"
+)
+"""How chat templates spell their control tokens, and the tags of our own prompts."""
+
+
+def as_prompt_data(text: str) -> str:
+    """Put a text on one line without control tokens, also none that appear when others are taken out.
+
+    For a served model, whose own control tokens are not known here.
+    """
+    while (plain := _CONTROL.sub(" ", text)) != text:
+        text = plain
+    return " ".join(text.split())

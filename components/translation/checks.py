@@ -11,8 +11,7 @@ from components.errors import ConfigError, DataError
 from components.records import Checkpoint
 from components.setting_files import SETTING_FILES
 from components.translation.backends import BACKENDS, OURS, backend_for
-from components.translation.config import TranslationConfig
-from components.translation.search_settings import search_config_of
+from components.translation.config import TranslationConfig, search_config_of
 
 LanguagePair = tuple[str, str | None]
 """Source and target language of a text; a source that nobody stated is ``und``."""

@@ -1,4 +1,4 @@
-"""Settings of translation. Flat, described, bounded: the Prefect UI makes its form of them."""
+"""Settings of translators and their token-level ensembles. Flat, described, bounded: for a form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.decoding.config import SearchConfig
 from components.decoding.draft_settings import DRAFT_DESCRIPTION, DRAFT_TOKENS, refuse_draft
+from components.decoding.member_settings import MemberDevices, MixingConfig, ModelMembers
 from components.decoding.sampling_settings import Sampling, refuse_settings
 from components.models.adapted_references import fold_adapter
 from components.models.packages.packaged_models import settings_of
@@ -167,3 +169,52 @@ class TranslationConfig(StageSettings):
             context=self.context is not None,
         )
         return self
+
+
+TRANSLATION_VERSION = 2
+"""Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
+SHARING_VERSION = 3
+"""Beside it, that of mixing over the union or intersection of vocabularies."""
+COEFFICIENTS_FILE = "coefficients.json"
+"""File, in the folder of a ``fit_mixture`` node, that holds what was learned."""
+
+
+class TranslatorMembers(ModelMembers, TranslationConfig):
+    """The search settings that all translators of an ensemble share, and the translators."""
+
+    keyed_when_set: ClassVar[tuple[str, ...]] = (*TranslationConfig.keyed_when_set, "member_devices")
+
+    members: tuple[str, ...] = Field(
+        (),
+        title="Further members",
+        description="models that are mixed with model, or with each other where no model is named: "
+        "store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
+    )
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every translator in its order; those with dropout begin with ``dropout:``."""
+        return (*self.first_members, *self.members)
+
+
+class EnsembleConfig(MemberDevices, TranslationConfig):
+    """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""
+
+    members: tuple[str, ...]
+    mixing: MixingConfig
+
+
+def search_config_of(config: TranslationConfig, seed: int = 0) -> SearchConfig:
+    """Return the search's settings in a translator's; ``seed`` is that of its samples."""
+    sampling = config.sampling
+    if sampling is not None and not sampling.dropout:
+        return sampling.search_config(
+            config.max_tokens, config.length_penalty, seed=seed, entropies=config.entropies
+        )
+    return SearchConfig(
+        beam_size=config.beam_size,
+        n_best=config.n_best,
+        max_new_tokens=config.max_tokens,
+        length_penalty=config.length_penalty,
+        entropies=config.entropies,
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast, get_args
 from pydantic import AliasChoices, BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.reading.reader import COMMON_KEYS
 from flows.parameters.base import FlowParameters
 from flows.presets.files import load

@@ -16,7 +16,7 @@ from components.analysis.table import Cell, Table, link_to_utterance, load_pictu
 from components.export.beside_report import RULES
 from components.files.files import read_json
 from components.metrics.metric import Output
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.items.item_gatherer import RECORDS
 from components.pipeline.pipeline import DATA
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef

@@ -16,7 +16,7 @@ from components.analysis.table import Column, Sentence, Table
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.nodes.facts import Mode
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
 from components.records import NBest, NodeOutcome, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef

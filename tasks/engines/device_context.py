@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
 
 from components.compute.device import seed_device, use_threads
+from components.compute.model_cache import ModelCache, model_cache
 from components.compute.profiling import measure_card
 from components.nodes.node_context import Component
-from tasks.engines.component_cache import get_component
+from components.storage.stages.stage_plan import StagePlan
 from tasks.engines.node_job import NodeJob
 from tasks.engines.plan_check import check_plan
 
@@ -45,3 +47,44 @@ def whole_stage_context(job: NodeJob, files: Mapping[str, str]) -> Iterator[None
     check_plan(
         job.plan, job.context.store, files
     )  # afterwards: what changed while it was read is noticed as well
+
+
+T = TypeVar("T")
+MAX_COMPONENTS = 4
+"""Components that this process keeps; their models are the model cache's."""
+_components = ModelCache(budget=lambda _: MAX_COMPONENTS, size=lambda _: {"components": 1})
+model_cache.on_eviction(_components.clear)  # a component would hold models that the cache evicts
+
+
+def get_component(
+    plan: StagePlan,
+    settings: Hashable,
+    store_url: str | None,
+    build: Callable[[], T],
+    files: Mapping[str, str] | None = None,
+) -> T:
+    """Return the component of a stage, built once by this process.
+
+    A name says nothing about the files behind it, which may change while a process lives, and may be others
+    on another machine. So a component is kept under the key of its stage's plan, and when it is built the
+    process makes sure that what it has is what the plan was made from.
+
+    Args:
+        plan: the stage's.
+        settings: what ``build`` makes it from, besides the files whose digests are in the plan.
+        store_url: URL of the store.
+        build: makes the component.
+        files: the plan's ``inputs`` that are files here, by name.
+
+    Raises:
+        StoreError: models, files, libraries or processor of this process are not those of the plan.
+    """
+
+    def build_checked() -> T:
+        component = build()
+        check_plan(
+            plan, store_url, files or {}
+        )  # afterwards: what changed while it was read is noticed as well
+        return component
+
+    return _components.get((plan.key, settings, store_url), build_checked)

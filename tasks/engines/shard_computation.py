@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
 from components.errors import StoreError, TransientError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.items.item_gatherer import check_outcomes
 from components.pipeline.items.shard_items import read_items

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.own_code import code_permission
 
 PAGE = Path(__file__).parents[2] / "docs" / "use" / "python.md"

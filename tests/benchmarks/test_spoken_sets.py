@@ -15,7 +15,7 @@ from benchmarks.claims.speech.homographs import sentences
 from benchmarks.common.manifest import describe_run
 from components.records import Utterance
 from components.stacking.encoder_states import EncoderStates
-from components.synthesis.markup import PRONUNCIATION_MARK, strip_marks
+from components.synthesis.synthesizer import PRONUNCIATION_MARK, strip_marks
 
 SET = sentences()
 

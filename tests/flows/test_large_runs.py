@@ -18,7 +18,7 @@ from components.storage.store import Store
 from flows.cli.look.inspect import _print_inspection
 from reports.page import sample
 from tasks import artifacts
-from tasks.execution import node_artifacts
+from tasks.execution import current_node
 from tasks.stages import metrics
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -43,7 +43,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "LARGE", 20)
     for module in (sample, overview):
         monkeypatch.setattr(module, "SHOWN", SHOWN)
-    for module in (artifacts, node_artifacts):
+    for module in (artifacts, current_node):
         monkeypatch.setattr(module, "MAX_EXAMPLES", EXAMPLES)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.reading.reader import read_pipeline
 from components.stacking.kinds.stack import StackSettings
 from flows.presets.files import list_presets

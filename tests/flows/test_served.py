@@ -9,7 +9,7 @@ import pytest
 
 from components.analysis.run_outputs import cost_of
 from components.errors import ConfigError, TransientError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import NodeContext
 from components.storage.stages.reader import read_best_texts, read_quarantined
 from components.storage.store import Store

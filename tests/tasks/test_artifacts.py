@@ -11,7 +11,7 @@ from components.pipeline.reading.reader import read_pipeline
 from components.records import NBest, Route, Utterance
 from components.run_record import StageRef
 from tasks import artifacts
-from tasks.execution.node_artifacts import publish_node
+from tasks.execution.current_node import publish_node
 from tests.reports.example_runs import nbest
 from tests.reports.page.test_report_view import stage
 

@@ -30,7 +30,7 @@ from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
-from components.translation.ensemble_config import TRANSLATION_VERSION
+from components.translation.config import TRANSLATION_VERSION
 
 TITLE = "Weights of members from 5 to 200 examples"
 QUESTION = """

@@ -29,7 +29,7 @@ from components.metrics.statistics.shapley import (
     shapley_values,
 )
 from components.records import Utterance
-from components.translation.ensemble_config import TRANSLATION_VERSION
+from components.translation.config import TRANSLATION_VERSION
 
 TITLE = "Do an ensemble's coefficients tell what its members contribute?"
 QUESTION = """

@@ -31,7 +31,7 @@ from components.ensembling.token_level.learning.reference_log_probs import Refer
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
 from components.training.learners.language_model_learner import LanguageLearner
-from components.translation.ensemble_config import TRANSLATION_VERSION
+from components.translation.config import TRANSLATION_VERSION
 
 TITLE = "Negative evidence: a domain added, the rest subtracted"
 QUESTION = """

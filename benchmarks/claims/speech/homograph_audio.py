@@ -17,8 +17,7 @@ from components.stacking.encoder_states import EncoderStates, write_states
 from components.stacking.speech_encoder import SpeechEncoder
 from components.stacking.training.learner import SpokenPair
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.markup import strip_marks
-from components.synthesis.synthesizer import build
+from components.synthesis.synthesizer import build, strip_marks
 
 VOICES = {
     "train": ("en-us+m3", "en-us+f2", "en-us+m1", "en-us+f3"),

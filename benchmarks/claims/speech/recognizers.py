@@ -19,7 +19,7 @@ from components.claims.systems.workbench import Model, best_texts, digest_of
 from components.ensembling.token_level.whisper_ensemble import build_recognizer
 from components.files.files import write_atomically
 from components.models import resolve
-from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.recognition.config import RECOGNITION_VERSION, RecognizerEnsembleConfig
 from components.records import NBest, Utterance
 from components.training.config import TrainingConfig
 from components.training.examples import speech_data

@@ -23,9 +23,9 @@ from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recognizer
 from components.records import NBest, Utterance
+from components.translation.config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
-from components.translation.ensemble_config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 from components.translation.factory import build
 
 Model = str | Path

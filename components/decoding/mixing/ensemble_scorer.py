@@ -25,7 +25,7 @@ from components.decoding.mixing.gate_features import (
 )
 from components.decoding.mixing.members import Members
 from components.decoding.mixing.step_mixture import StepMixture
-from components.decoding.mixing.token_records import TokenRecords
+from components.decoding.mixing.token_records import TokenRecords, token_statistics
 from components.decoding.moves import RowTransition
 from components.decoding.scorers import (
     TokenScorer,
@@ -33,7 +33,6 @@ from components.decoding.scorers import (
     require_same_vocabulary,
 )
 from components.decoding.tokens.row_tokens import RowTokens
-from components.decoding.tokens.token_statistics import token_statistics
 
 
 class EnsembleScorer:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from components.decoding.candidates import MemberScores
-from components.decoding.tokens.token_statistics import N_STATISTICS
+from components.decoding.mixing.gate_features import distribution_features
+from components.decoding.tokens.topk import topk
 
 
 class TokenRecords(NamedTuple):
@@ -49,3 +51,22 @@ class TokenRecords(NamedTuple):
         if self.weights is not None:
             return tuple(log_probs), tuple((weight,) * len(records) for weight in self.weights)
         return tuple(log_probs), tuple(map(tuple, records[:, n : 2 * n].T.tolist()))
+
+
+N_STATISTICS = 2
+"""Entropy and margin, in this order."""
+MAX_MARGIN = 200.0
+"""Margins are clamped to this (nats): where one token only is allowed, there is no next."""
+
+
+def token_statistics(log_probs: Tensor) -> Tensor:
+    """Statistics (2, R) of distributions (R, V), given as log-probabilities up to a constant per row.
+
+    Entropy: Fomicheva et al. 2020; margin: Scheffer et al. 2001.
+
+    Returns:
+        The entropy in nats, and the highest log-probability minus the next one.
+    """
+    entropy = distribution_features(log_probs)[:, 1].clamp(min=0)
+    first, second = topk(log_probs, 2)[0].unbind(dim=-1)
+    return torch.stack([entropy, (first - second).clamp(max=MAX_MARGIN)])

@@ -18,7 +18,7 @@ from components.run_record import StageRef
 from components.storage.stages.model_labels import label_models
 from components.storage.stages.reader import languages_of, read_utterances
 from components.storage.stages.whole_stage import StageFiles
-from components.translation.ensemble_config import COEFFICIENTS_FILE, TRANSLATION_VERSION
+from components.translation.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.translation.kinds.translate import LIBRARIES, TranslateSettings, members_by_role
 
 

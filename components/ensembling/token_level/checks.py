@@ -18,9 +18,9 @@ from components.ensembling.token_level.whisper_ensemble import (
 from components.errors import ConfigError
 from components.recognition.backend_choice import infer_backend
 from components.recognition.checks import check as check_recognizer
-from components.recognition.ensemble_config import RecognizerEnsembleConfig
+from components.recognition.config import RecognizerEnsembleConfig
 from components.translation.checks import check as check_translator
-from components.translation.ensemble_config import EnsembleConfig
+from components.translation.config import EnsembleConfig
 
 
 def check_translators(ensemble: EnsembleConfig, store: str | None) -> None:

@@ -19,11 +19,10 @@ from components.decoding.searches.search import search
 from components.ensembling.token_level.dropout import DropoutScorer
 from components.translation.backends import backend_for
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-from components.translation.config import TranslationConfig
+from components.translation.config import TranslationConfig, search_config_of
 from components.translation.context.domain import read_domain
 from components.translation.context.guides import TermsGuide, load_terms
 from components.translation.factory import list_settings, load_resident
-from components.translation.search_settings import search_config_of
 from components.translation.segments.prepared_text import Sentence
 from components.translation.sentence_translation import SentenceTranslation
 from components.translation.translator import Translator

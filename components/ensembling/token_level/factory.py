@@ -33,11 +33,10 @@ from components.errors import ConfigError
 from components.records import Checkpoint
 from components.translation.backends.causal.model import CausalBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-from components.translation.config import TranslationConfig
+from components.translation.config import TranslationConfig, search_config_of
 from components.translation.context.domain import read_domain
 from components.translation.context.guides import load_terms
 from components.translation.factory import list_settings, load_draft, load_resident
-from components.translation.search_settings import search_config_of
 from components.translation.translator import Translator
 
 

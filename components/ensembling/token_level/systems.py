@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from components.recognition.ensemble_config import RecognizerEnsembleConfig
+    from components.recognition.config import RecognizerEnsembleConfig
     from components.recognition.recognizer import Recognizer
     from components.run_record import StageRef
-    from components.translation.config import TranslationConfig
-    from components.translation.ensemble_config import EnsembleConfig
+    from components.translation.config import EnsembleConfig, TranslationConfig
     from components.translation.translator import Translator
 
 # ruff: noqa: PLC0415 - its imports need torch

@@ -26,7 +26,7 @@ from components.models import resolve
 from components.recognition.backend_choice import with_backend
 from components.recognition.backends.seq2seq.decoder import SpeechSeq2SeqDecoder, search_config_of
 from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.ensemble_config import RecognizerEnsembleConfig
+from components.recognition.config import RecognizerEnsembleConfig
 from components.recognition.factory import add_draft, load_guides, load_resident
 from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.backend import (

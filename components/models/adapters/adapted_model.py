@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from components.errors import ModelError
 from components.files.digests import cache_folder, combine_digests
@@ -76,8 +80,6 @@ def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) 
 
 def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:
     """Write the folder of a base with adapters merged into it. Raises as :func:`adapted_model`."""
-    from components.models.adapters.writing import write_adapted  # noqa: PLC0415 - imports torch
-
     updates = check_adapters(base, adapters)
     copy_beside(Path(base.path), folder)
     _set_domain(adapters, folder)
@@ -162,3 +164,26 @@ def _names_of(base: Checkpoint) -> set[str]:
 def _short(name: str) -> str:
     """``hub:ORG/Name@REVISION`` -> ``name``."""
     return name.rpartition(":")[2].rstrip("/").rpartition("/")[2].partition("@")[0].lower()
+
+
+@torch.no_grad()
+def write_adapted(base: Path, folder: Path, updates: Mapping[str, Sequence[Update]]) -> None:
+    """Write the safetensors files of ``base`` with its tensors updated; stored types stay.
+
+    File by file, so that memory holds one of them.
+
+    Args:
+        base: a model folder.
+        folder: gets files of the same names.
+        updates: name of a tensor -> what is done to it, in order.
+    """
+    for file in weight_files(base):
+        tensors = {}
+        with safe_open(file, framework="pt") as stored:
+            metadata = stored.metadata()
+            for name in stored.keys():  # noqa: SIM118 - not a mapping
+                tensor = stored.get_tensor(name)
+                for update in updates.get(name, ()):
+                    tensor = update(tensor)
+                tensors[name] = tensor.contiguous()
+        save_file(tensors, folder / file.name, metadata=metadata or {"format": "pt"})

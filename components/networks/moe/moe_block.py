@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from components.compute.layers.kernels import Arithmetic
+from components.compute.layers.kernels import Activation, Arithmetic, require_kernels
 from components.compute.layers.packed_linear import can_pack
 from components.networks.moe.dispatch import Dispatch, combine, dispatch, one_for_all
 from components.networks.moe.grouped_experts import GroupedExperts
-from components.networks.moe.packed_experts import PackedExperts
 from components.networks.moe.router import Router, Routing
 
 
@@ -138,3 +137,47 @@ def record_routing(model: nn.Module, masks: Callable[[str], Tensor | None]) -> I
     finally:
         for block in blocks.values():
             block.positions, block.recorder = None, None
+
+
+_KERNEL_ACTIVATIONS: dict[str, Activation] = {"silu": "silu", "swish": "silu", "relu": "relu", "gelu": "gelu"}
+
+
+class PackedExperts(nn.Module):
+    """Experts with packed weights: same outputs, no gradients, cannot be saved.
+
+    Batched decoding gives an expert a handful of tokens per step, where a product with a plain matrix spends
+    most of its time packing it for the matrix units (see :mod:`components.compute.layers.packed_linear`).
+
+    Args:
+        experts: the experts whose weights are packed.
+        arithmetic: arithmetic of the products.
+    """
+
+    def __init__(self, experts: GroupedExperts, arithmetic: Arithmetic) -> None:
+        super().__init__()
+        self.width, self.inner = experts.width, experts.inner
+        activation = _KERNEL_ACTIVATIONS[experts.activation]
+        ups, downs = (
+            _weights_and_biases(experts.up, experts.up_bias),
+            _weights_and_biases(experts.down, experts.down_bias),
+        )
+        pack = require_kernels().pack
+        self.ups = [pack(weight, bias, arithmetic, activation, experts.gated) for weight, bias in ups]
+        self.downs = [pack(weight, bias, arithmetic) for weight, bias in downs]
+
+    def forward(self, x: Tensor, plan: Dispatch) -> Tensor:
+        """Compute the experts' outputs (S, D) for tokens (T, D), in the order of ``plan``."""
+        rows = x.index_select(0, plan.tokens)
+        # One for all experts: it stays in the cache.
+        inner = torch.empty(max(plan.tokens_per_expert), self.inner)
+        outputs, start = torch.empty(len(rows), self.width), 0
+        for up, down, size in zip(self.ups, self.downs, plan.tokens_per_expert, strict=True):
+            if size:
+                part = slice(start, start + size)
+                down(up(rows[part], inner[:size]), outputs[part])
+            start += size
+        return outputs.to(x.dtype)
+
+
+def _weights_and_biases(weight: Tensor, bias: Tensor | None) -> Iterable[tuple[Tensor, Tensor | None]]:
+    return zip(weight, [None] * len(weight) if bias is None else bias, strict=True)

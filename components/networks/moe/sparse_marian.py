@@ -14,10 +14,9 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import AutoConfig, MarianConfig, MarianMTModel
 
-from components.networks.moe.expert_choice import ExpertChoiceRouter
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock, moe_blocks
-from components.networks.moe.router import Router
+from components.networks.moe.router import ExpertChoiceRouter, Router
 
 
 class SparseMarianConfig(MarianConfig):  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from components.errors import ConfigError
 from components.models.packages.packaged_models import settings_of
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import LanguagePairs
 from components.pipeline.advice.recommended_models import (
     CAPTION_SETS,

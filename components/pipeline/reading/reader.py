@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from components.errors import ConfigError
 from components.files.yaml_text import Places, parse_yaml
 from components.nodes.facts import Language
-from components.nodes.kind import Kind
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS, Kind
 from components.pipeline import checks
 from components.pipeline.graph_steps import DEV_KEYS, GRAPH_STEPS
 from components.pipeline.pipeline import (

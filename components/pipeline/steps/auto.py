@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.stage_settings import AUTO_MODEL
 
 TASKS = ("recognize", "translate", "translate_speech")

@@ -26,8 +26,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from components.errors import ConfigError
-from components.nodes.kind import Kind
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS, Kind
 from components.nodes.node_context import ExtraData
 from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE

@@ -1,10 +1,12 @@
-"""What a backend of recognition is: an entry of ``antiphon.recognizers``."""
+"""What a backend of recognition is: an entry of ``antiphon.recognizers``, and the base of Whisper's own."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     import torch
@@ -100,3 +102,22 @@ class Backend(ABC):
             ModelError: Its files cannot be read.
         """
         del checkpoint, requests
+
+
+class WhisperModelBackend(Backend):
+    """A backend whose model is a :class:`~components.recognition.whisper.backend.WhisperBackend`.
+
+    All of them share our windows, checks and n-best lists.
+    """
+
+    reads = "a Whisper model"
+    architectures = ("whisper",)
+    version = "8"  # of the machinery that all of them share
+
+    @override
+    def build(
+        self, config: RecognitionConfig, loaded: Any, checkpoint: Checkpoint, task: Any, seed: int
+    ) -> Recognizer:
+        from components.recognition.whisper.recognizer import WhisperRecognizer  # noqa: PLC0415 - imports torch
+
+        return WhisperRecognizer(config, loaded, checkpoint, task, seed)

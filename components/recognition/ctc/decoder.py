@@ -1,25 +1,25 @@
-"""A CTC model as a decoder of windows: prefix beam search, word times by alignment."""
+"""What a CTC model is, and one as a decoder of windows: prefix beam search, word times by alignment."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 
 from components import audio
+from components.audio import Samples
 from components.decoding.ctc.alignment import align
 from components.decoding.ctc.forward import LogProbs, score_tokens
 from components.decoding.ctc.prefix_beam_search import CtcHypothesis, search
 from components.errors import RecordError
 from components.recognition.config import RecognitionConfig
-from components.recognition.ctc.model import CtcModel
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.windowed.decoder import Window, WindowHypothesis
-from components.recognition.windowed.nbest import Hypotheses, NBestDecoder, WindowPath
-from components.recognition.word_boundaries import word_boundaries
+from components.recognition.windowed.nbest import Hypotheses, NBestDecoder, WindowPath, word_boundaries
 from components.records import Hypothesis, Token, Word
 
 _END = " "
@@ -114,3 +114,34 @@ def _time_words(
                 )
             )
     return tuple(words)
+
+
+@dataclass(frozen=True)
+class CtcVocabulary:
+    """The tokens of a CTC model.
+
+    Attributes:
+        blank: the token that stands for none.
+        pieces: the text of each token, with a space where a word begins or ends; "" for special tokens.
+    """
+
+    blank: int
+    pieces: tuple[str, ...]
+
+
+class CtcModel(Protocol):
+    """A model that labels the frames of speech.
+
+    Attributes:
+        vocabulary: its tokens.
+        language: the only one that it knows; None where it does not say.
+    """
+
+    vocabulary: CtcVocabulary
+    language: str | None
+
+    def score_frames(self, samples: Samples) -> LogProbs:
+        """Log-probabilities (T, V) of mono 16 kHz ``samples``, whose frames are of equal length."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of ``tokens``, which are without blanks and repetitions."""

@@ -26,9 +26,8 @@ from components.models.checkpoints import read_json, verify
 from components.models.tensor_checks import refuse_mismatch, refuse_non_finite
 from components.networks.ctc_head import CtcHead
 from components.recognition.ctc.characters import BLANK
-from components.recognition.ctc.model import CtcVocabulary
-from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.windows.states import average_pool, compute_states
+from components.recognition.ctc.decoder import CtcVocabulary
+from components.recognition.whisper.encoder import WhisperEncoder, average_pool, compute_states
 from components.records import Checkpoint
 
 
@@ -87,7 +86,7 @@ def save_speech_ctc(whisper: Whisper, head: CtcHead, settings: HeadSettings, fol
 
 
 class SpeechCtcModel:
-    """A :class:`~components.recognition.ctc.model.CtcModel`: Whisper's encoder with a CTC head."""
+    """A :class:`~components.recognition.ctc.decoder.CtcModel`: Whisper's encoder with a CTC head."""
 
     def __init__(self, encoder: WhisperEncoder, head: CtcHead, settings: HeadSettings) -> None:
         self._encoder, self._head, self._settings = encoder, head, settings

@@ -19,8 +19,12 @@ from components.nodes.sessions import Session, open_session
 from components.recognition import checks
 from components.recognition.backend_choice import backend_of, stated_backend, with_backend
 from components.recognition.backends import BACKENDS
-from components.recognition.config import NGRAM_VERSION, RecognitionConfig
-from components.recognition.ensemble_config import RECOGNITION_VERSION, RecognizerEnsembleConfig
+from components.recognition.config import (
+    NGRAM_VERSION,
+    RECOGNITION_VERSION,
+    RecognitionConfig,
+    RecognizerEnsembleConfig,
+)
 from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.run_record import StageRef

@@ -25,7 +25,7 @@ from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
-from components.recognition.vad.spans import MAX_WINDOW_SECONDS
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.nbest import build_nbest

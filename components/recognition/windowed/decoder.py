@@ -11,8 +11,7 @@ from pydantic import TypeAdapter
 
 from components.audio import SAMPLE_RATE, Samples
 from components.errors import RecordError
-from components.recognition.vad.spans import MAX_WINDOW_SECONDS, Span
-from components.recognition.vad.windows import cut, windows_of
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS, Span, cut, windows_of
 from components.recognition.windowed.request import Request
 from components.records import NBest, Token, Utterance, Word
 

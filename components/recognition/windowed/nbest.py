@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.windowed.decoder import WindowDecoder, WindowHypothesis
 from components.records import Hypothesis, NBest, Segment, Token, Utterance, Word
 from components.text.languages import is_undetermined, two_letters_of
@@ -103,3 +103,9 @@ def _build_segment(span: Span, part: WindowHypothesis) -> Segment:
         words=words,
         mean_log_prob=part.score / len(part.tokens) if part.tokens else None,
     )
+
+
+def word_boundaries(pieces: Sequence[str]) -> list[int]:
+    """Where words begin: at a piece that begins with a space, or after one that ends with it; and the end."""
+    inner = (i for i in range(1, len(pieces)) if pieces[i][:1] == " " or pieces[i - 1][-1:] == " ")
+    return [0, *inner, len(pieces)] if pieces else []

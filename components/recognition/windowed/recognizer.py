@@ -18,8 +18,7 @@ from components.recognition.batches import choose_windows
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
-from components.recognition.vad.spans import Span
-from components.recognition.vad.windows import is_silent
+from components.recognition.vad.windows import Span, is_silent
 from components.recognition.windowed.decoder import Result, Window, WindowDecoder
 from components.recognition.windowed.request import Request, Task
 from components.records import Checkpoint, Outcome, Quarantined, Utterance

@@ -31,9 +31,8 @@ from components.records import Hypothesis, NBest, Utterance
 from components.stacking.methods import load_text_model
 from components.text.languages import two_letters_of
 from components.translation.backends.causal.model import CausalBackend
-from components.translation.config import TranslationConfig
+from components.translation.config import TranslationConfig, search_config_of
 from components.translation.factory import load_resident
-from components.translation.search_settings import search_config_of
 
 ScoreTexts = Callable[[Utterance, Sequence[str]], list[float]]
 """(utterance, texts) -> the forced log-probability per token (nats) of each text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -13,7 +13,6 @@ from components.errors import ModelError
 from components.training.config import TrainingConfig
 from components.training.learners.learner import Trainable
 from components.training.loop.checkpoint import TrainingState
-from components.training.loop.lr_schedule import learning_rate
 from components.training.parallel import microbatches
 from components.training.parallel.compilation import explain_compiler_errors
 from components.training.parallel.prefetch import Prefetching
@@ -117,3 +116,26 @@ class TrainStep:
                     f"lower learning_rate {self._config.learning_rate} or set dtype to float32"
                 )
             self._losses.append(loss)
+
+
+def _inverse_sqrt(step: int, config: TrainingConfig) -> float:
+    return float((config.warmup_steps / step) ** 0.5)
+
+
+def _linear(step: int, config: TrainingConfig) -> float:
+    steps_left = config.max_steps - step
+    return max(0.0, steps_left / max(1, config.max_steps - config.warmup_steps))
+
+
+SCHEDULES: dict[str, Callable[[int, TrainingConfig], float]] = {
+    "inverse_sqrt": _inverse_sqrt,
+    "linear": _linear,
+}
+"""Decay after the warm-up, by the names of ``lr_schedule``: factor of the peak learning rate at a step."""
+
+
+def learning_rate(step: int, config: TrainingConfig) -> float:
+    """Return the learning rate of a step (the first is 1): linear warm-up, then a row of SCHEDULES."""
+    if step <= config.warmup_steps:
+        return config.learning_rate * step / config.warmup_steps
+    return config.learning_rate * SCHEDULES[config.lr_schedule](step, config)

@@ -28,8 +28,7 @@ from components.training.learners.learner import Learner, MakeLearner
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop import checkpoint
 from components.training.loop.checkpoint import TrainingState
-from components.training.loop.lr_schedule import learning_rate
-from components.training.loop.train_step import TrainStep
+from components.training.loop.train_step import TrainStep, learning_rate
 from components.training.loop.training_folder import claim_folder, write_metrics
 from components.training.parallel.compilation import compile_forward
 from components.training.parallel.prefetch import Prefetching

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.training.examples.training_order import receive_order
 from components.training.loop.trainer import train
 from components.training.parallel.processes import ProcessLostError, join_processes, leave_processes

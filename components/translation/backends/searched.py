@@ -43,7 +43,7 @@ class SearchedBackend(TranslatorBackend):
         self, config: TranslationConfig, checkpoint: Checkpoint, store: str | None, seed: int
     ) -> Translator:
         from components.translation import factory  # noqa: PLC0415 - imports torch
-        from components.translation.search_settings import search_config_of  # noqa: PLC0415
+        from components.translation.config import search_config_of  # noqa: PLC0415
 
         _, model, tokenizer = factory.load_resident(config.model, config, store)
         self.refuse(config, checkpoint)

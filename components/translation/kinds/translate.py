@@ -22,13 +22,14 @@ from components.run_record import StageRef
 from components.stage_settings import TableOf
 from components.translation import checks
 from components.translation.backends import backend_elsewhere, libraries_of
-from components.translation.config import SERVED_VERSION, VERSION
-from components.translation.ensemble_config import (
+from components.translation.config import (
+    SERVED_VERSION,
     SHARING_VERSION,
+    VERSION,
     EnsembleConfig,
     TranslatorMembers,
 )
-from components.translation.ensemble_config import TRANSLATION_VERSION as MIXING_VERSION
+from components.translation.config import TRANSLATION_VERSION as MIXING_VERSION
 
 if TYPE_CHECKING:
     from components.translation.translator import Translator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
+from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -13,7 +14,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from flows.cli.help.pages import completes
-from flows.cli.help.signatures import set_signature
 
 METAVARS = {
     **{"data": "SET", "audio": "FILE", "store": "URL", "name": "NAME", "model_metrics": "NAME:MODEL"},
@@ -124,3 +124,10 @@ def _plain_type(annotation: Any) -> tuple[type, bool]:
 def gather_values(values: Mapping[str, object], **further: object) -> Values:
     """Return what is set of flags, with further values where they are set."""
     return {**values, **{name: value for name, value in further.items() if _is_set(value)}}
+
+
+def set_signature(command: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
+    """Let a wrapper of a command have these parameters, instead of those of what it wraps."""
+    vars(command).pop("__wrapped__", None)  # its signature is not this one's
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

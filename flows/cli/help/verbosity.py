@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.help.signatures import set_signature
+from flows.cli.help.model_flags import set_signature
 
 
 class Verbosity(IntEnum):

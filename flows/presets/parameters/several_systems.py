@@ -14,7 +14,7 @@ from components.models.references import split_reference
 from components.recognition.backends import BACKENDS, takes
 from components.recognition.config import AUTO
 from components.recognition.kinds.recognize import RecognizeSettings
-from components.translation.ensemble_config import TranslatorMembers
+from components.translation.config import TranslatorMembers
 from flows.parameters.base import DataParameters, Nodes
 
 Values = dict[str, Any]

@@ -22,7 +22,7 @@ from components.compute.machine import (
     resolve_dtype_name,
 )
 from components.errors import ConfigError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import NodeContext
 from components.stacking.kinds.stack import StackSettings
 from components.translation.kinds.translate import TranslateSettings

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from components.decoding.accelerator.decoders.marian_on_device import DeviceMarianScorer
-from components.decoding.accelerator.members import member_groups
-from components.decoding.accelerator.members.member_groups import group_members
+from components.decoding.accelerator.members import grouped_members
+from components.decoding.accelerator.members.grouped_members import group_members
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
@@ -123,6 +123,6 @@ def test_groups_side_by_side_on_a_card(graphs: str, monkeypatch: pytest.MonkeyPa
 def test_side_by_side_only_where_it_is_asked_for(
     ready: list[Seq2SeqModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member_groups, "STREAM_DEVICES", {"cpu"})
-    monkeypatch.setattr(member_groups, "_stream", lambda *_: pytest.fail("not asked for"))
+    monkeypatch.setattr(grouped_members, "STREAM_DEVICES", {"cpu"})
+    monkeypatch.setattr(grouped_members, "_stream", lambda *_: pytest.fail("not asked for"))
     decode(scorers(ready))

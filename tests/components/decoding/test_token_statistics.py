@@ -12,8 +12,8 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.logits_processors import LogitsProcessor
 from components.decoding.constraints.token_constraints import force_at, suppress
+from components.decoding.mixing.token_records import MAX_MARGIN
 from components.decoding.searches.search import search
-from components.decoding.tokens.token_statistics import MAX_MARGIN
 from components.ensembling.token_level.combiners import LinearInterpolation
 from tests.components.decoding.test_search import LENGTH, Table, ids
 

@@ -17,7 +17,7 @@ from components.errors import ModelError
 from components.recognition.backends.served import decoder as served
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.windowed.recognizer import WindowRecognizer
 from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Utterance
 from tests.openai_server import OpenAIServer, on

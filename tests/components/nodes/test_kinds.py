@@ -10,8 +10,7 @@ import pytest
 
 from components.errors import ConfigError
 from components.extensions import Extensions
-from components.nodes.kind import Kind
-from components.nodes.kinds import KINDS, _accept, find_missing_methods
+from components.nodes.kind import KINDS, Kind, _accept, find_missing_methods
 
 MODULE = """
 from components.nodes.facts import Mode

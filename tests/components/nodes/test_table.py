@@ -9,8 +9,7 @@ import pytest
 
 from components.files.yaml_text import parse_yaml
 from components.models.packages.packaged_models import PACKAGED_MODELS
-from components.nodes.kind import Kind
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS, Kind
 from components.pipeline.reading.reader import KEYS, read_pipeline
 
 ROOT = Path(__file__).parents[3]

@@ -18,8 +18,7 @@ from components.pipeline.stage_planning import complete_node
 from components.recognition import backend_choice
 from components.recognition.backend_choice import backend_of, infer_backend, with_backend
 from components.recognition.backends import BACKENDS
-from components.recognition.config import RecognitionConfig
-from components.recognition.ensemble_config import RecognizerEnsembleConfig
+from components.recognition.config import RecognitionConfig, RecognizerEnsembleConfig
 
 READERS = ("ctc", "transducer", "seq2seq", "audio-lm")
 ROWS = {

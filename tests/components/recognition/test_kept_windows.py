@@ -14,8 +14,7 @@ from components.decoding.ctc.forward import LogProbs
 from components.errors import RecordError
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
-from components.recognition.ctc.decoder import CtcDecoder
-from components.recognition.ctc.model import CtcVocabulary
+from components.recognition.ctc.decoder import CtcDecoder, CtcVocabulary
 from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.recognition.windowed.decoder import Window, WindowHypothesis

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.reading.reader import read_pipeline
 from components.refining.round_scores import find_rounds
 from tests.reports.page.test_report_view import stage

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from components.routing.cuts import find_cuts
+from components.routing.cost_quality import find_cuts
 from components.routing.guarantee import (
     KEPT_SHARES,
     bound_share_of_all,

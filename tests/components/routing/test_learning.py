@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from components.errors import DataError
 from components.metrics.error_rates.wer import WordErrorRate
-from components.routing.cost_quality import trace_curve
-from components.routing.cuts import find_cuts
+from components.routing.cost_quality import find_cuts, trace_curve
 from components.routing.learning import DevelopmentSet, learn_route
 from components.routing.objective import Objective, Target
 from components.routing.route_fit import RouteFit, TierCosts

@@ -15,8 +15,7 @@ from components.errors import ConfigError, DataError, TransientError
 from components.records import Quarantined, Utterance
 from components.synthesis import engines
 from components.synthesis.config import SynthesisConfig
-from components.synthesis.markup import is_marked, strip_marks, to_phonemes
-from components.synthesis.synthesizer import build
+from components.synthesis.synthesizer import build, is_marked, strip_marks, to_phonemes
 
 PROGRAMS = ("espeak-ng", "flite")
 

@@ -11,8 +11,7 @@ from components.errors import ConfigError
 from components.nodes.node_context import NodeContext
 from components.records import NBest, Outcome, Utterance
 from components.translation import factory
-from components.translation.config import TranslationConfig
-from components.translation.ensemble_config import EnsembleConfig
+from components.translation.config import EnsembleConfig, TranslationConfig
 from components.translation.kinds.translate import Translate, TranslateSettings
 from tests.components.ensembling.token_level.vocabularies.test_cross_vocabulary import save_model
 from tests.components.stacking.tiny import WORDS

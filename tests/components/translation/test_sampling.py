@@ -12,8 +12,7 @@ from components.models.architectures import EDIT_DIFFUSION
 from components.records import Checkpoint, NBest
 from components.translation.backends import backend_for
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-from components.translation.config import TranslationConfig
-from components.translation.search_settings import search_config_of
+from components.translation.config import TranslationConfig, search_config_of
 from components.translation.segments.sentences import combine_draws
 from components.translation.translator import Translator
 from tests.components.translation.test_seq2seq import CHECKPOINT, plain, utterance

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from components.endpoints.prompt_data import as_prompt_data
 from components.errors import ConfigError
 from components.records import NBest, Quarantined, Segment, Utterance
+from components.text.sanitization import as_prompt_data
 from components.translation.checks import validate_model
 from components.translation.config import Context, TranslationConfig
 from components.translation.factory import build

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from tests.command import run_command

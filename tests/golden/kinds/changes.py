@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from tests.golden.kinds.plans import GRAPHS
 
 Schema = Mapping[str, Any]

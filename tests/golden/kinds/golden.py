@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import AntiphonError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from tests.golden.kinds.changes import settings_of
 from tests.golden.kinds.plans import ABSENT, GRAPHS, Workplace, facts_of, flatten, moved
 

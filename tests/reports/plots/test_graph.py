@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from components.nodes.facts import Mode
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.run_record import PipelineRecord
 from components.translation.kinds.translate import Translate
 from reports.plots.graph import draw_graph

@@ -25,7 +25,7 @@ from components.records import NodeOutcome, Utterance
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.store import Store
 from components.translation.config import TranslationConfig
-from tasks.engines import component_cache
+from tasks.engines import device_context
 from tasks.engines.node_job import NodeJob, ShardWork
 from tasks.engines.shard_computation import _compute_items
 from tests.components.decoding.tiny_models import llama
@@ -158,14 +158,14 @@ def test_a_worker_with_other_files_does_not_compute_under_the_plans_key(tmp_path
 )
 def test_a_worker_with_other_libraries_or_another_processor_is_refused(field: str, what: str) -> None:
     plan = StagePlan(stage="mt", version="1", libraries={"torch": library_versions(["torch"])["torch"]})
-    assert component_cache.get_component(plan, None, None, lambda: "made") == "made"
+    assert device_context.get_component(plan, None, None, lambda: "made") == "made"
     threads = plan.model_copy(
         update={"numerics": plan.numerics | {"threads": "99"}}
     )  # they travel with shards
-    assert component_cache.get_component(threads, None, None, lambda: "made") == "made"
+    assert device_context.get_component(threads, None, None, lambda: "made") == "made"
     other = plan.model_copy(update={field: getattr(plan, field) | {"torch": "0.1", "kernels": "no"}})
     with pytest.raises(StoreError, match=what):
-        component_cache.get_component(other, None, None, lambda: "made")
+        device_context.get_component(other, None, None, lambda: "made")
 
 
 def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
@@ -173,7 +173,7 @@ def test_what_the_pool_lets_go_is_kept_by_no_component() -> None:
     plan = StagePlan(stage="mt", version="1")
 
     def component() -> object:
-        return component_cache.get_component(plan, None, None, lambda: made.append(1) or object())
+        return device_context.get_component(plan, None, None, lambda: made.append(1) or object())
 
     assert component() is component()
     model_cache.clear()

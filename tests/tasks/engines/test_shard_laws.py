@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.items.shard_items import ShardSource
 from components.pipeline.pipeline import DATA

@@ -23,7 +23,7 @@ from prefect.exceptions import Pause, TerminationSignal
 from prefect.states import Failed, Suspended
 
 from components.files.files import utc_now
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.questions import Answers, Question
 from components.pipeline.pipeline import DATA
 from components.pipeline.reading.reader import read_pipeline

@@ -9,7 +9,7 @@ import pytest
 
 from components.analysis.cost import summarize_latency
 from components.errors import DataError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import Component, NodeContext
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance

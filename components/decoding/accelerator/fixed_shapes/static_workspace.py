@@ -1,4 +1,7 @@
-"""Buffers of fixed size with the graphs recorded on them, for searches of about one size: a bucket."""
+"""Buffers of fixed size with the graphs recorded on them, for searches of about one size: a bucket.
+
+Letters in shapes: n utterances, b rows each, G members, V tokens.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from torch import Tensor
 
 from components.compute.layers import folded_mask
 from components.decoding.accelerator.fixed_shapes.static_cache import NEVER, StaticBeamCache
-from components.decoding.accelerator.fixed_shapes.static_mixture import StaticMixture
 from components.decoding.accelerator.fixed_shapes.step_graph import StepGraph, StepRecorder
 from components.decoding.accelerator.members.fused_mixture import FusedMixture
 
@@ -185,3 +187,41 @@ class Workspace:
     def _retire(self, shapes: Sequence[tuple[int, int, StaticMixture | None]]) -> None:
         """Replay some graphs no more; the card may still be at work on them."""
         self._retired += [self._graphs.pop(shape) for shape in shapes]
+
+
+class StaticMixture:
+    """A mixture with its buffers, all with the cells of the grid in their second dimension (?, n b, ...).
+
+    Attributes:
+        source: the mixture of the search that it was made for; those of later searches are the same function.
+        inputs: as :attr:`.FusedMixture.inputs`.
+        outputs: as :meth:`.FusedMixture.mix` returns.
+    """
+
+    def __init__(self, source: FusedMixture, scores: Tensor) -> None:
+        """Take memory for mixing ``scores`` (G, n b, V), a buffer."""
+        self.source = source
+        with torch.inference_mode(False), torch.no_grad():  # or later searches could not write to it
+            self.inputs = _like(source.inputs, scores.shape[1])
+            # What it gives is seen by mixing what happens to be there.
+            self.outputs = _like(source.mix(scores.unbind(), self.inputs), scores.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its buffers."""
+        return sum(part.nbytes for part in (*self.inputs, *self.outputs))
+
+    def results(self, rows: int) -> list[Tensor]:
+        """Return the outputs of the first ``rows`` cells."""
+        return [part[:, :rows] for part in self.outputs]
+
+    def compute(self, scores: Tensor) -> None:
+        """Mix the scores (G, r, V) of the first r cells."""
+        rows = scores.shape[1]
+        mixed = self.source.mix(scores.unbind(), [part[:, :rows] for part in self.inputs])
+        for target, values in zip(self.results(rows), mixed, strict=True):
+            target.copy_(values)
+
+
+def _like(parts: Sequence[Tensor], cells: int) -> list[Tensor]:
+    return [part.new_zeros((len(part), cells, *part.shape[2:])) for part in parts]

@@ -17,7 +17,7 @@ from components.errors import StoreError
 from components.files.files import read_json, write_json
 from components.metrics.statistics.shapley import MAX_MEMBERS, MemberContribution
 from components.storage.stages.model_labels import label_models
-from components.translation.ensemble_config import COEFFICIENTS_FILE, EnsembleConfig
+from components.translation.config import COEFFICIENTS_FILE, EnsembleConfig
 
 CONTRIBUTIONS = "contributions.json"
 """File of the members' contributions to the development likelihood."""

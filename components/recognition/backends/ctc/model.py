@@ -15,14 +15,13 @@ from components.errors import ConfigError, ModelError, to_one_line
 from components.models.architectures import SPEECH_CTC
 from components.models.loaders.loading import load_transformers
 from components.recognition.config import RecognitionConfig
-from components.recognition.ctc.decoder import CtcDecoder
-from components.recognition.ctc.model import CtcModel, CtcVocabulary
+from components.recognition.ctc.decoder import CtcDecoder, CtcModel, CtcVocabulary
 from components.recognition.ctc.speech_ctc import load_speech_ctc
 from components.records import Checkpoint
 
 
 class TransformersCtcModel:
-    """A :class:`~components.recognition.ctc.model.CtcModel` over one of transformers' models.
+    """A :class:`~components.recognition.ctc.decoder.CtcModel` over one of transformers' models.
 
     A recording goes through the model alone, without padding: the models that normalize over the whole
     recording (Wav2Vec2 base) give other texts with it, and the others the same.

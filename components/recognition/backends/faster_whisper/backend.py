@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from components.recognition.backends.whisper_backend import WhisperModelBackend
+from components.recognition.backends.backend import WhisperModelBackend
 
 if TYPE_CHECKING:
     import torch

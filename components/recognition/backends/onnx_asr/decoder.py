@@ -19,8 +19,7 @@ from components.errors import ConfigError, ModelError, to_one_line
 from components.models.checkpoints import read_json
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
-from components.recognition.windowed.nbest import NBestDecoder
-from components.recognition.word_boundaries import word_boundaries
+from components.recognition.windowed.nbest import NBestDecoder, word_boundaries
 from components.records import Checkpoint, Token, Word
 from components.text.languages import is_undetermined, two_letters_of
 

@@ -24,7 +24,7 @@ from components import audio
 from components.errors import ModelError
 from components.recognition.backends.pocketsphinx.source import find_parts
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.records import (
     Checkpoint,

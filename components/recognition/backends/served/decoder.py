@@ -20,7 +20,7 @@ from components.endpoints.transcription import (
 )
 from components.models.references import split_reference
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.windowed.decoder import Window, WindowDecoder
 from components.records import (
     Checkpoint,

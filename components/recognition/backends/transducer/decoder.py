@@ -24,9 +24,8 @@ from components.errors import DataError, ModelError
 from components.models.loaders.loading import load_transformers
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
-from components.recognition.windowed.nbest import NBestDecoder
+from components.recognition.windowed.nbest import NBestDecoder, word_boundaries
 from components.recognition.windowed.request import Request
-from components.recognition.word_boundaries import word_boundaries
 from components.records import Checkpoint, Token, Word
 
 _END = " "

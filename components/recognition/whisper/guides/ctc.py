@@ -12,7 +12,7 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.characters import spell
-from components.recognition.ctc.model import CtcModel
+from components.recognition.ctc.decoder import CtcModel
 from components.recognition.factory import load_resident
 from components.recognition.whisper.windows.decoding_state import WindowStream
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND

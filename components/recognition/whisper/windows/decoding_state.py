@@ -13,7 +13,7 @@ from torch import Tensor
 from components.audio import SAMPLE_RATE
 from components.decoding.candidates import Candidate
 from components.decoding.constraints.guidance import Beginning
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.whisper.backend import TokenAlignment
 from components.recognition.whisper.windows import features
 from components.records import Utterance

@@ -16,8 +16,7 @@ from components.errors import DataError
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
 from components.recognition.recognizer import STAGE, quarantine
-from components.recognition.vad.spans import Span
-from components.recognition.vad.windows import is_silent, windows_of
+from components.recognition.vad.windows import Span, is_silent, windows_of
 from components.recognition.whisper.backend import WhisperBackend
 from components.recognition.whisper.windows.decoding_state import UtteranceState, WindowStream
 from components.records import Quarantined, Utterance

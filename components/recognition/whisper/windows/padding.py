@@ -16,13 +16,21 @@ one to two percent of the whole window's, for three reasons:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from components.compute.machine import describe_numerics
+from components.files.canonical_json import digest_of
+from components.files.digests import cache_folder
+from components.files.files import write_atomically
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 
 MARGIN = 8
@@ -97,3 +105,31 @@ def make_noise(n_mels: int) -> Tensor:
     loudness = 0.055 + 0.045 * np.sin(2 * np.pi * 4 * time)
     samples = loudness * np.random.default_rng(0).standard_normal(len(time))
     return cut_window(compute_log_mel(samples.astype(np.float32), n_mels), 0)[None]
+
+
+VERSION = 1
+"""Of what is remembered: raised when ``padding`` finds it otherwise."""
+
+
+def recall_attention(weights: str, arithmetic: str, compute: Callable[[], Tensor]) -> Tensor:
+    """Return the attention (T,) that positions receive, with the bits that ``compute`` has on this machine.
+
+    That takes the time of two windows: half of what a process needs that recognizes one short recording.
+
+    Args:
+        weights: the digest of the model; empty: nothing is remembered.
+        arithmetic: in which it computes.
+        compute: what finds it.
+    """
+    if not weights:
+        return compute()
+    facts = {"threads": str(torch.get_num_threads()), **describe_numerics(threads=False)}
+    name = digest_of({"version": VERSION, "weights": weights, "arithmetic": arithmetic, **facts})
+    path = cache_folder() / "padding" / f"{name}.safetensors"
+    with suppress(OSError, SafetensorError, KeyError):
+        return load(path.read_bytes())["attention"]
+    attention = compute()
+    with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, save({"attention": attention}))
+    return attention

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.records import Segment, Word
 
 MARGIN_SECONDS = 0.4

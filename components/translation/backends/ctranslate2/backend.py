@@ -60,7 +60,7 @@ class CTranslate2(TranslatorBackend):
     ) -> Translator:
         from components.translation import factory
         from components.translation.backends.ctranslate2.model import CTranslate2Backend, load_resident
-        from components.translation.search_settings import search_config_of
+        from components.translation.config import search_config_of
 
         self.refuse(config, checkpoint)
         model = load_resident(checkpoint, config.device, config.dtype)

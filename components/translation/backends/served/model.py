@@ -10,11 +10,11 @@ from pathlib import Path
 from components.endpoints.chat import ChatModel, Conversation, open_chat
 from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
-from components.endpoints.prompt_data import as_prompt_data
 from components.errors import DataError
 from components.models.references import split_reference
 from components.records import Checkpoint
 from components.text.languages import english_name, two_letters_of
+from components.text.sanitization import as_prompt_data
 from components.translation.config import TranslationConfig
 from components.translation.context.context import ContextTranslator
 from components.translation.context.few_shot_examples import read_examples

@@ -7,13 +7,13 @@ import gc
 import pytest
 import torch
 
+from components.decoding.accelerator.decoders.marian_on_device import StackedMarianState
 from components.decoding.accelerator.decoders.marian_stack import (
     _STACKS,
     MAX_STACKS,
     architecture_of,
     stack_models,
 )
-from components.decoding.accelerator.decoders.stacked_marian_scorers import StackedMarianState
 from tests.components.decoding import tiny_models
 
 

@@ -15,7 +15,7 @@ from components.editing.kinds.edit_from_file import (
     read_corrections,
 )
 from components.errors import ConfigError
-from components.nodes.kinds import KINDS
+from components.nodes.kind import KINDS
 from components.nodes.node_context import Item
 from components.records import Segment, Utterance
 from components.storage.store import Store

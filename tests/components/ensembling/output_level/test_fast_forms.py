@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.risk.aggregated_utilities import AGGREGATED_UTILITIES
 from components.ensembling.output_level.risk.clipped_matches import expect_clipped_matches
-from components.ensembling.output_level.risk.confidence_pruning import prune_candidates
 from components.ensembling.output_level.risk.mbr_utilities import UTILITIES, sentence_chrf
-from components.ensembling.output_level.risk.minimum_bayes_risk import rank_by_expected_utility
+from components.ensembling.output_level.risk.minimum_bayes_risk import (
+    prune_candidates,
+    rank_by_expected_utility,
+)
 from components.ensembling.output_level.system_combination import check_combination
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
 from components.errors import ConfigError

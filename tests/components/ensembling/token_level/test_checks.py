@@ -7,8 +7,7 @@ import pytest
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.checks import check_learning, check_translators
 from components.errors import ConfigError
-from components.translation.config import Context
-from components.translation.ensemble_config import EnsembleConfig
+from components.translation.config import Context, EnsembleConfig
 
 PAIR = EnsembleConfig(members=("a", "b"), mixing=MixingConfig())
 

@@ -9,7 +9,7 @@ from components.decoding.member_settings import MixingConfig
 from components.ensembling.member_list import list_members
 from components.ensembling.token_level.checks import check_translators
 from components.errors import ConfigError
-from components.translation.ensemble_config import EnsembleConfig, TranslatorMembers
+from components.translation.config import EnsembleConfig, TranslatorMembers
 
 
 @pytest.mark.parametrize("name", ["pool", "pooled"])

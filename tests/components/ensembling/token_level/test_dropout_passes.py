@@ -15,7 +15,7 @@ from components.ensembling.token_level.dropout import DropoutScorer
 from components.ensembling.token_level.dropout_passes import MAX_PASSES, DropoutPassesBackend
 from components.errors import ConfigError
 from components.records import NBest
-from components.translation.ensemble_config import EnsembleConfig
+from components.translation.config import EnsembleConfig
 from components.translation.translator import Translator
 from tests.components.translation.test_seq2seq import CHECKPOINT, plain, utterance
 

@@ -14,10 +14,10 @@ from components.experts.config import ExpertsConfig
 from components.experts.kinds.train_experts import TrainExperts
 from components.experts.reducing.masked_router import without_experts
 from components.experts.upcycling import upcycle_marian
-from components.networks.moe.expert_choice import ExpertChoiceRouter, choose_tokens
 from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.load_balancing_loss import total_loss
 from components.networks.moe.moe_block import MoEBlock, moe_blocks, record_routing
+from components.networks.moe.router import ExpertChoiceRouter, choose_tokens
 from components.nodes.node_context import NodeContext
 from tests.components.experts.test_upcycling import marian
 from tests.components.networks.moe.test_moe_block import gradients

@@ -16,8 +16,7 @@ from components.errors import ConfigError
 from components.recognition import checks
 from components.recognition.backends.seq2seq.backend import ARCHITECTURES
 from components.recognition.backends.seq2seq.starts import STARTS
-from components.recognition.config import RecognitionConfig
-from components.recognition.ensemble_config import RecognizerEnsembleConfig
+from components.recognition.config import RecognitionConfig, RecognizerEnsembleConfig
 from components.recognition.factory import build
 from components.recognition.windowed.request import Request
 from components.records import NBest, Quarantined, Utterance

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from components import audio
 from components.data import load
 from components.recognition.vad import windows
-from components.recognition.vad.spans import MAX_WINDOW_SECONDS, Span
-from components.recognition.vad.windows import find_speech, pack_speech, windows_of
+from components.recognition.vad.windows import MAX_WINDOW_SECONDS, Span, find_speech, pack_speech, windows_of
 
 gaps_and_lengths = st.lists(st.tuples(st.floats(0.25, 40), st.floats(0.125, 70)), min_size=0, max_size=30)
 

@@ -19,8 +19,8 @@ from components.errors import ConfigError
 from components.recognition import checks, factory
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
-from components.recognition.ctc.model import CtcVocabulary
-from components.recognition.vad.spans import Span
+from components.recognition.ctc.decoder import CtcVocabulary
+from components.recognition.vad.windows import Span
 from components.recognition.whisper.guides.ctc import CtcGuide, number_characters
 from components.recognition.whisper.guides.terms import TermGuide
 from components.recognition.whisper.windows.decoding_state import UtteranceState, WindowStream

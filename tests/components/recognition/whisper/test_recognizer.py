@@ -17,7 +17,7 @@ from components.decoding.candidates import Candidate
 from components.errors import ModelError
 from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.recognition.whisper.windows import opening

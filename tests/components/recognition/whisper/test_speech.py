@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.whisper.words.speech import hold_to_speech
 from components.records import Segment, Word
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
-from components.recognition.vad.spans import Span
+from components.recognition.vad.windows import Span
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.recognition.whisper.windows import features, opening
 from components.records import NBest, Outcome, Quarantined, Utterance

@@ -11,7 +11,7 @@ import torch
 from components.training.config import TrainingConfig
 from components.training.examples.batches import Example, collate
 from components.training.loop.cross_entropy import label_smoothing_loss
-from components.training.loop.lr_schedule import SCHEDULES, learning_rate
+from components.training.loop.train_step import SCHEDULES, learning_rate
 from components.training.marian_model import build_marian
 
 

@@ -36,7 +36,7 @@ from components.ensembling.token_level.learning.reference_log_probs import (
 )
 from components.ensembling.token_level.learning.weights_folder import read_combiner
 from components.errors import AntiphonError, ConfigError, DataError, ModelError, StoreError
-from components.translation.ensemble_config import COEFFICIENTS_FILE
+from components.translation.config import COEFFICIENTS_FILE
 from tests.components.decoding.test_search import EOS, Table, ids
 
 

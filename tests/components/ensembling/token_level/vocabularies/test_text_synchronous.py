@@ -20,8 +20,7 @@ from components.ensembling.token_level.vocabularies.text_synchronous import Text
 from components.errors import ConfigError
 from components.records import NBest, Utterance
 from components.training.examples import vocabulary
-from components.translation.config import TranslationConfig
-from components.translation.ensemble_config import EnsembleConfig
+from components.translation.config import EnsembleConfig, TranslationConfig
 from tests.components.decoding.tiny_models import llama
 from tests.components.ensembling.token_level.vocabularies.test_cross_vocabulary import save_model
 from tests.components.stacking.tiny import WORDS
