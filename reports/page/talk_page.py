@@ -7,6 +7,7 @@ recording the reader chooses the file, which stays on their machine.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,8 +44,7 @@ def encode_page(text: RecordingText, *, bilingual: bool = False) -> bytes:
     }
     return page.render(
         name=text.name,
-        run=text.run,
-        node=text.node,
+        command=shlex.join(["antiphon", "edit", text.run, text.node, "--from", f"{text.name}.srt"]),
         language=text.language,
         has_audio=bool(audios),
         sound=data_uri(files[0]) if files else "",

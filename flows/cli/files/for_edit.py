@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -38,7 +39,7 @@ def export_for_edit(parameters: ExportParameters) -> None:
     )
     for file in files:
         typer.echo(str(file))
-    source = files[0] if len(files) == 1 else path
+    source = quote(str(files[0] if len(files) == 1 else path))
     typer.echo(f"correct the texts, then: antiphon edit {run.name} {nodes[0]} --from {source}", err=True)
 
 

@@ -122,10 +122,10 @@ def test_wrong_usage_of_files_to_edit_is_one_line(
 
 
 def test_subtitles_to_edit_and_what_to_do_with_them(export: Command) -> None:
-    code, out, err = export("run", "--for-edit", "--node", "asr", "--format", "srt", "--out", "subtitles")
-    assert (code, out) == (0, "subtitles/talk.srt\nsubtitles/talk-2.srt\n")
-    assert "Good morning." in Path("subtitles/talk.srt").read_text()
-    assert err == "correct the texts, then: antiphon edit run asr --from subtitles\n"
+    code, out, err = export("run", "--for-edit", "--node", "asr", "--format", "srt", "--out", "my subtitles")
+    assert (code, out) == (0, "my subtitles/talk.srt\nmy subtitles/talk-2.srt\n")
+    assert "Good morning." in Path("my subtitles/talk.srt").read_text()
+    assert err == "correct the texts, then: antiphon edit run asr --from 'my subtitles'\n"
 
 
 def test_of_many_files_and_records_the_first_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
