@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import shutil
 import tempfile
 import threading
@@ -29,6 +30,7 @@ from components.serving.settings import ServeSettings
 T = TypeVar("T")
 _SPOOL = "antiphon-serve-"
 _LOCK = "lock"
+_log = logging.getLogger("antiphon.serving")
 
 
 class Listener(Protocol):
@@ -182,7 +184,10 @@ class Service:
             raise RequestError(500, "a node of the graph failed; the server's log says why", "node_failed")
         if request.text is not None:
             for listener in self.listeners:
-                listener.take(request)
+                try:
+                    listener.take(request)
+                except OSError as error:  # no room for a copy of the recording: the client has its answer
+                    _log.warning("a request is not kept: %s", error)
         return request
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import numpy as np
@@ -59,8 +60,10 @@ async def send(
 def test_every_form_of_an_answer() -> None:
     async def ask() -> None:
         async with serving() as (client, service):
+            full = Mock(take=Mock(side_effect=OSError("no space")))
+            service.listeners.append(full)
             answer = await send(client)
-            assert answer.json() == {"text": "heard 1.00"}
+            assert answer.json() == {"text": "heard 1.00"} and full.take.called
             assert answer.headers["x-antiphon-graph"] == service.graph.key
             assert (await send(client, response_format="text")).text == "heard 1.00\n"
             assert (await send(client, TRANSLATE)).json() == {"text": "de: heard 1.00"}
