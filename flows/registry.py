@@ -104,7 +104,7 @@ FLOWS: dict[str, FlowEntry] = {
     "blame": PythonFlow(
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.python_flows.blame:blame",
-        "flows.parameters.blame:BlameParameters",
+        "flows.parameters.analyses:BlameParameters",
         hooks_of="flows.python_flows.finished_runs.error_attribution:HOOKS",
         adds=("blame",),
     ),
@@ -118,7 +118,7 @@ FLOWS: dict[str, FlowEntry] = {
     "contribution": PythonFlow(
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.python_flows.contribution:contribution",
-        "flows.parameters.contribution:ContributionParameters",
+        "flows.parameters.analyses:ContributionParameters",
         adds=("contribution",),
     ),
     "watch": PythonFlow(
@@ -142,7 +142,7 @@ FLOWS: dict[str, FlowEntry] = {
     "improve": PythonFlow(
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.python_flows.improve:improve",
-        "flows.parameters.improve:ImproveParameters",
+        "flows.parameters.analyses:ImproveParameters",
         adds=("study", "confirmation"),
     ),
 }

@@ -69,6 +69,7 @@ from components.recognition.backends.whisper import model as openai_whisper
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.ctc.speech_ctc import HeadSettings, SpeechCtcModel
 from components.recognition.whisper import encoder
+from components.recognition.whisper.backend import DecodingRequest
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.stacking.stacked_scorer import StackedScorer
 from components.training.config import TrainingConfig
@@ -233,7 +234,7 @@ def whisper(
     engine = OpenAIWhisperBackend(place(tiny()), "float32", frames, stride)
     sound = engine.encode(place(windows()[:n]))
     spans = [700, 500][:n] if times else None
-    decoded = engine.decode(sound, PROMPTS[:n], config, True, [0, 1][:n], spans)
+    decoded = engine.decode(sound, DecodingRequest(PROMPTS[:n], config, True, [0, 1][:n], spans))
     return engine.detect_languages(sound), decoded
 
 
@@ -245,7 +246,9 @@ def half_whisper(place: Place, dtype: torch.dtype) -> Any:
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
                 tensor.data = tensor.data.to(dtype) if tensor.is_floating_point() else tensor.data
     engine = OpenAIWhisperBackend(place(model), "float32", 800, 1)
-    decoded = engine.decode(engine.encode(place(windows()[:, :, :800])), PROMPTS, BEAM, True, [0, 1])
+    decoded = engine.decode(
+        engine.encode(place(windows()[:, :, :800])), DecodingRequest(PROMPTS, BEAM, True, [0, 1])
+    )
     return [len(result.candidates) for result in decoded]
 
 
@@ -264,7 +267,9 @@ def whispers(place: Place, combination: Any, second: Place | None = None) -> Any
         {name: OpenAIWhisperBackend(at(tiny(ord(name)))) for name, at in places.items()}, combination
     )
     sound = engine.encode(place(windows()[:, :, :3000]))
-    return engine.detect_languages(sound), engine.decode(sound, PROMPTS, GREEDY, True, [0, 1])
+    return engine.detect_languages(sound), engine.decode(
+        sound, DecodingRequest(PROMPTS, GREEDY, True, [0, 1])
+    )
 
 
 def hub_whisper(place: Place) -> Any:
@@ -275,7 +280,7 @@ def hub_whisper(place: Place) -> Any:
     )
     engine = TransformersWhisperBackend(place(model.eval()), "hub")
     sound = engine.encode(place(windows()))
-    return engine.detect_languages(sound), engine.decode(sound, PROMPTS, BEAM, True, [0, 1])
+    return engine.detect_languages(sound), engine.decode(sound, DecodingRequest(PROMPTS, BEAM, True, [0, 1]))
 
 
 _HALF = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}

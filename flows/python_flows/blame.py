@@ -11,7 +11,7 @@ from components.errors import ConfigError
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
-from flows.parameters.blame import BlameParameters
+from flows.parameters.analyses import BlameParameters
 from flows.python_flows.finished_runs.error_attribution import add_blame
 from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import pipeline_of

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 from components.attribution.contributions import Scoring
 from components.run_record import RunRecord
 from flows.definition import define_flow
-from flows.parameters.contribution import ContributionParameters
+from flows.parameters.analyses import ContributionParameters
 from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import pipeline_of
 from flows.run import final_state

@@ -19,7 +19,7 @@ from components.models.fetch_permission import forbid_fetching
 from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from flows.definition import define_flow
-from flows.parameters.improve import ImproveParameters
+from flows.parameters.analyses import ImproveParameters
 from flows.python_flows.finished_runs.error_attribution import add_blame
 from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.python_flows.tune import WINNER_FILE

@@ -14,7 +14,7 @@ from components.run_record import NodeRecord, PipelineRecord
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from flows import signals
-from flows.parameters.blame import BlameParameters
+from flows.parameters.analyses import BlameParameters
 from flows.python_flows.finished_runs.reopened_run import reopen_run
 from flows.registry import flow_named
 from flows.run import Run

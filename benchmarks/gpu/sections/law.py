@@ -26,6 +26,7 @@ from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
 from components.pruning.sparse_linear import SparseLinear, semi_structured_obstacle
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingRequest
 from components.training.examples import batches
 from components.training.loop.cross_entropy import label_smoothing_loss
 
@@ -95,10 +96,12 @@ def measure_recognition(context: Context) -> Iterator[Row]:
         prompt = backend.dims.get_tokenizer("en", "transcribe").sot_sequence
         decoded = []
         for part in windows.split(8):
-            results = backend.decode(
-                backend.encode(part), torch.tensor([prompt] * len(part)),
-                SearchConfig(beam_size=1, max_new_tokens=224), True, list(range(len(part))),
-            )  # fmt: skip
+            search, prompts = (
+                SearchConfig(beam_size=1, max_new_tokens=224),
+                torch.tensor([prompt] * len(part)),
+            )
+            request = DecodingRequest(prompts, search, True, list(range(len(part))))
+            results = backend.decode(backend.encode(part), request)
             decoded += [Decoded(r.candidates[0].tokens, r.candidates[0].score) for r in results]
         return decoded
 

@@ -1,6 +1,6 @@
 """Log-linear reranking of n-best lists: the highest weighted sum of features wins (Och and Ney 2002).
 
-The features are rows of :data:`N_FEATURES`; their coefficients are learned on development data by
+The features are rows of :data:`FEATURES`; their coefficients are learned on development data by
 :mod:`components.ensembling.output_level.mert`.
 """
 
@@ -21,22 +21,18 @@ from components.records import Hypothesis
 from components.text.languages import UNDETERMINED
 
 Vector = NDArray[np.float64]
-Feature = Callable[[Candidates, SystemCombinationConfig, str, UtilityMetric], dict[str, Vector]]
-"""(candidates, config, language, metric of the utility) -> features by name, a number per candidate each."""
+Feature = Callable[[Candidates, str, UtilityMetric], dict[str, Vector]]
+"""(candidates, language, metric of the utility) -> features by name, a number per candidate each."""
 
 
-def _score_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
-) -> dict[str, Vector]:
+def _score_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
     """Log-probability (nats) and its mean per token, from the first system that has the text."""
     scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
     lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
     return {"log_prob": scores, "mean_log_prob": scores / lengths}
 
 
-def _length_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
-) -> dict[str, Vector]:
+def _length_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
     """Numbers of words and of characters; the latter for languages written without spaces."""
     return {
         "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
@@ -44,9 +40,7 @@ def _length_features(
     }
 
 
-def _vote_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
-) -> dict[str, Vector]:
+def _vote_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
     """Return each system's posterior weight of the text; 0 where the system does not have it."""
     return {
         f"vote:{system}": candidate_set.vote_shares[number]
@@ -54,18 +48,14 @@ def _vote_features(
     }
 
 
-def _agreement_feature(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
-) -> dict[str, Vector]:
+def _agreement_feature(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
     """Expected utility under the posterior of all systems, in percent: minimum Bayes risk as a feature."""
     return {
         "agreement": pairwise_utility(judge, candidate_set.texts, language) @ candidate_set.vote_shares.sum(0)
     }
 
 
-def _hypothesis_features(
-    candidate_set: Candidates, config: SystemCombinationConfig, language: str, judge: UtilityMetric
-) -> dict[str, Vector]:
+def _hypothesis_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
     """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
     names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
     return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
@@ -94,7 +84,7 @@ def compute_features(
     judge = judge or UtilityMetric(get_metric(config.utility, config.utility_normalizer))
     features: dict[str, Vector] = {}
     for compute_group in reversed(FEATURES.values()):
-        features |= compute_group(candidate_set, config, language, judge)
+        features |= compute_group(candidate_set, language, judge)
     return features
 
 

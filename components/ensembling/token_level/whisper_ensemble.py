@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.member_settings import DROPOUT_PREFIX, Combination
 from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
@@ -30,6 +28,7 @@ from components.recognition.config import RecognizerEnsembleConfig
 from components.recognition.factory import add_draft, load_guides, load_resident
 from components.recognition.recognizer import Recognizer
 from components.recognition.whisper.backend import (
+    DecodingRequest,
     DecodingResult,
     DetectedLanguage,
     TokenAlignment,
@@ -105,36 +104,27 @@ class WhisperEnsemble:
         return likeliest_languages(log_probs, codes)
 
     @torch.inference_mode()
-    def decode(
-        self,
-        features: EnsembleEncoderOutput,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
+    def decode(self, features: EnsembleEncoderOutput, request: DecodingRequest) -> list[DecodingResult]:
         """Decode the windows with all members in one search; the first one that is run aligns the texts."""
         scorers = [
-            backend.build_scorer(part, prompts, keeps_windows=frames is not None)
+            backend.build_scorer(part, request.prompts, keeps_windows=request.frames is not None)
             for backend, part in self._backends_with_features(features)
         ]
         processors = whisper_logits_processors(
-            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
+            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, request.timestamps
         )
         nbests = search(
             scorers,
-            config,
+            request.config,
             logits_processors=processors,
             combiner=self._combiner,
-            keys=keys,
-            guidance=guidance,
+            keys=request.keys,
+            guidance=request.guidance,
         )
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
-        if frames is not None:
-            alignments = self._backends[0].align(scorers[0], nbests, prompts, frames)
+        if request.frames is not None:
+            alignments = self._backends[0].align(scorers[0], nbests, request.prompts, request.frames)
         return list(map(DecodingResult, nbests, no_speech_probs.tolist(), alignments))
 
 

@@ -71,6 +71,27 @@ class TokenAlignment:
 
 
 @dataclass(frozen=True)
+class DecodingRequest:
+    """What is asked of the search of N windows.
+
+    Attributes:
+        prompts: start sequences, with the text before where there is one: token ids (N, P).
+        config: the search.
+        timestamps: whether timestamps are decoded with the text.
+        keys: one number per window that tells its random samples from those of the others.
+        frames: frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
+        guidance: what guides the search beside the model.
+    """
+
+    prompts: Tensor
+    config: SearchConfig
+    timestamps: bool
+    keys: Sequence[int]
+    frames: Sequence[int] | None = None
+    guidance: Guidance = UNGUIDED
+
+
+@dataclass(frozen=True)
 class DecodingResult:
     """What the search of one window returns.
 
@@ -116,24 +137,5 @@ class WhisperBackend(Protocol):
     def detect_languages(self, features: Any) -> list[DetectedLanguage]:
         """Return the most probable language of each window."""
 
-    def decode(
-        self,
-        features: Any,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
-        """Search the text of N windows.
-
-        Args:
-            features: what :meth:`encode` returned, or rows of it.
-            prompts: start sequences, with the text before where there is one: token ids (N, P).
-            config: the search.
-            timestamps: whether timestamps are decoded with the text.
-            keys: one number per window that tells its random samples from those of the others.
-            frames: frames (10 ms) of audio in each window, where the best texts are to be aligned to it.
-            guidance: what guides the search beside the model.
-        """
+    def decode(self, features: Any, request: DecodingRequest) -> list[DecodingResult]:
+        """Search the text of N windows: ``features`` is what :meth:`encode` returned, or rows of it."""

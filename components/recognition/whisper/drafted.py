@@ -6,19 +6,21 @@ are drawn without it. Method: :mod:`components.decoding.searches.speculative`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.scorers import TokenScorer, Vocabulary
 from components.decoding.searches.speculative import Draft, require_draft_vocabulary
 from components.errors import ConfigError
-from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, WhisperBackend
+from components.recognition.whisper.backend import (
+    DecodingRequest,
+    DecodingResult,
+    DetectedLanguage,
+    WhisperBackend,
+)
 
 
 class DraftableBackend(WhisperBackend, Protocol):
@@ -84,18 +86,9 @@ class DraftedWhisper:
         return self._target.detect_languages(features.target)
 
     @torch.inference_mode()
-    def decode(
-        self,
-        features: DraftedWindows,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
+    def decode(self, features: DraftedWindows, request: DecodingRequest) -> list[DecodingResult]:
         """See :meth:`.WhisperBackend.decode`; only a greedy search takes proposals."""
-        if config.beam_size == 1 and config.temperature == 0:
-            draft = Draft(self._draft.build_scorer(features.draft, prompts), self._n_tokens)
-            guidance = replace(guidance, draft=draft)
-        return self._target.decode(features.target, prompts, config, timestamps, keys, frames, guidance)
+        if request.config.beam_size == 1 and request.config.temperature == 0:
+            draft = Draft(self._draft.build_scorer(features.draft, request.prompts), self._n_tokens)
+            request = replace(request, guidance=replace(request.guidance, draft=draft))
+        return self._target.decode(features.target, request)

@@ -17,10 +17,9 @@ from torch import Tensor
 
 from components.compute.openai_whisper import TOKENS_PER_SECOND
 from components.decoding.candidates import Candidate
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.errors import ModelError, require_extra
 from components.recognition.whisper.backend import (
+    DecodingRequest,
     DecodingResult,
     DetectedLanguage,
     ModelDimensions,
@@ -95,27 +94,19 @@ class FasterWhisperBackend:
         rankings = self._model.detect_language(self._to_storage(features))
         return [DetectedLanguage(token.strip("<|>"), probability) for (token, probability), *_ in rankings]
 
-    def decode(
-        self,
-        features: Tensor,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
+    def decode(self, features: Tensor, request: DecodingRequest) -> list[DecodingResult]:
         """See :class:`WhisperBackend`. ``timestamps`` follows from the prompts; it takes no guidance."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
+        config, prompts = request.config, request.prompts.tolist()
         hot = config.temperature > 0
         self._library.set_random_seed(config.seed + 1)
         results = self._model.generate(
             self._to_storage(features),
-            prompts.tolist(),
+            prompts,
             beam_size=1 if hot else config.beam_size,
             num_hypotheses=config.n_best,
             length_penalty=config.length_penalty,
-            max_length=min(self.dims.n_text_ctx, prompts.shape[1] + config.max_new_tokens),
+            max_length=min(self.dims.n_text_ctx, request.prompts.shape[1] + config.max_new_tokens),
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,
@@ -125,10 +116,10 @@ class FasterWhisperBackend:
         )
         nbests = [_to_candidates(r, config.length_penalty, tokenizer.eot) for r in results]
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
-        if frames is not None:
+        if request.frames is not None:
             alignments = [
                 self._align(features[i : i + 1], start_sequence(prompt, tokenizer), nbest[0], n)
-                for i, (prompt, nbest, n) in enumerate(zip(prompts.tolist(), nbests, frames, strict=True))
+                for i, (prompt, nbest, n) in enumerate(zip(prompts, nbests, request.frames, strict=True))
             ]
         return list(map(DecodingResult, nbests, [r.no_speech_prob for r in results], alignments))
 

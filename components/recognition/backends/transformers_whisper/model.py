@@ -11,8 +11,6 @@ from torch import Tensor
 
 from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Tokenizer
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
@@ -22,6 +20,7 @@ from components.models.loaders.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import (
+    DecodingRequest,
     DecodingResult,
     DetectedLanguage,
     ModelDimensions,
@@ -82,30 +81,27 @@ class TransformersWhisperBackend:
         )
 
     @torch.inference_mode()
-    def decode(
-        self,
-        features: Tensor,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
+    def decode(self, features: Tensor, request: DecodingRequest) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
-        prompts = prompts.to(features.device)
+        prompts = request.prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
-        processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, timestamps)
-        nbests = search([scorer], config, logits_processors=processors, keys=keys, guidance=guidance)
+        processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, request.timestamps)
+        nbests = search(
+            [scorer],
+            request.config,
+            logits_processors=processors,
+            keys=request.keys,
+            guidance=request.guidance,
+        )
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
-        if frames is not None:
+        if request.frames is not None:
 
             def read(texts: Tensor) -> Iterator[Tensor]:
                 return _score_attention(self._seq2seq.model, features, texts, self._alignment_heads)
 
             best = [candidates[0] for candidates in nbests]
-            alignments = align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
+            alignments = align(read, best, prompts, request.frames, tokenizer, self.dims.n_text_ctx)
         return list(map(DecodingResult, nbests, scorer.no_speech.tolist(), alignments))
 
 

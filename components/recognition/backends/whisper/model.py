@@ -12,8 +12,6 @@ from components.compute.layers.folded_mask import prefers_folding
 from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Whisper
 from components.decoding.candidates import Candidate
-from components.decoding.config import SearchConfig
-from components.decoding.constraints.guidance import UNGUIDED, Guidance
 from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
@@ -23,6 +21,7 @@ from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.backend import (
+    DecodingRequest,
     DecodingResult,
     DetectedLanguage,
     ModelDimensions,
@@ -159,25 +158,22 @@ class OpenAIWhisperBackend:
         return timer.align(read, best, prompts, frames, tokenizer, self.dims.n_text_ctx)
 
     @torch.inference_mode()
-    def decode(
-        self,
-        features: EncoderOutput,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: Guidance = UNGUIDED,
-    ) -> list[DecodingResult]:
+    def decode(self, features: EncoderOutput, request: DecodingRequest) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
-        scorer = self.build_scorer(features, prompts, keeps_windows=frames is not None)
+        scorer = self.build_scorer(features, request.prompts, keeps_windows=request.frames is not None)
         processors = whisper_logits_processors(
-            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, timestamps
+            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, request.timestamps
         )
-        nbests = search([scorer], config, logits_processors=processors, keys=keys, guidance=guidance)
+        nbests = search(
+            [scorer],
+            request.config,
+            logits_processors=processors,
+            keys=request.keys,
+            guidance=request.guidance,
+        )
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
-        if frames is not None:
-            alignments = self.align(scorer, nbests, prompts, frames)
+        if request.frames is not None:
+            alignments = self.align(scorer, nbests, request.prompts, request.frames)
         return list(map(DecodingResult, nbests, scorer.no_speech.tolist(), alignments))
 
 

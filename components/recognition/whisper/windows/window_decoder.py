@@ -15,7 +15,12 @@ from components.decoding.constraints.guidance import Guidance
 from components.decoding.isolation import isolate
 from components.errors import ModelError
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult, EncodedWindows, WhisperBackend
+from components.recognition.whisper.backend import (
+    DecodingRequest,
+    DecodingResult,
+    EncodedWindows,
+    WhisperBackend,
+)
 from components.recognition.whisper.fallback import is_silence, needs_fallback, plausibility
 from components.recognition.whisper.guides.guide import Guide
 from components.recognition.whisper.windows.decoding_state import (
@@ -94,7 +99,8 @@ class WhisperWindowDecoder:
         dims = self._backend.dims
         features = self._backend.encode(torch.zeros(1, dims.n_mels, WINDOW_FRAMES))
         prompts = torch.tensor([dims.get_tokenizer("en", "transcribe").sot_sequence])
-        self._backend.decode(features, prompts, SearchConfig(max_new_tokens=1), self._config.timestamps, [0])
+        search = SearchConfig(max_new_tokens=1)
+        self._backend.decode(features, DecodingRequest(prompts, search, self._config.timestamps, [0]))
 
     def _check_window(
         self, stream: WindowStream, result: DecodingResult, temperature: float
@@ -131,8 +137,7 @@ class WhisperWindowDecoder:
         results: dict[int, DecodingResult | ModelError] = {}
 
         def decode(rows: list[int]) -> list[DecodingResult]:
-            return self._backend.decode(
-                features[rows],
+            request = DecodingRequest(
                 torch.tensor([prompts[i] for i in rows]),
                 config,
                 self._config.timestamps,
@@ -140,6 +145,7 @@ class WhisperWindowDecoder:
                 [streams[i].frames for i in rows] if times else None,
                 self._guide([streams[i] for i in rows]),
             )
+            return self._backend.decode(features[rows], request)
 
         def lengths(i: int) -> tuple[int, int]:
             return len(prompts[i]), len(streams[i].begun or ())

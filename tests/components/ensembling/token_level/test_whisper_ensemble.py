@@ -13,7 +13,7 @@ from components.ensembling.token_level.whisper_ensemble import (
 )
 from components.errors import ConfigError
 from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
-from components.recognition.whisper.backend import DecodingResult
+from components.recognition.whisper.backend import DecodingRequest, DecodingResult
 from components.recognition.whisper.nbest import build_nbest
 from components.recognition.whisper.windows.decoding_state import DecodedWhisperWindow
 from tests.components.recognition.tiny import mels, tiny
@@ -41,7 +41,7 @@ def decode_windows(
     features = engine.encode(mels(2))
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=5)
     languages = [language.code for language in engine.detect_languages(features)]
-    return languages, engine.decode(features, PROMPTS, config, True, [0, 1])
+    return languages, engine.decode(features, DecodingRequest(PROMPTS, config, True, [0, 1]))  # type: ignore[arg-type]
 
 
 def assert_same(
@@ -77,7 +77,8 @@ def test_laws(engines: list[OpenAIWhisperBackend], beam: int) -> None:
 def test_the_first_member_aligns_what_the_ensemble_says(engines: list[OpenAIWhisperBackend]) -> None:
     def decode(backend: OpenAIWhisperBackend | WhisperEnsemble) -> list[DecodingResult]:
         config = SearchConfig(beam_size=2, n_best=1, max_new_tokens=12)
-        return backend.decode(backend.encode(mels(2)), PROMPTS, config, True, [0, 1], [3000, 3000])  # type: ignore[arg-type]
+        request = DecodingRequest(PROMPTS, config, True, [0, 1], [3000, 3000])
+        return backend.decode(backend.encode(mels(2)), request)  # type: ignore[arg-type]
 
     alone = decode(engines[0])
     copies = decode(WhisperEnsemble({"a": engines[0], "b": engines[0]}, "linear"))

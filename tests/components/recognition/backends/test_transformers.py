@@ -12,6 +12,7 @@ from components.errors import ModelError
 from components.models.conversion.whisper import hub_name
 from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingRequest
 from tests.components.recognition.tiny import mels, tiny
 
 
@@ -57,8 +58,8 @@ def test_both_models_give_the_same_hypotheses(beam: int, packed: object) -> None
     prompts = torch.tensor([[50361, 300, 50258, 50259, 50359]] * 2)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=8)
     pairs = zip(
-        ours.decode(sound, prompts, config, True, [1, 2]),
-        hub.decode(features, prompts, config, True, [1, 2]),
+        ours.decode(sound, DecodingRequest(prompts, config, True, [1, 2])),
+        hub.decode(features, DecodingRequest(prompts, config, True, [1, 2])),
         strict=True,
     )
     for mine, theirs in pairs:

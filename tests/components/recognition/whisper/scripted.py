@@ -12,9 +12,13 @@ from torch import Tensor
 
 from components import audio
 from components.decoding.candidates import Candidate
-from components.decoding.config import SearchConfig
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult, DetectedLanguage, ModelDimensions
+from components.recognition.whisper.backend import (
+    DecodingRequest,
+    DecodingResult,
+    DetectedLanguage,
+    ModelDimensions,
+)
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import Checkpoint, Utterance
 
@@ -61,22 +65,15 @@ class Scripted:
     def detect_languages(self, features: Tensor) -> list[DetectedLanguage]:
         return [DetectedLanguage("de", 0.75)] * len(features)
 
-    def decode(
-        self,
-        features: Tensor,
-        prompts: Tensor,
-        config: SearchConfig,
-        timestamps: bool,
-        keys: Sequence[int],
-        frames: Sequence[int] | None = None,
-        guidance: object = None,
-    ) -> list[DecodingResult]:
-        assert len(features) == len(prompts) == len(keys)
-        self.frames.append(frames)
-        self.calls.append((config.temperature, prompts.tolist(), list(keys)))
+    def decode(self, features: Tensor, request: DecodingRequest) -> list[DecodingResult]:
+        assert len(features) == len(request.prompts) == len(request.keys)
+        self.frames.append(request.frames)
+        self.calls.append((request.config.temperature, request.prompts.tolist(), list(request.keys)))
         if self.answers:
-            return [self.answers.pop(0) for _ in keys]
-        return [self.script.get(config.temperature, scripted_result(" Hello."))] * len(prompts)
+            return [self.answers.pop(0) for _ in request.keys]
+        return [self.script.get(request.config.temperature, scripted_result(" Hello."))] * len(
+            request.prompts
+        )
 
 
 def utterance(folder: Path, name: str, seconds: float, language: str = "en", level: float = 0.1) -> Utterance:

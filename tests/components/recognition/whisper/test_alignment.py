@@ -12,7 +12,12 @@ from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
-from components.recognition.whisper.backend import DecodingResult, ModelDimensions, TokenAlignment
+from components.recognition.whisper.backend import (
+    DecodingRequest,
+    DecodingResult,
+    ModelDimensions,
+    TokenAlignment,
+)
 from components.recognition.whisper.words.alignment import align, start_sequence
 from components.recognition.whisper.words.segments import text_positions
 from tests.components.recognition.backends.test_transformers import as_hub
@@ -35,7 +40,8 @@ def decode(
 ) -> list[DecodingResult]:
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=24)
     frames = [FRAMES[row] for row in rows]
-    return backend.decode(backend.encode(mel[rows]), PROMPTS[rows], config, True, rows, frames)  # type: ignore[arg-type]
+    request = DecodingRequest(PROMPTS[rows], config, True, rows, frames)
+    return backend.decode(backend.encode(mel[rows]), request)  # type: ignore[arg-type]
 
 
 def expected_times(model: Whisper, mel: Tensor, result: DecodingResult, frames: int) -> list[float]:

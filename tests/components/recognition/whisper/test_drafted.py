@@ -11,6 +11,7 @@ from components.errors import ConfigError
 from components.recognition import checks
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
+from components.recognition.whisper.backend import DecodingRequest
 from components.recognition.whisper.drafted import DraftedWhisper
 from tests.components.recognition.tiny import mels, tiny
 
@@ -28,12 +29,12 @@ def test_windows_read_as_without_a_draft(backends: list[OpenAIWhisperBackend], t
     config = SearchConfig(beam_size=1, max_new_tokens=8, temperature=temperature)
     for target in (backends[0], WhisperEnsemble(dict(zip("ab", backends, strict=False)), "linear")):
         drafted = DraftedWhisper(target, backends[2], 3, "draft")
-        arguments = (PROMPTS, config, True, [0, 1], [3000, 3000])
+        request = DecodingRequest(PROMPTS, config, True, [0, 1], [3000, 3000])
         with torch.inference_mode():
             features, expected_features = drafted.encode(mels(2))[[0, 1]], target.encode(mels(2))
             assert drafted.detect_languages(features) == target.detect_languages(expected_features)
-            expected = target.decode(expected_features, *arguments)
-            for found, wanted in zip(drafted.decode(features, *arguments), expected, strict=True):
+            expected = target.decode(expected_features, request)
+            for found, wanted in zip(drafted.decode(features, request), expected, strict=True):
                 assert found.candidates[0].tokens == wanted.candidates[0].tokens
                 assert found.candidates[0].score == pytest.approx(wanted.candidates[0].score, abs=1e-3)
                 assert found.no_speech == wanted.no_speech

@@ -21,6 +21,7 @@ from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.decoder import CtcVocabulary
 from components.recognition.vad.windows import Span
+from components.recognition.whisper.backend import DecodingRequest
 from components.recognition.whisper.guides.ctc import CtcGuide, number_characters
 from components.recognition.whisper.guides.terms import TermGuide
 from components.recognition.whisper.windows.decoding_state import UtteranceState, WindowStream
@@ -55,9 +56,8 @@ def test_a_boosted_name_is_written_by_one_model_and_by_several(tmp_path: Path, b
         def decode(rows: list[int], each: Any = each, features: Any = features) -> list[str]:
             bias = guide.build_bias(_streams(len(rows)), tokenizer, backend.dims.n_vocab)
             assert bias is not None
-            results = each.decode(
-                features[rows], PROMPT[: len(rows)], config, True, rows, None, Guidance([bias])
-            )
+            request = DecodingRequest(PROMPT[: len(rows)], config, True, rows, None, Guidance([bias]))
+            results = each.decode(features[rows], request)
             best = [result.candidates[0] for result in results]
             assert all(value <= 0 for candidate in best for value in candidate.log_probs)
             return [tokenizer.decode(list(candidate.tokens)) for candidate in best]
@@ -65,7 +65,7 @@ def test_a_boosted_name_is_written_by_one_model_and_by_several(tmp_path: Path, b
         texts = decode([0, 1])
         assert all("Kovalenko" in text for text in texts)
         assert texts == [*decode([0]), *decode([1])]
-        plain = each.decode(features, PROMPT, config, True, [0, 1])
+        plain = each.decode(features, DecodingRequest(PROMPT, config, True, [0, 1]))
         assert not any("Kovalenko" in tokenizer.decode(list(r.candidates[0].tokens)) for r in plain)
 
 

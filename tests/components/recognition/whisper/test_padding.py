@@ -18,6 +18,7 @@ from components.decoding.config import SearchConfig
 from components.models import resolve
 from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
+from components.recognition.whisper.backend import DecodingRequest
 from components.recognition.whisper.encoder import WhisperEncoder
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.recognition.whisper.windows.padding import MARGIN, SINKS, Padding, count_audio_positions
@@ -136,11 +137,12 @@ def test_a_window_says_the_same_alone_and_among_others(model: Whisper, beam: int
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=6)
     prompts = torch.tensor([[50258, 50259, 50359]] * 3)
     sound = backend.encode(short())
-    together = backend.decode(sound, prompts, config, True, [0, 1, 2])
-    again = backend.decode(sound[[2, 0]], prompts[:2], config, True, [2, 0])
+    together = backend.decode(sound, DecodingRequest(prompts, config, True, [0, 1, 2]))
+    again = backend.decode(sound[[2, 0]], DecodingRequest(prompts[:2], config, True, [2, 0]))
     assert [h.candidates[0].tokens for h in again] == [together[i].candidates[0].tokens for i in (2, 0)]
     for i in range(3):
-        alone = backend.decode(backend.encode(short()[[i]]), prompts[:1], config, True, [i])[0]
+        request = DecodingRequest(prompts[:1], config, True, [i])
+        alone = backend.decode(backend.encode(short()[[i]]), request)[0]
         assert [c.tokens for c in alone.candidates] == [c.tokens for c in together[i].candidates]
         assert alone.no_speech == pytest.approx(together[i].no_speech, rel=1e-3)
 

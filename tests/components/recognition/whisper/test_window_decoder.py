@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from torch import Tensor
 
-from components.decoding.config import SearchConfig
 from components.recognition.config import RecognitionConfig
-from components.recognition.whisper.backend import DecodingResult
+from components.recognition.whisper.backend import DecodingRequest, DecodingResult
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.records import NBest
 from tests.components.recognition.whisper.scripted import (
@@ -38,9 +37,9 @@ def test_the_seed_reaches_the_samples(tmp_path: Path, monkeypatch: pytest.Monkey
     machine = WhisperRecognizer(RecognitionConfig(), backend, CHECKPOINT, seed=7)
     seeds, decode = [], backend.decode
 
-    def watched(features: Tensor, prompts: Tensor, config: SearchConfig, *rest: object) -> object:
-        seeds.append(config.seed)
-        return decode(features, prompts, config, *rest)  # type: ignore[arg-type]
+    def watched(features: Tensor, request: DecodingRequest) -> object:
+        seeds.append(request.config.seed)
+        return decode(features, request)
 
     monkeypatch.setattr(backend, "decode", watched)
     machine.recognize([utterance(tmp_path, "hard", 3)])

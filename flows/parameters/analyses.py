@@ -1,4 +1,4 @@
-"""Parameters of the flow `improve`."""
+"""Parameters of the flows that analyze one finished run: `blame`, `contribution` and `improve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,39 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from components.metrics.choices import TranslationMetricName
 from flows.parameters.base import FlowParameters
+
+
+class BlameParameters(FlowParameters):
+    """What can be set on a blame."""
+
+    model_config = ConfigDict(title="Blame")
+
+    run: str = Field(description="a finished run of any pipeline that translates speech or revises a draft")
+    human_scores: dict[Literal["bleu", "chrf"], float] = Field(
+        {},
+        title="Human scores",
+        description="what a human translation scores against the same references, such as {bleu: 55}; only "
+        "with it a stage is named that loses most",
+    )
+    segments: str | None = Field(
+        None,
+        title="Gold segments",
+        description="the same recordings cut by hand (offset, duration): their cutting is blamed too",
+    )
+
+
+class ContributionParameters(FlowParameters):
+    """What can be set on a contribution."""
+
+    model_config = ConfigDict(title="Contribution")
+
+    run: str = Field(description="a finished run with members, inputs, sources, rounds or experts")
+    metric: TranslationMetricName = Field(
+        "bleu", description="of translations; transcripts count by WER, experts by likelihood"
+    )
+    limit: int | None = Field(None, ge=1, description="experts: only the first so many development sentences")
 
 
 class ImproveParameters(FlowParameters):
