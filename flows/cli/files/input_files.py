@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.errors import ConfigError, DataError
@@ -19,6 +20,8 @@ UNREAD_ENDINGS = (
     *(".doc", ".docx", ".odt", ".rtf", ".pdf", ".htm", ".html", ".xlsx", ".pptx", ".tmx", ".xlf", ".xliff"),
 )
 """Endings of texts that are not read; ffmpeg would be asked for their sound."""
+DATA_ENDINGS = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+"""Endings of data sets, which runs take."""
 
 
 class InputFiles(NamedTuple):
@@ -66,10 +69,13 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
     except DataError as error:
         raise ConfigError(str(error)) from None
     written = [file for file in files if is_text(file)]
-    refused = next((file for file in files if Path(file).suffix.lower() in UNREAD_ENDINGS), None)
+    unread = (*UNREAD_ENDINGS, *DATA_ENDINGS)
+    refused = next((file for file in files if Path(file).suffix.lower() in unread), None)
     if refused is not None or (written and not texts):
         expected = "recordings, texts (.txt) or subtitles (.srt, .vtt)" if texts else "recordings"
         advice = f"; save it as plain text ({TEXT_ENDINGS[0]})" if refused and texts else ""
+        if refused and refused.lower().endswith(DATA_ENDINGS):
+            advice = f", a data set: antiphon run cascade --data {quote(refused)}"
         raise ConfigError(f"expected {expected}, found {refused or written[0]}{advice}")
     if written and len(written) < len(files):
         recording = next(file for file in files if file not in written)
