@@ -50,19 +50,19 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
     accepted, store = _find_accepted(parameters), Store(parameters.store)
     profile = load_profile(accepted, store)  # what it lacks is told before anything is computed
-    source = parameters.audio or parameters.data
-    place = None if source is None else WatchedPlace(accepted, source, store)
     names = list(parameters.runs) or [_run_accepted_graph(accepted, parameters).name]
     records = [store.load_run(name) for name in names]
+    place = WatchedPlace(accepted, records[-1], store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
         corrected = _read_corrections(records)
-        earlier = None if place is None else place.earlier
-        request = WatchRequest(records, profile, parameters.alpha, corrected, parameters.review, earlier)
+        request = WatchRequest(
+            records, profile, parameters.alpha, corrected, parameters.review, place.earlier
+        )
         ref = _watch(run, request)
-        findings = WATCH.read(ref)
-        if place is not None:
+        if not parameters.runs:  # those may be edited by hand
             place.add(ref)
+        findings = WATCH.read(ref)
         if findings.change is not None and parameters.review and findings.score is None:
             answers = _ask(record, findings, parameters.hours, run)
             findings = WATCH.read(_watch(run, replace(request, corrected=answers)))

@@ -18,8 +18,8 @@ class WatchedPlace:
     Args:
         accepted: the run that it is compared with, beside whose record they are kept: numbers, neither texts
             nor sound.
-        source: the data set or the recordings.
-        store: of the accepted run.
+        run: over what is there now.
+        store: of both runs.
 
     Attributes:
         earlier: what was met so far; None before the first look.
@@ -28,7 +28,8 @@ class WatchedPlace:
         StoreError: what was kept is damaged.
     """
 
-    def __init__(self, accepted: RunRecord, source: str, store: Store) -> None:
+    def __init__(self, accepted: RunRecord, run: RunRecord, store: Store) -> None:
+        source = str(run.parameters.get("audio") or run.parameters.get("data"))
         if Path(source).exists():
             source = str(Path(source).resolve())
         self._file = f"runs/{accepted.name}/watched-{digest_of(source)[:16]}.json"

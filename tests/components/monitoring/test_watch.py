@@ -169,11 +169,15 @@ def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store)
 
 def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
     """Its nights are judged together, as runs that are named; only what is there is shown and proposed."""
+
+    def at(place: str) -> RunRecord:
+        return record.model_copy(update={"parameters": {"audio": place}})
+
     record = save_run(store, "accepted")
     accepted = load_profile(record, store)
     nights = [save_run(store, f"night{k}", 30, asr=lambda k: 0.12) for k in range(4)]
     for night in [*nights, nights[-1]]:  # the last one is looked at twice
-        place = WatchedPlace(record, "recordings", store)
+        place = WatchedPlace(record, at("recordings"), store)
         ref = WATCH.run(WatchRequest([night], accepted, earlier=place.earlier), store)
         place.add(ref)
     findings, together = WATCH.read(ref), WATCH.read(WATCH.run(WatchRequest(nights, accepted), store))
@@ -184,7 +188,7 @@ def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
     assert "new ones were there at earlier looks)" in describe(findings)[0]
     assert len(findings.examples) == 10
     assert {key.split("-")[0] for key in findings.proposed} == {"night3"}
-    assert WatchedPlace(record, "others", store).earlier is None
+    assert WatchedPlace(record, at("others"), store).earlier is None
 
 
 def test_too_few_accepted_utterances_are_refused(store: Store) -> None:
