@@ -30,6 +30,7 @@ from components.storage.stages.reader import (
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
+from components.text.languages import is_undetermined
 from components.text.text_confidence import ESTIMATES
 
 SOUND_FILE = "sound.json"
@@ -110,8 +111,12 @@ def _measure_data(
         elif utterance.text is not None:
             values["characters"] = float(len(utterance.text))
     signals.values |= {key: {"quarantined": 1.0} for key in refused}
-    signals.languages = {key: utterance.source_language for key, utterance in utterances.items()}
+    signals.languages = {key: _known(utterance.source_language) for key, utterance in utterances.items()}
     return signals
+
+
+def _known(language: str) -> str | None:
+    return None if is_undetermined(language) else language
 
 
 def read_sounds(data: StageRef, store: Store) -> Values:
@@ -164,7 +169,7 @@ def _measure_texts(
         seen = utterance.model_copy(update={"text": source if is_translation else None})
         signals.values[key] = {"quarantined": 0.0, **measure_text(nbest, seen, others)}
         signals.texts[key] = nbest.best.text
-        signals.languages[key] = nbest.language or language_of(run, node, utterance)
+        signals.languages[key] = _known(nbest.language or language_of(run, node, utterance))
     signals.passes_on = _passes_on(signals.texts, above, nbests)
     if signals.passes_on:
         signals.values = {

@@ -46,11 +46,12 @@ def save_run(
     mt: Callable[[int], float] = lambda k: 0.0,
     lost: Callable[[int], bool] = lambda k: False,
     ids: str = "",
+    language: str = "en",
 ) -> RunRecord:
     """A run of text that is copied; log-probabilities are normal, lower by what the functions say."""
     rng = np.random.default_rng(sum(map(ord, name)))
     texts = {f"{ids or name}-{k}": " ".join(rng.choice(WORDS, rng.integers(4, 9))) for k in range(n)}
-    common = {"source_language": "en", "target_language": "de"}
+    common = {"source_language": language, "target_language": "de"}
     utterances = [Utterance(id=key, text=text, transcript=text, **common) for key, text in texts.items()]
 
     def outcomes(node: str, lower: Callable[[int], float]) -> list[NBest]:
@@ -165,6 +166,17 @@ def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store)
     assert findings.n > 120  # a few have as many characters by chance
     assert f"({150 - findings.n} that it or an earlier run has heard are left out)" in describe(findings)[0]
     assert findings.change is not None
+
+
+def test_recordings_of_no_stated_language_are_not_in_another_one(store: Store) -> None:
+    """As those of a folder, where the accepted run was over a manifest that states it."""
+    accepted = load_profile(save_run(store, "accepted"), store)
+    found = {}
+    for language in ("fr", "und"):
+        run = save_run(store, language, 40, language=language)
+        findings = WATCH.read(WATCH.run(WatchRequest([run], accepted), store))
+        found[language] = {row.stage for row in findings.signals if row.signal == "other_language"}
+    assert found == {"fr": {"data", "asr"}, "und": set()}
 
 
 def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
