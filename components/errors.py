@@ -6,13 +6,17 @@ AntiphonError
 ├── ModelError       a model reference, its files or its weights are wrong
 ├── MergeError       models that cannot be merged as asked
 ├── StoreError       a stage or run directory is wrong, busy or damaged
+├── ComponentError   code raised what no user did, ours or that of an installed package
 └── TransientError   may succeed when tried again: the only one that is retried
 
 Every message is one line: what was expected, what was found, where, and what to do.
 """
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 _MAX_WORD, _MAX_LINE = 400, 1500
 """Letters of a word and of a line of a message; a longer one is a value that was put in whole."""
@@ -71,8 +75,31 @@ class UnknownUtteranceError(DataError, ConfigError):
     """An utterance was named that the data do not have."""
 
 
+class ComponentError(AntiphonError):
+    """Code raised, or answered, what it must not: ours or that of an installed package."""
+
+
 class TransientError(AntiphonError):
     """May succeed when tried again."""
+
+
+@contextmanager
+def explain_faults(
+    what: str, items: Sequence[Any] = (), passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn what the block raises, and nobody expects, into a :class:`ComponentError` of one line.
+
+    It names ``what`` was called and the item that was at hand; errors of ``passing`` are let through.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        from components.fault_reports import explain  # noqa: PLC0415 - where there is a fault
+
+        if isinstance(error, (AntiphonError, *passing)):
+            raise
+        explained = explain(error, f"{what}: expected its code to compute", items)
+        raise explained from (None if explained is error else error)
 
 
 def require_extra(who: str, module: str, extra: str, otherwise: str = "") -> None:

@@ -27,6 +27,14 @@ def _read_installed(path: tuple[str, ...]) -> EntryPoints:
     return entry_points()  # type: ignore[return-value] # of Python 3.11 it has the same method
 
 
+def foreign_modules(prefix: str = "antiphon.") -> dict[str, str]:
+    """Return the packages of others that add to groups of this prefix: module -> distribution."""
+    installed = _read_installed(tuple(sys.path))
+    groups = (installed.select(group=name) for name in installed.groups if name.startswith(prefix))
+    owners = {each.module.partition(".")[0]: _owner_of(each) for group in groups for each in group}
+    return {module: owner for module, owner in owners.items() if owner != "antiphon"}
+
+
 class Extensions(MutableMapping[str, T], Generic[T]):
     """The extensions of one entry-point group by name.
 

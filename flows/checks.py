@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from components import data as sets
-from components.errors import AntiphonError, ConfigError, TransientError
+from components.errors import AntiphonError, ConfigError, TransientError, explain_faults
 from components.models.fetch_permission import NotHereError
 from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext
@@ -87,12 +87,14 @@ def _check_of_node(pipeline: Pipeline, node: Node, context: NodeContext) -> Chec
         settings = (
             node.settings if is_auto(node.values) else complete_node(pipeline, node, context.store).settings
         )
-        node.kind.check(settings, context)
+        with explain_faults(node.name):
+            node.kind.check(settings, context)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet
             settings = complete_node(pipeline, node, context.store).settings
-            node.kind.validate_models(settings, context, pipeline.pairs_of(node, pairs))
+            with explain_faults(node.name):
+                node.kind.validate_models(settings, context, pipeline.pairs_of(node, pairs))
 
     reads_data = bool(node.of) and all(map(pipeline.is_data, node.of))
     return Check(

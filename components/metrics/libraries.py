@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.extensions import foreign_modules
 from components.metrics.normalizers import BY_LANGUAGE, libraries_of_normalizer
 from components.storage.stages.stage_plan import library_versions
 
@@ -9,5 +10,6 @@ LIBRARIES = ("sacrebleu", "jiwer", "numpy", "openai-whisper")
 
 
 def scoring_libraries(normalizer: str = BY_LANGUAGE) -> dict[str, str]:
-    """Return the versions of what counts under a normalizer."""
-    return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer)))
+    """Return the versions of what counts under a normalizer, and of packages of others that bring metrics."""
+    packages = sorted(foreign_modules("antiphon.metrics").values())
+    return library_versions((*LIBRARIES, *libraries_of_normalizer(normalizer), *packages))

@@ -119,8 +119,8 @@ def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
     began = time.monotonic()
     items = [work.item for work in works]
     try:
-        outcomes = list(node.component(items))
-        check_outcomes(node.name, items, outcomes, may_drop=node.node.facts.may_drop)
+        answer = node.component(items)
+        outcomes = check_outcomes(node.name, items, answer, may_drop=node.node.facts.may_drop)
     except Exception as error:
         _log_fault(node, error, len(works))
         if len(works) == 1:

@@ -113,6 +113,11 @@ def exit_code_of(call: Callable[[], object]) -> int:
     except (AntiphonError, OSError) as error:
         typer.echo(f"antiphon: {error}", err=True)
         return 1
+    except Exception as error:
+        from components.fault_reports import explain
+
+        typer.echo(f"antiphon: {explain(error, 'expected no fault')}", err=True)
+        return 1
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("antiphon: interrupted", err=True)
         return 128 + signal.SIGINT

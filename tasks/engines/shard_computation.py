@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
-from components.errors import StoreError, TransientError
+from components.errors import StoreError, TransientError, explain_faults
 from components.nodes.kind import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.items.item_gatherer import check_outcomes
@@ -74,7 +74,8 @@ def compute_shard(
             )
         items = read_items(store.root, job.gatherer, work.data, work.sources)
         begin(items)
-        outcomes, cost = _compute_items(store, job, work, items) if items else ([], Cost())
+        with explain_faults(job.context.name, items):
+            outcomes, cost = _compute_items(store, job, work, items) if items else ([], Cost())
         header, content = encode_outcomes(
             outcomes,
             audio_seconds=sum(item.utterance.audio.seconds for item in items if item.utterance.audio),
@@ -119,6 +120,5 @@ def _compute_checked(
 ) -> tuple[list[NodeOutcome], Cost]:
     """Return a component's outcomes, after :func:`check_outcomes`."""
     with measure_cost() as cost, measure_card(job.device):
-        outcomes = list(component(items))
-    check_outcomes(job.context.name, items, outcomes, may_drop=filters)
+        outcomes = check_outcomes(job.context.name, items, component(items), may_drop=filters)
     return [outcome for outcome in outcomes if outcome is not None], cost

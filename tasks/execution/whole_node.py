@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.errors import StoreError
+from components.errors import StoreError, explain_faults
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext
@@ -17,6 +17,7 @@ from components.storage.stages.whole_stage import StageFiles, compute_once
 from reports.terminal.node_progress import NodeProgress
 from tasks.engines.local import lane_of, rank
 from tasks.engines.node_at_work import NodeAtWork
+from tasks.engines.run_coordinator import HaltedError
 from tasks.execution.reviewers import REVIEWERS
 from tasks.progress import WholeProgress
 
@@ -35,9 +36,10 @@ def compute_whole(run: NodeAtWork, read: Mapping[str, str]) -> StageRef:
     context = _with_progress(run, job.context)
 
     def work(folder: Path) -> StageFiles:
-        if kind.mode is not Mode.WHOLE:
-            return kind.collect(settings, _with_costs(run, context), _read_items(run), folder)
-        return kind.make(settings, context, stages, folder)
+        with explain_faults(run.node.name, passing=(HaltedError,)):
+            if kind.mode is not Mode.WHOLE:
+                return kind.collect(settings, _with_costs(run, context), _read_items(run), folder)
+            return kind.make(settings, context, stages, folder)
 
     def work_with_torch(folder: Path) -> StageFiles:
         from tasks.engines.device_context import whole_stage_context  # noqa: PLC0415 - imports torch

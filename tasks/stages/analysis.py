@@ -12,6 +12,7 @@ from prefect.events import emit_event
 
 from components.analysis.analysis import Result, analysis_named
 from components.compute.profiling import measure_card
+from components.errors import explain_faults
 from components.run_record import StageRef
 from components.storage.store import Store
 from tasks.artifacts import publish_result
@@ -36,8 +37,9 @@ def run_analysis(kind: str, request: Any, store: Store, label: str = "") -> Stag
 def compute_analysis(kind: str, request: Any, store: Store) -> StageRef | State[StageRef]:
     """Compute the analysis of a kind; publishes its tables, its plots and its events."""
     analysis = analysis_named(kind)
-    ref = analysis.run(request, store, hold_device)
-    publish_analysis(analysis, ref)
+    with explain_faults(f"analysis {kind}"):
+        ref = analysis.run(request, store, hold_device)
+        publish_analysis(analysis, ref)
     return as_prefect_state(ref)
 
 

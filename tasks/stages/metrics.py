@@ -17,7 +17,7 @@ from components.analysis.measuring.protocol import Protocol, make_protocol
 from components.analysis.measuring.shard_statistics import list_shards
 from components.analysis.measuring.worker import measure_shards
 from components.analysis.texts_to_score import TextsToScore, align_texts
-from components.extensions import Extensions, accept_methods
+from components.extensions import Extensions, accept_methods, foreign_modules
 from components.files.files import read_json, write_json
 from components.metrics.libraries import scoring_libraries
 from components.metrics.metric_names import split_metric
@@ -124,6 +124,9 @@ def score_texts(
             a list, too.
     """
     named = {f"by_models{number}": split_metric(scored.metric)[0] for number, scored in enumerate(by_models)}
+    # Signatures of metrics of others; ours are known by ``metrics.version``, before anything is imported.
+    entries = texts if foreign_modules("antiphon.metrics") else ()
+    protocols = [make_protocol(each.language, target_language, normalizer, terms) for each in entries]
     plan = StagePlan(
         stage="metrics",
         kind="metrics",
@@ -134,6 +137,7 @@ def score_texts(
             **({} if normalizer == BY_LANGUAGE else {"normalizer": normalizer}),
             **({"by_models": named} if named else {}),
             **({"terms": [*map(list, terms)]} if terms else {}),
+            **({"protocols": [each.fingerprint for each in protocols]} if protocols else {}),
         },
         upstream={
             f"{number}{role}": content_of(ref)

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from components.errors import ComponentError, explain_faults
 from components.metrics.languages import Language
 from components.metrics.metric import (
     CorpusScore,
@@ -109,10 +110,16 @@ def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistic
         segments: outputs beside their references; those that the metric cannot score are left out.
         n_total: utterances of the data set.
     """
-    selected = metric.select(segments)
+    with explain_faults(f"metric {metric.name}"):
+        selected = metric.select(segments)
+        rows = np.asarray(metric.statistics(selected) if selected.ids else (), np.float64)
     if not selected.ids:
         return None
-    rows = np.asarray(metric.statistics(selected), np.float64)
+    if rows.ndim != 2 or len(rows) != len(selected) or not np.isfinite(rows).all():
+        raise ComponentError(
+            f"metric {metric.name}: expected finite counts ({len(selected)}, k), a row for each utterance, "
+            f"found {'NaN or infinity' if rows.ndim == 2 and len(rows) == len(selected) else rows.shape}"
+        )
     signature, apart = metric.signature(selected), metric.count_apart(segments)
     return CorpusStatistics(metric, selected.ids, rows, n_total, signature, scope_of(selected), apart)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from itertools import zip_longest
+from typing import Any
 
+from components.errors import ComponentError, to_one_line
 from components.nodes.facts import Carry, Need
 from components.nodes.node_context import DataType, Item
 from components.pipeline.items.idle_nodes import applies, passes_text
@@ -47,20 +50,24 @@ def id_of(outcome: NodeOutcome) -> str:
 
 
 def check_outcomes(
-    node: str, items: Sequence[Item], outcomes: Sequence[NodeOutcome | None], *, may_drop: bool
-) -> None:
-    """Make sure that a component answered for each item, in order; ``may_drop``: or with None.
+    node: str, items: Sequence[Item], answer: object, *, may_drop: bool
+) -> list[NodeOutcome | None]:
+    """Return the outcomes of a component: one for each item, in order; where it ``may_drop`` one, or None.
 
     Raises:
-        RuntimeError: it did not; this is a fault of the component, not of the data.
+        ComponentError: it answers otherwise; this is a fault of the component, not of the data.
     """
-    expected = [item.utterance.id for item in items]
-    answered = [
-        (key if may_drop else None) if outcome is None else id_of(outcome)
-        for key, outcome in zip(expected, outcomes, strict=False)
-    ]
-    if expected != answered or len(outcomes) != len(items):
-        raise RuntimeError(f"{node}: expected outcomes for {expected}, in this order, found {answered}")
+    outcomes: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
+    for item, outcome in zip_longest(items, outcomes, fillvalue="nothing"):
+        name = item if isinstance(item, str) else item.utterance.id
+        answered = id_of(outcome) if isinstance(outcome, NodeOutcome) else None
+        if answered != name and not (outcome is None and may_drop):
+            found = to_one_line(repr(outcome), 80) if answered is None else f"that of {answered}"
+            raise ComponentError(
+                f"{node}: expected its code to return {len(items)} outcomes in the order of its items, "
+                f"found {found} in the place of {name}"
+            )
+    return outcomes
 
 
 class ItemGatherer:

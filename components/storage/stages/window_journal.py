@@ -117,5 +117,6 @@ def recall_or_compute(
         return results
     values: Any = results
     kept = form.dump_python(values, mode="json", fallback=float, warnings=False)  # numbers of numpy, say
+    validated = form.validate_python(kept)  # so that it makes no difference which attempt computed it
     journal.keep(windows, kept, time.perf_counter() - began)
-    return [*form.validate_python(kept)]  # so that it makes no difference which attempt computed it
+    return [*validated]

@@ -17,12 +17,12 @@ import typer
 from typer.main import get_command_from_info, get_group_from_info
 from typer.models import CommandInfo, TyperInfo
 
-from components.extensions import Extensions, accept_any
+from components.extensions import Extensions, accept_callable
 from components.text.suggestions import did_you_mean
 from flows.cli.help.commands import Command, Group
 from flows.cli.help.verbosity import with_verbosity
 
-COMMANDS: Extensions[Any] = Extensions("antiphon.commands", "command", accept_any)
+COMMANDS: Extensions[Any] = Extensions("antiphon.commands", "command", accept_callable)
 FIRST = ("transcribe", "translate", "init", "plan", "run", "compare", "runs")
 """Commands that stand first in their panel; the others follow by their names."""
 PANELS = ("Use", "Build", "Judge", "Keep", "More")

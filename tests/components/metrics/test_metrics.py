@@ -18,7 +18,7 @@ from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.views.tables import build_score_rows, list_plots
 from components.ensembling.output_level.config import SystemCombinationConfig
 from components.ensembling.output_level.mert import mert
-from components.errors import ConfigError
+from components.errors import ComponentError, ConfigError
 from components.metrics.choices import MetricChoice
 from components.metrics.error_rates.error_rate import count_character_errors, count_word_errors
 from components.metrics.metric import Metric, Segments, align_segments
@@ -153,6 +153,19 @@ def test_a_new_metric_is_scored_and_tested(share: str) -> None:
         "alike": "no significant difference",
         "good": "better",
     }
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"), [(np.full((N, 2), np.nan), "NaN or infinity"), (np.ones(3), r"\(3,\)")]
+)
+def test_counts_that_are_none_are_refused_by_the_name_of_the_metric(
+    share: str, monkeypatch: pytest.MonkeyPatch, counts: FloatArray, found: str
+) -> None:
+    monkeypatch.setattr(Share, "statistics", lambda self, segments: counts)
+    with pytest.raises(
+        ComponentError, match=rf"metric share: expected finite counts \({N}, k\).* found {found}"
+    ):
+        translation_scores(REFERENCES, SYSTEMS["good"], language="de", n_total=N)
 
 
 def test_a_new_metric_ranks_a_comparison_and_is_drawn(share: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from components.audio import Samples
 from components.compute.batch_sizes import ItemTooLargeError
@@ -172,3 +173,16 @@ def test_a_folder_that_cannot_be_written_costs_what_was_kept_alone(
 ) -> None:
     expected, _ = recognized(windowed, items, tmp_path / "whole" / "journal")
     assert recognized(windowed, items, tmp_path / "no" / "stage" / "journal")[0] == expected
+
+
+def test_what_is_no_result_is_not_kept(tmp_path: Path, items: list[Utterance]) -> None:
+    """A score of NaN was kept as null, and every later attempt failed on it, also of a decoder put right."""
+
+    class Wrong(Meter):
+        def _hear(self, window: Window, share: float) -> WindowHypothesis:
+            return WindowHypothesis("a", float("nan"), 0.0)
+
+    journal, config = tmp_path / "journal", RecognitionConfig.model_validate(SETTINGS)
+    with keep_windows(journal), pytest.raises(ValidationError):
+        WindowRecognizer(config, Wrong(Counted()), CHECKPOINT).recognize(items)
+    assert not journal.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.extensions import Extensions, accept_any
+from components.extensions import Extensions, accept_callable
 from flows.cli.help import command_entries
 from flows.cli.help.command_entries import FIRST, Commands, read_summary
 from tests.command import run_command
@@ -22,6 +22,13 @@ def wave(name: str, loudly: bool = False) -> None:
     Examples: `antiphon wave Ann`
     """
     print(name.upper() if loudly else name)
+
+
+def fall() -> None:
+    raise RuntimeError("ouch")
+
+
+number = 3
 '''
 
 
@@ -32,9 +39,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     info = tmp_path / "waving_package-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: waving-package\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[antiphon.commands]\nwave = waving_package:wave\n")
+    entries = [f"{name} = waving_package:{name}" for name in ("wave", "fall", "number")]
+    (info / "entry_points.txt").write_text("\n".join(["[antiphon.commands]", *entries, ""]))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(command_entries, "COMMANDS", Extensions("antiphon.commands", "command", accept_any))
+    monkeypatch.setattr(
+        command_entries, "COMMANDS", Extensions("antiphon.commands", "command", accept_callable)
+    )
     yield
     sys.modules.pop("waving_package", None)
 
@@ -48,6 +58,12 @@ def test_a_command_of_another_package_is_listed_without_its_import(
     assert "waving_package" not in sys.modules
     ended = run_command(capsys, "wave", "Ann", "--loudly", "-q")
     assert (ended.code, ended.out) == (0, "ANN\n")
+    ended = run_command(capsys, "fall")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "found RuntimeError: ouch" in ended.err
+    assert "of the package waving-package 1); the whole traceback is in " in ended.err
+    ended = run_command(capsys, "number")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
 
 
 def test_every_command_says_what_it_does_and_the_first_stand_first() -> None:
