@@ -13,10 +13,7 @@ Every message is one line: what was expected, what was found, where, and what to
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
 
 _MAX_WORD, _MAX_LINE = 400, 1500
 """Letters of a word and of a line of a message; a longer one is a value that was put in whole."""
@@ -81,25 +78,6 @@ class ComponentError(AntiphonError):
 
 class TransientError(AntiphonError):
     """May succeed when tried again."""
-
-
-@contextmanager
-def explain_faults(
-    what: str, items: Sequence[Any] = (), passing: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
-    """Turn what the block raises, and nobody expects, into a :class:`ComponentError` of one line.
-
-    It names ``what`` was called and the item that was at hand; errors of ``passing`` are let through.
-    """
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        from components.fault_reports import explain  # noqa: PLC0415 - where there is a fault
-
-        if isinstance(error, (AntiphonError, *passing)):
-            raise
-        explained = explain(error, f"{what}: expected its code to compute", items)
-        raise explained from (None if explained is error else error)
 
 
 def require_extra(who: str, module: str, extra: str, otherwise: str = "") -> None:

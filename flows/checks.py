@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from components import data as sets
-from components.errors import AntiphonError, ConfigError, TransientError, explain_faults
+from components.errors import AntiphonError, ConfigError, TransientError
+from components.files.fault_reports import explain_faults
 from components.models.fetch_permission import NotHereError
 from components.nodes.facts import Mode
 from components.nodes.node_context import NodeContext

@@ -114,7 +114,7 @@ def exit_code_of(call: Callable[[], object]) -> int:
         typer.echo(f"antiphon: {error}", err=True)
         return 1
     except Exception as error:
-        from components.fault_reports import explain
+        from components.files.fault_reports import explain
 
         typer.echo(f"antiphon: {explain(error, 'expected no fault')}", err=True)
         return 1

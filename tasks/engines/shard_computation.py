@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
-from components.errors import StoreError, TransientError, explain_faults
+from components.errors import StoreError, TransientError
+from components.files.fault_reports import explain_faults
 from components.nodes.kind import KINDS
 from components.nodes.node_context import Component, Item
 from components.pipeline.items.item_gatherer import check_outcomes

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from components.errors import StoreError, explain_faults
+from components.errors import StoreError
+from components.files.fault_reports import explain_faults
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext

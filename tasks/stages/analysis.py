@@ -12,7 +12,7 @@ from prefect.events import emit_event
 
 from components.analysis.analysis import Result, analysis_named
 from components.compute.profiling import measure_card
-from components.errors import explain_faults
+from components.files.fault_reports import explain_faults
 from components.run_record import StageRef
 from components.storage.store import Store
 from tasks.artifacts import publish_result

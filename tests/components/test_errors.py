@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from components.errors import AntiphonError, ComponentError, ConfigError, UnknownRunError, explain_faults
+from components.errors import AntiphonError, ComponentError, ConfigError, UnknownRunError
 from components.extensions import foreign_modules
+from components.files.fault_reports import explain_faults
 from components.metrics.libraries import scoring_libraries
 
 

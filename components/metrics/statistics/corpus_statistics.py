@@ -12,7 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
-from components.errors import ComponentError, explain_faults
+from components.errors import ComponentError
+from components.files.fault_reports import explain_faults
 from components.metrics.languages import Language
 from components.metrics.metric import (
     CorpusScore,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,29 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.errors import ComponentError, to_one_line
+from components.errors import AntiphonError, ComponentError, to_one_line
 from components.extensions import foreign_modules
 from components.files.digests import cache_folder
 from components.files.redaction import redact
 
 _OWN = ("antiphon", "components", "flows", "reports", "tasks")
+
+
+@contextmanager
+def explain_faults(
+    what: str, items: Sequence[Any] = (), passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn what the block raises, and nobody expects, into a :class:`ComponentError` of one line.
+
+    It names ``what`` was called and the item that was at hand; errors of ``passing`` are let through.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, (AntiphonError, *passing)):
+            raise
+        explained = explain(error, f"{what}: expected its code to compute", items)
+        raise explained from (None if explained is error else error)
 
 
 def explain(error: BaseException, expected: str, items: Sequence[Any] = ()) -> BaseException:
