@@ -22,13 +22,8 @@ _OWN = ("antiphon", "components", "flows", "reports", "tasks")
 
 
 @contextmanager
-def explain_faults(
-    what: str, items: Sequence[Any] = (), passing: tuple[type[Exception], ...] = ()
-) -> Iterator[None]:
-    """Turn what the block raises, and nobody expects, into a :class:`ComponentError` of one line.
-
-    It names ``what`` was called and the item that was at hand; errors of ``passing`` are let through.
-    """
+def explain_faults(what: str, items: Sequence[Any] = (), passing: tuple[Any, ...] = ()) -> Iterator[None]:
+    """Turn what the block raises, and nobody expects, into a line that names ``what`` ran and the item."""
     try:
         yield
     except (Exception, SystemExit) as error:
@@ -39,48 +34,37 @@ def explain_faults(
 
 
 def explain(error: BaseException, expected: str, items: Sequence[Any] = ()) -> BaseException:
-    """Return ``error`` as a line that begins with what was ``expected``, of one of the ``items`` of a node.
-
-    What is the system's, such as a full disk, and not another package's, is returned as it is.
-    """
+    """Return ``error`` as a line that begins with what was ``expected``; one of the system as it is."""
     frames = [*traceback.walk_tb(error.__traceback__)][::-1]
+    modules = [str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame, _ in frames]
     packages = foreign_modules()
-    foreign = [each for each in frames if _module_of(each[0]) in packages]
-    if isinstance(error, OSError) and not foreign:
+    places = [n for n, module in enumerate(modules) if module in packages]
+    if isinstance(error, OSError) and not places:
         return error
     at = ""
-    for frame, line in [*foreign, *(each for each in frames if _module_of(each[0]) in _OWN)][:1]:
-        package, path = packages.get(_module_of(frame)), Path(frame.f_code.co_filename)
+    for n in [*places, *(n for n, module in enumerate(modules) if module in _OWN)][:1]:
+        package, path = packages.get(modules[n]), Path(frames[n][0].f_code.co_filename)
         owner = "Antiphon" if package is None else f"the package {package} {version(package)}"
-        at = f" ({path.parent.name}/{path.name}:{line} of {owner})"
-    found = redact(f"{type(error).__name__}: {_message_of(error)}".removesuffix(": "))
-    which = _describe_items([frame for frame, _ in frames], items)
-    return ComponentError(f"{expected}{which}, found {found}{at}; {_keep_traceback(error)}")
-
-
-def _module_of(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-def _message_of(error: BaseException) -> str:
+        at = f" ({path.parent.name}/{path.name}:{frames[n][1]} of {owner})"
+    said = to_one_line(error, 300)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    text = str(error).strip()
-    return to_one_line(text.splitlines()[-1] if text.startswith("Traceback") else text, 300)
+        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    found = redact(f"{type(error).__name__}: {said}".removesuffix(": "))
+    return ComponentError(f"{expected}{_name_items(frames, items)}, found {found}{at}; {_keep(error)}")
 
 
-def _describe_items(frames: Sequence[FrameType], items: Sequence[Any]) -> str:
+def _name_items(frames: Sequence[tuple[FrameType, int]], items: Sequence[Any]) -> str:
     """Return which item was at hand in the innermost frame that has one alone, else first and last."""
     ids = {id(item): item.utterance.id for item in items}
-    for frame in frames:
+    for frame, _ in frames:
         at_hand = {ids[id(value)] for value in list(frame.f_locals.values()) if id(value) in ids}
         if len(at_hand) == 1:
             return f" {at_hand.pop()}"
     return f" {items[0].utterance.id} to {items[-1].utterance.id}" if items else ""
 
 
-def _keep_traceback(error: BaseException) -> str:
+def _keep(error: BaseException) -> str:
     text = redact("".join(traceback.format_exception(error)))
     path = cache_folder() / "faults" / f"{type(error).__name__}-{sha256(text.encode()).hexdigest()[:12]}.txt"
     try:

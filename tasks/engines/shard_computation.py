@@ -27,13 +27,7 @@ _log = logging.getLogger("antiphon.tasks")
 
 
 def retry_transient(compute: Callable[[], T], wait: Callable[[float], object], node: str) -> T:
-    """Return what is computed, again after errors that may pass.
-
-    Args:
-        compute: computes.
-        wait: waits so many seconds.
-        node: whose shard it is, for messages.
-    """
+    """Return what is computed of a node, again after errors that may pass; ``wait`` waits so many seconds."""
     for seconds in _RETRY_SECONDS:
         try:
             return compute()
@@ -57,11 +51,7 @@ def compute_shard(
 ) -> ShardHeader:
     """Return the shard as it is stored; it is computed unless it is there, alone among all processes here.
 
-    Args:
-        store: where.
-        job: the node.
-        work: the shard.
-        begin: called with its items before they are computed.
+    ``begin`` is called with its items before they are computed.
     """
     what = f"shard {work.number} of {job.context.name}"
     with store.backend.hold_local_lock(work.key, what):

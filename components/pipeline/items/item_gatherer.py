@@ -52,20 +52,16 @@ def id_of(outcome: NodeOutcome) -> str:
 def check_outcomes(
     node: str, items: Sequence[Item], answer: object, *, may_drop: bool
 ) -> list[NodeOutcome | None]:
-    """Return the outcomes of a component: one for each item, in order; where it ``may_drop`` one, or None.
-
-    Raises:
-        ComponentError: it answers otherwise; this is a fault of the component, not of the data.
-    """
+    """Return a component's outcomes, one for each item in order (or None); raises ComponentError."""
     outcomes: list[Any] = list(answer) if isinstance(answer, Iterable) else [answer]
     for item, outcome in zip_longest(items, outcomes, fillvalue="nothing"):
         name = item if isinstance(item, str) else item.utterance.id
         answered = id_of(outcome) if isinstance(outcome, NodeOutcome) else None
         if answered != name and not (outcome is None and may_drop):
             found = to_one_line(repr(outcome), 80) if answered is None else f"that of {answered}"
+            expected = f"{len(items)} outcomes in the order of its items"
             raise ComponentError(
-                f"{node}: expected its code to return {len(items)} outcomes in the order of its items, "
-                f"found {found} in the place of {name}"
+                f"{node}: expected its code to return {expected}, found {found} in the place of {name}"
             )
     return outcomes
 
