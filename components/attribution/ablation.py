@@ -6,6 +6,7 @@ Parts are members that are mixed, inputs that are combined, sources that a stack
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -39,6 +40,8 @@ class Ablation:
     models: Mapping[str, str] = field(default_factory=dict)
 
 
+_log = logging.getLogger("antiphon.attribution")
+
 Build = Callable[[Coalition], Pipeline]
 """Builds the pipeline with a set of parts; its only output is the one to score."""
 
@@ -51,14 +54,20 @@ def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
         stages: names of the nodes that have a finished stage.
 
     Raises:
-        ConfigError: a node has too many parts, or parts that cannot be taken away.
+        ConfigError: every node with parts has too many, or some that cannot be taken away.
     """
-    return [
-        ablation
-        for name, values in pipeline.definitions.items()
-        if values["kind"] in PARTS and _has_gold(pipeline, pipeline.aliases.get(name, name))
-        for ablation in PARTS[values["kind"]](pipeline, name, stages)
-    ]
+    ablations, faults = list[Ablation](), list[ConfigError]()
+    for name, values in pipeline.definitions.items():
+        if values["kind"] in PARTS and _has_gold(pipeline, pipeline.aliases.get(name, name)):
+            try:
+                ablations += PARTS[values["kind"]](pipeline, name, stages)
+            except ConfigError as fault:
+                faults.append(fault)
+    if faults and not ablations:
+        raise faults[0]
+    for fault in faults:
+        _log.warning("left out: %s", fault)
+    return ablations
 
 
 def _has_gold(pipeline: Pipeline, name: str) -> bool:

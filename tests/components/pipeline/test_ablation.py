@@ -107,12 +107,18 @@ def test_members_without_a_model_beside_them_are_all_the_parts() -> None:
     assert list(pipeline.nodes["mt"].models.values()) == ["store:a", "store:a"]
 
 
-def test_parts_that_cannot_be_taken_away_and_texts_without_references() -> None:
+def test_parts_that_cannot_be_taken_away_and_texts_without_references(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     fixed = graph(
         asr=ASR, mt={**MT, "members": ["store:a", "store:b"], "combine": {"coefficients": [0.5, 0.5]}}
     )
     with pytest.raises(ConfigError, match="members of mt without dropout and without fixed coefficients"):
         ablations_of(fixed, fixed.nodes)
+    learned = {**MT, "members": ["store:a", "store:b"]}
+    both = graph(asr=ASR, mt=fixed.definitions["mt"], second=learned)  # one fixed node refused all the others
+    assert [each.title for each in ablations_of(both, both.nodes)] == ["members of second"]
+    assert "left out: expected members of mt" in caplog.text
     many = graph(asr=ASR, mt={**MT, "members": [f"store:{n}" for n in range(7)]})
     with pytest.raises(ConfigError, match="expected at most 6 parts in mt, found 7"):
         ablations_of(many, many.nodes)
