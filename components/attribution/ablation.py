@@ -65,8 +65,8 @@ def ablations_of(pipeline: Pipeline, stages: Collection[str]) -> list[Ablation]:
                 faults.append(fault)
     if faults and not ablations:
         raise faults[0]
-    for fault in faults:
-        _log.warning("left out: %s", fault)
+    for left_out in faults:
+        _log.warning("left out: %s", left_out)
     return ablations
 
 
