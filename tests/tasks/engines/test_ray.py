@@ -100,12 +100,12 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path, on_ray: None) ->
         while not ended.is_set():
             lines = calls.read_text().splitlines() if calls.exists() else []
             if len(lines) >= 3:
+                os.kill(int(lines[-1].split()[2]), signal.SIGKILL)
                 here = psutil.Process()
                 for process in (here, *here.children(recursive=True)):
                     with suppress(psutil.Error):
                         sockets = process.net_connections("tcp")
                         listening.update(one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN)
-                os.kill(int(lines[-1].split()[2]), signal.SIGKILL)
                 return
             time.sleep(0.05)
 
