@@ -171,7 +171,7 @@ class TranslationConfig(StageSettings):
         return self
 
 
-TRANSLATION_VERSION = 2
+TRANSLATION_VERSION = 3
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
 SHARING_VERSION = 3
 """Beside it, that of mixing over the union or intersection of vocabularies."""

@@ -92,12 +92,12 @@ def build_translator(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
         )
     agrees = isinstance(backend, TextSynchronousBackend)
+    domain = None if agrees else read_domain(Path(checkpoints[0].path))
     return Translator(
         backend,
         ensemble_checkpoint(checkpoints),
         **list_settings(config),
-        # A domain knows the first model's likelihood of its own pieces, not what several agree on.
-        domain=None if agrees else read_domain(Path(checkpoints[0].path)),
+        domain=None if domain is None else domain.of_sources(),
         samples=config.sampling is not None,
     )
 

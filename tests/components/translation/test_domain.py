@@ -65,6 +65,8 @@ def test_each_limit_is_that_of_the_development_sentences() -> None:
     assert domain.is_unfamiliar(([3, 2, 4], -1.0, 1))  # an unknown piece
     assert domain.is_unfamiliar(([3, 2, 1], -9.95, 1))  # less likely than 99 of 100
     assert not domain.is_unfamiliar(([3, 2, 1], -9.95, 2))  # nats per token
+    assert not domain.of_sources().is_unfamiliar(([3, 2, 1], -99.0, 1))  # of a mixture
+    assert domain.of_sources().is_unfamiliar(([3, 2, 4], -1.0, 1))
 
 
 def test_the_warning_names_models_that_would_do_better() -> None:
