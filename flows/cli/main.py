@@ -113,14 +113,14 @@ def exit_code_of(call: Callable[[], object]) -> int:
     except (AntiphonError, OSError) as error:
         typer.echo(f"antiphon: {error}", err=True)
         return 1
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("antiphon: interrupted", err=True)
+        return 128 + signal.SIGINT
     except Exception as error:
         from components.files.fault_reports import explain
 
         typer.echo(f"antiphon: {explain(error, 'expected no fault')}", err=True)
         return 1
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("antiphon: interrupted", err=True)
-        return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0
 
 
