@@ -93,11 +93,13 @@ def build_translator(
         )
     agrees = isinstance(backend, TextSynchronousBackend)
     domain = None if agrees else read_domain(Path(checkpoints[0].path))
+    if domain and (mixing.vocabulary != "same" or names[0].startswith(DROPOUT_PREFIX)):  # less sure than it
+        domain = domain.model_copy(update={"min_log_prob": float("-inf")})
     return Translator(
         backend,
         ensemble_checkpoint(checkpoints),
         **list_settings(config),
-        domain=None if domain is None else domain.of_sources(),
+        domain=domain,
         samples=config.sampling is not None,
     )
 

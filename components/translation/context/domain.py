@@ -10,7 +10,6 @@ captions are unfamiliar, 70% of the transcripts of human recordings, 80% of Tato
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -63,10 +62,6 @@ class Domain(Record):
             or _unknown_share(pieces, self._known) > self.max_unknown
             or score / max(1, n_tokens) < self.min_log_prob
         )
-
-    def of_sources(self) -> Domain:
-        """Return the limits on sources alone: a mixture of models is as sure of its texts as none of them."""
-        return self.model_copy(update={"min_log_prob": -math.inf})
 
     @cached_property
     def _known(self) -> frozenset[Piece]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from components.decoding.member_settings import DROPOUT_PREFIX
+from components.ensembling.token_level.factory import build_translator
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
 from components.storage.store import Store
-from components.translation.config import TranslationConfig
+from components.translation.config import MixingConfig, TranslationConfig
 from components.translation.context import domain
 from components.translation.context.domain import (
     UNFAMILIAR_FEATURE,
@@ -20,6 +23,7 @@ from components.translation.context.domain import (
     read_domain,
 )
 from components.translation.factory import build
+from components.translation.translator import Translator
 from tests.components.nodes.items import nbest
 from tests.components.storage.written import written
 
@@ -37,19 +41,28 @@ OTHERS = [
 ]
 
 
-def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() -> None:
-    texts = [*CAPTIONS, *OTHERS, f"{CAPTIONS[0]} {OTHERS[0]}", "!"]
+CONFIG = TranslationConfig(model="packaged:multi30k-en-de", beam_size=2)
+
+
+def unfamiliar(translator: Translator, texts: Sequence[str]) -> list[float]:
     asked = [
         Utterance(id=str(n), text=text, source_language="en", target_language="de")
         for n, text in enumerate(texts)
     ]
-    outcomes = build(TranslationConfig(model="packaged:multi30k-en-de", beam_size=2)).translate(asked)
-    shares = [
-        h.features[UNFAMILIAR_FEATURE]
-        for one in outcomes
-        if isinstance(one, NBest)
-        for h in one.hypotheses[:1]
-    ]
+    outcomes = translator.translate(asked)
+    return [one.best.features[UNFAMILIAR_FEATURE] for one in outcomes if isinstance(one, NBest)]
+
+
+def test_members_with_dropout_are_less_sure_and_only_their_sources_are_judged() -> None:
+    def mixed(model: str) -> list[float]:
+        return unfamiliar(build_translator(CONFIG, [model, model], MixingConfig()), OTHERS[1:3])
+
+    assert mixed(CONFIG.model) == [1.0, 1.0]
+    assert mixed(f"{DROPOUT_PREFIX}{CONFIG.model}") == [0.0, 1.0]
+
+
+def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() -> None:
+    shares = unfamiliar(build(CONFIG), [*CAPTIONS, *OTHERS, f"{CAPTIONS[0]} {OTHERS[0]}", "!"])
     assert shares[: len(CAPTIONS)] == [0.0] * len(CAPTIONS)
     assert shares[len(CAPTIONS) : -2] == [1.0] * len(OTHERS)
     assert shares[-2] == 0.5
@@ -65,8 +78,6 @@ def test_each_limit_is_that_of_the_development_sentences() -> None:
     assert domain.is_unfamiliar(([3, 2, 4], -1.0, 1))  # an unknown piece
     assert domain.is_unfamiliar(([3, 2, 1], -9.95, 1))  # less likely than 99 of 100
     assert not domain.is_unfamiliar(([3, 2, 1], -9.95, 2))  # nats per token
-    assert not domain.of_sources().is_unfamiliar(([3, 2, 1], -99.0, 1))  # of a mixture
-    assert domain.of_sources().is_unfamiliar(([3, 2, 4], -1.0, 1))
 
 
 def test_the_warning_names_models_that_would_do_better() -> None:
