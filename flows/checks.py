@@ -88,14 +88,12 @@ def _check_of_node(pipeline: Pipeline, node: Node, context: NodeContext) -> Chec
         settings = (
             node.settings if is_auto(node.values) else complete_node(pipeline, node, context.store).settings
         )
-        with explain_faults(node.name):
-            node.kind.check(settings, context)
+        node.kind.check(settings, context)
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet
             settings = complete_node(pipeline, node, context.store).settings
-            with explain_faults(node.name):
-                node.kind.validate_models(settings, context, pipeline.pairs_of(node, pairs))
+            node.kind.validate_models(settings, context, pipeline.pairs_of(node, pairs))
 
     reads_data = bool(node.of) and all(map(pipeline.is_data, node.of))
     return Check(
@@ -234,7 +232,8 @@ def _collect_faults(checks: Iterable[tuple[str, Callable[[], object]]]) -> None:
     faults = []
     for stage, check in checks:
         try:
-            check()
+            with explain_faults(stage):
+                check()
         except NotHereError:
             continue  # whoever only looks says what would be fetched
         except TransientError:

@@ -106,14 +106,14 @@ def serve_graph(source: Source, settings: ServeSettings, token: str | None) -> i
         AntiphonError: what cannot be served.
     """
     check_address(settings)
-    kept = _open_kept(source, settings)
+    requests = _open_kept_requests(source, settings)
     graph = open_graph(source)
     from components.compute.device import count_torch_threads  # imports torch
 
     service = Service(graph, settings, count_torch_threads())
     try:
-        if kept is not None:
-            _add_listeners(service, kept)
+        if requests is not None:
+            _add_listeners(service, requests)
         app = make_app(service, token, _routes_of(service))
         for line in _describe(service):
             _log.info(line)
@@ -135,7 +135,7 @@ def _routes_of(service: Service) -> Sequence[Route | WebSocketRoute]:
     return make_routes(service)
 
 
-def _open_kept(source: Source, settings: ServeSettings) -> KeptRequests | None:
+def _open_kept_requests(source: Source, settings: ServeSettings) -> KeptRequests | None:
     """Return where requests are kept, if they are.
 
     Raises:
@@ -146,22 +146,23 @@ def _open_kept(source: Source, settings: ServeSettings) -> KeptRequests | None:
     root = local_root(source.parameters.store)
     if root is None:
         raise ConfigError("keep: expected a store in a folder, found object storage; say --store FOLDER")
-    kept = KeptRequests(root, source.name)
+    requests = KeptRequests(root, source.name)
+    folder = requests.folder
     with suppress(OSError):
-        kept.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not os.access(kept.folder, os.W_OK):
-        raise ConfigError(f"keep: expected a folder that you may write to, found {kept.folder}; say --store")
-    return kept
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.access(folder, os.W_OK):
+        raise ConfigError(f"keep: expected a folder that you may write to, found {folder}; say --store")
+    return requests
 
 
-def _add_listeners(service: Service, kept: KeptRequests) -> None:
+def _add_listeners(service: Service, requests: KeptRequests) -> None:
     """Keep requests, and let a second graph answer them, as the settings say."""
     settings = service.settings
-    service.listeners.append(Keeper(kept, settings, service.graph, service.measures))
+    service.listeners.append(Keeper(requests, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
-        command += ["--store", str(kept.folder.parents[1]), "--quiet"]
-        shadow = Shadow(command, service.spool, kept, service.measures, lambda: service.is_idle)
+        command += ["--store", str(requests.store), "--quiet"]
+        shadow = Shadow(command, service.spool, requests, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from components.errors import AntiphonError, ComponentError, to_one_line
+from components.errors import AntiphonError, ComponentError, StoreError, to_one_line
 from components.extensions import foreign_modules
 from components.files.digests import cache_folder
+from components.files.files import write_bytes
 from components.files.redaction import redact
 
 _OWN = ("antiphon", "components", "flows", "reports", "tasks")
@@ -46,12 +47,12 @@ def explain(error: BaseException, expected: str, items: Sequence[Any] = ()) -> B
         package, path = packages.get(modules[n]), Path(frames[n][0].f_code.co_filename)
         owner = "Antiphon" if package is None else f"the package {package} {version(package)}"
         at = f" ({path.parent.name}/{path.name}:{frames[n][1]} of {owner})"
-    said = to_one_line(error, 300)
+    message = to_one_line(error, 300)
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    found = redact(f"{type(error).__name__}: {said}".removesuffix(": "))
-    return ComponentError(f"{expected}{_name_items(frames, items)}, found {found}{at}; {_keep(error)}")
+        message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    raised = redact(f"{type(error).__name__}: {message}".removesuffix(": "))
+    return ComponentError(f"{expected}{_name_items(frames, items)}, found {raised}{at}; {_keep(error)}")
 
 
 def _name_items(frames: Sequence[tuple[FrameType, int]], items: Sequence[Any]) -> str:
@@ -65,11 +66,10 @@ def _name_items(frames: Sequence[tuple[FrameType, int]], items: Sequence[Any]) -
 
 
 def _keep(error: BaseException) -> str:
-    text = redact("".join(traceback.format_exception(error)))
-    path = cache_folder() / "faults" / f"{type(error).__name__}-{sha256(text.encode()).hexdigest()[:12]}.txt"
+    content = redact("".join(traceback.format_exception(error))).encode(errors="backslashreplace")
+    path = cache_folder() / "faults" / f"{type(error).__name__}-{sha256(content).hexdigest()[:12]}.txt"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as fault:
-        return f"its traceback cannot be kept in {path.parent} ({fault.strerror}); set ANTIPHON_CACHE"
+        write_bytes(path, content)
+    except (OSError, StoreError) as fault:
+        return f"its traceback cannot be kept in {path.parent} ({fault}); set ANTIPHON_CACHE"
     return f"the whole traceback is in {path}"

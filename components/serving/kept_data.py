@@ -37,10 +37,14 @@ class KeptRequests:
     Args:
         store: folder of the store.
         name: of the graph.
+
+    Attributes:
+        store: the same.
+        folder: theirs in it.
     """
 
     def __init__(self, store: Path, name: str) -> None:
-        self.folder = store / KEPT / name
+        self.store, self.folder = store, store / KEPT / name
 
     def add(self, row: Mapping[str, Any], recording: Path | None) -> None:
         """Keep a request.

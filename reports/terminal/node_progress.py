@@ -50,7 +50,7 @@ class NodeProgress:
     worked: float | None = None
     clock: Callable[[], float] = time.monotonic
     started_at: float = field(init=False)
-    counted_seconds: float = field(default=0.0, init=False)
+    counted_seconds: float = field(default=1e-9, init=False)
     _working_since: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -95,10 +95,6 @@ class NodeProgress:
         return max((self.worked or 0.0) + present, 1e-9)
 
     @property
-    def _counted_seconds(self) -> float:
-        return max(self.counted_seconds, 1e-9)
-
-    @property
     def _work(self) -> tuple[float, float, float]:
         """What an earlier attempt has done, what this one has, what is left: of speech, in its seconds."""
         if self.audio_total and not self.left_out:
@@ -118,12 +114,12 @@ class NodeProgress:
     @property
     def rate(self) -> float:
         """Utterances (or percent) in a second of this attempt."""
-        return (self.done + self.in_flight - self.resumed) / self._counted_seconds
+        return (self.done + self.in_flight - self.resumed) / self.counted_seconds
 
     @property
     def audio_rate(self) -> float:
         """Seconds of speech in a second of this attempt."""
-        return (self.audio_seconds + self.audio_in_flight) / self._counted_seconds
+        return (self.audio_seconds + self.audio_in_flight) / self.counted_seconds
 
     @property
     def seconds_left(self) -> float | None:
@@ -131,7 +127,7 @@ class NodeProgress:
         _, done, rest = self._work
         if done <= 0 or rest <= 0:
             return None
-        left = max(rest * self._counted_seconds / done - (self.seconds - self._counted_seconds), 1.0)
+        left = max(rest * self.counted_seconds / done - (self.seconds - self.counted_seconds), 1.0)
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from components.data.files.drafts import Draft
@@ -101,67 +102,63 @@ _COLUMNS = {
     "sentence_domain": "domain",
 }
 """Column of a table of Common Voice, CoVoST or recordings -> our field."""
-_TABLE: dict[str, Any] = {
-    "identifying_fields": ("audio", "text", "file", "path", "sentence"),
-    "known_fields": (
+_table = partial(
+    Format,
+    identifying_fields=("audio", "text", "file", "path", "sentence"),
+    known_fields=(
         *(*_ANTIPHON_FIELDS, *_COLUMNS, "sentence", "sentence_id", "up_votes", "down_votes", "age"),
         *("gender", "accents", "accent", "variant", "segment", "split"),
     ),
-    "convert": _convert_table_row,
-}
+    convert=_convert_table_row,
+)
 
 
 def _convert_text(fields: Fields) -> Draft:
     return Draft(text=fields["text"], blank_lines=fields.get("blank_lines", 0))
 
 
+_jsonl = partial(Format, read=lambda file: read_json_rows(file.location, file.cursor), is_jsonl=True)
+_text = partial(
+    Format,
+    identifying_fields=("text",),
+    known_fields=("text", "blank_lines"),
+    convert=_convert_text,
+    language_of=language_ending,
+)
+
 _OF_TEXT_FILES: dict[str, Format] = {
-    "files": Format(
+    "files": _jsonl(
         summary="JSONL of recordings: file, language, transcript, translation {language: text}, sha256",
         identifying_fields=("file",),
         known_fields=(
             *("id", "file", "seconds", "language", "transcript", "translation", "sha256"),
             *("speech", "source", "licence", "note"),
         ),
-        read=lambda file: read_json_rows(file.location, file.cursor),
         convert=_convert_files,
-        is_jsonl=True,
     ),
-    "antiphon": Format(
+    "antiphon": _jsonl(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "
         "target_language, references, domain, speaker, document, sha256, segments",
         identifying_fields=("audio", "text"),
         known_fields=(*_ANTIPHON_FIELDS, "segments"),
-        read=lambda file: read_json_rows(file.location, file.cursor),
         convert=_convert_antiphon,
-        is_jsonl=True,
     ),
-    "tsv": Format(
+    "tsv": _table(
         summary="TSV with a header: fields of our JSONL but segments, or as Common Voice and CoVoST path, "
         "sentence, translation, client_id, locale",
         read=lambda file: read_tsv_rows(file.location),
-        **_TABLE,
     ),
-    "csv": Format(
+    "csv": _table(
         summary="the same columns with commas or semicolons, quoted as CSV",
         read=lambda file: read_csv_rows(file.location),
-        **_TABLE,
     ),
-    "text": Format(
+    "text": _text(
         summary="plain text without references, one sentence a line: NAME.txt, or NAME.it with its language",
-        identifying_fields=("text",),
-        known_fields=("text", "blank_lines"),
         read=lambda file: read_text_rows(file.location),
-        convert=_convert_text,
-        language_of=language_ending,
     ),
-    "paragraphs": Format(
+    "paragraphs": _text(
         summary="plain text whose lines are wrapped: a paragraph ends at a blank line (paragraphs:NAME.txt)",
-        identifying_fields=("text",),
-        known_fields=("text", "blank_lines"),
         read=lambda file: read_paragraph_rows(file.location),
-        convert=_convert_text,
-        language_of=language_ending,
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from components.data.files.format import DATA_FORMATS, Format, SourceFile
 from components.data.files.formats import FORMATS
 from components.data.files.language_names import language_ending
-from components.data.files.parsing import RecordError, read_json_rows, read_lines, split_csv, split_tsv
+from components.data.files.parsing import RecordError, csv_splitter, read_json_rows, read_lines, tsv_splitter
 from components.data.files.sources import Source
 from components.data.recordings import RECORDING_EXTENSIONS
 from components.data.row_reader import DraftedRow, RowReader
@@ -161,14 +161,17 @@ def _check_columns(path: str, name: str) -> str:
     """``name``, after a look at the header line."""
     form, header = FORMATS[name], next((line for _, line in read_lines(path)), "")
     if isinstance(header, str) and header:
+        split = (tsv_splitter if name == "tsv" else csv_splitter)(header)
         with suppress(RecordError):  # which its reader tells
-            columns = [cell.strip() for cell in (split_tsv if name == "tsv" else split_csv)(header, header)]
+            columns = [cell.strip() for cell in split(header)]
             if not set(form.identifying_fields) & set(columns):
-                expected = " or ".join((", ".join(form.identifying_fields[:-1]), form.identifying_fields[-1]))
-                meant = [
-                    f"{column!r} to {other!r}" for column in columns if (other := _guess_field(column, form))
-                ]
-                hint = f"rename {', '.join(meant)}" if meant else "the first line names the columns"
-                found = f"found {str(columns)[:200]}; {hint}"
-                raise DataError(f"{show_location(path)}:1: expected a column {expected}, {found}")
+                raise DataError(f"{show_location(path)}:1: {_describe_columns(columns, form)}")
     return name
+
+
+def _describe_columns(columns: Sequence[str], form: Format) -> str:
+    """Return what is said of a header without a column that identifies a record."""
+    *others, last = form.identifying_fields
+    meant = [f"{column!r} to {field!r}" for column in columns if (field := _guess_field(column, form))]
+    hint = f"rename {', '.join(meant)}" if meant else "the first line names the columns"
+    return f"expected a column {', '.join(others)} or {last}, found {str(columns)[:200]}; {hint}"

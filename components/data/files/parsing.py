@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, NoReturn
 
 from components.errors import DataError
@@ -35,6 +36,7 @@ SIGNATURES = {
 """First bytes of files that are often given by mistake, and what to say of them."""
 
 Fields = dict[str, Any]
+LineSplitter = Callable[[str], list[str]]
 
 
 class RecordError(DataError):
@@ -224,19 +226,9 @@ def _name_json_type(value: object) -> str:
     )
 
 
-def read_tsv_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
-    return _read_table(path, split_tsv)
-
-
-def read_csv_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of a table whose header tells what divides cells; a quoted one must end on its line."""
-    return _read_table(path, split_csv)
-
-
-def split_tsv(line: str, header: str) -> list[str]:
-    """Return the cells of a line."""
-    return [_unquote(cell) for cell in line.split("\t")]
+def tsv_splitter(header: str) -> LineSplitter:
+    """Return what splits a line at tabs."""
+    return lambda line: [_unquote(cell) for cell in line.split("\t")]
 
 
 def _unquote(cell: str) -> str:
@@ -248,39 +240,46 @@ def _unquote(cell: str) -> str:
     return cell
 
 
-def split_csv(line: str, header: str) -> list[str]:
-    """Return the cells of a line. Spreadsheets write semicolons where the comma is decimal."""
+def csv_splitter(header: str) -> LineSplitter:
+    """Return what splits a line as the header is. Spreadsheets write semicolons where commas are decimal."""
+    return partial(_split_csv, delimiter=max(",;\t", key=header.count))
+
+
+def _split_csv(line: str, delimiter: str) -> list[str]:
     try:
         # A field longer than csv's limit cannot occur: lines are shorter.
-        return next(csv.reader([line], strict=True, delimiter=max(",;\t", key=header.count)))
+        return next(csv.reader([line], strict=True, delimiter=delimiter))
     except (csv.Error, StopIteration) as error:
         raise RecordError(
             "unreadable record", f"expected CSV cells, found {error}; close the quote"
         ) from error
 
 
-def _read_table(path: FilePath, cells_of: Callable[[str, str], list[str]]) -> Iterator[Row]:
+def _read_table(path: FilePath, splitter: Callable[[str], LineSplitter]) -> Iterator[Row]:
     numbered = read_lines(path)
     _, header = next(numbered, (0, ""))
     if isinstance(header, RecordError):
         raise DataError(f"{path}:1: {header}")
+    split_line = splitter(header)
     try:
-        names = [name.strip() for name in cells_of(header, header)]
+        names = [name.strip() for name in split_line(header)]
     except RecordError as error:
         raise DataError(f"{path}:1: {error}") from error
     if len(set(names)) < len(names):
         raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
     for number, line in numbered:
-        yield Row(
-            number, line if isinstance(line, RecordError) else _parse_record(line, names, cells_of, header)
-        )
+        yield Row(number, line if isinstance(line, RecordError) else _parse_record(line, names, split_line))
 
 
-def _parse_record(
-    line: str, names: list[str], cells_of: Callable[[str, str], list[str]], header: str
-) -> Fields | RecordError:
+read_tsv_rows = partial(_read_table, splitter=tsv_splitter)
+"""Rows of a tab-separated file with a header line. Quotes are text, so none can swallow lines."""
+read_csv_rows = partial(_read_table, splitter=csv_splitter)
+"""Rows of a table whose header tells what divides cells; a quoted one must end on its line."""
+
+
+def _parse_record(line: str, names: list[str], split_line: LineSplitter) -> Fields | RecordError:
     try:
-        cells = cells_of(line, header)
+        cells = split_line(line)
     except RecordError as error:
         return error
     if len(cells) != len(names):

@@ -91,8 +91,7 @@ def build_translator(
         backend, checkpoints = build_cross_vocabulary_backend(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
         )
-    agrees = isinstance(backend, TextSynchronousBackend)
-    domain = None if agrees else read_domain(Path(checkpoints[0].path))
+    domain = None if isinstance(backend, TextSynchronousBackend) else read_domain(Path(checkpoints[0].path))
     if domain and (mixing.vocabulary != "same" or names[0].startswith(DROPOUT_PREFIX)):  # less sure than it
         domain = domain.model_copy(update={"min_log_prob": float("-inf")})
     return Translator(

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from components.decoding.member_settings import DROPOUT_PREFIX, Combination
-from components.decoding.searches.search import search
 from components.ensembling.token_level.combiners import COMBINATIONS
 from components.ensembling.token_level.translator import ensemble_checkpoint, number_duplicates
 from components.ensembling.token_level.whisper_dropout import WhisperWithDropout
@@ -34,7 +33,6 @@ from components.recognition.whisper.backend import (
     TokenAlignment,
     likeliest_languages,
 )
-from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.recognizer import WhisperRecognizer
 from components.recognition.windowed.recognizer import WindowRecognizer
 
@@ -110,17 +108,7 @@ class WhisperEnsemble:
             backend.build_scorer(part, request.prompts, keeps_windows=request.frames is not None)
             for backend, part in self._backends_with_features(features)
         ]
-        processors = whisper_logits_processors(
-            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, request.timestamps
-        )
-        nbests = search(
-            scorers,
-            request.config,
-            logits_processors=processors,
-            combiner=self._combiner,
-            keys=request.keys,
-            guidance=request.guidance,
-        )
+        nbests = request.search(scorers, self.dims, self._combiner)
         no_speech_probs = self._share @ torch.stack([scorer.no_speech for scorer in scorers])
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if request.frames is not None:

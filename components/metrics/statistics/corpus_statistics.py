@@ -112,14 +112,14 @@ def measure(metric: Metric, segments: Segments, n_total: int) -> CorpusStatistic
         n_total: utterances of the data set.
     """
     with explain_faults(f"metric {metric.name}"):
-        selected = metric.select(segments)
-        rows = np.asarray(metric.statistics(selected) if selected.ids else (), np.float64)
-    if not selected.ids:
-        return None
-    if rows.ndim != 2 or len(rows) != len(selected) or not np.isfinite(rows).all():
+        if not (selected := metric.select(segments)).ids:
+            return None
+        rows = np.asarray(metric.statistics(selected), np.float64)
+    has_shape = rows.ndim == 2 and len(rows) == len(selected)
+    if not has_shape or not np.isfinite(rows).all():
         raise ComponentError(
             f"metric {metric.name}: expected finite counts ({len(selected)}, k), a row for each utterance, "
-            f"found {'NaN or infinity' if rows.ndim == 2 and len(rows) == len(selected) else rows.shape}"
+            f"found {'NaN or infinity' if has_shape else rows.shape}"
         )
     signature, apart = metric.signature(selected), metric.count_apart(segments)
     return CorpusStatistics(metric, selected.ids, rows, n_total, signature, scope_of(selected), apart)

@@ -123,7 +123,7 @@ def load_profile(run: RunRecord, store: Store) -> Profile:
         StoreError: the file is damaged, or the stages are gone.
         DataError: the run has too few utterances for any signal to say something.
     """
-    profile = _read_profile(run, store)
+    profile = _profile_of(run, store)
     if len(profile.ids) < MIN_ACCEPTED:
         raise DataError(
             f"run {run.name}: expected at least {MIN_ACCEPTED} accepted utterances to compare new ones with, "
@@ -132,12 +132,12 @@ def load_profile(run: RunRecord, store: Store) -> Profile:
     return profile
 
 
-def _read_profile(run: RunRecord, store: Store) -> Profile:
-    kept = read_kept(profile_file(run.name), store, f"antiphon runs accept {run.name} again")
-    return profile_run(store.load_run(run.name), store) if kept is None else kept
+def _profile_of(run: RunRecord, store: Store) -> Profile:
+    profile = read_profile(profile_file(run.name), store, f"antiphon runs accept {run.name} again")
+    return profile_run(store.load_run(run.name), store) if profile is None else profile
 
 
-def read_kept(file: str, store: Store, remedy: str) -> Profile | None:
+def read_profile(file: str, store: Store, remedy: str) -> Profile | None:
     """Read a profile from a file of the store; None where there is none.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from components.files.canonical_json import digest_of
 from components.files.files import encode_json, read_json
 from components.monitoring.drift.pairing import prepend_earlier
-from components.monitoring.drift.profile import PROFILE, Profile, read_kept
+from components.monitoring.drift.profile import PROFILE, Profile, read_profile
 from components.run_record import RunRecord, StageRef
 from components.storage.store import Store
 
@@ -34,7 +34,7 @@ class WatchedPlace:
             source = str(Path(source).resolve())
         self._file = f"runs/{accepted.name}/watched-{digest_of(source)[:16]}.json"
         self._files = store.backend.files
-        self.earlier = read_kept(self._file, store, "delete it, and the watched life begins anew")
+        self.earlier = read_profile(self._file, store, "delete it, and the watched life begins anew")
 
     def add(self, ref: StageRef) -> None:
         """Keep what a look has met, whose analysis is given, for the next one."""

@@ -57,11 +57,11 @@ def check_outcomes(
     for item, outcome in zip_longest(items, outcomes, fillvalue="nothing"):
         name = item if isinstance(item, str) else item.utterance.id
         answered = id_of(outcome) if isinstance(outcome, NodeOutcome) else None
-        if answered != name and not (outcome is None and may_drop):
-            found = to_one_line(repr(outcome), 80) if answered is None else f"that of {answered}"
-            expected = f"{len(items)} outcomes in the order of its items"
+        if isinstance(item, str) or (answered != name and not (outcome is None and may_drop)):
+            returned = to_one_line(repr(outcome), 80) if answered is None else f"that of {answered}"
             raise ComponentError(
-                f"{node}: expected its code to return {expected}, found {found} in the place of {name}"
+                f"{node}: expected its code to return {len(items)} outcomes in the order of its items, found "
+                f"{returned} in the place of {name}"
             )
     return outcomes
 

@@ -11,8 +11,12 @@ from torch import Tensor
 
 from components.compute.openai_whisper import Tokenizer, get_tokenizer
 from components.decoding.candidates import Candidate
+from components.decoding.combiner import Combiner
 from components.decoding.config import SearchConfig
 from components.decoding.constraints.guidance import UNGUIDED, Guidance
+from components.decoding.scorers import TokenScorer
+from components.decoding.searches.search import search
+from components.recognition.whisper.logits_processors import whisper_logits_processors
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,20 @@ class DecodingRequest:
     keys: Sequence[int]
     frames: Sequence[int] | None = None
     guidance: Guidance = UNGUIDED
+
+    def search(
+        self, scorers: Sequence[TokenScorer], dims: ModelDimensions, combiner: Combiner | None = None
+    ) -> list[list[Candidate]]:
+        """Return the texts of the windows that the scorers were prepared for, each as tokens, best first."""
+        tokenizer = dims.get_tokenizer(None, "transcribe")
+        return search(
+            scorers,
+            self.config,
+            logits_processors=whisper_logits_processors(tokenizer, dims.n_vocab, self.timestamps),
+            combiner=combiner,
+            keys=self.keys,
+            guidance=self.guidance,
+        )
 
 
 @dataclass(frozen=True)

@@ -38,3 +38,5 @@ def test_a_component_that_does_not_answer_for_each_item_in_order_is_at_fault(ans
 def test_a_filter_may_leave_an_item_out() -> None:
     outcomes, _ = _compute_checked(JOB, lambda items: [FIRST, None], ITEMS, filters=True)
     assert [outcome for outcome in outcomes if outcome is not None] == [FIRST]
+    with pytest.raises(ComponentError, match="None in the place of nothing"):
+        _compute_checked(JOB, lambda items: [FIRST, None, None], ITEMS, filters=True)

@@ -14,7 +14,6 @@ from components.compute.openai_whisper import Tokenizer
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.models.seq2seq_scorer import Seq2SeqScorer
 from components.decoding.models.whisper import vocabulary_of
-from components.decoding.searches.search import search
 from components.errors import ModelError
 from components.models.loaders.loading import load_transformers
 from components.recognition.backends.arithmetic import choose_arithmetic
@@ -27,7 +26,6 @@ from components.recognition.whisper.backend import (
     TokenAlignment,
     likeliest_languages,
 )
-from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.words.alignment import align
 from components.records import Checkpoint
 
@@ -86,14 +84,7 @@ class TransformersWhisperBackend:
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = request.prompts.to(features.device)
         scorer = _TransformersWhisperScorer(self._seq2seq, tokenizer, features, prompts, self.dims.n_text_ctx)
-        processors = whisper_logits_processors(tokenizer, self.dims.n_vocab, request.timestamps)
-        nbests = search(
-            [scorer],
-            request.config,
-            logits_processors=processors,
-            keys=request.keys,
-            guidance=request.guidance,
-        )
+        nbests = request.search([scorer], self.dims)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if request.frames is not None:
 

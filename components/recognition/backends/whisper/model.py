@@ -16,7 +16,6 @@ from components.decoding.models.on_device import ON_DEVICE
 from components.decoding.models.whisper import WhisperTokenScorer, vocabulary_of
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import Vocabulary
-from components.decoding.searches.search import search
 from components.models.loaders.whisper_loading import load_whisper
 from components.recognition.backends.arithmetic import choose_arithmetic
 from components.recognition.config import RecognitionConfig
@@ -29,7 +28,6 @@ from components.recognition.whisper.backend import (
     likeliest_languages,
 )
 from components.recognition.whisper.encoder import WhisperEncoder
-from components.recognition.whisper.logits_processors import whisper_logits_processors
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, WINDOW_FRAMES
 from components.recognition.whisper.word_timer import find_word_timer
 from components.records import Checkpoint
@@ -161,16 +159,7 @@ class OpenAIWhisperBackend:
     def decode(self, features: EncoderOutput, request: DecodingRequest) -> list[DecodingResult]:
         """See :class:`WhisperBackend`."""
         scorer = self.build_scorer(features, request.prompts, keeps_windows=request.frames is not None)
-        processors = whisper_logits_processors(
-            self.dims.get_tokenizer(None, "transcribe"), self.dims.n_vocab, request.timestamps
-        )
-        nbests = search(
-            [scorer],
-            request.config,
-            logits_processors=processors,
-            keys=request.keys,
-            guidance=request.guidance,
-        )
+        nbests = request.search([scorer], self.dims)
         alignments: Sequence[TokenAlignment | None] = [None] * len(nbests)
         if request.frames is not None:
             alignments = self.align(scorer, nbests, request.prompts, request.frames)
