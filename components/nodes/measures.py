@@ -102,7 +102,7 @@ def limits_of(by: str) -> Range:
 
 
 def measure(by: str, item: Item) -> float | None:
-    """Return the number that decides; None for what has none by its nature, such as written text.
+    """Return the number that decides; None for what has none by its nature, as written text or silence.
 
     Raises:
         DataError: the n-best list has no such number.
@@ -119,9 +119,9 @@ def measure(by: str, item: Item) -> float | None:
     if by in FEATURES:
         return FEATURES[by].measure(outcome)
     numbers = measure_all(item)
-    if by not in numbers:
+    if by not in numbers and outcome.best.text.strip():
         raise DataError(f"expected a number {by}, found only {', '.join(numbers)}{did_you_mean(by, numbers)}")
-    return numbers[by]
+    return numbers.get(by)  # silence has no tokens and no ratios
 
 
 def computed_features() -> list[str]:

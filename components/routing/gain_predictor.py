@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from components.confidence.estimators.columns import Column, FloatArray, fit_columns, to_matrix
 from components.confidence.estimators.cross_fitting import Data, FitRecipe, fit, predict, predict_out_of_fold
+from components.errors import DataError
 from components.records import Record
 
 _METHOD = "logistic"
@@ -43,8 +44,14 @@ def fit_gain_predictor(
 
     Returns:
         The regression on all examples, and the predictions (n,) of held-out ones, for the threshold.
+
+    Raises:
+        DataError: no number differs among the examples, or most lack it.
     """
     columns = fit_columns(rows)
+    if not columns:
+        names = ", ".join(sorted({name for row in rows for name in row}))
+        raise DataError(f"by: expected numbers that most texts have and that differ, found none of {names}")
     data = Data(to_matrix(rows, columns), gains, ids, is_class=False)
     state, calibration = fit(data, _RECIPE)
     return GainPredictor(columns=columns, state=state, calibration=calibration), predict_out_of_fold(

@@ -102,8 +102,10 @@ class RouteFit(Record):
         """The share of the development set that escalates."""
         return self.size / self.n
 
-    def escalates_at(self, value: float) -> bool:
-        """Return whether an utterance with this number escalates."""
+    def escalates_at(self, value: float | None) -> bool:
+        """Return whether an utterance with this number escalates; without one under a guarantee."""
+        if value is None:
+            return self.guarantee is not None  # which was shown of those that have the number
         if self.threshold is None:
             return self.escalates == "all"
         value = to_finite(value)

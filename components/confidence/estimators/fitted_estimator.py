@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,7 +68,11 @@ class FittedEstimator(Record):
         write_json(folder / ESTIMATOR_FILE, self.model_dump(mode="json"))
 
     def find_missing_features(self, features: Sequence[TextFeatures]) -> list[str]:
-        """Return the features that the system behind these texts does not give."""
+        """Return the features that the system behind these texts does not give.
+
+        A text without words has none of those of tokens by its nature, so it tells nothing.
+        """
+        features = [each for each in features if each.text.get("n_words", 1.0)]
         missing: dict[str, None] = {}
         for name, target in self.targets.items():
             missing |= dict.fromkeys(find_missing(_rows(name, features), target.columns))
@@ -80,9 +85,8 @@ class FittedEstimator(Record):
         for name, target in self.targets.items():
             estimates = self._estimate(name, target, features)
             if TARGETS[name].per_word:
-                ends = np.cumsum([len(each.words) for each in features])
-                parts = np.split(estimates, ends[:-1])
-                words = [tuple(part.tolist()) for part in parts]
+                following = iter(estimates.tolist())
+                words = [tuple(islice(following, len(each.words))) for each in features]
             else:
                 for values, estimate in zip(own, estimates.tolist(), strict=True):
                     values[name] = estimate

@@ -16,7 +16,7 @@ from components.files.digests import file_digest
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, NodeContext
-from components.records import NBest, Outcome, Quarantined
+from components.records import NBest, Outcome, Quarantined, Route
 from components.stage_settings import TableOf
 from components.text.text_confidence import ESTIMATES
 
@@ -114,7 +114,12 @@ class Estimate(Kind[EstimateSettings]):
         def estimate(items: Sequence[Item]) -> list[Outcome | None]:
             texts = [item for item in items if isinstance(item.inputs.get(context.of[0]), NBest)]
             features = [features_of(item, context.of) for item in texts]
-            if missing := estimator.find_missing_features(features):
+            complete = [
+                each
+                for item, each in zip(texts, features, strict=True)
+                if all(isinstance(item.inputs.get(name), NBest | Route) for name in context.of)
+            ]  # what was quarantined, or went another way, is not what the system does not give
+            if missing := estimator.find_missing_features(complete):
                 raise ConfigError(_describe_missing(missing, context))
             annotated = estimator.annotate([first_text(item, context.of) for item in texts], features)
             by_id: dict[str, NBest] = {nbest.utterance_id: nbest for nbest in annotated}

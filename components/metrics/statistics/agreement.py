@@ -23,10 +23,12 @@ def krippendorff_alpha(judgements: Iterable[Sequence[float]]) -> float | None:
     if not rows:
         return None
     values = np.concatenate(rows)
+    if not np.ptp(values):
+        return None
     n = len(values)
     observed = sum(_sum_squared_differences(row) / (len(row) - 1) for row in rows) / n
     expected = _sum_squared_differences(values) / (n * (n - 1))
-    return None if expected <= 0 else float(1 - observed / expected)
+    return float(1 - observed / expected)
 
 
 def _sum_squared_differences(values: np.ndarray) -> float:

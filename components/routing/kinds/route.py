@@ -13,7 +13,7 @@ from components.errors import ConfigError, DataError
 from components.folds import fold_of
 from components.nodes.facts import Carry, Facts, Items
 from components.nodes.kind import Kind
-from components.nodes.measures import CONFIDENCE, measure, measure_all
+from components.nodes.measures import measure, measure_all
 from components.nodes.node_context import Component, Item, NodeContext
 from components.records import Quarantined, Route
 from components.routing.kinds.route_settings import ESCALATE, FOLD, KEEP, RouteSettings, describe_number
@@ -22,10 +22,8 @@ from components.routing.route_fit import FIT_ROUTE, RouteFit, read_route_fit
 from components.run_record import StageRef
 from components.storage.stages.reader import count_branches
 
-VERSION = 1
+VERSION = 2
 """Version of the choice of a way."""
-CONFIDENCE_VERSION = 2
-"""That of the choice by ``confidence``."""
 MANY = 5
 """Utterances of which a note says that they all went one way; fewer often do."""
 LABELS: dict[str, Callable[[Item], str | None]] = {
@@ -59,12 +57,9 @@ class RouteKind(Kind[RouteSettings]):
 
     @override
     def facts(self, settings: RouteSettings) -> Facts:
-        by_confidence = not settings.fitted and CONFIDENCE in settings.numbers
         by_label = settings.by in (*LABELS, FOLD)
         return replace(
             super().facts(settings),
-            # Of the confidence there is a later one, whose range is 0 to 1.
-            version=str(CONFIDENCE_VERSION if by_confidence else VERSION),
             branches=settings.names,
             numbers=() if settings.fitted or by_label else settings.numbers,
             thresholds={name: (str(settings.by), value) for name, value in settings.limits.items()},
@@ -173,11 +168,11 @@ def _make_measure(fit: RouteFit) -> Measure:
 
 
 def _choose_by_number(
-    measure_item: Measure, escalates_at: Callable[[float], bool]
+    measure_item: Measure, escalates_at: Callable[[float | None], bool]
 ) -> Callable[[Item], Route]:
     def choose(item: Item) -> Route:
         value = measure_item(item)
-        branch = ESCALATE if value is not None and escalates_at(value) else KEEP
+        branch = ESCALATE if escalates_at(value) else KEEP
         return Route(
             utterance_id=item.utterance.id, branch=branch, value=None if value == float("inf") else value
         )
@@ -185,9 +180,11 @@ def _choose_by_number(
     return choose
 
 
-def _is_beyond(settings: RouteSettings) -> Callable[[float], bool]:
+def _is_beyond(settings: RouteSettings) -> Callable[[float | None], bool]:
     low, high = settings.below, settings.above
-    return lambda value: (low is not None and value < low) or (high is not None and value > high)
+    return lambda value: (
+        value is not None and ((low is not None and value < low) or (high is not None and value > high))
+    )
 
 
 def _count_escalated(ref: StageRef) -> tuple[int, int]:

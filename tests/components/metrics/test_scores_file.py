@@ -119,6 +119,7 @@ def test_alpha_of_the_published_example() -> None:
     ]
     units = [[float(v) for v in column if v is not None] for column in zip(*table, strict=True)]
     assert krippendorff_alpha(units) == pytest.approx(0.849, abs=5e-4)
+    assert krippendorff_alpha([[0.1, 0.1]] * 10) is None  # whose mean is not quite 0.1
 
 
 @settings(max_examples=30)

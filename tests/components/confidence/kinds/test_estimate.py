@@ -101,9 +101,20 @@ def test_a_text_that_was_quarantined_or_went_another_way_is_passed_on(fitted: tu
 
 
 def test_a_feature_that_the_system_does_not_give_is_one_line(fitted: tuple[Path, StageRef]) -> None:
-    read = list(items(6, values=False))
+    alone = {"of": ("asr",), "display_names": ("asr",), "types": ("text",)}
     with pytest.raises(ConfigError, match=r"node: .*found no value\.2; value\.2 needs a table as number 2"):
-        estimated(fitted, read)
+        estimated(fitted, list(items(6, values=False)), **alone)
+
+
+def test_a_batch_of_what_lacks_a_feature_by_its_nature_is_estimated(fitted: tuple[Path, StageRef]) -> None:
+    silent, other = items(2)
+    empty = silent.model_copy(update={"inputs": {**silent.inputs, "asr": nbest("u0", "")}})
+    assert estimated(fitted, [empty])[0].best.text == ""
+    poison = Quarantined(utterance_id="u1", stage="table", reason="poison", detail="-")
+    unscored = other.model_copy(update={"inputs": {**other.inputs, "table": poison}})
+    assert estimated(fitted, [unscored]) == estimated(fitted, [*items(1), unscored])[1:]
+    unheard = other.model_copy(update={"inputs": {"asr": poison}})
+    assert estimated(fitted, [unheard]) == [poison.model_copy(update={"stage": "node"})]
 
 
 def test_an_estimator_of_transcripts_is_refused_for_translations(fitted: tuple[Path, StageRef]) -> None:

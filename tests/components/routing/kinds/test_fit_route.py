@@ -10,7 +10,7 @@ import pytest
 from components.errors import ConfigError, DataError
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.reading.reader import read_pipeline
-from components.records import Hypothesis, NBest, Route
+from components.records import Hypothesis, NBest, Route, Token
 from components.routing.kinds.fit_route import FitRoute
 from components.routing.kinds.route import RouteKind
 from components.routing.kinds.route_settings import FitRouteSettings
@@ -28,6 +28,10 @@ SITE = NodeContext(
 def text(key: str, words: str, doubt: float, **features: float) -> NBest:
     hypothesis = Hypothesis(text=words, score=-doubt, n_tokens=1, system="s", features=features)
     return NBest(utterance_id=key, hypotheses=(hypothesis,), language="en")
+
+
+def with_best(nbest: Any, **fields: Any) -> NBest:
+    return nbest.model_copy(update={"hypotheses": (nbest.best.model_copy(update=fields),)})
 
 
 def development(n: int = 60, **features: float) -> list[Item]:
@@ -93,6 +97,21 @@ def test_a_guarantee_needs_the_cheap_rung_alone(folder: Path) -> None:
     assert {each.branch for each in routed(folder, development())} == {"escalate"}
 
 
+def test_silence_has_no_number_of_tokens_and_stays_unless_a_guarantee_was_shown_of_the_others(
+    folder: Path,
+) -> None:
+    read = development()
+    spoken = {"tokens": (Token(piece="a", log_prob=-0.5),)}
+    for each in read[1:]:
+        cheap = each.inputs["fast"]
+        each.inputs["fast"] = with_best(cheap, **spoken)
+    read[0].inputs["fast"] = text("u0", "", 3.0)
+    context = NodeContext("fit", of=("fast",), types=("text",), display_names=("fast",), transcripts=True)
+    for asked, way in (({"budget": 0.5}, "keep"), ({"guarantee": GUARANTEE}, "escalate")):
+        fit = learn(folder, {"by": "min_log_prob", **asked}, read, context)
+        assert (fit.n, routed(folder, read)[0].branch) == (59, way)
+
+
 def test_confidence_is_the_calibrated_probability_where_every_text_has_it(folder: Path) -> None:
     assert learn(folder, {"budget": 0.5}, development(p_correct=0.3)).by == "p_correct"
     assert learn(folder, {"budget": 0.5}, development(p_bad=0.3)).doubtful == "high"
@@ -118,6 +137,7 @@ def test_several_numbers_predict_the_gain(folder: Path) -> None:
         ({"by": "no_such", "budget": 0.5}, 20, "expected a number no_such, found only length, "),
         ({"by": ["n_words", "no_such"], "budget": 0.5}, 60, "found no no_such; they have n_words"),
         ({"by": ["no_such"], "budget": 0.5}, 60, "expected utterances with gain by no_such, found none"),
+        ({"by": ["n_best"], "budget": 0.5}, 60, "and that differ, found none of n_best"),
         ({"by": ["n_words"], "budget": 0.5}, 20, "by: several: expected at least 50 development utterances"),
         ({"metric": "chrf", "target": {"value": 90}}, 60, "with references that chrf reads, found none"),
     ],
