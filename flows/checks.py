@@ -192,6 +192,16 @@ def check_against_data(checks: Sequence[Check], loaded: StageRef, name: str = DA
     _collect_faults([*faults, *((check.stage, partial(check.admit, pairs)) for check in needed)])
 
 
+def check_without_data(checks: Sequence[Check]) -> None:
+    """Run the checks of the models of a graph without a data set, which trains or merges alone.
+
+    Raises:
+        ConfigError: every fault of every stage, a line each.
+    """
+    none: Pairs = frozenset()
+    _collect_faults([(check.stage, partial(check.admit, none)) for check in checks if check.data == DATA])
+
+
 def language_pairs(profiles: Iterable[UtteranceProfile]) -> Pairs:
     """Return the pairs of source and target language of utterances."""
     return frozenset((profile.source_language, profile.target_language) for profile in profiles)

@@ -17,6 +17,7 @@ from flows.checks import (
     Check,
     check_against_data,
     check_against_learning_data,
+    check_without_data,
     checks_of_pipeline,
     language_pairs,
     run_checks,
@@ -73,6 +74,8 @@ class Preflight:
         if DATA in admitted:
             self.pipeline, self.notes = choose_models(self.pipeline, admitted[DATA], self._parameters)
         checks = self.checks
+        if DATA not in admitted:
+            check_without_data(checks)
         for name, loaded in sets.items():
             check_against_data(checks, loaded, name)
         for node in self.pipeline.data_nodes():

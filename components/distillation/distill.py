@@ -97,8 +97,9 @@ class Distill(TrainingKind[DistillSettings]):
         """Refuse what a student cannot start from or be judged by, before its teacher computes."""
         from components.training import checks  # noqa: PLC0415 - imports torch
 
-        checked = checks.check_recognition if settings.kind == "recognition" else checks.check_first_layers
-        checked(settings, context.store)
+        super().validate_models(settings, context, pairs)
+        if settings.kind != "recognition":
+            checks.check_student(settings, context.store)
 
     def learner(self, settings: DistillSettings) -> Any:
         """Return the learner of recognition, or that with the teachers' loss."""

@@ -11,13 +11,14 @@ from components.models.checkpoints import read_json
 from components.text.languages import check_code
 from components.training import initialization
 from components.training.config import TrainingConfig
-from components.training.examples import speech_data
+from components.training.examples import speech_data, vocabulary
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.marian_model import check_heads
 from components.training.meta_config import MetaConfig
 from components.training.parallel import compilation
 from components.training.parallel.processes import joined_processes
 from components.training.students.distillation_config import DistillationConfig
+from components.training.students.teachers import require_students_vocabulary, require_weights
 
 
 def check(config: TrainingConfig, store: str | None) -> None:
@@ -88,18 +89,29 @@ def _check_lora(config: FineTuningConfig) -> None:
 
 
 def check_distillation(config: DistillationConfig, store: str | None) -> None:
-    """Check a student's training, and that its teachers can be resolved."""
+    """Check a student's training, its teachers' weights, and that they can be resolved."""
     check(config, store)
+    if config.teacher_weights:
+        require_weights(config.teacher_weights, len(config.teachers))
     for reference in (*config.teachers, *([config.init_layers_from] if config.init_layers_from else [])):
         models.check(reference, store)
+    imitated = (*config.teachers, *([config.init_layers_from] if config.init_layers_from else []))
+    if imitated and not initialization.model_references(config):
+        raise ConfigError(
+            f"tokenizer: expected the vocabulary of {imitated[0]}, which a student of its words or layers "
+            f"shares, found none; set tokenizer to {imitated[0]}"
+        )
 
 
-def check_first_layers(config: DistillationConfig, store: str | None) -> None:
-    """Check by its configuration that a model has the layers that a student begins with.
+def check_student(config: DistillationConfig, store: str | None) -> None:
+    """Check by their files that a student has its teachers' vocabulary, and the layers that it begins with.
 
     Raises:
-        ConfigError: it has too few of them, or others.
+        AntiphonError: in one line, why.
     """
+    pieces = initialization.read_vocabulary(config, store)
+    if pieces is not None:
+        require_students_vocabulary(config, vocabulary.token_ids(pieces), store)
     if config.init_layers_from is None:
         return
     name, n_decoder = config.init_layers_from, config.decoder_layers or config.num_layers
@@ -110,19 +122,23 @@ def check_first_layers(config: DistillationConfig, store: str | None) -> None:
                 f"init_layers_from: expected at least {least} {key}, found {layers} in {name}; make the "
                 "student smaller (num_layers, decoder_layers)"
             )
-    for key, own in (("d_model", config.d_model), ("encoder_ffn_dim", config.ffn_dim)):
+    heads = {f"{side}_attention_heads": config.num_heads for side in ("encoder", "decoder")}
+    for key, own in {"d_model": config.d_model, "encoder_ffn_dim": config.ffn_dim, **heads}.items():
         if sizes.get(key) != own:
             raise ConfigError(
                 f"init_layers_from: expected {key} {own} as the student's, found {sizes.get(key)} in {name}; "
-                "give the student d_model and ffn_dim of its teacher"
+                "give the student the d_model, ffn_dim and num_heads of its teacher"
             )
 
 
-def check_recognition(config: TrainingConfig, store: str | None) -> None:
-    """Check what a recognizer starts from, and that its development data are speech with transcripts.
+def check_initial_model(config: TrainingConfig, store: str | None) -> None:
+    """Check by its files what a training starts from; a recognizer's development data are speech, too.
 
     Raises:
         AntiphonError: in one line, why.
     """
+    if config.kind != "recognition":
+        initialization.read_vocabulary(config, store)
+        return
     initialization.require_whisper(models.resolve(str(config.init_from), store))
     speech_data.load_utterances(config.dev, (config.source_language, config.target_language))

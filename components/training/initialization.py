@@ -79,16 +79,25 @@ def load_or_learn_vocabulary(
     languages = (config.source_language, config.target_language)
 
     def write(folder: Path) -> None:
-        others = {name: _read_pieces(resolve(name, store)) for name in model_references(config).values()}
-        if len(set(others.values())) > 1:
-            raise ConfigError(
-                f"tokenizer: expected the vocabulary of init_from {config.init_from}, found another one in "
-                f"{config.tokenizer}; leave tokenizer out"
-            )
-        vocabulary.save(next(iter(others.values()), None) or learn(), folder, *languages)
+        vocabulary.save(read_vocabulary(config, store) or learn(), folder, *languages)
 
     folder = install_once(out / "tokenizer", write)
     return (folder / PIECES).read_bytes(), vocabulary.tokenizer(folder, *languages)
+
+
+def read_vocabulary(config: TrainingConfig, store: str | None) -> bytes | None:
+    """Read the sentencepiece model of ``tokenizer`` and ``init_from``; None where a training names neither.
+
+    Raises:
+        ModelError, ConfigError: as :func:`load_or_learn_vocabulary`.
+    """
+    others = {_read_pieces(resolve(name, store)) for name in model_references(config).values()}
+    if len(others) > 1:
+        raise ConfigError(
+            f"tokenizer: expected the vocabulary of init_from {config.init_from}, found another one in "
+            f"{config.tokenizer}; leave tokenizer out"
+        )
+    return next(iter(others), None)
 
 
 def vocabulary_learner(config: TrainingConfig, text: Sequence[Pair]) -> Callable[[], bytes]:

@@ -18,12 +18,15 @@ from components.metrics import normalizers
 from components.pipeline.reading.reader import read_pipeline
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
+from components.training.kinds.train import Train
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
 from flows.checks import Check, check_against_data, checks_of_pipeline, run_checks
 from flows.cli import main as cli
 from flows.cli.compute import run
 from flows.cli.compute.parameters.config_file import gather
+from flows.parameters.base import FlowParameters
+from flows.preflight import Preflight
 from flows.registry import flow_named
 from tests.command import exit_code_of, run_command
 from tests.components.storage.test_store import record
@@ -402,3 +405,13 @@ def test_one_translator_beside_recognizers_is_not_combined(tmp_path: Path) -> No
     assert [(node.name, node.kind.name) for node in graph if node.kind.name == "translate"] == [
         ("mt", "translate")
     ]
+
+
+def test_what_a_training_starts_from_is_checked_without_a_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigError("no joint vocabulary")
+
+    monkeypatch.setattr(Train, "validate_models", refuse)
+    pipeline = read_pipeline({"nodes": {"student": {"kind": "train"}}})
+    with pytest.raises(ConfigError, match="student: no joint vocabulary"):
+        Preflight(pipeline, FlowParameters()).admit({}, lambda _: pytest.fail("there is no data set"))

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from components.nodes.facts import Facts, Mode
 from components.nodes.kind import Kind, S
-from components.nodes.node_context import NodeContext
+from components.nodes.node_context import LanguagePairs, NodeContext
 from components.run_record import StageRef
 from components.storage.stages.whole_stage import StageFiles
 from components.training.config import INITIAL_MODEL_VERSION, VERSION, TrainingConfig
@@ -56,6 +56,13 @@ class TrainingKind(ModelKind[T]):
         from components.training import checks  # noqa: PLC0415 - imports torch
 
         checks.check(settings, context.store)
+
+    @override
+    def validate_models(self, settings: T, context: NodeContext, pairs: LanguagePairs) -> None:
+        """Refuse what a training cannot start from, before another node computes."""
+        from components.training import checks  # noqa: PLC0415 - imports torch
+
+        checks.check_initial_model(settings, context.store)
 
     @abstractmethod
     def learner(self, settings: T) -> Any:

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from components.errors import ConfigError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop import cross_entropy
 from components.training.students.distillation_config import DistillationConfig
 from components.training.students.student_init import copy_layers
+from components.training.students.teachers import require_students_vocabulary, require_weights
 
 
 def mix_distributions(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -36,10 +36,7 @@ def mix_distributions(logits: Sequence[Tensor], weights: Sequence[float]) -> Ten
     Raises:
         ConfigError: where the weights are no such weights.
     """
-    if len(weights) != len(logits) or min(weights, default=-1.0) < 0 or abs(sum(weights) - 1) > 1e-6:
-        raise ConfigError(
-            f"expected {len(logits)} weights of at least 0 that sum to 1, found {tuple(weights)}"
-        )
+    require_weights(weights, len(logits))
     total: Tensor | None = None
     for member_logits, weight in zip(logits, weights, strict=True):
         if weight > 0:
@@ -81,30 +78,16 @@ class DistillationLearner(TranslationLearner):
     ) -> None:
         super().__init__(config, out, device, store)
         self._settings = config
+        require_students_vocabulary(config, self.tokenizer.get_vocab(), store)
         if config.init_layers_from is not None:
-            whole, tokenizer = load_transformers(resolve(config.init_layers_from, store), "seq2seq", device)
-            if tokenizer.get_vocab() != self.tokenizer.get_vocab():
-                raise ConfigError(
-                    f"init_layers_from: expected the student to have the vocabulary of "
-                    f"{config.init_layers_from}, found another one; set tokenizer to it"
-                )
+            whole, _ = load_transformers(resolve(config.init_layers_from, store), "seq2seq", device)
             copy_layers(self.model, whole, config.init_layers_from)
         self._teachers = [self._load_teacher(reference, device, store) for reference in config.teachers]
         equal = (1 / len(self._teachers),) * len(self._teachers) if self._teachers else ()
         self._weights = config.teacher_weights or equal
-        if len(self._weights) != len(self._teachers):
-            raise ConfigError(
-                f"teacher_weights: expected {len(self._teachers)}, one per teacher, found {self._weights}"
-            )
 
     def _load_teacher(self, reference: str, device: torch.device, store: str | None) -> Any:
-        model, tokenizer = load_transformers(resolve(reference, store), "seq2seq", device)
-        if tokenizer.get_vocab() != self.tokenizer.get_vocab():
-            raise ConfigError(
-                f"teachers: expected {reference} to have the student's vocabulary ({len(self.tokenizer)} "
-                f"pieces), found another one ({len(tokenizer)}); set the student's tokenizer to {reference}, "
-                "or distil at sequence level, which asks for text only"
-            )
+        model, _ = load_transformers(resolve(reference, store), "seq2seq", device)
         model.set_attn_implementation("eager" if device.type == "cpu" else "sdpa")
         return model.requires_grad_(False)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from components.distillation.distill import Distill, DistillSettings
 from components.errors import ConfigError
+from components.nodes.node_context import NodeContext
 from components.records import Hypothesis, NBest
 from components.training.config import TrainingConfig
 from components.training.loop.trainer import FINAL, train
@@ -112,12 +114,22 @@ def test_teachers_of_another_vocabulary_are_refused(settings: dict[str, object],
     changes = {"tokenizer": None, "data": text, "dev": text, "max_steps": 1}
     other = TrainingConfig.model_validate({**settings, **changes})
     train(other, tmp_path / "other")
-    with pytest.raises(ConfigError, match=r"to have the student's vocabulary \(\d+ pieces\), found another"):
-        learner(settings, tmp_path / "student", teachers=(str(tmp_path / "other" / FINAL),))
-    with pytest.raises(ConfigError, match="init_layers_from: expected the student to have the vocabulary of"):
-        learner(settings, tmp_path / "layers", init_layers_from=str(tmp_path / "other" / FINAL))
-    with pytest.raises(ConfigError, match="teacher_weights: expected 2, one per teacher"):
-        learner(settings, tmp_path / "two", teachers=teachers(settings), teacher_weights=(1.0,))
+    foreign = str(tmp_path / "other" / FINAL)
+    for name, value in (("teachers", (foreign,)), ("init_layers_from", foreign)):
+        fault = rf"^{name}: expected .*other.* to have the student's vocabulary of \d+ tokens, found another"
+        with pytest.raises(ConfigError, match=fault):
+            learner(settings, tmp_path / name, **{name: value})
+        config = DistillSettings.model_validate({**settings, name: value})
+        with pytest.raises(ConfigError, match=fault):  # before another node computes
+            Distill().validate_models(config, NodeContext("student"), frozenset())
+        with pytest.raises(ConfigError, match=r"^tokenizer: expected the vocabulary of .*, found none; set"):
+            Distill().check(config.model_copy(update={"tokenizer": None}), NodeContext("student"))
+
+
+def test_weights_are_refused_before_anything_is_read(settings: dict[str, object]) -> None:
+    config = {**settings, "teachers": teachers(settings), "teacher_weights": (0.5, 0.6)}
+    with pytest.raises(ConfigError, match=r"^teacher_weights: expected 2, one per teacher, of at least 0"):
+        Distill().check(DistillSettings.model_validate(config), NodeContext("student"))
 
 
 def n_best(*texts: str) -> NBest:

@@ -43,6 +43,7 @@ def facts(pipeline: Pipeline) -> dict[str, object]:
             {"ffn_dim": 64},
             "expected encoder_ffn_dim 64 as the student's, found 512 in packaged:multi30k-en-de",
         ),
+        ({"num_heads": 8}, "expected encoder_attention_heads 8 as the student's, found 4 in packaged:"),
     ],
 )
 def test_layers_that_do_not_fit_are_refused_before_the_teacher_computes(

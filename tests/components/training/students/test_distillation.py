@@ -32,7 +32,7 @@ def test_a_member_of_weight_zero_is_left_out_whatever_it_says() -> None:
 
 @pytest.mark.parametrize("weights", [(1.0,), (0.5, 0.6), (1.5, -0.5), ()])
 def test_weights_that_make_no_mixture_are_refused(weights: tuple[float, ...]) -> None:
-    with pytest.raises(ConfigError, match="expected 2 weights of at least 0 that sum to 1"):
+    with pytest.raises(ConfigError, match="expected 2, one per teacher, of at least 0 that sum to 1"):
         mix_distributions([torch.zeros(1, 3), torch.zeros(1, 3)], weights)
 
 
