@@ -2,7 +2,8 @@
 
 pydantic's schema is written anew where both UIs would show noise: an optional field is a plain field that may
 stay empty (not a choice between a type and "None"), titles are words, data come first and the store last, and
-a long group has two tabs, of which the first shows the settings that are changed most.
+a long group has two tabs, of which the first shows the settings that are changed most. Only a group that may
+be left out is a choice: both UIs send the settings of every group that they show.
 """
 
 from __future__ import annotations
@@ -97,16 +98,21 @@ def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schem
     schema = _inline(schema, definitions)
     if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
         schema["title"] = title_of(name)
-    if schema.get("default", "") is None:
+    may_be_left_out = schema.get("default", "") is None
+    if may_be_left_out:
         del schema["default"]
     if examples := schema.pop("examples", None):
         schema["description"] = f"{schema.get('description', '')}; for example {', '.join(examples)}"
     if "items" in schema:
         items = _inline(schema["items"], definitions)
         schema["items"] = _tidy_group(items, definitions) if "properties" in items else items
-    if "properties" in schema:
-        return _tidy_group(schema, definitions)
-    return schema
+    if "properties" not in schema:
+        return schema
+    group = _tidy_group(schema, definitions)
+    if not may_be_left_out:
+        return group
+    heading: Schema = {key: group.pop(key) for key in ("title", "description") if key in group}
+    return {**heading, "anyOf": [{"type": "null", "title": "Not set"}, {**group, "title": "Set"}]}
 
 
 def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
