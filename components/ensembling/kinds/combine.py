@@ -162,7 +162,7 @@ class Combine(Kind[CombineSettings]):
                 return _quarantine_without_source(item, settings, context)
             return system_combination.combine_outputs(
                 item.utterance.id,
-                {str(number): _outcome_of(item, name) for number, name in enumerate(context.of, 1)},
+                outcomes_of(item, context),
                 settings,
                 language_of_texts(item.utterance, sees_source=sees_source),
                 model,
@@ -213,6 +213,10 @@ def language_of_texts(utterance: Utterance, *, sees_source: bool) -> str:
     return (utterance.target_language if sees_source else None) or utterance.source_language
 
 
-def _outcome_of(item: Item, name: str) -> Outcome | None:
-    outcome = item.inputs.get(name)
-    return outcome if isinstance(outcome, NBest | Quarantined) else None
+def outcomes_of(item: Item, context: NodeContext) -> dict[str, Outcome | None]:
+    """Return what each system gave for an item, by its number."""
+    outcomes = [item.inputs.get(name) for name in context.of]
+    return {
+        str(number): outcome if isinstance(outcome, NBest | Quarantined) else None
+        for number, outcome in enumerate(outcomes, 1)
+    }

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from components.ensembling.kinds.combine import Combine, CombineSettings, language_of_texts
+from components.ensembling.kinds.combine import Combine, CombineSettings, language_of_texts, outcomes_of
 from components.ensembling.output_level.config import COEFFICIENTS_FILE
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest, add_language_model_scores
 from components.errors import DataError
@@ -16,7 +16,7 @@ from components.files.files import read_json, write_json
 from components.metrics.metric_names import split_metric
 from components.nodes.facts import Mode
 from components.nodes.node_context import Item, NodeContext
-from components.records import NBest, Utterance
+from components.records import Utterance
 from components.run_record import StageRef
 from components.storage.stages.whole_stage import StageFiles
 from components.text.languages import UNDETERMINED
@@ -41,6 +41,7 @@ class FitReranker(Combine):
     summary = "texts with references -> coefficients of reranking"
     output = "table"
     mode = Mode.AGGREGATE
+    version = "6"
     learns = True
 
     @override
@@ -70,6 +71,11 @@ class FitReranker(Combine):
         metric = self.utility_metric(settings, context)
         judges = [] if metric is None else [UtilityMetric(metric, example.source) for example in examples]
         result = mert.mert(offers, references, settings, language, context.seed, judges)
+        if not result.coefficients:
+            raise DataError(
+                f"{context.name}: expected development utterances with candidates whose features differ, "
+                f"found none among {len(examples)}; give more, or systems that differ"
+            )
         values = {"coefficients": result.coefficients, "score": result.score, "single": result.single}
         write_json(folder / COEFFICIENTS_FILE, values)
         return StageFiles([COEFFICIENTS_FILE], items=len(examples))
@@ -92,14 +98,10 @@ def _make_example(
     item: Item, settings: CombineSettings, context: NodeContext, *, sees_source: bool
 ) -> Example | None:
     """Return one example, if a system that counts gave something for it and there are references."""
+    from components.ensembling.output_level.system_combination import gather_systems  # noqa: PLC0415 - imports numpy
+
     utterance = item.utterance
-    weights = settings.weights or (1.0,) * len(context.of)
-    outcomes = [item.inputs.get(name) for name in context.of]
-    offers = [
-        SystemNBest(str(number), outcome.hypotheses, weight)
-        for number, (outcome, weight) in enumerate(zip(outcomes, weights, strict=True), 1)
-        if weight > 0 and isinstance(outcome, NBest)
-    ]
+    offers = gather_systems(outcomes_of(item, context), settings)
     language = language_of_texts(utterance, sees_source=sees_source)
     references = _references_of(utterance, language, transcripts=context.transcripts)
     source = utterance.text or ""

@@ -111,13 +111,8 @@ def combine_outputs(
     Returns:
         One n-best list, or a quarantine record where no system is left.
     """
-    weights = config.weights or (1.0,) * len(outcomes)
-    available = [
-        (name, outcome, weight)
-        for (name, outcome), weight in zip(outcomes.items(), weights, strict=True)
-        if isinstance(outcome, NBest) and weight > 0
-    ]
-    if not available:
+    nbests = gather_systems(outcomes, config)
+    if not nbests:
         missing = "; ".join(f"{name}: {_reason_missing(outcome)}" for name, outcome in outcomes.items())
         return Quarantined(
             utterance_id=utterance_id,
@@ -125,15 +120,27 @@ def combine_outputs(
             reason="no system",
             detail=f"expected at least one system with an output, found none ({missing})"[:2000],
         )
-    nbests = [SystemNBest(name, outcome.hypotheses, weight) for name, outcome, weight in available]
-    if config.weights_by is not None:
-        nbests = weigh_by_estimates(nbests, config.weights_by)
     if language_model is not None:
         nbests = add_language_model_scores(nbests, language_model)
     best = METHODS[config.method](nbests, config, language, judge)[: config.n_best]
     n_systems = {"systems": float(len(nbests))}
     hypotheses = tuple(h.model_copy(update={"features": {**h.features, **n_systems}}) for h in best)
-    return NBest(utterance_id=utterance_id, hypotheses=hypotheses, language=available[0][1].language)
+    first = outcomes[nbests[0].system]
+    assert isinstance(first, NBest)
+    return NBest(utterance_id=utterance_id, hypotheses=hypotheses, language=first.language)
+
+
+def gather_systems(
+    outcomes: Mapping[str, Outcome | None], config: SystemCombinationConfig
+) -> list[SystemNBest]:
+    """Return the lists that take part, with the weights of their systems."""
+    weights = config.weights or (1.0,) * len(outcomes)
+    nbests = [
+        SystemNBest(name, outcome.hypotheses, weight)
+        for (name, outcome), weight in zip(outcomes.items(), weights, strict=True)
+        if isinstance(outcome, NBest) and weight > 0
+    ]
+    return nbests if config.weights_by is None else weigh_by_estimates(nbests, config.weights_by)
 
 
 def _reason_missing(outcome: Outcome | None) -> str:

@@ -11,7 +11,9 @@ import pytest
 
 from components.ensembling.kinds.combine import Combine, CombineSettings
 from components.ensembling.kinds.fit_reranker import FitReranker
+from components.ensembling.output_level.config import COEFFICIENTS_FILE
 from components.errors import AntiphonError, ConfigError, DataError
+from components.files.files import read_json
 from components.nodes.node_context import Item, NodeContext
 from components.pipeline.pipeline import Pipeline
 from components.pipeline.planning import plan_nodes
@@ -139,6 +141,24 @@ def test_what_is_tuned_is_used(tmp_path: Path) -> None:
     assert reranked.best.text == "a cat u"
 
 
+def test_coefficients_are_learned_under_the_weights_that_estimates_give(tmp_path: Path) -> None:
+    def offer(key: str, text: str, other: str, p_correct: float) -> NBest:
+        best = nbest(key, text).best.model_copy(update={"features": {"p_correct": p_correct}})
+        second = nbest(key, other).best.model_copy(update={"score": -5.0})  # estimates are of the best alone
+        return NBest(utterance_id=key, hypotheses=(best, second))
+
+    read = list(items("a cat"))
+    for number, item in enumerate(read):
+        right, wrong = ("x", "y") if number % 2 else ("y", "x")
+        key = item.utterance.id
+        item.inputs[right] = offer(key, f"a cat {key}", f"a rat {key}", 0.9)
+        item.inputs[wrong] = offer(key, f"a bat {key}", f"a hat {key}", 0.2)
+    context = NodeContext("weights", of=("x", "y"), transcripts=True)
+    by_estimates = RERANK.model_copy(update={"weights_by": "p_correct"})
+    FitReranker().collect(by_estimates, context, iter(read), tmp_path)
+    assert read_json(tmp_path / COEFFICIENTS_FILE)["score"] == 0
+
+
 def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
     references = {"references": ("ein Hund",), "target_language": "de"}
     for transcripts, given in ((True, items(None)), (False, items("a")), (False, items("a", **references))):
@@ -147,6 +167,12 @@ def test_nothing_to_tune_on_is_one_line(tmp_path: Path) -> None:
             FitReranker().collect(
                 RERANK, context, given, tmp_path
             )  # there are no references in the texts' language
+    same = [
+        item.model_copy(update={"inputs": dict.fromkeys("xy", item.inputs["x"])}) for item in items("a cat")
+    ]
+    context = replace(context, transcripts=True)
+    with pytest.raises(DataError, match="with candidates whose features differ, found none among 6"):
+        FitReranker().collect(RERANK, context, iter(same), tmp_path)
 
 
 def test_the_words_that_were_elected_have_the_times_of_the_first_system_that_knows_any() -> None:
