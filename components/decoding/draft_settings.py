@@ -38,4 +38,6 @@ def refuse_draft(
             f"draft: expected greedy search, found {found}: set beam_size to 1, or leave draft out"
         )
     if guided:
-        raise ValueError("draft: expected a search without terms and ctc, found one with: leave one out")
+        raise ValueError(
+            "draft: expected a search without terms, ctc and language_model, found one with: leave one out"
+        )

@@ -210,7 +210,7 @@ class RecognitionConfig(StageSettings):
     @model_validator(mode="after")
     def _draft_needs_greedy_search(self) -> Self:
         sampled = self.sampling is not None
-        guided = bool(self.terms or self.ctc)
+        guided = bool(self.terms or self.ctc or self.language_model)
         refuse_draft(self.draft, self.draft_tokens, beam_size=self.beam_size, sampling=sampled, guided=guided)
         return self
 

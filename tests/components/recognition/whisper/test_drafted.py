@@ -52,6 +52,9 @@ def test_settings_that_cannot_be_drafted_are_refused() -> None:
         RecognitionConfig(draft="packaged:whisper-tiny.en")
     with pytest.raises(ValueError, match="draft_tokens: expected a draft model, found 8 without"):
         RecognitionConfig(beam_size=1, draft_tokens=8)
+    guided = {"draft": "packaged:whisper-tiny.en", "beam_size": 1, "language_model": {"model": "words.arpa"}}
+    with pytest.raises(ValueError, match="expected a search without terms, ctc and language_model"):
+        RecognitionConfig.model_validate(guided)
     config = RecognitionConfig(draft="packaged:whisper-tiny.en", beam_size=1, backend="transformers")
     with pytest.raises(ConfigError, match="draft: expected backend whisper, found transformers"):
         checks.check(config, None)
