@@ -23,6 +23,8 @@ from components.text.languages import is_same_language
 
 _MAX_ID = 512
 """Characters of an id, as of a record."""
+_MARKS = 32
+"""Of these for marks that tell it from others."""
 
 
 class Fault(NamedTuple):
@@ -106,12 +108,10 @@ class RowReader:
         self, error: RecordError, where: str, name: str | None = None, draft: Draft | None = None
     ) -> Iterator[DraftedRow]:
         """Yield the row of a faulty record, under its id or its file:line where it has no usable one."""
-        name = name or where
-        while not self.used.add(name):
-            name += "'"
+        name = self._take_free(name or where)
         self.count += 1
         fault = Fault(error.reason, str(error))
-        yield DraftedRow(name[:_MAX_ID], where, _cut_of(draft or Draft(), name), fault=fault)
+        yield DraftedRow(name, where, _cut_of(draft or Draft(), name), fault=fault)
 
     def usable_id(self, name: object) -> str | None:
         """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
@@ -130,16 +130,21 @@ class RowReader:
             name = unicodedata.normalize("NFC", derived)
             if is_valid_id(name) and self.used.add(name):
                 return name
-            name = unicodedata.normalize("NFC", fallback)
-            while not self.used.add(name):
-                name += "'"
-            return name
+            return self._take_free(fallback)
         name = unicodedata.normalize("NFC", draft.id)
         if not is_valid_id(name):
             expected = f"an id of 1 to {_MAX_ID} printable characters"
             raise RecordError("bad field", f"expected {expected}, found {ascii(name)[:60]}; rename it")
         if not self.used.add(name):
             raise RecordError("duplicate id", f"expected a new id, found {name!r} again (in NFC); rename one")
+        return name
+
+    def _take_free(self, place: str) -> str:
+        """Take an id for a row that has no usable one: the end of its place, all of it printable."""
+        name = unicodedata.normalize("NFC", place)[-_MAX_ID + _MARKS :]
+        name = "".join(letter if letter.isprintable() else "_" for letter in name)
+        while not self.used.add(name):
+            name += "'"
         return name
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from typing import NamedTuple
 
 from components.errors import AntiphonError
+from components.files.fault_reports import explain_faults
 from components.nodes.node_context import Item
 from components.nodes.sessions import Session, open_session
 from components.pipeline.items.item_gatherer import check_outcomes
@@ -99,12 +100,13 @@ class Lane:
             yield from _compute_whole(node, works) if counted is None else self._step(counted, node, works)
 
     def _step(self, counted: _Counted, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
-        counted.drop_cancelled()
         try:
-            for work in works:
-                counted.admit(work)
-            finished = counted.session.step()
-            counted.tell_begun(node.name, finished)
+            with explain_faults(node.name):
+                counted.drop_cancelled()
+                for work in works:
+                    counted.admit(work)
+                finished = counted.session.step()
+                counted.tell_begun(node.name, finished)
         except Exception as error:
             together = [counted.drop(key) for key in list(counted.works)]
             _log_fault(node, error, len(together))
@@ -119,8 +121,9 @@ def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
     began = time.monotonic()
     items = [work.item for work in works]
     try:
-        answer = node.component(items)
-        outcomes = check_outcomes(node.name, items, answer, may_drop=node.node.facts.may_drop)
+        with explain_faults(node.name, items):
+            answer = node.component(items)
+            outcomes = check_outcomes(node.name, items, answer, may_drop=node.node.facts.may_drop)
     except Exception as error:
         _log_fault(node, error, len(works))
         if len(works) == 1:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sized
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
+from components.files.fault_reports import explain_faults
 from components.serving.graph import ServedGraph, ServedNode
 from components.serving.lane import Done, Lane, Work
 from components.serving.measures import Measures
@@ -81,10 +82,15 @@ class Scheduler:
     def call(self, node: ServedNode, work: Callable[[], T]) -> Future[T]:
         """Let a node's lane do something between two batches; one that is cancelled in time is left out."""
         future: Future[T] = Future()
+
+        def explained() -> T:
+            with explain_faults(node.name):
+                return work()
+
         with self._changed:
             if self._is_closed:
                 future.cancel()
-            self._calls[node.lane].append((future, work))
+            self._calls[node.lane].append((future, explained))
             self._changed.notify_all()
         return future
 

@@ -207,7 +207,10 @@ def _make_spool() -> tuple[Path, IO[bytes]]:
         with suppress(OSError), (folder / _LOCK).open("rb") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
-    spool = Path(tempfile.mkdtemp(prefix=_SPOOL))
-    lock = (spool / _LOCK).open("wb")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return spool, lock
+    while True:
+        spool = Path(tempfile.mkdtemp(prefix=_SPOOL))
+        lock = (spool / _LOCK).open("wb")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (spool / _LOCK).exists():  # else another server took it for a killed one's before it was locked
+            return spool, lock
+        lock.close()

@@ -24,7 +24,7 @@ class ServeSettings(Settings):
     name: str | None = Field(
         None,
         max_length=64,
-        pattern=r"^[A-Za-z0-9._-]+$",
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
         description="name of the model; that of the file if empty",
     )
     cors: tuple[str, ...] = Field(

@@ -70,7 +70,8 @@ def read_members(tar: str, file: BinaryIO) -> Iterator[TarMember]:
             long |= _read_long_header(tar, header, file)
             position = data + _padded(header.size)
             continue
-        size = int(long.get("size", header.size)) if long.get("size", "0").isdecimal() else -1
+        stated = long.get("size", "0")  # of up to a mebibyte
+        size = int(long.get("size", header.size)) if stated.isdecimal() and len(stated) < 20 else -1
         if not 0 <= size < 2**62:
             raise _damaged(tar, "a member of no size")
         stored = 0 if header.type in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE) else size

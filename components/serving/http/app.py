@@ -80,7 +80,8 @@ def _tell_unknown(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known = ", ".join([*ENDPOINTS, "/v1/models"])
     message = f"expected one of {known}, found {request.method} {request.url.path[:100]}"
-    return JSONResponse(RequestError(error.status_code, message, "not_found").body, error.status_code)
+    body = RequestError(error.status_code, message, "not_found").body
+    return JSONResponse(body, error.status_code, error.headers)  # 405 says which methods there are
 
 
 def _count(service: Service, path: str, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -147,7 +148,8 @@ class Gate:
         if fault is None:
             await self._app(scope, receive, send)
             return
-        await JSONResponse(fault.body, fault.status, {"Connection": "close"})(scope, receive, send)
+        headers = {**fault.headers, "Connection": "close"}
+        await JSONResponse(fault.body, fault.status, headers)(scope, receive, send)
 
     def _find_fault(self, headers: Headers, scope: Scope) -> RequestError | None:
         origin, host = headers.get("origin"), headers.get("host", "")

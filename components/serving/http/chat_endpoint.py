@@ -12,14 +12,13 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field, ValidationError
 
-from components.files.json_text import parse_json
 from components.records import Utterance
 from components.serving.http.answers import text_of
 from components.serving.http.audio_endpoints import headers_of, language_in
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
 from components.serving.http.streamed import Event, stream
-from components.serving.http.uploads import read_body
+from components.serving.http.uploads import read_body, read_json
 from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
 from components.serving.service import Service
 from components.text.languages import UNDETERMINED
@@ -103,15 +102,13 @@ async def answer_chat(request: Request, service: Service) -> Response:
 
 def _parse(body: bytes) -> ChatRequest:
     try:
-        return ChatRequest.model_validate(parse_json(body))
+        return ChatRequest.model_validate(read_json(body))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))
         raise RequestError(
             400, f"{where}: {describe_value_fault(dict(fault))}", param=where or None
         ) from None
-    except ValueError as error:
-        raise RequestError(400, f"expected a JSON object, found {error}") from None
 
 
 def _completion(

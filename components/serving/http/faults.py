@@ -29,6 +29,8 @@ class RequestError(Exception):
         super().__init__(message)
         self.status, self.code, self.param = status, code, param
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if status == 401:
+            self.headers["WWW-Authenticate"] = "Bearer"
 
     @property
     def body(self) -> dict[str, Any]:

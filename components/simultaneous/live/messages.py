@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.errors import ConfigError
-from components.files.json_text import parse_json
 from components.serving.graph import ServedGraph
 from components.serving.http.audio_endpoints import language_in
 from components.serving.http.faults import RequestError
+from components.serving.http.uploads import read_json
 from components.simultaneous.requirements import choose_policies
 from components.text.languages import UNDETERMINED
 from components.text.suggestions import suggest
@@ -66,7 +66,7 @@ def read_hello(message: dict[str, Any], graph: ServedGraph) -> Hello:
     if text is None:
         raise RequestError(400, 'expected a hello as JSON first, such as {"channels": 1}, found binary data')
     try:
-        hello = Hello.model_validate(_parse(text))
+        hello = Hello.model_validate(read_json(text))
         if hello.policy is not None:
             choose_policies(hello.policy, graph, appends=True)
     except ValidationError as error:
@@ -87,7 +87,7 @@ def read_piece(message: dict[str, Any], hello: Hello, *, hears: bool) -> Piece:
     """
     content = message.get("bytes")
     if content is None:
-        value = _parse(message["text"])
+        value = read_json(message["text"])
         if value == {"end": True}:
             return Piece()
         text = value.get("text") if isinstance(value, dict) and len(value) == 1 and not hears else None
@@ -104,10 +104,3 @@ def read_piece(message: dict[str, Any], hello: Hello, *, hears: bool) -> Piece:
             400, f"expected {what}, found {len(content)} bytes, which are no multiple of {frame}"
         )
     return Piece(sound=content)
-
-
-def _parse(text: str) -> Any:
-    try:
-        return parse_json(text)
-    except ValueError as error:
-        raise RequestError(400, f"expected a JSON object, found {error}") from None

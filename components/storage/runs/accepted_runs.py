@@ -53,17 +53,15 @@ def accept_run(store: Store, name: str, note: str = "") -> str | None:
     with store.lock_recorded_run(name) as run:
         if not run.completed:
             raise ConfigError(f"run {name}: expected a run that completed, found one that is {run.status}")
-        before = next(
-            (other.name for other in list_accepted(store) if other.name != name and _is_like(other, run)),
-            None,
-        )
+        # Several where two were accepted at once, or a kill came between the two steps below.
+        before = [other.name for other in list_accepted(store) if other.name != name and _is_like(other, run)]
         for keep in KEEPERS.values():
             keep(run, store)
         acceptance = Acceptance(accepted=utc_now(), note=note)
         store.backend.files.write(acceptance_file(name), encode_json(acceptance.model_dump(mode="json")))
-        if before is not None:
-            store.backend.files.remove(acceptance_file(before))
-    return before
+        for other in before:
+            store.backend.files.remove(acceptance_file(other))
+    return before[0] if before else None
 
 
 def revoke_acceptance(store: Store, name: str) -> None:

@@ -37,6 +37,8 @@ def test_a_faulty_record_never_takes_the_id_of_a_good_one():
     reader = RowReader("set")
     refused = [row.id for _ in range(2) for row in reader.refuse(RecordError("r", "m"), "set:1")]
     assert refused == ["set:1", "set:1'"]
+    (folder,) = reader.refuse(RecordError("r", "m"), "/deep" * 200 + "/a\n\x1b.wav")
+    assert is_valid_id(folder.id) and folder.id.endswith("/deep/a__.wav")
 
 
 def test_the_id_of_a_faulty_record_is_taken():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -269,6 +270,7 @@ def test_a_wrong_request_is_told_why_in_one_line(fields: dict[str, Any], status:
 BODIES: list[tuple[str, dict[str, str], bytes, int]] = [
     (CHAT, {}, b"[" * 100_000, 400),
     (CHAT, {}, b'{"messages": 5}', 400),
+    (CHAT, {}, b'{"messages": [{"role": "user", "content": "a \\ud800 cat"}]}', 400),
     (CHAT, {}, json.dumps({"messages": [{"role": "user", "content": "a" * 60_000}]}).encode(), 413),
     (CHAT, {}, b"x" * 1_000_000, 413),
     (TRANSCRIBE, {"content-type": "text/plain"}, b"x", 415),
@@ -307,11 +309,13 @@ def test_hostile_bodies_are_refused(path: str, headers: dict[str, str], body: by
 def test_a_token_and_a_page_that_may_ask() -> None:
     async def ask() -> None:
         async with serving(token="s3cret", cors=("http://page.example",)) as (client, _):
-            assert (await client.get("/v1/models")).status_code == 401
+            refused = await client.get("/v1/models")
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
             assert (await client.get("/health")).status_code == 200
             bearer = {"authorization": "bearer s3cret", "origin": "http://page.example"}
             answer = await client.get("/v1/models", headers=bearer)
             assert answer.headers["access-control-allow-origin"] == "http://page.example"
+            assert (await client.get(CHAT, headers=bearer)).headers["allow"] == "POST"
             asked = {"origin": "http://page.example", "access-control-request-method": "POST"}
             allowed = await client.options(CHAT, headers=asked)
             assert allowed.status_code == 200 and "POST" in allowed.headers["access-control-allow-methods"]
@@ -321,9 +325,11 @@ def test_a_token_and_a_page_that_may_ask() -> None:
 
 
 def fail(item: Item) -> NBest:
-    """Fail for recordings of three seconds."""
+    """Fail for recordings of three seconds, and end the process for those of four."""
     if item.utterance.audio.seconds == 3:
         raise ValueError("secret path")
+    if item.utterance.audio.seconds == 4:
+        sys.exit(3)
     return hear(item)
 
 
@@ -352,9 +358,10 @@ def slow() -> Iterator[tuple[Function, list[int]]]:
 def test_a_fault_spoils_no_other_request_of_the_batch() -> None:
     async def ask() -> None:
         async with serving(make_graph({**COMPONENTS, "fast": each(fail)})) as (client, _):
-            answers = await asyncio.gather(*(send(client, content=wave(n)) for n in (1, 3, 2)))
-            assert [answer.status_code for answer in answers] == [200, 500, 200]
+            answers = await asyncio.gather(*(send(client, content=wave(n)) for n in (1, 3, 2, 4)))
+            assert [answer.status_code for answer in answers] == [200, 500, 200, 500]
             assert "secret" not in answers[1].text
+            assert (await send(client)).status_code == 200
         async with serving(make_graph({**COMPONENTS, "fast": each(refuse)})) as (client, _):
             answer = await send(client)
             assert (answer.status_code, answer.json()["error"]["message"]) == (400, "to de: found noise")
@@ -380,9 +387,16 @@ def test_requests_share_batches_and_too_many_are_sent_away(slow: tuple[Function,
 
 
 def test_a_request_is_given_up_after_its_time(slow: tuple[Function, list[int]]) -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
     async def ask() -> None:
-        async with serving(make_graph({**COMPONENTS, "fast": slow[0]}), timeout=0.05) as (client, service):
+        graph = make_graph({**COMPONENTS, "fast": slow[0]})
+        async with serving(graph, timeout=0.05, upload_timeout=0.1) as (client, service):
             assert (await send(client)).status_code == 504
+            assert (await client.post(CHAT, content=drip())).status_code == 408
             assert service.is_idle
 
     asyncio.run(ask())

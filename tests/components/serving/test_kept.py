@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from components.data import load
 from components.errors import ConfigError, DataError
@@ -105,6 +106,8 @@ def test_a_shadow_asks_its_own_clients_for_no_token(tmp_path: Path, monkeypatch:
 def test_a_name_does_not_leave_the_store(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="inside the store"):
         find_in_store(name, str(tmp_path))
+    with pytest.raises(ValidationError, match="name"):
+        ServeSettings(name="..")
 
 
 def test_a_shadow_is_compared_by_agreement_and_by_corrected_texts(tmp_path: Path) -> None:

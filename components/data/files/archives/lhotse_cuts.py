@@ -57,10 +57,10 @@ def _locate(cut: Fields, tar: str | None) -> str:
     if kind == "shar" and tar is not None:
         return f"{tar}#{read_required(cut, 'id')}"
     if kind in ("file", "url") and isinstance(source, dict):
-        if len(recording.get("channel_ids") or [0]) > 1:
-            raise RecordError(
-                "bad field", "expected a recording of one channel, found several; write them as Shar"
-            )
+        channels = recording.get("channel_ids") or [0]
+        if not isinstance(channels, list) or len(channels) > 1:
+            found = f"expected a recording of one channel, found {ascii(channels)[:40]}; write it as Shar"
+            raise RecordError("bad field", found)
         return read_required(source, "source")
     raise RecordError(
         "bad field",

@@ -84,6 +84,15 @@ def test_a_wrong_byte_raises_nothing_else(data: st.DataObject) -> None:
         pass
 
 
+def test_a_size_of_thousands_of_digits_is_a_damage() -> None:
+    record = b"5010 size=" + b"9" * 4999 + b"\n"
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, len(record)
+    padded = record + bytes(-len(record) % 512)
+    with pytest.raises(LocationError, match="of no size"):
+        read(header.tobuf(tarfile.USTAR_FORMAT) + padded + pack([("a.wav", b"x")]))
+
+
 def special(kind: bytes, name: str = "a.wav", link: str = "/etc/passwd") -> bytes:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, link

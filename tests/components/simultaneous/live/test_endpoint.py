@@ -129,6 +129,10 @@ def test_lines_of_text_are_translated_as_they_come() -> None:
         socket.send('{"text": "Three"}')
         socket.send('{"end": true}')
         answers = read_answers(socket)
+        with open_socket(where) as another:
+            another.send("{}")
+            another.send('{"text": "half \\ud800 of a letter."}')
+            assert "expected a JSON object" in read_answers(another)[-1]["error"]["message"]
     assert answers[-1]["texts"] == {"mt": "One! two.! Three!"}
 
 

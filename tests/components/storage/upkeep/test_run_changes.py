@@ -8,7 +8,7 @@ import pytest
 
 from components.errors import ConfigError, StoreError
 from components.storage.runs.accepted_runs import accept_run, find_baseline, revoke_acceptance
-from components.storage.runs.baseline_run import read_acceptance
+from components.storage.runs.baseline_run import acceptance_file, read_acceptance
 from components.storage.runs.run_listing import list_runs
 from components.storage.store import Store
 from components.storage.store_files import LocalFiles
@@ -119,6 +119,14 @@ def test_the_accepted_run_is_the_baseline_of_its_data(store: Store) -> None:
     assert accept_run(store, "elsewhere") is None
     assert {run.name for run in list_runs(store) if run.acceptance} == {"second", "elsewhere"}
     assert find_baseline(store, store.load_run("new")).name == "second"
+    copies = [
+        (acceptance_file(name), store.backend.files.read(acceptance_file("second")))
+        for name in ("first", "new")
+    ]
+    for name, content in copies:  # of a kill between two steps
+        store.backend.files.write(name, content or b"")
+    accept_run(store, "second")
+    assert {run.name for run in list_runs(store) if run.acceptance} == {"second", "elsewhere"}
     with pytest.raises(ConfigError, match="run second is itself the accepted run of its data"):
         find_baseline(store, store.load_run("second"))
     revoke_acceptance(store, "second")

@@ -207,11 +207,13 @@ def test_cuts_of_plain_files(tmp_path: Path, tone: bytes) -> None:
     command["recording"]["sources"] = [{"type": "command", "channels": [0], "source": "touch x"}]
     stereo = json.loads(json.dumps(made)) | {"id": "c"}
     stereo["recording"]["channel_ids"] = [0, 1]
-    write_cuts(tmp_path / "cuts.jsonl.gz", made, command, stereo)
+    number = json.loads(json.dumps(stereo)) | {"id": "d"}
+    number["recording"]["channel_ids"] = 2
+    write_cuts(tmp_path / "cuts.jsonl.gz", made, command, stereo, number)
     dataset = load(str(tmp_path / "cuts.jsonl.gz"))
     [only] = dataset.utterances
     assert (only.audio.offset, only.audio.seconds) == (0.4, 0.5)
-    assert [bad.reason for bad in dataset.quarantined] == ["bad field", "bad field"]
+    assert [bad.reason for bad in dataset.quarantined] == ["bad field"] * 3
 
 
 def test_packed_manifests_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
