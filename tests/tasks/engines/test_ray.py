@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from components.compute.device import use_threads
 from components.errors import AntiphonError, ConfigError
 from components.own_code import code_permission
 from components.run_record import RunRecord
 from flows.python_flows.pipeline import pipeline
 from tasks.engines import engine
 from tasks.task_options import unwrap
+from tests.golden.systems.golden import stage_digests
 
 CODE = """
 import os, time
@@ -124,6 +126,21 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path, on_ray: None) ->
     with engine.use_engine("local"):
         run(folder, "local", NODES, "local")
     assert bodies(folder / "ray").items() >= bodies(folder / "local").items()
+
+
+@pytest.mark.server
+def test_models_give_the_same_bytes(folder: Path, on_ray: None) -> None:
+    """``python -m tests.golden.systems engines`` does the same for all presets and files of examples/."""
+    graph = {"asr": {"kind": "recognize", "model": "packaged:whisper-tiny.en"}}
+    graph |= {"mt": {"kind": "translate", "model": "packaged:multi30k-en-de", "of": "asr"}}
+    where = {"graph": {"nodes": graph}, "data": "sample", "limit": 4, "target_language": "de"}
+    stores = {name: folder / f"models-{name}" for name in ("ray", "local")}
+    for name, store in stores.items():
+        with use_threads(1), engine.use_engine(name):
+            unwrap(pipeline(**where, engine=name, store=str(store)))
+    digests = [stage_digests(store) for store in stores.values()]
+    assert len(digests[0]) > 2
+    assert digests[0].items() <= digests[1].items()
 
 
 @pytest.mark.server
