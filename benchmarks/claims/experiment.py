@@ -12,7 +12,6 @@ from typing import Protocol, cast
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.outputs import Outputs, outputs_file, read_outputs
 from benchmarks.claims.workspace import Workspace
-from benchmarks.common.manifest import OUTPUTS
 from components.claims.verdict import Measured
 
 _MODULES = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "experiments")])}
@@ -47,7 +46,7 @@ def experiment_named(name: str) -> Experiment:
 
 
 @cache
-def all_results(folder: Path = OUTPUTS) -> Mapping[str, Mapping[str, Measured]]:
+def all_results(folder: Path) -> Mapping[str, Mapping[str, Measured]]:
     """What the kept outputs say: experiment that was run -> ``claim.comparison`` -> result.
 
     An experiment may have measured parts of another one's claims.
@@ -59,6 +58,6 @@ def all_results(folder: Path = OUTPUTS) -> Mapping[str, Mapping[str, Measured]]:
     }
 
 
-def results_by_comparison(folder: Path = OUTPUTS) -> dict[str, Measured]:
+def results_by_comparison(folder: Path) -> dict[str, Measured]:
     """The results of all experiments together."""
     return {key: measured for own in all_results(folder).values() for key, measured in own.items()}

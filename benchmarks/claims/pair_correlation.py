@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from components.claims.verdict import Result
-from components.metrics.statistics.bootstrap import SEED
+from components.metrics.statistics.bootstrap import SEED, FloatArray
 
 Table = np.ndarray[Any, np.dtype[np.float64]]
 """(k, k): the value of each pair of k models, symmetric; the diagonal is not read."""
 Models = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
-"""(k,): numbers of models."""
+"""(R, k): numbers of models, R times."""
+_TIE = 1e-12
+"""The tables' own order is one of the permutations, and its r comes by sums in another order."""
 
 
 def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resamples: int = 10_000) -> Result:
@@ -32,20 +34,27 @@ def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resampl
     rng = np.random.default_rng(SEED)
     first, second = np.triu_indices(models, 1)
 
-    def mean_r(left: Models, right: Models) -> float:
-        """r with ``left`` as the models of the first tables and ``right`` of the second."""
-        apart = left[first] != left[second]  # no model with itself
-        a, b = (order[rows][apart] for order, rows in ((left, first), (left, second)))
-        c, d = (order[rows][apart] for order, rows in ((right, first), (right, second)))
-        return float(np.mean([np.corrcoef(x[a, b], y[c, d])[0, 1] for x, y in tables]))
+    def mean_r(left: Models, right: Models) -> FloatArray:
+        """r (R,) with rows of ``left`` (R, k) as the models of the first tables and ``right`` of the second."""
+        apart = left[:, first] != left[:, second]  # no model with itself
 
-    order = np.arange(models)
-    r = mean_r(order, order)
-    null = np.array([mean_r(order, rng.permutation(models)) for _ in range(resamples)])
-    with np.errstate(invalid="ignore"):  # a draw of one pair alone has no r
-        drawn = np.array([mean_r(draw, draw) for draw in rng.integers(models, size=(resamples, models))])
+        def centre(table: Table, orders: Models) -> FloatArray:
+            values = np.where(apart, table[orders[:, first], orders[:, second]], 0)
+            mean = values.sum(1, keepdims=True) / apart.sum(1, keepdims=True)
+            return np.where(apart, values - mean, 0)
+
+        pairs = [(centre(x, left), centre(y, right)) for x, y in tables]
+        return np.mean([(a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1)) for a, b in pairs], axis=0)
+
+    order = np.arange(models)[None]
+    (r,) = mean_r(order, order).tolist()
+    permuted = np.array([rng.permutation(models) for _ in range(resamples)])
+    null = mean_r(np.repeat(order, resamples, axis=0), permuted)
+    with np.errstate(invalid="ignore"):  # draws of two models alone have no r
+        draws = rng.integers(models, size=(resamples, models))
+        drawn = mean_r(draws, draws)
     low, high = np.nanpercentile(drawn, (2.5, 97.5)).tolist()
-    p = (1 + int((np.abs(null) >= abs(r)).sum())) / (1 + resamples)
+    p = (1 + int((np.abs(null) >= abs(r) - _TIE).sum())) / (1 + resamples)
     return Result(difference=r, interval=(low, high), p=p, detectable=2.8 * float(null.std()), over=over)
 
 

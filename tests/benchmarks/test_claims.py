@@ -15,7 +15,7 @@ from benchmarks.claims.evidence import tier_of, verdicts
 from benchmarks.claims.experiment import EXPERIMENTS, all_results, results_by_comparison
 from benchmarks.claims.outputs import Outputs, outputs_file, read_outputs, write_outputs
 from benchmarks.claims.page import write_pages
-from benchmarks.common.manifest import describe_run
+from benchmarks.common.manifest import OUTPUTS, describe_run
 from benchmarks.common.paths import RESULTS
 from benchmarks.pages.index import render_index
 from components.records import Utterance
@@ -55,7 +55,7 @@ def test_outputs_are_read_as_they_were_written_and_the_bytes_are_the_same(tmp_pa
 
 def test_results_are_registered_comparisons() -> None:
     registered = {f"{claim.name}.{c.name}" for claim in read_register() for c in claim.comparisons()}
-    for name, values in all_results().items():
+    for name, values in all_results(OUTPUTS).items():
         assert set(values) <= registered, name
 
 
@@ -75,7 +75,7 @@ def test_the_readme_tells_tier_1_as_it_was_measured() -> None:
     ]
     first = [
         verdict.rows[0].measured
-        for claim, verdict in verdicts(results_by_comparison())
+        for claim, verdict in verdicts(results_by_comparison(OUTPUTS))
         if tier_of(claim, verdict) == 1
     ]
     assert len(rows) == len(first)
