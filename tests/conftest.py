@@ -184,12 +184,16 @@ def server(prefect_url: str, undrawn_plots: None) -> Iterator[None]:
     """The flows of a module run on that server, and a command starts none of its own.
 
     They send no heartbeats: Prefect waits up to a second at the end of each flow for the thread that does.
+    What may pass is tried again at once.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    from tasks.engines import shard_computation
 
     values = {PREFECT_API_URL: prefect_url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
     with temporary_settings(values), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", prefect_url)
+        patch.setattr(shard_computation, "_RETRY_SECONDS", (0.0, 0.1))
         yield
 
 

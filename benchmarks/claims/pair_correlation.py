@@ -35,7 +35,7 @@ def correlate_pairs(tables: Sequence[tuple[Table, Table]], over: str, *, resampl
     first, second = np.triu_indices(models, 1)
 
     def mean_r(left: Models, right: Models) -> FloatArray:
-        """r (R,) with rows of ``left`` (R, k) as the models of the first tables and ``right`` of the second."""
+        """r (R,) with rows of ``left`` (R, k) as the models of first tables, ``right`` of second ones."""
         apart = left[:, first] != left[:, second]  # no model with itself
 
         def centre(table: Table, orders: Models) -> FloatArray:

@@ -1,6 +1,6 @@
 """The presets give what they gave: texts, order of the n-best lists, scores (tests/golden/systems).
 
-``python -m tests.golden.systems check`` does the same for the files of examples/, ``engines`` on both engines.
+``python -m tests.golden.systems check`` does the same for the files of examples/.
 """
 
 from __future__ import annotations

@@ -6,15 +6,10 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
-from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from tests import malformed
 from tests.command import run_command
@@ -95,63 +90,6 @@ def test_the_cascade_hears_and_translates_and_a_rerun_loads_nothing_heavy(
     *_, output, heavy = process.stdout.splitlines()
     assert all(one["reused"] for one in json.loads(output)["stages"])
     assert heavy == "set()"
-
-
-WITHOUT = """
-import sys
-from importlib.machinery import PathFinder
-from flows.cli.main import main
-
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in HIDDEN else super().find_spec(name, path, target)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-try: main(COMMAND)
-finally: print(HIDDEN & sys.modules.keys())
-"""
-
-
-def _needed_by(lines: Iterable[str]) -> set[str]:
-    """Names of the packages that requirements bring, and of what these bring."""
-    names: set[str] = set()
-    pending = [Requirement(line) for line in lines]
-    while pending:
-        requirement = pending.pop()
-        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if applies and (name := canonicalize_name(requirement.name)) not in names:
-            names.add(name)
-            pending += map(Requirement, requires(name) or ())
-    return names
-
-
-@pytest.mark.core
-def test_the_cascade_needs_no_extra(tmp_path: Path, prefect_url: str) -> None:
-    """No package of an extra can be found: whatever is optional is left out without a word."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = [extra for name, extra in project["optional-dependencies"].items() if name != "dev"]
-    wanted = {canonicalize_name(Requirement(line).name) for extra in extras for line in extra}
-    wanted -= _needed_by(project["dependencies"])
-    hidden = {
-        module
-        for module, packages in packages_distributions().items()
-        if wanted & {canonicalize_name(package) for package in packages}
-    }
-    assert {"pandas", "openai", "peft"} <= hidden
-    command = ["run", "cascade", "--json", "--data", "sample", "--limit", "2", "--store", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT.replace("HIDDEN", repr(hidden)).replace("COMMAND", repr(command))],
-        cwd=ROOT,
-        env={**os.environ, "PREFECT_API_URL": prefect_url, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    *_, output, imported = done.stdout.splitlines()
-    assert json.loads(output)["metrics"]["bleu"]["n"] == 2
-    assert imported == "set()"
 
 
 def test_a_bad_recording_is_named_and_the_good_one_goes_on(
