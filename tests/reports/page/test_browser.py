@@ -184,9 +184,16 @@ def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, wid
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_path: Path) -> None:
-    """The data lie beside the page; one block of them is read to open it, the index once it is searched."""
-    opened = Opened(browser, html_page.write_html(cascade(tmp_path, 5000), tmp_path / "report.html"))
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many utterances that their data lie beside the page."""
+    folder = tmp_path_factory.mktemp("large")
+    return html_page.write_html(cascade(folder, 5000), folder / "report.html")
+
+
+def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, large: Path) -> None:
+    """One block of the data is read to open the page, the index once it is searched."""
+    opened = Opened(browser, large)
     assert opened.page.locator(".utterance").count() == 50
     assert opened.page.inner_text("#count") == "5,000 utterances"
     read = [url.rpartition("/")[2] for url in opened.requests]
@@ -204,11 +211,9 @@ def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, tmp_
     assert opened.complaints == []
 
 
-def test_a_lost_data_folder_is_told(browser: object, tmp_path: Path) -> None:
-    path = html_page.write_html(cascade(tmp_path, 2500), tmp_path / "report.html")
-    shutil.rmtree(tmp_path / "report-data")
+def test_a_lost_data_folder_is_told(browser: object, large: Path, tmp_path: Path) -> None:
     page = browser.new_page()  # type: ignore[attr-defined]
-    page.goto(path.as_uri())
+    page.goto(Path(shutil.copy(large, tmp_path)).as_uri())
     playwright.expect(page.locator("#count")).to_contain_text("keep the folder beside the page")
 
 
