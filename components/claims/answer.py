@@ -15,6 +15,7 @@ def ask(question: Question, systems: Systems) -> Verdict:
     """The verdict of a claim on these systems."""
     question.check(systems.models, dev=bool(systems.dev))
     question.check_data(systems.dev, systems.test)
+    systems.work.check(systems.models, question.recognizers, systems.languages)
     measured = question.measure(systems)
     return judge(question.claim, {f"{question.claim.name}.{name}": value for name, value in measured.items()})
 

@@ -80,6 +80,8 @@ class Question(ABC):
         claim: with the comparisons that answer it.
         models: what the models are, in words.
         least: how many are needed.
+        most: how many can be asked; None for any number.
+        recognizers: how many of them, the first ones, transcribe speech; the others translate.
         needs_dev: whether something is chosen on development data.
         reads: what utterances must have, as fields of a record.
         fewest: utterances to judge on.
@@ -89,10 +91,19 @@ class Question(ABC):
     claim: ClassVar[Claim]
     models: ClassVar[str] = "translators"
     least: ClassVar[int] = 2
+    most: ClassVar[int | None] = None
+    recognizers: ClassVar[int] = 0
     needs_dev: ClassVar[bool] = False
     reads: ClassVar[tuple[str, ...]] = ("text", "references")
     fewest: ClassVar[int] = 10
     examples: ClassVar[int] = 10
+
+    @property
+    def count(self) -> str:
+        """How many models are asked for: ``2``, ``2+``, ``2 to 4``."""
+        if self.most is None:
+            return f"{self.least}+"
+        return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
     @abstractmethod
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
@@ -102,12 +113,12 @@ class Question(ABC):
         """Refuse what cannot be asked.
 
         Raises:
-            ConfigError: Too few models, one named twice, or no development data.
+            ConfigError: Too few or too many models, one named twice, or no development data.
         """
         name = self.claim.name
-        if len(models) < self.least:
+        if len(models) < self.least or len(models) > (self.most or len(models)):
             raise ConfigError(
-                f"claim {name}: expected --models of at least {self.least} {self.models}, found {len(models)}"
+                f"claim {name}: expected --models of {self.count} {self.models}, found {len(models)}"
             )
         if twice := {model for model in models if models.count(model) > 1}:
             raise ConfigError(

@@ -33,6 +33,7 @@ from components.ensembling.token_level.learning.coefficients import (
 from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.metrics.statistics.seed_bootstrap import ItemSums
+from components.records import Utterance
 
 EXAMPLES = 50
 """Development sentences from which weights are learned; a gate learns from four times as many."""
@@ -57,7 +58,7 @@ class OrAnd(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Linear less log-linear at equal shares."""
-        statistics = _scored(systems, systems.test)
+        statistics = _scored(systems, systems.test, distributions=True)
         linear, log_linear = (_equal_shares(statistics, kind) for kind in ("linear", "log_linear"))
         texts = [systems.translate(systems.models)], [systems.translate(systems.models, method="log_linear")]
         signs = compare_texts(systems, *texts, ("bleu",))
@@ -141,7 +142,7 @@ class Contribution(Question):
     claim = Claim(
         name="contribution",
         claim="An ensemble's coefficients tell what its members contribute",
-        design="all sets of three or more of the models; coefficients learned on dev, leave-one-out on test",
+        design="all sets that lack one of the models; coefficients learned on dev, leave-one-out on test",
         primary=Comparison(
             name="correlation",
             text="Spearman's correlation of coefficient and leave-one-out within an ensemble",
@@ -187,8 +188,12 @@ def _rank_rows(dev: ReferenceLogProbs, test: ReferenceLogProbs, members: Sequenc
     return np.concatenate([losses, np.broadcast_to(weights.numpy(), losses.shape)], 1)
 
 
-def _scored(systems: Systems, utterances: Sequence[object]) -> ReferenceLogProbs:
-    return score_references(systems.models, utterances, distributions=True, languages=systems.languages)  # type: ignore[arg-type]
+def _scored(
+    systems: Systems, utterances: Sequence[Utterance], *, distributions: bool = False
+) -> ReferenceLogProbs:
+    return score_references(
+        systems.models, utterances, distributions=distributions, languages=systems.languages
+    )
 
 
 def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:

@@ -57,6 +57,8 @@ class TranscriptAsCheck(Question):
         ),
     )
     models = "models: a recognizer, then a translator"
+    most: ClassVar[int | None] = 2
+    recognizers: ClassVar[int] = 1
     reads = ("audio", "transcript", "references")
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:

@@ -39,7 +39,8 @@ def refine(
         "tags": tags,
         "texts": [(u.id, u.target_language, u.text, drafts[u.id]) for u in utterances],
     }
-    return list(work.cached(key, lambda: _run_rounds(utterances, drafts, config, rounds, tags)))
+    what = f"refining with {config.model}"
+    return list(work.cached(key, lambda: _run_rounds(utterances, drafts, config, rounds, tags), what))
 
 
 def _run_rounds(

@@ -19,10 +19,13 @@ from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_translator as build_ensemble
 from components.files.files import write_atomically
 from components.models import resolve
+from components.recognition import checks as recognition
 from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build as build_recognizer
+from components.recognition.windowed.request import Request
 from components.records import NBest, Utterance
+from components.translation import checks as translation
 from components.translation.config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
@@ -43,6 +46,19 @@ class Workbench:
 
     def __init__(self, folder: Path, report: Callable[[str], None] = print) -> None:
         self.folder, self.report = folder, report
+
+    def check(self, models: Sequence[str], recognizers: int, languages: tuple[str, str]) -> None:
+        """Refuse models that do not do what is asked: the first recognize, the others translate.
+
+        Raises:
+            AntiphonError: in one line, why.
+        """
+        source, target = languages
+        for model in models[:recognizers]:
+            recognition.check(config := RecognitionConfig(model=model), None)
+            recognition.validate_model(config, None, [Request("transcribe", source, source)])
+        for model in models[recognizers:]:
+            translation.validate_model(TranslationConfig(model=model), None, [(source, target)])
 
     def make(self, name: str, build: Callable[[Path], object]) -> Path:
         """A folder that ``build`` writes, once; a merged model, say."""
@@ -88,7 +104,7 @@ class Workbench:
         evidence = [model for model in (mixed.positive, mixed.negative) if model]
         if evidence:
             what["evidence"] = [digest_of(model) for model in evidence]
-        return dict(self.cached(what, decode))
+        return dict(self.cached(what, decode, f"translating with {' + '.join(map(str, models))}"))
 
     def list_translations(
         self, utterances: Sequence[Utterance], config: TranslationConfig
@@ -99,9 +115,11 @@ class Workbench:
             "translations": TRANSLATION_VERSION,
             "model": digest_of(config.model),
             "config": config.model_dump(mode="json", exclude={"model"}),
-            "texts": [(u.id, u.target_language, u.text) for u in written],
+            "texts": [(u.id, u.source_language, u.target_language, u.text) for u in written],
         }
-        return self._outcomes(key, lambda: build(config).translate(written))
+        return self._outcomes(
+            key, lambda: build(config).translate(written), f"translating with {config.model}"
+        )
 
     def transcribe(self, spoken: Sequence[Utterance], config: RecognitionConfig) -> dict[str, NBest]:
         """Transcripts by id, kept after every :data:`CHUNK` recordings."""
@@ -110,27 +128,36 @@ class Workbench:
             part = spoken[start : start + CHUNK]
             key = {
                 "recognize": backend_of(config).version,
-                "config": config.model_dump(mode="json"),
+                "model": digest_of(config.model),
+                "config": config.model_dump(mode="json", exclude={"model"}),
                 "audio": [(u.id, u.audio.sha256) for u in part if u.audio],
             }
-            outputs |= self._outcomes(key, partial(build_recognizer(config).recognize, part))
+            what = f"recognizing with {config.model}"
+            outputs |= self._outcomes(key, partial(_recognize, config, part), what)
         return outputs
 
-    def _outcomes(self, key: object, decode: Callable[[], Sequence[object]]) -> dict[str, NBest]:
-        rows = self.cached(key, lambda: [o.model_dump(mode="json") for o in decode() if isinstance(o, NBest)])
+    def _outcomes(self, key: object, decode: Callable[[], Sequence[object]], what: str) -> dict[str, NBest]:
+        rows = self.cached(
+            key, lambda: [o.model_dump(mode="json") for o in decode() if isinstance(o, NBest)], what
+        )
         return {row["utterance_id"]: NBest.model_validate(row) for row in rows}
 
-    def cached(self, key: object, measure: Callable[[], Any]) -> Any:
+    def cached(self, key: object, measure: Callable[[], Any], what: str = "measuring") -> Any:
         """What ``measure`` gives, as JSON, computed once for a key that says all that decides it."""
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         file = self.folder / "cache" / f"{digest}.json"
         if not file.exists():
+            self.report(f"{what} ...")
             started = time.process_time()
             value = measure()
-            self.report(f"measured {digest} in {time.process_time() - started:.1f} CPU s")
+            self.report(f"{what}: {time.process_time() - started:.1f} CPU s, kept as {digest}")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
         return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _recognize(config: RecognitionConfig, spoken: Sequence[Utterance]) -> Sequence[object]:
+    return build_recognizer(config).recognize(spoken)
 
 
 def best_texts(nbests: Mapping[str, NBest], utterances: Sequence[Utterance]) -> dict[str, str]:
@@ -146,10 +173,13 @@ def confidence_of(nbest: NBest | None) -> float:
 
 
 def digest_of(model: Model) -> str:
-    """SHA-256 of a model's weights: of the folder's files of weights, in the order of their names."""
-    reference = str(model).removeprefix("dropout:")
-    folder = Path(resolve(reference).path)
+    """SHA-256 of a model's files of weights, in the order of their names; else that of the model."""
+    checkpoint = resolve(str(model).removeprefix("dropout:"))
+    folder = Path(checkpoint.path)
+    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    if not files:
+        return checkpoint.sha256
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
+    for file in files:
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -55,6 +55,7 @@ class EnsembleBackend(Seq2SeqBackend):
         self.max_source = min(self.max_source, *(model.positions for model in models))
         names = list(builders)
         self._combine, self._builders = combiner, list(builders.values())
+        self.n_members = len(names)
         self.vocabulary_size = models[0].vocabulary.size
         self._names = [names[m] for m in combiner.active_members(len(names))]
 

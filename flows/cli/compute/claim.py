@@ -66,6 +66,7 @@ def _list(as_json: bool) -> None:
                 "claim": each.claim.claim,
                 "models": each.models,
                 "least": each.least,
+                "most": each.most,
                 "needs_dev": each.needs_dev,
             }
             for name, each in questions.items()
@@ -73,7 +74,7 @@ def _list(as_json: bool) -> None:
         typer.echo(json.dumps({"claims": rows}))
         return
     for name, each in questions.items():
-        needs = f"{each.least}+ {each.models}{', --dev' if each.needs_dev else ''}"
+        needs = f"{each.count} {each.models}{', --dev' if each.needs_dev else ''}"
         typer.echo(f"{name:20} {each.claim.claim}\n{'':20} needs {needs}")
 
 

@@ -26,7 +26,10 @@ WORDS = [
 
 
 class Written(Workbench):
-    """A workbench on which models have shares of wrong words, and a mixture fewer than its members."""
+    """A workbench on which any model translates, with a share of wrong words; a mixture has fewer."""
+
+    def check(self, *_: object) -> None:
+        """Take every model."""
 
     def translate(
         self,
@@ -86,8 +89,12 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
     systems: Systems, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question = QUESTIONS["ensembling"]
-    with pytest.raises(ConfigError, match="expected --models of at least 2 translators, found 1"):
+    with pytest.raises(ConfigError, match=r"expected --models of 2\+ translators, found 1"):
         question.check(["a"], dev=True)
+    with pytest.raises(ConfigError, match=r"expected --models of 2 models: a recognizer, then a .*, found 3"):
+        QUESTIONS["transcript_as_check"].check(["a", "b", "c"], dev=False)
+    with pytest.raises(ConfigError, match="expected --models of 3 recognizers, found 4"):
+        QUESTIONS["rover"].check([*"abcd"], dev=True)
     with pytest.raises(ConfigError, match="expected every model once, found a twice"):
         question.check(["a", "a"], dev=True)
     with pytest.raises(ConfigError, match="expected --dev SET"):
@@ -96,6 +103,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         question.check_data(systems.dev, systems.test[:9])
     with pytest.raises(ConfigError, match="at least 50 utterances of --dev, found 49"):
         QUESTIONS["few_examples"].check_data(systems.dev[:49], systems.test)
+    with pytest.raises(ConfigError, match="found packaged:multi30k-en-de"):
+        Workbench(Path()).check(["packaged:multi30k-en-de", "packaged:whisper-base"], 1, ("en", "de"))
     without = (*systems.test[:-1], systems.test[-1].model_copy(update={"references": ()}))
     with pytest.raises(
         ConfigError, match="expected references of every utterance of --data, found none of 1"

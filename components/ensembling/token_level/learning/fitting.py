@@ -17,6 +17,7 @@ from components.ensembling.token_level.learning.reference_log_probs import (
     ReferenceLogProbs,
     collect_log_probs,
     concatenate,
+    require_room,
 )
 from components.ensembling.token_level.translator import EnsembleBackend, number_duplicates
 from components.errors import ConfigError, DataError
@@ -53,12 +54,23 @@ def collect_reference_log_probs(
         languages: source and target language.
         distributions: keep those over the whole vocabulary too, as log-linear coefficients need them.
         batch_size: sentences per batch.
+
+    Pairs of which one side is longer than a member can read are left out.
+
+    Raises:
+        ConfigError: the distributions would not fit into memory.
+        DataError: no pair is left.
     """
+    tokenized = [
+        (backend.prepare(source, *languages), backend.tokenize_target(text, languages[1]))
+        for source, text in pairs
+    ]
+    readable = [pair for pair in tokenized if max(len(pair[0].tokens), len(pair[1])) <= backend.max_source]
+    if distributions:
+        require_room(sum(len(target) for _, target in readable), backend.n_members, backend.vocabulary_size)
     parts = []
-    for start in range(0, len(pairs), batch_size):
-        batch = pairs[start : start + batch_size]
-        sentences = [backend.prepare(source, *languages) for source, _ in batch]
-        targets = [backend.tokenize_target(text, languages[1]) for _, text in batch]
+    for start in range(0, len(readable), batch_size):
+        sentences, targets = zip(*readable[start : start + batch_size], strict=True)
         parts.append(
             collect_log_probs(backend.build_scorers(sentences), targets, distributions=distributions)
         )

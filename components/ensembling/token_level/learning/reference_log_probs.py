@@ -104,6 +104,15 @@ class _RecordingCombiner:
         return Mixture(mixtures[0].log_probs, torch.cat([mixture.log_normalizers for mixture in mixtures]))
 
 
+def require_room(tokens: int, members: int, vocabulary_size: int) -> None:
+    """Refuse distributions of more than :data:`MAX_BYTES` in all. ConfigError."""
+    if 4 * tokens * members * vocabulary_size > MAX_BYTES:
+        raise ConfigError(
+            f"expected distributions of at most {MAX_BYTES >> 30} GiB, found {tokens:,} tokens of {members} "
+            f"members over {vocabulary_size} pieces: use fewer development sentences"
+        )
+
+
 def collect_log_probs(
     scorers: Sequence[TokenScorer], sequences: Sequence[Sequence[int]], *, distributions: bool = True
 ) -> ReferenceLogProbs:
@@ -117,16 +126,8 @@ def collect_log_probs(
         distributions: keep those over the whole vocabulary, which only log-linear coefficients need.
 
     Raises:
-        ConfigError: the distributions would take more than 4 GiB.
         ModelError: a member gives NaN.
     """
-    total = sum(map(len, sequences))
-    if distributions and 4 * total * len(scorers) * scorers[0].vocabulary.size > MAX_BYTES:
-        raise ConfigError(
-            f"expected distributions of at most {MAX_BYTES >> 30} GiB, found {total} tokens of "
-            f"{len(scorers)} members over {scorers[0].vocabulary.size} pieces: use fewer development "
-            "sentences"
-        )
     recorder = _RecordingCombiner(distributions)
     forced = force_decode(scorers, sequences, combiner=recorder)
     token_log_probs = torch.cat([_member_log_probs(candidate) for candidate in forced], dim=1)

@@ -307,9 +307,16 @@ def test_a_gate_for_other_members_is_refused() -> None:
 
 
 def test_a_member_too_large_for_its_distributions_is_refused() -> None:
-    member = SimpleNamespace(vocabulary=SimpleNamespace(size=2**20))
-    with pytest.raises(ConfigError, match="at most 4 GiB, found 1025 tokens of 1 members over 1048576"):
-        collect_log_probs([member], [[1] * 1025])  # type: ignore[list-item]
+    backend = SimpleNamespace(
+        prepare=lambda *_: SimpleNamespace(tokens=[1]),
+        tokenize_target=lambda text, _: [1] * int(text),
+        **{"max_source": 512, "n_members": 2, "vocabulary_size": 2**20},
+    )
+    pairs = [("a", "256"), ("a", "513"), ("a", "257")]  # the second is too long to be read
+    with pytest.raises(ConfigError, match="at most 4 GiB, found 513 tokens of 2 members over 1048576"):
+        fitting.collect_reference_log_probs(backend, pairs, ("en", "de"), distributions=True)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="found none"):
+        fitting.collect_reference_log_probs(backend, pairs[1:2], ("en", "de"), distributions=False)  # type: ignore[arg-type]
 
 
 def _without_distributions() -> ReferenceLogProbs:
