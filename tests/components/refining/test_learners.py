@@ -18,7 +18,7 @@ from components.training.loop.scoring import score_translator
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
-from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies, write_few
 
 KINDS = {"deliberation": {"num_drafts": 2}, "edit_diffusion": {"diffusion_steps": 2}}
 METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
@@ -28,10 +28,11 @@ METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """Copying of words, and a translation model that has begun to learn it."""
     folder = tmp_path_factory.mktemp("refiners")
-    text = write_copies(folder, draw_lines(60, 3, WORDS[:6]))
+    lines = draw_lines(60, 3, WORDS[:6])
+    toy = {"data": write_copies(folder, lines), "dev": write_few(folder, lines)}
     budget = {"max_steps": 20, "eval_every": 10, "eval_sentences": 4, "average_checkpoints": 1}
     learning = {"learning_rate": 5e-3, "warmup_steps": 5, "ffn_dim": 32, "dropout": 0.0}
-    values: dict[str, object] = {**TINY, **budget, "data": text, "dev": text, **learning}
+    values: dict[str, object] = {**TINY, **budget, **toy, **learning}
     train(TrainingConfig.model_validate(values), folder / "base", make_learner=LEARNERS["translation"])
     return {**values, "init_from": str(folder / "base" / "model")}
 

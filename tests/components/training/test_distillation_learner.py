@@ -16,7 +16,7 @@ from components.training.config import TrainingConfig
 from components.training.loop.trainer import FINAL, train
 from components.training.students.distillation import DistillationConfig, DistillationLearner
 from components.training.students.sequence_distillation import TARGET_CHOICES
-from tests.components.training.tiny import TINY, write_copies
+from tests.components.training.tiny import TINY, write_copies, write_few
 
 WORDS = ["ein", "rot", "blau", "hund", "katze", "baum", "haus", "sieht", "unter", "zwei"]
 CPU = torch.device("cpu")
@@ -28,10 +28,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("toy")
     draw = random.Random(0)
     lines = [" ".join(draw.choices(WORDS, k=draw.randint(2, 6))) for _ in range(60)]
-    toy = write_copies(folder, lines)
+    toy = {"data": write_copies(folder, lines), "dev": write_few(folder, lines)}
     size = {"num_layers": 2, "batch_tokens": 100, "dropout": 0.0, "warmup_steps": 2}
     budget = {"max_steps": 6, "eval_every": 3, "eval_sentences": 4, "average_checkpoints": 1}
-    values: dict[str, object] = {**TINY, **size, **budget, "data": toy, "dev": toy}
+    values: dict[str, object] = {**TINY, **size, **budget, **toy}
     for seed in (1, 2):
         train(TrainingConfig.model_validate({**values, "seed": seed}), folder / f"teacher{seed}")
     return {**values, "tokenizer": str(folder / "teacher1" / FINAL), "num_layers": 1}

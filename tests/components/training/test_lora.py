@@ -17,7 +17,7 @@ from components.training import checks
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.kinds.train import LEARNERS
 from components.training.loop.trainer import train
-from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies, write_few
 
 peft = pytest.importorskip("peft", reason="needs the extra adapters")
 BUDGET = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1, "warmup_steps": 1, "eval_sentences": 4}
@@ -26,8 +26,14 @@ BUDGET = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1, "warmup_ste
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    text = write_copies(tmp_path, draw_lines(40, 4, WORDS[:8]))
-    return {"data": text, "dev": text, **TINY, **BUDGET, "ffn_dim": 32}
+    lines = draw_lines(40, 4, WORDS[:8])
+    return {
+        "data": write_copies(tmp_path, lines),
+        "dev": write_few(tmp_path, lines),
+        **TINY,
+        **BUDGET,
+        "ffn_dim": 32,
+    }
 
 
 def _train(out: Path, values: dict[str, Any], **more: Any) -> Path:

@@ -23,6 +23,11 @@ def write_copies(
     return f"{folder}/{name}.en,{folder}/{name}.de"
 
 
+def write_few(folder: Path, lines: list[str]) -> str:
+    """Write the first lines as a development set: the texts of an untrained model are as long as may be."""
+    return write_copies(folder, lines[:4], "dev")
+
+
 def draw_lines(count: int, length: int = 5, words: Sequence[str] = WORDS) -> list[str]:
     """Draw lines of ``length`` words each."""
     draw = random.Random(0)

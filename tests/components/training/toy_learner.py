@@ -46,7 +46,7 @@ class ToyLearner:
         return 0.0
 
     def export(self, folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         named = {name: w.detach() for name, w in self.model.named_parameters() if w.requires_grad}
         save_file(named, folder / "model.safetensors")
 

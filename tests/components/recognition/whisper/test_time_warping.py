@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
-from whisper.timing import dtw_cpu, median_filter
+from whisper import timing
 
 from components.recognition.whisper.words.time_warping import filter_median, warp
 
@@ -56,10 +56,10 @@ def test_no_path_is_cheaper_also_where_many_are_equal(cost: NDArray[np.float32])
 def test_paths_are_openai_whispers() -> None:
     for seed, shape in enumerate([(1, 1), (1, 9), (9, 1), (30, 20), (80, 1500), (80, 1500), (7, 250)]):
         cost = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
-        assert warp(cost).tolist() == first_columns(dtw_cpu(cost.astype(np.float64)))
+        assert warp(cost).tolist() == first_columns(timing.dtw_cpu(cost.astype(np.float64)))
 
 
 def test_medians_are_openai_whispers() -> None:
     for length in (1, 3, 4, 7, 500, 1500):
         values = torch.randn(3, 70, length, generator=torch.Generator().manual_seed(length))
-        assert torch.equal(filter_median(values), median_filter(values, 7))
+        assert torch.equal(filter_median(values), timing.median_filter(values, 7))

@@ -73,7 +73,7 @@ def deltas_of(answers: list[dict[str, Any]], channel: int = 0) -> dict[str, list
 
 
 @pytest.mark.parametrize("policy", ["local_agreement:2", "asr=hold:1 mt=wait_k:2", "fixed"])
-@pytest.mark.parametrize("chunk", [0.5, 1.0, 10.0])
+@pytest.mark.parametrize("chunk", [0.5, 10.0])
 def test_a_stream_writes_what_a_replay_writes(policy: str, chunk: float, tmp_path: Path) -> None:
     with live_server() as (where, service):
         answers = speak(where, SOUND, policy=policy, chunk=chunk)
@@ -215,7 +215,7 @@ def test_requests_beside_a_stream_wait_for_one_chunk_at_most() -> None:
         begun = len(slow.calls)
         assert httpx.get(f"http://{where}/health").status_code == 200
         assert len(slow.calls) <= begun + 1, "computing does not hold the loop up"
-        for _ in range(3):
+        for _ in range(2):
             begun = len(slow.calls)
             files = {"file": ("x.wav", wave_file(1))}
             answer = httpx.post(f"http://{where}/v1/audio/translations", files=files, timeout=30)

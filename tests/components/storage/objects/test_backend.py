@@ -6,6 +6,7 @@ A machine is a cache folder (ANTIPHON_CACHE) here. A whole flow with a killed wo
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,13 +44,17 @@ MODEL = StagePlan(stage="train", kind="train", version="test/1")
 DONE = f"stages/{PLAN.key}/{SEAL}"
 
 
-@pytest.fixture(params=["memory", "s3"])
+@pytest.fixture(params=["memory"])
 def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv(leases.VARIABLE, "1")
     monkeypatch.setenv(locks.VARIABLE, "0")
     if request.param == "s3":
         return str(request.getfixturevalue("s3_url"))
     return f"memory://{uuid.uuid4().hex}/store"
+
+
+over_s3_too = pytest.mark.parametrize("url", ["memory", "s3"], indirect=True)
+"""Of each kind of request one test: the server takes ten times as long as memory does."""
 
 
 @pytest.fixture
@@ -109,6 +114,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return content(run(Store(str(tmp_path_factory.mktemp("local")))))
 
 
+@over_s3_too
 def test_the_same_bytes_as_in_a_folder(on: Callable[[str], Store], url: str, local: dict[str, bytes]) -> None:
     ref = run(on("one"))
     assert (ref.key, ref.reused, ref.items) == (PLAN.key, False, 10)
@@ -132,6 +138,7 @@ def test_another_machine_computes_the_shards_that_are_not_stored(
     assert content(run(two)) == local
 
 
+@over_s3_too
 def test_of_two_that_compute_a_shard_the_first_counts(on: Callable[[str], Store], url: str) -> None:
     (key, *_) = SHARDS
     facts: dict[str, Any] = {"key": key, "stage": "asr", "fingerprint": NODE.fingerprint}
@@ -141,7 +148,7 @@ def test_of_two_that_compute_a_shard_the_first_counts(on: Callable[[str], Store]
     assert ObjectStore(url).read(shard_name(key)) == encode_shard(["{}"], seconds=1.0, **facts)[1]
 
 
-@pytest.mark.parametrize("damage", [None, b"", b"{", b"other"])
+@pytest.mark.parametrize("damage", [None, b"", b"other"])
 def test_a_damaged_or_missing_shard_is_computed_again(
     on: Callable[[str], Store], url: str, local: dict[str, bytes], damage: bytes | None
 ) -> None:
@@ -189,6 +196,7 @@ def test_a_stage_that_was_removed_there_is_finished_again(on: Callable[[str], St
     assert ObjectStore(url).read(DONE) is not None
 
 
+@over_s3_too
 def test_the_second_machine_is_refused_and_told_who_writes(on: Callable[[str], Store]) -> None:
     with (
         open_stage(on("one"), TABLE),
@@ -210,13 +218,15 @@ def test_the_same_machine_need_not_wait_for_the_lease_of_a_dead_process(
         assert not write_table(writer, "text").reused
 
 
+@over_s3_too
 def test_one_that_lost_its_lease_writes_nothing_more(on: Callable[[str], Store], url: str) -> None:
     slow = on("one")
     with open_stage(slow, TABLE) as writer:
         other = {"token": "x", "pid": 7, "host": "faster", "since": "now"}
         ObjectStore(url).write(f"locks/{TABLE.key}.json", json.dumps(other).encode())
         lease = slow.backend._leases[TABLE.key]  # type: ignore[attr-defined]
-        lease._over.wait(1.0)  # a renewal is due every third of a second
+        while lease._lost is None:  # a renewal is due every third of a second
+            time.sleep(0.01)
         with pytest.raises(StoreError, match="its lease was lost: process 7 on faster"):
             write_table(writer, "text")
     assert ObjectStore(url).list_names("stages") == []
@@ -234,6 +244,7 @@ def test_a_lease_that_cannot_be_renewed_is_lost(
         lease._lost = None
 
 
+@over_s3_too
 def test_one_that_was_frozen_before_the_seal_does_not_seal(
     on: Callable[[str], Store], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +321,7 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
         resolve("store:" + "0" * 64, url)
 
 
+@over_s3_too
 def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
     on: Callable[[str], Store], url: str
 ) -> None:
@@ -329,6 +341,7 @@ def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
     assert parameters_of(run, on("three")) == 6  # of a model that another node made
 
 
+@over_s3_too
 def test_runs_are_read_back_from_another_machine(on: Callable[[str], Store], url: str) -> None:
     store = on("one")
     ref = run(store)

@@ -36,6 +36,7 @@ def pruned(store: Store, options: PruneOptions = NOW) -> Pruned:
     return prune(store, options)
 
 
+@pytest.mark.parametrize("store", ["folder", "memory", "s3"], indirect=True)
 def test_what_no_run_refers_to_goes(store: Store) -> None:
     data = write_data(store)
     used, free = write_stage(store, "mt", data), write_stage(store, "mt", data, seed=1)

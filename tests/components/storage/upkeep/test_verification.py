@@ -19,12 +19,7 @@ from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
 from components.storage.upkeep.verification import set_stage_aside, verify_store
-from tests.components.storage.upkeep.stores import open_empty_store, save_run, write_data, write_stage
-
-
-@pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    return open_empty_store(request, tmp_path, monkeypatch)
+from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
 
 
 def test_an_intact_store_has_no_faults(store: Store) -> None:

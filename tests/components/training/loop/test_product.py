@@ -11,14 +11,15 @@ from components.storage.stages.whole_stage import WORK
 from components.training.config import TrainingConfig
 from components.training.learners.translation_learner import TranslationLearner
 from components.training.loop.product import METRICS, _percent_done, make_model
-from tests.components.training.tiny import TINY, draw_lines, write_copies
+from tests.components.training.tiny import TINY, draw_lines, write_copies, write_few
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> TrainingConfig:
-    toy = write_copies(tmp_path, draw_lines(40))
+    lines = draw_lines(40)
+    toy = {"data": write_copies(tmp_path, lines), "dev": write_few(tmp_path, lines)}
     budget = {"max_steps": 4, "eval_every": 2, "eval_sentences": 2, "average_checkpoints": 2}
-    return TrainingConfig.model_validate({**TINY, **budget, "keep_checkpoints": 1, "data": toy, "dev": toy})
+    return TrainingConfig.model_validate({**TINY, **budget, "keep_checkpoints": 1, **toy})
 
 
 def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_path: Path) -> None:
