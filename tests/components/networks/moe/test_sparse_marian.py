@@ -34,9 +34,10 @@ pytestmark = pytest.mark.core
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     folder = tmp_path_factory.mktemp("toy")
     lines = draw_lines(40)
-    write_copies(folder, lines)
-    write_copies(folder, [line[::-1] for line in lines], languages=["fr"])
-    toy = {"data": f"multi30k:{folder}:toy", "dev": f"multi30k:{folder}:toy", "target_language": "de,fr"}
+    for name, part in (("toy", lines), ("dev", lines[:4])):
+        write_copies(folder, part, name)
+        write_copies(folder, [line[::-1] for line in part], name, languages=["fr"])
+    toy = {"data": f"multi30k:{folder}:toy", "dev": f"multi30k:{folder}:dev", "target_language": "de,fr"}
     small = {**TINY, "vocab_size": 90, "num_layers": 2, "ffn_dim": 8, "num_experts": 4}
     return {**small, **toy, "max_steps": 4, "eval_every": 2, "eval_sentences": 4, "average_checkpoints": 1}
 

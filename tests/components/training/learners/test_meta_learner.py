@@ -34,9 +34,10 @@ def directions(tmp_path: Path) -> MetaConfig:
         ("cs", [" ".join(reversed(row)) for row in rows]),
         ("de", [" ".join(row).upper() for row in rows]),
     ):
-        (tmp_path / f"toy.{language}").write_text("\n".join(text) + "\n", encoding="utf-8")
+        for name, lines in (("toy", text), ("dev", text[:4])):
+            (tmp_path / f"{name}.{language}").write_text("\n".join(lines) + "\n", encoding="utf-8")
     source = f"multi30k:{tmp_path}:toy"
-    toy = {"data": source, "dev": source, "limit": 20, "kind": "meta"}
+    toy = {"data": source, "dev": f"multi30k:{tmp_path}:dev", "limit": 20, "kind": "meta"}
     size = {"vocab_size": 80, "dropout": 0.0, "warmup_steps": 2, "batch_tokens": 120}
     budget = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1}
     tasks = [{"data": source, "target_language": language} for language in ("fr", "cs")]
