@@ -28,10 +28,18 @@ def explain_faults(what: str, items: Sequence[Any] = (), passing: tuple[Any, ...
     try:
         yield
     except (Exception, SystemExit) as error:
-        if isinstance(error, (AntiphonError, *passing)):
+        if isinstance(error, (AntiphonError, *passing)) or _is_of_logging(error):
             raise
         explained = explain(error, f"{what}: expected its code to compute", items)
         raise explained from (None if explained is error else error)
+
+
+def _is_of_logging(error: BaseException) -> bool:
+    """Return whether what is logged to ends the process: the pipe to a worker that was killed."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return isinstance(error, SystemExit) and any(
+        frame.f_globals.get("__name__") == "logging" for frame, _ in frames
+    )
 
 
 def explain(error: BaseException, expected: str, items: Sequence[Any] = ()) -> BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,6 +84,19 @@ def test_expected_errors_and_those_of_the_system_are_as_they_were() -> None:
         with pytest.raises(type(error)) as caught, explain_faults("node", passing=(LookupError,)):
             raise error
         assert caught.value is error
+
+
+def test_a_closed_pipe_that_a_component_logs_to_is_no_fault_of_its_code() -> None:
+    """Runs of a worker that was killed failed by "expected its code to compute"; they are crashed."""
+
+    class Closed(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise SystemExit(1)  # as rich does at a broken pipe
+
+    log = logging.Logger("progress")
+    log.addHandler(Closed())
+    with pytest.raises(SystemExit), explain_faults("node"):
+        log.error("a shard is half done")
 
 
 def test_scores_are_counted_again_with_a_package_that_brings_a_metric(
