@@ -40,16 +40,17 @@ class LocalShards:
         self, run: NodeAtWork, work: ShardWork, utterances: int, shown: Progress
     ) -> ShardHeader:
         """Compute one shard in the lane of the node, again after errors that may pass."""
-        job, size = run.job, ShardSize(0)
+        job = run.job
+        size: ShardSize | None = None
 
         def begin(items: Sequence[Item]) -> None:
             nonlocal size
-            if not size.items:  # not when it is tried again
+            if size is None:  # not when it is tried again
                 run.counts.gather(utterances, len(items))
             size = ShardSize(*measure_items(items, speech=job.reads_speech))
 
         def show(share: float) -> None:
-            shown.show_share(work.number, size, share)
+            shown.show_share(work.number, size or ShardSize(0), share)
 
         lane = run.coordinator.hold_lane(lane_of(run), rank(run.depth, work.number))
         with lane, run.counts.work(), progress.listen(show):
@@ -58,7 +59,9 @@ class LocalShards:
                 run.coordinator.wait_seconds,
                 run.node.name,
             )
-        shown.advance(work.number, size)
+        if size is None:  # another run was computing it: it counts as what was stored before
+            run.find_shard(work, utterances)
+        shown.advance(work.number, size or ShardSize(0))
         return header
 
 

@@ -33,10 +33,12 @@ from components.run_record import StageRef
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_best_texts, read_shards
 from components.storage.store import Store
+from reports.terminal.node_progress import NodeProgress
 from tasks.engines.run_coordinator import HaltedError, RunCoordinator
 from tasks.execution import executor, reviewing
 from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
+from tasks.progress import show_on
 from tests.components.storage.written import written
 from tests.tasks.kinds import FAKES
 
@@ -406,5 +408,8 @@ def test_shards_that_another_run_stored_meanwhile_are_taken(
         return find(store, key, *read)
 
     monkeypatch.setattr(Store, "find_shard", find_late)
-    executed = bench.run({"a": {"of": DATA}})
+    shown: list[NodeProgress] = []
+    with show_on(SimpleNamespace(update=shown.append, end=shown.append)):  # type: ignore[arg-type]
+        executed = bench.run({"a": {"of": DATA}})
     assert (len(read_best_texts(executed.stages["a"])), bench.calls()) == (ITEMS - 4, [])
+    assert (shown[0].done, shown[0].resumed) == (ITEMS, ITEMS)  # they were not counted: 0 of 160
