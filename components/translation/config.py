@@ -19,6 +19,8 @@ VERSION = 6
 """Of the translator: changes when its outputs do."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the translator's."""
+CUT_VERSION = 2
+"""Of translations that are cut out of those with their context, beside the translator's."""
 SPEECH_VERSION = 2
 """Of direct speech translation, beside the recognizer's."""
 

@@ -23,6 +23,7 @@ from components.stage_settings import TableOf
 from components.translation import checks
 from components.translation.backends import backend_elsewhere, libraries_of
 from components.translation.config import (
+    CUT_VERSION,
     SERVED_VERSION,
     SHARING_VERSION,
     VERSION,
@@ -103,7 +104,10 @@ def _version_of(settings: TranslateSettings) -> str:
         is_shared = settings.combine.vocabulary in ("intersection", "union")
         sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
         return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
-    return f"{VERSION}/served/{SERVED_VERSION}" if _is_asked(settings) else str(VERSION)
+    if _is_asked(settings):
+        return f"{VERSION}/served/{SERVED_VERSION}"
+    is_cut = settings.context is not None and not settings.context.target
+    return f"{VERSION}/cut/{CUT_VERSION}" if is_cut else str(VERSION)
 
 
 class Translate(Kind[TranslateSettings]):

@@ -88,12 +88,14 @@ def _is_abbreviated(before: str, after: str, language: str) -> bool:
 def combine_draws(draws: Sequence[Sequence[int]], ranks: Sequence[Sequence[float]]) -> list[tuple[int, ...]]:
     """The samples of a text: the n-th of each of its sentences together, best first by the sum of ranks.
 
-    ``draws[s]`` are the numbers of the samples of sentence s, 0 to n - 1 in any order, ``ranks[s]`` their
-    ranks. As in :func:`find_best_combinations` a combination is a position for every sentence.
+    ``draws[s]`` are the numbers of the samples of sentence s, in any order, ``ranks[s]`` their ranks. As in
+    :func:`find_best_combinations` a combination is a position for every sentence. Samples that are no
+    translations are left out before: there are as many of the text as of the sentence with the fewest.
     """
     if not draws:
         return [()]
-    choices = [tuple(numbers.index(n) for numbers in draws) for n in range(len(draws[0]))]
+    as_drawn = [sorted(range(len(numbers)), key=numbers.__getitem__) for numbers in draws]
+    choices = list(zip(*as_drawn, strict=False))
     return sorted(choices, key=lambda choice: -sum(r[i] for r, i in zip(ranks, choice, strict=True)))
 
 

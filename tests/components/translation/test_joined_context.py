@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.seq2seq import Seq2SeqModel
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend, find_end
@@ -74,6 +75,20 @@ def test_source_context_alone_is_cut_at_the_last_separator() -> None:
     assert len("".join(map(str, rests))) < len("".join(map(str, written)))
     for translation in cut:
         assert translation.score == pytest.approx(sum(token.log_prob for token in translation.tokens))
+
+
+def test_of_equal_rests_the_first_stays_where_it_is() -> None:
+    """The best translation is that of the best candidate, also where a worse one ends as it does."""
+    ready, _, tokenizer = backend("marian", Context(target=False, separator="<brk>"), added=("<brk>",))
+    separator, first, second = tokenizer.convert_tokens_to_ids(["<brk>", "a", "b"])
+    written = [(5, separator, first), (5, separator, second), (6, separator, first)]
+    ranks = (-0.1, -0.2, -0.3)
+    candidates = [
+        Candidate(tokens, -0.4, (-0.1,) * 4, (), eos_token=0, normalized_score=rank)
+        for tokens, rank in zip(written, ranks, strict=True)
+    ]
+    translations = ready._to_translations(candidates)
+    assert [(each.text, each.rank) for each in translations] == [("a", -0.1), ("b", -0.2)]
 
 
 def _without_end(pieces: list[str]) -> list[str]:

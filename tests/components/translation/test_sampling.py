@@ -61,6 +61,14 @@ def test_a_sample_of_a_text_is_the_same_number_of_each_of_its_sentences() -> Non
     assert combine_draws([], []) == [()]
 
 
+def test_samples_that_are_no_translations_leave_as_many_as_the_sentence_with_the_fewest_has() -> None:
+    """A served model's refusals and a causal model's repeated instructions are left out of a sentence's."""
+    assert combine_draws([[2, 0]], [[-1, -2]]) == [(0,), (1,)]
+    fewest_last = combine_draws([[1, 0, 2], [3, 1]], [[-1, -2, -3], [-1, -2]])
+    assert fewest_last == [(0, 0), (1, 1)]  # samples 1 and 3: -1 and -1; 0 and 1: -2 and -2
+    assert combine_draws([[3, 1], [1, 0, 2]], [[-1, -2], [-1, -2, -3]]) == [(0, 0), (1, 1)]
+
+
 def test_statistics_of_tokens_are_kept_on_request() -> None:
     (without,), (kept,) = (sampler(entropies=keeps).translate([utterance("abc")]) for keeps in (False, True))
     assert isinstance(without, NBest)

@@ -161,8 +161,11 @@ class Seq2SeqBackend(SentenceTokenizer):
     def _to_translations(self, candidates: Sequence[Candidate]) -> list[SentenceTranslation]:
         """The candidates as translations; what stands before the last separator belongs to the context."""
         if self._separator:
-            last = [candidate.since(find_end(candidate.tokens, self._separator)) for candidate in candidates]
-            candidates = list({candidate.tokens: candidate for candidate in reversed(last)}.values())[::-1]
+            cut = [candidate.since(find_end(candidate.tokens, self._separator)) for candidate in candidates]
+            different: dict[tuple[int, ...], Candidate] = {}
+            for candidate in cut:
+                different.setdefault(candidate.tokens, candidate)
+            candidates = list(different.values())
         return [self._mark(self._to_translation(each), each) for each in candidates]
 
     def _to_translation(self, candidate: Candidate) -> SentenceTranslation:
