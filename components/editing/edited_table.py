@@ -11,7 +11,7 @@ from components.editing.editable_text import EditableText
 from components.editing.proposal import Proposal, refuse_unknown_id
 from components.errors import ConfigError
 from components.files.json_text import parse_json
-from components.text.table_cells import guard_cell, normalize_spaces, strip_guard
+from components.text.table_cells import guard_cell, nfc, normalize_spaces, strip_guard
 from components.text.text_encoding import MAX_BYTES, DecodedText, decode_text
 
 ID, TEXT = "id", "text"
@@ -68,6 +68,7 @@ def propose_texts(
         if not isinstance(utterance_id, str) or not isinstance(cell, str):
             found = ", ".join(map(str, row.cells)) or "nothing"
             raise ConfigError(f"{where}: expected id and text, found {found}")
+        utterance_id = nfc(utterance_id)
         utterance_id = utterance_id if utterance_id in texts else unguard(utterance_id)
         refuse_unknown_id(utterance_id, texts, node, where)
         if utterance_id in lines:
@@ -94,7 +95,7 @@ def read_ids(path: Path) -> set[str]:
     decoded = decode_text(read_regular_file(path, MAX_BYTES), path.name)
     is_json = path.suffix.lower() == ".jsonl"
     rows = _read_json(path, decoded.text) if is_json else _read_tsv(path, decoded.text)
-    return {_unguard(str(row.cells.get(ID, ""))) for row in rows}
+    return {_unguard(nfc(str(row.cells.get(ID, "")))) for row in rows}
 
 
 def _unguard(cell: str) -> str:

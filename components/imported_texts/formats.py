@@ -41,7 +41,7 @@ def read_outputs(file: str) -> Outputs:
     """
     path = Path(file)
     if not path.is_dir():
-        return _read_file(path, alone=True)
+        return _read_file(path, alone=True).normalize_names()
     outputs = Outputs()
     files = sorted(each for each in path.iterdir() if each.suffix.lower() in READERS)
     if not files:
@@ -51,7 +51,7 @@ def read_outputs(file: str) -> Outputs:
         _add(outputs.by_id, further.by_id, each)
         _add(outputs.timed, further.timed, each)
         outputs.segments.update(further.segments)
-    return outputs
+    return outputs.normalize_names()
 
 
 def _add(outputs: dict[str, Any], further: Mapping[str, Any], file: Path) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from components.data.files.language_names import name_without_language
 from components.files.locations.location import file_name_of
 from components.records import Segment, Utterance, Word
 from components.text.languages import ENDS_SENTENCE, without_spaces
+from components.text.table_cells import nfc
 
+T = TypeVar("T")
 PAUSE_SECONDS = 1.0
 """Single words are one segment up to a longer silence, or to the end of a sentence."""
 
@@ -61,6 +63,10 @@ class Outputs:
                 return Output(_join(pieces, utterance.source_language), _shift(pieces, utterance, start))
         return None
 
+    def normalize_names(self) -> Outputs:
+        """Return the same with ids and names in NFC, as those of utterances are."""
+        return Outputs(_in_nfc(self.by_id), _in_nfc(self.segments), _in_nfc(self.timed), self.lines)
+
     def texts(self) -> dict[str, str]:
         """Return all texts by id or recording; lines by their numbers."""
         numbered = {f"{number:06d}": text for number, text in enumerate(self.lines, 1)}
@@ -68,11 +74,15 @@ class Outputs:
         return {**numbered, **joined, **self.by_id}
 
 
+def _in_nfc(by_name: Mapping[str, T]) -> dict[str, T]:
+    return {nfc(name): held for name, held in by_name.items()}
+
+
 def recording_of(utterance: Utterance) -> str:
     """Return the name of an utterance's recording without its ending; that of its document without one."""
     if utterance.audio is None:
         return utterance.document or utterance.id
-    return name_without_language(Path(file_name_of(utterance.audio.path)))
+    return nfc(name_without_language(Path(file_name_of(utterance.audio.path))))
 
 
 def _within(pieces: list[Segment], start: float, end: float) -> list[Segment]:

@@ -38,7 +38,7 @@ class Texts(Kind[TextsSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     stated = state(features=(), costs=False)
-    version = "2"  # 1 lost the times
+    version = "3"  # 1 lost the times, 2 names that are not in NFC
 
     @override
     def check(self, settings: TextsSettings, context: NodeContext) -> None:

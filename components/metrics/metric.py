@@ -15,9 +15,10 @@ from typing import ClassVar, Literal
 from components.errors import DataError
 from components.metrics.error_rates.turns import Turns
 from components.metrics.languages import Language, assign_languages, group_by_language
-from components.metrics.pairing import align_by_id, nfc
+from components.metrics.pairing import align_by_id
 from components.metrics.statistics.bootstrap import PROTOCOL, FloatArray, Interval, bootstrap_interval
 from components.records import Audio
+from components.text.table_cells import nfc
 
 Output = Literal["transcript", "translation"]
 """Which text of a system a metric scores."""

@@ -6,12 +6,12 @@ reference silently: so nothing reaches a scorer except through here.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from components.errors import DataError
+from components.text.table_cells import nfc
 
 Value = TypeVar("Value")
 
@@ -73,8 +73,3 @@ def normalize_ids(items: Mapping[str, Value], what: str) -> dict[str, Value]:
     if len(result) != len(items):
         raise DataError(f"expected different ids in {what}, found two that are equal after NFC")
     return result
-
-
-def nfc(text: str) -> str:
-    """Unicode normal form C, in which composed and decomposed letters compare equal."""
-    return unicodedata.normalize("NFC", text)

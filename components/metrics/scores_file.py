@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from components.audio.container import read_regular_file
 from components.errors import ConfigError, DataError
 from components.metrics.judgement_table import TableFaults, open_table, read_cells
-from components.metrics.pairing import nfc
 from components.metrics.scores_settings import NAME, ScoresFile
 from components.metrics.statistics.agreement import krippendorff_alpha
 from components.metrics.table import METRICS
 from components.text.suggestions import suggest
+from components.text.table_cells import nfc
 from components.text.text_encoding import MAX_BYTES, decode_text
 
 COLUMNS = ("id", "system", "value")

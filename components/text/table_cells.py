@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _GUARDED = re.compile(r"'*[=+\-@]")  # a text's own apostrophes count, so that the mark is told from them
@@ -11,6 +12,11 @@ _GUARDED = re.compile(r"'*[=+\-@]")  # a text's own apostrophes count, so that t
 def normalize_spaces(text: str) -> str:
     """Return a text on one line: what counts when texts are compared."""
     return " ".join(text.split())
+
+
+def nfc(text: str) -> str:
+    """Unicode normal form C, in which composed and decomposed letters compare equal, as ids do."""
+    return unicodedata.normalize("NFC", text)
 
 
 def guard_cell(text: str) -> str:

@@ -9,13 +9,13 @@ from itertools import islice
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Failed
 
-from components.metrics.pairing import nfc
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
 from components.records import NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests
 from components.storage.stages.stored_records import StoredOutcomes, StoredUtterances
 from components.text.languages import UNDETERMINED
+from components.text.table_cells import nfc
 from reports.terminal.node_progress import NodeEnd
 from tasks.artifacts import (
     MAX_EXAMPLES,

@@ -26,7 +26,7 @@ from components.nodes.node_context import Component, Item, NodeContext, NodeSett
 from components.pipeline.steps.editing import ROLE
 from components.records import Hypothesis, NBest, Outcome
 from components.stage_settings import FilePath, TableOf
-from components.text.table_cells import strip_guard
+from components.text.table_cells import nfc, strip_guard
 
 VERSION = 5
 """Version of how corrections are read and applied."""
@@ -141,7 +141,7 @@ def _read_corrections(file: str, digest: str) -> dict[str, str]:
             raise ConfigError(f"{where}: {fields}")
         if not fields.keys() >= COLUMNS or not all(isinstance(fields[name], str) for name in COLUMNS):
             raise ConfigError(f"{where}: expected id and text, found {', '.join(fields) or 'nothing'}")
-        utterance_id, text = (fields[c] if is_json else strip_guard(fields[c]) for c in ("id", "text"))
+        utterance_id, text = (nfc(fields[c] if is_json else strip_guard(fields[c])) for c in ("id", "text"))
         if utterance_id in texts:
             raise ConfigError(f"{where}: expected one correction each, found a second of {utterance_id!r}")
         texts[utterance_id] = text

@@ -125,8 +125,8 @@ def _protect_ass(text: str) -> str:
 
 
 def _sing_vtt(start: float, _: float) -> str:
-    minutes, seconds = divmod(start, 60)
-    return f"<{int(minutes) // 60:02}:{int(minutes) % 60:02}:{seconds:06.3f}>"
+    minutes, milliseconds = divmod(round(start * 1000), 60_000)
+    return f"<{minutes // 60:02}:{minutes % 60:02}:{milliseconds / 1000:06.3f}>"
 
 
 def _sing_ass(_: float, seconds: float) -> str:

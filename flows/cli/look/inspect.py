@@ -9,6 +9,7 @@ import typer
 
 from components.errors import ConfigError
 from components.text.suggestions import did_you_mean
+from components.text.table_cells import nfc
 from flows.cli.help.options import FinishedRun, StoreUrl
 from flows.cli.help.pages import completes
 
@@ -67,6 +68,7 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
             f"--node: expected a node with records or tables, one of {', '.join(known) or 'none'}; found "
             f"{node!r}{hint}"
         )
+    utterance = utterance and nfc(utterance)
     refused = {} if data is None else {record.utterance_id: record for record in read_quarantined(data)}
     if utterance in refused and view.row(utterance) is None:
         run_printing.print_quarantined("data", [refused[utterance]], 1, name, console())

@@ -83,6 +83,9 @@ def test_an_id_is_no_formula_either() -> None:
     decoded = DecodedText(content.replace("Two", "Three"), None)
     (proposal,) = read_edited_table(Path("e.tsv"), decoded, film, "mt")
     assert (proposal.utterance_id, proposal.text) == ("-abc", "Three dogs.")
+    accented = DecodedText("id\ttext\ncafe\u0301\tThree dogs.\n", None)  # as a Mac writes names of files
+    (proposal,) = read_edited_table(Path("e.tsv"), accented, by_id(written("caf\u00e9", "Two dogs.")), "mt")
+    assert proposal.utterance_id == "caf\u00e9"
 
 
 def test_json_lines_are_read_as_well() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.rules import SubtitleRules
-from components.export.subtitles.subtitle_files import encode_subtitles
+from components.export.subtitles.subtitle_files import _sing_vtt, encode_subtitles
 from components.export.subtitles.timed_words import TimedWord, clean_text, spread_text
 
 HOSTILE = r'<script>x</script> {\an8} C:\new & "a" --> b 00:00:01,000 --> 00:00:02,000 12'
@@ -82,6 +82,7 @@ def test_speakers_and_words_that_light_up_in_each_format() -> None:
     vtt = encode_subtitles([cue], "vtt", karaoke=True)
     assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
     assert "::cue(:future)" in vtt
+    assert _sing_vtt(59.9996, 0) == "<00:01:00.000>"
     ass = encode_subtitles([cue], "ass", karaoke=True)
     assert r"Default,ann,0,0,0,,ann: {\kf60}Two {\kf140}(boys) {\kf100}run." in ass
     assert ">ann: Two (boys) run.</" in encode_subtitles([cue], "ttml")

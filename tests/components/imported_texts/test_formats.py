@@ -118,7 +118,7 @@ def test_what_is_kept_of_a_row_is_what_was_read(tmp_path: Path) -> None:
         ("o.tsv", "path\tsentence\tup\nclips/a.mp3\tx\t2\n", {"a": "x"}),
         ("o.trn", "x y (spk-1)\n(spk-2)\n", {"spk-1": "x y", "spk-2": ""}),
         ("o.json", json.dumps(INSPECT), {"a": "Guten Tag", "2": "Ja"}),
-        ("o.json", '{"a": "x", "b": "y"}', {"a": "x", "b": "y"}),
+        ("o.json", '{"a": "x", "cafe\u0301": "y"}', {"a": "x", "caf\u00e9": "y"}),
         ("o.txt", "x\n\ny\n", {"000001": "x", "000002": "", "000003": "y"}),
     ],
 )

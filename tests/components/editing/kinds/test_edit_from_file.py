@@ -48,6 +48,8 @@ def test_the_mark_before_what_looks_like_a_formula_is_no_text(tmp_path: Path) ->
     path = tmp_path / "c.jsonl"
     path.write_text('{"id": "u1", "text": "\'- Yes."}\n')
     assert read_corrections(str(path)) == {"u1": "'- Yes."}
+    path.write_text('{"id": "cafe\\u0301", "text": "Yes."}\n')
+    assert read_corrections(str(path)) == {"caf\u00e9": "Yes."}
 
 
 @pytest.mark.parametrize(
