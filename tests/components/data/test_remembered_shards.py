@@ -94,7 +94,7 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_remembered_changes_nothing(bench: Bench, seed: int) -> None:
     """Rows come, go, move, repeat ids and are faulty; each state is loaded with and without."""
     draw, lines, known = Random(seed), LINES[:1200], 0

@@ -89,7 +89,7 @@ def test_long_audio_is_cut_at_its_pauses_and_silence_is_no_words(
 ) -> None:
     import soundfile
 
-    samples = np.concatenate([audio.decode(u.audio) for u in utterances if u.audio] * 9)
+    samples = np.concatenate([audio.decode(u.audio) for u in utterances if u.audio] * 6)
     soundfile.write(tmp_path / "long.flac", samples, 16_000)
     soundfile.write(tmp_path / "silence.flac", np.zeros(16_000), 16_000)
     rows = [

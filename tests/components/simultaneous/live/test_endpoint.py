@@ -94,8 +94,8 @@ def test_models_write_the_same_of_a_real_recording(tmp_path: Path) -> None:
     sound = np.round(samples * 32767).astype("<i2")
     graph = make_graph({}, PLAIN_CASCADE)
     with live_server(graph) as (where, _):
-        answers = speak(where, sound, policy="hold:2", chunk=1.5)
-    expected = replayed(tmp_path, sound, "hold:2", 1.5, graph)
+        answers = speak(where, sound, policy="hold:2", chunk=2.2)
+    expected = replayed(tmp_path, sound, "hold:2", 2.2, graph)
     assert deltas_of(answers) == expected
     assert len(expected["mt"]) > 1 and "Frau" in answers[-1]["texts"]["mt"]
 
