@@ -173,7 +173,7 @@ class TranslationConfig(StageSettings):
         return self
 
 
-TRANSLATION_VERSION = 3
+TRANSLATION_VERSION = 4
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
 SHARING_VERSION = 3
 """Beside it, that of mixing over the union or intersection of vocabularies."""

@@ -99,7 +99,7 @@ class Weights(Question):
         learned = fit_constants(dev, "linear")
         own = sum_by_sentence(test, learned.token_log_probs(test))
         best = best_on_dev({n: float(row.sum()) for n, row in enumerate(dev.token_log_probs)})
-        weights = [round(weight, 4) for weight in learned.weights]
+        weights = [round(weight, 6) for weight in learned.weights]
         texts = [systems.translate(systems.models, coefficients=weights)], [systems.translate(systems.models)]
         signs = compare_texts(systems, *texts, ("bleu",))
         member = sum_by_sentence(test, test.token_log_probs[best])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -92,8 +93,11 @@ def build_translator(
             config, names, combiner, store, mixing.vocabulary, first_masks, seed
         )
     domain = None if isinstance(backend, TextSynchronousBackend) else read_domain(Path(checkpoints[0].path))
-    if domain and (mixing.vocabulary != "same" or names[0].startswith(DROPOUT_PREFIX)):  # less sure than it
-        domain = domain.model_copy(update={"min_log_prob": float("-inf")})
+    if domain:  # of the first model alone, than which a mixture is less sure
+        is_other = mixing.vocabulary != "same" or names[0].startswith(DROPOUT_PREFIX)
+        share = 0.0 if is_other else _share_of_first(names, combiner)
+        lower = math.log(share) if share > 0 else -math.inf
+        domain = domain.model_copy(update={"min_log_prob": domain.min_log_prob + lower})
     return Translator(
         backend,
         ensemble_checkpoint(checkpoints),
@@ -101,6 +105,19 @@ def build_translator(
         domain=domain,
         samples=config.sampling is not None,
     )
+
+
+def _share_of_first(names: Sequence[str], combiner: Combiner) -> float:
+    """Return the weight of the first model and its copies, 1 at most: p >= weight * p_first at every token.
+
+    That bounds a linear mixture. A product was as far below (two members of which one is weak, 200 captions:
+    54 below the first model's limit, 1 below this one, and 164 of 200 sentences of Tatoeba).
+    """
+    active = combiner.active_members(len(names))
+    weights: list[float] = (
+        [1 / len(active)] * len(active) if combiner.gate else combiner.constant_weights().tolist()
+    )
+    return min(1.0, sum(w for m, w in zip(active, weights, strict=True) if names[m] == names[0]))
 
 
 def build_backend(

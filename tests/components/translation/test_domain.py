@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from components.decoding.member_settings import DROPOUT_PREFIX
-from components.ensembling.token_level.factory import build_translator
+from components.ensembling.token_level.combiners import LinearInterpolation, NegativeEvidence
+from components.ensembling.token_level.factory import _share_of_first, build_translator
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
@@ -57,8 +58,18 @@ def test_members_with_dropout_are_less_sure_and_only_their_sources_are_judged() 
     def mixed(model: str) -> list[float]:
         return unfamiliar(build_translator(CONFIG, [model, model], MixingConfig()), OTHERS[1:3])
 
-    assert mixed(CONFIG.model) == [1.0, 1.0]
+    assert mixed(CONFIG.model) == [1.0, 1.0]  # copies are the model
     assert mixed(f"{DROPOUT_PREFIX}{CONFIG.model}") == [0.0, 1.0]
+
+
+def test_a_mixture_may_be_less_sure_than_its_first_model_by_that_model_s_weight() -> None:
+    for weights, names, limit in (
+        ((0.5, 0.5), "ab", 0.5),
+        ((0.3, 0.2, 0.5), "aba", 0.8),
+        ((0.0, 1.0), "ab", 0.0),
+    ):
+        assert _share_of_first([*names], LinearInterpolation(weights)) == pytest.approx(limit)
+    assert _share_of_first([*"abc"], NegativeEvidence(0.4)) == 1.0
 
 
 def test_captions_are_familiar_to_the_shipped_model_and_other_texts_are_not() -> None:
