@@ -109,6 +109,14 @@ def same_threads(torch_threads: int) -> Iterator[None]:
     yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsynced() -> Iterator[None]:
+    """The power fails in no test, so none waits for the disk; processes that tests start do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def own_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own kernels, whatever ``ANTIPHON_KERNELS`` says outside."""
