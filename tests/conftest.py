@@ -179,10 +179,13 @@ def undrawn_plots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """
     from matplotlib.figure import Figure
 
+    from components.analysis import figures
     from reports.plots import pictures
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "draw", lambda figure, renderer: None)
+        empty = {"svg": figures.to_svg(Figure()), "png": figures.to_png(Figure(), "")}
+        patch.setattr(pictures, "_draw", lambda plot, suffix: empty[suffix])
         patch.setattr(pictures, "cache_folder", lambda: tmp_path_factory.getbasetemp())  # not the user's
         yield
 
