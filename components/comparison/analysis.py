@@ -18,6 +18,7 @@ from components.analysis.table import Column, Sentence, Table
 from components.comparison.comparable_runs import check_comparable
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.ranking import sentence_label
 from components.comparison.systems import load_same_data, system_of
 from components.comparison.views import tables, verdict
 from components.files.canonical_json import digest_of
@@ -142,7 +143,7 @@ class ComparisonAnalysis(Analysis[ComparisonRequest, Comparison]):
 
     @override
     def numbers(self, ref: StageRef, findings: Comparison) -> Numbers:
-        return _count_changes(ref, findings.baseline, [row.system for row in findings.rows])
+        return _count_changes(ref, findings)
 
     @override
     def warnings(self, findings: Comparison) -> list[str]:
@@ -168,8 +169,9 @@ def find_significant_drops(comparison: Comparison) -> list[Difference]:
     return [each for each in comparison.ranked_differences if each.verdict == "worse"]
 
 
-def _count_changes(ref: StageRef, baseline: str, systems: Sequence[str]) -> Numbers:
+def _count_changes(ref: StageRef, findings: Comparison) -> Numbers:
     """Return per utterance the score of every system and its change to the baseline."""
+    baseline, systems = findings.baseline, [row.system for row in findings.rows]
     values: dict[str, dict[str, float]] = {}
     for key, entry in read_numbers(ref).items():
         scores: dict[str, float] = entry["values"]  # type: ignore[assignment]
@@ -179,7 +181,8 @@ def _count_changes(ref: StageRef, baseline: str, systems: Sequence[str]) -> Numb
             if name != baseline and baseline in scores
         }
         values[key] = {f"score: {name}": score for name, score in scores.items()} | changed
-    columns = [Column(f"score: {name}", f"score of {name}, lowest first", "smallest") for name in systems]
+    label = sentence_label(findings.ranking)
+    columns = [Column(f"score: {name}", f"{label} of {name}, lowest first", "smallest") for name in systems]
     for name in systems:
         if name != baseline:
             columns.append(Column(f"change: {name}", f"{name} above {baseline}, most first"))

@@ -11,7 +11,7 @@ from components.metrics.metric import Metric, Output, Segments
 from components.metrics.normalizers import NormalizerName
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
-from components.metrics.table import METRICS, get_metric
+from components.metrics.table import METRICS, get_metric, label_of
 from components.records import Utterance
 from components.text.suggestions import did_you_mean
 
@@ -24,6 +24,12 @@ def choose_ranking(settings: ComparisonSettings, tables: Mapping[str, CorpusStat
             f"{settings.ranking!r}{did_you_mean(settings.ranking, tables)}"
         )
     return settings.ranking or next(iter(tables), None)
+
+
+def sentence_label(ranking: str | None) -> str:
+    """Return the name of what single utterances are scored by where ``ranking`` ranks the systems."""
+    name = ranking or "chrf"
+    return label_of((METRICS[name].sentence_metric if name in METRICS else None) or name)
 
 
 class Scope(NamedTuple):

@@ -108,9 +108,8 @@ def _build(
     except RecordError as error:
         fault = Fault(error.reason, str(error))
     assert fault is not None
-    return Quarantined(
-        utterance_id=row.id, stage=STAGE, reason=fault.reason, detail=f"{row.where}: {fault.detail}"
-    )
+    detail = f"{row.where}: {fault.detail.removeprefix(f'{row.where}: ')}"  # a recording's is its path
+    return Quarantined(utterance_id=row.id, stage=STAGE, reason=fault.reason, detail=detail)
 
 
 def _check_sound(draft: Draft, stretch: Stretch, sound: Audio | DataError | None) -> Audio:

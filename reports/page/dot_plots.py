@@ -40,17 +40,15 @@ _OF_RUN = (
 
 def list_dot_plots(view: RunView, columns: Sequence[Column]) -> Iterator[DotPlot]:
     """Yield the plots for which the utterances have numbers."""
-    names = {column.name for column in columns}
+    labels = {column.name: column.label for column in columns}
     for x, y, title, description in _OF_RUN:
         # Confidence is that of the last node, which in a run with translations is no recognizer.
-        if {x, y} <= names and (y != "wer" or "chrf" not in names):
+        if {x, y} <= labels.keys() and (y != "wer" or "chrf" not in labels):
             yield DotPlot(title, description, x, y, _LABELS[x], _LABELS[y])
     base, *others = view.systems or ("",)
     for name in others:
-        if {f"score: {base}", f"score: {name}"} <= names:
-            yield DotPlot(
-                f"{name} against {base}",
-                "Score of each utterance by both; where they are equal is the dashed line.",
-                *(f"score: {base}", f"score: {name}", base, name),
-                diagonal=True,
-            )
+        x, y = f"score: {base}", f"score: {name}"
+        if {x, y} <= labels.keys():
+            x_label, y_label = (labels[each].removesuffix(", lowest first") for each in (x, y))
+            description = "Score of each utterance by both; where they are equal is the dashed line."
+            yield DotPlot(f"{name} against {base}", description, x, y, x_label, y_label, diagonal=True)

@@ -68,6 +68,8 @@ class NodeProgress:
 
     def count(self) -> None:
         """Note that what is done has changed just now: speeds are told from here."""
+        if self.worked is None and self._working_since and self.done + self.in_flight <= self.resumed:
+            self._working_since = self.clock()  # nothing is done yet: models were loaded until now
         self.counted_seconds = self.seconds
 
     def gather(self, utterances: int, items: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from components.compute.profiling import Cost, measure_card, measure_cost
+from components.compute.progress import report_share
 from components.errors import StoreError, TransientError
 from components.files.fault_reports import explain_faults
 from components.nodes.kind import KINDS
@@ -110,6 +111,7 @@ def _compute_checked(
     job: NodeJob, component: Component, items: Sequence[Item], *, filters: bool
 ) -> tuple[list[NodeOutcome], Cost]:
     """Return a component's outcomes, after :func:`check_outcomes`."""
+    report_share(0.0, 1.0)
     with measure_cost() as cost, measure_card(job.device):
         outcomes = check_outcomes(job.context.name, items, component(items), may_drop=filters)
     return [outcome for outcome in outcomes if outcome is not None], cost

@@ -10,6 +10,7 @@ from components.analysis.cost_table import COST_NOTE, build_cost_table
 from components.analysis.formatting import describe_too_few, format_estimate, format_p_value
 from components.analysis.table import Cell, Plot, Table, link_to_utterance
 from components.comparison.comparison import Comparison
+from components.comparison.ranking import sentence_label
 from components.comparison.views import degradation_tables, judgement_tables
 from components.metrics.choices import TEST_LABELS
 from components.metrics.statistics.bootstrap import Estimate
@@ -153,13 +154,13 @@ def build_tables(comparison: Comparison) -> list[Table]:
     ]
     sections += [*degradation_tables.build_tables(comparison), *judgement_tables.build_tables(comparison)]
     groups = tuple(build_bucket_rows(comparison))
-    note = "Difference to the baseline with its 95% interval, not corrected for the number of groups."
-    sections += [Table("Groups", note, groups)] if groups else []
+    note = "{}, and its difference to the baseline with 95% interval, not corrected for the number of groups."
+    sections += [Table("Groups", note.format(label_of(comparison.ranking or "")), groups)] if groups else []
     contrasts: tuple[Mapping[str, Cell], ...] = tuple(
         {
             "system": to_printable(contrast.system),
             "utterance": link_to_utterance(contrast.utterance_id),
-            "change": f"{contrast.gain:+.1f}",
+            f"{sentence_label(comparison.ranking)} gained": f"{contrast.gain:+.1f}",
         }
         for contrast in comparison.contrasts
     )

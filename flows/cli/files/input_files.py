@@ -75,7 +75,8 @@ def find_inputs(paths: Sequence[str], *, texts: bool) -> InputFiles:
         expected = "recordings, texts (.txt) or subtitles (.srt, .vtt)" if texts else "recordings"
         advice = f"; save it as plain text ({TEXT_ENDINGS[0]})" if refused and texts else ""
         if refused and refused.lower().endswith(DATA_ENDINGS):
-            advice = f", a data set: antiphon run cascade --data {quote(refused)}"
+            languages = " --from CODE --to CODE" if texts else ""
+            advice = f", a data set: antiphon init mine.yaml --data {quote(refused)}{languages}"
         raise ConfigError(f"expected {expected}, found {refused or written[0]}{advice}")
     if written and len(written) < len(files):
         recording = next(file for file in files if file not in written)

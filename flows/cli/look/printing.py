@@ -60,7 +60,7 @@ def print_analyses(run: RunRecord, kinds: Collection[str], store: Store) -> None
 
 
 def run_json(run: RunRecord, folder: Path) -> str:
-    """Return the one line of ``--json``: run, path, status, metrics, stages."""
-    values = run.model_dump(mode="json")
-    line = {"run": run.name, "path": str(folder)} | {n: values[n] for n in ("status", "metrics", "stages")}
-    return json.dumps(line, ensure_ascii=True)
+    """Return the one line of ``--json``: run, path, verdict, status, metrics, stages."""
+    values = run.model_dump(mode="json", include={"status", "metrics", "stages"})
+    verdict = " ".join(sentence.text for sentence in verdict_of(run))
+    return json.dumps({"run": run.name, "path": str(folder), "verdict": verdict} | values, ensure_ascii=True)

@@ -110,7 +110,7 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
         f"texts/{name}.en-de.{form}" for name in ("two", "one") for form in ("txt", "srt")
     ]
     assert Path("texts/one.en-de.txt").read_text() == "heard one\nübersetzt: heard one\n"
-    assert "antiphon: bad: no text: data: unreadable audio" in err
+    assert "antiphon: bad: no text: data: unreadable audio: talks/bad.mp4: expected" in err
     runs = sorted(path.name for path in (tmp_path / "store" / "runs").iterdir())
     flows = [re.findall("[a-z]+", name)[-1] for name in runs]
     assert flows == ["transcribe", "translate", "heard"]
@@ -198,7 +198,10 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
         (["transcribe", "a.wav", "--from", "german"], "--language: expected a language code such as en"),
         (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
-        (["translate", "a.csv", "--to", "de"], "a.csv, a data set: antiphon run cascade --data a.csv"),
+        (
+            ["translate", "a.csv", "--to", "de"],
+            "a data set: antiphon init mine.yaml --data a.csv --from",
+        ),
         (["translate", "a.txt", "a.wav", "--to", "de"], "expected recordings or texts, found both"),
         (["translate", "a.txt", "--to", "de"], "a.txt: expected the language of the text, found none"),
         (["translate", "a.txt", "--to", "german"], "did you mean de?"),

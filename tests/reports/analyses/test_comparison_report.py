@@ -49,6 +49,9 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     )  # BLEU's protocol and chrF's
     titles = [section.title for section in comparison_report.build_tables(comparison)]
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
+    groups, largest = comparison_report.build_tables(comparison)[2:]
+    assert groups.note.startswith("BLEU, and its difference")
+    assert "chrF2 gained" in largest.rows[0]  # BLEU is of all utterances together
     files = save_figures(comparison_report.list_plots(comparison), tmp_path)
     assert {path.name for path in files} == {f"{name}.png" for name in ("quality_cost", "differences")}
     assert all(path.stat().st_size > 1000 for path in files)

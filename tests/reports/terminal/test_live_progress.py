@@ -62,6 +62,16 @@ def test_waiting_for_the_node_above_is_no_work() -> None:
     assert ended.describe() == "mt: computed, 49 records, 0.77 s"
 
 
+def test_loading_of_models_is_not_in_what_is_left() -> None:
+    progress = progress_at(5.0, 0)
+    with progress.work():
+        for seconds, share in ((120.0, 0.0), (10.0, 20.0)):
+            progress.clock.now += seconds
+            progress.in_flight = share
+            progress.count()
+        assert progress.describe() == "asr: 20 of 40 (50%), 2.0 records/s, 10 s left"
+
+
 def test_before_anything_is_done_nothing_is_told() -> None:
     assert progress_at(3.0, 0).describe() == "asr: 0 of 40 (0%)"
 
