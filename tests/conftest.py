@@ -254,4 +254,5 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAI
         monkeypatch.setenv("ANTIPHON_SERVED_URL", server.url)
         monkeypatch.setenv("ANTIPHON_SERVED_KEY", KEY)
         monkeypatch.setenv("ANTIPHON_SERVED_RETRIES", "1")
+        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.02)  # of half a second
         yield server

@@ -101,19 +101,17 @@ FAULTS = [
 ]
 
 
+@pytest.mark.parametrize(("family", "name"), [("causal", LAYER), ("speech", FC)])
 @pytest.mark.parametrize(("fault", "message"), FAULTS)
-def test_faulty_weights_are_refused_by_name(causal: Path, fault: Callable, message: str) -> None:
-    edit(causal, lambda tensors: fault(tensors, LAYER))
-    with pytest.raises(ModelError, match=message.format(name=LAYER)) as caught:
-        load_transformers(checkpoint_of(causal, "test"), "causal")
+def test_faulty_weights_are_refused_by_name(
+    family: str, name: str, fault: Callable, message: str, request: pytest.FixtureRequest
+) -> None:
+    folder = request.getfixturevalue(family)
+    edit(folder, lambda tensors: fault(tensors, name))
+    checkpoint = checkpoint_of(folder, "test")
+    with pytest.raises(ModelError, match=message.format(name=name)) as caught:
+        load_whisper(checkpoint) if family == "speech" else load_transformers(checkpoint, "causal")
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("fault", "message"), FAULTS)
-def test_faulty_whisper_weights_are_refused_by_name(speech: Path, fault: Callable, message: str) -> None:
-    edit(speech, lambda tensors: fault(tensors, FC))
-    with pytest.raises(ModelError, match=message.format(name=FC)):
-        load_whisper(checkpoint_of(speech, "test"))
 
 
 def test_values_too_large_for_half_precision_are_refused(speech: Path) -> None:

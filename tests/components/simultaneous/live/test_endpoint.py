@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,12 @@ def test_lines_of_text_are_translated_as_they_come() -> None:
     assert answers[-1]["texts"] == {"mt": "One! two.! Three!"}
 
 
+@pytest.fixture(scope="module")
+def short_server() -> Iterator[tuple[str, Service]]:
+    with live_server(max_seconds=2) as server:
+        yield server
+
+
 @pytest.mark.parametrize(
     ("messages", "words"),
     [
@@ -153,16 +160,18 @@ def test_lines_of_text_are_translated_as_they_come() -> None:
         (["{}", b"\0\0" * 40_000], "at most 2 s of sound"),
     ],
 )
-def test_what_cannot_be_read_is_a_line(messages: list[str | bytes], words: str) -> None:
-    with live_server(max_seconds=2) as (where, service):
-        with open_socket(where) as socket:
-            for message in messages:
-                socket.send(message)
-            answers = read_answers(socket)
-        assert words in answers[-1]["error"]["message"]
-        assert "\n" not in answers[-1]["error"]["message"]
-        assert socket.close_code == 1008
-        assert service.is_idle
+def test_what_cannot_be_read_is_a_line(
+    messages: list[str | bytes], words: str, short_server: tuple[str, Service]
+) -> None:
+    where, service = short_server
+    with open_socket(where) as socket:
+        for message in messages:
+            socket.send(message)
+        answers = read_answers(socket)
+    assert words in answers[-1]["error"]["message"]
+    assert "\n" not in answers[-1]["error"]["message"]
+    assert socket.close_code == 1008
+    assert service.is_idle
 
 
 def test_who_is_silent_and_who_is_one_too_many_are_sent_away() -> None:

@@ -303,7 +303,10 @@ def test_a_seal_that_names_files_outside_is_refused(
     assert "expected names of files inside the stage" in caplog.text
 
 
-def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], Store], url: str) -> None:
+@over_s3_too
+def test_a_model_of_the_store_is_found_and_described_on_a_machine_that_has_no_copy(
+    on: Callable[[str], Store], url: str
+) -> None:
     store = on("one")
     with open_stage(store, MODEL) as writer:
         model = writer.path / "model"
@@ -319,13 +322,6 @@ def test_a_model_of_the_store_is_found_from_another_machine(on: Callable[[str], 
     assert sha256_of(Path(result.path) / "model.safetensors") == sha256_of(model / "model.safetensors")
     with pytest.raises(StoreError, match=f"expected one stage in {url}/stages, found none"):
         resolve("store:" + "0" * 64, url)
-
-
-@over_s3_too
-def test_models_of_a_run_are_described_on_a_machine_that_has_no_copy(
-    on: Callable[[str], Store], url: str
-) -> None:
-    test_a_model_of_the_store_is_found_from_another_machine(on, url)
     facts = {"weights": {"model": "0" * 64}, "models": {"model": f"store:{MODEL.key[:12]}"}}
     with open_stage(on("one"), StagePlan(stage="mt", version="test/1", **facts)) as writer:
         used = write_table(writer, "text")

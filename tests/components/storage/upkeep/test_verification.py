@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -122,11 +123,11 @@ def test_a_stage_in_the_folder_of_another_is_found(tmp_path: Path) -> None:
     assert "expected the seal of aaaaaaaaaaaa…, found another's" in fault.detail
 
 
-def test_an_unfinished_stage_is_no_fault(store: Store) -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        open_stage(store, store.load_plan(write_stage(store, "a").key).model_copy(update={"seed": 5})),
-    ):
+def test_what_has_not_finished_is_no_fault(store: Store) -> None:
+    with store.claim_run("cascade", "begun"):
+        assert verify_store(store) == (0, 1, 0, ())
+    plan = store.load_plan(write_stage(store, "a").key)
+    with suppress(KeyboardInterrupt), open_stage(store, plan.model_copy(update={"seed": 5})):
         raise KeyboardInterrupt
     assert verify_store(store).faults == ()
 
@@ -162,11 +163,6 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
     assert usage.bytes == usage.stages + files + usage.leftovers + usage.audio + usage.locks + layout
     (store.run_folder("two") / "run.json").write_text("{")
     assert measure_usage(store).unknown == ("two",)
-
-
-def test_a_run_that_has_not_finished_is_no_fault(store: Store) -> None:
-    with store.claim_run("cascade", "begun"):
-        assert verify_store(store) == (0, 1, 0, ())
 
 
 def test_a_plan_of_another_stage_under_a_seal_that_fits_is_found(store: Store) -> None:
