@@ -78,7 +78,8 @@ class TensorWriter:
             pieces: each tensor's name and its elements in flat pieces, in :attr:`order`.
 
         Raises:
-            MergeError: Another tensor comes, or one has another number of elements than was planned.
+            MergeError: Another tensor comes, or one has another number of elements than was planned, or
+                values that are not finite.
         """
         remaining = iter(pieces)
         names = [self._file_name(number) for number in range(len(self._files))]
@@ -124,8 +125,23 @@ def _encode_header(specs: Sequence[TensorSpec]) -> bytes:
 def _append_tensor(file: BinaryIO, tensor: TensorSpec, parts: Iterable[Tensor]) -> None:
     written = 0
     for part in parts:
-        data = part.to(tensor.dtype).cpu().contiguous().view(-1).view(torch.uint8)
+        stored = part.to(tensor.dtype).cpu()
+        _require_finite(tensor, stored)
+        data = stored.contiguous().view(-1).view(torch.uint8)
         file.write(data.numpy().data)
         written += data.numel()
     if written != tensor.nbytes:
         raise MergeError(f"tensor {tensor.name}: expected {tensor.nbytes} bytes, found {written}")
+
+
+def _require_finite(tensor: TensorSpec, part: Tensor) -> None:
+    """Refuse NaN and infinity, which the models had none of: they end in the sum."""
+    if not tensor.dtype.is_floating_point or part.sum(dtype=torch.float32).isfinite():
+        return
+    bad = int((~part.isfinite()).sum())
+    if bad:
+        name = str(tensor.dtype).removeprefix("torch.")
+        raise MergeError(
+            f"tensor {tensor.name}: expected finite values in {name}, found {bad} of {part.numel()} in a "
+            "piece that are not: set out_dtype to a wider type (float32), or smaller weights"
+        )

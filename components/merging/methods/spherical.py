@@ -125,7 +125,10 @@ def _row_shares(task: TensorTask, base: Tensor, models: list[Tensor]) -> Tensor:
 
 
 def _stock_ratio(cosine: Tensor, count: int) -> Tensor:
-    return (count * cosine) / (1 + (count - 1) * cosine)
+    """Model Stock's t; 0 where the deltas cancel, so that the mean is the base whatever t is."""
+    divisor = 1 + (count - 1) * cosine
+    cancels = divisor.abs() <= max(1e-6, count * torch.finfo(cosine.dtype).eps)
+    return torch.where(cancels, 0, count * cosine / divisor.where(~cancels, 1))
 
 
 def gram_matrix(pieces: Iterable[list[Tensor]]) -> Tensor:

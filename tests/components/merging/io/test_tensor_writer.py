@@ -31,3 +31,11 @@ def test_another_order_and_another_size_are_refused(tmp_path: Path) -> None:
         write(tmp_path, ("a", [torch.ones(2)]))
     with pytest.raises(MergeError, match="tensor b: expected 24 bytes, found 16"):
         write(tmp_path, ("b", [torch.ones(2)]))
+
+
+@pytest.mark.parametrize("value", [torch.inf, torch.nan, 1e39])
+def test_what_the_type_cannot_hold_is_refused(tmp_path: Path, value: float) -> None:
+    wide, narrow = (torch.tensor([first, value], dtype=torch.float64) for first in (1e300, 1.0))
+    pieces = [("b", [wide[:1].expand(3)]), ("a", [narrow])]
+    with pytest.raises(MergeError, match="tensor a: expected finite values in float32, found 1 of 2"):
+        write(tmp_path, *pieces)

@@ -253,3 +253,20 @@ def test_density_out_of_range(tmp_path: Path, density: str) -> None:
     base, a = flat(tmp_path / "0", 1), flat(tmp_path / "a", 3)
     with pytest.raises(MergeError, match=r"density: expected a number from 0 to 1, found"):
         merged(recipe("ties", base, (a, f"{{weight: 1, density: {density}}}")), tmp_path / "out")
+
+
+@pytest.mark.parametrize("parameters", ["{}", "{filter_wise: true}"])
+def test_model_stock_of_deltas_that_cancel_is_the_base(tmp_path: Path, parameters: str) -> None:
+    """Of one element two models have a cosine of -1 where they went opposite ways: t is -2 / 0."""
+    base = flat(tmp_path / "base", 1.0)
+    models = [(flat(tmp_path / str(value), value), "{}") for value in (1.25, 0.75)]
+    text = recipe("model_stock", base, *models, parameters=parameters)
+    assert merged(text, tmp_path / "out")["w"].tolist() == [1.0]
+
+
+def test_values_beyond_the_type_that_is_written_are_refused(tmp_path: Path) -> None:
+    models = [(flat(tmp_path / name, 1e5, 1.0), "{weight: 1}") for name in "ab"]
+    text = recipe("linear", None, *models) + "\nout_dtype: float16"
+    with pytest.raises(MergeError, match="tensor w: expected finite values in float16, found 1 of 2"):
+        merged(text, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
