@@ -98,7 +98,7 @@ class RefineRound(Round[RefineRoundSettings]):
 
     @override
     def facts(self, settings: RefineRoundSettings) -> Facts:
-        facts = super().facts(settings)
+        facts = replace(super().facts(settings), is_scored=settings.left == 1)
         served = f"{facts.version}/served/{SERVED_VERSION}"
         return replace(facts, version=served) if is_elsewhere(settings.model) else facts
 

@@ -47,6 +47,7 @@ def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None
         ("mt", "last-1", "last-2"),
     ]
     assert pipeline.outputs["translation"] == "last-3"
+    assert [node.facts.is_scored for node in pipeline][-3:] == [False, False, True]
     assert pipeline.nodes["last-1"].origin == "asr"
     assert pipeline.user_name_of("last-2") == "last"
 
