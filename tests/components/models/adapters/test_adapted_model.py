@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,32 @@ KINDS: dict[str, dict[str, Any]] = {
     "embedding": {"target_modules": ["embed_tokens", "q_proj"]},
     "modules_to_save": {"target_modules": ATTENTION, "modules_to_save": ["lm_head", "norm"]},
 }
+TRANSPOSED = {"target_modules": ["c_attn"], "fan_in_fan_out": True}
+OTHER_BASES: dict[str, dict[str, Any]] = {
+    "transposed": TRANSPOSED | {"lora_bias": True},
+    "trained biases": TRANSPOSED | {"bias": "lora_only"},
+    "half precision": {"target_modules": ATTENTION},
+}
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return peft_folders.llama(tmp_path_factory.mktemp("models") / "base")
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return peft_folders.gpt2(tmp_path_factory.mktemp("models") / "other")
+
+
+@pytest.fixture(scope="module")
+def lora(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return peft_folders.adapter(llama, tmp_path_factory.mktemp("adapters") / "lora", **KINDS["plain"])
 
 
 def _merged_by_peft(base: Path, *adapters: tuple[Path, float], dtype: torch.dtype = torch.float32) -> Any:
@@ -59,73 +81,46 @@ def _assert_same(reference: str, expected: dict[str, torch.Tensor]) -> None:
         assert torch.equal(tensor, expected[name]), name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_adapter_is_merged_as_peft_merges_it(tmp_path: Path, kind: str) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", **KINDS[kind])
-    _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0)))
+@pytest.mark.parametrize("kind", [*KINDS, *OTHER_BASES])
+def test_an_adapter_is_merged_as_peft_merges_it(llama: Path, gpt2: Path, tmp_path: Path, kind: str) -> None:
+    """In half precision it is rounded once."""
+    base, dtype = gpt2 if kind in OTHER_BASES else llama, torch.float32
+    if kind == "half precision":
+        base, dtype = peft_folders.llama(tmp_path / "base", torch.bfloat16), torch.bfloat16
+    adapter = peft_folders.adapter(base, tmp_path / "lora", **(KINDS | OTHER_BASES)[kind])
+    _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0), dtype=dtype))
 
 
-def test_half_precision_is_rounded_once_as_in_peft(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base", torch.bfloat16)
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
-    _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0), dtype=torch.bfloat16))
+def test_several_adapters_are_added_with_their_weights(llama: Path, lora: Path, tmp_path: Path) -> None:
+    second = peft_folders.adapter(llama, tmp_path / "two", seed=2, target_modules=["v_proj", "up_proj"])
+    expected = _merged_by_peft(llama, (lora, 0.7), (second, -0.25))
+    _assert_same(f"{llama}+0.7*{lora}+-0.25*{second}", expected)
 
 
-def test_transposed_layers_and_their_biases(tmp_path: Path) -> None:
-    base = peft_folders.gpt2(tmp_path / "base")
-    adapter = peft_folders.adapter(
-        base, tmp_path / "lora", target_modules=["c_attn"], fan_in_fan_out=True, lora_bias=True
-    )
-    _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0)))
-
-
-def test_trained_biases_replace_those_of_the_base(tmp_path: Path) -> None:
-    base = peft_folders.gpt2(tmp_path / "base")
-    adapter = peft_folders.adapter(
-        base, tmp_path / "lora", target_modules=["c_attn"], fan_in_fan_out=True, bias="lora_only"
-    )
-    _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0)))
-
-
-def test_several_adapters_are_added_with_their_weights(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    first = peft_folders.adapter(base, tmp_path / "one", target_modules=ATTENTION)
-    second = peft_folders.adapter(base, tmp_path / "two", seed=2, target_modules=["v_proj", "up_proj"])
-    expected = _merged_by_peft(base, (first, 0.7), (second, -0.25))
-    _assert_same(f"{base}+0.7*{first}+-0.25*{second}", expected)
-
-
-def test_an_adapter_alone_stands_for_its_base_with_it(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
-    both, alone = models.resolve(f"{base}+{adapter}"), models.resolve(str(adapter))
+def test_an_adapter_alone_stands_for_its_base_with_it(llama: Path, lora: Path) -> None:
+    both, alone = models.resolve(f"{llama}+{lora}"), models.resolve(str(lora))
     assert both.identity == alone.identity
     assert both.path == alone.path  # merged once
 
 
-def test_weights_and_adapters_decide_the_digest_and_the_summary_names_them(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
-    whole, half = models.resolve(f"{base}+{adapter}"), models.resolve(f"{base}+0.5*{adapter}")
-    assert len({whole.sha256, half.sha256, models.resolve(str(base)).sha256}) == 3
-    assert whole.lineage == (str(base), str(adapter))
+def test_weights_and_adapters_decide_the_digest_and_the_summary_names_them(llama: Path, lora: Path) -> None:
+    whole, half = models.resolve(f"{llama}+{lora}"), models.resolve(f"{llama}+0.5*{lora}")
+    assert len({whole.sha256, half.sha256, models.resolve(str(llama)).sha256}) == 3
+    assert whole.lineage == (str(llama), str(lora))
     facts = summarize_checkpoint(half)
     assert facts["adapters"].startswith("0.5 x sha256 ")
     assert "rank 4, 4 modules" in facts["adapters"]
 
 
-def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    other = peft_folders.gpt2(tmp_path / "other")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
+def test_an_adapter_of_another_base_is_refused(llama: Path, gpt2: Path, lora: Path, tmp_path: Path) -> None:
+    adapter = Path(shutil.copytree(lora, tmp_path / "lora"))
     with pytest.raises(ModelError, match=r"of another base.*q_proj.weight \[16, 16\], found none in .*other"):
-        models.resolve(f"{other}+{adapter}")
+        models.resolve(f"{gpt2}+{adapter}")
     _edit(adapter, base_model_name_or_path="some-org/llama-7b")
     with pytest.raises(ModelError, match=r"its adapter_config\.json says some-org/llama-7b, found .*base"):
-        models.resolve(f"{base}+{adapter}")
+        models.resolve(f"{llama}+{adapter}")
     _edit(adapter, base_model_name_or_path="some-org/Base")  # another owner's copy of it
-    models.resolve(f"{base}+{adapter}")
+    models.resolve(f"{llama}+{adapter}")
 
 
 @pytest.mark.parametrize(
@@ -141,27 +136,23 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_computed_is_refused_by_name(
-    tmp_path: Path, values: dict[str, Any], problem: str
+    llama: Path, lora: Path, tmp_path: Path, values: dict[str, Any], problem: str
 ) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
+    adapter = Path(shutil.copytree(lora, tmp_path / "lora"))
     _edit(adapter, **values)
     with pytest.raises(ModelError, match=problem):
-        models.resolve(f"{base}+{adapter}")
+        models.resolve(f"{llama}+{adapter}")
 
 
-def test_parts_that_replace_tensors_are_not_mixed(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    dora = peft_folders.adapter(base, tmp_path / "dora", **KINDS["dora"])
-    plain = peft_folders.adapter(base, tmp_path / "plain", target_modules=ATTENTION)
-    for reference in (f"{base}+{dora}+{plain}", f"{base}+0.5*{dora}"):
+def test_parts_that_replace_tensors_are_not_mixed(llama: Path, lora: Path, tmp_path: Path) -> None:
+    dora = peft_folders.adapter(llama, tmp_path / "dora", **KINDS["dora"])
+    for reference in (f"{llama}+{dora}+{lora}", f"{llama}+0.5*{dora}"):
         with pytest.raises(ModelError, match="expected this adapter alone with weight 1, as its DoRA"):
             models.resolve(reference)
 
 
-def test_foreign_tensors_and_missing_files_are_refused(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
+def test_foreign_tensors_and_missing_files_are_refused(llama: Path, lora: Path, tmp_path: Path) -> None:
+    base, adapter = llama, Path(shutil.copytree(lora, tmp_path / "lora"))
     weights = adapter / "adapter_model.safetensors"
     save_file({"model.q_proj.lora_A": torch.zeros(1)}, weights)
     with pytest.raises(ModelError, match="expected tensors named base_model"):
@@ -176,13 +167,12 @@ def test_foreign_tensors_and_missing_files_are_refused(tmp_path: Path) -> None:
         models.check(f"{base}+packaged:whisper-base")
 
 
-def test_a_quantized_base_is_refused(tmp_path: Path) -> None:
-    base = peft_folders.llama(tmp_path / "base")
-    adapter = peft_folders.adapter(base, tmp_path / "lora", target_modules=ATTENTION)
+def test_a_quantized_base_is_refused(llama: Path, lora: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(llama, tmp_path / "base"))
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps({**config, "quantization_config": {"bits": 4}}))
     with pytest.raises(ModelError, match="expected a base with plain weights"):
-        models.resolve(f"{base}+{adapter}")
+        models.resolve(f"{base}+{lora}")
 
 
 def _edit(adapter: Path, **values: Any) -> None:
