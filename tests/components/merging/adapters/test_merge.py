@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ CONFIG = "adapter_config.json"
 ONE, TWO = ["q_proj", "v_proj"], ["v_proj", "up_proj"]
 
 
-def _adapters(tmp_path: Path, rank: int = 4) -> tuple[Path, Path, Path]:
-    base = peft_folders.llama(tmp_path / "base")
-    first = peft_folders.adapter(base, tmp_path / "one", target_modules=ONE)
-    second = peft_folders.adapter(base, tmp_path / "two", seed=2, target_modules=TWO, r=rank, lora_alpha=3)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("adapters")
+
+
+@cache
+def _adapters(made: Path, rank: int = 4) -> tuple[Path, Path, Path]:
+    base = peft_folders.llama(made / f"base{rank}")
+    first = peft_folders.adapter(base, made / f"one{rank}", target_modules=ONE)
+    second = peft_folders.adapter(base, made / f"two{rank}", seed=2, target_modules=TWO, r=rank, lora_alpha=3)
     return base, first, second
 
 
@@ -79,11 +86,11 @@ def _deltas(folder: Path) -> dict[str, torch.Tensor]:
     ],
 )
 def test_every_kind_is_that_of_peft(
-    tmp_path: Path, method: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    made: Path, tmp_path: Path, method: str, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # PEFT draws in the order of a model's modules: here a value's own digits decide whether it is dropped.
     monkeypatch.setattr(torch, "bernoulli", lambda p: (torch.arange(p.numel()).view_as(p) % 3 > 0).float())
-    base, first, second = _adapters(tmp_path)
+    base, first, second = _adapters(made)
     values = "{" + ", ".join(f"{name}: {value}" for name, value in settings.items()) + "}"
     merge(_recipe(method, first, second, values), tmp_path / "out")
     expected, actual = _by_peft(base, first, second, method, **settings), _deltas(tmp_path / "out")
@@ -92,9 +99,9 @@ def test_every_kind_is_that_of_peft(
         assert torch.equal(delta, expected[name]), name
 
 
-def test_knots_combines_what_each_adapter_has_of_the_common_basis(tmp_path: Path) -> None:
+def test_knots_combines_what_each_adapter_has_of_the_common_basis(made: Path, tmp_path: Path) -> None:
     """Element by element: the smaller half of each V_i goes, what agrees with the sum's sign is averaged."""
-    _, first, second = _adapters(tmp_path)
+    _, first, second = _adapters(made)
     merge(_recipe("knots_ties", first, second, "{density: 0.5}"), tmp_path / "out")
     adapters, merged = [_deltas(path) for path in (first, second)], _deltas(tmp_path / "out")
     scales = [
@@ -118,8 +125,8 @@ def test_knots_combines_what_each_adapter_has_of_the_common_basis(tmp_path: Path
         torch.testing.assert_close(delta.double(), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_peft_loads_the_merged_adapter(tmp_path: Path) -> None:
-    base, first, second = _adapters(tmp_path, rank=2)
+def test_peft_loads_the_merged_adapter(made: Path, tmp_path: Path) -> None:
+    base, first, second = _adapters(made, rank=2)
     merge(_recipe("cat", first, second), tmp_path / "out")
     loaded = peft.PeftModel.from_pretrained(peft_folders.load(base), tmp_path / "out").merge_and_unload()
     folder = models.resolve(f"{base}+{tmp_path / 'out'}").path
@@ -127,8 +134,8 @@ def test_peft_loads_the_merged_adapter(tmp_path: Path) -> None:
         assert torch.equal(tensor, loaded.state_dict()[name]), name
 
 
-def test_with_a_base_the_result_is_a_model(tmp_path: Path) -> None:
-    base, first, second = _adapters(tmp_path)
+def test_with_a_base_the_result_is_a_model(made: Path, tmp_path: Path) -> None:
+    base, first, second = _adapters(made)
     merge(_recipe("cat", first, second, more=f"base_model: {base}\n"), tmp_path / "out")
     both = models.resolve(f"{base}+0.7*{first}+-0.4*{second}")
     tensors = load_file(Path(both.path) / "model.safetensors")
@@ -138,10 +145,10 @@ def test_with_a_base_the_result_is_a_model(tmp_path: Path) -> None:
         torch.testing.assert_close(tensor, tensors[name])
 
 
-def test_random_dropping_follows_the_seed(tmp_path: Path) -> None:
+def test_random_dropping_follows_the_seed(made: Path, tmp_path: Path) -> None:
     from components.merging.merge import MergeOptions
 
-    _, first, second = _adapters(tmp_path)
+    _, first, second = _adapters(made)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         merge(
             _recipe("dare_linear", first, second, "{density: 0.5}"), tmp_path / name, MergeOptions(seed=seed)
@@ -151,8 +158,8 @@ def test_random_dropping_follows_the_seed(tmp_path: Path) -> None:
     assert any(not torch.equal(a[name], c[name]) for name in a)
 
 
-def test_a_model_and_its_adapter_are_an_input_of_a_merge_of_models(tmp_path: Path) -> None:
-    base, first, _ = _adapters(tmp_path)
+def test_a_model_and_its_adapter_are_an_input_of_a_merge_of_models(made: Path, tmp_path: Path) -> None:
+    base, first, _ = _adapters(made)
     recipe = f"merge_method: linear\nmodels:\n  - {{model: {base}, parameters: {{weight: 1}}}}\n"
     recipe += f"  - {{model: {base}+{first}, parameters: {{weight: 1}}}}\n"
     merge(parse_recipe(recipe), tmp_path / "out")
@@ -174,15 +181,15 @@ def test_a_model_and_its_adapter_are_an_input_of_a_merge_of_models(tmp_path: Pat
     ],
 )
 def test_wrong_recipes_are_refused_in_one_line(
-    tmp_path: Path, method: str, parameters: str, problem: str
+    made: Path, method: str, parameters: str, problem: str
 ) -> None:
-    _, first, second = _adapters(tmp_path, rank=2)
+    _, first, second = _adapters(made, rank=2)
     with pytest.raises(MergeError, match=problem):
         examine_recipe(_recipe(method, first, second, parameters), None)
 
 
-def test_adapters_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
-    base, first, _ = _adapters(tmp_path)
+def test_adapters_that_do_not_fit_together_are_refused(made: Path, tmp_path: Path) -> None:
+    base, first, _ = _adapters(made)
     dora = peft_folders.adapter(base, tmp_path / "dora", target_modules=ONE, use_dora=True)
     with pytest.raises(MergeError, match="expected a plain LoRA, found DoRA"):
         examine_recipe(_recipe("cat", first, dora), None)
