@@ -175,7 +175,7 @@ class TranslationConfig(StageSettings):
 
 TRANSLATION_VERSION = 4
 """Part of the key of an ensemble of translators: changes when the same settings give other outputs."""
-SHARING_VERSION = 3
+SHARING_VERSION = 4
 """Beside it, that of mixing over the union or intersection of vocabularies."""
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``fit_mixture`` node, that holds what was learned."""

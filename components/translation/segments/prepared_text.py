@@ -61,6 +61,13 @@ class PreparedText:
     sentences: tuple[TimedSentence, ...]
 
 
+class SentenceTooLongError(DataError):
+    """A sentence has more tokens than a model, or one of several, can read: it is halved, if it can be."""
+
+    def __init__(self, most: int, found: int, of: str = "") -> None:
+        super().__init__(f"expected at most {most} tokens{of} per sentence, found {found}")
+
+
 Prepare = Callable[[str, str, str | None], Sentence]
 """Tokenizes a text for its source and target language; DataError if the model cannot translate it."""
 
@@ -87,34 +94,29 @@ def prepare_text(
     for number, span in enumerate(spans, 1):
         try:
             sentences += _fit(text, span, utterance, prepare, max_source)
-        except _TooLongError as error:
-            where = f"{error.length} in sentence {number} of {len(spans)}"
-            detail = f"expected at most {max_source} tokens per sentence, found {where}: split it"
+        except SentenceTooLongError as error:
+            detail = f"{error} in sentence {number} of {len(spans)}: split it"
             return quarantine(utterance, "input too long", detail)
         except DataError as error:
             return quarantine(utterance, "unsupported input", str(error))
     return PreparedText(utterance, tuple(sentences))
 
 
-class _TooLongError(Exception):
-    """A piece of a sentence that cannot be cut has ``length`` tokens, more than the model can read."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(length)
-        self.length = length
-
-
 def _fit(
     text: TimedText, span: Span, utterance: Utterance, prepare: Prepare, max_source: int
 ) -> Iterator[TimedSentence]:
     piece = text.text[span.start : span.end]
-    sentence = prepare(piece, utterance.source_language, utterance.target_language)
-    if len(sentence.tokens) <= max_source:
+    try:
+        sentence = prepare(piece, utterance.source_language, utterance.target_language)
+        if len(sentence.tokens) > max_source:
+            raise SentenceTooLongError(max_source, len(sentence.tokens))
+    except SentenceTooLongError:
+        halves = text.halve(span)
+        if halves is None:
+            raise
+    else:
         yield TimedSentence(piece, text.times_of(span), sentence)
         return
-    halves = text.halve(span)
-    if halves is None:
-        raise _TooLongError(len(sentence.tokens))
     for half in halves:
         yield from _fit(text, half, utterance, prepare, max_source)
 

@@ -28,11 +28,11 @@ from components.ensembling.token_level.vocabularies.vocabulary_mapping import (
     intersect_vocabularies,
     unite_vocabularies,
 )
-from components.errors import ConfigError, DataError
+from components.errors import ConfigError
 from components.models.architectures import MULTILINGUAL
 from components.translation.backends.causal.model import CausalBackend
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
-from components.translation.segments.prepared_text import Sentence
+from components.translation.segments.prepared_text import Sentence, SentenceTooLongError
 from components.translation.sentence_translation import SentenceTranslation
 
 VOCABULARY_SHARING: dict[str, Callable[[Sequence[Lexicon]], SharedVocabulary]] = {
@@ -72,15 +72,13 @@ class TokenizedPerMember(Sentence):
         """Tokenize a text by the backend of each member, which has a name.
 
         Raises:
-            DataError: it is longer than a member has positions for.
+            SentenceTooLongError: it is longer than a member has positions for.
         """
         versions = []
         for backend, name in members:
             versions.append(backend.prepare(text, source, target))
             if (found := len(versions[-1].tokens)) > (most := backend.max_source):
-                raise DataError(
-                    f"expected at most {most} tokens of {name} per sentence, found {found}: split it"
-                )
+                raise SentenceTooLongError(most, found, of=f" of {name}")
         return cls(versions[0].tokens, target, versions=tuple(versions))
 
 
@@ -130,7 +128,7 @@ class CrossVocabularyBackend:
         """Return the sentence as every member tokenizes it.
 
         Raises:
-            DataError: it is longer than a member has positions for.
+            SentenceTooLongError: it is longer than a member has positions for.
         """
         return TokenizedPerMember.by(self._tokenizers, text, source, target)
 

@@ -98,7 +98,7 @@ class TextSynchronousBackend:
         """Return the sentence as every member tokenizes it.
 
         Raises:
-            DataError: it is longer than a member has positions for.
+            SentenceTooLongError: it is longer than a member has positions for.
         """
         return TokenizedPerMember.by(self._tokenizers, text, source, target)
 
