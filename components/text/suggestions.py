@@ -20,7 +20,8 @@ def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> s
         cutoff: similarity (`difflib.SequenceMatcher.ratio`) from which an option is near, 0 to 1.
     """
     by_lower_case = {str(option).lower(): str(option) for option in options}
-    close = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=max(cutoff, _SPELLING))
+    swapped = [option for option in by_lower_case if sorted(option) == sorted(name.lower())]  # tyni: tiny
+    close = swapped or difflib.get_close_matches(name.lower(), by_lower_case, cutoff=max(cutoff, _SPELLING))
     if not close and len(name) >= _WORD:
         close = [option for option in by_lower_case if name.lower() in option][:1]
     close = close or difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)

@@ -13,6 +13,7 @@ from components.errors import ConfigError
 from components.files.yaml_text import Places, at_place
 from components.text.suggestions import suggest
 from components.text.validation_faults import describe_value_fault
+from flows.parameters.base import GRAPH_KEYS
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -85,4 +86,5 @@ def _field_names(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return []
         model = inner
-    return list(model.model_fields)
+    graph = GRAPH_KEYS if not path and "graph" in model.model_fields else ()
+    return [*graph, *model.model_fields]

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, field_validator
 from components.errors import ConfigError
 from components.export.format_names import TextFormat, require_library
 from components.export.subtitles.rules import SubtitleRules
+from components.text.suggestions import did_you_mean
 from flows.parameters.base import FlowParameters, StoreParameters, check_language
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ def _formats_of(written: str | None, out: str | None) -> list[TextFormat]:
     names = [name.strip() for name in (written or "").split(",") if name.strip()]
     for name in names:
         if name not in known:
-            raise ConfigError(f"--format: expected some of {', '.join(known)}, found {name!r}")
+            raise ConfigError(
+                f"--format: expected some of {', '.join(known)}, found {name!r}{did_you_mean(name, known)}"
+            )
     if not names:
         is_folder = out is not None and (out.endswith("/") or Path(out).is_dir())
         if ending.isalpha() and ending not in known and not is_folder:

@@ -29,7 +29,8 @@ METAVARS = {
 """Field -> what stands for its value in the help."""
 COMPLETED = {
     **dict.fromkeys(("run", "runs", "baseline"), "runs"),
-    "model_metrics": "model_metrics",
+    **{"model_metrics": "model_metrics", "node": "nodes", "model": "models", "asr_model": "models"},
+    "format": "components.export.format_names:TextFormat",
     "normalizer": "components.metrics.normalizers:NormalizerName",
     "select": "components.campaign.settings:Selection",
     "protocol": "components.campaign.settings:Protocol",

@@ -31,6 +31,9 @@ from tests.components.storage.test_store import record
         ("antiphon campaign other mi", {"mine"}),
         ("antiphon campaign create --select d", {"disagreement", "diversity"}),
         ("antiphon inspect mine --node m", {"mt"}),
+        ("antiphon export mine --node m", {"mt"}),
+        ("antiphon transcribe --model packaged:whisper-t", {"packaged:whisper-tiny.en"}),
+        ("antiphon translate a --format ts", {"tsv"}),
     ],
 )
 def test_completion(
