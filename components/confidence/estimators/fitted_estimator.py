@@ -70,12 +70,15 @@ class FittedEstimator(Record):
     def find_missing_features(self, features: Sequence[TextFeatures]) -> list[str]:
         """Return the features that the system behind these texts does not give.
 
-        A text without words has none of those of tokens by its nature, so it tells nothing.
+        A text without words has none of those of tokens by its nature, so it tells nothing; neither does a
+        list of hypotheses with one text of the margin between two.
         """
         features = [each for each in features if each.text.get("n_words", 1.0)]
         missing: dict[str, None] = {}
         for name, target in self.targets.items():
             missing |= dict.fromkeys(find_missing(_rows(name, features), target.columns))
+        if any("posterior" in each.text for each in features):
+            missing.pop("margin", None)
         return list(missing)
 
     def annotate(self, texts: Sequence[NBest], features: Sequence[TextFeatures]) -> list[NBest]:

@@ -138,6 +138,16 @@ def test_a_feature_that_the_system_lacks_is_named_and_one_that_a_text_lacks_is_f
     assert 0 < text.best.features["p_correct"] < 1
 
 
+def test_a_list_with_one_text_lacks_no_margin() -> None:
+    """Its hypotheses differ in their tokens alone: "Ja." by two pieces and by one."""
+    examples = [
+        replace(e, features=TextFeatures({"margin": float(n % 2)})) for n, e in enumerate(transcripts(60))
+    ]
+    fitted = fit_estimator(examples, "transcript", EstimatorConfig(targets=("p_correct",)))
+    assert fitted.find_missing_features([TextFeatures({"posterior": 0.9})]) == []
+    assert fitted.find_missing_features([TextFeatures({})]) == ["margin"]  # a system without lists
+
+
 @pytest.mark.parametrize("content", ["{}", "not json", '{"format": 2}'])
 def test_a_damaged_estimator_is_one_line(content: str, tmp_path: Path) -> None:
     (tmp_path / "estimator.json").write_text(content)
