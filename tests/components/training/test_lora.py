@@ -23,17 +23,21 @@ peft = pytest.importorskip("peft", reason="needs the extra adapters")
 BUDGET = {"max_steps": 4, "eval_every": 2, "average_checkpoints": 1, "warmup_steps": 1, "eval_sentences": 4}
 
 
-@pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
-    lines = draw_lines(40, 4, WORDS[:8])
-    return {
-        "data": write_copies(tmp_path, lines),
-        "dev": write_few(tmp_path, lines),
-        **TINY,
-        **BUDGET,
-        "ffn_dim": 32,
-    }
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder, lines = tmp_path_factory.mktemp("toy"), draw_lines(40, 4, WORDS[:8])
+    toy = {"data": write_copies(folder, lines), "dev": write_few(folder, lines)}
+    return {**toy, **TINY, **BUDGET, "ffn_dim": 32}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, settings: dict[str, Any]) -> Path:
+    return _train(tmp_path_factory.mktemp("base"), settings)
 
 
 def _train(out: Path, values: dict[str, Any], **more: Any) -> Path:
@@ -44,11 +48,15 @@ def _train(out: Path, values: dict[str, Any], **more: Any) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["translation", "language_model"])
-def test_an_adapter_is_trained_and_peft_reads_it(tmp_path: Path, settings: dict[str, Any], kind: str) -> None:
-    base = _train(tmp_path / "base", settings, kind=kind)
+def test_an_adapter_is_trained_and_peft_reads_it(
+    tmp_path: Path, settings: dict[str, Any], base: Path, kind: str
+) -> None:
+    base = base if kind == "translation" else _train(tmp_path / "base", settings, kind=kind)
     lora = {"rank": 3, "alpha": 9, "dropout": 0.1, "target_modules": ["q_proj", "fc1", "up_proj"]}
     adapter = _train(tmp_path / "lora", settings, kind=kind, init_from=str(base), lora=lora)
     assert not (adapter / "model.safetensors").exists()
+    values = json.loads((adapter / "adapter_config.json").read_text())
+    assert (values["base_model_name_or_path"], values["r"], values["lora_alpha"]) == (str(base), 3, 9)
     tensors = load_file(adapter / "adapter_model.safetensors")
     assert all("lora_" in name for name in tensors)
     assert any(tensor.any() for name, tensor in tensors.items() if "lora_B" in name)  # something was learned
@@ -65,9 +73,8 @@ def test_an_adapter_is_trained_and_peft_reads_it(tmp_path: Path, settings: dict[
 
 
 def test_an_interrupted_training_of_an_adapter_ends_with_the_same_bits(
-    tmp_path: Path, settings: dict[str, Any]
+    tmp_path: Path, settings: dict[str, Any], base: Path
 ) -> None:
-    base = _train(tmp_path / "base", settings)
     values = {**settings, "init_from": str(base), "lora": {"rank": 2, "dropout": 0.2}}
     whole = _train(tmp_path / "whole", values)
     _train(tmp_path / "parts", values, max_steps=2)
@@ -81,9 +88,12 @@ def _tensors_differ(first: Path, second: Path) -> list[str]:
     return [name for name in one if not torch.equal(one[name], two[name])]
 
 
-def test_an_adapter_of_ours_knows_its_base_by_digest(tmp_path: Path, settings: dict[str, Any]) -> None:
-    base, other = (_train(tmp_path / str(seed), settings, seed=seed) for seed in (1, 2))
+def test_an_adapter_of_ours_knows_its_base_by_digest(
+    tmp_path: Path, settings: dict[str, Any], base: Path
+) -> None:
+    other = _train(tmp_path / "other", settings, seed=2)
     adapter = _train(tmp_path / "lora", settings, init_from=str(base), lora={})
+    assert json.loads((adapter / "adapter_config.json").read_text())["lora_alpha"] == 16
     models.resolve(f"{base}+{adapter}")
     with pytest.raises(ModelError, match=r"of another base: it was trained on .*sha256"):
         models.resolve(f"{other}+{adapter}")
@@ -104,14 +114,8 @@ def test_impossible_settings_are_refused(
         checks.check(FineTuningConfig.model_validate({**settings, **values}), None)
 
 
-def test_layers_that_the_model_does_not_have_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
-    base = _train(tmp_path / "base", settings)
+def test_layers_that_the_model_does_not_have_are_refused(
+    tmp_path: Path, settings: dict[str, Any], base: Path
+) -> None:
     with pytest.raises(ConfigError, match=r"target_modules: expected names of linear layers of .*'query'"):
         _train(tmp_path / "lora", settings, init_from=str(base), lora={"target_modules": ["query"]})
-
-
-def test_the_configuration_names_the_base(tmp_path: Path, settings: dict[str, Any]) -> None:
-    base = _train(tmp_path / "base", settings)
-    adapter = _train(tmp_path / "lora", settings, init_from=str(base), lora={"rank": 2})
-    values = json.loads((adapter / "adapter_config.json").read_text())
-    assert (values["base_model_name_or_path"], values["r"], values["lora_alpha"]) == (str(base), 2, 16)
