@@ -23,7 +23,7 @@ from tests.components.layers.test_fused_mlp import Block
 
 pytestmark = pytest.mark.skipif(not supports_native(), reason="a processor without AVX-512")
 SUBNORMAL = 1e-39
-SCALES = (1, 64)
+SCALES = (1, 8, 64)
 
 
 class Count(NamedTuple):
