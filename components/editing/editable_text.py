@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from components.files.file_names import unique_names
+from components.files.file_names import unique_stems
 from components.files.locations.location import file_name_of
 from components.records import Hypothesis, NBest, Segment, Utterance
 from components.run_record import StageRef
@@ -126,7 +125,7 @@ def group_by_recording(texts: Mapping[str, EditableText]) -> dict[str, Recording
         audio = text.utterance.audio
         if text.utterance.stretch is not None:
             by_audio.setdefault((audio.path, audio.sha256) if audio else ("", ""), []).append(text)
-    names = unique_names([Path(file_name_of(path)).stem if path else SUBTITLES_NAME for path, _ in by_audio])
+    names = unique_stems([file_name_of(path) if path else SUBTITLES_NAME for path, _ in by_audio])
     return {
         name: Recording(name, tuple(sorted(group, key=stretch_of)))
         for name, group in zip(names, by_audio.values(), strict=True)

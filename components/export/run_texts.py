@@ -9,7 +9,7 @@ from components.data.files.language_names import name_without_language
 from components.data.files.named_sets import PARAGRAPHS, split_file_list
 from components.errors import ConfigError
 from components.export.recording_text import RecordingText, TextPart, make_part
-from components.files.file_names import unique_names
+from components.files.file_names import unique_stems
 from components.files.locations.location import file_name_of
 from components.records import NBest, Quarantined, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
@@ -165,8 +165,8 @@ def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict
     groups: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         groups.setdefault(utterance.audio.path if utterance.audio else "", []).append(utterance)
-    stems = [Path(file_name_of(path)).stem if path else text_name for path in groups]
+    files = [file_name_of(path) if path else f"{text_name}." for path in groups]
     return {
         name: sorted(group, key=lambda utterance: utterance.audio.offset if utterance.audio else 0.0)
-        for name, group in zip(unique_names(stems), groups.values(), strict=True)
+        for name, group in zip(unique_stems(files), groups.values(), strict=True)
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePath
 
 MAX_BYTES = 120
 """Of a name in UTF-8, so that language, node and format fit behind it (255 on most systems)."""
@@ -32,3 +34,15 @@ def unique_names(names: Sequence[str]) -> list[str]:
         used.add(candidate.casefold())
         unique.append(candidate)
     return unique
+
+
+def unique_stems(files: Sequence[str]) -> list[str]:
+    """Safe names of files without their endings; with them where ``talk.mp4`` lies beside ``talk.wav``."""
+    stems = [PurePath(file).stem for file in files]
+    alike, same = Counter(map(str.casefold, stems)), Counter(map(str.casefold, files))
+    return unique_names(
+        [
+            file if alike[stem.casefold()] > same[file.casefold()] == 1 else stem
+            for stem, file in zip(stems, files, strict=True)
+        ]
+    )

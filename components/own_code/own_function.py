@@ -116,7 +116,7 @@ def _load_module(path: Path, digests: tuple[str, ...], also: tuple[Path, ...]) -
 def _modules_in(folder: Path) -> dict[str, Path]:
     """Return the modules that were imported from a folder, with their files."""
     loaded = {
-        name: getattr(module, "__dict__", {}).get("__file__") for name, module in list(sys.modules.items())
+        name: getattr(module, "__dict__", {}).get("__file__") for name, module in sys.modules.copy().items()
     }
     files = {name: Path(file) for name, file in loaded.items() if file}
     own = ("__main__", "antiphon_own_")

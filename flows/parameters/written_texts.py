@@ -56,9 +56,11 @@ class WrittenTexts(SubtitleRules):
 
         Raises:
             ConfigError: there is no such format, or the file's ending says another, or one that there is not;
-                or the library of one is missing.
+                or the library of one is missing; or in none of them words light up, as they should.
         """
         formats = _formats_of(self.format, self.out)
+        if self.karaoke and not {"vtt", "ass"} & {*formats}:
+            raise ConfigError(f"--karaoke: expected vtt or ass, found {', '.join(formats)}")
         for form in formats:
             require_library(form)
         return formats

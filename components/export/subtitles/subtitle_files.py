@@ -64,6 +64,8 @@ def encode_subtitles(
     file = SSAFile()
     for cue in cues:
         sung = _times_of(cue) if karaoke and markup.sung is not None else {}
+        if form == "vtt":  # its times must lie behind the cue's start
+            sung = {word: times for word, times in sung.items() if times[0] > cue.start}
         lines = [_encode_line(line, markup, low, sung) for line in (*cue.lines, *cue.second)]
         text = _protect_tags("\n".join(line for line in lines if line)).replace("\n", r"\N")
         if cue.speaker is not None and markup.voice is not None:

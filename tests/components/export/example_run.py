@@ -36,7 +36,7 @@ UTTERANCES = (
     # The second stretch of the talk stands first in the data.
     spoken("talk@10", stretch("talk.mp4", 5.0, 10.0), speaker="Ann"),
     spoken("talk@0", stretch("talk.mp4", 10.0), speaker="Bob"),
-    spoken("other", stretch("other/talk.wav", 4.0)),
+    spoken("other", stretch("other/talk.mp4", 4.0)),
     spoken("bad", stretch("bad.wav", 2.0)),
 )
 TRANSCRIPTS: tuple[NBest | Quarantined, ...] = (

@@ -80,7 +80,7 @@ def test_speakers_and_words_that_light_up_in_each_format() -> None:
     (cue,) = build_cues([Block(words, speaker="ann")], "en", SubtitleRules())
     assert "\nann: Two {boys} run.\n" in encode_subtitles([cue], "srt", karaoke=True)
     vtt = encode_subtitles([cue], "vtt", karaoke=True)
-    assert "<v ann><00:00:00.000>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
+    assert "<v ann>Two <00:00:00.600>{boys} <00:00:02.000>run." in vtt
     assert "::cue(:future)" in vtt
     assert _sing_vtt(59.9996, 0) == "<00:01:00.000>"
     ass = encode_subtitles([cue], "ass", karaoke=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.files.file_names import MAX_BYTES, safe_name, unique_names
+from components.files.file_names import MAX_BYTES, safe_name, unique_names, unique_stems
 
 
 @given(st.lists(st.text(max_size=200), max_size=6))
@@ -32,3 +32,8 @@ def test_names_name_files_in_their_folder_and_differ(names: list[str]) -> None:
 )
 def test_safe_names(name: str, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+def test_files_that_differ_by_their_ending_are_told_apart_by_it() -> None:
+    files = ["talk.mp4", "Talk.wav", "a.wav", "a.wav", "captions."]
+    assert unique_stems(files) == ["talk.mp4", "Talk.wav", "a", "a-2", "captions"]

@@ -76,6 +76,7 @@ def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) 
     ("arguments", "expected"),
     [
         (["run", "--node", "mtt"], "found 'mtt'; did you mean mt?"),
+        (["run", "--format", "srt", "--karaoke"], "--karaoke: expected vtt or ass, found srt"),
         (["run", "--format", "doc"], "--format: expected some of txt, docx, srt, vtt"),
         (["run", "--out", "all.srt"], "expected one text for one file, found several"),
         (["run", "--format", "srt,vtt", "--out", "-"], "--format: expected one for -, found srt, vtt"),
