@@ -13,7 +13,6 @@ from components.models.checkpoints import checkpoint_of
 from components.records import Utterance
 from components.stacking.config import SpeechConfig, SpeechTrainingConfig
 from components.stacking.model_folder import load_stacked
-from components.stacking.padding import pad_texts
 from components.stacking.training.learner import SpokenPair, StackLearner
 from components.stacking.training.train import (
     SpeechModelSettings,
@@ -66,12 +65,6 @@ def test_only_the_sound_tells(text_folder: Path, tmp_path: Path, heard: bool) ->
 def test_a_learner_needs_pairs(text_folder: Path) -> None:
     with pytest.raises(DataError, match="found none"):
         StackLearner(config(), tiny.stacked(text_folder), ([], []), {}, torch.device("cpu"))
-
-
-def test_padded_text_keeps_every_transcript() -> None:
-    ids, mask = pad_texts([[(1, 2), (3,)], [(4, 5, 6)]], pad=9)
-    assert ids.tolist() == [[[1, 2, 9], [3, 9, 9]], [[4, 5, 6], [9, 9, 9]]]
-    assert mask.sum(-1).tolist() == [[2, 1], [3, 0]]
 
 
 def test_sets_without_speech_are_refused(tmp_path: Path) -> None:
