@@ -12,7 +12,9 @@ from components.pruning.masks import mask_by_magnitude, masks_together
 from components.pruning.prune import Shares, find_layers, mask_layers
 
 
-@pytest.mark.parametrize(("pattern", "kept", "of"), [("1:4", 1, 4), ("4:8", 4, 8), ("2:3", 2, 3)])
+@pytest.mark.parametrize(
+    ("pattern", "kept", "of"), [("1:4", 1, 4), ("2:4", 2, 4), ("4:8", 4, 8), ("2:3", 2, 3)]
+)
 def test_n_of_every_m_are_the_largest(pattern: str, kept: int, of: int) -> None:
     weight = torch.randn(5, 24)
     mask = mask_by_magnitude(weight, pattern)

@@ -15,16 +15,6 @@ from components.pruning.prune import Shares, find_layers, mask_layers, measure_l
 from components.pruning.sparse_linear import SparseLinear, multiply_active_units
 
 
-def test_two_of_four_keeps_the_two_largest() -> None:
-    weight = torch.randn(6, 16)
-    remaining = mask_by_magnitude(weight, "2:4")
-    for row in range(6):
-        for start in range(0, 16, 4):
-            four = weight[row, start : start + 4].abs()
-            expected = set(sorted(range(4), key=lambda i: -four[i])[:2])
-            assert {i for i in range(4) if remaining[row, start + i]} == expected
-
-
 def test_blocks_and_singles_by_magnitude() -> None:
     weight = torch.randn(64, 96) * 0.1
     weight[32:, :32] += 1.0

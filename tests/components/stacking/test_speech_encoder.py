@@ -17,7 +17,6 @@ from components.recognition.whisper.windows.features import compute_log_mel
 from components.records import Utterance
 from components.stacking.config import SpeechConfig
 from components.stacking.encoder_states import EncoderStates, write_states
-from components.stacking.padding import pad_states
 from components.stacking.speech_encoder import SpeechEncoder
 from tests.components.stacking import tiny
 
@@ -78,13 +77,6 @@ def test_states_that_a_folder_lost_are_missed(whisper_folder: Path, tmp_path: Pa
         "t1",
         "expected its states in the folder, found none: remove the folder and encode again",
     )
-
-
-def test_padding_is_masked() -> None:
-    states, mask = pad_states([torch.ones(2, 3), torch.ones(4, 3)])
-    assert states.shape == (2, 4, 3)
-    assert mask.sum(1).tolist() == [2, 4]
-    assert float(states[0, 2:].abs().sum()) == 0
 
 
 @pytest.mark.models

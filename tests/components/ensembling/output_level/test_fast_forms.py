@@ -18,9 +18,7 @@ from components.ensembling.output_level.risk.minimum_bayes_risk import (
     prune_candidates,
     rank_by_expected_utility,
 )
-from components.ensembling.output_level.system_combination import check_combination
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
-from components.errors import ConfigError
 from components.records import Hypothesis
 from tests.components.ensembling.output_level.tiny_nbest import make_hypothesis, make_nbests
 
@@ -138,12 +136,3 @@ def test_samples_that_are_equal_count_as_often_as_they_were_drawn() -> None:
     assert best.features["expected_utility"] == pytest.approx(
         75 + 25 * sentence_chrf(["ein Hund"], ["zwei Katzen"], "")[0, 0] / 100
     )
-
-
-def test_forms_that_do_not_fit_are_refused() -> None:
-    for values, message in (
-        ({"method": "rover", "mbr": "pruned"}, "expected method minimum_bayes_risk, found rover"),
-        ({"method": "minimum_bayes_risk", "mbr": "aggregated", "utility": "wer"}, "take mbr pruned"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            check_combination(SystemCombinationConfig.model_validate(values), ["a", "b"])

@@ -60,6 +60,8 @@ def test_all_candidates_come_back_best_first_at_most_n_best() -> None:
         ({"weights": (1.0, -1.0)}, ["x", "y"], "at least 0"),
         ({"weights": (0.0, 0.0)}, ["x", "y"], "not all 0"),
         ({"weights": (float("inf"), 0.0)}, ["x", "y"], "at least 0"),
+        ({"method": "rover", "mbr": "pruned"}, ["x"], "expected method minimum_bayes_risk, found rover"),
+        ({"method": "minimum_bayes_risk", "mbr": "aggregated", "utility": "wer"}, ["x"], "take mbr pruned"),
         ({"method": "reranking"}, ["x", "y"], "coefficients: expected weights of features"),
     ],
 )

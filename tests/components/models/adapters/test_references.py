@@ -12,8 +12,6 @@ from components.errors import ConfigError
 from components.models.adapted_references import (
     WeightedAdapter,
     join_adapters,
-    parts_of,
-    replace_parts,
     split_adapters,
 )
 from components.recognition.config import RecognitionConfig
@@ -40,14 +38,6 @@ def test_a_path_that_exists_is_no_sum(tmp_path: Path) -> None:
 def test_parts_that_are_missing_are_refused(reference: str) -> None:
     with pytest.raises(ConfigError, match="expected"):
         split_adapters(reference)
-
-
-def test_parts_are_renamed_and_other_text_is_not() -> None:
-    names = {"node:a": "store:1", "node:b": "store:2"}
-    assert replace_parts("node:a", names) == "store:1"
-    assert replace_parts("node:a+0.5*node:b+./c", names) == "store:1+0.5*store:2+./c"
-    assert replace_parts("translate node:apples + pears", names) == "translate node:apples + pears"
-    assert parts_of("node:a+0.5*node:b") == ("node:a", "node:b")
 
 
 @pytest.mark.parametrize("settings", [TranslationConfig, RecognitionConfig])
