@@ -283,6 +283,7 @@ def test_a_line_that_is_no_utf8_is_named_in_its_own_file(tmp_path):
     (tmp_path / "a.de").write_bytes("Eins.\nZwölf.\n".encode("latin-1"))
     loaded = load(f"{tmp_path}/a.en,{tmp_path}/a.de")
     (bad,) = loaded.quarantined
+    assert ([each.id for each in loaded.utterances], bad.utterance_id) == (["a-000001"], "a-000002")
     assert f"{tmp_path}/a.de:2: expected UTF-8, found byte 0xf6 at column 3" in bad.detail
 
 

@@ -53,13 +53,6 @@ def test_parallel_text_of_different_lengths_is_one_error(tmp_path):
         load(f"{tmp_path}/a.en,{tmp_path}/a.de")
 
 
-def test_bytes_that_are_no_utf8_cost_one_pair(tmp_path):
-    write(tmp_path, a_en=b"A\nB\n", a_de=b"\xff\nB\n")
-    dataset = load(f"{tmp_path}/a.en,{tmp_path}/a.de")
-    assert [item.id for item in dataset.utterances] == ["a-000002"]
-    assert dataset.quarantined[0].utterance_id == "a-000001"
-
-
 def test_multi30k_from_a_folder(tmp_path, monkeypatch):
     write(tmp_path, tiny_en=b"A dog.\n", tiny_de=b"Ein Hund.\n", tiny_fr=b"Un chien.\n")
     named = load(f"multi30k:{tmp_path}:tiny", target_language="fr").utterances[0]
