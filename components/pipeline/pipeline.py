@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -18,6 +18,7 @@ from components.pipeline.resources import Resources
 from components.run_record import NodeRecord, PipelineRecord
 from components.text.languages import UNDETERMINED
 
+T = TypeVar("T")
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""
 SOURCE, TARGET = "source", "target"
@@ -116,6 +117,19 @@ def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
     return settings
 
 
+def _answered_once(ask: Callable[[Pipeline, str], T]) -> Callable[[Pipeline, str], T]:
+    """Decorate a question that is asked of all nodes above, too: each answers once, by however many ways."""
+
+    @wraps(ask)
+    def answer(pipeline: Pipeline, name: str) -> T:
+        answers = pipeline.answers.setdefault(ask.__name__, {})
+        if name not in answers:
+            answers[name] = ask(pipeline, name)
+        return cast("T", answers[name])
+
+    return answer
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A graph: nodes by name, each after those that it reads, and the nodes whose texts are scored.
@@ -128,6 +142,7 @@ class Pipeline:
         definitions: the nodes as they are written in a file, before any stands for several.
         source_keys: a node that another stands for -> the keys of the file where the user wrote it.
         folder: where the files that nodes name lie.
+        answers: question -> node -> what was found of it.
     """
 
     nodes: Mapping[str, Node]
@@ -137,6 +152,7 @@ class Pipeline:
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = Path()
+    answers: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -192,6 +208,7 @@ class Pipeline:
         """Return whether a node's texts were recognized from speech and never translated."""
         return self.type_of(name) == "text" and not self.is_translated(name)
 
+    @_answered_once
     def is_translated(self, name: str) -> bool:
         """Return whether a node's texts were translated, or made from texts that were."""
         if self.is_data(name):
@@ -200,6 +217,7 @@ class Pipeline:
         texts = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
         return node.translates or any(map(self.is_translated, texts))
 
+    @_answered_once
     def speech_of(self, name: str) -> str:
         """Return the node (or ``data``) whose utterances a node's texts belong to."""
         if self.type_of(name) in ("data", "speech"):
@@ -214,6 +232,7 @@ class Pipeline:
             speech[0] if speech else DATA,
         )
 
+    @_answered_once
     def depth_of(self, name: str) -> int:
         """Return the number of edges on the longest path from the data set."""
         return 0 if name == DATA else 1 + max(map(self.depth_of, self.nodes[name].reads.values()), default=0)

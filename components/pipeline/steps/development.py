@@ -17,7 +17,7 @@ Copies are shared by all nodes of one development set. A route is learned from w
 utterances, so copies of its rungs lose the ``when`` that names the route itself.
 
 A student with ``teacher: NODE`` learns in the same way from copies of its teacher over its training data
-(:meth:`components.nodes.kind.Kind.own_data`). These lose every ``when`` that waits for the student.
+(:meth:`components.nodes.kind.Kind.extra_data`). These lose every ``when`` that waits for the student.
 """
 
 from __future__ import annotations

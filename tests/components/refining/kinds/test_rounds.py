@@ -14,6 +14,7 @@ from components.pipeline.reading.reader import parse_pipeline, read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
+from components.refining.kinds.rounds import MAX_ROUNDS
 from tests.components.pipeline.items.test_item_gatherer import bad, by_id, spoken, text, written
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
@@ -158,6 +159,13 @@ def test_a_loop_is_its_body_round_by_round() -> None:
     }
     assert pipeline.outputs == {"transcript": "asr", "translation": "better"}
     assert pipeline.language_of("better") == "target"
+
+
+@pytest.mark.timeout(60)
+def test_as_many_rounds_as_there_may_be_are_no_more_questions_than_nodes() -> None:
+    pipeline = parse_pipeline(LOOP.replace("rounds: 2", f"rounds: {MAX_ROUNDS}"))
+    assert pipeline.depth_of("better") == 3 + 4 * MAX_ROUNDS
+    assert pipeline.speech_of("better") == "data"
 
 
 FAULTS = {
