@@ -19,7 +19,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from typing_extensions import override
 
 from components.errors import ConfigError
-from components.nodes.node_context import ExtraData, LanguagePairs, NodeContext
+from components.nodes.node_context import ExtraData, NodeContext
 from components.run_record import StageRef
 from components.stacking.kinds.train_stack import StackTrainingSettings
 from components.stage_settings import DataSource, TableOf, key_values, marked_data_sets
@@ -91,15 +91,6 @@ class Distill(TrainingKind[DistillSettings]):
         from components.training import checks  # noqa: PLC0415 - imports torch
 
         checks.check_distillation(_with_data(settings, settings.dev), context.store)
-
-    @override
-    def validate_models(self, settings: DistillSettings, context: NodeContext, pairs: LanguagePairs) -> None:
-        """Refuse what a student cannot start from or be judged by, before its teacher computes."""
-        from components.training import checks  # noqa: PLC0415 - imports torch
-
-        super().validate_models(settings, context, pairs)
-        if settings.kind != "recognition":
-            checks.check_student(settings, context.store)
 
     def learner(self, settings: DistillSettings) -> Any:
         """Return the learner of recognition, or that with the teachers' loss."""

@@ -103,13 +103,8 @@ def check_distillation(config: DistillationConfig, store: str | None) -> None:
         )
 
 
-def check_student(config: DistillationConfig, store: str | None) -> None:
-    """Check by their files that a student has its teachers' vocabulary, and the layers that it begins with.
-
-    Raises:
-        AntiphonError: in one line, why.
-    """
-    pieces = initialization.read_vocabulary(config, store)
+def _check_student(config: DistillationConfig, pieces: bytes | None, store: str | None) -> None:
+    """Refuse teachers of another vocabulary than the student's, and layers that it cannot begin with."""
     if pieces is not None:
         require_students_vocabulary(config, vocabulary.token_ids(pieces), store)
     if config.init_layers_from is None:
@@ -138,7 +133,9 @@ def check_initial_model(config: TrainingConfig, store: str | None) -> None:
         AntiphonError: in one line, why.
     """
     if config.kind != "recognition":
-        initialization.read_vocabulary(config, store)
+        pieces = initialization.read_vocabulary(config, store)
+        if isinstance(config, DistillationConfig):
+            _check_student(config, pieces, store)
         return
     initialization.require_whisper(models.resolve(str(config.init_from), store))
     speech_data.load_utterances(config.dev, (config.source_language, config.target_language))

@@ -30,10 +30,6 @@ VERSION = 1
 TEXT, REFERENCE = "{text}", "{reference}"
 
 
-REFUSED = "refused.jsonl"
-"""File of a stage with the samples that could not be traced."""
-
-
 class TraceExpertsSettings(NodeSettings):
     """Which model, on which form of the texts, and what is measured."""
 
@@ -127,11 +123,10 @@ class TraceExperts(Kind[TraceExpertsSettings]):
         )
         result.write(folder)
         _write_lines(folder / trace.ROUTING, records)
-        _write_lines(folder / REFUSED, refused)
         write_json(folder / TABLES, {"tables": [table.to_json() for table in trace.report_tables(result)]})
         plot_routing({layer.name: layer.routing for layer in result.layers}, folder / trace.PLOT)
-        files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES, REFUSED]
-        return StageFiles(files, items=len(samples) + len(refused), quarantined=len(refused))
+        files = [trace.TRACE, trace.ROUTING, trace.PLOT, TABLES]
+        return StageFiles(files, items=len(samples) + len(refused), refused=refused)
 
     @override
     def notes(

@@ -15,7 +15,6 @@ from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import VERSION, PerturbationConfig
 from components.records import Hypothesis, NBest, Quarantined, ReferenceSegment, Utterance
-from components.storage.shards.shard import count_refused
 from components.storage.stages.whole_stage import StageFiles
 
 AUDIO = "audio"
@@ -59,7 +58,7 @@ class Perturb(Kind[PerturbationConfig]):
         perturb = _perturb_texts if settings.is_of_text else _perturb_sounds
         outcomes = list(perturb(settings, context, items, folder))
         files = sorted(item.audio.path for item in outcomes if isinstance(item, Utterance) and item.audio)
-        return StageFiles(files, len(outcomes), count_refused(outcomes), outcomes)
+        return StageFiles(files, len(outcomes), records=outcomes)
 
 
 def _perturb_texts(

@@ -58,4 +58,4 @@ class EncodeSpeech(Kind[SpeechConfig]):
         refused = encoder_states.write_states(encoder, spoken, folder / STATES, report)
         write_json(folder / SPEECH, settings.model_dump(mode="json"))
         files = [f"{STATES}/{path.name}" for path in (folder / STATES).glob("*.safetensors")]
-        return StageFiles([SPEECH, *files], items=len(spoken), quarantined=len(refused))
+        return StageFiles([SPEECH, *files], items=len(spoken), refused=refused)

@@ -32,6 +32,9 @@ from components.storage.shards.tallies import (
 )
 from components.storage.stages.seal import SEAL, Seal, read_seal
 
+REFUSED = "refused.jsonl"
+"""File of the records that a stage made in one piece could not process."""
+
 
 def read_shards(ref: StageRef) -> tuple[ShardEntry, ...]:
     """Return the shards of a finished stage, in order; none of a stage that gives no records."""
@@ -162,6 +165,8 @@ def read_quarantined(ref: StageRef) -> Iterator[Quarantined]:
             for ok, line in read_shard(store_of(ref), shard.key):
                 if not ok:
                     yield parse_refused(line)
+    if (file := Path(ref.path) / REFUSED).is_file():
+        yield from map(Quarantined.model_validate_json, file.read_bytes().splitlines())
 
 
 def languages_of(data: StageRef) -> tuple[str, str]:

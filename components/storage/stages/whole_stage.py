@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.compute.profiling import measure_cost
-from components.files.files import disk_full_as_store_error, read_json, write_json
-from components.records import NodeOutcome
+from components.files.files import disk_full_as_store_error, read_json, write_bytes, write_json
+from components.records import NodeOutcome, Quarantined
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader
+from components.storage.shards.shard import ShardHeader, count_refused
+from components.storage.stages.reader import REFUSED
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import StageWriter, open_stage
 from components.storage.store import Store
@@ -29,7 +30,8 @@ class StageFiles:
 
     files: Iterable[str]
     items: int
-    quarantined: int = 0
+    refused: Sequence[Quarantined] = ()
+    """The items that could not be processed, of a node that gives no outcomes."""
     records: Sequence[NodeOutcome] | None = None
     """Outcomes in the order of its data set, of a node that gives texts or speech."""
     shards: Sequence[ShardHeader] = ()
@@ -62,12 +64,17 @@ def _make_and_seal(writer: StageWriter, work: Callable[[Path], StageFiles]) -> S
     _clear_stale_work(writer)
     with measure_cost() as cost:
         product = work(writer.path)
+    files = list(product.files)
+    if product.refused:
+        lines = (record.model_dump_json() + "\n" for record in product.refused)
+        write_bytes(writer.path / REFUSED, "".join(lines).encode())
+        files.append(REFUSED)
     cost.seconds = cost.seconds if product.seconds is None else product.seconds
     return writer.seal(
-        product.files,
+        files,
         cost,
         items=product.items,
-        quarantined=product.quarantined,
+        quarantined=len(product.refused) + count_refused(product.records or ()),
         records=product.records,
         shards=product.shards,
     )

@@ -12,7 +12,6 @@ from components.nodes.facts import Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, LanguagePairs, NodeContext
 from components.records import Quarantined, Utterance
-from components.storage.shards.shard import count_refused
 from components.storage.stages.whole_stage import StageFiles
 from components.synthesis.config import VERSION, SynthesisConfig
 
@@ -73,7 +72,7 @@ class Synthesize(Kind[SynthesisConfig]):
             for outcome in outcomes
             if isinstance(outcome, Utterance) and outcome.audio and outcome.audio.path.startswith(AUDIO)
         }
-        return StageFiles(sorted(files), len(outcomes), count_refused(outcomes), outcomes)
+        return StageFiles(sorted(files), len(outcomes), records=outcomes)
 
 
 def _with_relative_path(folder: Path, utterance: Utterance) -> Utterance:

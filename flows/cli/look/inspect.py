@@ -59,8 +59,12 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     data = next((ref for ref in run.stages if ref.stage == "data"), None)
     shown = {ref.stage: tables for ref in run.stages if (tables := sections_of_stage(ref))}
     if node is not None and node not in view.outcomes and (data is None or node != "data"):
-        if node in shown:
-            print_tables(shown[node], console())
+        tables, ref = shown.get(node, []), next((ref for ref in run.stages if ref.stage == node), None)
+        bad = list(read_quarantined(ref)) if ref is not None else []
+        if tables or bad:
+            print_tables(tables, console())
+            if bad:
+                run_printing.print_quarantined(node, bad, len(bad), name, console())
             return
         known = list(dict.fromkeys([*(["data"] if data else []), *view.outcomes, *shown]))
         hint = did_you_mean(node, known)

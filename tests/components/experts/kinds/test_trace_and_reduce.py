@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from components.errors import ConfigError, DataError, ModelError
 from components.experts.kinds.reduce_experts import MODEL, ReduceExperts, ReduceExpertsSettings
-from components.experts.kinds.trace_experts import REFUSED, TraceExperts, TraceExpertsSettings
+from components.experts.kinds.trace_experts import TraceExperts, TraceExpertsSettings
 from components.experts.reducing.trace import ExpertTrace
 from components.files.files import read_json
 from components.nodes.node_context import Item, NodeContext
@@ -62,10 +62,10 @@ def test_a_trace_decides_which_experts_are_left(folder: Path, tmp_path: Path) ->
     product = trace(
         folder, tmp_path, "dog runs", "cat", "", "dog dog dog dog dog dog", template="{text} {reference}"
     )
-    assert (product.items, product.quarantined) == (4, 2)
-    errors = (tmp_path / REFUSED).read_text("utf-8").splitlines()
-    assert "expected a text, found none" in errors[0]
-    assert "expected 1 to 5 tokens (max_tokens), found 7" in errors[1]
+    assert product.items == 4
+    empty, long = (record.detail for record in product.refused)
+    assert "expected a text, found none" in empty
+    assert "expected 1 to 5 tokens (max_tokens), found 7" in long
     assert all((tmp_path / name).is_file() for name in product.files)
     layers = ExpertTrace.read(tmp_path).layers
     assert sum(layers[0].routing.load) == 2 * 5  # two of six experts for three words and two references

@@ -22,7 +22,7 @@ from components.run_record import StageRef
 from components.storage.places import locks
 from components.storage.shards.shard import shard_name
 from components.storage.stages import seal
-from components.storage.stages.reader import read_nbests, read_shards
+from components.storage.stages.reader import read_nbests, read_quarantined, read_shards
 from components.storage.stages.seal import SEAL, DamagedError
 from components.storage.stages.stage_plan import StagePlan
 from components.storage.stages.stage_writer import finish_stage, open_stage
@@ -245,11 +245,12 @@ def test_records_of_a_node_that_is_made_whole_are_a_shard_beside_its_files(tmp_p
 
     def work(folder: Path) -> StageFiles:
         (folder / "spoken.flac").write_bytes(b"sound")
-        return StageFiles(["spoken.flac"], 1, 0, [nbest("a")])
+        return StageFiles(["spoken.flac"], 1, [refusal("z")], [nbest("a")])
 
     first = compute_once(store, NODE, work, {"of0": "1" * 64})
     (shard,) = read_shards(first)
     assert list(read_nbests(first)) == [nbest("a")]
+    assert list(read_quarantined(first)) == [refusal("z")]
     assert compute_once(store, NODE, work, {"of0": "1" * 64}).reused
     flip_a_bit(tmp_path / shard_name(shard.key), -5)
     for read in "12":
