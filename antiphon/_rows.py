@@ -15,11 +15,15 @@ Per = Literal["utterance", "segment", "word"]
 
 
 def describe_utterance(utterance: Utterance, outcomes: Mapping[str, NodeOutcome | None]) -> Row:
-    """Return an utterance with its references and the best text of every node."""
+    """Return an utterance with its references and the best text of every node.
+
+    A node that has the name of a column of the data is ``node:NAME``.
+    """
     row: Row = {"id": utterance.id, **_describe_source(utterance)}
     row |= {"text": utterance.text, "transcript": utterance.transcript}
     row["references"] = list(utterance.references)
-    return row | {node: _summarize(outcome) for node, outcome in outcomes.items()}
+    texts = {node: _summarize(outcome) for node, outcome in outcomes.items()}
+    return row | {f"node:{node}" if node in row else node: text for node, text in texts.items()}
 
 
 def list_rows_of_node(

@@ -128,7 +128,8 @@ class Run:
 
         Args:
             node: one of :attr:`nodes`; a dictionary per utterance that it had. None: a dictionary per
-                utterance of the data set, with its references and the best text of every node.
+                utterance of the data set, with its references and the best text of every node, by its name
+                (``node:NAME`` where the data set has a column of that name).
             per: what a dictionary of a node stands for: an ``utterance``, or a ``segment`` or ``word`` of its
                 best text with ``start`` and ``end`` in seconds from the start of the utterance.
 

@@ -26,14 +26,16 @@ def verdict_of(run: RunRecord) -> list[Sentence]:
 
 def describe_student(run: RunRecord) -> list[Sentence]:
     """Return what a distilled student lost against its teacher, in each main score that both have."""
-    sentences = []
+    sentences: list[Sentence] = []
+    if run.pipeline.node("teacher") is not None:  # its scores have the names of those of a student's teacher
+        return sentences
     for name in ("bleu", "chrf", "dev_bleu", "dev_chrf"):
         student, teacher = run.metrics.get(name), run.metrics.get(f"teacher_{name}")
         if student is None or teacher is None:
             continue
         label, where = label_of(name.removeprefix("dev_")), " on development data" if "dev_" in name else ""
         lost = teacher.value - student.value
-        change = f"it lost {lost:.1f}" if lost > 0 else f"it gained {-lost:.1f}"
+        change = f"it lost {lost:.1f}" if lost > 0 else f"it gained {abs(lost):.1f}"
         scores = (
             f"{student.value:.1f}{_interval(student)}, its teacher {teacher.value:.1f}{_interval(teacher)}"
         )

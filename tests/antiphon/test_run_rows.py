@@ -140,6 +140,9 @@ def test_ways_and_speech_are_columns_too(run: antiphon.Run) -> None:
     assert (speech["audio"], speech["seconds"], speech["offset"]) == ("/cut.wav", 1.0, 1.0)
     row = describe_utterance(spoken, {"route": route, "cut": cut, "mt": None})
     assert (row["route"], row["cut"], row["mt"]) == ("long", "/cut.wav", None)
+    row = describe_utterance(spoken, {"id": route, "transcript": cut})  # names that nodes may have
+    assert (row["id"], row["transcript"]) == ("a", spoken.transcript)
+    assert (row["node:id"], row["node:transcript"]) == ("long", "/cut.wav")
 
 
 def test_a_frame_without_pandas_says_what_to_do(run: antiphon.Run, monkeypatch: pytest.MonkeyPatch) -> None:

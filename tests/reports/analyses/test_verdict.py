@@ -13,7 +13,7 @@ from components.comparison.views.verdict import describe_comparison, describe_sp
 from reports.analyses import verdict
 from reports.analyses.node_scores import build_node_scores
 from tests.components.analysis.test_comparison import UTTERANCES, system
-from tests.reports.example_runs import cascade, score, stage
+from tests.reports.example_runs import cascade, node, score, stage
 
 
 def test_a_comparison_says_how_far_how_sure_how_fast() -> None:
@@ -96,6 +96,20 @@ def test_a_run_says_its_main_scores_and_what_was_quarantined(tmp_path: Path) -> 
     untested = silent.model_copy(update={"metrics": {"dev_bleu": run.metrics["bleu"]}})
     assert verdict.describe_scores(untested)[0].text == "Nothing was scored: no test data."
     assert verdict.describe_quarantined(silent) == []
+
+
+def test_a_node_of_the_name_teacher_is_no_students_teacher(tmp_path: Path) -> None:
+    run = cascade(tmp_path, 12).run
+    metrics = {
+        "chrf": score("chrf", 5.0, True, 12, 12),
+        "teacher_chrf": score("teacher_chrf", 5.0, True, 12, 12),
+    }
+    student = run.model_copy(update={"metrics": metrics})
+    (sentence,) = verdict.describe_student(student)
+    assert sentence.text.endswith("its teacher 5.0 (95% 2.7 to 7.4): it gained 0.0 (no test).")
+    nodes = (*run.pipeline.nodes, node("teacher", "translate", "asr"))
+    graph = run.pipeline.model_copy(update={"nodes": nodes})
+    assert verdict.describe_student(student.model_copy(update={"pipeline": graph})) == []
 
 
 def test_scores_of_nodes_are_a_table_and_others_are_kept(tmp_path: Path) -> None:
