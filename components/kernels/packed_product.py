@@ -58,17 +58,15 @@ class PackedProduct:
         self.outputs = len(weight) // 2 if gated else len(weight)
         self._units = -(-self.size // UNIT_KINDS[arithmetic].units)
         bias = torch.zeros(len(weight)) if bias is None else bias
-        weight, padded_bias = (_pad_to_panels(values.detach().float(), gated) for values in (weight, bias))
+        weight, padded_bias = (_pad_to_panels(values.detach(), gated) for values in (weight, bias.float()))
         scales, start = torch.empty(0), torch.empty(0, dtype=torch.int32)
         if arithmetic == "int8":
+            weight = weight.float()
             scales = weight.abs().amax(1).clamp_(min=1e-12) / LARGEST
             weight = (weight / scales[:, None]).round_().to(torch.int8)
             start = -ZERO * weight.sum(1, dtype=torch.int32)
-        elif arithmetic == "bfloat16":
-            weight = weight.bfloat16()
-        self.weight = _arrange_panels(weight, UNIT_KINDS[arithmetic].units)
-        huge_pages.move_to_huge_pages(self.weight.data_ptr(), self.weight.nbytes)
-        self._tensors = (padded_bias, scales, start)
+        self.weight = _arrange_panels(weight, UNIT_KINDS[arithmetic].units, getattr(torch, arithmetic))
+        self._tensors = (padded_bias.clone(), scales, start)
         self._weight_at, self._panels = self.weight.data_ptr(), len(self.weight)
         self._bias_at, self._scales_at, self._start_at = (tensor.data_ptr() for tensor in self._tensors)
         self._kernel = kernel(arithmetic, activation, gated)
@@ -141,11 +139,19 @@ def _pad_to_panels(values: Tensor, gated: bool) -> Tensor:
     halves = values.chunk(2) if gated else (values,)
     wide = COLUMNS // len(halves)
     padding = [0, 0] * (values.dim() - 1) + [0, -len(halves[0]) % wide]
-    parts = [functional.pad(half, padding).view(-1, wide, *half.shape[1:]) for half in halves]
-    return torch.stack(parts, dim=1).flatten(0, 2)
+    parts = [functional.pad(half, padding) if any(padding) else half.contiguous() for half in halves]
+    if not gated:
+        return parts[0]
+    return torch.stack([part.view(-1, wide, *part.shape[1:]) for part in parts], dim=1).flatten(0, 2)
 
 
-def _arrange_panels(weight: Tensor, units: int) -> Tensor:
+def _arrange_panels(weight: Tensor, units: int, dtype: torch.dtype) -> Tensor:
     """(panels * 64, in) -> (panels, units, 64, numbers of a unit), padded with zeros."""
-    padded = functional.pad(weight, (0, -weight.shape[1] % units))
-    return padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2).contiguous()
+    missing = -weight.shape[1] % units
+    padded = functional.pad(weight, (0, missing)) if missing else weight
+    panels = padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2)
+    arranged = torch.empty(panels.shape, dtype=dtype)
+    huge_pages.ask_for_huge_pages(arranged.data_ptr(), arranged.nbytes)
+    arranged.copy_(panels)
+    huge_pages.move_to_huge_pages(arranged.data_ptr(), arranged.nbytes)
+    return arranged

@@ -78,3 +78,10 @@ def test_packed_weights_ask_to_be_moved(monkeypatch: pytest.MonkeyPatch) -> None
     layer = PackedLinear(weight)
     assert sizes == [4 * 512 * 512]
     torch.testing.assert_close(layer(x), x @ weight.t(), rtol=1e-4, atol=1e-4)
+
+
+def test_asking_changes_nothing_that_is_written() -> None:
+    weights = torch.empty(2**21)
+    huge_pages.ask_for_huge_pages(weights.data_ptr(), weights.nbytes)
+    huge_pages.ask_for_huge_pages(weights.data_ptr(), 64)
+    assert torch.equal(weights.fill_(1.5), torch.full((2**21,), 1.5))
