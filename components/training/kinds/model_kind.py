@@ -79,7 +79,7 @@ class TrainingKind(ModelKind[T]):
         send_order(self.name, settings, context.store, work_folder(folder))
         learner = self.learner(settings)
         make = _verify_after_reading(partial(learner, store=context.store), context)
-        return make_model(settings, folder, make, learner.score_name, context.progress)
+        return make_model(settings, folder, make, learner.score_name, context.progress, context.name)
 
 
 def _verify_after_reading(make: MakeLearner, context: NodeContext) -> MakeLearner:

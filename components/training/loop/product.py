@@ -27,6 +27,7 @@ def make_model(
     learner: MakeLearner,
     score: str,
     progress: Callable[[float], None] = lambda percent: None,
+    node: str = "",
 ) -> StageFiles:
     """Train into a stage's folder, or go on from the last checkpoint of an earlier attempt.
 
@@ -36,12 +37,14 @@ def make_model(
         learner: makes the learner.
         score: name of the learner's development score.
         progress: sees how much of the budget is spent, in percent, after every evaluation and its checkpoint.
+        node: begins the lines of progress, as several trainings may run side by side.
     """
     work = work_folder(folder)
 
     def report(row: dict[str, float]) -> None:
         _log.info(
-            "step %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev %s %.2f (best at step %d)",
+            "%sstep %d of %d, epoch %d, %.1f min: loss %.3f, dev loss %.3f, dev %s %.2f (best at step %d)",
+            f"{node}: " if node else "",
             *(row["step"], config.max_steps, row["epoch"], row["minutes"], row["train_loss"]),
             *(row["dev_loss"], score, row[f"dev_{score}"], row["best_step"]),
         )

@@ -22,7 +22,10 @@ def small(tmp_path: Path) -> TrainingConfig:
     return TrainingConfig.model_validate({**TINY, **budget, "keep_checkpoints": 1, **toy})
 
 
-def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_path: Path) -> None:
+def test_what_is_stopped_goes_on_from_its_checkpoint(
+    small: TrainingConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "antiphon.training")
     spent: list[list[float]] = []
 
     def models(folder: Path, *, stop: bool = False) -> dict[str, str]:
@@ -34,7 +37,7 @@ def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_
             if stop:
                 raise InterruptedError
 
-        product = make_model(small, folder, TranslationLearner, "bleu", progress)
+        product = make_model(small, folder, TranslationLearner, "bleu", progress, "one")
         spent.append(seen)
         assert METRICS in product.files
         assert product.items == 2
@@ -47,6 +50,7 @@ def test_what_is_stopped_goes_on_from_its_checkpoint(small: TrainingConfig, tmp_
     result = models(tmp_path / "stopped")
     assert result == models(tmp_path / "whole")
     assert spent == [[100.0], [50.0, 100.0]]
+    assert all(line.startswith("one: step ") for line in caplog.messages if " epoch " in line)
     assert {Path(name).parts[0] for name in result} == {"model", "checkpoints"}
 
 
