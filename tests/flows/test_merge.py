@@ -109,24 +109,29 @@ def test_a_greedy_soup_says_what_was_tried_and_kept(
 
 @pytest.mark.usefixtures("server")
 def test_nodes_make_models_that_others_use(toys: Path, tmp_path: Path) -> None:
-    dense = [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]
+    data, dense = f"{toys}/toy.en,{toys}/toy.de", [{"model": f"{toys}/a"}, {"model": f"{toys}/b"}]
     recipe = {"merge_method": "linear", "models": dense, "parameters": {"weight": 0.5}}
     search = {"kind": "translate", "of": "data", "beam_size": 1, "n_best": 1, "max_tokens": 8}
     nodes = {
         "soup": {"kind": "merge", "recipe": recipe},
         "twice": {"kind": "merge", "recipe": {**recipe, "models": [*dense, {"model": "node:soup"}]}},
         "sparse": {"kind": "upcycle", "models": ["node:soup"], "num_experts": 3},
+        "pruned": {"kind": "prune", "model": "node:soup", "pattern": "2:4", "dev": data}
+        | {"source_language": "en", "target_language": "de"},
         "de": {**search, "model": "node:soup"},
         "experts": {**search, "model": "node:sparse"},
         "again": {**search, "model": "node:twice"},
+        "thin": {**search, "model": "node:pruned"},
     }
-    settings = {"graph": {"nodes": nodes}, "data": f"{toys}/toy.en,{toys}/toy.de", "store": str(tmp_path)}
+    settings = {"graph": {"nodes": nodes}, "data": data, "store": str(tmp_path)}
     run = pipeline(**settings, name="graph")
     stages = {ref.stage: ref for ref in run.stages}
     assert {node.name: node.status for node in run.pipeline.nodes} == dict.fromkeys(nodes, "computed")
     # Copies of one dense model compute what it does, whatever the router says.
     assert read_best_texts(stages["experts"]) == read_best_texts(stages["de"])
     assert models.resolve(f"store:{stages['twice'].key}", str(tmp_path)).architecture == "MarianMTModel"
+    loss, layers = json.loads((Path(stages["pruned"].path) / "tables.json").read_text())["tables"]
+    assert loss["rows"] and {row["kept"] for row in layers["rows"]} == {"50.0%"}
     planned = plan_nodes(
         read_pipeline(settings["graph"]), {"data": stages["data"]}, str(tmp_path), 0, resolve_weight_digests
     )
