@@ -1,17 +1,20 @@
-"""What is made of a finished run: it is replayed, its recognizer probed, and new data are watched."""
+"""After a run: it is replayed, its recognizer probed, new data announced and watched, requests compared."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
 
 from components.models.loaders import language_model
 from components.monitoring.drift.analysis import WATCH
 from components.monitoring.probing.analysis import PROBE
 from components.run_record import RunRecord
+from components.serving.kept_data import KeptRequests
 from components.simultaneous.analysis import SIMULTANEOUS
 from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
@@ -20,6 +23,7 @@ from flows.python_flows.probe import probe
 from flows.python_flows.simultaneous import simultaneous
 from flows.python_flows.watch import watch
 from tasks.task_options import unwrap
+from tests.command import run_command, run_for_json
 from tests.flows import fakes
 from tests.manifests import write_rows
 
@@ -87,3 +91,51 @@ def test_every_night_s_texts_are_watched(tmp_path: Path, monkeypatch: pytest.Mon
     listed = tmp_path / "store" / "runs" / "look-2" / "correct-mt.tsv"
     assert len(listed.read_text(encoding="utf-8").splitlines()) == 1 + len(second.proposed)
     assert any(str(listed) in note for note in record.notes)
+
+
+def test_a_change_of_data_is_announced_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``data announce`` sends the event that starts deployments, and says by its exit code whether it did."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
+    rows = [{"id": "a", "text": "a dog", "source_language": "en"}]
+    manifest = write_rows(tmp_path / "new.jsonl", rows)
+    codes = [run_command(capsys, "data", "announce", manifest).code for _ in range(2)]
+    write_rows(tmp_path / "new.jsonl", [*rows, {**rows[0], "id": "b"}])
+    code, line = run_for_json(capsys, "data", "announce", manifest)
+    assert (codes, code) == ([0, 4], 0)
+    assert line == {"data": manifest, "audio": None, "changed": True}
+    assert run_command(capsys, "data", "announce", str(tmp_path / "none.jsonl")).code == 2
+    event = {"event": {"name": ["antiphon.data.changed"]}, "resource": {"id": [f"antiphon.data.{manifest}"]}}
+    with get_client(sync_client=True) as client:
+        for _ in range(50):  # the server writes them down a moment later
+            found = client._client.post("/events/filter", json={"filter": event}).json()["total"]
+            if found == 2:
+                break
+            time.sleep(0.2)
+    assert found == 2
+
+
+def test_a_shadow_is_judged_by_a_corrected_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fakes.install(monkeypatch)
+    store, kept = str(tmp_path / "store"), KeptRequests(tmp_path / "store", "talks")
+    texts = {f"r{n}": f"satz nummer {n} ist gut" for n in range(30)}
+    for key, right in texts.items():
+        answers = {"first": {"graph": "a", "text": right.replace("gut", "da"), "seconds": 0.5}}
+        answers |= {"second": {"graph": "b", "text": right, "seconds": 1.0}}
+        kept.add_shadow({"id": key, "output": "translation", "language": "de", **answers})
+    rows = [{"id": key, "text": key, "source_language": "en", "target_language": "de"} for key in texts]
+    lines = "".join(f"{key}\t{right}\n" for key, right in texts.items())
+    (tmp_path / "right.tsv").write_text(f"id\ttext\n{lines}", encoding="utf-8")
+    nodes = {"mt": MT, "right": {"kind": "edit_from_file", "of": "mt", "file": str(tmp_path / "right.tsv")}}
+    data = write_rows(tmp_path / "data.jsonl", rows)
+    unwrap(pipeline(graph={"nodes": nodes}, data=data, store=store, name="by-hand"))
+    compare = ("compare", "--store", store, "--shadow")
+    code, line = run_for_json(capsys, *compare, "talks", "--corrected", "by-hand")
+    agreement, verdict = line["tables"]
+    assert (code, agreement["rows"][0]["requests"]) == (0, "30")
+    assert {row["the shadow is"] for row in verdict["rows"]} == {"better"}
+    ended = run_command(capsys, *compare, "talk")
+    assert ended.code == 2 and "did you mean talks?" in ended.err
