@@ -136,7 +136,7 @@ ASR_AND, MT_AND = "asr.members=[packaged:whisper-base, {}]", "mt.members=[packag
         (
             "pipeline",
             ["graph={nodes: {mt: {kind: translate, of: data}}}", "until=tm"],
-            "until: there is no node 'tm'; known: mt",
+            "until: there is no node 'tm'; did you mean mt?",
         ),
         (
             "compare",
