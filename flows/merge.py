@@ -5,6 +5,9 @@ An accepted model is `store:KEY` for every flow.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -20,7 +23,8 @@ from flows.preflight import Preflight
 from flows.presets.parameters.gated_merge import MergeParameters
 from flows.registry import flow_named
 from flows.run import Run, final_state
-from flows.system import Hooks, execute_pipeline, load_data
+from flows.system import Hooks, load_data, load_data_node, record_execution, record_progress
+from tasks.execution.executor import execute
 from tasks.run_artifacts import publish_run
 from tasks.stages import metrics
 from tasks.stages.analysis import run_analysis
@@ -46,10 +50,10 @@ def run_merge(parameters: MergeParameters) -> RunRecord | State[RunRecord]:
     run = Run("merge", parameters)
     with run:
         sets = load_data(run)
-        execute_pipeline(run, untested, sets)
+        _execute(run, untested, sets)
         accepted = DATA not in sets or _passes_gate(run, parameters, sets[DATA])
         if accepted and parameters.test is not None:
-            execute_pipeline(run, whole, sets)
+            _execute(run, whole, sets)
             test = read_utterances(run.stages["test"])
             run.seen_data = describe_seen(untested.pipeline, run.stages, test)
         _score(run, parameters)
@@ -91,3 +95,14 @@ def _score(run: Run, parameters: MergeParameters) -> None:
     if scored:
         ref = run.add(metrics.score_texts(scored, parameters.target_language, run.store))
         run.metrics = metrics.read_scores(ref)
+
+
+def _execute(run: Run, checks: Preflight, sets: Mapping[str, StageRef]) -> None:
+    """Run a checked graph (finished nodes are reused) over data sets; raises the first error of a node."""
+    pipeline = checks.pipeline
+    sets = checks.admit(sets, partial(load_data_node, run, pipeline.languages))
+    run.pipeline = pipeline.to_record()
+    observe = partial(record_progress, run)
+    executed = execute(pipeline, sets, run.store_url, run.parameters.seed, observe)
+    record_execution(run, executed)
+    executed.raise_first_error()

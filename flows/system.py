@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -146,17 +146,6 @@ def load_data(run: Run, loaded: StageRef | None = None) -> dict[str, StageRef]:
         return {}
     show_phase("reading the data")
     return {DATA: run.add(label_task(data_sets.load_data, run.label)(*data_set, run.store))}
-
-
-def execute_pipeline(run: Run, checks: Preflight, sets: Mapping[str, StageRef]) -> None:
-    """Run a checked graph (finished nodes are reused) over data sets; raises the first error of a node."""
-    pipeline = checks.pipeline
-    sets = checks.admit(sets, partial(load_data_node, run, pipeline.languages))
-    run.pipeline = pipeline.to_record()
-    observe = partial(record_progress, run)
-    executed = execute(pipeline, sets, run.store_url, run.parameters.seed, observe)
-    record_execution(run, executed)
-    executed.raise_first_error()
 
 
 def record_execution(run: Run, executed: PipelineResult) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from components.records import Record
@@ -36,23 +34,6 @@ class Latency(Record):
     def rtfx(self) -> float | None:
         """Seconds of audio per second of computing; None of text."""
         return self.audio_seconds / self.seconds if self.audio_seconds and self.seconds else None
-
-
-def summarize_latency(seconds: Sequence[float], audio_seconds: float = 0.0) -> Latency:
-    """Return the latency of requests that took ``seconds``, at least one.
-
-    Args:
-        seconds: of each request.
-        audio_seconds: length of the audio of all of them.
-    """
-    p50, p95 = (float(np.percentile(seconds, share)) for share in (50, 95))
-    return Latency(
-        n=len(seconds),
-        p50=p50,
-        p95=p95 if len(seconds) >= MIN_FOR_P95 else None,
-        seconds=sum(seconds),
-        audio_seconds=audio_seconds,
-    )
 
 
 class Cost(Record):

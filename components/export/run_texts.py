@@ -165,7 +165,7 @@ def _group_by_recording(utterances: Iterator[Utterance], text_name: str) -> dict
     groups: dict[str, list[Utterance]] = {}
     for utterance in utterances:
         groups.setdefault(utterance.audio.path if utterance.audio else "", []).append(utterance)
-    files = [file_name_of(path) if path else f"{text_name}." for path in groups]
+    files = [file_name_of(path) if path else f"{text_name}." for path in groups]  # a name has no ending
     return {
         name: sorted(group, key=lambda utterance: utterance.audio.offset if utterance.audio else 0.0)
         for name, group in zip(unique_stems(files), groups.values(), strict=True)

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from pydantic import BaseModel
+
 from components.checkpoint_references import split_step
 from components.errors import ConfigError
 from components.models.references import display_reference, split_reference
@@ -134,3 +136,20 @@ def _check_weight(value: object, name: object) -> float:
 
 def _exists(path: str) -> bool:
     return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111 - as components.models does
+
+
+def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
+    """Return settings, or a part of them, in which models have other references.
+
+    Args:
+        settings: any value of a setting.
+        references: reference, such as ``node:NAME`` -> the other one.
+    """
+    if isinstance(settings, str):
+        return replace_parts(settings, references)
+    if isinstance(settings, tuple):
+        return tuple(replace_references(item, references) for item in settings)
+    if isinstance(settings, BaseModel):
+        changed = {name: replace_references(value, references) for name, value in settings}
+        return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
+    return settings

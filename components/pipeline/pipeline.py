@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from pydantic import BaseModel
 
-from components.models.adapted_references import parts_of, replace_parts
+from components.models.adapted_references import parts_of
 from components.nodes.facts import Facts, Language
 from components.nodes.kind import Kind
 from components.nodes.node_context import DataType, LanguagePairs, NodeContext
@@ -18,7 +18,6 @@ from components.pipeline.resources import Resources
 from components.run_record import NodeRecord, PipelineRecord
 from components.text.languages import UNDETERMINED
 
-T = TypeVar("T")
 DATA = "data"
 """The name by which nodes read the data set: speech and text."""
 SOURCE, TARGET = "source", "target"
@@ -100,36 +99,6 @@ class Node:
         return {**edges, **self.tables}
 
 
-def replace_references(settings: Any, references: Mapping[str, str]) -> Any:
-    """Return settings, or a part of them, in which models have other references.
-
-    Args:
-        settings: any value of a setting.
-        references: reference, such as ``node:NAME`` -> the other one.
-    """
-    if isinstance(settings, str):
-        return replace_parts(settings, references)
-    if isinstance(settings, tuple):
-        return tuple(replace_references(item, references) for item in settings)
-    if isinstance(settings, BaseModel):
-        changed = {name: replace_references(value, references) for name, value in settings}
-        return settings.model_copy(update={n: v for n, v in changed.items() if v != getattr(settings, n)})
-    return settings
-
-
-def _answered_once(ask: Callable[[Pipeline, str], T]) -> Callable[[Pipeline, str], T]:
-    """Decorate a question that is asked of all nodes above, too: each answers once, by however many ways."""
-
-    @wraps(ask)
-    def answer(pipeline: Pipeline, name: str) -> T:
-        answers = pipeline.answers.setdefault(ask.__name__, {})
-        if name not in answers:
-            answers[name] = ask(pipeline, name)
-        return cast("T", answers[name])
-
-    return answer
-
-
 @dataclass(frozen=True)
 class Pipeline:
     """A graph: nodes by name, each after those that it reads, and the nodes whose texts are scored.
@@ -142,7 +111,6 @@ class Pipeline:
         definitions: the nodes as they are written in a file, before any stands for several.
         source_keys: a node that another stands for -> the keys of the file where the user wrote it.
         folder: where the files that nodes name lie.
-        answers: question -> node -> what was found of it.
     """
 
     nodes: Mapping[str, Node]
@@ -152,7 +120,6 @@ class Pipeline:
     definitions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     source_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     folder: Path = Path()
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -208,34 +175,43 @@ class Pipeline:
         """Return whether a node's texts were recognized from speech and never translated."""
         return self.type_of(name) == "text" and not self.is_translated(name)
 
-    @_answered_once
     def is_translated(self, name: str) -> bool:
         """Return whether a node's texts were translated, or made from texts that were."""
-        if self.is_data(name):
-            return False
-        node = self.nodes[name]
-        texts = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
-        return node.translates or any(map(self.is_translated, texts))
+        return self._translated[name]
 
-    @_answered_once
+    @cached_property
+    def _translated(self) -> dict[str, bool]:
+        answers = {DATA: False}
+        for node in self:
+            texts = node.of[:1] if node.kind.language is Language.OF_FIRST else node.of
+            above = any(answers[name] for name in texts)
+            answers[node.name] = not self.is_data(node.name) and (node.translates or above)
+        return answers
+
     def speech_of(self, name: str) -> str:
         """Return the node (or ``data``) whose utterances a node's texts belong to."""
-        if self.type_of(name) in ("data", "speech"):
-            return name
-        speech = [
-            self.speech_of(input_name)
-            for input_name in self.nodes[name].of
-            if self.type_of(input_name) != "table"
-        ]
-        return next(
-            (input_name for input_name in speech if not self.is_data(input_name)),
-            speech[0] if speech else DATA,
-        )
+        return self._speech[name]
 
-    @_answered_once
+    @cached_property
+    def _speech(self) -> dict[str, str]:
+        answers = {DATA: DATA}
+        for node in self:
+            above = [answers[name] for name in node.of if self.type_of(name) != "table"]
+            others = (name for name in above if not self.is_data(name))
+            own = self.type_of(node.name) in ("data", "speech")
+            answers[node.name] = node.name if own else next(others, above[0] if above else DATA)
+        return answers
+
     def depth_of(self, name: str) -> int:
         """Return the number of edges on the longest path from the data set."""
-        return 0 if name == DATA else 1 + max(map(self.depth_of, self.nodes[name].reads.values()), default=0)
+        return self._depths[name]
+
+    @cached_property
+    def _depths(self) -> dict[str, int]:
+        answers = {DATA: 0}
+        for node in self:
+            answers[node.name] = 1 + max((answers[name] for name in node.reads.values()), default=0)
+        return answers
 
     def subgraph_of(self, name: str) -> Pipeline:
         """Return the sub-graph that a node needs, itself included."""

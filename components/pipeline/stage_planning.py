@@ -12,10 +12,10 @@ from components.compute.machine import resolve_device_type
 from components.errors import ConfigError
 from components.files.digests import file_digest
 from components.models import pin_references
-from components.models.adapted_references import join_adapters, split_adapters
+from components.models.adapted_references import join_adapters, replace_references, split_adapters
 from components.models.architecture_lookup import find_architecture
 from components.nodes.node_context import NodeContext
-from components.pipeline.pipeline import NODE, Node, Pipeline, replace_references
+from components.pipeline.pipeline import NODE, Node, Pipeline
 from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions
 

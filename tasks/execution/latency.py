@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from components.analysis.cost import Latency, summarize_latency
+import numpy as np
+
+from components.analysis.cost import MIN_FOR_P95, Latency
 from components.errors import DataError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.node_context import Component, Item
@@ -184,3 +186,20 @@ def _sum_nodes(seconds: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
         for key, value in times.items():
             totals[key] = totals.get(key, 0.0) + value
     return totals
+
+
+def summarize_latency(seconds: Sequence[float], audio_seconds: float = 0.0) -> Latency:
+    """Return the latency of requests that took ``seconds``, at least one.
+
+    Args:
+        seconds: of each request.
+        audio_seconds: length of the audio of all of them.
+    """
+    p50, p95 = (float(np.percentile(seconds, share)) for share in (50, 95))
+    return Latency(
+        n=len(seconds),
+        p50=p50,
+        p95=p95 if len(seconds) >= MIN_FOR_P95 else None,
+        seconds=sum(seconds),
+        audio_seconds=audio_seconds,
+    )

@@ -5,7 +5,7 @@ It is kept by what was scored: a comparison of finished runs finds the scores th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prefect import task
@@ -15,21 +15,16 @@ from components import models, neural_metrics
 from components.analysis.texts_to_score import TextsToScore, align_texts
 from components.compute.machine import resolve_device_type
 from components.compute.profiling import measure_card, measure_cost
+from components.files.canonical_json import digest_of
 from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.model_metric import ModelMetric, Sample, SentenceScore, SentenceScorer
-from components.metrics.sentence_scores import (
-    STAGE_KIND,
-    cut_samples,
-    digest_sample,
-    encode_scores,
-    index_scores,
-    key_of_samples,
-)
+from components.metrics.sentence_scores import STAGE_KIND, StoredScore, digest_sample, index_scores
 from components.metrics.table import bind_metric, get_metric, get_model_metric
 from components.models.weight_digests import digest_weights
+from components.records import Sha256
 from components.run_record import StageRef
-from components.storage.shards.shard import ShardHeader, encode_shard
+from components.storage.shards.shard import ShardHeader, encode_shard, shard_key
 from components.storage.stages.stage_plan import StagePlan, library_versions
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
@@ -37,6 +32,9 @@ from tasks.task_options import NOT_STORED, as_prefect_state
 
 DEVICE = "auto"
 LIBRARIES = ("torch", "transformers")
+LEAST, GREATEST, CANDIDATES = 256, 1024, 128
+"""Sentences of a shard, after which an interrupted stage goes on: the least, where there are so many, and the
+most; one sentence in so many may end a shard."""
 
 
 @task(name="sentence scores", task_run_name="scores of {metric}", **NOT_STORED)
@@ -62,7 +60,7 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     """
     name, reference = split_metric(metric)
     url = store.backend.url
-    shards = list(cut_samples(samples))
+    shards = list(_cut_samples(samples))
     unsharded = StagePlan(
         stage=STAGE_KIND,
         kind=STAGE_KIND,
@@ -74,7 +72,7 @@ def score_samples(metric: str, samples: Sequence[Sample], store: Store) -> Stage
     )
 
     fingerprint = unsharded.fingerprint
-    keys = [key_of_samples(fingerprint, shard) for shard in shards]
+    keys = [_key_of_samples(fingerprint, shard) for shard in shards]
 
     def work(folder: Path) -> StageFiles:
         store.backend.uses.note(fingerprint)  # before a shard is looked for
@@ -96,7 +94,7 @@ def _score_shard(
 ) -> ShardHeader:
     """Return a shard of scores, which it stores."""
     with measure_cost() as cost:
-        lines = encode_scores(samples, scorer.score(samples))
+        lines = _encode_scores(samples, scorer.score(samples))
     header, content = encode_shard(
         lines,
         key=key,
@@ -137,3 +135,29 @@ def _bind(metric: str, store: Store) -> ModelMetric:
     bound = bind_metric(metric, store.backend.url, DEVICE)
     assert isinstance(bound, ModelMetric)
     return bound
+
+
+def _cut_samples(samples: Sequence[Sample]) -> Iterator[list[Sample]]:
+    """Cut samples into shards, in order: where a digest says so, so that a few more change a few shards."""
+    shard: list[Sample] = []
+    for sample in samples:
+        shard.append(sample)
+        is_candidate = int(digest_sample(sample)[:8], 16) % CANDIDATES == 0
+        if (is_candidate and len(shard) >= LEAST) or len(shard) >= GREATEST:
+            yield shard
+            shard = []
+    if shard:
+        yield shard
+
+
+def _key_of_samples(fingerprint: str, samples: Iterable[Sample]) -> Sha256:
+    """Return the key of a shard of scores."""
+    return shard_key(fingerprint, {"samples": digest_of([digest_sample(sample) for sample in samples])})
+
+
+def _encode_scores(samples: Sequence[Sample], scores: Iterable[SentenceScore]) -> list[str]:
+    """Return the lines of a shard of scores."""
+    return [
+        StoredScore(sample=digest_sample(sample), value=score.value, spans=score.spans).model_dump_json()
+        for sample, score in zip(samples, scores, strict=True)
+    ]

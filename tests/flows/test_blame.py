@@ -102,8 +102,8 @@ def test_a_remedy_is_tried_forecast_and_run(
     antiphon("run", "cascade", "--data", "sample", "--name", "small", *small)
     printed, output = antiphon("improve", "small", "--set", "share=0.5")
     assert "not begun; --budget SECONDS tries remedy " in " ".join(printed.split())
-    told = printed.partition('{"run"')[0]  # the line of JSON has the verdict of all that the run has
-    assert "asr costs" not in told  # the error attribution that it made on the way
+    lines = printed.partition('{"run"')[0]  # the line of JSON has the verdict of all that the run has
+    assert "asr costs" not in lines  # the error attribution that it made on the way
     listed = STUDY.read(StageRef.model_validate(output["stages"][-1]))
     assert [row.state for row in listed.complete] == ["complete"]
     assert {row.state for row in listed.tries[1:]} == {"untried", "unavailable"}

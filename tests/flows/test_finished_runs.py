@@ -44,10 +44,10 @@ def test_a_run_is_replayed_under_two_policies(tmp_path: Path) -> None:
     where = {"store": str(tmp_path)}
     unwrap(pipeline(graph=graph, data="sample", limit=2, target_language="de", name="base", **where))
     record = unwrap(simultaneous(run="base", policy=["wait_k:99", "wait_k:1"], chunk=[2.0], **where))
-    found = SIMULTANEOUS.read(stage(record, "simultaneous"))
-    late, early = found.points
+    findings = SIMULTANEOUS.read(stage(record, "simultaneous"))
+    late, early = findings.points
     assert (late.n, early.n, late.faults) == (2, 2, {})
-    assert late.scores == found.offline
+    assert late.scores == findings.offline
     assert late.heard["laal"].value > early.heard["laal"].value
     assert abs(late.costs["bleu"]["policy of mt"].value) < 1e-9
 
@@ -109,11 +109,11 @@ def test_a_change_of_data_is_announced_once(
     event = {"event": {"name": ["antiphon.data.changed"]}, "resource": {"id": [f"antiphon.data.{manifest}"]}}
     with get_client(sync_client=True) as client:
         for _ in range(50):  # the server writes them down a moment later
-            found = client._client.post("/events/filter", json={"filter": event}).json()["total"]
-            if found == 2:
+            n_events = client._client.post("/events/filter", json={"filter": event}).json()["total"]
+            if n_events == 2:
                 break
             time.sleep(0.2)
-    assert found == 2
+    assert n_events == 2
 
 
 def test_a_shadow_is_judged_by_a_corrected_run(

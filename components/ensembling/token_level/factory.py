@@ -108,10 +108,11 @@ def build_translator(
 
 
 def _share_of_first(names: Sequence[str], combiner: Combiner) -> float:
-    """Return the weight of the first model and its copies, 1 at most: p >= weight * p_first at every token.
+    """Return the weight of the first model and its copies, 1 at most.
 
-    That bounds a linear mixture. A product was as far below (two members of which one is weak, 200 captions:
-    54 below the first model's limit, 1 below this one, and 164 of 200 sentences of Tatoeba).
+    A linear mixture has at least this share of their probability, at every token. Of a product nothing
+    follows, but it was so: of 200 captions that a good and a weak model translated, 54 lay below the first
+    model's limit and 1 below the lowered one; of 200 sentences of Tatoeba 164 did.
     """
     active = combiner.active_members(len(names))
     weights: list[float] = (

@@ -132,12 +132,3 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[int]) -> 
 def widen_to_contain(interval: Interval, value: float) -> Interval:
     """The interval, widened to hold the value: with a handful of utterances a bootstrap can miss it."""
     return min(interval[0], value), max(interval[1], value)
-
-
-DETECTABLE_ERRORS = 1.959964 + 0.841621
-"""Standard errors of the smallest effect that a two-sided test at 5% finds in 80% of cases."""
-
-
-def detectable_effect(resampled: FloatArray) -> float | None:
-    """The smallest true difference that would have been found, from resampled differences; None of none."""
-    return DETECTABLE_ERRORS * float(resampled.std()) if resampled.size else None

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.files.yaml_text import Places, parse_yaml
+from components.models.adapted_references import replace_references
 from components.nodes.facts import Language
 from components.nodes.kind import KINDS, Kind
 from components.pipeline import checks
@@ -23,7 +24,6 @@ from components.pipeline.pipeline import (
     Node,
     Pipeline,
     outputs_of,
-    replace_references,
 )
 from components.pipeline.reading.defaults import apply_defaults
 from components.pipeline.reading.faults import Faults

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,11 +21,15 @@ from components.training.loop import cross_entropy, validation
 from components.training.marian_model import build_marian
 from components.training.parallel.prefetch import BatchLoader
 from components.translation.config import TranslationConfig
-from components.translation.context.domain import measure_domain
+from components.translation.context.domain import Domain, Piece, ScoredSentence, unknown_share
 from components.translation.factory import build
 
 MAX_TEXTS = 500
 """Development texts that are translated: enough for the limits, and 7 CPU seconds for a model of 6 M."""
+MIN_TRAINING_COUNT = 5
+"""Times that training must have met a piece for it to be known."""
+TAIL_PERCENT = 1.0
+"""Percent of the development sentences that may lie outside each limit."""
 
 
 class PairLearner:
@@ -121,6 +127,32 @@ def write_domain(folder: Path, config: TrainingConfig, store: str | None) -> Non
         translator.score_sentences(_utterances(held_out, languages)),
     )
     write_atomically(folder / DOMAIN, (domain.model_dump_json(indent=1) + "\n").encode())
+
+
+def measure_domain(
+    description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
+) -> Domain:
+    """Return the domain of a model.
+
+    Args:
+        description: what it was made for, as one would say it.
+        training: pieces of the sources that it learned from.
+        development: development sentences with its translations' scores.
+    """
+    counts = Counter(piece for sentence in training for piece in sentence)
+    frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
+    unknown = [unknown_share(pieces, frequent) for pieces, _, _ in development]
+    log_probs = [score / max(1, n_tokens) for _, score, n_tokens in development]
+    return Domain(
+        description=description,
+        known=f"{sum(1 << piece for piece in frequent):x}",
+        max_pieces=int(
+            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL_PERCENT, method="higher")
+        ),
+        max_unknown=float(np.percentile(unknown, 100 - TAIL_PERCENT)),
+        min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL_PERCENT))),
+        n_dev=len(development),
+    )
 
 
 def _utterances(texts: Sequence[str], languages: tuple[str, str]) -> list[Utterance]:

@@ -41,8 +41,8 @@ def require_students_vocabulary(
         *(("teachers", name) for name in config.teachers),
     ):
         file = Path(resolve(reference, store).path) / "vocab.json"
-        found = read_json(file) if file.is_file() else {}
-        if found != vocabulary:
+        tokens = read_json(file) if file.is_file() else {}
+        if tokens != vocabulary:
             raise ConfigError(
                 f"{setting}: expected {reference} to have the student's vocabulary of {len(vocabulary):,} "
                 f"tokens, found another one; set the student's tokenizer to {reference}"

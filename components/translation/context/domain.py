@@ -10,12 +10,10 @@ captions are unfamiliar, 70% of the transcripts of human recordings, 80% of Tato
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field, ValidationError
 
 from components import models
@@ -30,10 +28,6 @@ from components.text.languages import two_letters_of
 
 UNFAMILIAR_FEATURE = "unfamiliar"
 """The feature of a hypothesis: the share of its source's sentences that are unfamiliar, 0 to 1."""
-MIN_TRAINING_COUNT = 5
-"""Times that training must have met a piece for it to be known."""
-TAIL_PERCENT = 1.0
-"""Percent of the development sentences that may lie outside each limit."""
 WARN_ABOVE = 0.1
 """Share of unfamiliar texts above which a run says so; unseen captions stay below it."""
 
@@ -59,7 +53,7 @@ class Domain(Record):
         pieces, score, n_tokens = sentence
         return (
             len(pieces) > self.max_pieces
-            or _unknown_share(pieces, self._known) > self.max_unknown
+            or unknown_share(pieces, self._known) > self.max_unknown
             or score / max(1, n_tokens) < self.min_log_prob
         )
 
@@ -67,32 +61,6 @@ class Domain(Record):
     def _known(self) -> frozenset[Piece]:
         bits = bin(int(self.known, 16))[:1:-1]
         return frozenset(piece for piece, bit in enumerate(bits) if bit == "1")
-
-
-def measure_domain(
-    description: str, training: Iterable[Sequence[Piece]], development: Sequence[ScoredSentence]
-) -> Domain:
-    """Return the domain of a model.
-
-    Args:
-        description: what it was made for, as one would say it.
-        training: pieces of the sources that it learned from.
-        development: development sentences with its translations' scores.
-    """
-    counts = Counter(piece for sentence in training for piece in sentence)
-    frequent = frozenset(piece for piece, times in counts.items() if times >= MIN_TRAINING_COUNT)
-    unknown = [_unknown_share(pieces, frequent) for pieces, _, _ in development]
-    log_probs = [score / max(1, n_tokens) for _, score, n_tokens in development]
-    return Domain(
-        description=description,
-        known=f"{sum(1 << piece for piece in frequent):x}",
-        max_pieces=int(
-            np.percentile([len(pieces) for pieces, _, _ in development], 100 - TAIL_PERCENT, method="higher")
-        ),
-        max_unknown=float(np.percentile(unknown, 100 - TAIL_PERCENT)),
-        min_log_prob=min(0.0, float(np.percentile(log_probs, TAIL_PERCENT))),
-        n_dev=len(development),
-    )
 
 
 def read_domain(folder: Path) -> Domain | None:
@@ -127,7 +95,8 @@ def format_warning(model: str, domain: Domain, unfamiliar: int, total: int, lang
     )
 
 
-def _unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
+def unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
+    """Return the share of the pieces that are not among the frequent ones."""
     return sum(piece not in frequent for piece in pieces) / len(pieces) if pieces else 0.0
 
 

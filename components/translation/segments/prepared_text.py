@@ -64,8 +64,8 @@ class PreparedText:
 class SentenceTooLongError(DataError):
     """A sentence has more tokens than a model, or one of several, can read: it is halved, if it can be."""
 
-    def __init__(self, most: int, found: int, of: str = "") -> None:
-        super().__init__(f"expected at most {most} tokens{of} per sentence, found {found}")
+    def __init__(self, max_tokens: int, n_tokens: int, of: str = "") -> None:
+        super().__init__(f"expected at most {max_tokens} tokens{of} per sentence, found {n_tokens}")
 
 
 Prepare = Callable[[str, str, str | None], Sentence]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from components.analysis.cost import Cost, summarize_latency
+from components.analysis.cost import Cost
 from components.analysis.cost_table import build_cost_table, summarize_cost
 from components.analysis.formatting import format_price, format_rtfx
 from flows.registry import flow_named
+from tasks.execution.latency import summarize_latency
 
 
 def speech(**values: object) -> Cost:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from components.metrics.statistics import bootstrap
 from components.metrics.statistics.bootstrap import draw_counts, ratio_interval, widen_to_contain
+from components.metrics.statistics.significance import detectable_effect
 
 
 def test_resamples_are_the_stated_draw() -> None:
@@ -37,7 +38,7 @@ def test_of_too_few_nothing_is_drawn() -> None:
     assert bootstrap.resample_sums(np.ones((9, 2))).shape == (0, 2)
     assert ratio_interval([1] * 9, [4] * 9) is None
     assert bootstrap.bootstrap_interval([], 9.0) is None
-    assert bootstrap.detectable_effect(np.zeros(0)) is None
+    assert detectable_effect(np.zeros(0)) is None
 
 
 def test_width_of_a_coin() -> None:

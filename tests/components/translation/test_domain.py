@@ -15,12 +15,12 @@ from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, checkpoint_of
 from components.records import NBest, Utterance
 from components.storage.store import Store
+from components.training.learners.translation_learner import measure_domain
 from components.translation.config import MixingConfig, TranslationConfig
 from components.translation.context import domain
 from components.translation.context.domain import (
     UNFAMILIAR_FEATURE,
     format_warning,
-    measure_domain,
     read_domain,
 )
 from components.translation.factory import build

@@ -24,10 +24,14 @@ from tests.reports.views.test_sections import with_members
 pytestmark = MARKS
 
 
+def write_report(factory: pytest.TempPathFactory, utterances: int) -> Path:
+    folder = factory.mktemp("report")
+    return html_page.write_html(cascade(folder, utterances), folder / "report.html")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    return html_page.write_html(cascade(folder, 60), folder / "report.html")
+    return write_report(tmp_path_factory, 60)
 
 
 def test_opens_quietly_and_injected_text_is_text(browser: object, report: Path) -> None:
@@ -187,8 +191,7 @@ def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, wid
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """So many utterances that their data lie beside the page."""
-    folder = tmp_path_factory.mktemp("large")
-    return html_page.write_html(cascade(folder, 5000), folder / "report.html")
+    return write_report(tmp_path_factory, 5000)
 
 
 def test_five_thousand_utterances_open_with_one_page_drawn(browser: object, large: Path) -> None:

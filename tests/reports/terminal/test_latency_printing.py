@@ -4,8 +4,9 @@ import io
 
 from rich.console import Console
 
-from components.analysis.cost import MIN_FOR_P95, Latency, summarize_latency
+from components.analysis.cost import MIN_FOR_P95, Latency
 from reports.terminal.latency_printing import print_latencies
+from tasks.execution.latency import summarize_latency
 
 
 def lines_of(latencies: dict[str, Latency]) -> list[str]:

@@ -7,7 +7,6 @@ import pytest
 
 from components import models
 from components.analysis import run_outputs as systems
-from components.analysis.cost import summarize_latency
 from components.analysis.run_outputs import (
     LATENCY,
     cost_of,
@@ -27,6 +26,7 @@ from components.records import Audio, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord, StageRef
 from components.storage.stages.seal import SEAL
 from components.storage.store import Store
+from tasks.execution.latency import summarize_latency
 from tests.flows import fakes
 from tests.reports.example_runs import node
 from tests.reports.page.test_report_view import stage

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from components.analysis.cost import summarize_latency
 from components.errors import DataError
 from components.nodes.kind import KINDS
 from components.nodes.node_context import Component, NodeContext
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Audio, Hypothesis, NBest, Quarantined, Utterance
 from components.storage.store import Store
-from tasks.execution.latency import measure_latency
+from tasks.execution.latency import measure_latency, summarize_latency
 from tests.components.storage.written import written
 from tests.tasks.kinds import FAKES, Shout, ShoutSettings
 

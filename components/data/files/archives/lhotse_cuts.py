@@ -59,8 +59,8 @@ def _locate(cut: Fields, tar: str | None) -> str:
     if kind in ("file", "url") and isinstance(source, dict):
         channels = recording.get("channel_ids") or [0]
         if not isinstance(channels, list) or len(channels) > 1:
-            found = f"expected a recording of one channel, found {ascii(channels)[:40]}; write it as Shar"
-            raise RecordError("bad field", found)
+            detail = f"expected a recording of one channel, found {ascii(channels)[:40]}; write it as Shar"
+            raise RecordError("bad field", detail)
         return read_required(source, "source")
     raise RecordError(
         "bad field",

@@ -8,8 +8,8 @@ import pytest
 
 from components.ensembling.kinds.fit_mixture import FitMixture
 from components.errors import ConfigError
+from components.models.adapted_references import replace_references
 from components.nodes.node_context import NodeContext
-from components.pipeline.pipeline import replace_references
 from components.pipeline.reading.reader import read_pipeline
 from components.recognition.kinds.recognize import Recognize, RecognizeSettings
 from components.translation.kinds.translate import Translate, TranslateSettings
