@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from components.analysis.texts_to_score import TextsToScore
-from components.metrics import sentence_scores as stored_scores
 from components.metrics.model_metric import ErrorSpan, Sample, SentenceScore
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.sentence_scores import digest_sample, index_scores
@@ -64,7 +63,7 @@ class Stopping:
 def scored_by(metric: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stopping], None]:
     """Let a scorer stand in for the model, over shards of two sentences."""
     for name, value in {"LEAST": 2, "GREATEST": 2}.items():
-        monkeypatch.setattr(stored_scores, name, value)
+        monkeypatch.setattr(sentence_scores, name, value)
     bound = sentence_scores._bind(metric, Store())
     return lambda scorer: monkeypatch.setattr(
         sentence_scores, "_bind", lambda *_: bound.bind(scorer, "stopping")
