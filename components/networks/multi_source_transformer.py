@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import MarianConfig
+from transformers.activations import ACT2FN
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values, each (N, H, S, d)."""
@@ -56,7 +57,7 @@ class MultiSourceLayer(nn.Module):
     def __init__(self, config: MarianConfig, memories: Sequence[int]) -> None:
         super().__init__()
         width, heads = config.d_model, config.decoder_attention_heads
-        self.dropout = config.dropout
+        self.dropout, self.activation_fn = config.dropout, ACT2FN[config.activation_function]
         self.self_attn, self.self_attn_layer_norm = MultiHeadAttention(width, heads), nn.LayerNorm(width)
         self.encoder_attn = MultiHeadAttention(width, heads, memories[0])
         self.more_attn = nn.ModuleList(MultiHeadAttention(width, heads, size) for size in memories[1:])
@@ -97,7 +98,7 @@ class MultiSourceLayer(nn.Module):
             for attend, pair, mask in zip(self.cross_attentions, memory_keys_values, masks, strict=True)
         ]
         hidden = self.encoder_attn_layer_norm(hidden + self._apply_dropout(torch.stack(contexts).sum(0)))
-        inner = self.fc2(functional.silu(self.fc1(hidden)))
+        inner = self.fc2(self.activation_fn(self.fc1(hidden)))
         return self.final_layer_norm(hidden + self._apply_dropout(inner))  # type: ignore[no-any-return]
 
     def _apply_dropout(self, hidden: Tensor) -> Tensor:

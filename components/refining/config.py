@@ -15,6 +15,8 @@ from components.text.text_confidence import ESTIMATE_RANGES, EstimateName
 
 VERSION = 5
 """Version of rounds, gates and stop rules: raised when their outputs change."""
+DIFFUSION_VERSION = 2
+"""Of steps of edit diffusion, beside a round's: from 2 on a text's greatest length is its own."""
 SERVED_VERSION = 1
 """Of what a served model is asked, beside the version of the rounds."""
 GateName = Literal[

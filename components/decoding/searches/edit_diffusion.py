@@ -6,6 +6,7 @@ It starts from an empty canvas, from random tokens, or from the text of another 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -23,6 +24,8 @@ from components.networks.edit_script import KEEP, span_openings
 from components.networks.writer_trace import Tokens, text_of
 
 TagChoice = Literal["most", "expected"]
+_ROOM = 32
+"""Tokens by which a text may exceed twice its source."""
 
 
 def most_likely(probabilities: Tensor) -> Tensor:
@@ -79,7 +82,8 @@ class EditDiffusionModel:
             source: token ids and mask, (N, S) each.
             texts: the texts x_t.
             t: the step.
-            config: how spans are searched for.
+            config: how spans are searched for; a text has at most twice the tokens of its own source or of
+                x_t, whichever is longer, and 32.
 
         Returns:
             Candidates with the new texts; a score is log P(tags) + log P(spans | tags).
@@ -96,12 +100,19 @@ class EditDiffusionModel:
             tags[row, :length] = self.choose(log_probs[row, :length].exp())
         tag_log_probs = log_probs.gather(2, tags[..., None])[..., 0]
         scores = [float(tag_log_probs[row, : len(text) + 1].sum()) for row, text in enumerate(texts)]
-        scorer = _SpanScorer(self, texts, (encoded, mask), (states, canvas.mask), tags)
-        candidates = search([scorer], config)
-        return [self._trace_to_text(best[0], score) for best, score in zip(candidates, scores, strict=True)]
+        longest = [max(n, len(text)) for n, text in zip(mask.sum(1).tolist(), texts, strict=True)]
+        limits = [min(config.max_new_tokens, 2 * tokens + _ROOM) for tokens in longest]
+        scorer = _SpanScorer(self, texts, (encoded, mask), (states, canvas.mask), tags, limits)
+        candidates = search([scorer], replace(config, max_new_tokens=max(limits) + 1))
+        return [
+            self._trace_to_text(best[0], score, limit)
+            for best, score, limit in zip(candidates, scores, limits, strict=True)
+        ]
 
-    def _trace_to_text(self, candidate: Candidate, tag_score: float) -> Candidate:
+    def _trace_to_text(self, candidate: Candidate, tag_score: float, limit: int) -> Candidate:
         """Turn the writer's candidate, a trace, into one of the text, with the tags' score added."""
+        if len(candidate.log_probs) > limit:  # the end that the scorer wrote there is none of the model's
+            candidate = replace(candidate, log_probs=candidate.log_probs[:limit], eos_token=None)
         pairs = [
             (token, value)
             for token, value in zip(candidate.tokens, candidate.log_probs, strict=False)
@@ -130,6 +141,7 @@ class _SpanScorer:
         encoded: tuple[Tensor, Tensor],
         canvas: tuple[Tensor, Tensor],
         tags: Tensor,
+        limits: Sequence[int],
     ) -> None:
         self.name, self.vocabulary, self.limit = ready.name, ready.vocabulary, ready.positions
         self._ready, self._states = ready, canvas[0]
@@ -155,6 +167,7 @@ class _SpanScorer:
             [[*opens, *[False] * (width - len(opens))] for _, opens in plans], device=device
         )
         self._last = torch.tensor([len(positions) - 1 for positions, _ in plans], device=device)
+        self._limits, self._written = torch.tensor(limits, device=device), 0
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
@@ -186,6 +199,8 @@ class _SpanScorer:
         last = at == self._last[rows]
         scores[:, self.vocabulary.pad].masked_fill_(last, -torch.inf)
         scores[:, self._ready.eos].masked_fill_(~last, -torch.inf)
-        kept_tokens = self._kept_tokens[rows, at][:, None]
+        is_full = self._limits[rows] <= self._written
+        self._written += 1
+        kept_tokens = self._kept_tokens[rows, at].masked_fill(is_full, self._ready.eos)[:, None]
         only = torch.full_like(scores, -torch.inf).scatter_(1, kept_tokens, 0.0)
-        return torch.where(self._inside[:, None], scores, only)
+        return torch.where((self._inside & ~is_full)[:, None], scores, only)

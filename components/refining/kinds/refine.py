@@ -15,7 +15,7 @@ from components.nodes.facts import Facts, Mode, state
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
 from components.records import NBest, Outcome
-from components.refining.config import SERVED_VERSION, RefineConfig
+from components.refining.config import DIFFUSION_VERSION, SERVED_VERSION, RefineConfig
 from components.refining.kinds.rounds import MAX_ROUNDS, Round, texts_of
 from components.served_usage import COUNTS
 from components.text.text_confidence import ESTIMATES
@@ -99,6 +99,8 @@ class RefineRound(Round[RefineRoundSettings]):
     @override
     def facts(self, settings: RefineRoundSettings) -> Facts:
         facts = replace(super().facts(settings), is_scored=settings.left == 1)
+        if settings.method == "diffusion":
+            return replace(facts, version=f"{facts.version}/diffusion/{DIFFUSION_VERSION}")
         served = f"{facts.version}/served/{SERVED_VERSION}"
         return replace(facts, version=served) if is_elsewhere(settings.model) else facts
 

@@ -55,6 +55,11 @@ class TrainSettings(MetaConfig):
         return sets
 
     @property
+    def version_prefix(self) -> str:
+        """Refiners from 2 on: their own layers have the activation of the model that they start from."""
+        return "refiner/2/" if self.kind in REFINERS else ""
+
+    @property
     def extra_libraries(self) -> tuple[str, ...]:
         """PEFT's, where adapters are trained."""
         return () if self.lora is None else ("peft",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from components.decoding.config import SearchConfig
@@ -16,8 +17,9 @@ SOURCE = torch.tensor([[3, 4, 5, 0], [6, 2, 0, 11]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
 
 
-def test_a_fresh_second_decoder_is_the_first_one() -> None:
-    network = deliberation(stirred=False)
+@pytest.mark.parametrize("activation", ["swish", "relu"])
+def test_a_fresh_second_decoder_is_the_first_one(activation: str) -> None:
+    network = deliberation(stirred=False, activation_function=activation)
     labels = torch.tensor([[1, 2, 3], [4, 5, 0]])
     encoded = network.encode(SOURCE, MASK)
     draft = network.read_draft(encoded, MASK.bool(), labels, labels >= 0)

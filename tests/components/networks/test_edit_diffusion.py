@@ -154,6 +154,20 @@ def test_the_loss_is_that_of_its_tokens_and_flows_everywhere() -> None:
     assert float(written) == pytest.approx((3 * float(alone[0][1]) + 3 * float(alone[1][1])) / 6)
 
 
+def test_a_text_may_be_as_long_beside_a_longer_one_as_alone() -> None:
+    network = diffusion(std=1.0).requires_grad_(False)
+    network.base.final_logits_bias[:, [0, 11]] = -1e3  # no span ends by itself
+    network.tagger.bias[INSERT] = 100.0
+    ready = EditDiffusionModel(network, "v", "d", choice="most")
+    source = torch.tensor([[3, *[5] * 12, 0], [6, 0, *[11] * 12]])
+    mask, config = torch.tensor([[1] * 14, [1, 1] + [0] * 12]), SearchConfig(beam_size=2, max_new_tokens=62)
+    together = ready.denoise((source, mask), [(), ()], 1, config)
+    alone = ready.denoise((source[1:, :2], mask[1:, :2]), [()], 1, config)
+    assert together[1].tokens == alone[0].tokens
+    assert [len(each.tokens) for each in together] == [2 * 14 + 32, 2 * 2 + 32]
+    assert [len(each.log_probs) for each in together] == [60, 36] and not together[1].finished
+
+
 def test_choices() -> None:
     table = torch.tensor([[0.7, 0.0, 0.3, 0.0], [0.6, 0.2, 0.1, 0.1], [0.4, 0.1, 0.1, 0.4], [0.7, 0.3, 0, 0]])
     assert most_likely(table).tolist() == [KEEP, KEEP, KEEP, KEEP]

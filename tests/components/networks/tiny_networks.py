@@ -11,7 +11,9 @@ from components.networks.deliberation import DeliberationNetwork
 from components.networks.edit_diffusion import EditDiffusionNetwork
 
 
-def base(vocabulary: int = 12, seed: int = 0, layers: int = 2, std: float = 0.3) -> Any:
+def base(
+    vocabulary: int = 12, seed: int = 0, layers: int = 2, std: float = 0.3, activation_function: str = "swish"
+) -> Any:
     torch.manual_seed(seed)
     pad = vocabulary - 1
     special = {"pad_token_id": pad, "eos_token_id": 0, "decoder_start_token_id": pad}
@@ -26,7 +28,7 @@ def base(vocabulary: int = 12, seed: int = 0, layers: int = 2, std: float = 0.3)
         "max_position_embeddings": 64,
         "dropout": 0.0,
         "init_std": std,
-        "activation_function": "swish",
+        "activation_function": activation_function,
     }
     model = MarianMTModel(MarianConfig(vocab_size=vocabulary, **special, **shape))
     model.generation_config = GenerationConfig(bad_words_ids=[[pad]], forced_eos_token_id=0, **special)

@@ -16,9 +16,6 @@ from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
 from components.translation.segments.prepared_text import Sentence
 from components.translation.sentence_translation import SentenceTranslation, TranslationBackend
 
-_ROOM = 32
-"""Tokens by which a canvas may exceed twice the source."""
-
 
 class EditDiffusionBackend(Seq2SeqBackend):
     """A :class:`.TranslationBackend`: from an empty canvas, step by step.
@@ -48,8 +45,7 @@ class EditDiffusionBackend(Seq2SeqBackend):
 
     def denoise(self, source: tuple[Tensor, Tensor], canvases: Sequence[Tokens], t: int) -> list[Candidate]:
         """Take one step of the reverse process on a batch of canvases."""
-        longest = max(source[0].shape[1], *(len(canvas) for canvas in canvases))
-        limit = min(self.diffusion.positions - 2, 2 * longest + _ROOM)
+        limit = self.diffusion.positions - 2
         config = SearchConfig(beam_size=self._search.beam_size, max_new_tokens=limit)
         cut_canvases = [canvas[: self.diffusion.positions // 2] for canvas in canvases]
         return self.diffusion.denoise(source, cut_canvases, t, config)
