@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import typer
 from rich.text import Text
 
+from components.errors import NotWritableError
 from components.models.fetch_permission import NotHereError, forbid_fetching
+from components.storage.places.location import local_root
 from components.storage.runs.baseline_run import refuse_accepted
 from components.storage.store import Store
 from flows.checks import run_checks
@@ -43,6 +46,7 @@ def check_flow(
     if not yes:
         entry.require_intent(parameters)
     check_size(parameters)
+    _check_store(parameters.store)
     _check_name(parameters)
     with forbid_fetching():
         checks = entry.checks(parameters)
@@ -67,6 +71,20 @@ def check_flow(
         _sum_up(missing),
     ):
         console().print(Text(line))
+
+
+def _check_store(url: str | None) -> None:
+    """Refuse a store in a folder that cannot be written to, as the run would."""
+    root = local_root(url)
+    if root is None:
+        return
+    for folder in (root / "locks", root / "runs", root / "shards"):
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise NotWritableError(
+                f"store: expected a folder that you may write to, found {there}; name another by --store or "
+                "ANTIPHON_STORE"
+            )
 
 
 def _check_name(parameters: Any) -> None:

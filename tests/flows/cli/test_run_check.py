@@ -79,3 +79,15 @@ def test_the_name_of_a_finished_run_is_refused(tmp_path: Path, capsys: pytest.Ca
     (run / "metrics.json").write_text("{}", encoding="utf-8")
     assert checked(tmp_path, "--name", "first") == 2
     assert "expected one that no finished run has, found 'first'" in capsys.readouterr().err
+
+
+def test_a_store_that_cannot_be_written_to_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root, to whom everything is permitted, the system is asked to refuse one folder of the store."""
+    assert not checked(tmp_path)
+    (tmp_path / "store" / "shards").mkdir(parents=True)
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "shards")
+    assert checked(tmp_path) == 1
+    expected = f"expected a folder that you may write to, found {tmp_path / 'store' / 'shards'}"
+    assert expected in " ".join(capsys.readouterr().err.split())
