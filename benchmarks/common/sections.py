@@ -47,7 +47,7 @@ def option(default: Any, text: str | None = None, **more: Any) -> dict[str, Any]
 
 
 def make_parser(module: ModuleType, command: str) -> argparse.ArgumentParser:
-    """The parser of a section; ``command`` follows ``python -m``, as ``benchmarks.speed experts``."""
+    """The parser of a section; ``command`` follows ``python -m``, as ``benchmarks.speed training``."""
     parser = argparse.ArgumentParser(f"python -m {command}", description=module.__doc__, allow_abbrev=False)
     _add_common_options(parser)
     for name, arguments in getattr(module, "OPTIONS", {}).items():

@@ -25,16 +25,6 @@ def recordings_of(utterances: Sequence[Utterance]) -> list[Recording]:
     ]
 
 
-def scored_columns(recordings: Sequence[Recording]) -> list[str]:
-    """Titles of columns, as ``es: 2 of 4, 15 words``: recordings with a transcript, all, reference words."""
-    titles = []
-    for language, words in words_by_language(recordings).items():
-        own = [r for r in recordings if r["language"] == language]
-        scored = [r for r in own if r["transcript"] is not None]
-        titles.append(f"{language}: {len(scored)} of {len(own)}, {words} words")
-    return titles
-
-
 def words_by_language(recordings: Sequence[Recording]) -> dict[str, int]:
     """Language -> reference words after normalization."""
     languages = sorted({r["language"] for r in recordings if r["transcript"] is not None})

@@ -27,8 +27,6 @@ Links = Mapping[str, str]
 
 SECTIONS: Mapping[str, tuple[Links, ...]] = {
     "Recognition": (
-        {"recognition": "recognition"},
-        {"non-speech": "non-speech"},
         {"terms": "families"},
         {"speed": "speed-recognition"},
         {"word times": "word-times"},
@@ -36,7 +34,6 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
     "Translation and systems of several models": (
         {"translation": "arithmetic", "card": "../../components/packaged/multi30k-en-de/README"},
         {"domain": "domain"},
-        {"speed": "speed-ensembles"},
         {"agreed text": "vocabularies-text"},
         {"speed": "speed-speculative"},
         {"speed": "speed-mbr"},
@@ -56,11 +53,9 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"merging's frontier": "merging-frontier"},
         {"students": "students"},
         {"training over processes": "speed-training"},
-        {"speed": "speed-experts"},
         {"fewer experts": "reduced-experts"},
     ),
     "What running costs beside the models": (
-        {"orchestration": "orchestration"},
         {"shards": "executor"},
         {"nodes side by side": "side-by-side"},
         {"growing data": "growth"},
@@ -68,7 +63,6 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"checkpoints": "checkpoint"},
         {"start-up": "startup"},
         {"driver": "driver"},
-        {"report": "speed-report"},
         {"scaling": "scaling"},
         {"serving": "serving"},
     ),

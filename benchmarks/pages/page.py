@@ -17,7 +17,6 @@ from benchmarks.common.tables import one_paragraph
 from components.files.files import write_bytes
 
 MODULES: Mapping[str, tuple[str, ...]] = {
-    "recognition": ("recognition", "non-speech"),
     "word_times": ("word-times",),
     "translation": ("context", "arithmetic", "domain", "vocabularies-text"),
     "long_recording": ("long-recording",),
@@ -28,13 +27,12 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "search": ("search",),
     "design": ("design",),
     "families": ("families",),
-    "speed": ("speed-ensembles", "speed-mbr", "speed-merging", "speed-speculative", "speed-training"),
+    "speed": ("speed-mbr", "speed-merging", "speed-speculative", "speed-training"),
     "speed_recognition": ("speed-recognition",),
-    "speed_experts": ("speed-experts",),
     "merging_frontier": ("merging-frontier",),
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
-    "running": ("speed-report", "orchestration", "startup", "driver"),
+    "running": ("startup", "driver"),
     "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "serving": ("serving",),
@@ -48,7 +46,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("word-times", "arithmetic", "students"),
-        *("orchestration", "startup", "scaling", "driver", "growth", "executor", "side-by-side", "serving"),
+        *("startup", "scaling", "driver", "growth", "executor", "side-by-side", "serving"),
     )
 )
 """Pages of times, which name the processor beside the result."""

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from typing import Any
 
 from benchmarks.common.tables import format_rows
 from benchmarks.pages.page import Page, part
 
-OPEN, SEARCH = "open: drawn and a key answered", "first search (reads the index)"
-REPORT_BAR = 2.0
-"""Seconds until a report is ready."""
 AGAIN, LOOKING = "run cascade, again", ("plan cascade", "inspect RUN")
-
-
-def _orchestration(values: Any) -> str:
-    shares = [100 * (times["ratio"] - 1) for times in values["rounds"]]
-    again = statistics.median(times["prefect"]["again"] for times in values["rounds"])
-    return (
-        f"{statistics.median(shares):.1f}% more time on {values['utterances']} utterances (median of "
-        f"{len(shares)} rounds: {', '.join(f'{share:.1f}' for share in shares)}%); an unchanged rerun "
-        f"{again:.0f} s"
-    )
 
 
 def _startup(values: Any) -> str:
@@ -51,42 +37,7 @@ def _driver(values: Any) -> str:
     )
 
 
-def _report(values: Any) -> str:
-    acts = values["acts"]
-    return f"in {acts[OPEN]['median']:.2f} s; the first search takes {acts[SEARCH]['median']:.2f} s"
-
-
 PAGES = {
-    "orchestration": Page(
-        title="What orchestration costs",
-        question="What do Prefect and the store cost?",
-        read=part("rounds"),
-        result=_orchestration,
-        text="""\
-The flow takes {result}.
-
-The cascade (Whisper base greedy, English-German beam 5) on {utterances} utterances, the sample set repeated,
-as a Prefect flow with the store, metrics, report and artifacts, against the same component calls in a loop
-that appends to plain files (with the same scores). Each in a fresh process, in turn; seconds, model loading
-included, imports not; the report and its plots are written by the flow only. Calls: recognition and
-translation alone, as each side measures them. Start-up: server and imports. Bar: a median ratio of 1.03 at
-most.""",
-        blocks=lambda values: [
-            format_rows(
-                values["rounds"],
-                {
-                    "round": "{name}",
-                    "bare loop": "{bare[seconds]:.1f}",
-                    "flow": "{prefect[seconds]:.1f}",
-                    "ratio": "{ratio:.3f}",
-                    "calls, loop": "{bare[calls]:.1f}",
-                    "calls, flow": "{prefect[calls]:.1f}",
-                    "unchanged rerun": "{prefect[again]:.1f}",
-                    "start-up": "{prefect[startup]:.1f}",
-                },
-            )
-        ],
-    ),
     "startup": Page(
         title="How long a command takes that needs no model",
         question="How long does a command take that needs no model?",
@@ -132,30 +83,6 @@ run, Prefect server, the node's shards and imports included; metrics are counted
                     "CPU s": "{cpu_seconds:.1f}",
                     "peak memory, MB": "{peak_mb:,.0f}",
                 },
-            )
-        ],
-    ),
-    "speed-report": Page(
-        title="How long a report of {utterances:,} utterances takes to open",
-        question="How fast does a report of {utterances:,} utterances open?",
-        read=part("seconds"),
-        facts=lambda values: {
-            **values,
-            "bar": REPORT_BAR,
-            "verdict": "met" if values["acts"][OPEN]["slowest"] < REPORT_BAR else "missed",
-        },
-        result=_report,
-        text="""\
-It opens {result}.
-
-A made-up cascade of {utterances:,} utterances with audio, n-best lists and tokens, opened from disk in
-headless Chromium, in {rounds} new browsers (and one before them that is not counted). Page {page:.2f} MiB,
-data beside it {data:.1f} MiB, written in {wrote:.1f} s. Ready is when the first page of utterances is drawn
-and a key has moved to the first of them; a search, when its result is drawn. Aim: ready in less than
-{bar:g} s, {verdict} in the slowest round.""",
-        blocks=lambda values: [
-            format_rows(
-                values["acts"], {"act": "{name}", "median": "{median:.2f} s", "slowest": "{slowest:.2f} s"}
             )
         ],
     ),

@@ -1,4 +1,4 @@
-"""Pages of times: ensembles, combination, minimum Bayes risk, merging, speculation, training."""
+"""Pages of times: minimum Bayes risk, merging, speculation, training."""
 
 from __future__ import annotations
 
@@ -7,19 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.common.measurements import Measurements
-from benchmarks.common.tables import format_rows, markdown_table, one_paragraph
+from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import Page, part
 
-BARS = {"one, float32": 0.65, "two, float32": 1.05, "four, float32": 2.1, "four, int8": 1.1}
-GATE_BAR = 1.1
-GATE = """\
-Forward calls of the four members under the gate that turns to the second after half of the sentence:
-{calls}. A gate whose rows disagree runs every member that any row wants."""
-COMBINING = """\
-Milliseconds for a step of the batch. Combining is what mixing adds to members that each normalize their own
-scores (into a buffer that is used again), because a member that searches alone has to do that too; it is a
-share of the members' steps with their normalization, bar 2%. *Whole* counts the members' normalizations as
-combining as well."""
 FORMS = ("exact", "aggregated", "pruned")
 UTILITIES = {"chrf": "chrF", "bleu": "BLEU"}
 TARGETS = {
@@ -32,49 +22,6 @@ TARGETS = {
 }
 ELEMENTWISE = ("linear", "task_arithmetic")
 ONE, TWO, DDP = "one process", "two processes", "two processes, torch's DDP"
-
-
-def _ensembles(measurements: Measurements) -> str:
-    ratios = {name: row["ratio"] for name, row in measurements["systems"]["systems"].items()}
-    parts = []
-    for arithmetic in ("float32", "bfloat16"):
-        cells = [f"{members} {ratios[f'{members}, {arithmetic}']:.2f}" for members in ("one", "two", "four")]
-        parts.append(f"{', '.join(cells)} in {arithmetic}")
-    return (
-        "Time over that of transformers' `generate` with one member (Marian size, CPU), by members: "
-        f"{'; '.join(parts)}; four in int8 {ratios['four, int8']:.2f}"
-    )
-
-
-def _ensembles_blocks(measurements: Measurements) -> list[str]:
-    """The table of systems, then that of combining."""
-    values, combining = measurements["systems"], measurements["combining"]
-    rows = []
-    for name, row in values["systems"].items():
-        bar = f"{BARS[name]:.2f}" if name in BARS else ""
-        if "of_one" in row:
-            bar = f"{GATE_BAR} times one member: {row['of_one']:.2f} times"
-        quartiles = f"{row['low']:.3f}-{row['high']:.3f}"
-        rows.append([name, f"{row['median']:.2f}", f"{row['ratio']:.3f}", quartiles, bar])
-    steps = format_rows(
-        combining["rows"],
-        {
-            "members": "{members}",
-            "combination": "{combination}",
-            "member's step": "{member:.1f}",
-            "its log_softmax": "{log_softmax:.2f}",
-            "mixture": "{mixture:.2f}",
-            "combining": "{combining:.1f}%",
-            "whole": "{whole:.1f}%",
-        },
-    )
-    return [
-        markdown_table(["system", "s", "ratio to `generate` of one", "quartiles", "bar"], rows),
-        one_paragraph(GATE.format(calls=", ".join(map(str, values["calls"])))),
-        f"## Combining at a vocabulary of {combining['vocabulary']:,}",
-        one_paragraph(COMBINING),
-        steps,
-    ]
 
 
 def _risk(measurements: Measurements) -> str:
@@ -218,20 +165,6 @@ def _training_blocks(values: Any) -> list[str]:
 
 
 PAGES = {
-    "speed-ensembles": Page(
-        title="Speed of ensembles",
-        question="What does an ensemble cost?",
-        facts=part("systems"),
-        result=_ensembles,
-        text="""\
-{result}.
-
-CPU time of one thread ({capability}); Marian-size members (6 + 6 layers, width 512, random weights), batch
-{batch}, beam {beam}, source {source} tokens, {length} tokens decoded, vocabulary {vocabulary:,}; the
-systems take turns, and what is shown is the median of {rounds} rounds of the ratio to transformers'
-`generate` of one member, with its quartiles.""",
-        blocks=_ensembles_blocks,
-    ),
     "speed-mbr": Page(
         title="Minimum Bayes risk over samples: speed",
         question="What does minimum Bayes risk over 1,024 samples cost?",

@@ -11,12 +11,9 @@ import sys
 from benchmarks.common.sections import run_section
 
 SECTIONS = {
-    "ensembles": "benchmarks.speed.ensembles",
     "mbr": "benchmarks.speed.mbr",
     "recognition": "benchmarks.speed.recognition",
     "merging": "benchmarks.speed.merging",
-    "experts": "benchmarks.speed.experts",
-    "report": "benchmarks.speed.report",
     "speculative": "benchmarks.speed.speculative",
     "training": "benchmarks.speed.training",
 }

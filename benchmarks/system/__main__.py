@@ -11,7 +11,6 @@ import sys
 from benchmarks.common.sections import run_section
 
 SECTIONS = {
-    "orchestration": "benchmarks.system.orchestration",
     "startup": "benchmarks.system.startup",
     "growth": "benchmarks.system.growth",
     "kills": "benchmarks.system.kills",

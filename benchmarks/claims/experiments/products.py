@@ -8,22 +8,21 @@ from itertools import product
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.workspace import Workspace
 from benchmarks.common.cpu_timer import Spent, measure
 from benchmarks.common.tables import markdown_table
-from benchmarks.speed.experts import EXPERTS, make_layers
-from benchmarks.speed.sparsity import LAYOUT
 from components.claims.statistics.measuring import of_rounds
 from components.claims.verdict import Measured, Result
 from components.compute.layers.packed_linear import PackedLinear
+from components.networks.moe.grouped_experts import GroupedExperts
 from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
-from components.pruning.sparse_linear import SparseLinear
+from components.pruning.sparse_linear import Layout, SparseLinear
 
 TITLE = "Zeros and experts: what is left of the time"
 QUESTION = """
@@ -35,6 +34,8 @@ calls interleaved.
 ROUNDS = 12
 DENSITIES, TOKENS = (0.5, 0.25, 0.1, 0.05), (1, 16)
 WIDTH, OF_EXPERTS = 512, (1, 512)
+EXPERTS, TOP_K = 8, 2
+LAYOUT: dict[str, Layout] = {"block": "bsr", "single": "csr"}
 PATTERNS = {"block": "blocks", "single": "single weights"}
 
 
@@ -71,14 +72,24 @@ def _time_zeros(tokens: int) -> Spent:
 
 @torch.inference_mode()
 def _time_experts(tokens: int) -> Spent:
-    blocks = make_layers(WIDTH, torch.float32)
-    x: Tensor = torch.randn(1, tokens, WIDTH)
-    all_eight = MoEBlock(Router(WIDTH, EXPERTS, EXPERTS), blocks["packed"].experts)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    experts = GroupedExperts(EXPERTS, WIDTH, 4 * WIDTH, gated=True)
+    two = MoEBlock(Router(WIDTH, EXPERTS, TOP_K), experts)
+    two.lay_out("float32")
+    all_eight = MoEBlock(Router(WIDTH, EXPERTS, EXPERTS), two.experts)  # type: ignore[arg-type]
     all_eight.lay_out("float32")
+    up = nn.Linear(WIDTH, 8 * TOP_K * WIDTH, bias=False)
+    down = nn.Linear(4 * TOP_K * WIDTH, WIDTH, bias=False)
+
+    def dense(x: Tensor) -> Tensor:
+        gate, value = up(x).chunk(2, -1)
+        return down(functional.silu(gate) * value)
+
+    x: Tensor = torch.randn(1, tokens, WIDTH)
     calls: dict[str, Callable[[], object]] = {
-        "two of eight": lambda: blocks["packed"](x),
+        "two of eight": lambda: two(x),
         "all eight": lambda: all_eight(x),
-        "dense block of two": lambda: blocks["dense"](x),
+        "dense block of two": lambda: dense(x),
     }
     return measure(calls, ROUNDS, 0.2)
 

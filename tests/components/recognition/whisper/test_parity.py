@@ -116,7 +116,7 @@ def test_long_audio_is_put_together_and_silence_adds_nothing(tmp_path: Path) -> 
 
 @pytest.mark.shared
 def test_human_recordings_have_the_text_that_openai_whisper_gives_them() -> None:
-    """One of each language but English; `python -m benchmarks.quality recognition` compares all 94."""
+    """One of each language but English."""
     folder = SHARED / "data" / "audio"
     if not folder.is_dir():
         pytest.skip("needs ../shared/data/audio (or ANTIPHON_SHARED)")
