@@ -21,13 +21,11 @@ _UNDETERMINED = frozenset({UNDETERMINED, "auto", "mul"})
 _CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,2}")
 NAMES = {language.code: (language.codes[0], language.name) for language in LANGUAGES.values()}
 """ISO 639-1 (639-3 where it has none) -> (ISO 639-3, English name)."""
-
-
 WITHOUT_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces between words: their texts are counted and scored in characters."""
+WORDS_VERSION = 2
+"""Of where words of terms begin and end."""
 _TWO_LETTERS = {three: each.code for each in LANGUAGES.values() for three in each.codes}
-
-
 STOPS_WITH_SPACE = ".!?…؟۔।॥։።။"
 """Marks that end a sentence where a space follows: Latin ones, and those of Arabic, Urdu, Devanagari,
 Armenian, Ethiopic and Burmese."""

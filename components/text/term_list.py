@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import regex
+
 from components.errors import ConfigError
 from components.text.suggestions import did_you_mean
 
@@ -129,23 +131,22 @@ def _read_flag(where: str, text: str) -> bool:
     return text.lower() in _TRUE
 
 
+_UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
+"""Characters beside which a word may go on, or another one begin, without a space."""
+_IN_WORD = rf"(?!{_UNSPACED})[\w\p{{N}}]"  # with combining marks, which re's \w has not
+_WORD_EDGE = regex.compile(_IN_WORD)
+
+
 @lru_cache(maxsize=10_000)
-def phrase_pattern(phrase: str) -> re.Pattern[str]:
+def phrase_pattern(phrase: str) -> regex.Pattern[str]:
     """Finds a phrase as whole words; one in lower case in any case, one with capitals as it is written."""
-    flags = re.IGNORECASE if phrase == phrase.lower() else 0
-    words = r"\s+".join(re.escape(word) for word in phrase.split())
-    before = r"(?<!\w)" if has_word_edge(phrase[:1]) else ""
-    after = r"(?!\w)" if has_word_edge(phrase[-1:]) else ""
-    return re.compile(f"{before}{words}{after}", flags)
+    flags = regex.IGNORECASE if phrase == phrase.lower() else 0
+    words = r"\s+".join(map(re.escape, phrase.split()))
+    before = f"(?<!{_IN_WORD})" if has_word_edge(phrase[:1]) else ""
+    after = f"(?!{_IN_WORD})" if has_word_edge(phrase[-1:]) else ""
+    return regex.compile(f"{before}{words}{after}", flags)
 
 
 def has_word_edge(character: str) -> bool:
     """Whether a word that begins or ends with this character ends there: scripts that write spaces do so."""
-    if not character or not (character.isalnum() or unicodedata.combining(character)):
-        return False
-    name = unicodedata.name(character, "")
-    return not name.startswith(_UNSPACED)
-
-
-_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
-"""Beginnings of the names of characters beside which a word may go on without a space."""
+    return _WORD_EDGE.match(character) is not None

@@ -28,6 +28,7 @@ from components.storage.stages.reader import has_references
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
 from components.storage.store import Store
+from components.text.languages import WORDS_VERSION
 from tasks.task_options import NOT_STORED, as_prefect_state
 
 SCORES = "scores.json"
@@ -136,7 +137,7 @@ def score_texts(
             "scored": [[entry.prefix, entry.language] for entry in texts],
             **({} if normalizer == BY_LANGUAGE else {"normalizer": normalizer}),
             **({"by_models": named} if named else {}),
-            **({"terms": [*map(list, terms)]} if terms else {}),
+            **({"terms": [*map(list, terms)], "words": WORDS_VERSION} if terms else {}),
             **({"protocols": [each.fingerprint for each in protocols]} if protocols else {}),
         },
         upstream={

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from components.merging.checks import Diagnosis
 
 MODEL = "model"
+STOCK = "/model_stock/2"
+"""From 2 on tensors whose deltas cancel are the base's; they were NaN."""
 SCORING = ("sentencepiece", "sacrebleu", "jiwer", "llvmlite")
 """Distributions that decide scores on development data, beside those of every merge."""
 _log = logging.getLogger("antiphon.merging")
@@ -56,7 +58,7 @@ class Merge(ModelKind[MergeConfig]):
         further = (*(("peft",) if recipe.adapters else ()), *(SCORING if settings.chooses else ()))
         return replace(
             facts,
-            version=facts.version + decides,
+            version=facts.version + (STOCK if recipe.method == "model_stock" else "") + decides,
             libraries=tuple(dict.fromkeys((*facts.libraries, *further))),
             models={role_of(model, recipe): reference_of(model, recipe) for model in recipe.sources},
             tables={

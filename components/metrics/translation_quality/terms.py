@@ -20,6 +20,7 @@ from components.metrics.metric import Metric, Output, Segments
 from components.metrics.normalizers import BY_LANGUAGE, normalizer_for
 from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.translation_quality.bleu import Bleu
+from components.text.languages import WORDS_VERSION
 from components.text.term_list import phrase_pattern
 
 
@@ -84,7 +85,7 @@ class _TermMetric(Metric):
         how = "as written"
         if self.output == "transcript":
             how = f"norm:{normalizer_signature(segments, self.normalizer)}"
-        return f"{self.name}|terms:{len(self.terms)}|{how}"
+        return f"{self.name}|terms:{len(self.terms)}|words:{WORDS_VERSION}|{how}"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from components.recognition.windowed.request import Request
 from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import key_values
+from components.text.languages import WORDS_VERSION
 
 if TYPE_CHECKING:
     from components.recognition.recognizer import Recognizer
@@ -100,9 +101,10 @@ LIBRARIES = (
 
 
 def version_of(settings: RecognitionConfig) -> str:
-    """Return the version of the backend, and of n-gram models where one is used."""
+    """Return the version of the backend, and of n-gram models and terms where they are used."""
     ngram = f"/ngram/{NGRAM_VERSION}" if ngrams_of(settings) else ""
-    return f"{BACKENDS[stated_backend(settings)].version}{ngram}"
+    words = f"/words/{WORDS_VERSION}" if settings.terms else ""
+    return f"{BACKENDS[stated_backend(settings)].version}{ngram}{words}"
 
 
 def guides_of(settings: RecognitionConfig) -> dict[str, str]:

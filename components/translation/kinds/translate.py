@@ -20,6 +20,7 @@ from components.nodes.sessions import Session, open_session
 from components.records import Outcome
 from components.run_record import StageRef
 from components.stage_settings import TableOf
+from components.text.languages import WORDS_VERSION
 from components.translation import checks
 from components.translation.backends import backend_elsewhere, libraries_of
 from components.translation.config import (
@@ -100,14 +101,15 @@ class TranslateSettings(TranslatorMembers):
 
 def _version_of(settings: TranslateSettings) -> str:
     """Return the version of the translator, and that of the mixing where there are several."""
+    words = f"/words/{WORDS_VERSION}" if settings.terms else ""
     if settings.ensemble:
         is_shared = settings.combine.vocabulary in ("intersection", "union")
         sharing = f"/sharing/{SHARING_VERSION}" if is_shared else ""
-        return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}"
+        return f"{VERSION}/ensemble/{MIXING_VERSION}{sharing}{words}"
     if _is_asked(settings):
         return f"{VERSION}/served/{SERVED_VERSION}"
     is_cut = settings.context is not None and not settings.context.target
-    return f"{VERSION}/cut/{CUT_VERSION}" if is_cut else str(VERSION)
+    return f"{VERSION}/cut/{CUT_VERSION}{words}" if is_cut else f"{VERSION}{words}"
 
 
 class Translate(Kind[TranslateSettings]):

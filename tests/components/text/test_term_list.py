@@ -76,6 +76,12 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         ("C++", "in C++ and C", True),
         ("東京", "私は東京都に", True),
         ("art", "party", False),
+        ("iPhone", "新しいiPhoneを買う", True),
+        ("iPhone", "ซื้อiPhoneใหม่", True),
+        ("iPhone", "iPhoneÄra", False),
+        ("कम", "कमी है", False),  # a vowel sign goes on with the word
+        ("कमी", "कमीना", False),
+        ("कमी", "यह कमी है", True),
     ],
 )
 def test_phrases_are_whole_words(phrase: str, text: str, found: bool) -> None:
