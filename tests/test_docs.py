@@ -99,6 +99,14 @@ def test_what_a_flow_runs_by_the_page_of_concepts_is_reached_by_it() -> None:
     assert not missing, "\n".join(missing)
 
 
+def test_methods_of_measured_claims_lead_to_their_pages() -> None:
+    evidence = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    methods = (ROOT / "docs" / "development" / "concepts.md").read_text(encoding="utf-8")
+    measured = set(re.findall(r"results/[\w-]+\.md", evidence))
+    assert measured
+    assert not measured - set(re.findall(r"results/[\w-]+\.md", methods))
+
+
 def test_modules_that_pages_call_are_there() -> None:
     commands = [
         (page, module)
