@@ -108,6 +108,13 @@ class TranscribeParameters(WrittenTexts, FlowParameters):
 
     _language = field_validator("language")(check_language)
 
+    @field_validator("speakers", mode="before")
+    @classmethod
+    def _is_a_count(cls, value: object) -> object:
+        if value in (None, "auto") or (str(value).isdecimal() and 1 <= int(str(value)) <= 32):
+            return value
+        raise ValueError(f"expected auto, or 1 to 32 speakers, found {value}")
+
 
 class TranslateParameters(TranscribeParameters):
     """Recordings, texts or subtitles, and the models that translate them."""

@@ -184,7 +184,7 @@ def _check_scores(parameters: CompareParameters) -> None:
         check_systems(entry, [*names, *run_names])
     known = [*sort_metrics(METRICS), *(entry.name for entry in scores)]
     for where, name in (
-        ("ranking", parameters.ranking),
+        ("ranking (--metric)", parameters.ranking),
         *(("primary", stated.metric) for stated in parameters.primary),
     ):
         if name is not None and name not in known:

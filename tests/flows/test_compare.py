@@ -339,6 +339,7 @@ def test_people_judge_a_comparison_and_their_scores_join_it(
     for flag, value in (("--primary", "two.whole in wrr"), ("--metric", "esa")):
         code, message = antiphon("compare", "two.cut", "two.whole", flag, value)
         assert (code, "expected one of wer" in message) == (2, True)
+    assert "ranking (--metric): expected" in message
     code, message = antiphon("compare", "two.cut", "two.whole", "--metric", "wer")  # they have no transcripts
     assert (code, "expected a score that the baseline has, one of bleu, chrf, found 'wer'" in message) == (
         2,

@@ -23,8 +23,14 @@ def describe_signals(signals: Sequence[SignalQuality]) -> list[Sentence]:
     for (node, outcome), group in groupby(signals, key=lambda signal: (signal.node, signal.outcome)):
         if OUTCOMES[outcome].is_class:
             best = min(group, key=lambda signal: signal.signal == RAW)
-            sentences.append(Sentence(f"{node}, {_WHAT[outcome]}: {' '.join(_describe(best))}"))
+            which = f"{node}, {_WHAT[outcome]}{_describe_n(best)}"
+            sentences.append(Sentence(f"{which}: {' '.join(_describe(best))}"))
     return sentences
+
+
+def _describe_n(signal: SignalQuality) -> str:
+    """Say of how many alone it speaks: texts that a route took from elsewhere have no such number."""
+    return "" if signal.n == signal.n_total else f" ({signal.n:,} of {signal.n_total:,} have {signal.signal})"
 
 
 def _describe(signal: SignalQuality) -> Iterator[str]:

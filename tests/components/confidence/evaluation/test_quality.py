@@ -7,6 +7,7 @@ import pytest
 from components.confidence.evaluation.outcomes import OUTCOMES, RAW
 from components.confidence.evaluation.quality import MEASURES, SignalQuality, measure_quality
 from components.confidence.evaluation.trial_tables import ScoredText
+from components.confidence.evaluation.verdict import describe_signals
 from components.metrics.statistics.bootstrap import Estimate
 from components.records import Hypothesis, Token
 
@@ -141,6 +142,13 @@ def test_confidences_that_do_not_fit_the_words_are_left_out() -> None:
     short = ScoredText("a", text.best.model_copy(update={"word_confidences": (0.5,)}), text.references, "en")
     words = [signal for signal in measure_quality("asr", [short], "transcript") if signal.outcome == "word"]
     assert [signal.signal for signal in words] == [RAW]
+
+
+def test_an_estimate_that_a_part_of_the_texts_has_says_of_how_many_it_speaks() -> None:
+    routed = [TEXTS[0], scored("b", "a cat", {"a": 0.9, "cat": 0.8})]  # b came the other way
+    words, whole = (said.text for said in describe_signals(measure_quality("asr", routed, "transcript")))
+    assert words.startswith("asr, words (3 of 5 have word_confidences): ")
+    assert whole.startswith("asr, transcripts without an error (1 of 2 have p_correct): ")
 
 
 def test_every_measure_has_a_label() -> None:
