@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 
 from components import data
-from components.errors import DataError
+from components.errors import AntiphonError, DataError
 from components.models.adapted_references import parts_of
 from components.models.references import display_reference, split_reference
 from components.models.sources.store import find_model_key, find_stage_folder, names_run
@@ -54,12 +55,15 @@ def describe_seen(
         pipeline: the graph.
         sets: its loaded data sets by name.
         test: the utterances that are scored; those of the run's data set if None.
-        store: URL of the store, whose models say which data sets they were trained and chosen on.
+        store: URL of the store, whose models say which data sets they were trained and chosen on; None for
+            the default.
     """
     own = sets.get(DATA)
     learned = {}
+    trained: list[str] = []
     if test is None:
         test = read_utterances(own) if own is not None and has_references(own) else ()
+        trained = _trained_on(pipeline, own, store) if own is not None else []
     elif own is not None:
         learned["the run"] = Contents(read_utterances(own))
     learned |= {
@@ -67,7 +71,7 @@ def describe_seen(
         for node in pipeline
         if (utterances := _read_own(node, sets)) is not None
     }
-    if own is not None and store is not None and (trained := _trained_on(pipeline, own, store)):
+    if own is not None and trained:
         learned |= dict.fromkeys(trained, Contents(read_utterances(own)))
     counts = Counter[str]()
     total = seen = 0
@@ -83,22 +87,29 @@ def describe_seen(
     ]
 
 
-def _trained_on(pipeline: Pipeline, own: StageRef, store: str) -> list[str]:
-    """Return the stored models of the graph that were trained or chosen on this very data set."""
-    trained = []
-    digest: str | None = None
+def _trained_on(pipeline: Pipeline, own: StageRef, store: str | None) -> list[str]:
+    """Return the stored models of the graph that saw this very data set, or were made of some that did."""
     named = (part for node in pipeline for model in node.models.values() for part in parts_of(model))
-    for reference in dict.fromkeys(named):
-        scheme, name = split_reference(reference)
-        if scheme != "store":
-            continue
-        digest = digest or data.content_digest(read_utterances(own), read_quarantined(own))
-        key = (find_model_key(name, store) if names_run(name, store) else name).partition("@")[0]
-        folder = find_stage_folder(key, store, reference)
-        seal = read_seal((folder / SEAL).read_bytes(), str(folder), folder.name)
-        if digest in seal.plan.get("inputs", {}).values():
-            trained.append(display_reference(reference))
-    return trained
+    stored = [reference for reference in dict.fromkeys(named) if split_reference(reference)[0] == "store"]
+    if not stored:
+        return []
+    digest = data.content_digest(read_utterances(own), read_quarantined(own))
+    return [display_reference(reference) for reference in stored if _has_seen(reference, digest, store)]
+
+
+def _has_seen(reference: str, digest: str, store: str | None) -> bool:
+    """Return whether a stored model, or one that it was made of and is still there, read this data set."""
+    name = split_reference(reference)[1]
+    key = (find_model_key(name, store) if names_run(name, store) else name).partition("@")[0]
+    folder = find_stage_folder(key, store, reference)
+    plan = read_seal((folder / SEAL).read_bytes(), str(folder), folder.name).plan
+    if digest in plan.get("inputs", {}).values():
+        return True
+    for part in chain.from_iterable(map(parts_of, plan.get("models", {}).values())):
+        with suppress(AntiphonError):
+            if split_reference(part)[0] == "store" and _has_seen(part, digest, store):
+                return True
+    return False
 
 
 def _read_own(node: Node, sets: Mapping[str, StageRef]) -> Iterator[Utterance] | None:

@@ -144,7 +144,9 @@ def test_scores_on_what_nodes_learn_from_say_so(tmp_path: Path) -> None:
     assert not check(tmp_path, {"tuned": others, "mt": nodes["mt"]}, data)
 
 
-def test_a_stored_model_says_which_data_it_was_trained_on(tmp_path: Path) -> None:
+def test_a_stored_model_says_which_data_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, other = write(tmp_path / "data.jsonl", 0, 60), write(tmp_path / "other.jsonl", 0, 59)
     digest = load(data, source_language="en", target_language="de").digest
     plan = StagePlan(stage="seed", kind="train", version="1", inputs={"data": digest})
@@ -153,6 +155,15 @@ def test_a_stored_model_says_which_data_it_was_trained_on(tmp_path: Path) -> Non
     (line,) = check(tmp_path, nodes, data)
     assert line.startswith("Not independent: 60 of the 60 ") and f"(those of store:{ref.key[:12]})" in line
     assert not check(tmp_path, nodes, other)
+    made = StagePlan(
+        stage="soup", kind="merge", version="1", models={"a": f"store:{ref.key}", "b": "store:12345678"}
+    )
+    soup = compute_once(Store(str(tmp_path / "store")), made, lambda folder: StageFiles((), 1))
+    graph = {"nodes": {"mt": {**nodes["mt"], "model": f"store:{soup.key[:12]}"}}, "target_language": "de"}
+    sets = {DATA: store_data(data, None, ("en", "de"), None, Store(str(tmp_path / "store")))}
+    monkeypatch.setenv("ANTIPHON_STORE", str(tmp_path / "store"))
+    (line,) = describe_seen(read_pipeline({**graph, "source_language": "en"}), sets)  # in the default store
+    assert f"(those of store:{soup.key[:12]})" in line
 
 
 def test_the_same_sentence_is_another_recording() -> None:
