@@ -52,7 +52,7 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     profile = load_profile(accepted, store)  # what it lacks is told before anything is computed
     names = list(parameters.runs) or [_run_accepted_graph(accepted, parameters).name]
     records = [store.load_run(name) for name in names]
-    place = WatchedPlace(accepted, records[-1], store)
+    place = WatchedPlace(accepted, records[-1].parameters, store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
         corrected = _read_corrections(records)
@@ -112,7 +112,7 @@ def _run_accepted_graph(accepted: RunRecord, parameters: WatchParameters) -> Run
         "data": parameters.data,
         "audio": parameters.audio,
         "limit": None,
-        "name": f"{accepted.name}-new"[:100],
+        "name": WatchedPlace(accepted, parameters.model_dump(), Store(parameters.store)).run_name,
         "replace": True,
         "store": parameters.store,
     }

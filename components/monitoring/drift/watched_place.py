@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from components.files.canonical_json import digest_of
@@ -18,21 +20,25 @@ class WatchedPlace:
     Args:
         accepted: the run that it is compared with, beside whose record they are kept: numbers, neither texts
             nor sound.
-        run: over what is there now.
+        parameters: of a run over what is there, which name it (data or audio).
         store: of both runs.
 
     Attributes:
+        run_name: of the run over what is there: the accepted run's, the folder's, and a digest of its path.
         earlier: what was met so far; None before the first look.
 
     Raises:
         StoreError: what was kept is damaged.
     """
 
-    def __init__(self, accepted: RunRecord, run: RunRecord, store: Store) -> None:
-        source = str(run.parameters.get("audio") or run.parameters.get("data"))
+    def __init__(self, accepted: RunRecord, parameters: Mapping[str, object], store: Store) -> None:
+        source = str(parameters.get("audio") or parameters.get("data"))
         if Path(source).exists():
             source = str(Path(source).resolve())
-        self._file = f"runs/{accepted.name}/watched-{digest_of(source)[:16]}.json"
+        digest = digest_of(source)
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(source).stem).strip("-")[:30]
+        self.run_name = f"{accepted.name[:62]}-{stem}-{digest[:6]}"
+        self._file = f"runs/{accepted.name}/watched-{digest[:16]}.json"
         self._files = store.backend.files
         self.earlier = read_profile(self._file, store, "delete it, and the watched life begins anew")
 

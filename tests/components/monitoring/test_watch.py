@@ -17,7 +17,7 @@ from components.monitoring.drift.watched_place import WatchedPlace
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
 from components.run_record import NodeRecord, PipelineRecord, RunRecord
 from components.storage.runs.accepted_runs import accept_run
-from components.storage.store import Store
+from components.storage.store import Store, check_run_name
 from tests.components.storage.test_store import record
 from tests.components.storage.written import written
 
@@ -182,14 +182,11 @@ def test_recordings_of_no_stated_language_are_not_in_another_one(store: Store) -
 def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
     """Its nights are judged together, as runs that are named; only what is there is shown and proposed."""
 
-    def at(place: str) -> RunRecord:
-        return record.model_copy(update={"parameters": {"audio": place}})
-
     record = save_run(store, "accepted")
     accepted = load_profile(record, store)
     nights = [save_run(store, f"night{k}", 30, asr=lambda k: 0.12) for k in range(4)]
     for night in [*nights, nights[-1]]:  # the last one is looked at twice
-        place = WatchedPlace(record, at("recordings"), store)
+        place = WatchedPlace(record, {"audio": "recordings"}, store)
         ref = WATCH.run(WatchRequest([night], accepted, earlier=place.earlier), store)
         place.add(ref)
     findings, together = WATCH.read(ref), WATCH.read(WATCH.run(WatchRequest(nights, accepted), store))
@@ -200,7 +197,9 @@ def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
     assert "new ones were there at earlier looks)" in describe(findings)[0]
     assert len(findings.examples) == 10
     assert {key.split("-")[0] for key in findings.proposed} == {"night3"}
-    assert WatchedPlace(record, at("others"), store).earlier is None
+    others = [WatchedPlace(record, {"audio": folder}, store) for folder in ("others", "b/recordings", "./*.wav")]
+    assert [other.earlier for other in others] == [None] * 3
+    assert len({check_run_name(each.run_name) for each in [place, *others]}) == 4
 
 
 def test_too_few_accepted_utterances_are_refused(store: Store) -> None:
