@@ -35,9 +35,11 @@ from components.run_record import RunRecord
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "watch/4"
+VERSION = "watch/5"
 ALARM = "antiphon.watch.alarm"
-"""Event: a watched run is no longer as the accepted one; automations/watch.yaml waits for it."""
+"""Event: a watched run is no longer as the accepted one; automations/watch.yaml waits for it.
+
+Later looks at a place send it again where a further stage has changed."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             evidence=evidence,
             places=places,
             answers_alarm=request.answers_alarm,
+            is_known=change is not None and detection.stages_in_alarm <= _stages_known(request),
             score=_judge(request, node, texts, proposed, measured),
         )
         return Computed(findings, len(new.ids), [PROFILE])
@@ -139,7 +142,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
     @override
     def events(self, findings: WatchFindings) -> list[Event]:
         change = findings.change
-        if change is None or findings.answers_alarm:
+        if change is None or findings.answers_alarm or findings.is_known:
             return []
         payload = {
             "run": findings.runs[-1],
@@ -152,6 +155,14 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
 
 
 WATCH = WatchAnalysis()
+
+
+def _stages_known(request: WatchRequest) -> frozenset[str]:
+    """Return the stages of which the last look at the place gave an alarm."""
+    if request.earlier is None:
+        return frozenset()
+    pairs = pair_signals(request.accepted, request.earlier)
+    return detect(pairs, request.earlier.ids, request.alpha).stages_in_alarm
 
 
 def _node_to_correct(run: RunRecord, stage: str) -> str | None:

@@ -59,6 +59,12 @@ class Detection(NamedTuple):
     alarms: Sequence[int | None]
     change: Change | None
 
+    @property
+    def stages_in_alarm(self) -> frozenset[str]:
+        """The stages of which a signal gives alarm."""
+        alarms = zip(self.pairs, self.alarms, strict=True)
+        return frozenset(pair.stage for pair, alarm in alarms if alarm is not None)
+
 
 def detect(pairs: Sequence[Pair], ids: Sequence[str], alpha: float = ALPHA) -> Detection:
     """Look for a change in signals.

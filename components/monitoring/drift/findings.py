@@ -96,6 +96,7 @@ class WatchFindings(Record):
     evidence: dict[str, tuple[float, ...]]
     places: tuple[int, ...]
     answers_alarm: bool = False
+    is_known: bool = Field(False, description="the last look at the place gave alarm of the same stages")
     score: ScoreVerdict | None = None
 
 

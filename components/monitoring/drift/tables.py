@@ -34,6 +34,8 @@ def describe(findings: WatchFindings) -> list[str]:
             f"({to_printable(change.onset_id)}); found at {change.alarm:,} by "
             f"{to_printable(change.found_by)}, in {against}"
         )
+        if findings.is_known:
+            lines.append("An earlier look found it, too: its alarm is not sent again")
     if findings.score is not None:
         lines.append(describe_score(findings.score))
     elif change is not None and findings.node and findings.proposed:

@@ -185,19 +185,30 @@ def test_a_place_that_is_replaced_every_night_is_one_life(store: Store) -> None:
     record = save_run(store, "accepted")
     accepted = load_profile(record, store)
     nights = [save_run(store, f"night{k}", 30, asr=lambda k: 0.12) for k in range(4)]
+    alarms = []
     for night in [*nights, nights[-1]]:  # the last one is looked at twice
         place = WatchedPlace(record, {"audio": "recordings"}, store)
         ref = WATCH.run(WatchRequest([night], accepted, earlier=place.earlier), store)
         place.add(ref)
+        alarms += [event.payload["stage"] for event in WATCH.events(WATCH.read(ref))]
     findings, together = WATCH.read(ref), WATCH.read(WATCH.run(WatchRequest(nights, accepted), store))
     alone = WATCH.read(WATCH.run(WatchRequest([nights[-1]], accepted), store))
     assert (alone.change, findings.change, findings.signals) == (None, together.change, together.signals)
     assert findings.change is not None
+    assert alarms == ["asr"]  # which the first look that finds it sends, and no later one
+    assert "not sent again" in describe(findings)[1]
+    later = save_run(store, "later", 60, mt=lambda k: 2.0)  # a further stage has changed
+    findings = WATCH.read(WATCH.run(WatchRequest([later], accepted, earlier=place.earlier), store))
+    assert not findings.is_known
+    assert WATCH.events(findings)
+    findings = WATCH.read(ref)
     assert (findings.earlier, findings.n, alone.n) == (90, 120, 30)
     assert "new ones were there at earlier looks)" in describe(findings)[0]
     assert len(findings.examples) == 10
     assert {key.split("-")[0] for key in findings.proposed} == {"night3"}
-    others = [WatchedPlace(record, {"audio": folder}, store) for folder in ("others", "b/recordings", "./*.wav")]
+    others = [
+        WatchedPlace(record, {"audio": folder}, store) for folder in ("others", "b/recordings", "./*.wav")
+    ]
     assert [other.earlier for other in others] == [None] * 3
     assert len({check_run_name(each.run_name) for each in [place, *others]}) == 4
 
