@@ -51,7 +51,7 @@ class OwnKernels(OneDnnKernels):
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.attend`."""
         fits = keys.shape[-1] == WIDTH and keys.dtype == torch.float32 and supports_native()
-        return attend_many(queries, keys, values, bias) if fits else None
+        return attend_many(queries, keys, values, bias) if fits and queries.shape[1] else None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
         """See :meth:`.Kernels.exponentiate`."""

@@ -114,7 +114,7 @@ def _multiply(
     """Run the kernel on rows of units; ``panels``: where they are, how many, and units of each."""
     (n, outputs), (weight_at, n_panels, n_units) = out.shape, panels
     threads = threads_for(n * outputs * n_units)
-    block = -(-n // -(-n // _BLOCK) // ROWS) * ROWS
+    block = -(-n // max(-(-n // _BLOCK), 1) // ROWS) * ROWS or ROWS
     partial = torch.empty((threads, block, COLUMNS)) if n_units > UNITS_PER_PASS else out
     arguments = _Arguments(
         units.data_ptr(), weight_at, out.data_ptr(), n, n_panels, outputs, n_units,

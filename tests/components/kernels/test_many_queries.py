@@ -40,6 +40,10 @@ def test_the_same_as_torch(heads: int, n: int, n_keys: int) -> None:
     )
 
 
+def test_no_queries_are_left_to_torch() -> None:
+    assert require_kernels().attend(*draw(2, 0, 5)) is None
+
+
 @pytest.mark.parametrize("score", [-2e4, 2e4])
 def test_scores_far_from_zero_and_keys_that_are_hidden(score: float) -> None:
     """The largest score is where exponentials begin; what fills up a panel of keys has no weight."""
