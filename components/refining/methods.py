@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
+from torch import Tensor
+from typing_extensions import override
 
+from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import logits_processors_of
 from components.decoding.searches.deliberation import DeliberationModel
 from components.decoding.searches.edit_diffusion import EditDiffusionModel
 from components.decoding.searches.search import search
 from components.errors import ConfigError
+from components.networks.writer_trace import Tokens
 from components.records import Utterance
 from components.refining.config import RefineConfig
 from components.refining.judging.decisions import Proposal
@@ -24,10 +28,12 @@ from components.translation.config import TranslationConfig
 from components.translation.factory import load_resident
 
 
-class _NetworkRefiner:
+class _NetworkRefiner(ABC):
     """Base of refiners by a trained network: sources and drafts as ids of its vocabulary."""
 
     kind: type[Any]
+    parts: int = 1
+    """A draft may have the model's positions divided by this."""
 
     def __init__(self, config: RefineConfig, store: str | None) -> None:
         settings = TranslationConfig(model=config.model, device=config.device, dtype=config.dtype)
@@ -42,19 +48,37 @@ class _NetworkRefiner:
         self._engine = Seq2SeqBackend(ready, self.tokenizer, self.search)
         self._controls = find_control_tokens(self.tokenizer)
 
-    def check(self, item: Utterance) -> None:
+    def check(self, item: Utterance) -> None:  # noqa: B027 - a choice, not a gap
         """Refuse nothing: a network reads whatever its vocabulary has."""
 
-    def pad_sources(self, items: Sequence[Utterance]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encode and pad the utterances' sources: ids and mask (N, S)."""
-        prepare = self._engine.prepare
-        return self._engine.pad(
-            [prepare(item.text or "", item.source_language, item.target_language) for item in items]
-        )
+    @abstractmethod
+    def write(self, source: tuple[Tensor, Tensor], drafts: Sequence[Tokens], step: int) -> list[Candidate]:
+        """Write a text for each of N drafts, ids with end of sentence.
 
-    def encode_draft(self, text: str) -> tuple[int, ...]:
-        """Encode a draft: ids with end of sentence."""
-        return tuple(self.tokenizer(text_target=sanitize(text, self._controls)).input_ids)
+        Args:
+            source: of each, ids and mask (N, S).
+            drafts: they.
+            step: rounds that are left, this one among them.
+        """
+
+    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
+        """Propose a text for each draft; one that is too long for the network, or whose source is, stays."""
+        prepare, engine = self._engine.prepare, self._engine
+        sources = [prepare(item.text or "", item.source_language, item.target_language) for item in items]
+        ids = [self.tokenizer(text_target=sanitize(draft, self._controls)).input_ids for draft in drafts]
+        proposals = [Proposal(draft, None, None) for draft in drafts]
+        short = [
+            number
+            for number, (source, draft) in enumerate(zip(sources, ids, strict=True))
+            if len(source.tokens) <= engine.max_source and len(draft) <= self.ready.positions // self.parts
+        ]
+        if short:
+            source = engine.pad([sources[number] for number in short])
+            written = self.write(source, [tuple(ids[number]) for number in short], step)
+            for number, candidate in zip(short, written, strict=True):
+                translation = to_sentence_translation(self.tokenizer, candidate)
+                proposals[number] = Proposal(translation.text, None, translation.score)
+        return proposals
 
 
 class DeliberationRefiner(_NetworkRefiner):
@@ -62,30 +86,24 @@ class DeliberationRefiner(_NetworkRefiner):
 
     kind = DeliberationModel
 
-    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        """Propose a second pass over each draft."""
-        ids, mask = self.pad_sources(items)
-        draft_ids = [self.encode_draft(draft) for draft in drafts]
-        scorer = self.ready.build_scorer(input_ids=ids, attention_mask=mask, drafts=draft_ids)
+    @override
+    def write(self, source: tuple[Tensor, Tensor], drafts: Sequence[Tokens], step: int) -> list[Candidate]:
+        scorer = self.ready.build_scorer(input_ids=source[0], attention_mask=source[1], drafts=drafts)
         beam = SearchConfig(beam_size=5, max_new_tokens=self.search.max_new_tokens)
-        candidate_lists = search([scorer], beam, logits_processors=logits_processors_of(self.ready.model))
-        translations = [to_sentence_translation(self.tokenizer, row[0]) for row in candidate_lists]
-        return [Proposal(translation.text, None, translation.score) for translation in translations]
+        found = search([scorer], beam, logits_processors=logits_processors_of(self.ready.model))
+        return [candidates[0] for candidates in found]
 
 
 class EditDiffusionRefiner(_NetworkRefiner):
-    """Edit diffusion: a round is one step of the reverse process."""
+    """Edit diffusion: a round is one step of the reverse process; the last is step 1."""
 
-    kind = EditDiffusionModel
+    kind, parts = EditDiffusionModel, 2
 
-    def propose(self, items: Sequence[Utterance], drafts: Sequence[str], step: int) -> list[Proposal]:
-        """Step ``step`` (the last is 1) on each draft."""
+    @override
+    def write(self, source: tuple[Tensor, Tensor], drafts: Sequence[Tokens], step: int) -> list[Candidate]:
         engine = EditDiffusionBackend(self.ready, self.tokenizer, self.search)
         t = max(1, min(step, self.ready.network.steps))
-        canvases = [self.encode_draft(draft)[:-1] for draft in drafts]
-        candidates = engine.denoise(self.pad_sources(items), canvases, t)
-        translations = [to_sentence_translation(self.tokenizer, candidate) for candidate in candidates]
-        return [Proposal(translation.text, None, translation.score) for translation in translations]
+        return engine.denoise(source, [draft[:-1] for draft in drafts], t)
 
 
 METHODS: dict[

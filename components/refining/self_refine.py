@@ -112,19 +112,24 @@ class SelfRefiner:
         return sanitize(text, self._controls)
 
     def _generate_lines(self, prompts: Sequence[str]) -> list[Line]:
-        """Generate one line after each prompt, greedily; return it with its log-probability."""
-        ids = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
+        """Write a line after each prompt, greedily, with its log-probability; "" where that is too long."""
+        tokens = [tuple(self._tokenizer(prompt, verbose=False).input_ids) for prompt in prompts]
+        room = self._ready.positions - self._config.max_tokens
+        short = [number for number, prompt in enumerate(tokens) if len(prompt) <= room]
+        lines = [Line("", None)] * len(prompts)
+        if not short:
+            return lines
+        ids = [tokens[number] for number in short]
         config = SearchConfig(beam_size=1, max_new_tokens=self._config.max_tokens)
         scorer = self._ready.build_scorer(ids, eos=self._eos)
         candidate_lists = search(
             [scorer], config, logits_processors=answer_logits_processors(self._ready, ids, self._eos)
         )
-        lines = []
-        for candidate in (row[0] for row in candidate_lists):
+        for number, (candidate, *_) in zip(short, candidate_lists, strict=True):
             text = self._tokenizer.decode(
                 list(candidate.all_tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
             )
-            lines.append(Line(self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score))
+            lines[number] = Line(self._as_prompt_data(text.strip().split("\n", 1)[0]), candidate.score)
         return lines
 
 

@@ -42,7 +42,7 @@ PASSES = 30
 def forward_estimator(model: str, device: str, store: str | None, passes: int = 0) -> Estimator:
     """Mean log-probability of the translation's tokens, end included, without that of its language.
 
-    Of ``passes`` networks with dropout, if above 0.
+    Of ``passes`` networks with dropout, if above 0; of as much of both texts as the model can read.
 
     Raises:
         ConfigError: the model is no encoder-decoder model, or has no dropout where passes are asked for.
@@ -54,8 +54,9 @@ def forward_estimator(model: str, device: str, store: str | None, passes: int = 
     sentences = SentenceTokenizer(tokenizer, ready.model.config, positions=ready.positions, room=0)
 
     def score_text(item: Utterance, text: str) -> float:
-        source = sentences.prepare(item.text or "", item.source_language, item.target_language).tokens
-        target = sentences.tokenize_target(text, item.target_language)
+        sentence = sentences.prepare(item.text or "", item.source_language, item.target_language)
+        source = sentence.tokens[: sentences.max_source]
+        target = sentences.tokenize_target(text, item.target_language)[: ready.positions]
         forced = sentences.count_forced(item.target_language)
         ids = torch.tensor([source], device=ready.model.device).repeat(passes or 1, 1)
         scorer: Any = ready.build_scorer(input_ids=ids, attention_mask=torch.ones_like(ids))
@@ -72,7 +73,7 @@ def _key_of(item: Utterance, number: int) -> int:
 
 
 def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
-    """Mean log-probability of the text's tokens under a causal language model.
+    """Mean log-probability of the text's tokens, as far as it reads them, under a causal language model.
 
     Raises:
         ConfigError: the model is no causal language model.
@@ -85,7 +86,8 @@ def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
     start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else ready.vocabulary.pad
 
     def score_text(text: str) -> float:
-        ids = tokenizer(sanitize(text, controls), add_special_tokens=False).input_ids or [start]
+        ids = tokenizer(sanitize(text, controls), add_special_tokens=False, verbose=False).input_ids
+        ids = ids[: ready.positions] or [start]
         return force_decode([ready.build_scorer([[start]])], [ids])[0].score / len(ids)
 
     return lambda items, texts: [score_text(text) for text in texts]

@@ -72,7 +72,15 @@ def test_products_are_those_of_float64(
     backend: str, arithmetic: Arithmetic, activation: Activation, gated: bool
 ) -> None:
     torch.manual_seed(0)
-    sizes = [(0, 70, 517), (1, 64, 3), (5, 70, 128), (6, 3, 33), (7, 130, 512), (40, 65, 517), (200, 33, 1100)]
+    sizes = [
+        (0, 70, 517),
+        (1, 64, 3),
+        (5, 70, 128),
+        (6, 3, 33),
+        (7, 130, 512),
+        (40, 65, 517),
+        (200, 33, 1100),
+    ]
     for rows, width, size in sizes:
         weight, bias = torch.randn(width * (1 + gated), size), torch.randn(width * (1 + gated))
         x = torch.randn(rows, size)

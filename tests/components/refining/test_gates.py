@@ -52,6 +52,10 @@ def test_fluency_is_the_mean_log_probability_of_a_text(model: Any) -> None:
             sum(float(log_probs[i, t]) for i, t in enumerate(ids)) / len(ids), abs=1e-3
         )
     assert values[2] == pytest.approx(values[0])
+    cut, whole = gates.GATES["fluency"](RoundsConfig(gate="fluency", gate_model="tiny"), None)(
+        [ITEM] * 2, ["ab" * 1024, "ab" * 1500]
+    )
+    assert whole == cut  # as far as the model reads
 
 
 @pytest.mark.parametrize("passes", [0, 3])
@@ -73,6 +77,9 @@ def test_a_forced_score_is_that_of_the_model_and_with_dropout_the_mean_of_its_pa
             scorer = DropoutScorer(scorer, 0, keys=[text_estimators._key_of(ITEM, number)])
         means.append(force_decode([scorer], [target])[0].score / len(target))
     assert value == pytest.approx(sum(means) / len(means), abs=1e-4)
+    long = ITEM.model_copy(update={"text": "a dog " * 400})
+    (of_long,) = text_estimators.forward_estimator("m", "cpu", None, passes)([long], ["ein Hund " * 400])
+    assert -20 < of_long < 0  # of as much as the model reads
     assert len({round(mean, 3) for mean in means}) == (passes or 1)
 
 
@@ -147,9 +154,12 @@ def test_a_prompt_needs_a_causal_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_round_takes_the_words_of_another_critic() -> None:
     draft = NBest(utterance_id="u", hypotheses=(Hypothesis(text="Hut", score=0.0, n_tokens=1, system="x"),))
     refiner = Refiner(RefineConfig(model="tiny", gate="off", max_tokens=6))
-    (outcome,) = refiner.run_round([ITEM], [[draft]], 1, ["wrong\narticle"])
+    long = NBest(utterance_id="v", hypotheses=(draft.best.model_copy(update={"text": "Hut " * 600}),))
+    items = [ITEM, ITEM.model_copy(update={"id": "v"})]
+    outcome, too_long = refiner.run_round(items, [[draft], [long]], 1, ["wrong\narticle", "none"])
     assert isinstance(outcome, NBest)
     assert outcome.best.decision.feedback == "wrong article"
+    assert too_long.best.text == long.best.text  # its prompt is: the draft stays
 
 
 @torch.no_grad()

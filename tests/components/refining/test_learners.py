@@ -65,6 +65,10 @@ def test_what_is_trained_translates_and_refines(
     rounds = Refiner(
         RefineConfig.model_validate({"method": METHODS[kind], "model": model, "device": "cpu", "gate": "off"})
     )
-    (refined,) = rounds.run_round([source], [[draft]])
+    long = Hypothesis(text="ein hund " * 400, score=-1.0, n_tokens=800, system="x")
+    items = [source, source.model_copy(update={"id": "v", "text": long.text}), source]
+    drafts = [draft, draft, NBest(utterance_id="u", hypotheses=(long,))]
+    refined, *others = rounds.run_round(items, [[each] for each in drafts])
+    assert [each.best.text for each in others] == ["ein", long.text]  # what is too long to be read stays
     assert isinstance(refined, NBest)
     assert refined.best.decision is not None
