@@ -83,7 +83,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per flag that is no parameter
     What is finished is reused, what was interrupted goes on. FILE.yaml holds a graph of models and what it
     is run on (docs/use/pipelines.md); a `matrix` of settings in it is compared, and `--until NODE` runs a
     part. Every flow has parameters of its own: `antiphon run FLOW --help` explains them, and `--set` or a
-    FILE sets them. A flag below that stands for a parameter which FLOW has not is refused.
+    FILE sets them. A flag below that FLOW has no parameter for is refused.
 
     For example:
 

@@ -16,8 +16,8 @@ simultaneous = flow_command(
     help="""Replay the recordings of a finished run chunk by chunk: latency and quality under policies.
 
 The nodes of the run get prefixes, and a policy says what of their outputs is written; nothing that is written
-is taken back, but under `retranslate`. Latency is told by the sound that was heard and by the clock, with the
-stage it comes from (docs/families/simultaneous.md). The copy of the run is named RUN-simultaneous. Examples:
+is taken back, except under `retranslate`. Latency is told by the sound that was heard and by the clock, with
+the stage it comes from (docs/families/simultaneous.md). The run's copy is named RUN-simultaneous. Examples:
 
 - `antiphon simultaneous RUN`
 

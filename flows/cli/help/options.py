@@ -28,7 +28,7 @@ FlowOrFile = Annotated[
     ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--until", metavar="NODE", help="of a pipeline only this node and what it needs")
+    str | None, typer.Option("--until", metavar="NODE", help="compute only this node and what it needs")
 ]
 FinishedRun = Annotated[
     str, typer.Argument(metavar="RUN", help="name of a run", autocompletion=completes("runs"))
