@@ -247,9 +247,9 @@ def _add_faults(
         setting = ".".join((name, *path))
         if fault["type"] == "extra_forbidden" and kind is not None:
             common = [*COMMON_KEYS[:-1], *(DEV_KEYS if table_from_dev(kind.settings) else ())]
-            settings = [*common, *kind.settings.model_fields] if len(path) == 1 else []
-            hint = suggest(path[-1], settings) if settings else ""
-            faults.add(where, f"{setting}: {kind.name} has no such setting{hint}")
+            hint = suggest(path[-1], [*common, *kind.settings.model_fields]) if len(path) == 1 else ""
+            what = "does not translate" if path == ("to",) else f"has no such setting{hint}"
+            faults.add(where, f"{setting}: {kind.name} {what}")
             continue
         faults.add(where, f"{setting}: {describe_value_fault(dict(fault))}")
 

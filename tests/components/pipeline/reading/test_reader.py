@@ -51,6 +51,10 @@ FAULTS = {
         "nodes:\n  a: {kind: recognize,\n      beamsize: 3}",
         "f.yaml:3: a.beamsize: recognize has no such setting; did you mean beam_size?",
     ),
+    "a language where none is written": (
+        "nodes:\n  a: {kind: translate}\n  b: {kind: refine, of: a, to: de}",
+        "f.yaml:3: b.to: refine does not translate",
+    ),
     "out of bounds": (
         "nodes:\n  a: {kind: recognize, beam_size: 0}",
         "f.yaml:2: a.beam_size: expected at least 1, found",
