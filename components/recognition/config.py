@@ -17,7 +17,6 @@ from components.text.extension_choice import ExtensionChoice
 AUTO: Final = "auto"
 BackendName = Annotated[str, ExtensionChoice("antiphon.recognizers", AUTO)]
 
-
 NGRAM_VERSION = "2"
 """Of how texts are scored by n-gram models."""
 
@@ -155,8 +154,9 @@ class RecognitionConfig(StageSettings):
     compression_ratio_threshold: float = Field(
         2.4, gt=0.0, description="gzip ratio above which a window counts as a repetition loop"
     )
-    temperature_fallback: tuple[float, ...] = Field(
+    temperature_fallback: tuple[Annotated[float, Field(ge=0.0)], ...] = Field(
         (0.0, 0.2, 0.4, 0.6, 0.8, 1.0),
+        min_length=1,
         description="temperatures tried in turn while a window is not accepted; the first is normally 0",
     )
     condition_on_previous_text: bool = Field(
