@@ -83,10 +83,10 @@ def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolT
     lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
     alone = (node.name for node in pipeline if 1 < node.facts.list_length <= MAX_LIST)
     lists |= dict.fromkeys(name for name in alone if name in entries and _has_lists(entries[name].texts))
-    pools = [
-        PoolToScore(entries[node.name], node, tuple(stages[name] for name in node.of if name in stages))
-        for node in choosing
-    ]
+    pools = []
+    for node in choosing:
+        texts = (name for name in node.of if name in stages and not pipeline.is_data(name))
+        pools.append(PoolToScore(entries[node.name], node, tuple(stages[name] for name in texts)))
     names = {node.name for node in choosing}
     return [*pools, *(PoolToScore(entries[name], None, ()) for name in lists if name not in names)]
 

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from components.ensembling.output_level.oracles import choose_best, compose_best, nearest_path, pool_by_rank
+from components.ensembling.output_level.pools import find_pools
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
+from components.pipeline.reading.reader import parse_pipeline
 from components.records import Audio, ReferenceSegment, Utterance
+from components.run_record import StageRef
 from components.text.normalization.text_normalization import Normalizer
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=9.0, sample_rate=16000)
@@ -62,3 +65,17 @@ def test_of_a_long_recording_each_stretch_has_its_own_best_candidate() -> None:
     units = ScoringUnits([talk], "transcript", "en")
     best = choose_best(pool_by_rank({"t": ["a b c d x x", "x x c d e f"]}, units), METRICS["wer"], units, 1)
     assert best == {"t#1": "a b c", "t#2": "d e f"}
+
+
+def test_a_pool_holds_texts_and_no_recordings() -> None:
+    graph = """nodes:
+  asr: {kind: recognize, beam_size: 1, n_best: 1}
+  both: {kind: combine, of: [asr, data], method: minimum_bayes_risk}
+"""
+    counts = {"items": 1, "quarantined": 0, "seconds": 0, "peak_memory_bytes": 0}
+    stages = {
+        name: StageRef(stage=name, key=name, path=name, sha256="0" * 64, reused=False, **counts)
+        for name in ("data", "asr", "both")
+    }
+    pools = {pool.entry.texts.stage: pool for pool in find_pools(parse_pipeline(graph), stages)}
+    assert pools["both"].inputs == (stages["asr"],)
