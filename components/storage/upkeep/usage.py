@@ -11,6 +11,7 @@ from components.storage.stages.seal import SEAL
 from components.storage.store import Store
 from components.storage.store_files import StoreFiles
 from components.storage.upkeep.inventory import AUDIO, Inventory
+from components.storage.upkeep.prune import read_fingerprint
 from components.storage.upkeep.references import STAGES, References
 
 
@@ -40,6 +41,7 @@ class Usage(NamedTuple):
         runs: of each run, the largest first.
         kinds: of each kind of stage, the largest first.
         unreferenced: of stages and shards that no run refers to, and the number of such stages.
+        at_work: of those that runs at work, or interrupted ones, use: prune leaves them.
         leftovers: of what killed processes and repairs left.
         locks: of locks, leases and notes.
         audio: of recordings that came with an imported run.
@@ -52,6 +54,7 @@ class Usage(NamedTuple):
     runs: tuple[RunUsage, ...]
     kinds: tuple[KindUsage, ...]
     unreferenced: tuple[int, int]
+    at_work: int
     leftovers: int
     locks: int
     audio: int
@@ -74,13 +77,17 @@ def measure_usage(store: Store) -> Usage:
     owners = Counter(key for keys in of_runs.values() for key in keys)
     runs = [_measure_run(inventory, name, keys, owners) for name, keys in of_runs.items()]
     everything = {*inventory.keys, *inventory.shards}
+    noted = store.backend.uses.read_notes()
     free = {key for key in everything if key not in owners}
+    at_work = {key for key in free if key in noted or (noted and read_fingerprint(store, key) in noted)}
+    free -= at_work
     return Usage(
         bytes=inventory.bytes,
         stages=inventory.bytes_of(everything),
         runs=tuple(sorted(runs, key=lambda run: (-run.own - run.files, run.name))),
         kinds=_measure_kinds(files, inventory, references),
         unreferenced=(inventory.bytes_of(free), len(free & set(inventory.keys))),
+        at_work=inventory.bytes_of(at_work),
         leftovers=sum(facts.bytes for facts in inventory.leftovers().values()),
         locks=sum(facts.bytes for facts in inventory.locks().values()),
         audio=_measure_folder(inventory, AUDIO),

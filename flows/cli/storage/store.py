@@ -212,6 +212,7 @@ def _print_usage(url: str, usage: Usage) -> None:
     )
     lines = {
         f"{format_count(count, 'stage')} that no run refers to": free,
+        "of runs at work, or interrupted": usage.at_work,
         "left by killed processes, set aside": usage.leftovers,
         "recordings of imported runs": usage.audio,
         "requests kept by antiphon serve": usage.requests,

@@ -43,6 +43,7 @@ def test_usage(
     (kept / "kept-requests.jsonl").write_bytes(b"0" * 2000)
     (home / "prefect.db").write_bytes(b"0" * 1000)
     (home / "prefect.db-wal").write_bytes(b"0" * 500)
+    forget_own_uses()
     text = called(store, capsys, "store", "usage")
     assert "1.5 kB  Prefect's history of local runs" in text
     assert "2 kB  requests kept by antiphon serve" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,7 @@ from components.storage.stages.stage_writer import open_stage
 from components.storage.store import Store
 from components.storage.upkeep.usage import measure_usage
 from components.storage.upkeep.verification import set_stage_aside, verify_store
-from tests.components.storage.upkeep.stores import save_run, write_data, write_stage
+from tests.components.storage.upkeep.stores import forget_own_uses, save_run, write_data, write_stage
 
 
 def test_an_intact_store_has_no_faults(store: Store) -> None:
@@ -148,10 +149,19 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
         paths += [store.root / shard_name(shard.key) for shard in read_shards(ref)]
         return sum(path.stat().st_size for path in paths)
 
+    assert measure_usage(store).at_work == size(free)  # this process's
+    forget_own_uses()
+    with store.claim_run("pipeline", "interrupted"):
+        begun = write_stage(store, "begun")
+    forget_own_uses()
+    begun_shards = [shard.key for shard in read_shards(begun)]
+    shutil.rmtree(store.stage_folder(begun.key))  # of which one shard is finished
     usage = measure_usage(store)
+    assert usage.at_work == sum((store.root / shard_name(key)).stat().st_size for key in begun_shards)
     assert {run.name: (run.own, run.shared) for run in usage.runs} == {
         "one": (size(first), size(data)),
         "two": (size(second), size(data)),
+        "interrupted": (0, 0),
     }
     kinds = {kind.kind: (kind.stages, kind.bytes) for kind in usage.kinds}
     assert kinds["translate"] == (2, size(first) + size(second))
