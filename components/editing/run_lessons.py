@@ -69,11 +69,10 @@ def _model_node(run: RunRecord, name: str) -> str:
 
 
 def _lessons(run: RunRecord, corrected: CorrectedNode, unchanged_right: bool) -> Iterator[Lesson]:
-    texts = texts_of_node(run, corrected.node)
-    language = language_of_texts(corrected.node, texts)
-    for key, present in texts.items():
+    for key, present in texts_of_node(run, corrected.node).items():
         if key in corrected.texts or unchanged_right:
             text = corrected.texts.get(key, present.text)
+            language = language_of_texts(corrected.node, {key: present})
             yield Lesson(
                 corrected.node.name, present.utterance, present.hypothesis, text, present.source, language
             )

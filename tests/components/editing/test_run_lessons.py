@@ -9,7 +9,7 @@ import pytest
 
 from components.editing.correction import Correction
 from components.editing.corrections_stage import store_corrections
-from components.editing.lessons import make_transcripts
+from components.editing.lessons import make_pairs, make_transcripts
 from components.editing.run_lessons import read_lessons
 from components.editing.run_texts import node_to_edit
 from components.errors import ConfigError
@@ -73,6 +73,21 @@ def test_lessons_of_translations_have_the_text_that_was_translated(store: Store)
         run_with_corrections(store, correction("other", "Ja!", "mt")), unchanged_right=False
     )
     assert (lesson.node, lesson.source, lesson.text, lesson.language) == ("mt", "Yes.", "Ja!", "de")
+
+
+def test_lessons_of_a_data_set_of_several_languages_have_their_own(store: Store) -> None:
+    codes = ("fr", "it", "es", "de")
+    utterances = [
+        each.model_copy(update={"target_language": code})
+        for each, code in zip(UTTERANCES, codes, strict=True)
+    ]
+    corrections = [correction(key, "Ja!", "mt") for key in ("talk@0", "other")]
+    run = run_with_corrections(store, *corrections, utterances=utterances)
+    lessons = read_lessons(run, unchanged_right=False)
+    own = {each.id: each.target_language for each in utterances if each.id in ("talk@0", "other")}
+    assert len(set(own.values())) == 2
+    assert {each.utterance.id: each.language for each in lessons} == own
+    assert {row["id"]: row["target_language"] for row in make_pairs(lessons)} == own
 
 
 def test_lessons_are_in_the_language_that_was_heard(store: Store) -> None:
