@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +86,7 @@ class ContributionAnalysis(Analysis[ContributionRequest, Contributions]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"contribution/3 metrics/{metrics.version}",
+            version=f"contribution/4 metrics/{metrics.version}",
             parameters={
                 "metric": scoring.metric,
                 "target_language": request.target,
@@ -149,7 +149,8 @@ def _score_system(
         n_total=units.count(data.items),
         normalizer=scoring.normalizer,
     )
-    return measure_contribution(system.title, system.parts, values, empty=system.empty)
+    signed = {key: replace(table, signature=units.sign(table.signature)) for key, table in values.items()}
+    return measure_contribution(system.title, system.parts, signed, empty=system.empty)
 
 
 def _name_models(contribution: Contribution, models: Mapping[str, str], store: str | None) -> Contribution:

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+from components.attribution.ablation import Ablation
 from components.attribution.contribution import Contribution, Share
-from components.attribution.contributions import CONTRIBUTION, Contributions
+from components.attribution.contributions import (
+    CONTRIBUTION,
+    AblatedOutputs,
+    ContributionRequest,
+    Contributions,
+    Scoring,
+)
 from components.metrics.statistics.bootstrap import Estimate
+from components.records import Audio, Hypothesis, NBest, ReferenceSegment, Utterance
+from components.storage.store import Store
+from tests.components.storage.written import written
 from tests.reports.printing import printed
 
 
@@ -57,3 +69,26 @@ def test_what_is_lost_without_each_part_comes_first_and_what_cannot_be_told_is_s
     assert CONTRIBUTION.verdict(Contributions(systems=(few,))) == [
         ("mt: 3 utterances: too few to tell.", None)
     ]
+
+
+def test_scores_over_segments_of_recordings_are_signed_so(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    segments = tuple(
+        ReferenceSegment(start=float(n), end=n + 1.0, references=(text,))
+        for n, text in enumerate(("ein Hund", "eine Katze"))
+    )
+    talk = Utterance(
+        id="talk",
+        audio=Audio(path="talk.wav", sha256="0" * 64, seconds=2.0, sample_rate=16_000),
+        source_language="en",
+        target_language="de",
+        reference_segments=segments,
+    )
+    best = Hypothesis(text="ein Hund eine Katze", score=-1.0, n_tokens=4, system="mt")
+    texts = written(store, "mt", [NBest(utterance_id="talk", hypotheses=(best,))])
+    outputs = {frozenset(part): texts for part in ("a", "b", "ab")}
+    ablated = AblatedOutputs(Ablation("mt", ("a", "b"), {}), outputs)
+    request = ContributionRequest([ablated], written(store, "data", [talk]), Scoring("chrf"), "de")
+    (measured,) = CONTRIBUTION.compute(request, store, tmp_path).findings.systems
+    assert (measured.score.value, measured.n, measured.n_total) == (100.0, 2, 2)
+    assert "|unit:segment|reseg:min-word-edits" in measured.signature
