@@ -165,13 +165,14 @@ def _best_first(tokens: NDArray[np.int64], values: NDArray[np.float32]) -> Itera
     start, size = 0, _FIRST_BLOCK
     while start < len(tokens):
         size = min(size, len(tokens))
-        top = np.argpartition(-values, size - 1)[:size] if size < len(tokens) else np.arange(len(tokens))
+        least = np.partition(values, -size)[-size]
+        top = np.flatnonzero((values >= least) & (values > -np.inf))  # with all that equal the last
         top = top[np.argsort(-values[top], kind="stable")]
         for index in top[start:]:
-            if values[index] == -np.inf:
-                return
             yield int(tokens[index]), float(values[index])
-        start, size = size, 4 * size
+        if least == -np.inf:
+            return
+        start, size = len(top), 4 * size
 
 
 @dataclass

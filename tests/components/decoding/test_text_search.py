@@ -119,6 +119,16 @@ def _can_follow(pieces: TextPieces, rest: str) -> bool:
     )
 
 
+def test_tokens_of_one_probability_are_each_tried_once() -> None:
+    pieces = TextPieces([END, *map(chr, range(0x4E00, 0x4E00 + 299))])
+    row = np.array([n % 3 for n in range(300)], np.float32)
+    start = TextPosition("", (0,), (2,))
+    for count in (90, 300):
+        found = AgreedPieces([pieces]).best_continuations(start, [row], (1.0,), count)
+        assert len({each.tokens for each in found}) == count
+        assert [each.gain for each in found] == sorted(row.tolist(), reverse=True)[:count]
+
+
 @pytest.mark.parametrize("count", [1, 4, 1000])
 def test_the_best_continuations_of_three_groups_are_those_of_all_tuples(count: int) -> None:
     generator = random.Random(count)
