@@ -59,7 +59,8 @@ class DevelopmentScorer:
         references, languages = _references_of(utterances, spoken=metric.output == "transcript")
         judged = [u for u in utterances if u.id in references]
         outcomes = self._recognize(model, judged) if is_speech else self._translate(model, judged)
-        texts = {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
+        # What a model cannot translate counts as empty: it would gain by failing where it is bad.
+        texts = {o.utterance_id: o.best.text if isinstance(o, NBest) else "" for o in outcomes}
         tables = text_statistics(
             references, texts, language=languages, n_total=len(utterances), names=(self.name,)
         )

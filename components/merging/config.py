@@ -24,7 +24,7 @@ ALL_MODELS = "*"
 DEVICE = "where methods on task or singular vectors compute: cpu, cuda, cuda:N, auto; all others on the CPU"
 VERSION = 6
 """Version of the merge engine: raised when the same recipe gives other weights."""
-CHOICE_VERSION = 1
+CHOICE_VERSION = 2
 """Version of choices on development data: raised when the same candidates and scores give another choice."""
 
 

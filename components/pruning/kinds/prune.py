@@ -36,7 +36,7 @@ class Prune(ModelKind[PruneSettings]):
 
     @override
     def facts(self, settings: PruneSettings) -> Facts:
-        decides = f"/dev/{TRANSLATION_VERSION}/{metrics.version}" if settings.tolerance is not None else ""
+        decides = f"/dev/2/{TRANSLATION_VERSION}/{metrics.version}" if settings.tolerance is not None else ""
         return replace(
             super().facts(settings), version=VERSION + decides, description=expected_speed(settings)
         )

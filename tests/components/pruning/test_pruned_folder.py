@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from components.analysis.dev_scores import DevelopmentScorer
+from components.data.loading import load
 from components.errors import ModelError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
@@ -18,7 +19,7 @@ from components.pruning import pruned_folder
 from components.pruning.config import PruneSettings
 from components.pruning.pruned_folder import measure_loss, write_pruned
 from components.pruning.sparse_linear import SparseLinear
-from components.records import NBest, Utterance
+from components.records import Hypothesis, NBest, Quarantined, Utterance
 from components.translation import factory
 from components.translation.config import TranslationConfig
 from tests.components.training.test_initialization import save_model
@@ -90,6 +91,24 @@ def test_a_model_that_loses_too_much_is_refused(
     assert table.title == "What pruning costs: bleu 30.00 -> 24.00"
     with pytest.raises(ModelError, match=r"expected to lose at most 2, found 30.000 -> 24.000"):
         measure_loss(model, settings(model, **dev, tolerance=2), None, tmp_path / "out", tmp_path / "work")
+
+
+def test_texts_that_a_model_cannot_translate_count_as_empty(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a model would gain by failing where it is bad."""
+
+    class Failing:
+        def translate(self, utterances: list[Utterance]) -> list[NBest | Quarantined]:
+            first, *others = utterances
+            text = Hypothesis(text=first.references[0], score=0.0, n_tokens=1, system="m")
+            bad = [Quarantined(utterance_id=u.id, stage="mt", reason="r", detail="NaN") for u in others]
+            return [NBest(utterance_id=first.id, hypotheses=(text,)), *bad]
+
+    monkeypatch.setattr(factory, "build", lambda *_: Failing())
+    dataset = load("sample", limit=3)
+    score = DevelopmentScorer(dataset, "chrf", "cpu", None, tmp_path / "scores.json")(model)
+    assert 0 < score < 70
 
 
 def test_a_layout_that_is_none_is_refused(model: str, tmp_path: Path) -> None:
