@@ -76,7 +76,7 @@ class QualityGate(Analysis[GateRequest, Verdict]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"gate/2 metrics/{metrics.version}",
+            version=f"gate/3 metrics/{metrics.version}",
             parameters={"metric": request.metric, "margin": request.margin, "baseline": request.name},
             upstream={role: content_of(ref) for role, ref in refs.items()},
             libraries=scoring_libraries(),
@@ -102,8 +102,10 @@ GATE = QualityGate()
 def _decide(request: GateRequest) -> Verdict:
     name, metric = request.name, request.metric
     systems = {"merged": read_best_texts(request.merged), name: read_best_texts(request.baseline)}
-    both = systems["merged"].keys() & systems[name].keys()
-    judged = [utterance for utterance in read_utterances(request.data) if utterance.id in both]
+    nothing = dict.fromkeys(
+        systems["merged"].keys() | systems[name].keys(), ""
+    )  # of what one could not write
+    judged = [utterance for utterance in read_utterances(request.data) if utterance.id in nothing]
     references: dict[str, tuple[str, ...]]
     if METRICS[metric].output == "transcript":
         references = {u.id: (u.transcript,) for u in judged if u.transcript is not None}
@@ -112,7 +114,7 @@ def _decide(request: GateRequest) -> Verdict:
         references = {u.id: u.references for u in judged if u.references}
         language = {u.id: u.target_language or UNDETERMINED for u in judged}
     known = {
-        system: {key: text for key, text in texts.items() if key in references}
+        system: {key: text for key, text in (nothing | texts).items() if key in references}
         for system, texts in systems.items()
     }
     tests = compare_texts(references, known, name, language=language, names=(metric,))

@@ -32,6 +32,12 @@ def test_a_worse_model_is_rejected_by_every_metric_whichever_way_it_points(
     assert not decide(monkeypatch, metric, dict.fromkeys(REFERENCES, "nichts davon")).accepted
 
 
+def test_what_the_merged_model_could_not_translate_counts_as_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {key: REFERENCES[key] for key in list(REFERENCES)[:3]}
+    verdict = decide(monkeypatch, "chrf", few)
+    assert (verdict.accepted, verdict.difference.n) == (False, len(REFERENCES))
+
+
 def test_a_metric_with_nothing_to_score_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="gate: expected development utterances that wer can score"):
         decide(monkeypatch, "wer", dict(REFERENCES))
