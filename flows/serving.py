@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from components.audio import describe
 from components.data.files.named_sets import SAMPLES
-from components.data.stage import foresee_data
+from components.data.foreseen import foresee_data
 from components.errors import ConfigError
 from components.models.weight_digests import resolve_weight_digests
 from components.nodes.data import DataSettings

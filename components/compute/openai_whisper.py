@@ -36,7 +36,6 @@ __all__ = (
     "N_SAMPLES",
     "SAMPLE_RATE",
     "TOKENS_PER_SECOND",
-    "TO_LANGUAGE_CODE",
     "AudioEncoder",
     "LayerNorm",
     "ModelDimensions",
@@ -44,6 +43,7 @@ __all__ = (
     "Tokenizer",
     "Whisper",
     "WordTiming",
+    "find_language",
     "get_encoding",
     "get_tokenizer",
     "log_mel_spectrogram",
@@ -58,3 +58,19 @@ ALIGNMENT_HEADS: dict[str, bytes] = whisper._ALIGNMENT_HEADS
 """Name of a model -> its alignment heads, packed."""
 ASSETS = Path(whisper.__file__).parent / "assets"
 """Folder of the vocabularies."""
+
+
+_OWN_CODES = {"jv": "jw", "nb": "no"}
+"""ISO's code -> Whisper's, of Javanese and of the Norwegian that its ``no`` is."""
+
+
+def find_language(code: str, count: int) -> str | None:
+    """Return Whisper's code of a language, or None where a model does not know it.
+
+    Args:
+        code: two letters, or the English name.
+        count: how many languages the model knows.
+    """
+    code = str(TO_LANGUAGE_CODE.get(code, code))
+    code = _OWN_CODES.get(code, code)
+    return code if code in tuple(LANGUAGES)[:count] else None

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from components.audio.probing import Stretch, describe_all, recall_all
-from components.data.cutting import UNKNOWN_SECONDS
+from components.audio.probing import Stretch, describe_all
 from components.data.dataset import STAGE, Row
 from components.data.files.drafts import Draft
 from components.data.files.parsing import RecordError
@@ -40,37 +39,12 @@ AUDIO_FOLDERS = ("", "clips")
 
 def build_rows(drafted: Sequence[DraftedRow]) -> list[Row]:
     """Return the outcomes of rows, in order; audio that is known and unchanged is not opened."""
-    located, stretches = _locate_all(drafted)
+    located, stretches = locate_rows(drafted)
     sounds = dict(zip(stretches, describe_all(list(stretches.values())), strict=True))
-    return [Row(_build(row, located.get(row.id), sounds.get(row.id)), row.cut) for row in drafted]
+    return [Row(build_row(row, located.get(row.id), sounds.get(row.id)), row.cut) for row in drafted]
 
 
-def foresee_rows(drafted: Sequence[DraftedRow]) -> tuple[list[Row], int]:
-    """Return the outcomes of rows as far as they are known without opening audio or asking a server.
-
-    Returns:
-        The rows, in which audio that was not looked at yet has the length that its manifest states, and how
-        many these are.
-    """
-    located, stretches = _locate_all(drafted)
-    recalled = dict(zip(stretches, recall_all(list(stretches.values())), strict=True))
-    unseen = {key for key, sound in recalled.items() if sound is None}
-    stated = {row.id: row.draft.sha256 for row in drafted if row.draft is not None}
-    sounds = {
-        key: _placeholder(stretches[key], stated[key]) if sound is None else sound
-        for key, sound in recalled.items()
-    }
-    rows = [Row(_build(row, located.get(row.id), sounds.get(row.id)), row.cut) for row in drafted]
-    return rows, len(unseen)
-
-
-def _placeholder(stretch: Stretch, sha256: str | None) -> Audio:
-    seconds = stretch.duration or UNKNOWN_SECONDS
-    digest = sha256.lower() if sha256 else "0" * 64
-    return Audio(path=str(stretch.location), sha256=digest, seconds=seconds, sample_rate=1)
-
-
-def _locate_all(
+def locate_rows(
     drafted: Sequence[DraftedRow],
 ) -> tuple[dict[str, Stretch | RecordError], dict[str, Stretch]]:
     """Return for the rows with audio its stretch or why there is none, and the stretches alone; by id."""
@@ -95,9 +69,10 @@ def _locate(row: DraftedRow) -> Stretch | RecordError:
     return Stretch(location, draft.offset, draft.duration)
 
 
-def _build(
+def build_row(
     row: DraftedRow, located: Stretch | RecordError | None, sound: Audio | DataError | None
 ) -> Utterance | Quarantined:
+    """Return the outcome of a row whose audio was looked at."""
     fault = row.fault
     try:
         if isinstance(located, RecordError):

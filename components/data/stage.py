@@ -13,7 +13,7 @@ from components.data.cutting import SIZES, cut_shards
 from components.data.dataset import STAGE, Row, content_digest, row_of, split_records
 from components.data.folds import parse_fold
 from components.data.loading import OpenedSet, open_audio, open_set
-from components.data.row_building import build_rows, foresee_rows
+from components.data.row_building import build_rows
 from components.data.row_reader import DraftedRow
 from components.errors import ConfigError, DataError
 from components.extensions import Extensions, accept_any
@@ -68,7 +68,7 @@ def store_data(
         ConfigError: both or neither of ``source`` and ``audio`` were given.
         DataError: nothing usable in it.
     """
-    opened = _open(source, audio, languages, limit)
+    opened = open_rows(source, audio, languages, limit)
     options = {"languages": languages, "limit": limit, "version": _PLAN.version, "cuts": SIZES}
     remembered = None
     if source is not None and "sets" in MEMORY:
@@ -89,7 +89,7 @@ def store_data(
     if not headers:
         why = "".join(f"; {note}" for note in opened.reader.notes)
         raise DataError(f"{source or audio}: expected at least one utterance, found none{why}")
-    ref = _finish(store, headers, cost)
+    ref = finish_data(store, headers, cost)
     if memory is not None:
         memory.remember(headers)
     if remembered is not None and not spoken:
@@ -97,34 +97,8 @@ def store_data(
     return ref
 
 
-def foresee_data(
-    source: str | None, audio: str | None, languages: Languages, limit: int | None, store: Store
-) -> tuple[StageRef, int]:
-    """Return the stage of a data set as far as it is known without opening audio, and the rows that are not.
-
-    It opens, fetches and asks nothing. Shards of rows that were all looked at are those of a run.
-
-    Args:
-        source: the data set, or None for recordings.
-        audio: the recordings.
-        languages: source and target language, where they are set.
-        limit: takes the first records only.
-        store: one for this alone, to be thrown away.
-
-    Raises:
-        DataError: nothing usable in it.
-    """
-    headers, unseen = list[ShardHeader](), 0
-    for shard in cut_shards(_open(source, audio, languages, limit).rows):
-        rows, count = foresee_rows(shard)
-        headers.append(_store_shard(rows, store))
-        unseen += count
-    if not headers:
-        raise DataError(f"{source or audio}: expected at least one utterance, found none")
-    return _finish(store, headers, Cost()), unseen
-
-
-def _open(source: str | None, audio: str | None, languages: Languages, limit: int | None) -> OpenedSet:
+def open_rows(source: str | None, audio: str | None, languages: Languages, limit: int | None) -> OpenedSet:
+    """Open a data set, or recordings; ConfigError for both or neither."""
     if (source is None) == (audio is None):
         raise ConfigError("expected a data set or an audio file, one of the two; set data or audio")
     options = {"source_language": languages[0], "target_language": languages[1]}
@@ -153,7 +127,7 @@ def build_shard(rows: Sequence[DraftedRow] | ShardHeader, store: Store) -> Built
     """Open and store one shard of a data set, unless it is stored."""
     if isinstance(rows, ShardHeader):
         return BuiltShard(rows, has_audio=False)
-    return BuiltShard(_store_shard(build_rows(rows), store), names_audio(rows))
+    return BuiltShard(store_shard(build_rows(rows), store), names_audio(rows))
 
 
 def names_audio(rows: Sequence[DraftedRow]) -> bool:
@@ -177,18 +151,19 @@ def _store(rows: Iterable[Row], store: Store) -> StageRef:
     """Store what is missing of a data set, shard by shard, and finish its stage."""
     store.backend.uses.note(_PLAN.fingerprint)  # before a shard is looked for
     with measure_cost() as cost:
-        headers = [_store_shard(shard, store) for shard in cut_shards(rows)]
-    return _finish(store, headers, cost)
+        headers = [store_shard(shard, store) for shard in cut_shards(rows)]
+    return finish_data(store, headers, cost)
 
 
-def _finish(store: Store, headers: Sequence[ShardHeader], cost: Cost) -> StageRef:
+def finish_data(store: Store, headers: Sequence[ShardHeader], cost: Cost) -> StageRef:
+    """Finish the stage of the shards of a data set."""
     plan = _PLAN.with_shards(header.key for header in headers)
     spent = {"seconds": cost.seconds, "peak_memory_bytes": cost.peak_memory_bytes}
     first = headers[0].model_copy(update=spent)
     return store.find_stage(plan) or finish_stage(store, plan, [first, *headers[1:]], {})
 
 
-def _store_shard(rows: Sequence[Row], store: Store) -> ShardHeader:
+def store_shard(rows: Sequence[Row], store: Store) -> ShardHeader:
     """Store a shard, unless it is there.
 
     Its key holds the paths of its audio: of a data set that was moved the shards are others, of the same

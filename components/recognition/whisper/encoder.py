@@ -26,6 +26,7 @@ from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, W
 from components.recognition.whisper.windows.padding import (
     Padding,
     count_audio_positions,
+    find_last_frames,
     make_noise,
     recall_attention,
 )
@@ -66,6 +67,31 @@ class WhisperEncoder:
     def __call__(self, mel: Tensor) -> Tensor:
         """Log-mel (N, mels, frames) -> features (N, frames / 2, d)."""
         return torch.cat(self._map_windows(self._encode, mel))
+
+    def encode_without_padding(self, mel: Tensor, frames: int) -> tuple[Tensor, Tensor | None]:
+        """Encode each window without the zeros at its end, whatever is beside it.
+
+        Args:
+            mel: log-mel (N, mels, 3000), zeros where padded.
+            frames: shorter windows are padded to these.
+
+        Returns:
+            Features (N, L, d), and the logarithms (N, L) of whether a window has them; None: all have.
+        """
+
+        def encode(part: Tensor) -> list[Tensor]:
+            pairs = (2 * -(-last // 2) for last in find_last_frames(part).tolist())
+            return [
+                self._encode(window[None, :, : max(frames, used)])[0]
+                for window, used in zip(part, pairs, strict=True)
+            ]
+
+        states = [window for part in self._map_windows(encode, mel) for window in part]
+        features = pad_sequence(states, batch_first=True)
+        if len({len(window) for window in states}) == 1:
+            return features, None
+        counts = [window.new_zeros(len(window)) for window in states]
+        return features, pad_sequence(counts, batch_first=True, padding_value=-torch.inf)
 
     def encode_with_summarized_padding(self, mel: Tensor, stride: int) -> tuple[Tensor, Tensor]:
         """Encode whole windows in fewer positions: see :mod:`components.recognition.whisper.windows.padding`.

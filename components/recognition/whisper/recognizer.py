@@ -273,7 +273,8 @@ class WhisperRecognizer:
         if self.config.entropies and state.language_probability is not None:
             added = {"language_probability": state.language_probability}
             hypotheses = tuple(h.model_copy(update={"features": {**h.features, **added}}) for h in hypotheses)
-        return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=state.language)
+        language = "jv" if state.language == "jw" else state.language  # Javanese has a code of Whisper's own
+        return NBest(utterance_id=state.utterance.id, hypotheses=hypotheses, language=language)
 
 
 def _duration_of(utterance: Utterance) -> float:

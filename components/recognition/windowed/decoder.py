@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
 from pydantic import TypeAdapter
 
 from components.audio import SAMPLE_RATE, Samples
@@ -50,6 +51,11 @@ class WindowHypothesis:
     tokens: tuple[Token, ...] = ()
     words: tuple[Word, ...] = ()
     finished: bool = True
+
+
+def pad_samples(samples: Samples, seconds: float) -> Samples:
+    """Return ``samples`` with silence behind them up to so many seconds."""
+    return np.pad(samples, (0, max(0, int(seconds * SAMPLE_RATE) - len(samples))))
 
 
 class WindowDecoder(ABC, Generic[Result]):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic
 
-import numpy as np
-
 from components import audio
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
 from components.compute.progress import track
@@ -19,7 +17,7 @@ from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched, choose_threads
 from components.recognition.recognizer import quarantine
 from components.recognition.vad.windows import Span, is_silent
-from components.recognition.windowed.decoder import Result, Window, WindowDecoder
+from components.recognition.windowed.decoder import Result, Window, WindowDecoder, pad_samples
 from components.recognition.windowed.request import Request, Task
 from components.records import Checkpoint, Outcome, Quarantined, Utterance
 from components.storage.stages.window_journal import recall_or_compute
@@ -120,8 +118,7 @@ class WindowRecognizer(Generic[Result]):
 
     def _cut_out(self, samples: audio.Samples, span: Span) -> audio.Samples:
         rate = audio.SAMPLE_RATE
-        part = samples[int(span.start * rate) : int(span.end * rate)]
-        return np.pad(part, (0, max(0, int(self._decoder.min_seconds * rate) - len(part))))
+        return pad_samples(samples[int(span.start * rate) : int(span.end * rate)], self._decoder.min_seconds)
 
     def _decode(self, windows: Sequence[Window], names: Sequence[str]) -> list[Result | ModelError]:
         """What every window gives: longest first, in batches of one pair of languages, or all at once."""

@@ -13,7 +13,7 @@ import torch
 
 from components import audio
 from components.compute.layers.kernels import Arithmetic
-from components.compute.openai_whisper import LANGUAGES, Whisper
+from components.compute.openai_whisper import Whisper, find_language
 from components.decoding.candidates import Candidate
 from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
@@ -130,8 +130,8 @@ class WhisperTextScorer:
             raise ConfigError(
                 f"{utterance.id}: expected at most 30 s of audio to score by, found none or more"
             )
-        code = two_letters_of(utterance.source_language)
-        if code not in tuple(LANGUAGES)[: self._dims.num_languages]:
+        code = find_language(two_letters_of(utterance.source_language), self._dims.num_languages)
+        if code is None:
             raise ConfigError(
                 f"{utterance.id}: expected speech in a language that Whisper knows, found "
                 f"{utterance.source_language!r}"

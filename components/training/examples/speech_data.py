@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from components import audio, data
-from components.compute.openai_whisper import LANGUAGES, Tokenizer, get_tokenizer
+from components.compute.openai_whisper import Tokenizer, find_language, get_tokenizer
 from components.errors import DataError
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.records import Utterance
@@ -115,8 +115,9 @@ def _encode(utterance: Utterance, tokenizer: Tokenizer, *, timestamps: bool) -> 
 
 def _tokenizer_of(utterance: Utterance, vocabulary: int) -> Tokenizer:
     multilingual = vocabulary >= 51865
-    languages, code = vocabulary - 51765 - int(multilingual), two_letters_of(utterance.source_language)
-    if multilingual and code not in tuple(LANGUAGES)[:languages]:
+    languages = vocabulary - 51765 - int(multilingual)
+    code = find_language(two_letters_of(utterance.source_language), languages)
+    if multilingual and code is None:
         raise DataError(
             f"{utterance.id}: expected speech in a language that the model knows, found "
             f"{utterance.source_language!r}; state its language, or leave it out"

@@ -87,7 +87,7 @@ def plan_systems(
 
 def _plan_system(entry: FlowEntry, parameters: Any) -> PlannedSystem:
     from components.data.changes import are_here
-    from components.data.stage import foresee_data
+    from components.data.foreseen import foresee_data
     from components.models.fetch_permission import forbid_fetching
     from components.pipeline.advice.forecast import forecast_nodes
     from components.pipeline.pipeline import DATA, Node

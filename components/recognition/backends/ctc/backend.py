@@ -21,7 +21,7 @@ class Ctc(ModuleBackend):
 
     reads = "a CTC model (Wav2Vec2, HuBERT, WavLM, Parakeet CTC and the like, or one of train_ctc)"
     architectures = tuple(name.lower() for name in ARCHITECTURES)
-    version = "1"
+    version = "2"
     half = "float32"
 
     @override

@@ -51,6 +51,9 @@ class TransformersCtcModel:
         """See :class:`CtcModel`."""
         features = self._extractor(samples, sampling_rate=SAMPLE_RATE, return_tensors="pt")
         logits = self._model(**features.to(self._model.device, self._model.dtype)).logits[0]
+        if (mask_of := getattr(self._model, "_get_output_attention_mask", None)) is not None:
+            # Parakeet and LASR give a frame of padding behind some recordings.
+            logits = logits[mask_of(features["attention_mask"], target_length=len(logits))[0]]
         log_probs: LogProbs = logits.double().log_softmax(-1).cpu().numpy()
         return log_probs
 

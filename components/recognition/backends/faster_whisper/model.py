@@ -99,6 +99,7 @@ class FasterWhisperBackend:
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         config, prompts = request.config, request.prompts.tolist()
         hot = config.temperature > 0
+        given, new = request.prompts.shape[1] - 1, config.max_new_tokens
         self._library.set_random_seed(config.seed + 1)
         results = self._model.generate(
             self._to_storage(features),
@@ -106,7 +107,8 @@ class FasterWhisperBackend:
             beam_size=1 if hot else config.beam_size,
             num_hypotheses=config.n_best,
             length_penalty=config.length_penalty,
-            max_length=min(self.dims.n_text_ctx, request.prompts.shape[1] + config.max_new_tokens),
+            # Of this length, which counts the prompt but for its last token, it writes at most a half.
+            max_length=min(self.dims.n_text_ctx, max(given + new, 2 * new)),
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=MAX_INITIAL_TIMESTAMP,

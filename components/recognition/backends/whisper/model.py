@@ -89,10 +89,9 @@ class OpenAIWhisperBackend:
 
     @torch.inference_mode()
     def encode(self, mels: Tensor) -> EncoderOutput:
-        """See :class:`WhisperBackend`. Zeros at the end of all windows are cut off."""
+        """See :class:`WhisperBackend`."""
         if self._window < WINDOW_FRAMES:
-            used = int(mels.any(1).any(0).nonzero().max()) + 1 if bool(mels.any()) else 1
-            return EncoderOutput(self._encoder(mels[:, :, : max(self._window, used + used % 2)]))
+            return EncoderOutput(*self._encoder.encode_without_padding(mels, self._window))
         if self._stride > 1:
             return EncoderOutput(*self._encoder.encode_with_summarized_padding(mels, self._stride))
         return EncoderOutput(self._encoder(mels))

@@ -12,10 +12,11 @@ from components.errors import ConfigError
 from components.models import resolve
 from components.recognition.config import RecognitionConfig
 from components.recognition.ctc.characters import spell
-from components.recognition.ctc.decoder import CtcModel
+from components.recognition.ctc.decoder import CtcDecoder, CtcModel
 from components.recognition.factory import load_resident
 from components.recognition.whisper.windows.decoding_state import WindowStream
 from components.recognition.whisper.windows.features import FRAMES_PER_SECOND
+from components.recognition.windowed.decoder import pad_samples
 
 
 class CtcGuide:
@@ -68,7 +69,8 @@ def number_characters(model: CtcModel, name: str) -> dict[str, int]:
 
 def _samples_of(stream: WindowStream) -> Samples:
     begin = round(stream.start * SAMPLE_RATE)
-    return stream.state.samples[begin : begin + stream.frames * SAMPLE_RATE // FRAMES_PER_SECOND]
+    samples = stream.state.samples[begin : begin + stream.frames * SAMPLE_RATE // FRAMES_PER_SECOND]
+    return pad_samples(samples, CtcDecoder.min_seconds)
 
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> CtcGuide:

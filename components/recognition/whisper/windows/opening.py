@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from components import audio
-from components.compute.openai_whisper import HOP_LENGTH, LANGUAGES, TO_LANGUAGE_CODE
+from components.compute.openai_whisper import HOP_LENGTH, find_language
 from components.errors import DataError
 from components.recognition.config import RecognitionConfig
 from components.recognition.prefetch import Prefetched
@@ -87,13 +87,13 @@ class UtteranceOpener:
             raise _UnknownLanguageError(f"{self._reference} knows English only, found {base!r}")
         if undetermined:
             return None
-        code = str(TO_LANGUAGE_CODE.get(code, code))  # English names of languages, too
-        if code not in LANGUAGES:
+        known = find_language(code, self._backend.dims.num_languages)
+        if known is None:
             raise _UnknownLanguageError(
-                "expected a language that Whisper knows (or 'und' to detect it), found "
+                f"expected a language that {self._reference} knows (or 'und' to detect it), found "
                 f"{utterance.source_language!r}"
             )
-        return code
+        return known
 
     def _find_spans(self, samples: audio.Samples) -> list[Span]:
         if len(samples) < HOP_LENGTH or is_silent(samples):

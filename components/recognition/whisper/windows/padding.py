@@ -94,9 +94,12 @@ def count_audio_positions(mel: Tensor) -> list[int]:
     Args:
         mel: log-mel (N, mels, frames), zeros where padded.
     """
-    frames = torch.arange(1, mel.shape[2] + 1, device=mel.device)
-    last = (mel.any(1) * frames).amax(1)
-    return ((last + 1) // 2 + 1).clamp(max=mel.shape[2] // 2).tolist()
+    return ((find_last_frames(mel) + 1) // 2 + 1).clamp(max=mel.shape[2] // 2).tolist()
+
+
+def find_last_frames(mel: Tensor) -> Tensor:
+    """Log-mel (N, mels, frames) -> how many frames (N,) there are before the zeros at the end."""
+    return (mel.any(1) * torch.arange(1, mel.shape[2] + 1, device=mel.device)).amax(1)
 
 
 def make_noise(n_mels: int) -> Tensor:

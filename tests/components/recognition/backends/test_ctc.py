@@ -60,6 +60,23 @@ def test_greedy_texts_are_the_librarys(
         assert len(outcome.best.text) > 5
 
 
+def test_a_frame_of_padding_is_no_frame_of_the_recording(folders: dict[str, Path]) -> None:
+    """Parakeet's extractor pads; what its encoder makes of that alone is masked in its own ``generate``."""
+    folder = folders["Parakeet"]
+    extractor, tokenizer = (c.from_pretrained(folder) for c in (AutoFeatureExtractor, AutoTokenizer))
+    model = AutoModelForCTC.from_pretrained(folder).eval()
+    ready = TransformersCtcModel(model, tokenizer, extractor, "parakeet")
+    for n in (8 * 1280, 8 * 1280 + 200):
+        samples = np.random.default_rng(n).normal(0, 0.1, n).astype(np.float32)
+        features = extractor(samples, sampling_rate=16_000, return_tensors="pt")
+        with torch.inference_mode():
+            expected = model.generate(**features)[0].tolist()
+        labels = ready.score_frames(samples).argmax(-1).tolist()
+        assert labels == expected[: len(labels)]
+        assert set(expected[len(labels) :]) <= {model.config.pad_token_id}
+        assert len(labels) == -(-(n // 160) // 8)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_lists_have_scores_tokens_and_word_times(
     family: str, folders: dict[str, Path], utterances: list[Utterance]

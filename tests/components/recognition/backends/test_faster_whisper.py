@@ -11,6 +11,7 @@ import torch
 from components.audio import decode
 from components.data import load
 from components.decoding.candidates import Candidate
+from components.decoding.config import SearchConfig
 from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.recognition.backends.faster_whisper.model import (
@@ -18,7 +19,7 @@ from components.recognition.backends.faster_whisper.model import (
     _to_candidates,
     find_ctranslate2_folder,
 )
-from components.recognition.whisper.backend import TokenAlignment
+from components.recognition.whisper.backend import DecodingRequest, TokenAlignment
 from components.recognition.whisper.windows.features import compute_log_mel, cut_window
 from components.records import Checkpoint
 
@@ -102,3 +103,20 @@ def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
         assert alignment.times == (0.0,) * (len(tokens) + 1)
     nothing = replace(candidate, tokens=())
     assert backend._align(features, list(tokenizer.sot_sequence), nothing, 3) == TokenAlignment((0.0,), ())
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("prompted", [False, True])
+def test_as_many_tokens_are_written_as_may_be(prompted: bool) -> None:
+    """CTranslate2 writes at most half of the length that it is given, which counts the prompt, too."""
+    pytest.importorskip("ctranslate2")
+    backend = FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
+    tokenizer = backend.dims.get_tokenizer("en", "transcribe")
+    spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
+    features = backend.encode(cut_window(compute_log_mel(decode(spoken)), 0)[None])
+    before = [tokenizer.sot_prev, *tokenizer.encode(" Good morning.")] if prompted else []
+    prompts = torch.tensor([[*before, *tokenizer.sot_sequence]])
+    for most in (4, 9):
+        search = SearchConfig(beam_size=1, n_best=1, max_new_tokens=most)
+        (result,) = backend.decode(features, DecodingRequest(prompts, search, True, [0]))
+        assert len(result.candidates[0].tokens) == most

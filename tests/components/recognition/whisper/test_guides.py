@@ -107,6 +107,18 @@ def test_ctc_scores_what_the_tokens_say() -> None:
     assert float(scores[0, tokenizer.eot]) == pytest.approx(-0.6 + 0.4 * (whole - prefixes[cat]), abs=1e-4)
 
 
+def test_a_window_of_a_frame_is_long_enough_for_the_convolutions_of_a_ctc_model() -> None:
+    class Convolutions(_Letters):
+        def score_frames(self, samples: Any) -> LogProbs:
+            assert len(samples) >= 400  # Wav2Vec2's: less of them raises
+            return super().score_frames(samples)
+
+    (stream,) = _streams(1)
+    stream.spans = [Span(0.0, 0.01)]
+    tokenizer = get_tokenizer(True, num_languages=99)
+    CtcGuide(Convolutions(), 0.4, "letters").build_bias([stream], tokenizer, 51865)
+
+
 def test_a_model_of_longer_pieces_is_refused() -> None:
     class Pieces(_Letters):
         vocabulary = CtcVocabulary(0, ("", " the"))

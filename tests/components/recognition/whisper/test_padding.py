@@ -131,9 +131,12 @@ def test_windows_do_not_depend_on_each_other(
 
 
 @pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("padding", [{"padding_stride": 4}, {"window_frames": 100}])
 @torch.no_grad()
-def test_a_window_says_the_same_alone_and_among_others(model: Whisper, beam: int) -> None:
-    backend = OpenAIWhisperBackend(model, padding_stride=4)
+def test_a_window_says_the_same_alone_and_among_others(
+    model: Whisper, beam: int, padding: dict[str, int]
+) -> None:
+    backend = OpenAIWhisperBackend(model, **padding)
     config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=6)
     prompts = torch.tensor([[50258, 50259, 50359]] * 3)
     sound = backend.encode(short())

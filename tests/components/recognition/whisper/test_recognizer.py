@@ -173,11 +173,15 @@ def test_language_is_declared_or_detected(tmp_path: Path) -> None:
         utterance(tmp_path, "b", 1, "und"),
         utterance(tmp_path, "c", 1, "French"),
         utterance(tmp_path, "d", 1, "por_BR"),
+        utterance(tmp_path, "e", 1, "nb-NO"),
+        utterance(tmp_path, "f", 1, "jav"),
+        utterance(tmp_path, "g", 1, "yue"),  # of large-v3 alone
     ]
-    outcomes = machine.recognize(items)
-    assert [o.language for o in outcomes if isinstance(o, NBest)] == ["es", "de", "fr", "pt"]
+    *outcomes, unknown = machine.recognize(items)
+    assert [o.language for o in outcomes if isinstance(o, NBest)] == ["es", "de", "fr", "pt", "no", "jv"]
+    assert isinstance(unknown, Quarantined)
     assert sorted(p[1] for _, prompts, _ in backend.calls for p in prompts) == sorted(
-        TOKENIZER.to_language_token(code) for code in ("es", "de", "fr", "pt")
+        TOKENIZER.to_language_token(code) for code in ("es", "de", "fr", "pt", "no", "jw")
     )
 
 
