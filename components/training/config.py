@@ -238,8 +238,11 @@ class TrainingConfig(StageSettings):
 
     @property
     def version_prefix(self) -> str:
-        """The versions, each with a slash, of what decides the outputs beside the training loop."""
-        return ""
+        """The versions, each with a slash, of what decides the outputs beside the training loop.
+
+        From 2 on stretches of one file are not taken for each other where the encoder is frozen.
+        """
+        return "frozen/2/" if self.freeze_encoder else ""
 
     @property
     def extra_libraries(self) -> tuple[str, ...]:

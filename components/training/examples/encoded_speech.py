@@ -24,7 +24,7 @@ class EncodedSpeech:
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
-        self._kept: dict[tuple[str, torch.dtype], Tensor] = {}
+        self._kept: dict[tuple[str, float, float, torch.dtype], Tensor] = {}
         self._room = max_bytes
 
     @torch.no_grad()
@@ -34,8 +34,9 @@ class EncodedSpeech:
         """Return the encoder's outputs (N, 1500, d_model) for examples, on the CPU, in ``dtype``."""
         rows = []
         for example in examples:
-            assert example.utterance.audio is not None  # load_utterances
-            key = (example.utterance.audio.sha256, dtype)
+            sound = example.utterance.audio
+            assert sound is not None  # load_utterances
+            key = (sound.sha256, sound.offset, sound.seconds, dtype)
             if (row := self._kept.get(key)) is None:
                 row = _encode(encoder, read_features([example], n_mels), dtype)
                 if row.nbytes <= self._room:

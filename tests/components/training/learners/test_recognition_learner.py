@@ -197,6 +197,18 @@ def test_a_frozen_encoder_reads_each_recording_once_and_stays(
     for _ in range(2):
         small.read(frozen.model.get_encoder(), frozen.examples[:1], 80, torch.float32)
     assert read[4:] == ["0", "0"]  # no room
+    first = frozen.examples[0]
+    assert first.utterance.audio is not None
+    halves = [
+        first._replace(
+            utterance=first.utterance.model_copy(
+                update={"audio": first.utterance.audio.model_copy(update={"seconds": 0.2, "offset": offset})}
+            )
+        )
+        for offset in (0.0, 0.3)
+    ]
+    of_one_file = EncodedSpeech().read(frozen.model.get_encoder(), halves, 80, torch.float32)
+    assert not torch.equal(*of_one_file)
     with pytest.raises(ConfigError, match="freeze_encoder: expected kind recognition, found translation"):
         checks.check_machine(config.model_copy(update={"kind": "translation"}), None)
 
