@@ -68,7 +68,7 @@ def _correlate(
     ids = [
         key
         for key in next(iter(judged.values()), ())
-        if measured and all(key in judged[system] and key in of for system, of in measured.items())
+        if measured and all(key in of for of in measured.values())
     ]
     if not ids:
         return None

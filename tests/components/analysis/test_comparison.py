@@ -75,6 +75,11 @@ def test_of_fewer_utterances_than_examples_all_losses_are_listed() -> None:
     values = {"u1": {"base": 50.0, "bad": 40.0}, "u2": {"base": 50.0, "bad": 20.0}, "u3": {"base": 9.0}}
     contrasts = find_contrasts(values, "base", 5, higher_is_better=True)
     assert [one.gain for one in contrasts] == [-30.0, -10.0]
+    for higher_is_better in (True, False):
+        (largest,) = find_contrasts(values, "base", 1, higher_is_better=higher_is_better)
+        assert abs(largest.gain) == 30.0
+    (small,) = find_contrasts({"u1": {"base": 0.5, "good": 0.9}}, "base", 5, higher_is_better=True)
+    assert small.gain == pytest.approx(0.4)
     assert len(find_contrasts(dict.fromkeys("abcd", values["u1"]), "base", 5, higher_is_better=True)) == 4
 
 
@@ -209,6 +214,10 @@ def test_transcripts_alone_rank_by_word_errors() -> None:
     assert result.contrasts[0].utterance_id == best
     assert result.contrasts[0].gain > 0
     assert next(row for row in result.rows if row.system == "good").pareto
+    deaf = [System(name, {}, dict(list(TEXTS[name].items())[1:]), cost(1)) for name in ("base", "good")]
+    empty = ComparisonSettings(missing="empty")
+    result, _ = compare(spoken, deaf, empty, language="und", source_language="de")
+    assert (result.n, result.notes) == (N, ("2 missing transcripts count as empty outputs",))
 
 
 def test_pareto_by_brute_force() -> None:
@@ -226,6 +235,8 @@ def test_pareto_by_brute_force() -> None:
         for a, (q, s) in points.items()
         if not any((x >= q and y <= s and (x, y) != (q, s)) for x, y in points.values())
     }
+    unknown = cost(0).model_copy(update={"is_known": False})
+    assert pareto_front(tables, dict.fromkeys(tables, unknown), "m") == frozenset()
 
 
 def test_without_a_ranking_nothing_is_ranked() -> None:

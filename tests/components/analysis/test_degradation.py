@@ -80,8 +80,9 @@ def test_slopes_of_few_utterances_are_tested_by_exchanged_curves() -> None:
     signs = np.random.default_rng(1).choice([-1, 1], (10_000, 30))
     expected = (np.abs(signs @ differences) >= abs(differences.sum())).mean()
     assert one.differences[0].p == pytest.approx(expected, abs=0.01)
-    (many,) = measure_degradation(*systems(n=50), "base-None", "m")
+    (many,) = measure_degradation(*systems(n=50), "tiny-None", "m")
     assert (many.test, "|paired-bs:10000|" in many.signature) == ("bootstrap", True)
+    assert many.differences[0].verdict == "more robust"
     del states["tiny-20.0"]
     tables["tiny-5.0"], states["tiny-5.0"] = tables["tiny-10.0"], conditions("tiny", 5.0)
     (unlike,) = measure_degradation(states, tables, "base-None", "m")
