@@ -20,7 +20,7 @@ SEED = 12345
 def trace_curve(cuts: Cuts, outputs: RungOutputs) -> CostQuality:
     """Compute the curve of a development set."""
     n = len(cuts)
-    sizes = np.unique(np.rint(np.linspace(0, n, min(n + 1, MAX_POINTS))).astype(np.intp))
+    sizes = np.unique(np.rint(np.linspace(0, n, MAX_POINTS)).astype(np.intp))
     shares = sizes / n
     quality = np.interp(sizes, cuts.sizes, outputs.quality_by_size(cuts.order)[cuts.sizes])
     oracle = outputs.quality_by_size(np.argsort(-outputs.gains, kind="stable"))[sizes]

@@ -148,7 +148,7 @@ def _average_precision(levels: _Weighed) -> FloatArray:
 def risk_coverage_curve(trials: Trials) -> RiskCoverage:
     """Return the curve at up to :data:`MAX_POINTS` coverages, the last of them 1."""
     n = len(trials.loss)
-    k = np.unique(np.linspace(1, n, min(n, MAX_POINTS)).round().astype(np.intp))
+    k = np.unique(np.linspace(1, n, MAX_POINTS).round().astype(np.intp))
     curves = [_risks(_Levels(keys, trials))[k - 1] for keys in (-trials.confidence, trials.loss)]
     coverage, risk, best = (tuple(np.round(values, 6).tolist()) for values in (k / n, *curves))
     return RiskCoverage(coverage=coverage, risk=risk, best=best)

@@ -51,7 +51,7 @@ def test_posteriors_are_a_softmax_over_different_texts() -> None:
     first, second = math.exp(-0.9), math.exp(-1.9)
     assert features["posterior"] == pytest.approx(first / (first + second))
     assert features["margin"] == pytest.approx(1.0)
-    twice = nbest(*CAT.hypotheses, CAT.hypotheses[1])
+    twice = nbest(*CAT.hypotheses, hypothesis("a little cat", -0.1, -1.6, -0.3))
     assert extract_features(twice, UTTERANCE, {})["posterior"] == pytest.approx(features["posterior"])
     assert extract_features(twice, UTTERANCE, {})["sample_share"] == pytest.approx(1 / 3)
 

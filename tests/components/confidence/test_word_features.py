@@ -21,8 +21,8 @@ def list_of(text: str, tokens: tuple[Token, ...] = (), **others: float) -> NBest
     )
 
 
-def token(piece: str, log_prob: float, **values: float) -> Token:
-    return Token(piece=piece, log_prob=log_prob, **values)
+def token(piece: str, log_prob: float, **values: object) -> Token:
+    return Token.model_validate({"piece": piece, "log_prob": log_prob, **values})
 
 
 WHISPER = (
@@ -30,7 +30,7 @@ WHISPER = (
     token(" Hel", -0.1, entropy=0.1, margin=3),
     token("lo", -0.3, entropy=0.4, margin=2),
     token(" there", -1, entropy=2, margin=0.5),
-    token(".", -0.5, entropy=0.5, margin=1),
+    token(".", -0.5, entropy=0.5, margin=1, members={"x": -1.0, "y": -3.0}),
     token("<|endoftext|>", -8),
 )
 
@@ -41,7 +41,7 @@ def test_a_word_has_the_numbers_of_its_tokens() -> None:
     assert (hello["min_log_prob"], hello["max_entropy"], hello["min_margin"]) == (-0.3, 0.4, 2)
     assert (there["min_log_prob"], there["max_entropy"], there["min_margin"]) == (-1, 2, 0.5)
     assert (hello["n_tokens"], hello["n_characters"], hello["position"]) == (2, 5, 0)
-    assert there["position"] == 1
+    assert (there["position"], there["member_disagreement"]) == (1, 1)
     assert "posterior" not in hello
     assert "probability" not in hello
 

@@ -72,6 +72,7 @@ def test_a_target_is_reached_by_the_fewest() -> None:
         fit = learn_route(development(values, tiers), Objective(target=Target(value=target)))
         sizes = [n for n in range(61) if (150 - 4 * min(n, 30) + max(n - 30, 0)) / 6 <= target]
         assert fit.size == sizes[0]
+        assert fit.interval is not None and fit.interval[0] <= fit.quality <= fit.interval[1]
     with pytest.raises(DataError) as fault:
         learn_route(development(values, tiers), Objective(target=Target(value=3.0)))
     assert str(fault.value) == (

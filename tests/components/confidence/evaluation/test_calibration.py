@@ -13,6 +13,7 @@ from components.confidence.evaluation.calibration import (
     measure_calibration,
     reliability_bins,
 )
+from components.confidence.evaluation.threshold import GOALS, find_threshold
 from components.confidence.evaluation.trials import Trials
 
 
@@ -83,3 +84,19 @@ def test_intervals_of_the_error_hold_what_it_is(shift: float) -> None:
         ].estimate()
         held += estimate.interval[0] <= shift <= estimate.interval[1]
     assert held >= 85
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_threshold_is_the_lowest_that_keeps_enough_that_is_right(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.integers(1, 8, 100) / 8
+    right = (rng.random(100) < confidence**0.5).astype(float)
+    goal = min(goal for goal in GOALS if goal > right.mean())
+    kept = {level: right[confidence >= level] for level in np.unique(confidence)}
+    enough = [level for level, of in kept.items() if of.mean() >= goal and len(of) >= MIN_IN_BIN]
+    found = find_threshold(trials(confidence, right))
+    assert (found and found.confidence) == min(enough, default=None)
+    if found is not None:
+        level = kept[found.confidence]
+        assert (found.goal, found.coverage) == (goal, len(level) / 100)
+        assert found.accuracy == pytest.approx(level.mean())
