@@ -86,9 +86,11 @@ class Cuts:
         return len(self.order)
 
     def largest_within(self, costs: FloatArray, budget: float) -> int:
-        """Return the largest size whose cost, by the number that escalates (n + 1,), is within a budget."""
-        within = self.sizes[costs[self.sizes] <= budget]
-        return int(within[-1]) if within.size else 0
+        """Return the largest size whose cost, by the number that escalates (n + 1,), is within a budget.
+
+        The budget is enough for none.
+        """
+        return int(self.sizes[costs[self.sizes] <= budget][-1])
 
 
 def find_cuts(doubts: FloatArray) -> Cuts:
