@@ -90,6 +90,8 @@ def test_otherwise_the_first_candidate_stays_and_says_why(
     assert kept.best.score == -1.0
     assert kept.best.features["fused"] == 0
     assert reason in kept.best.decision.feedback
+    proposed = [] if reason in ("empty", "nothing to change") else [answer]
+    assert [h.text for h in kept.hypotheses[1:]] == proposed
 
 
 def test_silence_stays_silence_and_is_not_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
