@@ -18,7 +18,6 @@ from typing import IO, NamedTuple
 from components.files.canonical_json import add_digest, digest_of, encode_canonical, verify_digest
 from components.files.digests import cache_folder
 from components.files.files import rename_durably, staging_folder, write_atomically
-from components.files.json_text import parse_json
 from components.run_record import RunRecord, StageRef
 from components.storage.shards.line_ids import id_of_line, unquote
 from components.storage.shards.shard import ShardEntry, parse_refused
@@ -135,4 +134,5 @@ class _PreviousTable:
 def text_of_line(line: bytes) -> str:
     """Return the best text of the stored line of an n-best list; what follows it is not read."""
     match = _TEXT_FIRST.match(line)
-    return str(parse_json(line)["hypotheses"][0]["text"]) if match is None else unquote(match[1])
+    assert match is not None, line
+    return unquote(match[1])

@@ -12,10 +12,7 @@ _ID_FIRST = re.compile(rb'\{(?:"quarantined":\{)?"(?:utterance_id|id)":("[^"\\]*
 def id_of_line(line: bytes) -> str:
     """Return the id of the utterance that a stored line belongs to."""
     found = _ID_FIRST.match(line)
-    if found is None:
-        record = parse_json(line)
-        record = record.get("quarantined", record)
-        return str(record.get("utterance_id") or record["id"])
+    assert found is not None, line
     return unquote(found[1])
 
 

@@ -21,8 +21,3 @@ def test_the_id_of_every_record_is_found_without_parsing_it(name: str, text: str
     ]
     for record in records:
         assert id_of_line(encode_outcome(record).encode()) == name
-
-
-def test_an_id_that_does_not_stand_first_is_found_too() -> None:
-    assert id_of_line(b'{"branch": "b", "utterance_id": "a"}') == "a"
-    assert id_of_line(b'{"text": "x", "id": "b"}') == "b"
