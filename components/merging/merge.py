@@ -237,7 +237,6 @@ def copy_unmerged(task: TensorTask) -> Iterator[Tensor]:
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """Make a temporary folder beside ``out`` that takes its name when the block ends well."""
-    out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.parent / f".{out.name}.lock"), staging_folder(out) as staging:
         yield staging
         for path in staging.iterdir():

@@ -138,7 +138,6 @@ def _note(url: str, facts: RemoteFile) -> None:
 def _download(url: str, facts: RemoteFile, limit: int) -> Path:
     """Fetch a file; of the threads and processes here that want it one does, and the others wait."""
     lock = _path(digest_name(url, facts.version or ""), ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         if facts.version is not None and (path := _find(url, facts.version)):
             return path

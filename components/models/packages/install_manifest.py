@@ -64,7 +64,6 @@ def install_once(target: Path, write: Callable[[Path], None]) -> Path:
     """
     if is_intact(target):
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.parent / f".{target.name}.lock"):
         if is_intact(target):
             return target

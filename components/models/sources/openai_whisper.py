@@ -76,7 +76,6 @@ def download(address: str, digest: str, reference: str, on_progress: ProgressCal
         TransientError: The network failed.
     """
     target = cache_folder() / "downloads" / f"{digest}-{Path(address).name}"
-    target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if target.is_file() and sha256_of(target) == digest:
             return target

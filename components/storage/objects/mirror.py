@@ -51,7 +51,6 @@ class Mirror:
         folder = self.root / "stages" / key
         if _is_intact(folder, seal, content):
             return seal
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{key}.lock")):  # of those on this machine one copies
             if not _is_intact(folder, seal, content):
                 self._copy(seal, content, folder)

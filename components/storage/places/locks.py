@@ -103,7 +103,6 @@ def hold_lock(root: Path, name: str, what: str, waiting: LockWait) -> Iterator[N
     """
     path = path_of(root, name)
     with disk_full_as_store_error(what, root):
-        path.parent.mkdir(parents=True, exist_ok=True)
         _clean_up_once(root)
         lock = FileLock(path, timeout=0, thread_local=False)
         while not _try_acquire(lock):

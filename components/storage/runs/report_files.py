@@ -25,7 +25,7 @@ def seal_report(folder: Path) -> None:
     paths = [folder / REPORT, *(folder / PLOTS).rglob("*"), *(folder / TEXTS).rglob("*")]
     files = {
         path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(paths)
+        for path in paths
         if path.is_file() and not path.name.startswith(".")
     }
     write_bytes(folder / DIGESTS, encode_json(add_digest({"files": files})))

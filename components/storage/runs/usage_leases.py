@@ -42,10 +42,8 @@ class ProcessNotes:
     """The keys of stages of a local store that this process has read or written, until it ends."""
 
     def __init__(self, root: Path) -> None:
-        folder = root / USES
-        folder.mkdir(exist_ok=True)
         self._pid = os.getpid()
-        self._path = folder / f"{self._pid}-{secrets.token_hex(4)}.keys"
+        self._path = root / USES / f"{self._pid}-{secrets.token_hex(4)}.keys"
         self._keys: set[str] = set()
         self._lock = FileLock(self._path.with_suffix(".lock"), timeout=1, thread_local=False)
         self._lock.acquire()  # a prune that looks whether a dead process left it holds it for a moment
