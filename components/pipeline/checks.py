@@ -132,7 +132,7 @@ def _check_language(pipeline: Pipeline, node: Node, note: AddFault) -> None:
         return
     read = pipeline.language_of(node.of[0])
     written = pipeline.language_of(node.name)
-    if read != SOURCE and read == written:
+    if read == written:
         say = "say to: CODE on the earlier one" if read == TARGET else "say another language"
         note(
             ("nodes", node.name),

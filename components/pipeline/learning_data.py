@@ -34,7 +34,7 @@ def check_learning_data(pipeline: Pipeline, data: Mapping[str, StageRef], store:
 def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | None) -> Iterator[str]:
     for node in pipeline:
         own = data.get(pipeline.data_of(node.name))
-        if own is None or pipeline.is_data(node.name):
+        if own is None:
             continue
         name, n = pipeline.user_name_of(node.name), own.items - own.quarantined
         fewest = node.facts.fewest_utterances[len(node.of) > 1]

@@ -26,9 +26,6 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     Where a node above gives features that nobody knows before it runs, such as those of ``python`` and
     ``command``, every name may be right.
     """
-    numbers = node.facts.numbers
-    if not numbers:
-        return None
     sort = pipeline.type_of(node.of[0])
     written = written_features(pipeline, node.of[0])
     if written is None:
@@ -36,7 +33,8 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     known = {"text": (*MEASURES, *FEATURES, *written), "table": (*MEASURES, "value", CONFIDENCE)}
     options: tuple[str, ...] = known.get(sort, tuple(MEASURES))
     prefixes = tuple(name for name in options if name.endswith(":"))
-    unknown = [name for name in numbers if name not in options and not name.startswith(prefixes)]
+    numbers = (name for name in node.facts.numbers if not name.startswith(prefixes))
+    unknown = [name for name in numbers if name not in options]
     if unknown and sort == "text":
         options = tuple(
             dict.fromkeys((*(name for name in options if name not in prefixes), *computed_features()))

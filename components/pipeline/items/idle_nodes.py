@@ -70,7 +70,7 @@ def applies(node: Node, profile: UtteranceProfile) -> bool:
 
 def is_concerned(pipeline: Pipeline, node: Node, profile: UtteranceProfile) -> bool:
     """Return whether a node may have something to compute of an utterance of its data set."""
-    if node.of and all(map(pipeline.is_data, node.of)):
+    if all(map(pipeline.is_data, node.of)):
         return applies(node, profile) and not (node.facts.keeps_spoken and profile.has_audio)
     return not passes(node) or not any(passes_text(pipeline, node, name, profile) for name in node.of)
 
