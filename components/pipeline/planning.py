@@ -80,9 +80,7 @@ class _Identities:
 
     def add(self, name: str, whole: str, by_shard: tuple[str, ...]) -> None:
         """Add a planned node."""
-        self.whole[name] = whole
-        if by_shard:
-            self.by_shard[name] = by_shard
+        self.whole[name], self.by_shard[name] = whole, by_shard
 
     def of_whole(self, node: Node, own: str | None, *, shards: bool) -> dict[str, str]:
         """Return what a node reads whole, role -> identity; of one that computes shards, its tables alone."""
@@ -102,8 +100,8 @@ class _Identities:
             if role not in node.tables:
                 # A node over another data set is read whole.
                 aligned = pipeline.data_of(name) == pipeline.data_of(node.name)
-                followed[role] = self.by_shard.get(name, ()) if aligned else ()
-                followed[role] = followed[role] or (self.whole[name],) * len(own)
+                by_shard = self.by_shard[name] if aligned else ()
+                followed[role] = by_shard or (self.whole[name],) * len(own)
         return tuple(
             {role: shards[number] for role, shards in followed.items()} for number in range(len(own))
         )
@@ -132,7 +130,7 @@ def plan_nodes(
     for node in (with_pinned_models(node, store) for node in written):
         context = pipeline.context_of(node, store, seed)
         own = pipeline.data_of(node.name) if node.kind.mode.reads_items else None
-        by_shard = own is not None and not node.kind.mode.is_whole and node.facts.stage is None
+        by_shard = not node.kind.mode.is_whole and node.facts.stage is None
         seal = None if node.facts.stage is None else Store(store).load_seal(node.facts.stage)
         if seal is not None:
             stage = StagePlan.model_validate(seal.plan)

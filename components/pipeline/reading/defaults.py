@@ -24,7 +24,7 @@ def apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[
                 ("defaults", key), f"defaults.{key}: expected settings of {key}, found {defaults[key]!r}"
             )
             return {}
-    written, used = {}, set()
+    written, used = {}, set[str]()
     for name, values in nodes.items():
         if not isinstance(values, Mapping):
             faults.add(
@@ -33,7 +33,6 @@ def apply_defaults(nodes: Any, defaults: Any, faults: Faults) -> dict[str, dict[
             continue
         kind = KINDS.get(str(values.get("kind")))
         shared = dict(defaults.get(kind.name) or {}) if kind else {}
-        used |= {kind.name} if kind else set()
         for key, value in defaults.items():
             if kind is not None and key not in KINDS and key in kind.settings.model_fields:
                 shared.setdefault(key, value)

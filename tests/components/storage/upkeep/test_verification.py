@@ -176,7 +176,7 @@ def test_every_byte_belongs_to_something(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fields", [("plan",), ("shards", "sha256")])
-def test_what_another_stage_has_under_a_seal_that_fits_is_found(store: Store, fields: tuple[str, ...]) -> None:
+def test_what_another_stage_has_under_a_seal_is_found(store: Store, fields: tuple[str, ...]) -> None:
     """Whoever writes the seal anew cannot give a stage another's settings or shards."""
     ref, other = write_stage(store, "mt"), write_stage(store, "mt", seed=1)
     files, folder = store.backend.files, f"stages/{ref.key}"
@@ -184,8 +184,8 @@ def test_what_another_stage_has_under_a_seal_that_fits_is_found(store: Store, fi
     seal = verify_digest(files.read(f"{folder}/{SEAL}") or b"") | {name: others[name] for name in fields}
     files.write(f"{folder}/{SEAL}", json.dumps(add_digest(seal)).encode())
     (fault,) = verify_store(store).faults
-    stated = f"the seal of {ref.key[:12]}…, found another's" if "plan" in fields else "the shards that its plan"
-    assert f"expected {stated}" in fault.detail
+    expected = f"the seal of {ref.key[:12]}…, found another's" if "plan" in fields else "the shards that its"
+    assert f"expected {expected}" in fault.detail
 
 
 def test_a_recording_that_was_changed_is_found(store: Store) -> None:
