@@ -38,6 +38,9 @@ def split_systems(nodes: Any, faults: Faults) -> Any:
         shared = {key: values[key] for key in ("of", "when") if key in values}
         own = {key: value for key, value in values.items() if key not in (SYSTEMS, "when")}
         names = [f"{name}-{number}" for number in range(1, len(systems) + 1)]
+        for taken in nodes.keys() & names:
+            fault = f"expected one node {taken}, found that and a system of its name; rename one"
+            faults.add(("nodes", taken), fault)
         for number, system in enumerate(systems):
             faults.source_keys.setdefault(names[number], ("nodes", name, SYSTEMS, str(number)))
             split[names[number]] = {**shared, **system}

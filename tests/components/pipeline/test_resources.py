@@ -21,6 +21,7 @@ def read(resources: str) -> Resources:
 def test_what_is_set_is_read() -> None:
     assert read("{gpus: 0.25, cpus: 4, replicas: auto}").describe() == "gpus 0.25, cpus 4.0"
     assert read("{}") == Resources()
+    assert read("{gpus: 2, replicas: 3}").describe() == "gpus 2.0, replicas 3"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ def test_what_is_set_is_read() -> None:
         ("{gpus: 1.5}", "resources.gpus: expected a whole number of cards, or a part of one, found 1.5"),
         ("{gpu: 1}", "resources.gpu: no such resource; did you mean gpus?"),
         ("{replicas: many}", "resources.replicas: expected auto or a number from 1 to 10,000, found 'many'"),
+        ("{replicas: true}", "resources.replicas: expected auto or a number from 1 to 10,000, found True"),
+        ("{replicas: 0}", "resources.replicas: expected auto or a number from 1 to 10,000, found 0"),
         ("{cpus: two}", "resources.cpus: expected a number, found 'two'"),
     ],
 )

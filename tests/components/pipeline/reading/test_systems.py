@@ -45,3 +45,5 @@ def test_a_fault_of_a_system_has_its_line() -> None:
         parse_pipeline(text, "g.yaml")
     with pytest.raises(ConfigError, match=r"mt.systems: expected a list of nodes .*, found 'a'"):
         read_pipeline({"nodes": {"mt": {"kind": "combine", "systems": "a"}}})
+    with pytest.raises(ConfigError, match=r"expected one node mt-2, found that and a system of its name"):
+        read_pipeline({"nodes": {"mt-2": {"kind": "translate"}, **WITHIN}})
