@@ -20,7 +20,7 @@ from components.storage.runs.run_listing import RunEntry, list_runs
 from components.storage.shards.shard import shard_name
 from components.storage.store import Store
 from components.storage.upkeep.inventory import Inventory, folder_of_leftover
-from components.storage.upkeep.references import STAGES, References, list_keys
+from components.storage.upkeep.references import RUNS, STAGES, References, list_keys
 from components.storage.upkeep.run_changes import delete_run
 
 GRACE_SECONDS = 3600.0
@@ -86,10 +86,12 @@ def _plan(store: Store, inventory: Inventory, options: PruneOptions) -> Pruned:
         for key, facts in inventory.shards.items()
         if key not in staying and _is_old(facts.modified, options.grace) and not used.has_shard(key)
     ]
+    going = {f"{STAGES}/{key}" for key in old} | {f"{RUNS}/{name}" for name in runs}
     leftovers = [
         name
         for name, facts in inventory.leftovers().items()
-        if _is_old(facts.modified, _grace_of(name, options.grace)) and name.split("/")[1] not in old
+        if _is_old(facts.modified, _grace_of(name, options.grace))
+        and "/".join(name.split("/")[:2]) not in going
     ]
     unlocked = [name for name in leftovers if not _is_at_work(store, name)]
     size = inventory.bytes_of({*old, *shards}) + sum(inventory.of_run(name).bytes for name in runs)
@@ -110,7 +112,6 @@ def prune(store: Store, options: PruneOptions) -> Pruned:
     backend = store.backend
     with disk_full_as_store_error("what prune notes", store.root), backend.lock_prune(seconds=0.3):
         store.mark_layout()
-        backend.uses.pardon()
         inventory = Inventory(backend.files)
         planned = _plan(store, inventory, options)
         for name in planned.runs:

@@ -85,9 +85,9 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
             advice = "it has that name" if new == old else f"antiphon runs delete {new} first"
             raise ConfigError(f"expected a name that no run has, found {new!r}; {advice}")
         changed = _find_readers(store, old, new)
-        for name, _ in sorted(changed):
-            if name != old:
-                stack.enter_context(store.lock_run(name, "rename it later"))
+        readers = sorted({name for name, _ in changed} - {old})
+        for name in readers:
+            stack.enter_context(store.lock_run(name, "rename it later"))
         for (name, file), values in changed.items():
             if name != old:
                 files.write(f"{RUNS}/{name}/{file}", values)
@@ -96,7 +96,7 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
         for (name, file), values in changed.items():
             if name == old:
                 files.write(f"{RUNS}/{new}/{file}", values)
-    return sorted({name for name, _ in changed} - {old})
+    return readers
 
 
 def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], bytes]:

@@ -76,6 +76,9 @@ def test_recent_stages_stay_for_the_grace_time(local: Store) -> None:
     assert pruned(local, PruneOptions()).recent == (free.key,)
     assert keys_of(local) == {free.key}
     age(local)
+    (latest := local.stage_folder(free.key) / "begun").touch()
+    assert pruned(local, PruneOptions()).recent == (free.key,)
+    latest.unlink()
     assert pruned(local, PruneOptions()).stages == (free.key,)
 
 
@@ -168,9 +171,18 @@ def test_old_runs_go_only_if_asked_for_and_never_accepted_ones(store: Store) -> 
 
 def test_the_systems_of_a_comparison_stay_with_it(local: Store) -> None:
     for number, name in enumerate(("a", "b", "c")):
-        save_run(local, name, [write_stage(local, "mt", seed=number)], started="2026-01-01T00:00:00+00:00")
+        ref = write_stage(local, "mt", seed=number)
+        save_run(local, name, [ref], started="2026-01-01T00:00:00+00:00")
     save_run(local, "versus", [], systems={"x": "a", "y": "b"}, started="2026-01-02T00:00:00+00:00")
-    assert pruned(local, PruneOptions(keep_runs=1, grace=0.0)).runs == ("c",)
+    (local.run_folder("c") / ".left.tmp").touch()
+    (local.stage_folder(ref.key) / ".left.tmp").touch()
+    age(local)
+    going = pruned(local, PruneOptions(keep_runs=1, grace=0.0))
+    assert (going.runs, going.stages, going.files) == (
+        ("c",),
+        (ref.key,),
+        (),
+    )  # what is in them goes with them
     assert set(pruned(local, PruneOptions(keep_runs=0, grace=0.0)).runs) == {"a", "b", "versus"}
     assert keys_of(local) == set()
 

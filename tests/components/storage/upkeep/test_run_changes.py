@@ -25,7 +25,8 @@ def test_a_renamed_run_is_the_same_by_another_name(store: Store) -> None:
         "other": "old",
         "name": "versus",
     }
-    save_run(store, "versus", [], systems={"old": "old", "b": "b"}, parameters=parameters)
+    first = save_run(store, "versus", [], systems={"old": "old", "b": "b"}, parameters=parameters)
+    store.save_run(first.model_copy(update={"status": "failed"}))  # two records of one run name it
     save_run(store, "alone", [], parameters={"data": "old.jsonl"})
     store.backend.files.write("runs/old/report.html", b"<p>")
     assert rename_run(store, "old", "new") == ["versus"]
