@@ -8,6 +8,7 @@ from typing import Any
 
 from components.export.format import Format
 from components.export.recording_text import RecordingText, TextPart, TimedSegment
+from components.text.languages import without_spaces
 
 Fields = dict[str, Any]
 
@@ -30,7 +31,7 @@ def encode_json(text: RecordingText) -> bytes:
             fields = {"id": len(segments), **_segment_fields(segment), "utterance": part.utterance.id}
             segments.append(fields if part.source is None else {**fields, "source": source})
     document = {
-        "text": " ".join(part.text for part in parts),
+        "text": ("" if without_spaces(text.language) else " ").join(p.text for p in parts if p.text),
         "language": text.language,
         "recording": text.name,
         "node": text.node,

@@ -7,7 +7,7 @@ import json
 
 from pyarrow import parquet
 
-from components.export.documents.json_files import encode_jsonl
+from components.export.documents.json_files import encode_json, encode_jsonl
 from components.export.documents.tables import COLUMNS, encode_parquet, encode_tsv
 from components.export.recording_text import RecordingText, make_part
 from components.records import Segment
@@ -76,3 +76,9 @@ def test_tables_have_columns_of_estimates_where_a_text_has_some() -> None:
     table = parquet.read_table(io.BytesIO(encode_parquet(both)))
     assert table.column("expected_wer").to_pylist() == [None, 12.0]
     assert json.loads(encode_jsonl(both).splitlines()[1])["p_correct"] == 0.5
+
+
+def test_the_text_of_a_recording_has_no_space_for_silence_or_in_japanese() -> None:
+    for language, texts, whole in (("en", ("", "a", "", "b"), "a b"), ("ja", ("猫", "犬"), "猫犬")):
+        parts = [make_part(spoken("u", stretch("u.wav", 2.0)), nbest("u", text), language) for text in texts]
+        assert json.loads(encode_json(RecordingText("u", "asr", timed=True, parts=parts)))["text"] == whole

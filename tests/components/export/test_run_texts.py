@@ -157,7 +157,8 @@ def test_texts_that_were_never_spoken(tmp_path: Path) -> None:
     texts = RunTexts(run)
     with pytest.raises(ConfigError, match="format srt: expected speech"):
         write_run(texts, ["mt"], ["srt"], SETTINGS, tmp_path)
-    made = files(run, tmp_path / "out", "txt", "srt")
+    made = files(run, tmp_path / "out", "txt", "srt", "tsv")
+    assert made.pop("talks.de.tsv").splitlines()[1].split("\t")[7:9] == ["Guten Tag.", "Bonjour."]
     assert made == {"talks.de.txt": "Guten Tag.\nAuf Wiedersehen.\n"}
 
 
