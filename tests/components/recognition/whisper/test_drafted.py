@@ -24,8 +24,12 @@ def backends() -> list[OpenAIWhisperBackend]:
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_windows_read_as_without_a_draft(backends: list[OpenAIWhisperBackend], temperature: float) -> None:
+def test_windows_read_as_without_a_draft(
+    backends: list[OpenAIWhisperBackend], temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One model, and an ensemble; greedy with times of words, and samples, which no draft proposes."""
+    build, asked = backends[2].build_scorer, list[int]()
+    monkeypatch.setattr(backends[2], "build_scorer", lambda *args: asked.append(1) or build(*args))
     config = SearchConfig(beam_size=1, max_new_tokens=8, temperature=temperature)
     for target in (backends[0], WhisperEnsemble(dict(zip("ab", backends, strict=False)), "linear")):
         drafted = DraftedWhisper(target, backends[2], 3, "draft")
@@ -39,6 +43,7 @@ def test_windows_read_as_without_a_draft(backends: list[OpenAIWhisperBackend], t
                 assert found.candidates[0].score == pytest.approx(wanted.candidates[0].score, abs=1e-3)
                 assert found.no_speech == wanted.no_speech
                 assert found.alignment.times == wanted.alignment.times
+    assert len(asked) == (2 if temperature == 0 else 0)
 
 
 def test_a_recognizer_of_another_vocabulary_proposes_nothing(backends: list[OpenAIWhisperBackend]) -> None:
