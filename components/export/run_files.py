@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 
 from components.errors import ConfigError
 from components.export.format import ExportSettings
@@ -29,8 +30,8 @@ def encode_run(
     for node in nodes:
         for file in encode_files(texts.texts_of(node), formats, settings, texts.set_name):
             stem, label, form = file.parts
-            options = [f"{stem}.{label}.{form}", f"{stem}.{node}.{label}.{form}"]
-            options += [f"{stem}.{node}.{label}-{n}.{form}" for n in range(2, len(used) + 3)]
+            numbered = (f"{stem}.{node}.{label}-{n}.{form}" for n in count(2))
+            options = chain((f"{stem}.{label}.{form}", f"{stem}.{node}.{label}.{form}"), numbered)
             name = next(option for option in options if option.casefold() not in used)
             used.add(name.casefold())
             yield name, file

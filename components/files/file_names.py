@@ -24,13 +24,13 @@ def safe_name(name: str) -> str:
 def unique_names(names: Sequence[str]) -> list[str]:
     """Safe names in the same order; a later one that equals an earlier, but for case, gets a number."""
     used: set[str] = set()
+    numbers = Counter[str]()
     unique = []
     for name in names:
         safe = candidate = safe_name(name)
-        number = 2
         while candidate.casefold() in used:
-            candidate = f"{safe}-{number}"
-            number += 1
+            numbers[safe.casefold()] += 1
+            candidate = f"{safe}-{numbers[safe.casefold()] + 1}"
         used.add(candidate.casefold())
         unique.append(candidate)
     return unique

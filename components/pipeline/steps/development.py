@@ -85,7 +85,7 @@ class _Development:
 
     def resolve(self, name: str) -> None:
         """Add a node of the file, and what it is learned by."""
-        if name in self.nodes or name in self._resolving:
+        if name in self._resolving:
             return
         self._resolving.add(name)
         values = self._written[name]

@@ -37,3 +37,8 @@ def test_safe_names(name: str, safe: str) -> None:
 def test_files_that_differ_by_their_ending_are_told_apart_by_it() -> None:
     files = ["talk.mp4", "Talk.wav", "a.wav", "a.wav", "captions."]
     assert unique_stems(files) == ["talk.mp4", "Talk.wav", "a", "a-2", "captions"]
+
+
+@pytest.mark.timeout(30)  # it took minutes, as every name was counted from 2
+def test_recordings_of_one_name_take_no_longer_each_the_more_there_are() -> None:
+    assert unique_names(["audio"] * 30_000)[-1] == "audio-30000"
