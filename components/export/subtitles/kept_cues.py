@@ -160,8 +160,7 @@ def _lines_of(words: Sequence[TimedWord], language: str, rules: SubtitleRules) -
 def _in_tags(cue: str, text: str, kept: KeptCues) -> str:
     """Return a text within the tags that stand around the whole cue."""
     cue = re.sub(r"</(\w+)>(\s*)<\1>", r"\2", cue.strip())  # each line in a tag of its own
-    match = _TAGS.match(cue)
-    before, inner, after = match.groups() if match else ("", cue, "")
+    before, inner, after = _TAGS.findall(cue)[0]
     kept.lost_tags += _TAG.search(inner) is not None
     begin, end = len(before), len(cue) - len(after)
     inside = {at for pair in _pair_tags(cue) if any(begin <= at < end for at in pair) for at in pair}

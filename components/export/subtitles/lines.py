@@ -25,7 +25,7 @@ def count_lines(words: Sequence[TimedWord], max_width: int) -> int:
             width = max_width + 1
         before = word.text
         alone = word.width - word.spaced
-        if not lines or width + word.width > max_width:
+        if width + word.width > max_width:
             lines, width = lines + 1, alone
         else:
             width += word.width

@@ -83,7 +83,7 @@ def _times_of(cue: Cue) -> dict[int, tuple[float, float]]:
     """Return the start of each word of a cue and the seconds until the next one's, by the word's identity."""
     words = [word for line in cue.lines for word in line if not word.is_label]
     ends = [*(word.start for word in words[1:]), *(word.end for word in words[-1:])]
-    return {id(word): (word.start, max(0.0, end - word.start)) for word, end in zip(words, ends, strict=True)}
+    return {id(word): (word.start, end - word.start) for word, end in zip(words, ends, strict=True)}
 
 
 def _encode_line(

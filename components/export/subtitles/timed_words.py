@@ -102,7 +102,7 @@ def spread_text(text: str, spans: Sequence[Span], confidence: float | None = Non
 
     Args:
         text: any text; white space is made one space.
-        spans: when it is said, in order; silence between them is left out.
+        spans: when it is said, in order, at least one; silence between them is left out.
         confidence: of every word.
     """
     pieces = list(_divide(clean_text(text)))
@@ -121,9 +121,8 @@ class _Clock:
     """The time at a share of the speech in stretches of time."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
-        point = spans[-1] if spans else (0.0, 0.0)
-        self._spans = [(start, end) for start, end in spans if end > start] or [point]
-        self._total = sum(end - start for start, end in self._spans)
+        self._spans = spans
+        self._total = sum(end - start for start, end in spans)
 
     def at(self, share: float, *, ends: bool = False) -> float:
         """Return the time; at a border of two stretches the end of the first for what ``ends`` there."""

@@ -223,6 +223,28 @@ def test_what_cannot_be_kept_is_counted() -> None:
     assert "1 of 2 with a line that is too wide" in check.describe()
 
 
+def test_every_rule_is_counted_in_both_languages_and_between_subtitles_of_one_file() -> None:
+    def line(text: str) -> tuple[TimedWord, ...]:
+        return (TimedWord(0.0, 0.0, text),)
+
+    cues = [
+        Cue(0.0, 1.0, (line("a" * 20),)),
+        Cue(1.2, 2.0, (line("b"),), (line("c" * 11), line("d"), line("e"))),
+        Cue(2.1, 10.1, (line("f"),)),
+    ]
+    check = check_rules([cues[:2], cues[2:]], SubtitleRules(max_line_width=10, min_gap=0.5))
+    assert list(check.faults.values()) == [1, 1, 1, 2, 1, 1]
+    assert check.median_reading_speed == pytest.approx(13 / 0.8)
+    assert check.describe().startswith("3 subtitles, read at 16 columns a second (the fastest at 20); ")
+
+
+def test_a_subtitle_stays_as_long_as_either_language_is_read_and_the_rules_ask() -> None:
+    rules = SubtitleRules(linger=0.0)
+    words = [TimedWord(0.0, 0.2, "Ja.")]
+    for second, seconds in (((), 1.0), ([TimedWord(0.0, 0.2, "y" * 34)], 2.0)):
+        assert [cue.end for cue in cues_of(words, "de", rules, second)] == [seconds]
+
+
 def test_times_that_run_back_are_pushed_on() -> None:
     words = [TimedWord(5.0, 6.0, "One."), TimedWord(2.0, 1.0, "Two."), TimedWord(7.0, 8.0, "Three.")]
     cues = cues_of(words, "en", RULES)
