@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from components.stage_settings import DataSource, marked_data_sets
-from components.training.config import TrainingConfig
+from components.training.config import TrainingConfig, bleu_version
 
 VERSION = 1
 """Version of the learner: raised when the same settings give another model."""
@@ -92,7 +92,7 @@ class ExpertsConfig(TrainingConfig):
         """The versions of what the experts, their capacity and a single language decide."""
         capacity = "" if self.capacity_factor is None else f"capacity/{CAPACITY_VERSION}/"
         language = f"language/{ONE_LANGUAGE_VERSION}/" if len(self.targets) == 1 else ""
-        return f"{VERSION}/{capacity}{language}"
+        return f"{VERSION}/{capacity}{language}{bleu_version(*self.targets)}"
 
     @model_validator(mode="after")
     def _possible(self) -> ExpertsConfig:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sacrebleu
 import torch
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from components.training.config import TrainingConfig
 from components.training.examples import batches
 from components.training.initialization import require_initial_model
 from components.training.learners.translation_learner import TranslationLearner
+from components.training.loop import validation
 from components.training.loop.cross_entropy import mean_per_token
 from components.translation.backends.edit_diffusion.model import EditDiffusionBackend, translate_all
 from components.translation.backends.encoder_decoder.model import Seq2SeqBackend
@@ -60,7 +60,7 @@ class _RefinerLearner(ABC):
         pairs = self.base.dev_pairs[: self.config.eval_sentences]
         languages = (self.config.source_language, self.config.target_language)
         texts = translate_all(self.engine, [source for source, _ in pairs], languages)
-        return float(sacrebleu.corpus_bleu(texts, [[target for _, target in pairs]]).score)
+        return validation.corpus_bleu(texts, [target for _, target in pairs], languages[1])
 
     @torch.no_grad()
     def dev_loss(self) -> float:

@@ -18,6 +18,16 @@ was trained without any."""
 LearnerName = Literal[
     "translation", "language_model", "deliberation", "edit_diffusion", "recognition", "meta"
 ]
+CHOSEN_BY_BLEU = ("translation", "deliberation", "edit_diffusion")
+"""Kinds of models whose best checkpoint has the highest BLEU."""
+
+
+def bleu_version(*languages: str) -> str:
+    """Return the part of a version that says how BLEU is counted in languages, where that is not 13a."""
+    from components.metrics.translation_quality.bleu import bleu_tokenizer  # noqa: PLC0415 - numpy
+
+    names = dict.fromkeys(map(bleu_tokenizer, languages))
+    return "".join(f"bleu/{name}/" for name in names if name != "13a")
 
 
 class TrainingConfig(StageSettings):
@@ -242,7 +252,8 @@ class TrainingConfig(StageSettings):
 
         From 2 on stretches of one file are not taken for each other where the encoder is frozen.
         """
-        return "frozen/2/" if self.freeze_encoder else ""
+        frozen = "frozen/2/" if self.freeze_encoder else ""
+        return frozen + (bleu_version(self.target_language) if self.kind in CHOSEN_BY_BLEU else "")
 
     @property
     def extra_libraries(self) -> tuple[str, ...]:

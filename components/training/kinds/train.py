@@ -57,7 +57,7 @@ class TrainSettings(MetaConfig):
     @property
     def version_prefix(self) -> str:
         """Refiners from 2 on: their own layers have the activation of the model that they start from."""
-        return "refiner/2/" if self.kind in REFINERS else super().version_prefix
+        return ("refiner/2/" if self.kind in REFINERS else "") + super().version_prefix
 
     @property
     def extra_libraries(self) -> tuple[str, ...]:

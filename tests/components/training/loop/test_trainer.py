@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -90,6 +91,16 @@ def test_learns_to_copy_and_translates_the_same_in_half_precision(
     assert validation.translate(*half, [*sentences, ""], 2) == translations
     assert isinstance(half[0], MarianMTModel)
     assert isinstance(half[1], MarianTokenizer)
+    half[0].final_logits_bias[:, 0] = -1000.0  # never ends
+    assert len(validation.translate(*half, [" ".join(sentences * 50)])) == 1
+
+
+def test_texts_without_spaces_are_compared_by_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "translate", lambda *_, **__: ["我喜欢喝茶和咖啡。"])
+    tokenizer = SimpleNamespace(target_lang="zh")
+    assert validation.dev_bleu(None, tokenizer, [("I love tea.", "我爱喝茶和咖啡。")]) > 50
+    assert TrainingConfig(target_language="zh").version_prefix == "bleu/zh/"
+    assert not TrainingConfig().version_prefix
 
 
 def test_a_bag_is_learned_instead_of_the_data(copying: TrainingConfig) -> None:
