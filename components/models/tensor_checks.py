@@ -19,10 +19,7 @@ _WITHOUT_NAN = {getattr(torch, name) for name in ("float4_e2m1fn_x2",) if hasatt
 
 
 def refuse_mismatch(
-    checkpoint: Checkpoint,
-    expected: Mapping[str, Shape],
-    stored: Mapping[str, Shape],
-    ignored: Collection[str] = (),
+    checkpoint: Checkpoint, expected: Mapping[str, Shape], stored: Mapping[str, Shape]
 ) -> None:
     """Refuse stored tensors that are not exactly those of the model.
 
@@ -30,7 +27,6 @@ def refuse_mismatch(
         checkpoint: the checkpoint, for messages.
         expected: shape of each tensor of the model.
         stored: shape of each tensor of the checkpoint.
-        ignored: names that may be stored though the model does not have them.
 
     Raises:
         ModelError: A tensor is missing, has another shape, or is not the model's.
@@ -46,7 +42,7 @@ def refuse_mismatch(
                 f"{where}: expected tensor {name} {list(shape)}, found {list(stored[name])}; "
                 "its config.json belongs to another model"
             )
-    if extra := sorted(set(stored) - set(expected) - set(ignored)):
+    if extra := sorted(set(stored) - set(expected)):
         raise ModelError(f"{where}: found tensor {extra[0]}, which {checkpoint.architecture} does not have")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,19 +26,13 @@ def copy_weights_into(checkpoint: Checkpoint, state: Mapping[str, Tensor]) -> No
         ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite.
     """
     verify(checkpoint)
-    copy_tensors(checkpoint, state)
-
-
-def copy_tensors(checkpoint: Checkpoint, state: Mapping[str, Tensor], ignored: Collection[str] = ()) -> None:
-    """The same of a verified checkpoint, without the names that are ``ignored``."""
     folder = Path(checkpoint.path)
     stored = {name: shape for file in weight_files(folder) for name, (_, shape) in read_header(file).items()}
     expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    refuse_mismatch(checkpoint, expected, stored, ignored)
+    refuse_mismatch(checkpoint, expected, stored)
     refuse_integers(checkpoint, state)
     for name, tensor in _iterate_tensors(folder):
-        if name not in ignored:
-            state[name].copy_(tensor)
+        state[name].copy_(tensor)
     refuse_non_finite(checkpoint, state.items())
 
 

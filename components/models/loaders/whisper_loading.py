@@ -8,13 +8,13 @@ import torch
 
 from components.compute.openai_whisper import LayerNorm, Whisper
 from components.errors import ModelError
-from components.models.checkpoints import read_json, verify
+from components.models.checkpoints import read_header, read_json, weight_files
 from components.models.conversion.whisper import hub_name, openai_dimensions
 from components.models.tensor_checks import refuse_non_finite
-from components.models.weights import copy_tensors, move_model, resolve_placement
+from components.models.weights import copy_weights_into, move_model, resolve_placement
 from components.records import Checkpoint
 
-TIED = frozenset({"proj_out.weight"})
+OUTPUT, EMBEDDING = "proj_out.weight", "model.decoder.embed_tokens.weight"
 """Whisper's output layer, which is the embedding; the hub's checkpoints may store it again."""
 
 
@@ -31,16 +31,24 @@ def load_whisper(
         dtype: type of its weights, or a name that :func:`components.compute.device.pick_dtype` knows.
 
     Raises:
-        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; or the
-            device has no room for the weights.
+        ModelError: A tensor, which is named, is missing, unexpected, of another shape or not finite; the
+            activation or the output layer is not Whisper's; or the device has no room for the weights.
     """
     device, dtype = resolve_placement(device, dtype)
-    verify(checkpoint)
     folder = Path(checkpoint.path)
-    dims = openai_dimensions(read_json(folder / "config.json"), str(folder / "config.json"))
-    model = Whisper(dims)
+    config = read_json(folder / "config.json")
+    model = Whisper(openai_dimensions(config, str(folder / "config.json")))
     state = {hub_name(name): tensor for name, tensor in model.state_dict().items()}
-    copy_tensors(checkpoint, state, ignored=TIED)
+    if any(OUTPUT in read_header(file) for file in weight_files(folder)):
+        state[OUTPUT] = torch.empty_like(state[EMBEDDING])
+    copy_weights_into(checkpoint, state)
+    if config.get("activation_function", "gelu") != "gelu" or not torch.equal(
+        state.get(OUTPUT, state[EMBEDDING]), state[EMBEDDING]
+    ):
+        raise ModelError(
+            f"{checkpoint.reference}: expected activation_function gelu, and {OUTPUT} equal to the "
+            "embedding, as Whisper's are, found others; set backend: transformers"
+        )
     _set_alignment_heads(model, folder)
     for module in model.modules():
         if not isinstance(module, LayerNorm):

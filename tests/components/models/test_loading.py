@@ -276,6 +276,15 @@ def test_odd_values_of_published_models_pass(causal: Path) -> None:
 def test_tied_output_layer_in_the_file_is_accepted(speech: Path) -> None:
     edit(speech, lambda t: t.update({"proj_out.weight": t["model.decoder.embed_tokens.weight"].clone()}))
     load_whisper(checkpoint_of(speech, "test"))
+    edit(speech, lambda t: t["proj_out.weight"].mul_(2))
+    with pytest.raises(ModelError, match=r"proj_out.weight equal to the embedding.*backend: transformers"):
+        load_whisper(checkpoint_of(speech, "test"))
+
+
+def test_another_activation_is_refused_where_it_is_not_computed(speech: Path) -> None:
+    configure(speech, "config.json", {"activation_function": "relu"})
+    with pytest.raises(ModelError, match=r"expected activation_function gelu.*backend: transformers"):
+        load_whisper(checkpoint_of(speech, "test"))
 
 
 def test_good_model_loads_with_all_its_parameters(causal: Path) -> None:
