@@ -91,13 +91,17 @@ def decode_stretch(
         first: first sample to return.
         count: samples to return; fewer come where the file ends early.
     """
-    if first > 0:
-        _seek(container, stream, first)
-    position = None
+    start = first / stream.rate - PREROLL_SECONDS
+    if start > 0:
+        ticks = int(start / float(stream.time_base or 1)) + (stream.start_time or 0)
+        container.seek(ticks, stream=stream)
+    position, late = None, 0
     for frame in container.decode(stream):
         if frame.pts is not None and frame.time_base is not None:
-            begin = frame.pts - (stream.start_time or 0)
-            position = round(begin * frame.time_base * stream.rate)
+            begin = round((frame.pts - (stream.start_time or 0)) * frame.time_base * stream.rate)
+            if position is None and start <= 0:  # FFmpeg begins an Ogg Vorbis of one page a block late
+                late = max(0, begin)
+            position = begin - late
         elif position is None:
             position = 0
         block = _to_mono(frame)[max(0, first - position) : max(0, first + count - position)]
@@ -106,12 +110,6 @@ def decode_stretch(
         position += frame.samples
         if position >= first + count:
             return
-
-
-def _seek(container: InputContainer, stream: AudioStream, sample: int) -> None:
-    begin = max(0.0, sample / stream.rate - PREROLL_SECONDS)
-    ticks = int(begin / float(stream.time_base or 1)) + (stream.start_time or 0)
-    container.seek(ticks, stream=stream)
 
 
 _SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31, "s64": 2.0**-63, "flt": 1.0, "dbl": 1.0}

@@ -88,6 +88,15 @@ def test_lossy_stretches_lie_where_the_whole_file_has_them(name, subtype, offset
     assert np.abs(whole[400:-400] - sweep[::3][400:-400]).max() < 0.1
 
 
+@pytest.mark.parametrize(("name", "subtype"), [("a.flac", None), ("a.ogg", "VORBIS")])
+def test_a_clip_of_one_block_or_page_is_whole_and_has_stretches(name, subtype, tmp_path):
+    soundfile.write(tmp_path / name, NOISE[:4000], RATE, subtype=subtype)
+    expected, _ = soundfile.read(tmp_path / name, dtype="float32")
+    whole = audio.decode(audio.describe(tmp_path / name))
+    np.testing.assert_allclose(whole, expected, atol=1e-3)
+    np.testing.assert_array_equal(audio.decode(audio.describe(tmp_path / name, 0.05, 0.1)), whole[800:2400])
+
+
 def test_m4a_is_read(tmp_path):
     import av
 
