@@ -18,7 +18,7 @@ from components.training.loop.scoring import score_translator
 from components.training.loop.trainer import train
 from components.translation.config import TranslationConfig
 from components.translation.factory import build
-from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies, write_few
+from tests.components.training.tiny import TINY, WORDS, draw_lines, write_copies
 
 KINDS = {"deliberation": {"num_drafts": 2}, "edit_diffusion": {"diffusion_steps": 2}}
 METHODS = {"deliberation": "deliberation", "edit_diffusion": "diffusion"}
@@ -29,7 +29,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """Copying of words, and a translation model that has begun to learn it."""
     folder = tmp_path_factory.mktemp("refiners")
     lines = draw_lines(60, 3, WORDS[:6])
-    toy = {"data": write_copies(folder, lines), "dev": write_few(folder, lines)}
+    dev = write_copies(folder, [*lines[:3], "ein hund " * 400], "dev")  # one longer than can be read
+    toy = {"data": write_copies(folder, lines), "dev": dev}
     budget = {"max_steps": 20, "eval_every": 10, "eval_sentences": 4, "average_checkpoints": 1}
     learning = {"learning_rate": 5e-3, "warmup_steps": 5, "ffn_dim": 32, "dropout": 0.0}
     values: dict[str, object] = {**TINY, **budget, **toy, **learning}
@@ -54,7 +55,7 @@ def test_what_is_trained_translates_and_refines(
     with pytest.raises(ConfigError, match="expected dtype float32, bfloat16, float16, found int8"):
         build(TranslationConfig(model=model, device="cpu", dtype="int8"))
     text = str(settings["dev"])
-    dataset = load(text, source_language="en", target_language="de", limit=8)
+    dataset = load(text, source_language="en", target_language="de", limit=3)
     translator = build(TranslationConfig(model=model, beam_size=1, n_best=1))
     scores = score_translator(translator, dataset, "de")
     outcomes = translator.translate(dataset.utterances)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -54,8 +55,12 @@ class EditDiffusionBackend(Seq2SeqBackend):
 def translate_all(
     backend: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
 ) -> list[str]:
-    """The best translation of each text, taken as one sentence, in order; batches of similar length."""
-    sentences = [backend.prepare(text, *languages) for text in texts]
+    """The best translation of each text, taken as one sentence, in order; batches of similar length.
+
+    Of what is longer than the model reads only the beginning is translated.
+    """
+    prepared = [backend.prepare(text, *languages) for text in texts]
+    sentences = [replace(each, tokens=each.tokens[: backend.max_source]) for each in prepared]
     order = sorted(range(len(texts)), key=lambda i: len(sentences[i].tokens))
     output = [""] * len(texts)
     for first in range(0, len(order), batch_size):
