@@ -198,7 +198,8 @@ def _write_tensors(
         for number, name in enumerate(order, start=1):
             on_progress(f"{number}/{len(order)} {name}")
             task = by_name[name]
-            yield name, merged(task) if task.dtype.is_floating_point else copy_unmerged(task)
+            is_merged = task.dtype.is_floating_point and task.numel > 0
+            yield name, merged(task) if is_merged else copy_unmerged(task)
 
     writer.write(pieces())
 
@@ -225,9 +226,9 @@ def _merge_function(
 
 
 def copy_unmerged(task: TensorTask) -> Iterator[Tensor]:
-    """Copy a tensor of integers or booleans from the base, else from the first model.
+    """Copy a tensor of integers or booleans, or of no element, from the base, else from the first model.
 
-    They are positions or counters, not weights: a mean of them has no meaning.
+    Integers are positions or counters, not weights: a mean of them has no meaning.
     """
     source = task.base or task.inputs[0]
     for span in task.spans():

@@ -28,8 +28,6 @@ def arcee_fusion(task: TensorTask) -> Iterator[Tensor]:
 
     The bound is exact; mergekit takes a random sample of tensors above a million elements.
     """
-    if task.numel == 0:
-        return
     pieces = CachedPieces(lambda: _important_changes(task), task.numel * task.dtype.itemsize * 3)
     last = task.numel - 1
     statistics = OrderStatistics([int(0.5 * last), int(0.25 * last), int(0.75 * last)], task.dtype)

@@ -28,7 +28,7 @@ TEXT = "{weight: 0.7, density: 0.3, gamma: 0.1, epsilon: 0.1}"
 def layered(path: Path, seed: int, dtype: torch.dtype = torch.float32, **config: object) -> Path:
     draw = torch.Generator().manual_seed(seed)
     shapes = {"model.embed_tokens.weight": (12, 4), "model.norm.weight": (4,), "conv.weight": (3, 4, 2)}
-    shapes |= {f"model.layers.{n}.mlp.weight": (5, 4) for n in range(3)}
+    shapes |= {"empty": (0, 4)} | {f"model.layers.{n}.mlp.weight": (5, 4) for n in range(3)}
     tensors = {name: torch.randn(shape, generator=draw).to(dtype) for name, shape in shapes.items()}
     tensors["model.position_ids"] = torch.arange(7)
     return folder(path, tensors, num_hidden_layers=3, **config)
