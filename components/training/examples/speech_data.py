@@ -97,6 +97,11 @@ def encode(
     short = [e for e in examples if len(e.prompt) + len(e.target) <= max_tokens]
     if not short:
         raise DataError(f"expected transcripts of at most {max_tokens} tokens, found {len(examples)} longer")
+    if left_out := len(examples) - len(short):
+        _log.warning(
+            "%d of %d transcripts are left out: more than %d tokens with their prompt",
+            *(left_out, len(examples), max_tokens),
+        )
     return short
 
 

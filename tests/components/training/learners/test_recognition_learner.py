@@ -279,8 +279,11 @@ def test_an_adapter_leaves_a_frozen_encoder_alone(
 
 
 def test_other_models_and_empty_data_are_refused(
-    whisper_folder: Path, manifest: Path, tmp_path: Path
+    whisper_folder: Path, manifest: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    spoken = speech_data.load_utterances(str(manifest), ("en", "de"))
+    assert len(speech_data.encode(spoken, 51864, 4, timestamps=False)) == 1
+    assert "3 of 4 transcripts are left out: more than 4 tokens" in caplog.text
     for number, (values, error, problem) in enumerate(
         [
             ({"init_from": "packaged:multi30k-en-de"}, ModelError, "expected a Whisper model, found Marian"),
