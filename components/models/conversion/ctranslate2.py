@@ -29,12 +29,12 @@ class _Variables:
         return self.all[name]
 
     def weight(self, layer: str) -> Tensor:
-        """Return a layer's weight; int8 rows are multiplied out by their scales (stored as 127 / max)."""
+        """Return a layer's weight; integers are divided by the scale of their row or (int16) of all."""
         weight = self.take(f"{layer}/weight")
-        if weight.dtype != torch.int8:
+        if weight.is_floating_point():
             return weight
         scale = self.take(f"{layer}/weight_scale").float()
-        return weight.float() / (scale[:, None] if scale.ndim else scale)
+        return weight.float() / (scale.view(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale)
 
 
 Tensors = dict[str, Tensor]
@@ -119,7 +119,8 @@ def whisper_tensors(path: Path) -> tuple[Tensors, int]:
     for convolution in ("conv1", "conv2"):
         out |= _linear(read, f"encoder/{convolution}", f"encoder.{convolution}")
     out["decoder.token_embedding.weight"] = embedding = read.weight("decoder/embeddings")
-    if not torch.equal(embedding, read.weight("decoder/projection")):
+    is_alias = read.take("decoder/projection/weight") is read.all["decoder/embeddings/weight"]
+    if not is_alias and not torch.equal(embedding, read.weight("decoder/projection")):
         raise ModelError(
             f"{path}: expected the output layer tied to the embeddings, found another; not a Whisper model"
         )

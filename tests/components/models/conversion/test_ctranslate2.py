@@ -49,14 +49,27 @@ def test_converted_model_computes_the_same_in_both_libraries(model: Whisper, fol
     assert len(processor.tokenizer) == DIMS.n_vocab
 
 
-def test_int8_rows_are_scaled_back(model: Whisper, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [np.int8, np.int16])
+@pytest.mark.parametrize(
+    ("layer", "tensor"),
+    [
+        ("encoder/layer_0/ffn/linear_0", "encoder.blocks.0.mlp.0"),
+        ("encoder/conv1", "encoder.conv1"),
+        ("decoder/embeddings", "decoder.token_embedding"),
+    ],
+)
+def test_quantized_weights_are_scaled_back(
+    layer: str, tensor: str, dtype: type, model: Whisper, tmp_path: Path
+) -> None:
+    """As the library's converter quantizes: rows of int8, also of convolutions; int16 as a whole."""
     variables = ct2_variables(model)
-    weight = variables["encoder/layer_0/ffn/linear_0/weight"].astype(np.float32)
-    scale = 127 / np.abs(weight).max(axis=1)
-    variables["encoder/layer_0/ffn/linear_0/weight"] = np.rint(weight * scale[:, None]).astype(np.int8)
-    variables["encoder/layer_0/ffn/linear_0/weight_scale"] = scale.astype(np.float32)
+    weight = variables[f"{layer}/weight"].astype(np.float32)
+    rows = np.abs(weight).reshape(len(weight), -1).max(axis=1)
+    scale = (127 / rows if dtype == np.int8 else np.array(2**10 / rows.max())).astype(np.float32)
+    by_row = scale.reshape(-1, *[1] * (weight.ndim - 1)) if scale.ndim else scale
+    variables |= {f"{layer}/weight": np.rint(weight * by_row).astype(dtype), f"{layer}/weight_scale": scale}
     (tmp_path / "model.bin").write_bytes(binary(variables, ALIASES))
-    scaled = whisper_tensors(tmp_path / "model.bin")[0]["encoder.blocks.0.mlp.0.weight"].numpy()
+    scaled = whisper_tensors(tmp_path / "model.bin")[0][f"{tensor}.weight"].numpy()
     assert np.abs(scaled - weight).max() <= (0.5 / scale).max() * 1.01
 
 
