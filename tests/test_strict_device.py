@@ -63,7 +63,7 @@ from components.networks.moe.moe_block import MoEBlock
 from components.networks.moe.router import Router
 from components.pruning.masks import mask_by_magnitude
 from components.pruning.prune import find_layers, measure_layouts
-from components.pruning.sparse_linear import multiply_active_units, semi_structured_obstacle
+from components.pruning.sparse_linear import semi_structured_obstacle
 from components.recognition.backends.transformers_whisper.model import TransformersWhisperBackend
 from components.recognition.backends.whisper import model as openai_whisper
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
@@ -348,11 +348,6 @@ def pruned(place: Place, pattern: str) -> Any:
     return mask_by_magnitude(place(torch.randn(64, 64, generator=torch.Generator().manual_seed(0))), pattern)
 
 
-def skipped(place: Place) -> Any:
-    hidden = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).sub(1.5).relu()
-    return multiply_active_units(place(hidden), place(torch.ones(40, 4)))
-
-
 def training_loss(place: Place) -> Any:
     torch.manual_seed(0)
     model = place(build_marian(TrainingConfig(num_layers=1, d_model=16, ffn_dim=16, num_heads=2), 60).train())
@@ -429,7 +424,6 @@ CASES: dict[str, Callable[[Place], Any]] = {
     **{f"routed in training, {name}": partial(routed_in_training, balance=name) for name in BALANCE_LOSSES},
     "telemetry and likelihoods of experts": watched_experts,
     **{f"pruned, {pattern}": partial(pruned, pattern=pattern) for pattern in ("2:4", "block", "single")},
-    "units that are off": skipped,
     "whisper of the hub": hub_whisper,
     "deliberation": deliberated,
     "deliberation on drafts": partial(deliberated, drafts=[(5, 6, 0), (7, 0)]),

@@ -159,23 +159,3 @@ def _time_call(layer: Callable[[Tensor], Tensor], x: Tensor) -> float:
     end.record()
     end.synchronize()
     return float(begin.elapsed_time(end)) / 1e3 / CALLS
-
-
-def multiply_active_units(hidden: Tensor, units: Tensor) -> Tensor:
-    """Multiply ``hidden @ units`` without the units that are zero for every token.
-
-    Only units that are off for the whole batch (after a ReLU) can be left out, so the gain goes with few
-    tokens. Where half of the units or more are on, gathering them costs more than it saves, and the product
-    is dense.
-
-    Args:
-        hidden: activations (T, F).
-        units: the transposed weight (F, D) of a linear map, of which only the rows of active units are read.
-
-    Returns:
-        The product (T, D).
-    """
-    active = hidden.any(0).nonzero().squeeze(-1)
-    if 2 * len(active) >= len(units):
-        return hidden @ units
-    return hidden.index_select(1, active) @ units.index_select(0, active)

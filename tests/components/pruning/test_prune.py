@@ -12,7 +12,7 @@ from torch.nn import functional
 from components.errors import ConfigError
 from components.pruning.masks import mask_by_magnitude
 from components.pruning.prune import Shares, find_layers, mask_layers, measure_layouts
-from components.pruning.sparse_linear import SparseLinear, multiply_active_units
+from components.pruning.sparse_linear import SparseLinear
 
 
 def test_blocks_and_singles_by_magnitude() -> None:
@@ -35,15 +35,6 @@ def test_products_without_the_zeros_are_the_same(layout, pattern) -> None:
     bias, x = torch.randn(64), torch.randn(2, 3, 96)
     result = SparseLinear(weight, bias, layout)(x)
     torch.testing.assert_close(result, functional.linear(x, weight, bias), atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("off", [0.2, 1.5])
-@pytest.mark.parametrize("tokens", [1, 5])
-def test_units_that_are_off_are_skipped(tokens: int, off: float) -> None:
-    hidden, units = torch.relu(torch.randn(tokens, 40) - off), torch.randn(40, 7)
-    expected = sum(hidden[:, n : n + 1] * units[n] for n in range(40))
-    torch.testing.assert_close(multiply_active_units(hidden, units), expected, atol=1e-5, rtol=1e-5)
-    assert multiply_active_units(torch.zeros(2, 40), units).abs().sum() == 0
 
 
 def model() -> nn.Sequential:
