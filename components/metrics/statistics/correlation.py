@@ -31,9 +31,10 @@ def pearson(x: FloatArray, y: FloatArray) -> Estimate | None:
 
 def _pearson_of(sums: FloatArray) -> FloatArray:
     n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    of_x, of_y = n * xx - x * x, n * yy - y * y
+    varies = (of_x > 1e-12 * n * xx) & (of_y > 1e-12 * n * yy)  # what is equal leaves a rest of rounding
     with np.errstate(invalid="ignore", divide="ignore"):
-        r: FloatArray = (n * xy - x * y) / np.sqrt((n * xx - x * x) * (n * yy - y * y))
-    return r
+        return np.where(varies, (n * xy - x * y) / np.sqrt(of_x * of_y), np.nan)
 
 
 def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:

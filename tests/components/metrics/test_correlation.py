@@ -32,6 +32,16 @@ def test_both_are_those_of_the_definition_also_of_resamples(systems: int) -> Non
         assert estimate.interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)), abs=1e-9)
 
 
+def test_resamples_in_which_one_does_not_vary_do_not_count() -> None:
+    """What rounding left of a score that all but one utterance share pulled the interval to 0."""
+    x, y = np.random.default_rng(0).random((30, 1)), np.full((30, 1), 0.1)
+    y[3] = 1.1
+    estimate = correlation.pearson(x, y)
+    resamples = [np.repeat(np.arange(30), counts) for part in draw_counts(30) for counts in part]
+    drawn = [np.corrcoef(x[rows, 0], y[rows, 0])[0, 1] for rows in resamples if 3 in rows]
+    assert estimate is not None and estimate.interval == pytest.approx(np.percentile(drawn, (2.5, 97.5)))
+
+
 def test_what_does_not_vary_has_no_correlation_and_few_utterances_no_interval() -> None:
     x = np.arange(12.0)[:, None]
     for measure in (correlation.kendall_tau, correlation.pearson):
