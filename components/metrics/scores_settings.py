@@ -31,7 +31,7 @@ class ScoresFile(BaseModel):
         text = head if stated else value
         name, equals, file = text.partition("=")
         parts = {"file": file, "name": name} if equals and "/" not in name else {"file": text}
-        return {**parts, "lower_is_better": stated and direction == "lower"}
+        return {**parts, "lower_is_better": direction == "lower"}
 
     @model_validator(mode="after")
     def _check_file(self) -> Self:
