@@ -12,6 +12,7 @@ import pytest
 from components.errors import DataError
 from components.monitoring.drift.analysis import WATCH, WatchRequest
 from components.monitoring.drift.profile import PROFILE, load_profile
+from components.monitoring.drift.sound import measure_sound
 from components.monitoring.drift.tables import describe
 from components.monitoring.drift.watched_place import WatchedPlace
 from components.records import Hypothesis, NBest, Quarantined, Route, Utterance
@@ -232,3 +233,22 @@ def test_a_run_of_nothing_new_is_refused(store: Store) -> None:
     accepted = load_profile(run, store)
     with pytest.raises(DataError, match="that the accepted run accepted lacks, found none; compare the runs"):
         WATCH.run(WatchRequest([run], accepted), store)
+
+
+def test_the_sound_of_a_tone_that_falls_silent_is_measured() -> None:
+    """997 Hz of amplitude 0.5 for a second, and 60 dB less for another; four times as loud it is cut off."""
+    tone = 0.5 * np.sin(2 * np.pi * 997 * np.arange(32_000) / 16_000)
+    tone[16_000:] /= 1000
+    power = 10 * np.log10(0.5**2 / 2)
+    assert measure_sound(tone.astype(np.float32)) == {
+        "level_db": pytest.approx(power - 10 * np.log10(2), abs=0.01),
+        "noise_db": pytest.approx(power - 60, abs=0.1),
+        "snr_db": pytest.approx(60, abs=0.2),
+        "silent_share": 0.5,
+        "brightness_hz": pytest.approx(997, abs=1),
+        "bandwidth_hz": pytest.approx(1000, abs=41),
+        "clipped_share": 0,
+    }
+    cut_off = measure_sound((4 * tone[:16_000]).clip(-1, 1).astype(np.float32))["clipped_share"]
+    assert cut_off == pytest.approx(1 - 2 * np.arcsin(0.5) / np.pi, abs=0.01)
+    assert measure_sound(np.zeros(799, np.float32)) == {}
