@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -104,4 +106,18 @@ def test_systems_of_a_corpus() -> None:
     good = compare_sequentially(tables["good"], tables["base"], ("good", "base"))
     assert good.n == len(REFERENCES)
     assert good.interval[0] < good.mean < good.interval[1]
-    assert good.looks[-1].interval == pytest.approx(good.interval)
+
+
+@pytest.mark.parametrize("name", METRIC_NAMES)
+def test_fewer_errors_and_higher_scores_are_better(name: str) -> None:
+    good, base = (
+        replace(of, ids=tuple(map(str, range(20 * N))), rows=np.tile(of.rows, (20, 1)))
+        for of in (TABLES["good"][name], TABLES["base"][name])
+    )
+    test, turned = (compare_sequentially(*of, ("a", "b")) for of in ((good, base), (base, good)))
+    low, high = test.interval
+    assert low < test.mean < high and turned.interval == pytest.approx((-high, -low))
+    assert (test.verdict, turned.verdict) == ("better", "worse")
+    assert (test.mean > 0) == test.higher_is_better
+    assert [look.interval for look in test.looks][-1] == pytest.approx(test.interval)
+    assert test.signature.endswith("|range:100")
