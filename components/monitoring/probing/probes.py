@@ -109,7 +109,7 @@ def silence(samples: Samples, target: Target) -> Samples:
     gain[first:last] = 0
     ramp = np.linspace(1, 0, _FADE, dtype=np.float32)
     before, after = gain[max(0, first - _FADE) : first], gain[last : last + _FADE]
-    before *= ramp[len(ramp) - len(before) :] if len(before) < _FADE else ramp
+    before *= ramp[_FADE - len(before) :]
     after *= ramp[::-1][: len(after)]
     return np.asarray(samples * gain, np.float32)
 

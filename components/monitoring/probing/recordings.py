@@ -9,6 +9,7 @@ from pathlib import Path
 import soundfile
 
 from components import audio
+from components.confidence.agreement import keys_of
 from components.errors import DataError
 from components.files.files import open_atomically, write_bytes
 from components.monitoring.probing.probes import (
@@ -62,7 +63,7 @@ Made = tuple[Probe, Path, str]
 
 
 def _write_sounds(
-    spoken: Sequence[Utterance], heard: Mapping[str, NBest], folder: Path, count: int
+    spoken: list[Utterance], heard: Mapping[str, NBest], folder: Path, count: int
 ) -> Iterator[Made]:
     for number, utterance in enumerate(spoken):
         assert utterance.audio is not None and utterance.transcript is not None
@@ -72,11 +73,13 @@ def _write_sounds(
             probe = Probe(f"{utterance.id}~silence{target.position}", "silence", utterance.id, (target,))
             yield probe, _write(folder, f"{number:05d}-{target.position}", silence(samples, target)), language
         opening = choose_words(opening_words(timed, utterance.audio.seconds), count, utterance.id)
-        if opening and len(spoken) > 1:
-            other = spoken[(number + 1) % len(spoken)].audio
-            assert other is not None
+        taken = {target.word for target in opening}
+        turned = spoken[number + 1 :] + spoken[:number]  # the opening must not say what was taken
+        others = (each for each in turned if taken.isdisjoint(keys_of(str(each.transcript))))
+        if opening and (other := next(others, None)) is not None:
+            assert other.audio is not None
             probe = Probe(f"{utterance.id}~cue", "cue", utterance.id, tuple(opening))
-            changed = replace_opening(samples, audio.decode(other))
+            changed = replace_opening(samples, audio.decode(other.audio))
             yield probe, _write(folder, f"{number:05d}-cue", changed), language
 
 

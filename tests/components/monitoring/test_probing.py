@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from components.audio import SAMPLE_RATE
+from components.audio import SAMPLE_RATE, describe
 from components.monitoring.probing.guessing import guess_words
 from components.monitoring.probing.probes import (
     Target,
@@ -18,8 +20,9 @@ from components.monitoring.probing.probes import (
     silence,
     time_words,
 )
+from components.monitoring.probing.recordings import make_probes
 from components.monitoring.probing.verdict import ProbeRow, judge, tail_probability
-from components.records import Hypothesis, NBest, Segment, Word
+from components.records import Hypothesis, NBest, Segment, Utterance, Word
 
 SAID = "Two young boys build a snow wall."
 TIMES = (
@@ -53,8 +56,28 @@ def test_a_word_is_silent_and_nothing_else() -> None:
     assert not changed[int(0.47 * SAMPLE_RATE) : int(0.83 * SAMPLE_RATE)].any()
     assert (changed[: int(0.44 * SAMPLE_RATE)] == 1).all()
     assert (changed[int(0.86 * SAMPLE_RATE) :] == 1).all()
+    first = silence(samples, Target(position=0, word="two", start=0.042, end=0.3))
+    assert (
+        not first[40 : int(0.33 * SAMPLE_RATE)].any() and first[-SAMPLE_RATE:].all() and first[0] > first[31]
+    )
     opening = replace_opening(samples, np.full(100, 0.5, np.float32))
     assert (opening[:SAMPLE_RATE] == 0.5).all() and (opening[SAMPLE_RATE:] == 1).all()
+
+
+def test_the_opening_of_another_recording_does_not_say_what_was_taken(heard: NBest, tmp_path: Path) -> None:
+    """Of a sentence that several people read a recognizer wrote what it heard, and seemed to know it."""
+    spoken = []
+    for key, text, level in (("u", SAID, 0.1), ("again", SAID, 0.2), ("other", "a dog runs", 0.3)):
+        soundfile.write(tmp_path / f"{key}.wav", np.full(3 * SAMPLE_RATE, level), SAMPLE_RATE)
+        sound = describe(tmp_path / f"{key}.wav")
+        spoken.append(Utterance(id=key, audio=sound, source_language="en", transcript=text))
+    lists = {u.id: heard.model_copy(update={"utterance_id": u.id}) for u in spoken}
+    probes = [each for each in make_probes(spoken, lists, tmp_path, 2) if each.kind == "cue"]
+    assert [each.id for each in probes] == ["u~cue", "again~cue"]
+    for number in (0, 1):
+        changed, _ = soundfile.read(tmp_path / f"{number:05d}-cue.flac")
+        assert changed[0] == pytest.approx(0.3, abs=1e-3)
+    assert not [each for each in make_probes(spoken[:2], lists, tmp_path, 2) if each.kind == "cue"]
 
 
 @pytest.mark.parametrize(
