@@ -6,11 +6,11 @@ A stacked system is one round over the cascade's translation.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,19 +18,26 @@ from typing_extensions import override
 
 from components import metrics
 from components.analysis.analysis import Analysis, Computed
+from components.analysis.measuring.protocol import Protocol
 from components.analysis.table import Cell, Table, link_to_utterance
-from components.metrics.metric import align_segments
-from components.metrics.scoring_units import ScoringUnits
+from components.analysis.texts_to_score import align_records
+from components.metrics.libraries import scoring_libraries
 from components.metrics.table import METRICS
-from components.metrics.translation_quality import translation
-from components.pipeline.pipeline import Pipeline
+from components.pipeline.pipeline import DATA, Pipeline
 from components.records import NBest, Record
+from components.refining.config import RoundsConfig
 from components.refining.judging.stopping import STOP_RULES
-from components.run_record import Score, StageRef
-from components.storage.stages.reader import read_best_texts, read_nbests, read_utterances
-from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
+from components.refining.kinds.loop import Loop, LoopRound
+from components.refining.kinds.rounds import Round
+from components.run_record import RunRecord, Score, StageRef
+from components.storage.stages.reader import (
+    read_nbests,
+    read_nbests_by_id,
+    read_quarantined,
+    read_utterances,
+)
+from components.storage.stages.stage_plan import StagePlan, upstream_of
 from components.storage.store import Store
-from components.text.languages import UNDETERMINED
 
 CURVE = "rounds.png"
 _MAX_EXAMPLES = 20
@@ -38,30 +45,31 @@ Texts = Mapping[str, str]
 Values = Mapping[str, Mapping[str, float]]
 
 
-def count_stop_reasons(ref: StageRef) -> dict[str, int]:
-    """Count why utterances ended with the round ``ref``: by a rule's name, or ``rounds`` for the budget."""
-    stopped = Counter(_stop_rule_of(outcome) or "rounds" for outcome in read_nbests(ref))
+def count_stop_reasons(outcomes: Iterable[NBest]) -> dict[str, int]:
+    """Count why utterances ended with a round: by a rule's name, or ``rounds`` for the budget."""
+    decisions = (outcome.best.decision for outcome in outcomes)
+    stopped = Counter((decision and decision.stopped) or "rounds" for decision in decisions)
     return {name: stopped[name] for name in ("rounds", *STOP_RULES) if name in stopped}
 
 
-def _stop_rule_of(outcome: NBest) -> str | None:
-    decision = outcome.best.decision
-    return None if decision is None else decision.stopped
-
-
 def find_rounds(pipeline: Pipeline, stages: Mapping[str, StageRef], name: str) -> tuple[StageRef, ...]:
-    """Return the stages of a node of rounds: its draft, then the rounds that there are.
+    """Return the stages of a node of rounds: its draft, then the rounds that there are; () of another node.
 
     Args:
         pipeline: the graph.
         stages: finished stages by node.
         name: the node, as it is written.
     """
-    last = pipeline.nodes[pipeline.aliases.get(name, name)]
-    names = [last.of[0], *(n for n in last.of if pipeline.nodes[n].kind is last.kind), last.name]
-    if last.of[0] not in stages:
+    last = pipeline.nodes.get(pipeline.aliases.get(name, name))
+    if last is not None and pipeline.definitions[name]["kind"] == Loop.name:
+        last = pipeline.nodes[last.of[0]]
+    if last is None or not isinstance(last.kind, Round):
         return ()
-    return tuple(stages[node] for node in names if node in stages)
+    draft, *others = last.of
+    while draft not in stages and isinstance(pipeline.nodes[draft].kind, Round):  # skipped: it had stopped
+        draft = pipeline.nodes[draft].of[-1]
+    names = [draft, *(n for n in others if pipeline.nodes[n].kind is last.kind), last.name]
+    return tuple(stages[node] for node in names if node in stages) if draft in stages else ()
 
 
 @dataclass(frozen=True)
@@ -99,149 +107,201 @@ def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
 
 
 def _harm_rate(moved: RoundChanges, total: int, reported: str) -> Score:
+    verb = "lowered" if METRICS[reported].higher_is_better else "raised"
     return Score(
         name="harm_rate",
         value=100.0 * moved.worse / moved.changed if moved.changed else 0.0,
         higher_is_better=False,
         n=moved.changed,
         n_total=total,
-        signature=f"rounds that lowered sentence {reported}, of the utterance-rounds that changed it",
+        signature=f"rounds that {verb} sentence {reported}, of the utterance-rounds that changed it",
     )
 
 
-class Rounds(Record):
-    """What was found out of rounds.
+class NodeRounds(Record):
+    """What was found out of the rounds of one node.
 
     Attributes:
+        prefix: of the names of its scores; none of an output.
         scores: of every round, and the share of changes for the worse.
         rounds: a row per round.
         changes: a row per example that changed, the largest change first.
     """
 
+    prefix: str
     scores: tuple[Score, ...]
     rounds: tuple[dict[str, str], ...] = ()
     changes: tuple[dict[str, str], ...] = ()
 
 
+class Rounds(Record):
+    """What was found out of rounds, node by node."""
+
+    nodes: tuple[NodeRounds, ...]
+
+
 class RoundsRequest(NamedTuple):
-    """The rounds that are scored.
+    """The rounds of one node that are scored.
 
     Attributes:
         data: the data set.
         rounds: the draft, then the rounds.
-        target: the target language of the run.
+        protocol: how their texts are measured.
         reported: the metric.
+        prefix: of the names of the scores.
+        is_loop: whether a text that has left stands in no later round, instead of in all.
     """
 
     data: StageRef
     rounds: tuple[StageRef, ...]
-    target: str | None
+    protocol: Protocol
     reported: str
+    prefix: str = ""
+    is_loop: bool = False
 
 
-class RoundsAnalysis(Analysis[RoundsRequest, Rounds]):
-    """How good the text is after every round."""
+def find_requests(pipeline: Pipeline, stages: Mapping[str, StageRef], normalizer: str) -> list[RoundsRequest]:
+    """Return what is scored of each node of rounds over the run's own data, as it is written."""
+    requests = []
+    for name in pipeline.definitions:
+        rounds = find_rounds(pipeline, stages, name)
+        last = rounds[-1].stage if len(rounds) > 1 else DATA
+        data = pipeline.speech_of(last)
+        if last == DATA or pipeline.data_of(last) != DATA or data not in stages:
+            continue
+        settings, is_spoken = cast("RoundsConfig", pipeline.nodes[last].settings), pipeline.is_spoken(last)
+        request = RoundsRequest(
+            stages[data],
+            rounds,
+            Protocol(
+                language=None if is_spoken else pipeline.language_of(last),
+                target_language=pipeline.languages[1],
+                normalizer=normalizer,
+            ),
+            "wer" if is_spoken else settings.reported,
+            "" if {name, last} & {*pipeline.outputs.values()} else f"{name}_",
+            is_loop=isinstance(pipeline.nodes[last].kind, LoopRound),
+        )
+        requests.append(request)
+    return requests
+
+
+class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
+    """How good the text is after every round of every node of rounds."""
 
     kind, file, record = "rounds", "scores.json", Rounds
     noun = "scores of rounds"
 
     @override
-    def plan(self, request: RoundsRequest, store: Store) -> StagePlan:
+    def request_of(
+        self, run: RunRecord, pipeline: Pipeline, store: Store, normalizer: str
+    ) -> list[RoundsRequest] | None:
+        return find_requests(pipeline, {ref.stage: ref for ref in run.stages}, normalizer) or None
+
+    @override
+    def plan(self, request: Sequence[RoundsRequest], store: Store) -> StagePlan:
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"rounds/3 metrics/{metrics.version}",
-            parameters={"target_language": request.target, "reported": request.reported},
-            upstream=upstream_of(request.data, *request.rounds),
-            libraries=library_versions(("sacrebleu", "numpy")),
+            version=f"rounds/4 metrics/{metrics.version}",
+            parameters={
+                "nodes": [[n.protocol.model_dump(), n.reported, n.prefix, len(n.rounds)] for n in request]
+            },
+            upstream={
+                f"{number}{role}": content
+                for number, each in enumerate(request)
+                for role, content in upstream_of(each.data, *each.rounds).items()
+            },
+            libraries=scoring_libraries(request[0].protocol.normalizer),
         )
 
     @override
-    def compute(self, request: RoundsRequest, store: Store, folder: Path) -> Computed[Rounds]:
-        findings = _compare_rounds(request.data, request.rounds, request.target, request.reported)
-        of_rounds = [score for score in findings.scores if score.name != "harm_rate"]
-        _plot_curve(of_rounds, folder / CURVE)
-        return Computed(findings, request.data.items, [CURVE])
+    def compute(self, request: Sequence[RoundsRequest], store: Store, folder: Path) -> Computed[Rounds]:
+        nodes = tuple(map(_compare_rounds, request))
+        files = []
+        for each in nodes:
+            if each.scores:
+                files.append(f"{each.prefix}{CURVE}")
+                _plot_curve(each.scores[:-1], folder / files[-1])
+        return Computed(Rounds(nodes=nodes), request[0].data.items, files)
 
     @override
     def scores(self, findings: Rounds) -> Mapping[str, Score]:
-        return {score.name: score for score in findings.scores}
+        return {score.name: score for each in findings.nodes for score in each.scores}
 
     @override
     def tables(self, findings: Rounds) -> list[Table]:
-        changes: list[dict[str, Cell]] = [
-            {**row, "utterance": link_to_utterance(row["utterance"])} for row in findings.changes
-        ]
-        metric = next((name for row in changes for name in row if name.startswith("change of ")), "")
-        return [
-            Table(
-                "Rounds",
-                "ended: by that round, by each rule; seconds: wall",
-                findings.rounds,
-                columns=("round", "stage", "score", "accepted", "ended", "seconds"),
-            ),
-            Table(
-                "Examples that changed most",
-                rows=tuple(changes),
-                columns=("utterance", metric, "first", "last") if changes else (),
-            ),
-        ]
+        return [table for each in findings.nodes for table in _build_tables(each)]
+
+
+def _build_tables(findings: NodeRounds) -> list[Table]:
+    changes: list[dict[str, Cell]] = [
+        {**row, "utterance": link_to_utterance(row["utterance"])} for row in findings.changes
+    ]
+    metric = next((name for row in changes for name in row if name.startswith("change of ")), "")
+    title = f" ({findings.prefix[:-1]})" if findings.prefix else ""
+    return [
+        Table(
+            f"Rounds{title}",
+            "ended: by that round, by each rule; seconds: wall",
+            findings.rounds,
+            columns=("round", "stage", "score", "accepted", "ended", "seconds"),
+        ),
+        Table(
+            f"Examples that changed most{title}",
+            rows=tuple(changes),
+            columns=("utterance", metric, "first", "last") if changes else (),
+        ),
+    ]
 
 
 ROUNDS = RoundsAnalysis()
 
 
-def _compare_rounds(data: StageRef, rounds: Sequence[StageRef], target: str | None, reported: str) -> Rounds:
-    referenced = [u for u in read_utterances(data) if u.references]
-    language = {u.id: target or u.target_language or UNDETERMINED for u in referenced}
-    units = ScoringUnits(referenced, "translation", language)
-    texts = [units.split(read_best_texts(ref)) for ref in rounds]
+def _compare_rounds(request: RoundsRequest) -> NodeRounds:
+    data, rounds, protocol, reported, prefix, is_loop = request
+    utterances = list(read_utterances(data))
+    (metric,) = (metric for metric in protocol.counted if metric.name == reported)
+    reached = {each.utterance_id for read in (read_nbests, read_quarantined) for each in read(rounds[1])}
+    outcomes: dict[str, NBest] = {}
     scores: list[Score] = []
-    moved = RoundChanges(0, 0, {})
-    if referenced:
-        for number, round_texts in enumerate(texts):
-            score = translation.translation_scores(
-                units.references, round_texts, language=units.languages, n_total=units.count(data.items)
-            )[reported]
-            named = {"name": f"{reported}_round_{number}", "signature": units.sign(score.signature)}
-            scores.append(score.model_copy(update=named))
-        values = [_sentence_scores(reported, units, round_texts) for round_texts in texts]
-        moved = count_changes(values, reported)
-        scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported))
-    return Rounds(
-        scores=tuple(scores),
-        rounds=_curve_rows(rounds, scores),
-        changes=_change_rows(texts, moved, reported),
-    )
+    rows: list[dict[str, str]] = []
+    texts: list[Texts] = []
+    values: list[Values] = []
+    for number, ref in enumerate(rounds):
+        outcomes = {**(outcomes if is_loop else {}), **read_nbests_by_id(ref)}
+        outcomes = {key: outcome for key, outcome in outcomes.items() if key in reached}
+        best = {key: outcome.best for key, outcome in outcomes.items()}
+        aligned = align_records(utterances, best, protocol.languages, data.items)
+        score = ""
+        if aligned is not None:
+            own = aligned.units.score([metric], aligned.segments, data.items)[reported]
+            scores.append(own.model_copy(update={"name": f"{prefix}{reported}_round_{number}"}))
+            score = f"{own.value:.2f}"
+            texts.append(dict(zip(aligned.segments.ids, aligned.segments.hypotheses, strict=True)))
+            alone = metric.sentence_scores(aligned.segments)
+            values.append({key: {reported: value} for key, value in alone.items()})
+        rows.append(_row(number, ref, score, outcomes.values() if number else ()))
+    moved = count_changes(values, reported)
+    if scores:
+        harm = _harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported)
+        scores.append(harm.model_copy(update={"name": f"{prefix}{harm.name}"}))
+    changes = _change_rows(texts, moved, reported)
+    return NodeRounds(prefix=prefix, scores=tuple(scores), rounds=tuple(rows), changes=changes)
 
 
-def _sentence_scores(metric: str, units: ScoringUnits, texts: Texts) -> Values:
-    """Unit id -> ``metric`` -> score of the unit alone."""
-    segments = align_segments(units.references, texts, units.languages, len(units.references))
-    return {key: {metric: score} for key, score in METRICS[metric].sentence_scores(segments).items()}
-
-
-def _curve_rows(rounds: Sequence[StageRef], scores: Sequence[Score]) -> tuple[dict[str, str], ...]:
-    values = {s.name.rpartition("_")[2]: f"{s.value:.2f}" for s in scores}
-    rows = [
-        {
-            "round": str(number),
-            "stage": ref.stage,
-            "score": values.get(str(number), ""),
-            "accepted": str(sum(_is_accepted(outcome) for outcome in read_nbests(ref))),
-            "ended": ", ".join(
-                f"{name} {n}" for name, n in count_stop_reasons(ref).items() if name != "rounds"
-            ),
-            "seconds": f"{ref.seconds:.1f}",
-        }
-        for number, ref in enumerate(rounds)
-    ]
-    return tuple(rows)
-
-
-def _is_accepted(outcome: NBest) -> bool:
-    decision = outcome.best.decision
-    return decision is not None and decision.accepted
+def _row(number: int, ref: StageRef, score: str, outcomes: Collection[NBest]) -> dict[str, str]:
+    reasons = count_stop_reasons(outcomes)
+    return {
+        "round": str(number),
+        "stage": ref.stage,
+        "score": score,
+        "accepted": str(
+            sum(each.best.decision is not None and each.best.decision.accepted for each in outcomes)
+        ),
+        "ended": ", ".join(f"{name} {n}" for name, n in reasons.items() if name != "rounds"),
+        "seconds": f"{ref.seconds:.1f}",
+    }
 
 
 def _change_rows(texts: Sequence[Texts], moved: RoundChanges, reported: str) -> tuple[dict[str, str], ...]:
@@ -270,5 +330,5 @@ def _plot_curve(scores: Sequence[Score], path: Path) -> None:
     errors.append([high - value for value, (_, high) in zip(values, ends, strict=True)])
     axes.errorbar(range(len(values)), values, yerr=errors, marker="o", capsize=3)
     axes.set_xticks(range(len(values)))
-    axes.set(xlabel="round", ylabel=scores[0].name.partition("_")[0] if scores else "")
+    axes.set(xlabel="round", ylabel=scores[0].name.removesuffix("_round_0"))
     figure.savefig(path, dpi=120)

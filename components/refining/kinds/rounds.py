@@ -86,7 +86,7 @@ class Round(Gated[R]):
     inputs = (1, MAX_ROUNDS + 2)
     version = str(VERSION)
     libraries = LIBRARIES
-    stated = state(branches=("going", "stopped"), is_scored=False)  # rounds have a table of their own
+    stated = state(branches=("going", "stopped"), is_scored=False, analyses=("rounds",))
     items = Items(Carry.SOURCE, Need.UNLESS_PASSED)
 
 
