@@ -213,7 +213,8 @@ def check_against_learning_data(pipeline: Pipeline, sets: Mapping[str, StageRef]
     Raises:
         ConfigError: every fault of every node, a line each.
     """
-    if any(node.kind.mode in (Mode.AGGREGATE, Mode.BY_HAND) or node.facts.needs_unseen for node in pipeline):
+    learning = (Mode.AGGREGATE, Mode.BY_HAND)
+    if any(n.kind.mode in learning or n.facts.needs_unseen or n.facts.numbers for n in pipeline):
         GRAPH_STEPS["learning_data"](pipeline, sets, store)
 
 

@@ -123,6 +123,7 @@ class Facts:
         candidates: gives the different texts that it chooses from, of the lists that it reads; their oracles
             are scored beside it.
         analyses: kinds of analyses (``antiphon.analyses``) that a run of it gets once it is scored.
+        has_tokens: whether its texts may have tokens with probabilities.
         is_scored: whether its texts are scored wherever there are references.
         costs: whether its seconds are what the system costs; of texts that came from elsewhere they are not.
         may_drop: whether it may give None for an item, which drops the utterance.
@@ -155,6 +156,7 @@ class Facts:
     list_length: int = 1
     candidates: Callable[[Sequence[NBest]], list[str]] | None = None
     analyses: tuple[str, ...] = ()
+    has_tokens: bool = True
     is_scored: bool = True
     costs: bool = True
     may_drop: bool = False

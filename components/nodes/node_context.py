@@ -101,6 +101,7 @@ class NodeContext:
         tables: finished tables and models that it reads, by role; see :meth:`table_folder`.
         languages: source and target language of the data set, where they were set.
         transcripts: whether it reads texts in the language of the data.
+        has_tokens: whether the first text that it reads may have tokens with probabilities.
         costs: of an AGGREGATE node: input -> the nodes that it needs -> their seconds of computing.
         progress: shows how far a node in one piece is, in percent; raises where the run is to stop.
         verify: raises StoreError where what such a node reads is no longer what its plan was made from.
@@ -119,6 +120,7 @@ class NodeContext:
     tables: Mapping[str, StageRef] = field(default_factory=dict)
     languages: tuple[str | None, str | None] = (None, None)
     transcripts: bool = False
+    has_tokens: bool = True
     costs: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     progress: Callable[[float], None] = _ignore_progress
     verify: Callable[[], None] = _skip_verification

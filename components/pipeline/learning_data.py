@@ -7,6 +7,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.extensions import Extensions, accept_any
+from components.nodes.facts import Mode
 from components.pipeline.pipeline import Node, Pipeline
 from components.run_record import StageRef
 from components.storage.stages.reader import profiles_of
@@ -48,6 +49,8 @@ def _find_faults(pipeline: Pipeline, data: Mapping[str, StageRef], store: str | 
                 f"{name}: expected speech to learn from, found only text in {n} utterances; give recordings, "
                 "or speech: NODE of kind synthesize"
             )
+        if (fault := _find_unmeasured(pipeline, node, own)) is not None:
+            yield f"{name}: {fault}"
         if node.facts.needs_unseen:
             for check in LEARNING_CHECKS.values():
                 yield from check(pipeline, node, data, store)
@@ -59,3 +62,17 @@ def _lacks_speech(pipeline: Pipeline, node: Node, own: StageRef) -> bool:
         return False
     given = any(pipeline.type_of(name) == "speech" for name in node.of)
     return not given and not any(profile.has_audio for profile in profiles_of(own))
+
+
+def _find_unmeasured(pipeline: Pipeline, node: Node, own: StageRef) -> str | None:
+    """Return what is wrong with a node that decides by a length of text or speech which the data lack."""
+    profiles = profiles_of(own)
+    lacking = [profile for profile in profiles if not profile.has_text]
+    n = sum(profiles[profile] for profile in lacking)
+    is_lacking = lacking and (node.kind.mode is Mode.AGGREGATE or len(lacking) == len(profiles))
+    if "length" not in node.facts.numbers or not is_lacking or pipeline.type_of(node.of[0]) == "text":
+        return None
+    return (
+        f"by: expected texts whose length is measured, found {n} recordings without one; say by: seconds, or "
+        "read a node that recognizes them"
+    )

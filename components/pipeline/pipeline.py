@@ -240,6 +240,7 @@ class Pipeline:
             translated=self.is_translated(node.name),
             languages=self.languages,
             transcripts=self.language_of(node.name) == SOURCE,
+            has_tokens=all(self.is_data(name) or self.nodes[name].facts.has_tokens for name in node.of[:1]),
         )
 
     def to_record(self, statuses: Mapping[str, str] | None = None) -> PipelineRecord:

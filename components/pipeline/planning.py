@@ -8,12 +8,7 @@ from dataclasses import dataclass, field, replace
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.idle_nodes import find_idle_nodes
 from components.pipeline.pipeline import DATA, Node, Pipeline
-from components.pipeline.reuse.equivalent_reuse import (
-    Equivalents,
-    alike_shard,
-    alike_stage,
-    find_equivalents,
-)
+from components.pipeline.reuse.equivalent_reuse import Equivalents, alike_shard, alike_stage, find_equivalents
 from components.pipeline.stage_planning import (
     WeightDigests,
     complete_node,

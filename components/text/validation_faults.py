@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
 from components.files.redaction import redact
 from components.text.suggestions import did_you_mean
 
@@ -34,6 +37,13 @@ _EXPECTED = {
     "string_too_long": "at most {max_length} characters",
 }
 """Type of pydantic's errors -> what was expected, with the fields of the error's context."""
+
+
+def list_faults(error: ValidationError) -> list[ErrorDetails]:
+    """Return what is wrong with settings; a list of which an item is wrong is not too short as well."""
+    faults = error.errors()
+    lists = [fault["loc"][:-1] for fault in faults]
+    return [fault for fault in faults if fault["type"] != "too_short" or fault["loc"] not in lists]
 
 
 def describe_value_fault(fault: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from components.errors import ConfigError
 from components.files.yaml_text import Places, at_place
 from components.text.suggestions import suggest
-from components.text.validation_faults import describe_value_fault
+from components.text.validation_faults import describe_value_fault, list_faults
 from flows.parameters.base import GRAPH_KEYS
 
 M = TypeVar("M", bound=BaseModel)
@@ -52,7 +52,7 @@ def describe_faults(
         file: the YAML file that the values came from.
         places: where its keys stand.
     """
-    return [_describe_with_place(model, dict(fault), file, places or {}) for fault in error.errors()]
+    return [_describe_with_place(model, dict(fault), file, places or {}) for fault in list_faults(error)]
 
 
 def _describe_with_place(

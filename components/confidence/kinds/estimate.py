@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,9 +103,16 @@ class Estimate(Kind[EstimateSettings]):
 
     @override
     def check(self, settings: EstimateSettings, context: NodeContext) -> None:
-        """Check that a finished estimator is there and was fitted for such texts."""
-        if settings.model is not None:
-            _read(settings, context)
+        """Check that a finished estimator is there, was fitted for such texts, and reads what they have."""
+        if settings.model is None:
+            return
+        targets = _read(settings, context).targets.values()
+        names = {column.name.removeprefix("text.") for target in targets for column in target.columns}
+        if not context.has_tokens and (missing := _of_tokens(names)):
+            raise ConfigError(
+                f"model: expected an estimator that needs no tokens, as {context.display_names[0]} gives none"
+                f", found one that reads {missing[0]}; say dev: DATA SET instead, to fit one on such texts"
+            )
 
     @override
     def build(self, settings: EstimateSettings, context: NodeContext) -> Component:
@@ -179,6 +186,13 @@ def _read(settings: EstimateSettings, context: NodeContext) -> FittedEstimator:
             f"{context.of[0]} gives, found one of {estimator.of}s"
         )
     return estimator
+
+
+def _of_tokens(names: Collection[str]) -> list[str]:
+    """Return the features that only a text with tokens has."""
+    from components.confidence.features import FEATURES  # noqa: PLC0415 - imports numpy
+
+    return [name for name, row in FEATURES.items() if name in names and row.needs == "tokens"]
 
 
 def _describe_missing(missing: Sequence[str], context: NodeContext) -> str:

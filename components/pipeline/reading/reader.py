@@ -17,21 +17,14 @@ from components.nodes.facts import Language
 from components.nodes.kind import KINDS, Kind
 from components.pipeline import checks
 from components.pipeline.graph_steps import DEV_KEYS, GRAPH_STEPS
-from components.pipeline.pipeline import (
-    DATA,
-    NODE,
-    TARGET,
-    Node,
-    Pipeline,
-    outputs_of,
-)
+from components.pipeline.pipeline import DATA, NODE, TARGET, Node, Pipeline, outputs_of
 from components.pipeline.reading.defaults import apply_defaults
 from components.pipeline.reading.faults import Faults
 from components.pipeline.reading.systems import split_systems
 from components.pipeline.resources import Resources
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
-from components.text.validation_faults import describe_value_fault
+from components.text.validation_faults import describe_value_fault, list_faults
 
 COMMON_KEYS = ("kind", "of", "when", "to", "resources", "display_names")
 """Keys that every kind of node has; the others are its kind's settings. Users do not write the last one."""
@@ -241,7 +234,7 @@ def _add_faults(
     if isinstance(error, ConfigError):
         faults.add(("nodes", name), f"{name}: {error}")
         return
-    for fault in error.errors():
+    for fault in list_faults(error):
         path = tuple(map(str, fault["loc"]))
         where = ("nodes", name, *path)
         setting = ".".join((name, *path))

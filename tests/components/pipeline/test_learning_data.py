@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from components.confidence.estimators.fitted_estimator import FittedEstimator
 from components.confidence.estimators.seen import fingerprint
@@ -125,6 +127,24 @@ def test_students_that_hear_are_not_taught_by_text_alone(tmp_path: Path) -> None
         check(tmp_path, {"asr": asr, "ears": ears}, data)
     spoken = {"voice": {"kind": "synthesize"}, "asr": {**asr, "of": "voice"}}
     check(tmp_path, {**spoken, "ears": {**ears, "speech": "voice"}}, data)
+
+
+@pytest.mark.parametrize("asked", [{"budget": 0.3}, {"above": 30}])
+def test_a_route_by_the_length_of_texts_that_there_are_not_is_refused(
+    asked: dict[str, float], tmp_path: Path
+) -> None:
+    nodes = {
+        "way": {"kind": "route", "by": "length", **asked},
+        "asr": {"kind": "recognize", "when": "way.keep"},
+    }
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.zeros(1600), 16000)
+    rows = [{"id": "s", "audio": str(sound)}, {"id": "t", "text": "a dog"}]
+    with pytest.raises(
+        ConfigError, match="way: by: expected texts whose length is measured, found 1 recordin"
+    ):
+        check(tmp_path, nodes, write_rows(tmp_path / "spoken.jsonl", rows[:1]))
+    check(tmp_path, nodes, write_rows(tmp_path / "written.jsonl", rows[1:]))
 
 
 def test_scores_on_what_nodes_learn_from_say_so(tmp_path: Path) -> None:

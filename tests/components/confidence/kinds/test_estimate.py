@@ -176,6 +176,15 @@ def test_settings_are_the_same_when_they_are_written_and_read() -> None:
     assert EstimateSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
+def test_an_estimator_that_reads_tokens_is_refused_over_a_perturbed_text(tmp_path: Path) -> None:
+    asr, worse = {"kind": "recognize"}, {"kind": "perturb", "of": "asr", "typos": 0.2}
+    sure = {"kind": "estimate", "of": "worse", "model": "packaged:whisper-base"}
+    pipeline = read_pipeline({"nodes": {"asr": asr, "worse": worse, "sure": sure}})
+    node = pipeline.nodes["sure"]
+    with pytest.raises(ConfigError, match="expected an estimator that needs no tokens, as worse gives none"):
+        node.kind.check(node.settings, pipeline.context_of(node, str(tmp_path), 0))
+
+
 def test_nothing_to_fit_on_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"node: expected at least 50 development utterances .*found 0"):
         FitEstimator().collect(CONFIG, context_of(tmp_path), items(60, transcript=False), tmp_path)

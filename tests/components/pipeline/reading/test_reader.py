@@ -60,8 +60,8 @@ FAULTS = {
         "f.yaml:2: a.beam_size: expected at least 1, found",
     ),
     "out of bounds in a list": (
-        "nodes:\n  a: {kind: recognize, temperature_fallback: [0, -0.2]}",
-        "f.yaml:2: a.temperature_fallback.1: expected at least 0",
+        "nodes:\n  a: {kind: recognize, temperature_fallback: [-0.2]}",
+        "f.yaml:2: a.temperature_fallback.0: expected at least 0",
     ),
     "unknown node": (
         "nodes:\n  heard: {kind: recognize}\n  b: {kind: translate, of: herd}",
