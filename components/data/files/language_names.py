@@ -19,7 +19,7 @@ def language_ending(path: Path) -> str | None:
 def language_before_ending(path: Path) -> str | None:
     """Return the language that a film's or recording's file has before its ending, as in ``film.en.srt``."""
     *earlier, last = ["", *(suffix[1:].lower() for suffix in path.with_suffix("").suffixes)]
-    if last in MARKERS and earlier and earlier[-1] in NAMES:
+    if last in MARKERS and earlier[-1] in NAMES:
         last = earlier[-1]
     return last if len(last) == 2 and last in NAMES else None
 

@@ -124,7 +124,7 @@ def _build_hypothesis(
             **features,
             "silence": float(not text),
             "mean_log_prob": score / max(count, 1),
-            "compression_ratio": compression_ratio(text) if text else 0.0,
+            "compression_ratio": compression_ratio(text),
         },
         segments=tuple(segments),
     )

@@ -48,12 +48,11 @@ class TermGuide:
 
 def _texts_of_tokens(tokenizer: Tokenizer, n_vocab: int) -> list[str]:
     """Return the text of every token, spaces included; "" for special tokens and timestamps."""
-    text_tokens = min(tokenizer.eot, n_vocab)
     texts = [
         tokenizer.encoding.decode_single_token_bytes(token).decode("utf-8", "replace")
-        for token in range(text_tokens)
+        for token in range(tokenizer.eot)
     ]
-    return texts + [""] * (n_vocab - text_tokens)
+    return texts + [""] * (n_vocab - tokenizer.eot)
 
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> TermGuide:

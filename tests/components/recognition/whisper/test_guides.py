@@ -44,11 +44,19 @@ def _streams(n: int) -> list[WindowStream]:
     return [WindowStream(state, [Span(0.0, 1.0)], is_first=True) for _ in range(n)]
 
 
-@pytest.mark.parametrize("beam", [1, 3])
-def test_a_boosted_name_is_written_by_one_model_and_by_several(tmp_path: Path, beam: int) -> None:
+@pytest.mark.parametrize(
+    ("beam", "task", "rows"),
+    [
+        (1, "transcribe", "source\ttarget\tboost\nKovalenko\tNebel\t30\n"),
+        (3, "translate", "source\ttarget\tboost\nNebel\tKovalenko\t30\n"),
+    ],
+)
+def test_a_boosted_name_is_written_by_one_model_and_by_several(
+    tmp_path: Path, beam: int, task: str, rows: str
+) -> None:
     backend = OpenAIWhisperBackend(tiny(context=32))
     tokenizer = backend.dims.get_tokenizer(None, "transcribe")
-    guide = TermGuide(_list(tmp_path, "source\tboost\nKovalenko\t30\n"), "transcribe")
+    guide = TermGuide(_list(tmp_path, rows), task)
     config = SearchConfig(beam_size=beam, max_new_tokens=10)
     for each in (backend, WhisperEnsemble({"a": backend, "b": backend}, "linear")):
         features = each.encode(mels(2))
