@@ -134,7 +134,7 @@ def _read_origin(entry: str) -> tuple[str, str, int]:
         parts = urlsplit(
             f"{scheme}://[{host}]" if host.count(":") > 1 and host[0] != "[" else f"{scheme}://{host}"
         )
-        origin = (scheme, (parts.hostname or "").lower(), parts.port or _PORTS[scheme])
+        origin = (scheme, parts.hostname or "", parts.port or _PORTS[scheme])
     except ValueError as error:
         raise _entry_error(entry) from error
     if not origin[1] or parts.username is not None or "*" in origin[1]:
