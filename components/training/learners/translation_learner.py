@@ -121,8 +121,9 @@ def write_domain(folder: Path, config: TrainingConfig, store: str | None) -> Non
     training_texts = [source for source, _ in parallel_data.training_pairs(config, languages)]
     held_out = [source for source, _ in parallel_data.read_pairs(config.dev, languages)[0][:MAX_TEXTS]]
     translator = build(TranslationConfig(model=str(folder), n_best=1, device=config.device), store)
+    files = ",".join(Path(file).name for file in config.data.split(","))  # wherever they lie
     domain = measure_domain(
-        f"text like that of {config.data}",
+        f"text like that of {files}",
         (sentence.tokens for sentence in translator.sentences_of(_utterances(training_texts, languages))),
         translator.score_sentences(_utterances(held_out, languages)),
     )

@@ -336,6 +336,11 @@ def test_average_is_the_mean(whole: Path) -> None:
         torch.testing.assert_close(mean, (first[name] + second[name]) / 2)
 
 
+def test_a_model_does_not_say_where_its_data_lay(whole: Path) -> None:
+    domain = json.loads((whole / "model" / "domain.json").read_text())
+    assert domain["description"] == "text like that of train.en,train.de"
+
+
 def test_checkpoints_are_kept_as_models(toy: TrainingConfig, tmp_path: Path) -> None:
     fit(toy.model_copy(update={"keep_checkpoints": 2}), tmp_path)
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["step-12", "step-8"]
