@@ -154,5 +154,11 @@ def _locate_tensors(folder: Path, reference: str) -> Iterator[tuple[str, TensorL
                     f"{reference}: tensor {name} is stored as {values['dtype']}; expected one of "
                     f"{', '.join(DTYPES)}: merge the unquantized model"
                 )
-            offset = 8 + size + values["data_offsets"][0]
-            yield name, TensorLocation(file, offset, dtype, tuple(values["shape"]))
+            first, end = values["data_offsets"]
+            location = TensorLocation(file, 8 + size + first, dtype, tuple(values["shape"]))
+            if (needed := location.numel * dtype.itemsize) != end - first:
+                raise ModelError(
+                    f"{reference}: expected {needed} bytes of tensor {name}, found {end - first}; fetch the "
+                    "model again"
+                )
+            yield name, location

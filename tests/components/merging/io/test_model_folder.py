@@ -39,3 +39,13 @@ def test_a_tensor_in_two_shards(tmp_path: Path) -> None:
         open_models(parse_recipe(recipe("linear", None, (model, "{weight: 1}")))),
     ):
         pass
+
+
+def test_a_shape_of_more_elements_than_there_are_bytes(tmp_path: Path) -> None:
+    file = folder(tmp_path / "a", {"x": torch.ones(2), "y": torch.ones(2)}) / "model.safetensors"
+    file.write_bytes(file.read_bytes().replace(b'"shape":[2]', b'"shape":[3]', 1))
+    with (
+        pytest.raises(ModelError, match="expected 12 bytes of tensor x, found 8; fetch the model again"),
+        open_models(parse_recipe(recipe("linear", None, (file.parent, "{weight: 1}")))),
+    ):
+        pass
