@@ -22,6 +22,7 @@ FUNCTION_KEYS = (
     *("num_attention_heads", "num_key_value_heads", "head_dim", "n_head", "num_heads", "d_kv"),
     *("encoder_attention_heads", "decoder_attention_heads", "relative_attention_num_buckets"),
     *("hidden_act", "activation_function", "feed_forward_proj", "scale_embedding", "is_gated_act"),
+    *("num_experts_per_tok", "norm_topk_prob", "encoder_routing"),
 )
 """Keys of ``config.json`` that decide what weights compute: models that differ in them cannot be averaged."""
 DOUBTFUL_KEYS = (

@@ -63,8 +63,9 @@ def test_sizes_names_and_architectures(tmp_path: Path) -> None:
     assert "expected [40, 50]" in refusals(a, folder(tmp_path / "c", {"w": W[:30].clone(), "v": W.clone()}))
     other = folder(tmp_path / "d", {"w": W, "v": W.clone()}, architectures=["OtherModel"])
     assert "ToyModel and OtherModel" in refusals(a, other)
-    heads = folder(tmp_path / "e", {"w": W, "v": W.clone()}, num_attention_heads=5)
-    assert "num_attention_heads None and 5" in refusals(a, heads)
+    for key in ("num_attention_heads", "num_experts_per_tok"):
+        other = folder(tmp_path / key, {"w": W, "v": W.clone()}, **{key: 5})
+        assert f"{key} None and 5" in refusals(a, other)
 
 
 def test_special_ids_and_positions_are_doubtful(tmp_path: Path) -> None:
