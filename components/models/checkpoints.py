@@ -57,15 +57,15 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
-    """List the safetensors files of a model folder: one file, or the shards that its index names, sorted.
+    """List the safetensors files of a model folder: one file, else the shards that its index names, sorted.
 
     Raises:
         ModelError: The index points out of the folder, a shard is missing, or the weights are pickles.
     """
+    if (folder / WEIGHTS).is_file():  # beside an index, too: it is what transformers loads
+        return (folder / WEIGHTS,)
     if (folder / INDEX).is_file():
         return _shards(folder)
-    if (folder / WEIGHTS).is_file():
-        return (folder / WEIGHTS,)
     pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLES)
     if pickles:
         raise ModelError(

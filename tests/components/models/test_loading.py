@@ -335,6 +335,7 @@ def test_pickled_weights_are_refused_and_never_read(causal: Path, tmp_path: Path
     "name", ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "x.bin", 7, ".."]
 )
 def test_an_index_never_leaves_its_folder(causal: Path, name: object) -> None:
+    (causal / "model.safetensors").unlink()
     index = {"metadata": {}, "weight_map": {LAYER: name}}
     (causal / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match="not safe to follow"):
@@ -353,6 +354,9 @@ def test_shards_load_and_a_missing_one_is_named(causal: Path, tmp_path: Path) ->
     shards[0].unlink()
     with pytest.raises(ModelError, match=rf"{shards[0].name} is missing"):
         checkpoint_of(tmp_path / "s", "test")
+    model.save_pretrained(tmp_path / "s")  # which leaves the index
+    assert (tmp_path / "s" / "model.safetensors.index.json").is_file()
+    load_transformers(checkpoint_of(tmp_path / "s", "test"), "causal")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "\ud800", '{"architectures": 3}'])
@@ -386,6 +390,7 @@ def test_alignment_heads_that_the_model_does_not_have_are_refused(speech: Path, 
 
 @pytest.mark.parametrize("table", [{}, [], None])
 def test_an_index_of_no_file_is_refused(causal: Path, table: object) -> None:
+    (causal / "model.safetensors").unlink()
     (causal / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}))
     with pytest.raises(ModelError, match=r"index.json: expected weight_map with names of files"):
         checkpoint_of(causal, "test")
