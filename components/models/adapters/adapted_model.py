@@ -34,6 +34,8 @@ from components.records import Checkpoint
 
 VERSION = 1
 """Version of the merging: raised when the same adapters give other weights."""
+_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|shared|wte|embed_in)\.weight$")
+_OUTPUTS = ("lm_head.weight", "proj_out.weight", "embed_out.weight")
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
@@ -75,7 +77,15 @@ def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) 
     shapes = _base_shapes(base)
     for adapter, _ in adapters:
         refuse_other_base(adapter, base)
-    return plan_updates(adapters, shapes, base.reference)
+    updates = plan_updates(adapters, shapes, base.reference)
+    embedding = next(filter(_EMBEDDING.search, updates), None)
+    if embedding is not None and not any(name.endswith(_OUTPUTS) for name in shapes):
+        raise ModelError(  # it was trained beside an output layer that stayed as it was
+            f"{adapters[0][0].reference}: expected a base with an output layer of its own, as it changes "
+            f"{embedding}, found {base.reference}, which ties both; save the base with tie_word_embeddings "
+            "false"
+        )
+    return updates
 
 
 def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:

@@ -10,12 +10,11 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 
-def llama(path: Path, dtype: torch.dtype = torch.float32, seed: int = 0) -> Path:
+def llama(path: Path, dtype: torch.dtype = torch.float32, seed: int = 0, *, tied: bool = False) -> Path:
     """A causal model's folder."""
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=40, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2
-    )
+    sizes = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=40, tie_word_embeddings=tied, **sizes)
     return _saved(LlamaForCausalLM(config), path, dtype)
 
 

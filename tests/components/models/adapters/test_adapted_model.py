@@ -91,6 +91,18 @@ def test_an_adapter_is_merged_as_peft_merges_it(llama: Path, gpt2: Path, tmp_pat
     _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0), dtype=dtype))
 
 
+@pytest.mark.parametrize(
+    "settings", [{"target_modules": ["embed_tokens"]}, {"modules_to_save": ["embed_tokens"]}]
+)
+def test_an_embedding_that_is_the_output_layer_too_is_not_changed(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    base = peft_folders.llama(tmp_path / "base", tied=True)
+    adapter = peft_folders.adapter(base, tmp_path / "lora", **{"target_modules": ["q_proj"]} | settings)
+    with pytest.raises(ModelError, match=r"as it changes model.embed_tokens.weight, .*which ties both; save"):
+        models.resolve(f"{base}+{adapter}")
+
+
 def test_several_adapters_are_added_with_their_weights(llama: Path, lora: Path, tmp_path: Path) -> None:
     second = peft_folders.adapter(llama, tmp_path / "two", seed=2, target_modules=["v_proj", "up_proj"])
     expected = _merged_by_peft(llama, (lora, 0.7), (second, -0.25))
