@@ -94,7 +94,12 @@ def _encode_speech(model: Any, utterance: Utterance) -> dict[str, Tensor] | None
     if audio is None or not utterance.transcript or audio.seconds > speech_data.MAX_SECONDS:
         return None
     shape = model.config
-    examples = speech_data.encode([utterance], shape.vocab_size, shape.max_target_positions, timestamps=False)
+    try:
+        examples = speech_data.encode(
+            [utterance], shape.vocab_size, shape.max_target_positions, timestamps=False
+        )
+    except DataError:  # too long for the decoder, or in a language that it does not know
+        return None
     batch = speech_data.collate(examples, speech_data.read_features(examples, shape.num_mel_bins))
     return {
         "input_features": batch.sound,

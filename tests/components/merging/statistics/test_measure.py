@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -15,7 +17,7 @@ from components.errors import ConfigError, MergeError
 from components.merging.merge import MergeOptions, merge
 from components.merging.recipe.reader import parse_recipe
 from components.merging.statistics.data_sets import DataSets
-from components.merging.statistics.examples import load_model
+from components.merging.statistics.examples import encode_examples, load_model
 from components.merging.statistics.layer_inputs import measure_inputs
 from components.merging.statistics.measure import FLOOR, measure_fisher
 from components.models import resolve
@@ -23,6 +25,7 @@ from tests.components.decoding.tiny_models import llama
 from tests.components.merging.model_folders import folder, recipe
 from tests.components.models.test_loading import tiny_tokenizer
 from tests.components.networks import tiny_networks
+from tests.manifests import write_rows
 
 END = 0  # that the network's settings name
 SENTENCES = [("a b", "b a a"), ("b", "a"), ("b b a", "a b")]
@@ -184,6 +187,17 @@ def test_measured_inputs_are_means_over_positions(models: tuple[Path, list[Any]]
     measured = measure_inputs(network, examples(3))
     for name, rows in inputs_of(network, 3).items():
         torch.testing.assert_close(measured[name], (rows.T @ rows / len(rows)).float())
+
+
+def test_a_transcript_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    spoken = [("a", "No"), ("b", "There are many more words than the decoder has places")]
+    for name, _ in spoken:
+        soundfile.write(tmp_path / f"{name}.wav", torch.zeros(1600).numpy(), 16000)
+    rows = [{"id": k, "audio": f"{k}.wav", "source_language": "en", "transcript": t} for k, t in spoken]
+    data = DataSets({"*": write_rows(tmp_path / "data.jsonl", rows)})
+    model = SimpleNamespace(config=SimpleNamespace(vocab_size=51864, max_target_positions=8, num_mel_bins=80))
+    whisper: Any = SimpleNamespace(architecture="WhisperForConditionalGeneration")
+    assert len(list(encode_examples(whisper, model, None, data, "m"))) == 1
 
 
 def test_weights_without_gradient_are_left_out(models: tuple[Path, list[Any]]) -> None:
