@@ -57,7 +57,7 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
         first, count = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
         blocks = decode_stretch(path, container, stream, first, count)
         resampled_blocks = _resample(blocks, stream.rate)
-        samples, n_decoded = _fill(resampled_blocks, round(audio.seconds * SAMPLE_RATE))
+        samples, n_decoded = _fill(resampled_blocks, max(1, round(audio.seconds * SAMPLE_RATE)))
         if (count - n_decoded * stream.rate / SAMPLE_RATE) > missing_samples_allowed(
             stream
         ) + 2 * stream.rate / SAMPLE_RATE:
@@ -137,11 +137,17 @@ def _resample(blocks: Iterator[Samples], rate: int) -> Iterator[Samples]:
 
     resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
     position = 0
-    for block in blocks:
+
+    def feed(block: Samples) -> Iterator[Samples]:
         frame = AudioFrame.from_ndarray(np.ascontiguousarray(block[None, :]), format="flt", layout="mono")
         frame.sample_rate, frame.pts = rate, position
+        return (out.to_ndarray()[0] for out in resampler.resample(frame))
+
+    for block in blocks:
+        yield from feed(block)
         position += len(block)
-        yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
+    if 0 < position < 256:  # so few, without anything behind them, give none
+        yield from feed(np.zeros(256, np.float32))
     if position:
         yield from (out.to_ndarray()[0] for out in resampler.resample(None))
 

@@ -54,6 +54,15 @@ def test_resampling_gives_the_sine_that_was_sampled(rate, tmp_path):
     np.testing.assert_allclose(result[800:-800], expected[800:-800], atol=2e-3)
 
 
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+@pytest.mark.parametrize("count", [1, 2, 10, 50])
+def test_a_click_has_samples(rate, count, tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.ones(count), rate, "FLOAT")
+    result = audio.decode(audio.describe(tmp_path / "a.wav"))
+    assert len(result) == max(1, round(count * RATE / rate))
+    assert 0.1 < result[0] < 0.7
+
+
 def test_resampling_removes_what_cannot_be_heard_at_16_khz(tmp_path):
     soundfile.write(
         tmp_path / "a.wav", np.sin(2 * np.pi * 12_000 * np.arange(48_000) / 48_000), 48_000, "FLOAT"
