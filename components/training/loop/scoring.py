@@ -73,11 +73,11 @@ def score_translator(translator: Translator, dataset: data.Dataset, language: st
 
 @torch.no_grad()
 def score_perplexity(
-    folder: Path, source: str, languages: tuple[str, str], limit: int | None = None, device: str = "cpu"
+    folder: Path, source: str, languages: tuple[str, str], device: str = "cpu"
 ) -> dict[str, Score]:
     """Score the language model in ``folder`` on the target texts of ``source``: perplexity per piece."""
     model, _ = load_transformers(checkpoint_of(folder, str(folder)), "causal", pick_device(device))
-    text, _ = parallel_data.read_pairs(source, languages, limit)
+    text, _ = parallel_data.read_pairs(source, languages)
     examples = parallel_data.encode_pairs(
         text, (folder / PIECES).read_bytes(), model.config.max_position_embeddings - 1
     )
