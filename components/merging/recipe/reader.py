@@ -109,7 +109,9 @@ def _read_adapters(top: YamlNode, values: Mapping[str, YamlNode]) -> tuple[Input
         raise values[others[0]].error(f"{others[0]} has no meaning beside adapters: leave it out")
     inputs = []
     for item in values["adapters"].items():
-        inner = item.mapping(("adapter", "parameters"), required=("adapter",))
+        inner = item.mapping(required=("adapter",))
+        for name in inner.keys() - {"adapter", "parameters"}:
+            raise inner[name].error("expected adapter and parameters, such as {weight: 0.5}, alone")
         inputs.append(InputSlice(inner["adapter"].text(), None, _read_parameters(inner)))
     names = [source.model for source in inputs]
     if len(set(names)) < len(names) or len(names) < 2:

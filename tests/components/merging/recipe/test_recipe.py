@@ -120,6 +120,7 @@ chat_template: auto
             "value",
         ),
         ("merge_method: cat\nadapters:\n  - parameters: {}\n", 3, "expected adapter"),
+        ("merge_method: cat\nadapters:\n  - {adapter: a, weight: 1}\n", 3, "expected adapter and parameters"),
         ("merge_method: linear\nmodels:\n  - model: a\n  model: b\n", 4, "YAML"),
         (f"{MODELS}merge_method: linear\nparameters: 3\n", 3, "a mapping"),
         (MODELS, None, "expected merge_method, found none"),
