@@ -220,9 +220,10 @@ def _time_segments(segments: Iterable[tuple[Segment, float | None]], offset: flo
         words = tuple(words_of_segment(segment, offset, confidence))
         if words:
             start, end = segment.start + offset, max(segment.start, segment.end) + offset
-            text = clean_text(segment.text)
-            timed = bool(segment.words)
-            yield TimedSegment(start, end, text, confidence, words, timed, segment.speaker)
+            text, timed = clean_text(segment.text), bool(segment.words)
+            yield TimedSegment(
+                start, end, text, confidence, words, timed, clean_text(segment.speaker or "") or None
+            )
 
 
 def _spread_segment(best: Hypothesis, spans: Sequence[Span]) -> tuple[TimedSegment, ...]:

@@ -18,6 +18,7 @@ from components.files.json_text import parse_json
 from components.imported_texts.outputs import Outputs
 from components.imported_texts.segment_fields import read_segments
 from components.records import Segment, Word
+from components.text.table_cells import strip_guard
 from components.text.text_encoding import decode_text
 
 MAX_BYTES = 2**28
@@ -87,7 +88,8 @@ def _read_lines(path: Path) -> Outputs:
 def _read_rows(read: Callable[[Any], Iterator[parsing.Row]]) -> Callable[[Path], Outputs]:
     def read_table(path: Path) -> Outputs:
         rows = list(_fields_of(path, read(path)))
-        if rows and all(fields.keys() >= _TIMED for _, fields in rows):
+        has_times = any(fields.get("start") for _, fields in rows)
+        if has_times and all(fields.keys() >= _TIMED for _, fields in rows):
             return Outputs(timed=_collect_pieces(rows))
         return _collect(rows)
 
@@ -99,19 +101,23 @@ def _fields_of(path: Path, rows: Iterable[parsing.Row]) -> Iterator[tuple[str, M
         where = f"{path}:{row.line}"
         if isinstance(row.content, parsing.RecordError):
             raise DataError(f"{where}: {row.content}")
-        yield where, row.content
+        is_guarded = path.suffix.lower() != ".jsonl"
+        cells = row.content.items()
+        yield where, {name: strip_guard(cell) for name, cell in cells} if is_guarded else row.content
 
 
 def _collect_pieces(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, list[Segment]]:
     """Return the pieces of recordings of a table as `antiphon export --format tsv` writes it."""
     timed: dict[str, list[Segment]] = {}
     for where, fields in rows:
+        pieces = timed.setdefault(str(fields["recording"]), [])
+        if fields["start"] == fields["text"] == "":  # nothing was written of it
+            continue
         try:
             times = {name: float(fields[name]) for name in ("start", "end")}
-            piece = Segment(**times, text=fields["text"], speaker=fields.get("speaker") or None)
+            pieces.append(Segment(**times, text=fields["text"], speaker=fields.get("speaker") or None))
         except ValueError:
             raise DataError(f"{where}: expected start and end in seconds, and a text, found others") from None
-        timed.setdefault(str(fields["recording"]), []).append(piece)
     return timed
 
 
@@ -169,20 +175,21 @@ def _sample(row: Any) -> Mapping[str, Any]:
 
 def _read_subtitles(path: Path) -> Outputs:
     parse = parse_vtt if path.suffix.lower() == ".vtt" else parse_srt
-    cues = parse(str(path), _text_of(path))
+    text = _text_of(path)
+    cues = parse(str(path), text) if text.strip() not in ("", "WEBVTT") else []  # of silence
     pieces = [Segment(start=c.start, end=c.end, text=c.text, speaker=c.speaker) for c in cues]
     return Outputs(timed={name_without_language(path): pieces})
 
 
 def _read_trn(path: Path) -> Outputs:
     """Read sclite's transcripts: ``the text (id)``."""
-    texts = {}
+    rows = list[tuple[str, Mapping[str, Any]]]()
     for where, line in _numbered(path):
         match = _TRN.fullmatch(line)
         if match is None:
             raise DataError(f"{where}: expected a text and its id such as (talk-1), found {line!r:.60}")
-        texts[match["id"]] = " ".join(match["text"].split())
-    return Outputs(by_id=texts)
+        rows.append((where, match.groupdict()))
+    return _collect(rows)
 
 
 def _read_ctm(path: Path) -> Outputs:

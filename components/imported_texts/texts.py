@@ -38,7 +38,7 @@ class Texts(Kind[TextsSettings]):
     reads = ("speech", "text")
     language = Language.MAY_BE_WRITTEN
     stated = state(features=(), costs=False)
-    version = "3"  # 1 lost the times, 2 names that are not in NFC
+    version = "4"  # 1 lost the times, 2 names that are not in NFC, 3 kept the guards of our tables
 
     @override
     def check(self, settings: TextsSettings, context: NodeContext) -> None:

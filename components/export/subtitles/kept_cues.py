@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from components.export.subtitles.break_costs import break_costs
 from components.export.subtitles.dashes import with_dash
 from components.export.subtitles.lines import break_lines
 from components.export.subtitles.rules import SubtitleRules
+from components.export.subtitles.subtitle_files import MARKUPS
 from components.export.subtitles.timed_words import TimedWord, join_words
 from components.text.text_encoding import decode_text
 
@@ -37,6 +38,22 @@ class Turn(NamedTuple):
 
     words: Sequence[TimedWord]
     source: Sequence[TimedWord]
+
+
+class WrittenCue(NamedTuple):
+    """A cue of a file.
+
+    Attributes:
+        start: when it begins, in milliseconds.
+        first: number of the first line of its text.
+        end: number of the line after its last.
+        length: characters of its text.
+    """
+
+    start: int
+    first: int
+    end: int
+    length: int
 
 
 @dataclass
@@ -83,26 +100,68 @@ def keep_cues(source: Path, text: RecordingText, rules: SubtitleRules) -> KeptCu
             f"{source}: expected the subtitles that were translated: {error.strerror}"
         ) from None
     content, _ = decode_text(raw, source.name, text.source_language)
-    starts = sorted(_milliseconds(times) for times in map(_TIMES.match, content.splitlines()) if times)
+    lines = content.splitlines(keepends=True)
+    cues = list(_find_cues(lines))
+    starts = sorted(cue.start for cue in cues)
     translated: dict[int, list[Turn]] = {}
     for part in text.parts:
         for segment, words in zip(part.source_segments, divide_over_cues(part, text.language), strict=True):
-            cue = bisect_right(starts, round(segment.start * 1000)) - 1
+            at = bisect_right(starts, round(segment.start * 1000)) - 1
             turn = Turn(with_dash(words, segment.text), segment.words)
-            translated.setdefault(starts[max(cue, 0)], []).append(turn)
+            translated.setdefault(starts[max(at, 0)], []).append(turn)
+    protect = MARKUPS["vtt" if content.startswith("WEBVTT") else "srt"].protect
+
+    def write(turn: Turn) -> str:
+        words = turn.words or turn.source
+        broken = break_lines(words, break_costs(words, text.language), rules.max_line_width)
+        return "\n".join(protect(join_words(line)) for line in broken)
+
     kept = KeptCues("")
-    lines = "".join(_replace_texts(content, translated, text.language, rules, kept))
-    kept.content = lines.replace("\n", "\r\n") if b"\r\n" in raw else lines
+    shares = {
+        start: _share_out(turns, [cue.length for cue in cues if cue.start == start], text.language)
+        for start, turns in translated.items()
+    }
+    kept.content = "".join(_replace_texts(lines, cues, shares, write, kept))
+    if b"\r\n" in raw:
+        kept.content = kept.content.replace("\n", "\r\n")
     return kept
+
+
+def _find_cues(lines: Sequence[str]) -> Iterator[WrittenCue]:
+    """Yield the cues in the lines of a file; an empty line, or the next cue, ends one."""
+    numbers = [number for number, line in enumerate(lines) if _TIMES.match(line)]
+    for at, following in zip_longest(numbers, numbers[1:], fillvalue=len(lines)):
+        end = next((number for number in range(at + 1, following) if not lines[number].strip()), following)
+        if at + 1 < end == following < len(lines) and lines[end - 1].strip().isdecimal():
+            end -= 1  # the number of the next one
+        times = _TIMES.match(lines[at])
+        assert times is not None
+        yield WrittenCue(_milliseconds(times), at + 1, end, len("".join(lines[at + 1 : end])))
+
+
+def _share_out(turns: list[Turn], lengths: Sequence[int], language: str) -> Iterator[list[Turn]]:
+    """Yield what each of the cues that begin together gets of their translation."""
+    if len(lengths) == 1:
+        yield turns
+        return
+    words = [word for turn in turns for word in turn.words or turn.source]
+    for share in _divide(words, lengths, language):
+        yield [Turn(share, ())]
 
 
 def divide_over_cues(part: TextPart, language: str) -> list[list[TimedWord]]:
     """Return the words of a translated text for each cue of its source."""
-    words, count = words_of(part.segments), len(part.source_segments)
+    return _divide(
+        words_of(part.segments), [len(segment.text) + 1 for segment in part.source_segments], language
+    )
+
+
+def _divide(words: list[TimedWord], lengths: Sequence[int], language: str) -> list[list[TimedWord]]:
+    """Return words in as many stretches as there are lengths, each as long as its share of them."""
+    count = len(lengths)
     if not words or not count:
         return [[] for _ in range(count)]
     costs = break_costs(words, language)
-    lengths = [len(segment.text) + 1 for segment in part.source_segments]
     share = sum(word.width for word in words) / sum(lengths)
     widths = [0]
     for word in words:
@@ -129,32 +188,25 @@ def divide_over_cues(part: TextPart, language: str) -> list[list[TimedWord]]:
 
 
 def _replace_texts(
-    content: str, translated: dict[int, list[Turn]], language: str, rules: SubtitleRules, kept: KeptCues
+    lines: Sequence[str],
+    cues: Sequence[WrittenCue],
+    shares: Mapping[int, Iterator[list[Turn]]],
+    write: Callable[[Turn], str],
+    kept: KeptCues,
 ) -> Iterator[str]:
     """Yield the lines of a file, those of cues replaced."""
-    lines = content.splitlines(keepends=True)
     at = 0
-    while at < len(lines):
-        yield lines[at]
-        times = _TIMES.match(lines[at])
-        at += 1
-        if times is None:
-            continue
-        end = next((n for n in range(at, len(lines)) if not lines[n].strip()), len(lines))
-        said, at = lines[at:end], end
-        turns = translated.get(_milliseconds(times), [])
-        if not any(turn.words for turn in turns):
-            kept.untranslated += re.search(r"\w", _TAG.sub("", "".join(said))) is not None
-            yield from said
-            continue
-        kept.cues += 1
-        text = "\n".join(_lines_of(turn.words or turn.source, language, rules) for turn in turns)
-        yield _in_tags("".join(said), text, kept) + "\n"
-
-
-def _lines_of(words: Sequence[TimedWord], language: str, rules: SubtitleRules) -> str:
-    lines = break_lines(words, break_costs(words, language), rules.max_line_width)
-    return "\n".join(map(join_words, lines))
+    for cue in cues:
+        yield from lines[at : cue.first]
+        at, said = cue.end, "".join(lines[cue.first : cue.end])
+        turns = next(shares.get(cue.start, iter(())), [])
+        if any(turn.words for turn in turns):
+            kept.cues += 1
+            yield _in_tags(said, "\n".join(map(write, turns)), kept) + "\n"
+        else:
+            kept.untranslated += re.search(r"\w", _TAG.sub("", said)) is not None
+            yield said
+    yield from lines[at:]
 
 
 def _in_tags(cue: str, text: str, kept: KeptCues) -> str:

@@ -12,13 +12,14 @@ from itertools import groupby
 from math import inf
 from typing import Literal
 
+from components.errors import ConfigError
 from components.export.format import ExportSettings, Format, Layout
 from components.export.recording_text import RecordingText, TextPart, TimedSegment, words_of
 from components.export.subtitles.cue import Cue, Line
 from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.dashes import group_turns
 from components.export.subtitles.rule_check import check_rules
-from components.export.subtitles.timed_words import TimedWord
+from components.export.subtitles.timed_words import TimedWord, clean_text
 
 SubtitleFormat = Literal["srt", "vtt", "ass", "ttml"]
 
@@ -57,10 +58,18 @@ def encode_subtitles(
         form: srt, vtt, ass or ttml.
         low: marks words whose confidence is below it: class ``low`` in WebVTT, a color in the others.
         karaoke: words light up when they are said, where the format can.
+
+    Raises:
+        ConfigError: the format has no such late times.
     """
     from pysubs2 import SSAEvent, SSAFile  # noqa: PLC0415 - needed where subtitles are written alone
 
-    markup = MARKUPS[form]
+    markup, hours = MARKUPS[form], 10 if form == "ass" else 100
+    if cues and cues[-1].end >= 3600 * hours:
+        raise ConfigError(
+            f"format {form}: expected times below {hours} hours, found {cues[-1].end / 3600:.1f}; choose "
+            "tsv, jsonl or json"
+        )
     file = SSAFile()
     for cue in cues:
         sung = _times_of(cue) if karaoke and markup.sung is not None else {}
@@ -71,7 +80,8 @@ def encode_subtitles(
         if cue.speaker is not None and markup.voice is not None:
             text = markup.voice(cue.speaker, text)
         event = SSAEvent(start=round(cue.start * 1000), end=round(cue.end * 1000), text=text)
-        event.name = (cue.speaker or "") if form == "ass" else ""
+        if form == "ass":
+            event.name = clean_text((cue.speaker or "").replace(",", " "))  # a comma ends the field
         file.append(event)
     options = {} if form in ("ass", "ttml") else {"keep_ssa_tags": True}
     content: str = file.to_string(form, **options)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pysubs2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.errors import ConfigError
 from components.export.subtitles.cues import Block, build_cues
 from components.export.subtitles.rules import SubtitleRules
-from components.export.subtitles.subtitle_files import _sing_vtt, encode_subtitles
+from components.export.subtitles.subtitle_files import SubtitleFormat, _sing_vtt, encode_subtitles
 from components.export.subtitles.timed_words import TimedWord, clean_text, spread_text
 
 HOSTILE = r'<script>x</script> {\an8} C:\new & "a" --> b 00:00:01,000 --> 00:00:02,000 12'
@@ -72,7 +74,7 @@ def test_nothing_that_was_said_becomes_markup() -> None:
 
 
 def test_clean_text_is_one_line_that_reorders_nothing() -> None:
-    assert clean_text("a\u2028b\u202ec\x00d\n e") == "a b c d e"
+    assert clean_text("a\u2028b\u202ec\x00d\n\uffff e") == "a b c d e"  # U+FFFF is no XML, as in TTML
 
 
 def test_speakers_and_words_that_light_up_in_each_format() -> None:
@@ -87,3 +89,15 @@ def test_speakers_and_words_that_light_up_in_each_format() -> None:
     assert r"Default,ann,0,0,0,,ann: {\kf60}Two {\kf140}(boys) {\kf100}run." in ass
     assert ">ann: Two (boys) run.</" in encode_subtitles([cue], "ttml")
     assert pysubs2.SSAFile.from_string(ass).events[0].plaintext == "ann: Two (boys) run."
+    ass = encode_subtitles([replace(cue, speaker="Lee, Ann")], "ass")
+    assert pysubs2.SSAFile.from_string(ass).events[0].name == "Lee Ann"
+
+
+@pytest.mark.parametrize(("form", "hours"), [("ass", 10), ("srt", 100), ("vtt", 100)])
+def test_times_that_a_format_cannot_say_are_refused(form: SubtitleFormat, hours: int) -> None:
+    """pysubs2 writes the last time that it knows in place of all later ones."""
+    late = 3600 * hours
+    (cue,) = build_cues([Block(spread_text("Two boys.", [(late - 3, late - 1)]))], "en", SubtitleRules())
+    assert encode_subtitles([replace(cue, end=late - 0.1)], form)
+    with pytest.raises(ConfigError, match=f"format {form}: expected times below {hours} hours"):
+        encode_subtitles([replace(cue, end=late)], form)

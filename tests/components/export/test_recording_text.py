@@ -46,6 +46,13 @@ def test_the_source_of_every_stretch_of_an_hour() -> None:
     assert part.segment_sources[-1] == f"late{n - 1}"
 
 
+def test_a_speaker_has_one_line() -> None:
+    """An empty line ends a subtitle, and of WebVTT a line feed the mark of who speaks."""
+    heard = nbest("u", "a cat", Segment(start=0, end=1, text="a cat", speaker="Ann\n\n00:01 --> \x00"))
+    part = make_part(spoken("u", stretch("u.wav", 2.0)), heard, "en")
+    assert part.segments[0].speaker == "Ann 00:01 -->"
+
+
 def test_words_have_their_calibrated_probability_where_there_is_one_for_each() -> None:
     timed = Segment(start=0, end=1, text="a cat", words=(word(0, 0.5, " a", 0.9), word(0.5, 1, " cat", 0.9)))
     spread = Segment(start=1, end=2, text="猫がいる sat")  # a word that lines may break, and one more

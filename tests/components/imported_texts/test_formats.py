@@ -98,6 +98,9 @@ def test_words_keep_their_times_and_speakers_their_names(tmp_path: Path) -> None
     assert said(outputs, stretch("talk@1.5", 1.5, 1.0)) == [("1984 it", 0.0, 1.0)]
 
 
+OURS = "recording\tid\tsegment\tstart\tend\ttext\tquarantined\n"
+
+
 def test_what_is_kept_of_a_row_is_what_was_read(tmp_path: Path) -> None:
     """Rows have times of the recording, as `antiphon export --format jsonl` writes them."""
     whole = read(tmp_path, "words.ctm", FILES["words.ctm"])
@@ -116,6 +119,10 @@ def test_what_is_kept_of_a_row_is_what_was_read(tmp_path: Path) -> None:
         ("o.jsonl", '{"audio_filepath": "w/a.flac", "pred_text": "x"}\n', {"a": "x"}),
         ("o.csv", 'utterance,hypothesis\na.b,"x, y"\n', {"a.b": "x, y"}),
         ("o.tsv", "path\tsentence\tup\nclips/a.mp3\tx\t2\n", {"a": "x"}),
+        ("o.tsv", f"{OURS}talk\ta\t1\t0.0\t1.5\t'- x\t\ntalk\tb\t\t\t\t\tno audio\n", {"talk": "- x"}),
+        ("o.tsv", f"{OURS}set\ta\t\t\t\tx\t\nset\tb\t\t\t\t\tno text\n", {"a": "x", "b": ""}),
+        ("o.srt", "\n", {"o": ""}),
+        ("o.vtt", "WEBVTT\n", {"o": ""}),
         ("o.trn", "x y (spk-1)\n(spk-2)\n", {"spk-1": "x y", "spk-2": ""}),
         ("o.json", json.dumps(INSPECT), {"a": "Guten Tag", "2": "Ja"}),
         ("o.json", '{"a": "x", "cafe\u0301": "y"}', {"a": "x", "caf\u00e9": "y"}),
@@ -147,6 +154,7 @@ def test_a_folder_has_a_file_per_recording(tmp_path: Path) -> None:
         ("o.ctm", "talk 1 0.2 word\n", "o.ctm:1: expected recording, channel, start, duration, word"),
         ("o.stm", "talk 1 ann 0.2 end x\n", "o.stm:1: expected recording, channel, speaker"),
         ("o.trn", "no id\n", r"o.trn:1: expected a text and its id such as \(talk-1\)"),
+        ("o.trn", "x (a)\ny (a)\n", "o.trn:2: expected one text each, found a second of 'a'"),
         ("o.json", '{"segments": [{"text": "x"}]}', "expected segments with start, end and text"),
         ("o.json", "[1, 2", "JSON"),
         ("o.json", "3", "expected segments, samples, or texts by id"),

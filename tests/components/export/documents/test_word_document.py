@@ -61,7 +61,7 @@ def test_lines_of_a_text(tmp_path: Path) -> None:
         ["English", "Arabic"],
         ["Line 0", "مرحبا (hello)"],
         ["Line 1", ""],
-        ["Line 2", "\ufffd שלום"],
+        ["Line 2", "שלום"],
     ]
     (table,) = Document(io.BytesIO(content)).tables
     directions = [[run.font.rtl for run in cell.paragraphs[0].runs] for cell in table.rows[1].cells]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -48,12 +49,14 @@ GERMAN = {
 }
 
 
-def translated(folder: Path, content: str, name: str = "film.en.srt") -> tuple[Path, RecordingText]:
+def translated(
+    folder: Path, content: str, name: str = "film.en.srt", texts: Mapping[str, str] = GERMAN
+) -> tuple[Path, RecordingText]:
     file = folder / name
     file.write_text(content, encoding="utf-8", newline="")
     parts = []
     for utterance in load(str(file), source_language="en", target_language="de").utterances:
-        text = GERMAN[utterance.text or ""]
+        text = texts[utterance.text or ""]
         start, end = utterance.stretch or (0.0, 1.0)
         segments = (Segment(start=start, end=end, text=text),) if text else ()
         best = Hypothesis(text=text, score=0, n_tokens=1, system="x", segments=segments)
@@ -97,6 +100,26 @@ def test_tags_that_stand_around_a_whole_cue_stay_and_no_half_of_one(
     head = "1\n00:00:08,000 --> 00:00:09,500\n"
     found = keep_cues(*translated(tmp_path, f"{head}{said}\n"), SubtitleRules())
     assert found.content == f"{head}{kept.format('Wusstest du es?')}\n"
+
+
+@pytest.mark.parametrize("between", ["\n", ""])
+def test_cues_that_begin_together_or_without_a_line_between_have_each_their_own(
+    tmp_path: Path, between: str
+) -> None:
+    """On a screen they stand below each other; an editor has lost the empty line."""
+    first = "1\n00:00:08,000 --> 00:00:09,500\nDid you?\n"
+    content = f"{first}{between}2\n00:00:{'08' if between else '10'},000 --> 00:00:12,000\nDid you?\n"
+    said = {"Did you? Did you?": "Wusstest du es? Wusstest du es?"}
+    kept = keep_cues(*translated(tmp_path, content, texts=GERMAN | said), SubtitleRules())
+    assert kept.content == content.replace("Did you?", "Wusstest du es?")
+    assert kept.cues == 2
+
+
+def test_a_translation_is_no_markup(tmp_path: Path) -> None:
+    content = "WEBVTT\n\n00:08.000 --> 00:09.500\nDid you?\n"
+    texts = {"Did you?": "<i> & <b"}
+    kept = keep_cues(*translated(tmp_path, content, "film.vtt", texts), SubtitleRules())
+    assert kept.content == content.replace("Did you?", "&lt;i&gt; &amp; &lt;b")
 
 
 TWO_SPEAKERS = """5
