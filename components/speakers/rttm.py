@@ -8,6 +8,7 @@ from pathlib import Path
 
 from components.errors import ConfigError
 from components.speakers.speaker_turns import SpeakerTurn
+from components.text.table_cells import nfc
 from components.text.text_encoding import decode_text
 
 _MIN_FIELDS = 8
@@ -15,7 +16,7 @@ _MIN_FIELDS = 8
 
 
 def read_rttm(path: Path) -> dict[str, list[SpeakerTurn]]:
-    """Return the turns of each recording that a file names.
+    """Return the turns of each recording that a file names, in NFC.
 
     Raises:
         ConfigError: it cannot be read, or a line is no turn; which.
@@ -38,20 +39,21 @@ def read_rttm(path: Path) -> dict[str, list[SpeakerTurn]]:
                 f"{path}:{number}: expected SPEAKER FILE 1 START SECONDS <NA> <NA> NAME <NA> <NA>, found "
                 f"{line.strip()!r:.80}"
             ) from None
-        turns.setdefault(fields[1], []).append(SpeakerTurn(start, start + seconds, speaker))
+        turns.setdefault(nfc(fields[1]), []).append(SpeakerTurn(start, start + seconds, speaker))
     if not turns:
         raise ConfigError(f"{path}: expected lines SPEAKER FILE 1 START SECONDS ..., found none")
     return turns
 
 
 def write_rttm(name: str, turns: Iterable[SpeakerTurn]) -> str:
-    """Return the lines of one recording; white space in names becomes an underscore."""
-
-    def field(text: str) -> str:
-        return re.sub(r"\s+", "_", text.strip()) or "_"
-
+    """Return the lines of one recording."""
     return "".join(
-        f"SPEAKER {field(name)} 1 {start:.3f} {end - start:.3f} <NA> <NA> {field(speaker)} <NA> <NA>\n"
+        f"SPEAKER {to_field(name)} 1 {start:.3f} {end - start:.3f} <NA> <NA> {to_field(speaker)} <NA> <NA>\n"
         for start, end, speaker in turns
         if end > start
     )
+
+
+def to_field(text: str) -> str:
+    """Return a name as a field of a line: in NFC, white space is an underscore."""
+    return re.sub(r"\s+", "_", nfc(text).strip()) or "_"

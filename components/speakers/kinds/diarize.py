@@ -19,7 +19,7 @@ from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext, NodeSettings
 from components.records import Outcome, Quarantined, Utterance
 from components.speakers.diarizers.diarizer import DIARIZERS, Diarizer, HowMany
-from components.speakers.rttm import read_rttm
+from components.speakers.rttm import read_rttm, to_field
 from components.speakers.speaker_turns import SpeakerTurn, label_segments, name_speakers
 from components.stage_settings import Device, FilePath, ModelRef
 
@@ -48,8 +48,10 @@ class DiarizeSettings(NodeSettings):
         return self
 
     def key_parameters(self) -> dict[str, Any]:
-        """Return what decides the turns beside model and file."""
-        return {} if self.rttm is not None else self.model_dump(include={"speakers", "max_speakers"})
+        """Return what decides the turns beside model and file: how names are found in that, too."""
+        return (
+            {"names": 2} if self.rttm is not None else self.model_dump(include={"speakers", "max_speakers"})
+        )
 
 
 class Diarize(Kind[DiarizeSettings]):
@@ -134,8 +136,8 @@ def _from_file(path: str) -> Any:
 
     def turns_of(utterance: Utterance) -> list[SpeakerTurn]:
         assert utterance.audio is not None
-        name = Path(file_name_of(utterance.audio.path)).stem
-        named = recordings.get(name, recordings.get(utterance.id))
+        name = to_field(Path(file_name_of(utterance.audio.path)).stem)
+        named = recordings.get(name, recordings.get(to_field(utterance.id)))
         if named is None and len(recordings) == 1:
             (named,) = recordings.values()
         if named is None:

@@ -15,10 +15,11 @@ from components import audio
 from components.errors import ConfigError
 from components.metrics.error_rates.turns import Turn
 from components.models import resolve
-from components.records import Segment, Word
+from components.records import Audio, Segment, Utterance, Word
 from components.speakers.diarization_error import count_seconds
 from components.speakers.diarizers.diarizer import HowMany
 from components.speakers.diarizers.voice_clustering import VoiceClustering, cluster
+from components.speakers.kinds.diarize import _from_file
 from components.speakers.rttm import read_rttm, write_rttm
 from components.speakers.speaker_turns import SpeakerTurn, TurnIndex, label_segments, name_speakers
 
@@ -75,6 +76,11 @@ def test_rttm_comes_back_and_a_wrong_line_is_named(tmp_path: Path) -> None:
     file = tmp_path / "talk.rttm"
     file.write_text("; a comment\n" + write_rttm("my talk", TURNS), encoding="utf-8")
     assert read_rttm(file) == {"my_talk": TURNS}
+    file.write_text(write_rttm("my talk", TURNS) + write_rttm("caf\u00e9", TURNS[:1]), encoding="utf-8")
+    turns_of = _from_file(str(file))
+    for name, turns in (("my talk.wav", TURNS), ("cafe\u0301.wav", TURNS[:1])):  # as a Mac writes it
+        sound = Audio(path=name, sha256="0" * 64, seconds=9, sample_rate=16000)
+        assert turns_of(Utterance(id="1", audio=sound, source_language="en")) == turns
     file.write_text("SPEAKER talk 1 zero 2 <NA> <NA> a <NA> <NA>\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"talk\.rttm:1: expected SPEAKER FILE 1 START SECONDS"):
         read_rttm(file)
