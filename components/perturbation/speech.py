@@ -95,7 +95,7 @@ def add_noise(samples: Samples, noise: Noise, snr_db: float) -> Samples:
 
 def limit_band(samples: Samples, min_hz: float, max_hz: float) -> Samples:
     """Return the samples without frequencies outside of [min_hz, max_hz]: their Fourier components are 0."""
-    if min_hz <= 0 and max_hz >= SAMPLE_RATE / 2:
+    if (min_hz <= 0 and max_hz >= SAMPLE_RATE / 2) or not len(samples):
         return samples
     spectrum = np.fft.rfft(samples)
     frequencies = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)

@@ -76,7 +76,7 @@ def read_log(text: str, language: str, node: str) -> dict[str, Replay]:
         DataError: which line is wrong.
     """
     names, chunks = dict[Any, str](), dict[str, list[_Line]]()
-    for number, written in enumerate(text.splitlines(), 1):
+    for number, written in enumerate(text.split("\n"), 1):
         if not written.strip():
             continue
         try:

@@ -118,9 +118,10 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     assert written[0]["source_language"] == "en"
     assert (folder / "recommended.yaml").exists()
     assert "Systems worth having" in (folder / "report.html").read_text()
-    code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store")
+    code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store", "--json")
     assert code == 0
-    assert "it has no weights" in said
+    assert "it has no weights" in said.splitlines()[0]
+    assert "it has no weights" in json.loads(said.splitlines()[-1])["explained"][0]
 
 
 def test_a_file_of_ones_own_is_a_template_with_every_setting_of_its_search(

@@ -102,6 +102,12 @@ def _ask(
         )
     question = QUESTIONS[name]
     question.check(models, dev=bool(sets[1]))
+    out, work = places
+    page = out or Path(f"claim-{name}.md")
+    if page.is_dir() or not page.parent.is_dir():
+        raise ConfigError(
+            f"--out: expected a file in a folder that is there, found {page}; create its folder"
+        )
     if not sets[0]:
         raise ConfigError(f"claim {name}: expected --data SET, on which the answer is judged, found none")
     loaded = [
@@ -111,7 +117,6 @@ def _ask(
         for reference in sets
     ]
     test, dev = (tuple(data.utterances) if data else () for data in loaded)
-    out, work = places
     systems = Systems(Workbench(work, lambda text: typer.echo(text, err=True)), models, dev, test)
     with use_threads(1):
         verdict = ask(question, systems)
@@ -121,7 +126,6 @@ def _ask(
         if data
     ]
     command = "antiphon " + " ".join(sys.argv[1:])
-    page = out or Path(f"claim-{name}.md")
     write_atomically(page, write_answer(question, systems, verdict, about, command).encode())
     typer.echo(f"{question.claim.claim}: {verdict.text}\n{page}")
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -59,14 +60,14 @@ def design(
     - `antiphon design --explain RUN --system rover`
     """
     if explain is not None:
-        _explain(explain, system, values.get("store"))
+        _explain(explain, system, values.get("store"), as_json=as_json)
         return
     if file is None and not values.get("data"):
         raise ConfigError("expected GOAL.yaml, --data SET or --explain RUN, found none of them")
     raise typer.Exit(run_flow("design", file, assignments or [], values, as_json=as_json))
 
 
-def _explain(name: str, system: str | None, store_url: object) -> None:
+def _explain(name: str, system: str | None, store_url: object, *, as_json: bool) -> None:
     from components.design.analysis import DESIGN
     from components.design.tables import explain
     from components.storage.store import Store
@@ -76,5 +77,8 @@ def _explain(name: str, system: str | None, store_url: object) -> None:
     ref = next((ref for ref in run.stages if ref.kind == DESIGN.kind), None)
     if ref is None:
         raise ConfigError(f"run {name}: expected a finished design, found a run of {run.flow}, {run.status}")
-    for line in explain(DESIGN.read(store.localize(ref)), system):
+    lines = explain(DESIGN.read(store.localize(ref)), system)
+    for line in lines:
         typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps({"run": name, "explained": lines}))

@@ -79,7 +79,7 @@ def edit(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them fr
     if lessons is not None and node is None and source is None:
         from flows.cli.files.edit_lessons import write_lessons
 
-        write_lessons(run, lessons, min_count, store, unchanged_right=unchanged_right)
+        write_lessons(run, lessons, min_count, store, unchanged_right=unchanged_right, as_json=as_json)
         return
     if node is None or source is None or lessons is not None:
         raise ConfigError("expected NODE and --from FILE, or --lessons DIR alone")

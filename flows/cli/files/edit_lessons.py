@@ -11,7 +11,13 @@ import typer
 
 
 def write_lessons(
-    run: str, folder: Path, min_count: int, store_url: str | None, *, unchanged_right: bool
+    run: str,
+    folder: Path,
+    min_count: int,
+    store_url: str | None,
+    *,
+    unchanged_right: bool,
+    as_json: bool = False,
 ) -> None:
     """Write what the corrections of a run, and of the runs that it was made from, teach; print the files.
 
@@ -23,39 +29,41 @@ def write_lessons(
         min_count: how often a term was replaced, at least.
         store_url: of the store.
         unchanged_right: whether all other texts were read, too, and are right.
+        as_json: whether the last line of standard output is one JSON object.
 
     Raises:
         ConfigError: the run has no corrections.
     """
     from components.editing import lessons as learning
     from components.editing.run_lessons import read_lessons
+    from components.files.files import write_atomically
     from components.storage.store import Store
     from components.text.table_cells import guard_cell, join_cells
 
     lessons = read_lessons(Store(store_url).load_run(run), unchanged_right=unchanged_right)
     folder.mkdir(parents=True, exist_ok=True)
     terms = learning.find_terms(lessons, min_count)
-    _write(folder / "pairs.jsonl", _json_lines(learning.make_pairs(lessons)))
-    _write(folder / "transcripts.jsonl", _json_lines(learning.make_transcripts(lessons, folder.resolve())))
-    _write(folder / "examples.jsonl", _json_lines(learning.make_examples(lessons)))
-    _write(
-        folder / "terms.tsv",
-        [
+    files = {
+        "pairs.jsonl": _json_lines(learning.make_pairs(lessons)),
+        "transcripts.jsonl": _json_lines(learning.make_transcripts(lessons, folder.resolve())),
+        "examples.jsonl": _json_lines(learning.make_examples(lessons)),
+        "terms.tsv": [
             "count\tbefore\tafter\tnode\tids",
             *(join_cells(guard_cell(str(cell)) for cell in term.values()) for term in terms),
         ],
-    )
-    _write(folder / "calibration.jsonl", _json_lines(learning.make_calibration(lessons)))
+        "calibration.jsonl": _json_lines(learning.make_calibration(lessons)),
+    }
+    for name, lines in files.items():
+        write_atomically(folder / name, "".join(line + "\n" for line in lines).encode())
+        typer.echo(str(folder / name))
     wrong = sum(not each.is_right for each in lessons)
-    typer.echo(f"{wrong} corrected and {len(lessons) - wrong} approved texts, {len(terms)} terms", err=True)
+    approved = len(lessons) - wrong
+    typer.echo(f"{wrong} corrected and {approved} approved texts, {len(terms)} terms", err=True)
+    if as_json:
+        paths = [str(folder / name) for name in files]
+        counts = {"corrected": wrong, "approved": approved, "terms": len(terms)}
+        typer.echo(json.dumps({"run": run, "files": paths, **counts}))
 
 
 def _json_lines(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return [json.dumps(row, ensure_ascii=False) for row in rows]
-
-
-def _write(path: Path, lines: Iterable[str]) -> None:
-    from components.files.files import write_atomically
-
-    write_atomically(path, "".join(line + "\n" for line in lines).encode())
-    typer.echo(str(path))

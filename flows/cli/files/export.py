@@ -61,7 +61,9 @@ def export(values: Values, as_json: AsJson = False) -> None:
 
     parameters = gather(ExportParameters, None, [], values)
     if parameters.for_edit:
-        export_for_edit(parameters)
+        files = export_for_edit(parameters)
+        if as_json:
+            sys.stdout.write(json.dumps({"run": parameters.run, "files": list(map(str, files))}) + "\n")
         return
     texts, nodes = load_texts(parameters.run, parameters.node, parameters.store)
     out, formats = parameters.out or parameters.run, parameters.formats

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from flows.parameters.written_texts import ExportParameters
 
 
-def export_for_edit(parameters: ExportParameters) -> None:
-    """Write the texts of a node into files to edit and print them, and what to do with them.
+def export_for_edit(parameters: ExportParameters) -> list[Path]:
+    """Write the texts of a node into files to edit, which come back; print them, and what to do with them.
 
     Raises:
         AntiphonError: no such run or node, another format, or a file that holds something else.
@@ -41,6 +41,7 @@ def export_for_edit(parameters: ExportParameters) -> None:
         typer.echo(str(file))
     source = quote(str(files[0] if len(files) == 1 else path))
     typer.echo(f"correct the texts, then: antiphon edit {run.name} {nodes[0]} --from {source}", err=True)
+    return files
 
 
 def edit_format_of(form: str | None, out: str | None) -> EditFormat:

@@ -83,6 +83,8 @@ def _print_confidences(record: RunRecord, store: Store, node: str | None) -> dic
 
 def _print_latency(record: RunRecord, store: Store, limit: int) -> dict[str, Any]:
     """Measure, keep and print the latency of a run; returns it for ``--json``."""
+    from rich.text import Text
+
     from components.analysis.run_outputs import LATENCY
     from components.comparison.comparable_runs import check_comparable
     from components.files.files import utc_now, write_json
@@ -106,5 +108,5 @@ def _print_latency(record: RunRecord, store: Store, limit: int) -> dict[str, Any
     path = store.run_folder(record.name) / LATENCY
     write_json(path, values)
     print_latencies({**measured.nodes, "all": measured.system}, console())
-    console().print(f"latency {path}", soft_wrap=True)
+    console().print(Text(f"latency {path}"), soft_wrap=True)
     return {"path": str(path), **values}

@@ -115,6 +115,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         question.check_data(apart[:61], apart[60:])
     ended = run_command(capsys, "claim", "ensembing", "--models", "a", "b", "--data", "x")
     assert ended.code == 2 and "did you mean ensembling?" in ended.err
+    ended = run_command(capsys, "claim", "cost", "--models", "a", "b", "--data", "x", "--out", "none/a.md")
+    assert ended.code == 2 and "--out: expected a file in a folder that is there" in ended.err
 
 
 def test_what_a_process_of_its_own_refuses_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,9 +210,10 @@ def test_a_log_of_simulstream_is_read_as_its_own_reader_reads_it() -> None:
         (6.0, 0.25, ["gna", "▁."], []),
     ]
     names = ("total_audio_processed", "computation_time", "generated_tokens", "deleted_tokens")
-    lines: list[object] = [{"model_loading_time": 5.9}, {"id": 7, "metadata": {"wav_name": "set/ted_1.wav"}}]
+    begun = {"id": 7, "metadata": {"wav_name": "set\u2028/ted_1.wav"}}
+    lines: list[object] = [{"model_loading_time": 5.9}, begun]
     lines += [{"id": 7, **dict(zip(names, chunk, strict=True))} for chunk in chunks]
-    log = "".join(json.dumps(line) + "\n" for line in lines)
+    log = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     found = read_log(log, "it", "mt")["ted_1"]
     assert found.texts == {"mt": "Grazie a, segna ."}
     # LogReader.final_outputs_and_latencies of simulstream 1.0: a word has the delay of its last change.

@@ -40,10 +40,13 @@ def test_corrections_become_pairs_examples_terms_and_calibration(
     store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "lessons"
-    assert learn(store, "corrected", "--lessons", str(folder), "--min-count", "1") == 0
+    assert learn(store, "corrected", "--lessons", str(folder), "--min-count", "1", "--json") == 0
     output = capsys.readouterr()
     names = ["pairs.jsonl", "transcripts.jsonl", "examples.jsonl", "terms.tsv", "calibration.jsonl"]
-    assert output.out.splitlines() == [str(folder / name) for name in names]
+    *files, line = output.out.splitlines()
+    assert files == [str(folder / name) for name in names]
+    counts = {"corrected": 2, "approved": 0, "terms": 1}
+    assert json.loads(line) == {"run": "corrected", "files": files, **counts}
     assert output.err.startswith("2 corrected and 0 approved texts, ")
     pairs = [json.loads(line) for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(pair["text"], pair["references"]) for pair in pairs] == [

@@ -123,8 +123,11 @@ def test_wrong_usage_of_files_to_edit_is_one_line(
 
 
 def test_subtitles_to_edit_and_what_to_do_with_them(export: Command) -> None:
-    code, out, err = export("run", "--for-edit", "--node", "asr", "--format", "srt", "--out", "my subtitles")
-    assert (code, out) == (0, "my subtitles/talk.srt\nmy subtitles/talk-2.srt\n")
+    flags = ("--node", "asr", "--format", "srt", "--out", "my subtitles", "--json")
+    code, out, err = export("run", "--for-edit", *flags)
+    *files, line = out.splitlines()
+    assert (code, files) == (0, ["my subtitles/talk.srt", "my subtitles/talk-2.srt"])
+    assert json.loads(line) == {"run": "run", "files": files}
     assert "Good morning." in Path("my subtitles/talk.srt").read_text()
     assert err == "correct the texts, then: antiphon edit run asr --from 'my subtitles'\n"
 

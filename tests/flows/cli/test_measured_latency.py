@@ -22,24 +22,27 @@ def test_the_latency_of_a_run_is_kept_beside_it(
 ) -> None:
     for name, kind in FAKES.items():
         monkeypatch.setitem(KINDS, name, kind)
+    root = tmp_path / "[bold]a[/x]"  # is no markup
+    root.mkdir(parents=True)
     stages = (
-        written(Store(str(tmp_path)), "data", [utterance(key, 2.0) for key in IDS]),
-        written(Store(str(tmp_path)), "a", list(map(nbest, IDS))),
+        written(Store(str(root)), "data", [utterance(key, 2.0) for key in IDS]),
+        written(Store(str(root)), "a", list(map(nbest, IDS))),
     )
     node = NodeRecord(name="a", kind="shout", output="text", reads={"of0": "data"}, language="source")
     graph = {"nodes": {"a": {"kind": "shout", "of": "data", "calls": str(tmp_path / "calls")}}}
     pipeline = PipelineRecord(nodes=(node,), outputs={"transcript": "a"})
     parameters = {"graph": graph, "data": "x.jsonl", "seed": 3}
-    store = Store(str(tmp_path))
+    store = Store(str(root))
     store.save_run(record("mine", flow="pipeline", parameters=parameters, stages=stages, pipeline=pipeline))
     ended = run_command(
-        capsys, "measure", "mine", "--latency", "--limit", "20", "--json", "--store", str(tmp_path)
+        capsys, "measure", "mine", "--latency", "--limit", "20", "--json", "--store", str(root)
     )
     assert not ended.code
     *table, line = ended.out.splitlines()
     values = json.loads(line)
-    stored = json.loads((tmp_path / "runs" / "mine" / "latency.json").read_text())
-    assert values == {"run": "mine", "path": str(tmp_path / "runs" / "mine" / "latency.json"), **stored}
+    stored = json.loads((root / "runs" / "mine" / "latency.json").read_text())
+    assert values == {"run": "mine", "path": str(root / "runs" / "mine" / "latency.json"), **stored}
     assert (stored["limit"], stored["system"]["n"], list(stored["nodes"])) == (20, 20, ["a"])
     assert stored["system"]["seconds"] == pytest.approx(stored["nodes"]["a"]["seconds"])
+    assert table[-1] == f"latency {root}/runs/mine/latency.json"
     assert [row.split()[0] for row in table if row.strip()][-3:] == ["a", "all", "latency"]
