@@ -115,10 +115,15 @@ def seed_everything(seed: int) -> torch.Generator:
     """
     if not 0 <= seed < 2**32:
         raise ConfigError(f"seed: expected 0 to {2**32 - 1}, found {seed}")
-    random.seed(seed)
-    np.random.seed(seed)  # libraries below us draw from the global generator
+    _seed_processor(seed)
     torch.manual_seed(seed)
     return torch.Generator().manual_seed(seed)
+
+
+def _seed_processor(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # libraries below us draw from the global generator
+    torch.default_generator.manual_seed(seed)
 
 
 def seed_device(device: str, seed: int) -> None:
@@ -137,7 +142,7 @@ def seed_device(device: str, seed: int) -> None:
     elif torch_device.type == "mps":
         torch.mps.manual_seed(seed)
     else:
-        seed_everything(seed)
+        _seed_processor(seed)
 
 
 def count_torch_threads() -> int:

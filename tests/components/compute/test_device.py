@@ -98,16 +98,17 @@ def test_a_device_that_cannot_compute_in_a_type_is_said_in_a_line(monkeypatch: p
         pick_dtype("float16", torch.device("cpu"))
 
 
-def test_a_shard_on_a_card_leaves_the_generators_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shard_leaves_the_generators_of_other_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds: list[int] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "manual_seed", seeds.append)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
     seed_device("cpu", 3)
     expected = torch.rand(2), random.random(), float(np.random.rand())
     seed_device("cpu", 3)
     seed_device("cuda:0", 5)
-    assert seeds[-1] == 5
+    assert seeds == [5]
     found = torch.rand(2), random.random(), float(np.random.rand())
     assert torch.equal(found[0], expected[0]) and found[1:] == expected[1:]

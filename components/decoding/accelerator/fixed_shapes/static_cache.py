@@ -72,8 +72,9 @@ class StaticBeamCache:
         """Start a search from ``contents``, whose rows are in ``cells`` (R,); None: in order."""
         states, visible, length = contents
         n, used = states[0].shape[1], visible.shape[1]
+        written = self.base + self.capacity * self.b  # by the search before: its NaN no bias would hide
         for layer, part in zip(self._layers, states, strict=True):
-            layer[:, :n, :, :used] = part
+            layer[:, :n, :, :used], layer[:, :, :, used:written] = part, 0
         bias = torch.zeros_like(visible, dtype=self._bias.dtype).masked_fill_(~visible, NEVER)
         self._bias.fill_(NEVER)
         if cells is None:

@@ -58,6 +58,7 @@ from components.ensembling.token_level.combiners import (
     LogLinearInterpolation,
     NegativeEvidence,
 )
+from components.errors import ModelError
 from components.recognition.backends.whisper import model as openai_whisper
 from components.recognition.backends.whisper.model import EncoderOutput, OpenAIWhisperBackend
 from components.recognition.whisper import logits_processors as whisper_rules
@@ -556,6 +557,25 @@ def test_buffers_in_use_are_not_shared(graphs: type[GraphDouble], monkeypatch: p
     with switched(monkeypatch, "off"):
         same(outer, decode(marians(ready, parts[0]), "beam"))
         same(inner[0], decode(marians(ready, parts[1]), "beam"))
+
+
+def test_buffers_forget_the_nan_of_the_search_before(
+    graphs: type[GraphDouble], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or one sentence with NaN would end every later search of its size."""
+    append = StaticBeamCache.append
+
+    def overflow(self: StaticBeamCache, layer: int, keys: Tensor, values: Tensor) -> Any:
+        return append(self, layer, keys * (torch.nan if self.steps == 4 else 1), values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StaticBeamCache, "append", overflow)
+        patch.setenv("ANTIPHON_CUDA_GRAPHS", "eager")
+        with pytest.raises(ModelError, match="found NaN"):
+            decode(marians([prepare(0)]), "beam")
+    found = decode(marians([prepare(0)]), "beam")
+    with switched(monkeypatch, "off"):
+        same(found, decode(marians([prepare(0)]), "beam"))
 
 
 @pytest.mark.usefixtures("nothing_kept")
