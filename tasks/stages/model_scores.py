@@ -15,6 +15,7 @@ from components.compute.profiling import measure_card
 from components.experts.config import ExpertsConfig
 from components.files.files import read_json, write_json
 from components.models.weight_digests import resolve_weight_digests
+from components.recognition.backends import BACKENDS
 from components.run_record import Score, StageRef
 from components.storage.stages.stage_plan import StagePlan, library_versions, upstream_of
 from components.storage.stages.whole_stage import StageFiles, compute_once
@@ -65,8 +66,9 @@ def _score_on_sets(
 ) -> StageRef | State[StageRef]:
     """Score a model on data sets, by what stands before the names of their scores; ``keyed`` names it."""
     languages = (config.source_language, config.target_language)
+    decoder = BACKENDS["whisper"].version if config.kind == "recognition" else Translator.version
     plan = StagePlan(
-        version=f"training-scores/1 metrics/{metrics.version}",
+        version=f"training-scores/{decoder} metrics/{metrics.version}",
         parameters={"beam_size": beam_size, "languages": list(languages), **device_for_key(config.device)},
         inputs={f"{name}data": _data_digest(config, source, languages) for name, source in sets.items()},
         libraries=library_versions(LIBRARIES),
