@@ -24,12 +24,12 @@ from components.merging.recipe.reader import parse_recipe
 from components.metrics.scores_file import read_scores
 from components.metrics.scores_settings import ScoresFile
 from components.models.checkpoints import checkpoint_of
-from components.pipeline.reading.reader import parse_pipeline
 from components.text.term_list import read_terms
 from components.translation.context.few_shot_examples import read_examples
 from tests.fuzzing import seeds
 from tests.fuzzing.mutations import mutate, mutate_json, mutate_lines, mutate_parts
 from tests.fuzzing.stores import archived_files, mutate_members, mutate_stored, pack, read_archive, read_store
+from tests.graph_text import parse_pipeline
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pearmut"
 ORIGIN = Origin(node="mt", stage="0" * 64, by="ann", at="2026-01-01T00:00:00+00:00")

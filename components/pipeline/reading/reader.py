@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.errors import ConfigError
-from components.files.yaml_text import Places, parse_yaml
+from components.files.yaml_text import Places
 from components.models.adapted_references import replace_references
 from components.nodes.facts import Language
 from components.nodes.kind import KINDS, Kind
@@ -31,20 +31,6 @@ COMMON_KEYS = ("kind", "of", "when", "to", "resources", "display_names")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 KEYS = ("nodes", "outputs", "defaults", "source_language", "target_language")
 """The keys of a graph; a file may have a flow's other parameters beside them."""
-
-
-def parse_pipeline(text: str, where: str = "") -> Pipeline:
-    """Read the pipeline in a YAML (or JSON) text.
-
-    Raises:
-        ConfigError: every fault, a line each.
-    """
-    values, lines = parse_yaml(text, where or "pipeline")
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"{where or 'pipeline'}: expected a mapping with nodes, found {type(values).__name__}"
-        )
-    return read_pipeline(values, where, lines)
 
 
 def read_pipeline(

@@ -7,8 +7,8 @@ import pytest
 from components.errors import ConfigError
 from components.pipeline.node_edit import NodeEdit
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reading.reader import parse_pipeline
 from components.pipeline.steps.editing import apply_edits
+from tests.graph_text import parse_pipeline
 
 KEY = "0" * 64
 GRAPH = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.reading.reader import parse_pipeline
 from components.pipeline.resources import Resources
+from tests.graph_text import parse_pipeline
 
 GRAPH = """
 nodes:

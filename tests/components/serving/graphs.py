@@ -8,10 +8,10 @@ from components.nodes.node_context import Item
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import DATA
 from components.pipeline.planning import NodePlan
-from components.pipeline.reading.reader import parse_pipeline
 from components.records import Hypothesis, NBest, NodeOutcome, Segment, Word
 from components.serving.graph import LIGHT, ServedGraph, ServedNode, live_nodes
 from components.storage.stages.stage_plan import StagePlan
+from tests.graph_text import parse_pipeline
 
 Function = Callable[[Sequence[Item]], Sequence[NodeOutcome | None]]
 

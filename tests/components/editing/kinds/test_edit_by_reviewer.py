@@ -13,10 +13,10 @@ from components.editing.kinds.edit_by_reviewer import ReviewAnswers, ReviewAnswe
 from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.nodes.questions import Answers, Question
-from components.pipeline.reading.reader import parse_pipeline
 from components.records import Hypothesis, NBest
 from tests.components.nodes.items import item
 from tests.components.pipeline.test_planning import REF
+from tests.graph_text import parse_pipeline
 
 GRAPH = "nodes: {asr: {kind: recognize}, checked: {kind: edit_by_reviewer, of: asr"
 SCORES = {"u0": -0.4, "u1": -4.0, "u2": -2.0, "u3": -8.0}

@@ -10,10 +10,10 @@ from components.ensembling.output_level.oracles import choose_best, compose_best
 from components.ensembling.output_level.pools import find_pools
 from components.metrics.scoring_units import ScoringUnits
 from components.metrics.table import METRICS
-from components.pipeline.reading.reader import parse_pipeline
 from components.records import Audio, ReferenceSegment, Utterance
 from components.run_record import StageRef
 from components.text.normalization.text_normalization import Normalizer
+from tests.graph_text import parse_pipeline
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=9.0, sample_rate=16000)
 words = st.lists(st.sampled_from("abcd"), max_size=4)

@@ -13,9 +13,9 @@ from components.errors import ConfigError
 from components.nodes.node_context import Item, NodeContext
 from components.perturbation.config import PerturbationConfig
 from components.perturbation.kinds.perturb import Perturb
-from components.pipeline.reading.reader import parse_pipeline
 from components.records import Quarantined, ReferenceSegment, Utterance
 from components.storage.stages.reader import resolve_audio_path
+from tests.graph_text import parse_pipeline
 
 SAMPLES = Path(__file__).parents[4] / "components/samples"
 

@@ -7,7 +7,8 @@ import pytest
 from components.errors import ConfigError
 from components.pipeline.advice.mermaid import to_mermaid
 from components.pipeline.reading.matrix import expand_matrix
-from components.pipeline.reading.reader import parse_pipeline, read_pipeline
+from components.pipeline.reading.reader import read_pipeline
+from tests.graph_text import parse_pipeline
 
 TALK = """
 target_language: de
@@ -112,7 +113,6 @@ FAULTS = {
         "nodes:\n  a: {kind: recognize}\n  b: {kind: translate, of: a, model: 'node:a'}",
         "f.yaml:3: b: expected a model, found node:a, which gives text",
     ),
-    "not a mapping": ("- a", "f.yaml: expected a mapping with nodes, found list"),
     "defaults that are no settings": (
         "nodes:\n  a: {kind: recognize}\ndefaults: 3",
         "f.yaml:3: defaults: expected settings, found int",

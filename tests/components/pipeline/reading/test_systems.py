@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.errors import ConfigError
-from components.pipeline.reading.reader import parse_pipeline, read_pipeline
+from components.pipeline.reading.reader import read_pipeline
+from tests.graph_text import parse_pipeline
 
 APART = {
     "asr": {"kind": "recognize"},

@@ -10,12 +10,13 @@ from components.errors import ConfigError
 from components.nodes.node_context import NodeContext
 from components.pipeline.items.item_gatherer import ItemGatherer
 from components.pipeline.pipeline import Pipeline
-from components.pipeline.reading.reader import parse_pipeline, read_pipeline
+from components.pipeline.reading.reader import read_pipeline
 from components.records import Checkpoint, Decision, NBest
 from components.refining.kinds.loop import LoopRound, LoopRoundSettings
 from components.refining.kinds.refine import Refine, RefineRound, RefineRoundSettings
 from components.refining.kinds.rounds import MAX_ROUNDS
 from tests.components.pipeline.items.test_item_gatherer import bad, by_id, spoken, text, written
+from tests.graph_text import parse_pipeline
 
 MT: dict[str, dict[str, Any]] = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
 LOOP = """
