@@ -60,7 +60,7 @@ class LocalShards:
                 run.node.name,
             )
         if size is None:  # another run was computing it: it counts as what was stored before
-            run.find_shard(work, utterances)
+            run.count_stored(header, utterances)
         shown.advance(work.number, size or ShardSize(0))
         return header
 

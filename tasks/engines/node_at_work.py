@@ -74,6 +74,9 @@ class NodeAtWork(Protocol):
     def find_shard(self, work: ShardWork, utterances: int) -> ShardHeader | None:
         """Return a shard that is stored, and count it; None where it is to be computed."""
 
+    def count_stored(self, header: ShardHeader, utterances: int) -> None:
+        """Count a shard that an earlier attempt, or another run, has computed."""
+
 
 class Shards(Protocol):
     """Who finds or computes the shards of a node: an engine."""

@@ -199,10 +199,14 @@ class NodeRun:
         if header is None or not header.is_made_from(work.read):
             header = self.store.find_shard(work.key, work.read)
         if header is not None:
-            items = header.ok + header.quarantined
-            self.counts.gather(utterances, items)
-            self.counts.skip(items, header.tallies.get(READ, {}).get(AUDIO_SECONDS, 0.0))
+            self.count_stored(header, utterances)
         return header
+
+    def count_stored(self, header: ShardHeader, utterances: int) -> None:
+        """Count a shard that an earlier attempt, or another run, has computed."""
+        items = header.ok + header.quarantined
+        self.counts.gather(utterances, items)
+        self.counts.skip(items, header.tallies.get(READ, {}).get(AUDIO_SECONDS, 0.0))
 
     def _check_outcomes(self, headers: Sequence[ShardHeader]) -> None:
         """Let the kind refuse a stage in which nothing could be processed."""

@@ -19,21 +19,21 @@ class Board:
         self._at_work: dict[tuple[str, int], str] = {}
         self._is_halted = False
 
-    def begin(self, begun: Event, machine: str) -> str:
+    def begin(self, node: str, number: int, machine: str) -> str:
         """Note that a worker wants to compute a shard; return ``go``, ``halt`` or ``fail``.
 
         Args:
-            begun: the shard.
+            node: the shard's.
+            number: the shard's.
             machine: Ray's name of the worker's machine.
         """
         if self._is_halted:
             return "halt"
-        shard = (begun.node, begun.number)
+        shard = (node, number)
         self._attempts[shard] += 1
         if self._attempts[shard] > MAX_ATTEMPTS:
             return "fail"
         self._at_work[shard] = machine
-        self._events.append(begun)
         return "go"
 
     def tell(self, event: Event) -> None:

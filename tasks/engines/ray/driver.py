@@ -21,11 +21,12 @@ from typing import Any
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
+from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from components.errors import AntiphonError, ConfigError
 from tasks.engines.ray import probe
-from tasks.engines.ray.board import Board
+from tasks.engines.ray.board import MAX_ATTEMPTS, Board
 from tasks.engines.ray.job_room import JobRoom
 from tasks.engines.ray.loading import build_on_worker
 from tasks.engines.ray.messages import Event, Job, LoadJob, Message, SegmentJob
@@ -156,11 +157,19 @@ class _Driver:
 
     def _load(self, job: LoadJob) -> None:
         """Have the shards of a data set built by workers; each is told when it is stored."""
-        build: Any = _ray.remote(num_cpus=1, max_retries=-1)(build_on_worker)
+        build: Any = _ray.remote(num_cpus=1, max_retries=MAX_ATTEMPTS - 1)(build_on_worker)
         pending = {build.remote(job.store, job.folder, rows): n for n, rows in enumerate(job.shards)}
         while pending:
             (done,), _ = ray.wait(list(pending), num_returns=1)
-            header, has_audio = ray.get(done)
+            try:
+                header, has_audio = ray.get(done)
+            except RayTaskError as error:
+                raise error.cause from error
+            except RayError as error:
+                raise AntiphonError(
+                    f"data: expected its rows to be opened, found that {MAX_ATTEMPTS} processes ended while "
+                    f"they did ({_first_line(error)}); a machine may lack memory for a recording"
+                ) from error
             size = (0.0, float(has_audio))
             self.tell(Event(job.number, "shard", number=pending.pop(done), header=header, size=size))
 
@@ -227,7 +236,7 @@ def _check_installations() -> None:
     ]
     try:
         answers: Sequence[dict[str, str]] = ray.get(asked, timeout=_PROBE_SECONDS)
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         raise ConfigError(
             "ray: expected every machine of the cluster to say what it has installed, found "
             f"{_first_line(error)}"

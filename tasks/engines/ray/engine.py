@@ -176,7 +176,7 @@ class RayShards:
                 break
             if event.number not in headers:
                 headers[event.number] = ShardHeader.model_validate_json(event.header)
-                self._count(run, event, entries[event.number].ok, shown)
+                self._count(run, event, headers[event.number], entries[event.number].ok, shown)
                 run.coordinator.advance(run.node.name, event.number, headers[event.number])
         for number in sorted(self._missing.keys() - headers.keys()):
             # Of a node whose input has failed, or what was stored while nobody heard of it.
@@ -187,10 +187,12 @@ class RayShards:
         run.coordinator.check_halted()
         check_complete(run.node.name, len(entries) - len(headers))
 
-    def _count(self, run: NodeAtWork, event: Event, utterances: int, shown: Progress) -> None:
-        size = ShardSize(*event.size)
-        run.counts.gather(utterances, round(size.items))
-        if event.found:
-            run.counts.skip(round(size.items), size.audio_seconds)
+    def _count(
+        self, run: NodeAtWork, event: Event, header: ShardHeader, utterances: int, shown: Progress
+    ) -> None:
+        size = ShardSize(*event.size or (0.0,))
+        if event.size is None:
+            run.count_stored(header, utterances)
         else:
-            shown.advance(event.number, size)
+            run.counts.gather(utterances, round(size.items))
+        shown.advance(event.number, size)

@@ -114,7 +114,7 @@ def _collect(count: int, events: SimpleQueue[Event]) -> list[BuiltShard]:
         event = events.get()
         if event.sort == "shard":
             header = ShardHeader.model_validate_json(event.header)
-            built[event.number] = BuiltShard(header, event.size[1] > 0)
+            built[event.number] = BuiltShard(header, bool(event.size and event.size[1]))
         elif event.sort == "ended":
             return [built[number] for number in range(count)]
         else:

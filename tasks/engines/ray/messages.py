@@ -50,7 +50,7 @@ class Row:
         data: its key.
         keys: node -> key of the node's shard.
         alike: node -> what its shard shares with those that differ by numerics alone.
-        read: node -> role -> identity of what is read.
+        read: node -> role -> identity of what is read; None where any stored shard of the key is taken.
         done: node -> key of the node's finished shard, and digest of its outcomes.
         failed: the nodes that do not have it.
     """
@@ -59,7 +59,7 @@ class Row:
     data: str
     keys: dict[str, str] = field(default_factory=dict)
     alike: dict[str, str | None] = field(default_factory=dict)
-    read: dict[str, dict[str, str]] = field(default_factory=dict)
+    read: dict[str, dict[str, str] | None] = field(default_factory=dict)
     done: dict[str, list[str]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
@@ -131,25 +131,24 @@ class Event(NamedTuple):
 
     Attributes:
         job: its number; of ``lost``, any.
-        sort: ``begun`` (a shard is being computed), ``shard`` (it is in the store), ``failed`` (a node, or
-            the job where ``node`` is empty), ``ended`` (the job), ``connected`` (the driver
-            with its cluster), ``restart`` (another driver is to go on), ``lost`` (the cluster).
+        sort: ``shard`` (it is in the store), ``failed`` (a node, or the job where ``node`` is empty),
+            ``ended`` (the job), ``connected`` (the driver with its cluster), ``restart`` (another driver is
+            to go on), ``lost`` (the cluster).
         node: the node.
         number: of the shard.
         header: of the shard, as JSON.
-        size: items of the shard, and seconds of their audio; of the data set, 1 where it has any.
-        found: whether another run had computed it.
+        size: items of the shard, and seconds of their audio; of the data set, 1 where it has any; None where
+            another run has computed it.
         error: name of the class of an error.
         message: what it says.
     """
 
     job: int
-    sort: Literal["begun", "shard", "failed", "ended", "connected", "restart", "lost"]
+    sort: Literal["shard", "failed", "ended", "connected", "restart", "lost"]
     node: str = ""
     number: int = -1
     header: str = ""
-    size: tuple[float, float] = (0.0, 0.0)
-    found: bool = False
+    size: tuple[float, float] | None = None
     error: str = ""
     message: str = ""
 

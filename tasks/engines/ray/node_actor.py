@@ -76,9 +76,9 @@ class NodeActor:
             work = self._work_of(row)
             header = self._store.find_shard(work.key, work.read)
             if header is not None:
-                self._tell_shard(work, header, float(header.ok + header.quarantined), found=True)
+                self._tell_shard(work, header)
                 return header
-            answer = ray.get(self._board.begin.remote(self._event("begun", work.number), self._machine))
+            answer = ray.get(self._board.begin.remote(self._step.name, work.number, self._machine))
             if answer == "go":
                 return self._compute(work)
             if answer == "fail":
@@ -92,7 +92,8 @@ class NodeActor:
         return None
 
     def _compute(self, work: ShardWork) -> ShardHeader:
-        job, size = self._step.job, (0.0, 0.0)
+        job = self._step.job
+        size: tuple[float, float] | None = None
 
         def begin(items: Sequence[Item]) -> None:
             nonlocal size
@@ -102,7 +103,7 @@ class NodeActor:
         header = retry_transient(
             lambda: compute_shard(self._store, job, work, begin), time.sleep, self._step.name
         )
-        self._tell_shard(work, header, *size, found=False)
+        self._tell_shard(work, header, size)
         return header
 
     def _work_of(self, row: Row) -> ShardWork:
@@ -113,18 +114,23 @@ class NodeActor:
                 sources[name], digests[name] = self._stages[name], step.stages[name].sha256
             elif (finished := row.done.get(self._original_of(name))) is not None:
                 sources[name], digests[name] = ShardSource(finished[0]), finished[1]
-        read = {
-            role: (identity, digests.get(step.reads.get(role, ""), ""))
-            for role, identity in row.read[step.name].items()
-        }
+        identities = row.read[step.name]
+        read = (
+            identities
+            if identities is None
+            else {
+                role: (identity, digests.get(step.reads.get(role, ""), ""))
+                for role, identity in identities.items()
+            }
+        )
         key, alike = row.keys[step.name], row.alike[step.name]
         return ShardWork(row.number, key, row.data, sources, read, alike)
 
     def _tell_shard(
-        self, work: ShardWork, header: ShardHeader, items: float, audio: float = 0.0, *, found: bool
+        self, work: ShardWork, header: ShardHeader, size: tuple[float, float] | None = None
     ) -> None:
         event = self._event("shard", work.number)
-        self._tell(event._replace(header=header.model_dump_json(), size=(items, audio), found=found))
+        self._tell(event._replace(header=header.model_dump_json(), size=size))
 
     def _event(self, sort: Any, number: int, error: str = "", message: str = "") -> Event:
         return Event(self._job, sort, self._step.name, number, error=error, message=message)

@@ -198,7 +198,7 @@ def _make_row(number: int, data: str, parts: Sequence[Part]) -> Row:
             row.done[name] = [header.key, header.sha256]
         elif number in part.missing:
             row.keys[name], row.alike[name], read = part.planned.work_of(number)
-            row.read[name] = dict(read)
+            row.read[name] = dict(read) if part.planned.is_exact(number) else None
             row.done |= {read: list(source) for read, source in part.missing[number].items()}
     return row
 

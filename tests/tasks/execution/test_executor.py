@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from components.errors import ComponentError
 from components.files.files import utc_now
 from components.nodes.kind import KINDS
 from components.nodes.questions import Answers, Question
+from components.pipeline import planning
 from components.pipeline.pipeline import DATA
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Utterance
@@ -40,6 +42,7 @@ from tasks.execution.executor import PipelineResult, execute
 from tasks.execution.joint_execution import execute_together
 from tasks.progress import show_on
 from tests.components.storage.written import written
+from tests.tasks.engines.ray_double import ray_double
 from tests.tasks.kinds import FAKES
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -391,17 +394,18 @@ def test_a_node_that_fails_leaves_its_lane_to_others(bench: Bench) -> None:
     assert executed.statuses == {"bad": "failed", "good": "computed"}
 
 
+@pytest.mark.parametrize(("where", "look"), [(nullcontext, 2), (ray_double, 2), (ray_double, 3)])
 def test_shards_that_another_run_stored_meanwhile_are_taken(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    where: Any, look: int, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look for a shard and the lock of computing it."""
+    """Between the looks for a shard, of which the last is under the lock of computing it."""
     other = Bench(bench.log.parent / "other")
     other.run({"a": {"of": DATA}})
     find, looks = Store.find_shard, Counter[str]()
 
     def find_late(store: Store, key: str, *read: Any) -> Any:
         looks[key] += 1
-        if store.root == Path(bench.store) and looks[key] == 2:
+        if store.root == Path(bench.store) and looks[key] == look:
             path = store.root / shard_name(key)
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(Path(other.store) / shard_name(key), path)
@@ -409,7 +413,23 @@ def test_shards_that_another_run_stored_meanwhile_are_taken(
 
     monkeypatch.setattr(Store, "find_shard", find_late)
     shown: list[NodeProgress] = []
-    with show_on(SimpleNamespace(update=shown.append, end=shown.append)):  # type: ignore[arg-type]
+    with where(), show_on(SimpleNamespace(update=shown.append, end=shown.append)):  # type: ignore[arg-type]
         executed = bench.run({"a": {"of": DATA}})
     assert (len(read_best_texts(executed.stages["a"])), bench.calls()) == (ITEMS - 4, [])
     assert (shown[0].done, shown[0].resumed) == (ITEMS, ITEMS)  # they were not counted: 0 of 160
+
+
+@pytest.mark.parametrize("where", [nullcontext, ray_double])
+def test_an_equivalent_shard_that_is_gone_is_not_computed_in_its_place(
+    where: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other machines would take it for their own."""
+    keys = [shard.key for shard in read_shards(bench.run({"a": {"of": DATA}}).stages["a"])]
+    search = SimpleNamespace(choose_shards=lambda exact, alike: (keys, {}), find_stage=lambda plan: None)
+    monkeypatch.setattr(planning, "find_equivalents", lambda store: search)
+    monkeypatch.setattr(type(FAKES["shout"]), "version", "2")  # in the place of other numerics
+    (Path(bench.store) / shard_name(keys[2])).unlink()
+    with where():
+        executed = bench.run({"a": {"of": DATA}})
+    assert "expected an equivalent shard" in str(executed.errors["a"])
+    assert not (Path(bench.store) / shard_name(keys[2])).exists()
