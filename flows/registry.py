@@ -119,6 +119,7 @@ FLOWS: dict[str, FlowEntry] = {
         "what each member, input, source, round or expert of a finished run's system adds",
         "flows.python_flows.contribution:contribution",
         "flows.parameters.analyses:ContributionParameters",
+        "flows.python_flows.contribution:checks",
         adds=("contribution",),
     ),
     "watch": PythonFlow(

@@ -30,12 +30,7 @@ from components.refining.judging.stopping import STOP_RULES
 from components.refining.kinds.loop import Loop, LoopRound
 from components.refining.kinds.rounds import Round
 from components.run_record import RunRecord, Score, StageRef
-from components.storage.stages.reader import (
-    read_nbests,
-    read_nbests_by_id,
-    read_quarantined,
-    read_utterances,
-)
+from components.storage.stages.reader import read_nbests, read_nbests_by_id, read_quarantined, read_utterances
 from components.storage.stages.stage_plan import StagePlan, upstream_of
 from components.storage.store import Store
 

@@ -18,15 +18,7 @@ from components.decoding.continuing import CONTINUING
 from components.decoding.isolation import isolate
 from components.errors import ModelError, RecordError
 from components.nodes.sessions import SESSIONS, Session
-from components.records import (
-    Checkpoint,
-    Hypothesis,
-    NBest,
-    Outcome,
-    Quarantined,
-    Segment,
-    Utterance,
-)
+from components.records import Checkpoint, Hypothesis, NBest, Outcome, Quarantined, Segment, Utterance
 from components.served_usage import add_counts
 from components.translation.config import VERSION
 from components.translation.context.domain import UNFAMILIAR_FEATURE, Domain, ScoredSentence

@@ -6,10 +6,14 @@ RUN`.
 
 from __future__ import annotations
 
+from functools import partial
+
 from prefect.client.schemas.objects import State
 
 from components.attribution.contributions import Scoring
 from components.run_record import RunRecord
+from components.storage.store import Store
+from flows.checks import Check
 from flows.definition import define_flow
 from flows.parameters.analyses import ContributionParameters
 from flows.python_flows.finished_runs.reopened_run import reopen_run
@@ -17,6 +21,17 @@ from flows.registry import pipeline_of
 from flows.run import final_state
 from tasks.stages import contribution as contribution_stage
 from tasks.stages import report
+
+
+def checks(parameters: ContributionParameters) -> list[Check]:
+    """Return the check that the run is there, and has parts that can be taken away."""
+    return [Check("run", partial(_require_parts, parameters))]
+
+
+def _require_parts(parameters: ContributionParameters) -> None:
+    record = Store(parameters.store).read_run(parameters.run)
+    if record.pipeline.nodes:
+        contribution_stage.find_parts(pipeline_of(record), {ref.stage: ref for ref in record.stages})
 
 
 @define_flow(ContributionParameters)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from components.attribution.ablation import ablations_of
+from components.attribution.ablation import Ablation, ablations_of
 from components.attribution.contributions import AblatedOutputs, ContributionRequest, Scoring
 from components.errors import ConfigError, DataError
 from components.experts.config import ExpertsConfig
 from components.experts.contribution_analysis import ExpertsRequest
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import DATA, Node, Pipeline
 from components.run_record import StageRef
 from components.storage.store import Store
 from tasks.execution.executor import PipelineResult
@@ -40,13 +40,15 @@ def compute_contributions(
     Raises:
         ConfigError: it has no parts that can be taken away.
     """
-    ablations = ablations_of(pipeline, stages) if DATA in stages else ()
-    if not ablations and (experts := _request_experts(pipeline, stages, limit)) is not None:
-        return run_analysis("expert_contribution", experts, store)
-    if not ablations:
-        raise ConfigError(
-            "expected a node with several members, inputs, sources or rounds, whose texts have references, "
-            f"or one that trains experts, found none in {', '.join(pipeline.nodes)}"
+    ablations, experts = find_parts(pipeline, stages)
+    if experts is not None:
+        config = experts.settings
+        assert isinstance(config, ExpertsConfig)
+        sentences = limit or config.eval_sentences
+        return run_analysis(
+            "expert_contribution",
+            ExpertsRequest.of(config, stages[experts.name], config.dev, sentences),
+            store,
         )
     systems = {
         f"part{number}-{subset}": fewer
@@ -71,12 +73,18 @@ def _output_of(executed: PipelineResult) -> StageRef:
     return executed.stages[name]
 
 
-def _request_experts(
-    pipeline: Pipeline, stages: Mapping[str, StageRef], limit: int | None
-) -> ExpertsRequest | None:
-    """Return the first model with experts that a pipeline trained, and its development references."""
+def find_parts(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> tuple[Sequence[Ablation], Node | None]:
+    """Return the ablations of a finished run, or the first node that trained a model with experts.
+
+    Raises:
+        ConfigError: it has no parts that can be taken away.
+    """
+    if ablations := ablations_of(pipeline, stages) if DATA in stages else ():
+        return ablations, None
     for node in pipeline:
-        config = node.settings
-        if isinstance(config, ExpertsConfig) and config.num_experts and node.name in stages:
-            return ExpertsRequest.of(config, stages[node.name], config.dev, limit or config.eval_sentences)
-    return None
+        if isinstance(node.settings, ExpertsConfig) and node.settings.num_experts and node.name in stages:
+            return (), node
+    raise ConfigError(
+        "expected a node with several members, inputs, sources or rounds, whose texts have references, "
+        f"or one that trains experts, found none in {', '.join(pipeline.nodes)}"
+    )

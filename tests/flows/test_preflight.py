@@ -322,6 +322,21 @@ def test_a_draft_without_translations_is_refused(tmp_path: Path) -> None:
         run_checks(entry.checks(parameters))
 
 
+def test_a_run_without_parts_is_refused_a_contribution(tmp_path: Path) -> None:
+    nodes = {"mt": {"kind": "translate", "model": "packaged:multi30k-en-de"}}
+    parameters = {"graph": {"nodes": nodes}, "data": "sample"}
+    values = {
+        "flow": "pipeline",
+        "parameters": parameters,
+        "pipeline": read_pipeline({"nodes": nodes}).to_record(),
+    }
+    Store(str(tmp_path)).save_run(record("old").model_copy(update=values))
+    entry = flow_named("contribution")
+    asked = gather(entry.parameters, None, [], {"store": str(tmp_path), "run": "old"})
+    with pytest.raises(ConfigError, match=r"run: expected a node with several members, .* found none in mt"):
+        run_checks(entry.checks(asked))
+
+
 def test_a_network_that_is_down_is_no_fault_of_the_configuration() -> None:
     def fail() -> None:
         raise TransientError("the hub: expected an answer, found none")

@@ -24,6 +24,7 @@ def test_files_folders_and_patterns_each_once(tmp_path: Path) -> None:
     [
         ("none.wav", "expected a file, folder or pattern of files, found none"),
         ("*.wav", "expected a file, folder or pattern of files, found none"),
+        ("-", "expected a file, folder or pattern of files, found standard input: write it to a file"),
         (".", "expected a folder with recordings"),
         ("\n", "expected at least one audio file, found none"),
     ],
