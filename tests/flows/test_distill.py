@@ -16,6 +16,7 @@ from components.run_record import StageRef
 from components.storage.stages.reader import read_nbests
 from components.storage.store import Store
 from components.training.kinds.targets import TARGETS
+from components.translation.context.domain import read_domain
 from flows.preset_flow import cascade, distill, train
 from flows.presets.parameters.distillation import LEVELS, teacher_outputs
 from flows.registry import flow_named
@@ -83,6 +84,9 @@ def test_every_level_leaves_a_student_in_the_store(world: dict[str, Any], level:
     checkpoint = models.resolve(f"store:{trained.key}", world["store"])
     shape = json.loads((Path(checkpoint.path) / "config.json").read_text("utf-8"))
     assert (shape["encoder_layers"], shape["decoder_layers"]) == (2, 1)
+    domain = read_domain(Path(checkpoint.path))
+    assert domain is not None
+    assert (domain.description == "text like that of its teacher") == LEVELS[level].choose
 
 
 def test_the_targets_are_what_the_ensemble_says_and_all_is_reused(world: dict[str, Any]) -> None:

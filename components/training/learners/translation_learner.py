@@ -17,6 +17,7 @@ from components.records import Utterance
 from components.training import initialization
 from components.training.config import TrainingConfig
 from components.training.examples import batches, parallel_data
+from components.training.kinds.targets import TARGETS
 from components.training.loop import cross_entropy, validation
 from components.training.marian_model import build_marian
 from components.training.parallel.prefetch import BatchLoader
@@ -122,8 +123,9 @@ def write_domain(folder: Path, config: TrainingConfig, store: str | None) -> Non
     held_out = [source for source, _ in parallel_data.read_pairs(config.dev, languages)[0][:MAX_TEXTS]]
     translator = build(TranslationConfig(model=str(folder), n_best=1, device=config.device), store)
     files = ",".join(Path(file).name for file in config.data.split(","))  # wherever they lie
+    whose = "its teacher" if files == TARGETS else files
     domain = measure_domain(
-        f"text like that of {files}",
+        f"text like that of {whose}",
         (sentence.tokens for sentence in translator.sentences_of(_utterances(training_texts, languages))),
         translator.score_sentences(_utterances(held_out, languages)),
     )

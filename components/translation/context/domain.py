@@ -10,6 +10,7 @@ captions are unfamiliar, 70% of the transcripts of human recordings, 80% of Tato
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -111,4 +112,5 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
     first = next(read_utterances(data))
     read = next((nbest.language for nbest in read_nbests(ref) if nbest.language), first.source_language)
     languages = [code for code in (read, first.target_language) if code]
-    return [f"{ref.stage}: {format_warning(model, domain, measured.at_least_half, measured.n, languages)}"]
+    name = re.sub("(store:[0-9a-f]{12})[0-9a-f]{52}", r"\1", model)
+    return [f"{ref.stage}: {format_warning(name, domain, measured.at_least_half, measured.n, languages)}"]

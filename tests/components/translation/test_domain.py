@@ -127,10 +127,11 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     assert domain.domain_notes(ref, "m", data, None) == []
     described = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
     monkeypatch.setattr(domain, "read_domain", lambda folder: described)
-    notes = domain.domain_notes(ref, "m", data, None)
+    notes = domain.domain_notes(ref, "store:" + "0123456789abcdef" * 4, data, None)
     assert len(notes) == (shares[0] == 1.0)
     assert all(
-        note.startswith("mt: ") and "m was made for captions, and 2 of 2 texts are unlike these" in note
+        note.startswith("mt: ")
+        and "store:0123456789ab was made for captions, and 2 of 2 texts are unlike these" in note
         for note in notes
     )
     assert all("opus-mt-en-de" in note for note in notes)  # the language that was heard
