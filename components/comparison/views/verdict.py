@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from components.analysis.cost import Cost
-from components.analysis.formatting import describe_too_few, format_p_value
+from components.analysis.formatting import describe_too_few, format_p_value, format_seconds
 from components.analysis.table import Sentence
 from components.comparison.comparison import Comparison
 from components.comparison.views import degradation_tables
@@ -15,6 +15,8 @@ from components.metrics.table import label_of, main_metrics
 
 SAME_SPEED = 1.1
 """Ratio of seconds below which two systems are about as fast."""
+BRIEF = 5.0
+"""Seconds of computing below which a moment's load of the machine can be all of a ratio."""
 
 
 def describe_comparison(comparison: Comparison) -> list[Sentence]:
@@ -83,10 +85,14 @@ def _describe_change(test: Difference) -> str:
 
 
 def describe_speed(cost: Cost, baseline: Cost) -> str:
-    """``3.1 times faster``; empty where no time was measured."""
+    """``3.1 times faster``, with both times where one is brief; empty where no time was measured."""
     if not (cost.is_known and baseline.is_known and cost.seconds and baseline.seconds):
         return ""
     ratio = baseline.seconds / cost.seconds
     if 1 / SAME_SPEED < ratio < SAME_SPEED:
         return "about as fast"
-    return f"{max(ratio, 1 / ratio):.1f} times {'faster' if ratio > 1 else 'slower'}"
+    speed = f"{max(ratio, 1 / ratio):.1f} times {'faster' if ratio > 1 else 'slower'}"
+    if min(cost.seconds, baseline.seconds) >= BRIEF:
+        return speed
+    own, other = format_seconds(cost.seconds), format_seconds(baseline.seconds)
+    return f"{speed} ({own} and {other}: too brief to rely on)"

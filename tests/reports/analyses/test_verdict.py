@@ -72,7 +72,10 @@ def test_of_few_utterances_the_same_is_not_called_better() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(10.0, "3.1 times faster"), (62.0, "2.0 times slower"), (30.0, "about as fast"), (0.0, "")],
+    [
+        *((10.0, "3.1 times faster"), (62.0, "2.0 times slower"), (30.0, "about as fast"), (0.0, "")),
+        (4.0, "7.8 times faster (4.00 s and 31.0 s: too brief to rely on)"),
+    ],
 )
 def test_speed(seconds: float, text: str) -> None:
     def cost(value: float) -> Cost:
