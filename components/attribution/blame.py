@@ -108,7 +108,7 @@ class Blame(Analysis[BlameRequest, AttributionReport]):
             upstream={"data": content_of(request.data), "last": content_of(request.last)}
             | transcripts
             | {name: content_of(ref) for name, ref in refs.items()},
-            libraries=scoring_libraries(),
+            libraries=scoring_libraries(request.attributed.normalizer),
         )
 
     @override

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from components.errors import DataError
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
+from components.run_record import StageRef
+from components.storage.store import Store
 from tests.components.metrics.corpora import table_of
 
 LEXICON = {
@@ -254,3 +257,21 @@ def test_every_resample_is_ranked_for_spearman() -> None:
     drawn = [np.corrcoef(ranks(x[r]), ranks(y[r]))[0, 1] for r in rows]
     assert result.value == pytest.approx(np.corrcoef(ranks(x), ranks(y))[0, 1])
     assert result.interval == pytest.approx(tuple(np.percentile(drawn, (2.5, 97.5))))
+
+
+def test_the_libraries_of_the_normalizer_are_in_the_key(tmp_path: Path) -> None:
+    ref = StageRef(
+        stage="data",
+        key="k",
+        path="",
+        items=1,
+        quarantined=0,
+        sha256="a" * 64,
+        seconds=0,
+        peak_memory_bytes=0,
+        reused=False,
+    )
+    stages = attribution_report.AttributedStages({}, "mt", {}, "open-asr")
+    request = attribution_report.BlameRequest(ref, (), ref, {}, stages)
+    plan = attribution_report.BLAME.plan(request, Store(str(tmp_path)))
+    assert {"kaldialign", "num2words"} <= plan.libraries.keys()
