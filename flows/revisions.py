@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from components.analysis.measuring.protocol import Protocol
 from components.pipeline.pipeline import Pipeline
-from components.refining.round_scores import ROUNDS, RoundsRequest, count_stop_reasons, find_rounds
+from components.refining.finished_rounds import RoundsRequest, count_stop_reasons, find_rounds
+from components.refining.round_scores import ROUNDS
 from components.storage.stages.reader import read_nbests
 from components.text.counted_nouns import format_count
 from flows.run import Run

@@ -68,8 +68,8 @@ def _expand(path: str) -> list[str]:
     files = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - absolute patterns too
     files = [file for file in files if not Path(file).is_dir()]
     if not files:
-        found = "standard input: write it to a file first" if path == "-" else "none; check the path"
-        raise DataError(f"{path}: expected a file, folder or pattern of files, found {found}")
+        reason = "standard input: write it to a file first" if path == "-" else "none; check the path"
+        raise DataError(f"{path}: expected a file, folder or pattern of files, found {reason}")
     return files
 
 

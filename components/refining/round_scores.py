@@ -5,12 +5,10 @@ A stacked system is one round over the cascade's translation.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, cast
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,17 +16,13 @@ from typing_extensions import override
 
 from components import metrics
 from components.analysis.analysis import Analysis, Computed
-from components.analysis.measuring.protocol import Protocol
 from components.analysis.table import Cell, Table, link_to_utterance
 from components.analysis.texts_to_score import align_records
 from components.metrics.libraries import scoring_libraries
 from components.metrics.table import METRICS
-from components.pipeline.pipeline import DATA, Pipeline
+from components.pipeline.pipeline import Pipeline
 from components.records import NBest, Record
-from components.refining.config import RoundsConfig
-from components.refining.judging.stopping import STOP_RULES
-from components.refining.kinds.loop import Loop, LoopRound
-from components.refining.kinds.rounds import Round
+from components.refining.finished_rounds import RoundsRequest, count_stop_reasons, find_requests
 from components.run_record import RunRecord, Score, StageRef
 from components.storage.stages.reader import read_nbests, read_nbests_by_id, read_quarantined, read_utterances
 from components.storage.stages.stage_plan import StagePlan, upstream_of
@@ -37,34 +31,7 @@ from components.storage.store import Store
 CURVE = "rounds.png"
 _MAX_EXAMPLES = 20
 Texts = Mapping[str, str]
-Values = Mapping[str, Mapping[str, float]]
-
-
-def count_stop_reasons(outcomes: Iterable[NBest]) -> dict[str, int]:
-    """Count why utterances ended with a round: by a rule's name, or ``rounds`` for the budget."""
-    decisions = (outcome.best.decision for outcome in outcomes)
-    stopped = Counter((decision and decision.stopped) or "rounds" for decision in decisions)
-    return {name: stopped[name] for name in ("rounds", *STOP_RULES) if name in stopped}
-
-
-def find_rounds(pipeline: Pipeline, stages: Mapping[str, StageRef], name: str) -> tuple[StageRef, ...]:
-    """Return the stages of a node of rounds: its draft, then the rounds that there are; () of another node.
-
-    Args:
-        pipeline: the graph.
-        stages: finished stages by node.
-        name: the node, as it is written.
-    """
-    last = pipeline.nodes.get(pipeline.aliases.get(name, name))
-    if last is not None and pipeline.definitions[name]["kind"] == Loop.name:
-        last = pipeline.nodes[last.of[0]]
-    if last is None or not isinstance(last.kind, Round):
-        return ()
-    draft, *others = last.of
-    while draft not in stages and isinstance(pipeline.nodes[draft].kind, Round):  # skipped: it had stopped
-        draft = pipeline.nodes[draft].of[-1]
-    names = [draft, *(n for n in others if pipeline.nodes[n].kind is last.kind), last.name]
-    return tuple(stages[node] for node in names if node in stages) if draft in stages else ()
+Values = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -86,7 +53,7 @@ def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
     """Count the changes from round to round.
 
     Args:
-        values: for each round, utterance id -> metric -> score.
+        values: for each round, utterance id -> sentence score.
         reported: the metric.
     """
     changed = worse = 0
@@ -94,17 +61,17 @@ def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
     shifts: dict[str, float] = {}
     for before, after in pairwise(values):
         for key in before.keys() & after.keys():
-            change = after[key][reported] - before[key][reported]
+            change = after[key] - before[key]
             changed += change != 0
             worse += sign * change < 0
             shifts[key] = shifts.get(key, 0.0) + change
     return RoundChanges(changed, worse, shifts)
 
 
-def _harm_rate(moved: RoundChanges, total: int, reported: str) -> Score:
+def _harm_rate(moved: RoundChanges, total: int, reported: str, prefix: str) -> Score:
     verb = "lowered" if METRICS[reported].higher_is_better else "raised"
     return Score(
-        name="harm_rate",
+        name=f"{prefix}harm_rate",
         value=100.0 * moved.worse / moved.changed if moved.changed else 0.0,
         higher_is_better=False,
         n=moved.changed,
@@ -133,52 +100,6 @@ class Rounds(Record):
     """What was found out of rounds, node by node."""
 
     nodes: tuple[NodeRounds, ...]
-
-
-class RoundsRequest(NamedTuple):
-    """The rounds of one node that are scored.
-
-    Attributes:
-        data: the data set.
-        rounds: the draft, then the rounds.
-        protocol: how their texts are measured.
-        reported: the metric.
-        prefix: of the names of the scores.
-        is_loop: whether a text that has left stands in no later round, instead of in all.
-    """
-
-    data: StageRef
-    rounds: tuple[StageRef, ...]
-    protocol: Protocol
-    reported: str
-    prefix: str = ""
-    is_loop: bool = False
-
-
-def find_requests(pipeline: Pipeline, stages: Mapping[str, StageRef], normalizer: str) -> list[RoundsRequest]:
-    """Return what is scored of each node of rounds over the run's own data, as it is written."""
-    requests = []
-    for name in pipeline.definitions:
-        rounds = find_rounds(pipeline, stages, name)
-        last = rounds[-1].stage if len(rounds) > 1 else DATA
-        data = pipeline.speech_of(last)
-        if last == DATA or pipeline.data_of(last) != DATA or data not in stages:
-            continue
-        settings, is_spoken = cast("RoundsConfig", pipeline.nodes[last].settings), pipeline.is_spoken(last)
-        request = RoundsRequest(
-            stages[data],
-            rounds,
-            Protocol(
-                language=None if is_spoken else pipeline.language_of(last),
-                target_language=pipeline.languages[1],
-                normalizer=normalizer,
-            ),
-            "wer" if is_spoken else settings.reported,
-            "" if {name, last} & {*pipeline.outputs.values()} else f"{name}_",
-            is_loop=isinstance(pipeline.nodes[last].kind, LoopRound),
-        )
-        requests.append(request)
-    return requests
 
 
 class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
@@ -274,13 +195,11 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
             scores.append(own.model_copy(update={"name": f"{prefix}{reported}_round_{number}"}))
             score = f"{own.value:.2f}"
             texts.append(dict(zip(aligned.segments.ids, aligned.segments.hypotheses, strict=True)))
-            alone = metric.sentence_scores(aligned.segments)
-            values.append({key: {reported: value} for key, value in alone.items()})
+            values.append(metric.sentence_scores(aligned.segments))
         rows.append(_row(number, ref, score, outcomes.values() if number else ()))
     moved = count_changes(values, reported)
     if scores:
-        harm = _harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported)
-        scores.append(harm.model_copy(update={"name": f"{prefix}{harm.name}"}))
+        scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported, prefix))
     changes = _change_rows(texts, moved, reported)
     return NodeRounds(prefix=prefix, scores=tuple(scores), rounds=tuple(rows), changes=changes)
 

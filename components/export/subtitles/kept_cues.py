@@ -195,18 +195,18 @@ def _replace_texts(
     kept: KeptCues,
 ) -> Iterator[str]:
     """Yield the lines of a file, those of cues replaced."""
-    at = 0
+    line = 0
     for cue in cues:
-        yield from lines[at : cue.first]
-        at, said = cue.end, "".join(lines[cue.first : cue.end])
+        yield from lines[line : cue.first]
+        line, written = cue.end, "".join(lines[cue.first : cue.end])
         turns = next(shares.get(cue.start, iter(())), [])
         if any(turn.words for turn in turns):
             kept.cues += 1
-            yield _in_tags(said, "\n".join(map(write, turns)), kept) + "\n"
+            yield _in_tags(written, "\n".join(map(write, turns)), kept) + "\n"
         else:
-            kept.untranslated += re.search(r"\w", _TAG.sub("", said)) is not None
-            yield said
-    yield from lines[at:]
+            kept.untranslated += re.search(r"\w", _TAG.sub("", written)) is not None
+            yield written
+    yield from lines[line:]
 
 
 def _in_tags(cue: str, text: str, kept: KeptCues) -> str:

@@ -8,7 +8,8 @@ import pytest
 from components.nodes.kind import KINDS
 from components.pipeline.reading.reader import read_pipeline
 from components.records import Hypothesis, NBest, Utterance
-from components.refining.round_scores import ROUNDS, find_requests, find_rounds
+from components.refining.finished_rounds import find_requests, find_rounds
+from components.refining.round_scores import ROUNDS
 from components.run_record import StageRef
 from components.storage.store import Store
 from tests.components.storage.written import written

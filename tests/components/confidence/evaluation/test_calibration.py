@@ -92,11 +92,11 @@ def test_the_threshold_is_the_lowest_that_keeps_enough_that_is_right(seed: int) 
     confidence = rng.integers(1, 8, 100) / 8
     right = (rng.random(100) < confidence**0.5).astype(float)
     goal = min(goal for goal in GOALS if goal > right.mean())
-    kept = {level: right[confidence >= level] for level in np.unique(confidence)}
-    enough = [level for level, of in kept.items() if of.mean() >= goal and len(of) >= MIN_IN_BIN]
-    found = find_threshold(trials(confidence, right))
-    assert (found and found.confidence) == min(enough, default=None)
-    if found is not None:
-        level = kept[found.confidence]
-        assert (found.goal, found.coverage) == (goal, len(level) / 100)
-        assert found.accuracy == pytest.approx(level.mean())
+    right_by_level = {level: right[confidence >= level] for level in np.unique(confidence)}
+    enough = [level for level, of in right_by_level.items() if of.mean() >= goal and len(of) >= MIN_IN_BIN]
+    threshold = find_threshold(trials(confidence, right))
+    assert (threshold and threshold.confidence) == min(enough, default=None)
+    if threshold is not None:
+        level = right_by_level[threshold.confidence]
+        assert (threshold.goal, threshold.coverage) == (goal, len(level) / 100)
+        assert threshold.accuracy == pytest.approx(level.mean())

@@ -573,9 +573,9 @@ def test_buffers_forget_the_nan_of_the_search_before(
         patch.setenv("ANTIPHON_CUDA_GRAPHS", "eager")
         with pytest.raises(ModelError, match="found NaN"):
             decode(marians([prepare(0)]), "beam")
-    found = decode(marians([prepare(0)]), "beam")
+    searched = decode(marians([prepare(0)]), "beam")
     with switched(monkeypatch, "off"):
-        same(found, decode(marians([prepare(0)]), "beam"))
+        same(searched, decode(marians([prepare(0)]), "beam"))
 
 
 @pytest.mark.usefixtures("nothing_kept")

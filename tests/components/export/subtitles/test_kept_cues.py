@@ -109,17 +109,17 @@ def test_cues_that_begin_together_or_without_a_line_between_have_each_their_own(
     """On a screen they stand below each other; an editor has lost the empty line."""
     first = "1\n00:00:08,000 --> 00:00:09,500\nDid you?\n"
     content = f"{first}{between}2\n00:00:{'08' if between else '10'},000 --> 00:00:12,000\nDid you?\n"
-    said = {"Did you? Did you?": "Wusstest du es? Wusstest du es?"}
-    kept = keep_cues(*translated(tmp_path, content, texts=GERMAN | said), SubtitleRules())
-    assert kept.content == content.replace("Did you?", "Wusstest du es?")
-    assert kept.cues == 2
+    twice = {"Did you? Did you?": "Wusstest du es? Wusstest du es?"}
+    subtitles = keep_cues(*translated(tmp_path, content, texts=GERMAN | twice), SubtitleRules())
+    assert subtitles.content == content.replace("Did you?", "Wusstest du es?")
+    assert subtitles.cues == 2
 
 
 def test_a_translation_is_no_markup(tmp_path: Path) -> None:
     content = "WEBVTT\n\n00:08.000 --> 00:09.500\nDid you?\n"
     texts = {"Did you?": "<i> & <b"}
-    kept = keep_cues(*translated(tmp_path, content, "film.vtt", texts), SubtitleRules())
-    assert kept.content == content.replace("Did you?", "&lt;i&gt; &amp; &lt;b")
+    subtitles = keep_cues(*translated(tmp_path, content, "film.vtt", texts), SubtitleRules())
+    assert subtitles.content == content.replace("Did you?", "&lt;i&gt; &amp; &lt;b")
 
 
 TWO_SPEAKERS = """5
