@@ -17,9 +17,9 @@ from components.errors import DataError
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import translation_scores
 from components.records import Audio, Utterance
-from components.run_record import StageRef
 from components.storage.store import Store
 from tests.components.metrics.corpora import table_of
+from tests.reports.page.test_report_view import stage
 
 LEXICON = {
     **{"dog": "Hund", "cat": "Katze", "runs": "läuft", "sleeps": "schläft", "big": "großer", "tree": "Baum"},
@@ -260,17 +260,7 @@ def test_every_resample_is_ranked_for_spearman() -> None:
 
 
 def test_the_libraries_of_the_normalizer_are_in_the_key(tmp_path: Path) -> None:
-    ref = StageRef(
-        stage="data",
-        key="k",
-        path="",
-        items=1,
-        quarantined=0,
-        sha256="a" * 64,
-        seconds=0,
-        peak_memory_bytes=0,
-        reused=False,
-    )
+    ref = stage(tmp_path, "data")
     stages = attribution_report.AttributedStages({}, "mt", {}, "open-asr")
     request = attribution_report.BlameRequest(ref, (), ref, {}, stages)
     plan = attribution_report.BLAME.plan(request, Store(str(tmp_path)))
