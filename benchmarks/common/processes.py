@@ -68,14 +68,9 @@ def antiphon(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "flows.cli.main", *arguments]
 
 
-def own_environment(folder: Path, root: Path = ROOT) -> dict[str, str]:
-    """The environment of a command that shares neither Prefect's database nor remembered files.
-
-    Args:
-        folder: of both.
-        root: of the code that it runs.
-    """
-    own = {"PYTHONPATH": str(root), "PREFECT_HOME": f"{folder}/prefect", "ANTIPHON_CACHE": f"{folder}/cache"}
+def own_environment(folder: Path) -> dict[str, str]:
+    """The environment of a command with Prefect's database and remembered files in a folder of its own."""
+    own = {"PYTHONPATH": str(ROOT), "PREFECT_HOME": f"{folder}/prefect", "ANTIPHON_CACHE": f"{folder}/cache"}
     return {**os.environ, **own}
 
 

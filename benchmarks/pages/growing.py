@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,7 +11,6 @@ from benchmarks.pages.page import Page
 
 DRIVER_BAR, MEMORY_BAR, MORE_BAR, AGAIN_BAR = 0.05, 1.1, 0.02, 0.01
 KILLED_BAR = 2.0
-CASCADE_BAR, TEXTS_BAR, FILES_BAR = 1.02, 0.7, 59
 ONE, ROW, SIDE = "one node", "two in a row", "three side by side"
 SIDE_BAR = 1.15
 GROWN = {
@@ -135,48 +133,6 @@ def _kills_blocks(measurements: Measurements) -> list[str]:
     ]
 
 
-def _ratio(values: Any, name: str) -> float:
-    return statistics.median(sides["now"][name] / sides["before"][name] for sides in values["rounds"])
-
-
-def _executor(measurements: Measurements) -> str:
-    values = measurements["texts"]
-    texts, cascade = _ratio(values, "cpu"), ""
-    if "cascade" in measurements.parts:
-        ratio = say(_ratio(measurements["cascade"], "cpu"), CASCADE_BAR, "{:.3f}")
-        cascade = f"the sample cascade takes {ratio} of the CPU time of before, "
-    files = statistics.median(sides["now"]["files"] for sides in values["rounds"])
-    return (
-        f"{cascade}{values['texts']:,} texts through {values['nodes']} nodes take "
-        f"{say(texts, TEXTS_BAR)} of the CPU time of before and leave "
-        f"{say(files, FILES_BAR, '{:g}')} files (median of {len(values['rounds'])} data sets)"
-    )
-
-
-def _executor_blocks(measurements: Measurements) -> Iterator[str]:
-    titles = {"cascade": "The sample cascade", "texts": "Texts through nodes without a model"}
-    for task, title in titles.items():
-        if task not in measurements.parts:
-            continue
-        rounds = measurements[task]["rounds"]
-        rows = [
-            {f"{side} {name}": value for side, values in sides.items() for name, value in values.items()}
-            for sides in rounds
-        ]
-        yield f"## {title}"
-        yield format_rows(
-            rows,
-            {
-                "round": "{name}",
-                **{f"CPU s, {side}": f"{{{side} cpu:.1f}}" for side in ("before", "now")},
-                **{f"wall s, {side}": f"{{{side} seconds:.1f}}" for side in ("before", "now")},
-                **{f"files, {side}": f"{{{side} files}}" for side in ("before", "now")},
-            },
-        )
-        cpu, wall = (_ratio(measurements[task], name) for name in ("cpu", "seconds"))
-        yield f"Median ratios: CPU {cpu:.3f}, wall {wall:.3f}."
-
-
 def _side_by_side(measurements: Measurements) -> str:
     texts = []
     for engine in measurements.parts:
@@ -241,18 +197,6 @@ random moments while it computes: workers of Ray, the process that drives Ray, t
 engine. A run that was killed is typed again. What was computed again is counted by a log that the nodes'
 function appends to; bytes are compared with those of a run that nobody disturbed.""",
         blocks=_kills_blocks,
-    ),
-    "executor": Page(
-        title="The local engine against the executor of before",
-        question="What do shards cost the local engine?",
-        result=_executor,
-        text="""\
-Measured: {result}.
-
-Each run is a process of its own over an empty store, in turn with the code of the last commit before shards
-(1e076e5d). CPU time of all its processes, Prefect's server included. Each round has texts of its own: into
-how many shards they are cut is chance, and each is a file of every node.""",
-        blocks=_executor_blocks,
     ),
     "side-by-side": Page(
         title="Nodes run side by side",

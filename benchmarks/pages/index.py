@@ -56,7 +56,6 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"fewer experts": "reduced-experts"},
     ),
     "What running costs beside the models": (
-        {"shards": "executor"},
         {"nodes side by side": "side-by-side"},
         {"growing data": "growth"},
         {"kills": "kills"},

@@ -33,7 +33,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
     "running": ("startup", "driver"),
-    "growing": ("growth", "kills", "executor", "side-by-side", "checkpoint"),
+    "growing": ("growth", "kills", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "serving": ("serving",),
     "simultaneous": ("simultaneous",),
@@ -46,7 +46,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("word-times", "arithmetic", "students"),
-        *("startup", "scaling", "driver", "growth", "executor", "side-by-side", "serving"),
+        *("startup", "scaling", "driver", "growth", "side-by-side", "serving"),
     )
 )
 """Pages of times, which name the processor beside the result."""

@@ -14,7 +14,6 @@ SECTIONS = {
     "startup": "benchmarks.system.startup",
     "growth": "benchmarks.system.growth",
     "kills": "benchmarks.system.kills",
-    "executor": "benchmarks.system.executor",
     "side-by-side": "benchmarks.system.side_by_side",
     "checkpoint": "benchmarks.system.checkpoint",
     "scaling": "benchmarks.system.scaling",
