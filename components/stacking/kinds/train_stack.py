@@ -30,7 +30,7 @@ from components.training import config as training
 from components.training.kinds.targets import read_targets
 
 LIBRARIES = ("torch", "transformers", "sentencepiece", "sacrebleu", "openai-whisper", "av")
-VERSION = "2"
+VERSION = "3"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import sacrebleu
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -21,15 +20,20 @@ from components.stacking.stacked_scorer import StackedScorer
 from components.training.config import TrainingConfig
 from components.training.examples.batches import plan_batches
 from components.training.initialization import set_dropout
+from components.training.loop import validation
 
 
 @dataclass(frozen=True)
 class SpokenPair:
-    """A training example. ``id`` names its encoder states; without states only its transcripts are read."""
+    """A training example. ``id`` names its encoder states; without states only its transcripts are read.
+
+    ``language`` is that of the target.
+    """
 
     id: str
     transcripts: tuple[str, ...]
     target: str
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class StackLearner:
         self._pad = int(self.model.config.pad_token_id)
         self.examples, self.dev = (self._tokenize(split) for split in pairs)
         self.dev_targets = [pair.target for pair in pairs[1]]
+        self.language = pairs[1][0].language or ""
         self.lengths = [max(len(e.target), *map(len, e.source)) for e in self.examples]
 
     def _tokenize(self, pairs: Sequence[SpokenPair]) -> list[_TokenizedPair]:
@@ -123,7 +128,7 @@ class StackLearner:
         return total / tokens
 
     def dev_score(self) -> float:
-        """Greedy BLEU (sacreBLEU, cased, 13a) on the first ``eval_sentences`` of the development set."""
+        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
         self.model.eval()
         examples = self.dev[: self.config.eval_sentences]
         texts: list[str] = []
@@ -132,7 +137,7 @@ class StackLearner:
             nbests = search([scorer], SearchConfig(beam_size=1, max_new_tokens=self.config.max_length))
             texts += [self.stacked.tokenizer.decode(c[0].tokens, skip_special_tokens=True) for c in nbests]
         references = self.dev_targets[: len(examples)]
-        return float(sacrebleu.corpus_bleu(texts, [references], tokenize="13a").score)
+        return validation.corpus_bleu(texts, references, self.language)
 
     def export(self, folder: Path) -> None:
         """Write the folder that :func:`components.stacking.model_folder.load_stacked` reads."""

@@ -112,4 +112,5 @@ def _pair_spoken(spoken_set: SpokenSet, transcripts: int) -> Iterator[SpokenPair
         if outcome is not None:
             texts = tuple(hypothesis.text for hypothesis in outcome.hypotheses[:transcripts])
         if texts:
-            yield from (SpokenPair(utterance.id, texts, reference) for reference in utterance.references)
+            language = utterance.target_language
+            yield from (SpokenPair(utterance.id, texts, text, language) for text in utterance.references)

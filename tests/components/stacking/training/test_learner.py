@@ -95,9 +95,20 @@ def test_a_direct_model_learns_the_same_without_transcripts(text_folder: Path, t
 
 
 def test_a_set_without_transcripts_has_empty_ones(tmp_path: Path) -> None:
-    spoken = Utterance(id="u", text="x", references=("rot", "blau"), source_language="en")
+    spoken = Utterance(
+        id="u", text="x", references=("rot", "blau"), source_language="en", target_language="de"
+    )
     pairs = _pair_spoken(SpokenSet(iter([spoken]), None, tmp_path), 1)
-    assert list(pairs) == [SpokenPair("u", ("",), "rot"), SpokenPair("u", ("",), "blau")]
+    assert list(pairs) == [SpokenPair("u", ("",), "rot", "de"), SpokenPair("u", ("",), "blau", "de")]
+
+
+def test_development_bleu_counts_characters_where_there_are_no_spaces(
+    text_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = [SpokenPair("u", ("ein hund",), "我爱喝茶和咖啡。", "zh")]
+    learner = StackLearner(config(), tiny.stacked(text_folder), (pairs, pairs), {}, torch.device("cpu"))
+    monkeypatch.setattr(learner.stacked.tokenizer, "decode", lambda *_, **__: "我喜欢喝茶和咖啡。")
+    assert learner.dev_score() > 50
 
 
 def test_dropout_is_that_of_the_settings_everywhere(text_folder: Path) -> None:
