@@ -142,7 +142,10 @@ def _split_recordings(
     """Cut the texts of long recordings to their reference segments, where these have both references."""
     utterances = [
         case.utterance
-        if all(segment.transcript and segment.references for segment in case.utterance.reference_segments)
+        if all(
+            (segment.transcript or "").strip() and segment.references
+            for segment in case.utterance.reference_segments
+        )
         else case.utterance.model_copy(update={"reference_segments": ()})
         for case in cases
     ]

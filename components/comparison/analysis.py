@@ -36,7 +36,7 @@ from components.storage.stages.stage_plan import StagePlan, content_of, library_
 from components.storage.store import Store
 from components.text.languages import UNDETERMINED
 
-VERSION = "comparison/7"
+VERSION = "comparison/8"
 MODEL_LIBRARIES = ("torch", "transformers")
 QUALITY_DROPPED = "antiphon.quality.dropped"
 """Event: a system is significantly worse than the baseline; automations/quality.yaml waits for it."""

@@ -17,7 +17,7 @@ from components.run_record import StageRef
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "design/2"
+VERSION = "design/3"
 
 
 class DesignRequest(NamedTuple):

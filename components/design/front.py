@@ -28,7 +28,8 @@ class Front(NamedTuple):
         members: positions of the systems, cheapest first.
         margin: by which a member may be dominated at most, in points of the metric.
         critical: standard errors that all bounds hold with together.
-        dominated_by: of each system that is not a member the one that dominates it; None of members.
+        dominated_by: of each system that is not a member the best that costs no more; where none is better,
+            the one that may be by most. None of members.
         bounds: of each system, by how much another one that costs no more may be better; 0 if there is none.
     """
 
@@ -70,9 +71,10 @@ def claim_front(tables: Sequence[CorpusStatistics], costs: Sequence[float], marg
     if margin is None:
         members = observed
     better = np.where(cheap, scores[None] - scores[:, None], -np.inf)
+    rivals = np.where(better.max(1, initial=-np.inf) >= 0, better.argmax(1), threats.argmax(1))
     dominated = [
-        None if position in members or not cheap[position].any() else int(better[position].argmax())
-        for position in range(len(tables))
+        None if position in members or not cheap[position].any() else int(rival)
+        for position, rival in enumerate(rivals)
     ]
     members.sort(key=lambda position: costs[position])
     return Front(tuple(members), chosen, critical, tuple(dominated), tuple(bounds.tolist()))

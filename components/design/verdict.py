@@ -157,9 +157,10 @@ def _state(
         return {"state": "front", "bound": bound}
     by = front.dominated_by[position]
     assert by is not None  # who has no rival that costs no more is a member
-    gain, _ = paired_difference(finalists[numbers[by]].statistics, finalists[number].statistics)
-    how = "is as good" if gain == 0 else f"is better by {gain:.3g}, up to {bound:.3g}"
+    gain, error = paired_difference(finalists[numbers[by]].statistics, finalists[number].statistics)
+    most = gain + front.critical * error
+    how = "is as good" if gain == 0 else f"is better by {gain:.3g}, up to {most:.3g}"
     if gain < 0:
-        how = f"may be better by up to {bound:.3g}, more than the margin"
+        how = f"may be better by up to {most:.3g}, more than the margin"
     reason = f"{candidates[numbers[by]].name} costs no more, and {how}"
     return {"state": "dominated", "bound": bound, "reason": reason}

@@ -24,7 +24,7 @@ VERDICTS: dict[Verdict, str] = {
     "held": "the forecast held",
     "better": "better than was forecast",
     "worse": "worse than was forecast",
-    "not tested": "no forecast is tested, as the search data were too few for one",
+    "not tested": "no forecast is tested: the search data were too few, or showed no change",
 }
 
 

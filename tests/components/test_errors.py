@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from components.analysis.measuring.protocol import make_protocol
 from components.errors import AntiphonError, ComponentError, ConfigError, UnknownRunError
 from components.extensions import foreign_modules
 from components.files.fault_reports import explain_faults
 from components.metrics.libraries import scoring_libraries
+from components.storage.stages import stage_plan
 
 
 @pytest.mark.parametrize("error", [AntiphonError, ConfigError, UnknownRunError])
@@ -107,3 +109,15 @@ def test_scores_are_counted_again_with_a_package_that_brings_a_metric(
     assert scoring_libraries()["falling-package"] == "0.3"
     monkeypatch.undo()
     assert "falling-package" not in scoring_libraries()
+
+
+def test_scores_are_counted_again_where_another_tokenizer_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counts of Japanese by characters were joined to those by words, and signed as words."""
+    found = {"mecab-python3": "1.0", "ipadic": "1.0"}
+    before = make_protocol("ja", "ja", "basic", ()).fingerprint
+    monkeypatch.setattr(stage_plan, "_version_of", lambda name: found.get(name, "absent"))
+    after = scoring_libraries()
+    assert {name: after[name] for name in found} == found and "mecab-ko" not in after
+    assert make_protocol("ja", "ja", "basic", ()).fingerprint != before

@@ -18,6 +18,7 @@ from components.confidence.evaluation.outcomes import (
     signals_of_words,
 )
 from components.confidence.word_labels import label_words
+from components.metrics.error_rates.error_rate import normalize_segments
 from components.metrics.metric import Output, Segments
 from components.metrics.normalizers import normalizer_for
 from components.metrics.statistics.bootstrap import FloatArray
@@ -58,7 +59,7 @@ def judge_sentences(
 ) -> SentenceOutcomes:
     """Return what became of whole texts: how many errors they have, or how good a translation is.
 
-    A transcript of nothing has no error if it is empty; it has no WER.
+    A transcript of nothing has no error if it is empty, as it is counted; it has no WER.
     """
     name = "wer" if output == "transcript" else "chrf"
     segments = Segments(
@@ -69,9 +70,10 @@ def judge_sentences(
     )
     scores = get_metric(name, normalizer).sentence_scores(segments)
     if name == "wer":
-        silent = [text for text in texts if text.id not in scores]  # right only if nothing was recognized
+        silent = segments.subset([n for n, text in enumerate(texts) if text.id not in scores])
+        _, written = normalize_segments(silent, normalizer)
         clean = {key: float(rate > 0) for key, rate in scores.items()}
-        clean |= {text.id: float(bool(text.best.text.strip())) for text in silent}
+        clean |= {key: float(bool(text)) for key, text in zip(silent.ids, written, strict=True)}
         return SentenceOutcomes(name, scores, {"utterance": clean, "wer": scores})
     mean = float(np.mean(list(scores.values()) or [0.0]))
     threshold = mean - BAD_CHRF if bad_below is None else bad_below

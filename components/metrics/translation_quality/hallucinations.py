@@ -15,6 +15,7 @@ from components.metrics.metric import Metric, Segments
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.bootstrap import FloatArray, Interval
 from components.metrics.statistics.proportions import wilson_interval
+from components.text.languages import without_spaces
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,14 @@ class _OfNonSpeech(Metric):
         return segments.subset([n for n, reference in enumerate(references) if not reference])
 
     def count_words(self, segments: Segments) -> list[int]:
-        """Words of each output after normalization."""
+        """Words of each output after normalization; characters in languages written without spaces."""
         _, hypotheses = normalize_segments(segments, self.normalizer)
-        return [len(text.split()) for text in hypotheses]
+        pairs = zip(map(str.split, hypotheses), segments.languages, strict=True)
+        return [len("".join(words) if without_spaces(code) else words) for words, code in pairs]
 
     def signature(self, segments: Segments) -> str:
         """Return the normalizers of the languages."""
-        return f"{self.name}|norm:{normalizer_signature(segments, self.normalizer)}"
+        return f"{self.name}|words or characters|norm:{normalizer_signature(segments, self.normalizer)}"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,8 @@ class _TermMetric(Metric):
         """References and outputs as they are counted."""
         if self.output == "transcript":
             return normalize_segments(segments, self.normalizer)
-        return [texts[0] if texts else "" for texts in segments.references], list(segments.hypotheses)
+        references = [next(filter(str.strip, texts), "") for texts in segments.references]
+        return references, list(segments.hypotheses)
 
     def spans(self, text: str, language: str) -> list[tuple[int, range]]:
         """The number and the characters of each occurrence of a term; the longest first, none overlaps."""
@@ -82,7 +83,7 @@ class _TermMetric(Metric):
 
     def signature(self, segments: Segments) -> str:
         """Return the number of terms, and how texts are counted."""
-        how = "as written"
+        how = "first reference, as written"
         if self.output == "transcript":
             how = f"norm:{normalizer_signature(segments, self.normalizer)}"
         return f"{self.name}|terms:{len(self.terms)}|words:{WORDS_VERSION}|{how}"

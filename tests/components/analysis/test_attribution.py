@@ -16,7 +16,7 @@ from components.attribution.oracle_repair import ERROR_KINDS, FORM, WORD_ERRORS,
 from components.errors import DataError
 from components.metrics.statistics.corpus_statistics import text_statistics
 from components.metrics.translation_quality.translation import translation_scores
-from components.records import Audio, Utterance
+from components.records import Audio, ReferenceSegment, Utterance
 from components.storage.store import Store
 from tests.components.metrics.corpora import table_of
 from tests.reports.page.test_report_view import stage
@@ -204,6 +204,21 @@ def test_what_cannot_be_blamed_is_refused() -> None:
     other = table_of(np.ones((1, 1)), ids=("b",))
     with pytest.raises(DataError, match="same utterances"):
         attribute({frozenset(): table, frozenset(["words"]): other}, {"asr": ["words"]}, "mt")
+
+
+def test_a_segment_in_which_nothing_is_said_leaves_its_recording_whole() -> None:
+    """A transcript of a space ended in a KeyError."""
+    cases, repaired = cascade(deaf, word_by_word, n=3)
+    segments = (
+        ReferenceSegment(start=0, end=1, transcript="The dog.", references=("der Hund",)),
+        ReferenceSegment(start=1, end=2, transcript=" ", references=("ein Ball",)),
+    )
+    cut = [
+        replace(c, utterance=c.utterance.model_copy(update={"reference_segments": segments})) for c in cases
+    ]
+    assert attribute_cascade(cut, repaired, STAGES, "mt", 3) == attribute_cascade(
+        cases, repaired, STAGES, "mt", 3
+    )
 
 
 def test_several_languages_are_blamed_each_in_its_own() -> None:

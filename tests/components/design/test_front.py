@@ -38,6 +38,18 @@ def test_a_stated_margin_admits_what_may_be_dominated_by_less() -> None:
     assert wide.bounds[1] > 0 and wide.bounds[0] == 0
 
 
+def test_the_system_that_may_be_better_is_named_not_the_one_whose_score_is_nearest() -> None:
+    """The nearest one surely was not better, and the reason gave it the bound of the other."""
+    rng = np.random.default_rng(3)
+    base = rng.binomial(10, 0.3, 60)
+    near, far = base.copy(), rng.permutation(base)
+    near[0] += 1
+    far[:4] += 1
+    front = claim_front([table(near), table(far), table(base)], [1.0, 1.5, 2.0], 2.0)
+    assert front.members == (0,)
+    assert front.dominated_by[2] == 1
+
+
 def test_no_member_is_truly_dominated_by_more_than_the_margin() -> None:
     rng = np.random.default_rng(2)
     rates = np.array([0.30, 0.28, 0.29, 0.25, 0.26, 0.24])

@@ -32,6 +32,13 @@ def test_rate_and_words_per_minute_of_utterances_without_speech() -> None:
     assert "hallucinated_words" not in without  # no audio, no minutes
 
 
+def test_without_spaces_characters_are_counted() -> None:
+    scores = recognition_scores(
+        {"a": ""}, {"a": "ご視聴 ありがとう。"}, language="ja", n_total=1, audio={"a": audio(60.0)}
+    )
+    assert scores["hallucinated_words"].value == 8
+
+
 def test_none_of_n_still_has_an_upper_end() -> None:
     references = dict.fromkeys(map(str, range(300)), "")
     scores = recognition_scores(references, references, language="en", n_total=300)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from components.metrics.metric import Output, Segments
@@ -70,6 +72,8 @@ def test_translations_are_counted_as_written() -> None:
     assert _rows("term_recall", "translation", segments, ("dienst", "Kovalenko")) == [[1, 2], [1, 1]]
     (elsewhere,) = (m for m in term_metrics(("Kovalenko",), "translation") if m.name == "bleu_elsewhere")
     assert elsewhere.select(segments).ids == ("1",)
+    further = replace(segments, references=(("", segments.references[0][0]), segments.references[1]))
+    assert _rows("term_recall", "translation", further, ("dienst", "Kovalenko")) == [[1, 2], [1, 1]]
 
 
 def test_without_terms_there_is_nothing_to_score() -> None:

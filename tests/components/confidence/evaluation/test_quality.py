@@ -76,6 +76,9 @@ def test_the_raw_signal_stands_beside_each_estimate() -> None:
 def test_an_utterance_is_right_without_errors_and_silence_if_nothing_is_written() -> None:
     signals = by_name(measure_quality("asr", TEXTS, "transcript"))
     assert signals["utterance", "p_correct"].mean_loss == pytest.approx(2 / 4)
+    noise = scored("noise", "", {"[Music]": 0.4}, p_correct=0.9)  # no word, as hallucinations are counted
+    also = by_name(measure_quality("asr", [*TEXTS, noise], "transcript"))
+    assert also["utterance", "p_correct"].mean_loss == pytest.approx(2 / 5)
     expected = signals["wer", "expected_wer"]
     assert (expected.n, expected.n_total) == (2, 2)  # silence has no error rate
     assert expected.mean_loss == pytest.approx(100 / 6)
