@@ -21,7 +21,7 @@ from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
 from components.decoding.scorers import TokenScorer
 from components.decoding.searches.forced_scoring import force_decode
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.models import resolve
 from components.models.architectures import CAUSAL
 from components.recognition.whisper.backend import ModelDimensions
@@ -77,6 +77,8 @@ def build_text_scorer(
 
     def score(utterance: Utterance, texts: Sequence[str]) -> list[float]:
         ids = torch.tensor([tokenizer(utterance.text).input_ids]).repeat(len(texts), 1)
+        if (length := ids.shape[1]) > model.positions:
+            raise DataError(f"expected a transcript of at most {model.positions} tokens, found {length}")
         scorer: TokenScorer = model.build_scorer(
             input_ids=ids.to(model.model.device), attention_mask=torch.ones_like(ids).to(model.model.device)
         )

@@ -74,11 +74,16 @@ def learn_coefficient(
         prepared = [
             translator.prepare(index, utterance) for index, utterance in enumerate(utterances_of_batch)
         ]
-        batch = [source for source in prepared if not isinstance(source, Quarantined)]
-        if not batch:
+        pairs = [
+            (source, target)
+            for source in prepared
+            if not isinstance(source, Quarantined)
+            and len(target := tuple(method.tokenizer(text_target=source.utterance.references[0]).input_ids))
+            <= method.max_tokens
+        ]
+        if not pairs:
             continue
-        references = [source.utterance.references[0] for source in batch]
-        targets = [tuple(method.tokenizer(text_target=text).input_ids) for text in references]
+        batch, targets = zip(*pairs, strict=True)
         combiner = LinearInterpolation((0.5, 0.5))
         for candidate in force_decode(method.build_scorers(batch), targets, combiner=combiner):
             text_log_probs += [value for value in candidate.member_log_probs[0] if value is not None]

@@ -13,7 +13,7 @@ from whisper.model import Whisper
 from whisper.tokenizer import get_tokenizer
 
 from components import audio
-from components.errors import ConfigError
+from components.errors import ConfigError, DataError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers
 from components.models.loaders.whisper_loading import load_whisper
@@ -84,6 +84,9 @@ def test_a_text_scorer_is_the_models_mean_log_probability(text_folder: Path) -> 
         with torch.no_grad():
             loss = model(**tokenizer(UTTERANCE.text, return_tensors="pt"), labels=labels).loss
         assert value == pytest.approx(-float(loss), abs=1e-3)
+    endless = UTTERANCE.model_copy(update={"text": "hund " * 300})
+    with pytest.raises(DataError, match="a transcript of at most 512 tokens, found"):
+        build_text_scorer(str(text_folder), device="cpu")(endless, ["baum"])
 
 
 @torch.no_grad()

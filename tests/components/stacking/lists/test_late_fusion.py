@@ -92,7 +92,8 @@ def test_the_learned_coefficient_is_a_weight(systems: tuple[str, str, list[Utter
     assert 0 <= weight <= 1
     assert likelihood < 0
     silent = utterances[0].model_copy(update={"id": "silent", "audio": None})
+    endless = utterances[0].model_copy(update={"references": ("rot " * 300,)})
     config = config.model_copy(update={"batch_size": 1})
-    assert learn_coefficient(config, text, [silent, *utterances]) == learn_coefficient(
+    assert learn_coefficient(config, text, [silent, endless, *utterances]) == learn_coefficient(
         config, text, utterances
     )
