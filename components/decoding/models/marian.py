@@ -154,10 +154,7 @@ class MarianDecoderState:
         until = (new_positions % t) <= torch.arange(t)[:, None]
         visible = torch.cat([self._visible[:, None].expand(-1, t, -1), own[:, None] & until], dim=2)
         self._visible = visible[:, -1]
-        grid = layout.spread(visible)
-        if layout.cells is not None:
-            grid[..., 0] |= ~grid.any(-1)  # an empty cell attends to something, or it becomes NaN
-        return _to_additive_mask(grid.flatten(1, 2))
+        return _to_additive_mask(layout.spread(visible).flatten(1, 2))
 
     def _self_attend(self, attention: Any, i: int, x: Tensor, layout: _Layout, mask: Tensor) -> Tensor:
         """Self-attention of x (R, t, d) over the cache of layer ``i``, which it extends."""

@@ -40,6 +40,7 @@ def test_the_beginning_of_a_greedy_text_goes_on_to_that_text(name: str) -> None:
 def test_a_search_behind_any_prefix_is_generate(name: str, beam: int) -> None:
     model = SEQ2SEQ["marian" if name == "packed" else name]()
     inputs = sources(model, 3)
+    model.generation_config.forced_eos_token_id = model.generation_config.eos_token_id
     prefix = [[20, 21], [22, 23], [24, 25]]
     start = torch.full((3, 1), model.generation_config.decoder_start_token_id)
     theirs = generated(

@@ -164,15 +164,19 @@ def test_a_wide_beam_with_required_phrases_is_brute_force(phrases: Phrases, seed
 @settings(max_examples=10)
 def test_a_narrow_beam_writes_what_is_required(seed: int, beam: int) -> None:
     """A term of two tokens in four: whatever the table thinks of it."""
-    table = Table(3, SIZE, seed)
+    table = Table(4, SIZE, seed)
     required = [TokenizedPhrase([(3, 4)])]
-    config = SearchConfig(beam_size=beam, max_new_tokens=LENGTH)
-    all_rows = [_requirements(required), None, _requirements(required)]
+    config = SearchConfig(beam_size=beam, n_best=beam, max_new_tokens=LENGTH)
+    all_rows = [_requirements(required), None, _requirements(required), _requirements(required)]
     results = search(
         [table], config, guidance=Guidance(constraints=BeamAllocation(PhraseConstraints(all_rows)))
     )
-    for row in (0, 2):
+    for row in (0, 2, 3):
         assert _has_all(ids(results[row][0]), required)
+        for candidate in results[row]:
+            assert candidate.missing == (not _has_all(ids(candidate), required))
+            expected = candidate.score / len(ids(candidate))
+            assert candidate.normalized_score == pytest.approx(expected, abs=2e-3)
         alone = Guidance(constraints=BeamAllocation(PhraseConstraints([all_rows[row]])))
         assert search([table.only(row)], config, guidance=alone)[0] == results[row]
     assert results[1] == search([table.only(1)], config)[0]

@@ -68,10 +68,10 @@ def _renormalized(p: torch.Tensor, top_k: int) -> torch.Tensor:
 def test_shares_of_samples_are_the_filtered_probabilities() -> None:
     table = Table(1, 5, seed=7)
     table.table[0, 0, -1] = torch.tensor([0.05, 0.45, 0.3, 0.15, 0.05]).log()
-    config = SearchConfig(temperature=1.0, top_k=3, epsilon=0.2, n_best=2000, max_new_tokens=1)
+    config = SearchConfig(temperature=0.5, top_k=3, epsilon=0.2, n_best=2000, max_new_tokens=1)
     drawn = [ids(candidate)[0] for candidate in search([table], config)[0]]
     assert set(drawn) == {1, 2}
-    assert drawn.count(1) / 2000 == pytest.approx(0.6, abs=0.04)
+    assert drawn.count(1) / 2000 == pytest.approx(0.45**2 / (0.45**2 + 0.3**2), abs=0.04)
 
 
 def test_samples_are_numbered_as_they_are_drawn_and_sorted_by_score() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import defaultdict
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,11 +30,27 @@ def test_greedy_search_takes_the_likeliest_alignment(frames: int, tokens: int, s
     assert best.log_prob == pytest.approx(texts(log_probs)[best.tokens])
 
 
-def test_narrow_beams_give_exact_scores_of_different_texts_in_order() -> None:
-    log_probs = random_log_probs(7, 4, seed=2)
+def plain_beam(log_probs: np.ndarray, size: int) -> set[tuple[int, ...]]:
+    """The texts that a beam of probabilities, with a blank last and with a token last, ends with."""
+    beam = {(): (1.0, 0.0)}
+    for frame in np.exp(log_probs):
+        sums: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for text, (blank, token) in beam.items():
+            sums[text][0] += (blank + token) * frame[BLANK]
+            for new in range(1, len(frame)):
+                sums[*text, new][1] += (blank if text[-1:] == (new,) else blank + token) * frame[new]
+                sums[text][1] += (token if text[-1:] == (new,) else 0) * frame[new]
+        best = sorted(sums, key=lambda text: -sum(sums[text]))[:size]
+        beam = {text: (sums[text][0], sums[text][1]) for text in best}
+    return set(beam)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_narrow_beams_give_exact_scores_of_the_texts_that_stay_in_order(seed: int) -> None:
+    log_probs = random_log_probs(7, 4, seed)
     every = texts(log_probs)
-    output = search(log_probs, BLANK, 3, 3, min_token_log_prob=-3.0, tokens_per_frame=2)
-    assert len({h.tokens for h in output}) == 3
+    output = search(log_probs, BLANK, 3, 3, min_token_log_prob=-np.inf, tokens_per_frame=4)
+    assert {h.tokens for h in output} == plain_beam(log_probs, 3)
     assert [h.log_prob for h in output] == pytest.approx([every[h.tokens] for h in output])
     assert output == sorted(output, key=lambda h: -h.log_prob)
 
