@@ -111,6 +111,7 @@ def test_forcing_what_an_ensemble_found(
     )
     for candidate, again in zip(results, forced, strict=True):
         assert candidate.score == pytest.approx(again.score, abs=1e-4)
+        assert (candidate.tokens, candidate.eos_token) == (again.tokens, again.eos_token)
         for scores_once, scores_again in zip(candidate.member_log_probs, again.member_log_probs, strict=True):
             assert scores_once == pytest.approx(scores_again, abs=1e-4)
         assert candidate.member_weights == again.member_weights

@@ -87,7 +87,7 @@ def test_search_is_generate(name: str, shared: int, beam: int) -> None:
 
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "min_length": {"min_length": 14},  # of prompt and output
+    "min_length": {"min_length": 14, "sequence_bias": {(1,): 9.0}},  # of prompt and output
     "min_length beside min_new_tokens": {"min_length": 14, "min_new_tokens": 2},
     "forced_bos_token_id": {"forced_bos_token_id": 7, "begin_suppress_tokens": [8, 11]},
     "sequence_bias": {"sequence_bias": {(20,): 3.0, (20, 20): -9.0, (1,): 4.0}},
