@@ -95,7 +95,6 @@ class RecordedChooser(BeamChooser):
         super().keep_utterances(remaining)
         if self._recorded is not None:
             self._recorded.keep_utterances(self.state)
-            self.state = self._recorded.state
 
 
 RUNNER = AcceleratorRunner()

@@ -60,7 +60,8 @@ def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) 
 def _posteriors(hypotheses: Sequence[Hypothesis], scale: float) -> list[tuple[Hypothesis, float]]:
     best = max(hypothesis.score for hypothesis in hypotheses)
     masses = [math.exp(scale * (hypothesis.score - best)) for hypothesis in hypotheses]
-    return [(h, mass / sum(masses)) for h, mass in zip(hypotheses, masses, strict=True)]
+    total = sum(masses)
+    return [(h, mass / total) for h, mass in zip(hypotheses, masses, strict=True)]
 
 
 def add_language_model_scores(nbests: Sequence[SystemNBest], model: TextScorer) -> list[SystemNBest]:

@@ -62,6 +62,7 @@ def test_metrics_have_to_agree() -> None:
     coarse = compare(metrics=("nats",), signs=("bleu",))
     assert decide_alone(coarse, nats=(0.1, 0.2), bleu=(-1, 2)) == "holds"
     assert decide_alone(coarse, nats=(0.1, 0.2), bleu=(-3, 1)) == "depends on the metric"
+    assert decide_alone(coarse, nats=(-0.1, 0.2), bleu=(-3, 1)) == "not shown"
 
 
 def judge_all(*decided: tuple[float, float] | None, refused: tuple[str, ...] = ()) -> str:

@@ -109,6 +109,9 @@ def test_a_wide_beam_is_brute_force_over_all_texts_and_spellings() -> None:
             assert result.sums == pytest.approx([value for _, value in pair], abs=1e-4)
             assert sum(s.log_prob for s in result.segments) == pytest.approx(result.score, abs=1e-4)
             assert "".join(s.text for s in result.segments) == text
+            agreed = set(itertools.accumulate(len(s.text) for s in result.segments))
+            for scorer, tokens in zip((one, two), result.tokens, strict=True):
+                assert agreed <= set(itertools.accumulate(len(scorer.pieces[t]) for t in tokens))
 
 
 def _can_follow(pieces: TextPieces, rest: str) -> bool:
@@ -240,3 +243,11 @@ def test_a_character_may_be_cut_and_a_text_may_begin_with_a_space() -> None:
     texts = {read_text(result.text) for result in results if result.finished}
     assert {"é", "én", "nn", "n"} <= texts
     assert not any("\ufffd" in text or text.startswith(" ") for text in texts)
+
+
+def test_a_silent_token_writes_nothing_if_it_comes_first() -> None:
+    pieces = TextPieces([" de", " a"], silent=[0])
+    assert [pieces.text(token, stage) for stage in (0, 1, 2) for token in (0, 1)] == [
+        *("", "a", "de", "a", " de", " a")
+    ]
+    assert [pieces.next_stage(token, stage) for token, stage in ((0, 0), (1, 0), (0, 2))] == [1, 2, 2]

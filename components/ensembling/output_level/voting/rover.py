@@ -127,7 +127,7 @@ def elect_word(
     share = scores[best] / total if total > 0 else 1.0 / len(scores)
     return WinningWord(
         word.surface if word else "",
-        min(share, 1.0),
+        share,
         _confidence_by_system(column, numbers_by_key[best], voters),
     )
 

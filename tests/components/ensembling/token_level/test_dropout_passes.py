@@ -39,6 +39,7 @@ def test_every_pass_is_the_search_with_its_masks() -> None:
     backend = passes()
     sentences = [backend.prepare(text, "en", "de") for text in ("abc", "de fg")]
     results = backend.decode(sentences)
+    assert all([r.rank for r in each] == sorted((r.rank for r in each), reverse=True) for each in results)
     for number in range(4):
         (scorer,) = backend.build_scorers(sentences)
         masks = DropoutScorer(scorer, 3 * MAX_PASSES + number, keys=[0, 0])

@@ -127,6 +127,7 @@ def test_a_likely_token_of_a_member_that_does_not_count_is_no_overflow() -> None
     log_probs = torch.tensor([[-400.0, -300.0], [-1.0, -2.0]])
     mixed = interpolate_linearly(log_probs, torch.tensor([1.0, 0.0]))
     assert mixed.tolist() == pytest.approx([-400.0, -300.0])
+    assert normalize(torch.tensor([-300.0, -500.0])).tolist() == [0.0, -200.0]
 
 
 @given(seed=st.integers(0, 9999), strength=st.floats(0, 3))

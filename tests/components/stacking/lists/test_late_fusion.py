@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.decoding.searches.forced_scoring import force_decode
 from components.errors import DataError
 from components.records import NBest, Utterance
 from components.stacking.config import StackConfig
 from components.stacking.lists.late_fusion import learn_coefficient, search_weight
+from components.stacking.methods import METHODS, StackSource
 from components.stacking.model_folder import LoadedStackedModel, save_stacked
-from components.stacking.translator import build_translator
+from components.stacking.translator import StackedTranslator, build_translator
 from tests.components.stacking import tiny
 
 LOG_PROBS = st.lists(st.tuples(st.floats(-20, -0.01), st.floats(-20, -0.01)), min_size=1, max_size=12)
@@ -69,8 +71,8 @@ def test_all_weight_on_one_member_is_that_member(systems: tuple[str, str, list[U
     assert texts("late_fusion", systems, coefficient=1.0) == alone
     reads = texts("late_fusion", systems, coefficient=0.0)
     assert reads != alone
-    read_twice = texts("late_fusion", (text, direct, systems[2][::-1]), coefficient=0.0)
-    assert read_twice == reads[::-1]
+    read_alone = [texts("late_fusion", (text, direct, [each]), coefficient=0.0) for each in systems[2]]
+    assert read_alone == [[text] for text in reads]
 
 
 def test_the_tokens_tell_who_chose_which_word(systems: tuple[str, str, list[Utterance]]) -> None:
@@ -91,6 +93,13 @@ def test_the_learned_coefficient_is_a_weight(systems: tuple[str, str, list[Utter
     weight, likelihood = learn_coefficient(config, text, utterances)
     assert 0 <= weight <= 1
     assert likelihood < 0
+    fused = METHODS["late_fusion"](config.model_copy(update={"coefficient": weight}), text, None)
+    prepare = StackedTranslator(config, fused).prepare
+    sources = [s for n, u in enumerate(utterances) if isinstance(s := prepare(n, u), StackSource)]
+    targets = [fused.tokenizer(text_target=u.references[0]).input_ids for u in utterances]
+    forced = force_decode(fused.build_scorers(sources), targets, combiner=fused.combiner)
+    log_probs = [value for candidate in forced for value in candidate.log_probs]
+    assert likelihood == pytest.approx(sum(log_probs) / len(log_probs), abs=1e-4)
     silent = utterances[0].model_copy(update={"id": "silent", "audio": None})
     endless = utterances[0].model_copy(update={"references": ("rot " * 300,)})
     config = config.model_copy(update={"batch_size": 1})
