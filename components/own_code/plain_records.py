@@ -24,7 +24,7 @@ SCORED = "scored"
 _TEXT = "a text, a list of (text, score), or {text, score, features}"
 EXPECTED: dict[OutputType, str] = {
     "text": _TEXT,
-    "table": "a number, the name of a way, or {way, value}",
+    "table": "a number, the name of a branch, or {branch, value}",
     "speech": "the path of an audio file",
 }
 """Sort -> what a function or a program answers for one record, for messages."""

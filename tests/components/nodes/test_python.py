@@ -167,7 +167,7 @@ def test_a_table_is_a_number_or_a_way(steps: Path) -> None:
     assert "expected one of the branches up, down, found 'off'" in wrong.detail
     both, truth, nothing = call(steps, "table", items("a", "b", "c"), output="table", branches=["up"])
     assert both == Route(utterance_id="u0", branch="up", value=0.5)
-    assert "expected a number" in truth.detail
+    assert "expected a number, the name of a branch, or {branch, value}" in truth.detail
     assert "expected a number" in nothing.detail
 
 
