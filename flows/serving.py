@@ -34,7 +34,7 @@ from components.serving.kept_data import KEPT, KeptRequests
 from components.serving.names import list_names
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
-from components.serving.shadow import Shadow
+from components.serving.shadow import NAME, Shadow
 from components.storage.places.location import find_in_store, local_root
 from components.storage.stages.reader import profiles_of
 from components.storage.store import Store
@@ -161,7 +161,9 @@ def _add_listeners(service: Service, requests: KeptRequests) -> None:
     service.listeners.append(Keeper(requests, settings, service.graph, service.measures))
     if settings.shadow is not None:
         command = [sys.executable, "-c", "from flows.cli.main import main; main()", "serve", settings.shadow]
-        command += ["--store", str(requests.store), "--quiet"]
+        command += ["--store", str(requests.store), "--quiet", "--name", NAME]
+        for limit in ("max_megabytes", "max_seconds", "max_characters", "timeout"):  # what was let in here
+            command += [f"--{limit.replace('_', '-')}", str(getattr(settings, limit))]
         shadow = Shadow(command, service.spool, requests, service.measures, lambda: service.is_idle)
         service.listeners.append(shadow)
 

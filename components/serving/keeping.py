@@ -91,8 +91,7 @@ class Keeper:
     def _write(self, row: dict[str, Any], recording: Path | None) -> None:
         try:
             if not self._is_full:
-                self._written += 0 if recording is None else recording.stat().st_size
-                self._kept.add(row, recording)
+                self._written += self._kept.add(row, recording)
                 self._measures.kept.inc()
         except OSError as error:
             _log.warning("a request is not kept: %s", error)

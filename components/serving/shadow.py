@@ -21,11 +21,12 @@ from components.files.files import utc_now
 from components.serving.http.answers import language_of
 from components.serving.kept_data import KeptRequests, borrow_recording
 from components.serving.measures import Measures
-from components.serving.names import TRANSLATION
 from components.serving.requests import GraphRequest
 from components.serving.settings import TOKEN
 from components.text.languages import is_undetermined
 
+NAME = "shadow"
+"""Under which its graph is served."""
 _MOST_WAITING = 32
 _LOWEST = "19"
 """The priority of its process, as ``nice`` counts."""
@@ -135,13 +136,12 @@ class Shadow:
         request, utterance = waiting.request, waiting.request.utterance
         languages = {"target_language": utterance.target_language, "language": utterance.source_language}
         fields = {name: code for name, code in languages.items() if code and not is_undetermined(code)}
+        fields["model"] = f"{NAME}/{request.output}"
         began = time.monotonic()
         if waiting.recording is not None:
-            path = "translations" if request.output == TRANSLATION else "transcriptions"
             with waiting.recording.open("rb") as file:
-                answer = self._client.post(
-                    f"/v1/audio/{path}", data=fields, files={"file": ("recording", file)}
-                )
+                files = {"file": ("recording", file)}
+                answer = self._client.post("/v1/audio/transcriptions", data=fields, files=files)
             text = answer.raise_for_status().json()["text"]
         else:
             if "language" in fields:

@@ -13,15 +13,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import httpx
 import pytest
 
 from components.errors import ConfigError
+from components.serving.kept_data import KeptRequests
+from components.serving.settings import ServeSettings
 from components.storage.layout import LAYOUT, VERSION
+from flows import serving
 from flows.cli.compute.parameters.run_parameters import resolve_parameters
 from flows.registry import flow_named
-from flows.serving import Source, _languages_of, open_graph
+from flows.serving import Source, _add_listeners, _languages_of, open_graph
 from tests.command import run_command
 
 ROOT = Path(__file__).parents[2]
@@ -104,10 +108,16 @@ def test_after_sigterm_what_was_let_in_is_answered(served: Served) -> None:
 
 
 def test_an_address_that_is_taken_is_refused_before_models_are_loaded(
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        for where in (["--port", str(other.getsockname()[1])], ["--socket", "/nowhere/socket"]):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        socket.create_server("taken", family=socket.AF_UNIX),
+    ):
+        port, sockets = str(other.getsockname()[1]), ("/nowhere/socket", "taken", "file", "x" * 120)
+        for where in (["--port", port], *(["--socket", path] for path in sockets)):
             ended = run_command(capsys, "serve", "cascade", *where)
             assert ended.code == 2
             assert "choose another" in ended.err
@@ -159,6 +169,15 @@ def test_the_name_of_a_run_is_no_graph(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "runs/nightly").mkdir(parents=True)
     ended = run_command(capsys, "serve", "nightly", "--store", str(tmp_path))
     assert ended.code == 2 and "say store:nightly" in ended.err
+
+
+def test_a_shadow_takes_what_the_first_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(serving, "Shadow", lambda command, *_: started.append(command))
+    settings = ServeSettings(shadow="other.yaml", max_characters=70_000, max_seconds=7200, timeout=900)
+    _add_listeners(Mock(settings=settings), KeptRequests(tmp_path, "talks"))
+    for limit in ("--max-characters 70000", "--max-seconds 7200.0", "--timeout 900.0", "--name shadow"):
+        assert limit in " ".join(started[0])
 
 
 def test_requests_are_kept_where_one_may_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

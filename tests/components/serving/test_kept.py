@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -18,7 +19,7 @@ from components.serving.kept_data import MANIFEST, KeptRequests
 from components.serving.measures import Measures
 from components.serving.requests import GraphRequest
 from components.serving.settings import ServeSettings
-from components.serving.shadow import Shadow
+from components.serving.shadow import Shadow, _Waiting
 from components.serving.shadow_comparison import compare_shadow
 from components.storage.places.location import find_in_store
 from tests.components.serving.graphs import hear, make_graph
@@ -63,6 +64,9 @@ def test_they_are_a_data_set_and_what_a_kill_left_of_a_line_is_none(tmp_path: Pa
     assert row["served"]["nodes"]["asr"]["text"] == "heard 1.00" and row["served"]["output"] == "transcript"
     kept.add({"id": "request-4", "text": "whole", "source_language": "en"}, None)
     assert [utterance.id for utterance in load(str(source)).utterances][-1] == "request-4"
+    size = manifest.stat().st_size
+    written = kept.add({"id": "request-5", "text": "bytes of texts count, too"}, None)
+    assert written == manifest.stat().st_size - size
     assert len(list(tmp_path.glob("*.kept"))) == 0
 
 
@@ -100,6 +104,22 @@ def test_a_shadow_asks_its_own_clients_for_no_token(tmp_path: Path, monkeypatch:
     shadow._process.wait(5)
     shadow.close()
     assert (tmp_path / "shadow.socket.token").read_text(encoding="utf-8") == "none"
+
+
+def test_a_shadow_is_asked_for_the_output_that_the_client_asked_for(tmp_path: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert b"shadow/transcript" in request.read()
+        message = {"message": {"content": "heard"}}
+        return httpx.Response(200, json={"text": "heard", "choices": [message]})
+
+    shadow = Shadow(["false"], tmp_path, KeptRequests(tmp_path, "talks"), Measures(), bool)
+    shadow._thread.join(10)
+    shadow._client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://localhost")
+    request = answered(tmp_path, 1)
+    for recording in (Path(str(request.utterance.audio.path)), None):
+        assert shadow._ask(_Waiting(request, recording))["second"]["text"] == "heard"
+        request.utterance = Utterance(id="text", text="A cat.", source_language="en")
+    shadow.close()
 
 
 @pytest.mark.parametrize("name", ["store:../x", "store:/etc/passwd"])
