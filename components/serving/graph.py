@@ -93,10 +93,11 @@ class ServedGraph:
     @property
     def key(self) -> str:
         """The digest of everything that decides its texts, tables included."""
-        return digest_of(
-            {name: served.plan.stage.fingerprint for name, served in self.nodes.items()}
-            | {f"{name} is": key for name, key in self.pinned.items()}
-        )
+        nodes = {
+            name: (served.plan.stage.fingerprint, served.node.reads, served.node.when)
+            for name, served in self.nodes.items()
+        }
+        return digest_of([nodes, self.pinned, self.outputs, self.pipeline.languages])
 
     @property
     def outputs(self) -> Mapping[str, str]:

@@ -46,14 +46,14 @@ class KeptRequests:
     def __init__(self, store: Path, name: str) -> None:
         self.store, self.folder = store, store / KEPT / name
 
-    def add(self, row: Mapping[str, Any], recording: Path | None) -> None:
-        """Keep a request.
+    def add(self, row: Mapping[str, Any], recording: Path | None) -> int:
+        """Keep a request; returns its bytes.
 
         Args:
             row: as a manifest has it, without its recording.
             recording: which is moved, if there is one.
         """
-        hour = self._hour()
+        hour, size = self._hour(), 0
         stored: dict[str, Any] = dict(row)
         if recording is not None:
             target = hour / AUDIO / str(row["id"])
@@ -62,8 +62,8 @@ class KeptRequests:
             sync_file(partial)
             partial.replace(target)
             sync_folder(target.parent)
-            stored["audio"] = f"{AUDIO}/{target.name}"
-        _append_line(hour / MANIFEST, stored)
+            stored["audio"], size = f"{AUDIO}/{target.name}", target.stat().st_size
+        return size + _append_line(hour / MANIFEST, stored)
 
     def add_shadow(self, values: Mapping[str, Any]) -> None:
         """Keep what two graphs gave for a request."""
@@ -117,8 +117,8 @@ def borrow_recording(audio: Audio, name: str) -> Path:
     return path
 
 
-def _append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Append one JSON object in one call, after the end of the last whole line."""
+def _append_line(path: Path, values: Mapping[str, Any]) -> int:
+    """Append one JSON object in one call, after the end of the last whole line; returns its bytes."""
     line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
     with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -130,6 +130,7 @@ def _append_line(path: Path, values: Mapping[str, Any]) -> None:
                 file.truncate(file.read().rfind(b"\n") + 1)
         os.write(file.fileno(), line)
         os.fsync(file.fileno())
+    return len(line)
 
 
 def _read_whole_lines(path: Path) -> Iterator[Row]:

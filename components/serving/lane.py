@@ -47,7 +47,8 @@ class Done(NamedTuple):
 class _Counted:
     """A session of a component, and the works at it by its keys; when each was admitted."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session | None) -> None:
+        assert session is not None
         self.session = session
         self.works: dict[int, tuple[Work, float]] = {}
         self._keys = count()
@@ -64,13 +65,9 @@ class _Counted:
                 work.request.tell(self.session.begun(key))
 
     def drop_cancelled(self) -> None:
-        for key, (work, _) in list(self.works.items()):
-            if work.request.is_cancelled:
-                self.drop(key)
-
-    def drop(self, key: int) -> Work:
-        self.session.drop(key)
-        return self.works.pop(key)[0]
+        for key in [key for key, (work, _) in self.works.items() if work.request.is_cancelled]:
+            del self.works[key]
+            self.session.drop(key)
 
 
 class Lane:
@@ -108,7 +105,8 @@ class Lane:
                 finished = counted.session.step()
                 counted.tell_begun(node.name, finished)
         except Exception as error:
-            together = [counted.drop(key) for key in list(counted.works)]
+            together = list(dict.fromkeys([*(work for work, _ in counted.works.values()), *works]))
+            self._sessions[node.name] = _Counted(open_session(node.component))  # this one may be of no use
             _log_fault(node, error, len(together))
             yield from _compute_alone(node, together)
             return

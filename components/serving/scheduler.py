@@ -31,7 +31,7 @@ class BatchLimits(NamedTuple):
     Attributes:
         wait: seconds that one waits for further requests at most.
         items: of one at most.
-        speech: seconds of recordings in one, unless one recording alone has more.
+        speech: seconds of recordings in one, beside the longest of them.
     """
 
     wait: float = 0.05
@@ -182,12 +182,12 @@ class Scheduler:
 
     def _take(self, queue: list[Work], at_work: list[Work]) -> list[Work]:
         """Take the next batch out of a queue, in order; a recording that is too long beside others stays."""
-        room, seconds = self._limits.items - len(at_work), sum(work.speech for work in at_work)
+        room, seconds = self._limits.items - len(at_work), [work.speech for work in at_work]
         taken: list[Work] = []
         for work in list(queue)[: max(0, room)]:
-            if (taken or at_work) and seconds + work.speech > self._limits.speech:
+            if sum(seconds) + work.speech - max(*seconds, work.speech, 0) > self._limits.speech:
                 continue
-            seconds += work.speech
+            seconds.append(work.speech)
             taken.append(work)
             queue.remove(work)
         return taken

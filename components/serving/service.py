@@ -183,6 +183,7 @@ class Service:
         if request.error is not None:
             raise RequestError(500, "a node of the graph failed; the server's log says why", "node_failed")
         if request.text is not None:
+            self.measures.audio.inc(utterance.audio.seconds if utterance.audio is not None else 0)
             for listener in self.listeners:
                 try:
                     listener.take(request)

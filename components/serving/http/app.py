@@ -37,7 +37,7 @@ _OPEN = ("/health",)
 """Paths that need no token, beside those of pages."""
 _BEARER = "bearer."
 """Before the token, where a page opens a WebSocket, which has no headers but the names of protocols."""
-_OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d*)?")
+_OWN_HOST = re.compile(r"(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d*)?", re.IGNORECASE)
 
 
 def make_app(
@@ -59,10 +59,10 @@ def make_app(
     app.router.routes.extend(routes)
     app.add_exception_handler(RequestError, _tell)
     app.add_exception_handler(HTTPException, _tell_unknown)
+    app.add_exception_handler(Exception, _tell_fault)
     if origins := list(service.settings.cors):
-        headers = ["authorization", "content-type"]
         app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=headers
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
     pages = [route.path for route in routes if isinstance(route, Route)]
     app.add_middleware(Gate, settings=service.settings, token=token, pages=pages)
@@ -82,6 +82,11 @@ def _tell_unknown(request: Request, error: Exception) -> Response:
     message = f"expected one of {known}, found {request.method} {request.url.path[:100]}"
     body = RequestError(error.status_code, message, "not_found").body
     return JSONResponse(body, error.status_code, error.headers)  # 405 says which methods there are
+
+
+def _tell_fault(request: Request, error: Exception) -> Response:
+    """Answer what ought not to happen; the server logs it."""
+    return _tell(request, RequestError(500, "the server failed; its log says why", "server_error"))
 
 
 def _count(service: Service, path: str, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:

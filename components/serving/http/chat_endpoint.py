@@ -50,8 +50,8 @@ class ChatRequest(BaseModel):
 
     messages: list[Message] = Field(min_length=1, max_length=1000)
     model: str | None = None
-    stream: bool = False
-    n: int = Field(1, ge=1, le=1)
+    stream: bool | None = None
+    n: int | None = Field(None, ge=1, le=1)
     source_language: str | None = None
     target_language: str | None = None
 

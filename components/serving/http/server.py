@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from pathlib import Path
 from types import FrameType
@@ -21,6 +20,8 @@ from components.serving.settings import ServeSettings
 _log = logging.getLogger("antiphon.serving")
 HEADER_SECONDS = 10.0
 """Until the headers of a request must be there."""
+_UNREAD_SECONDS = 30.0
+"""Until a client reads on, once it has read nothing of what waits for it."""
 _KEEP_ALIVE_SECONDS = 15
 _HEADER_BYTES = 16_384
 _MESSAGE_BYTES = 2**20
@@ -30,9 +31,10 @@ _SPARE_CONNECTIONS = 64
 
 
 class BoundedProtocol(H11Protocol):
-    """HTTP whose clients must send the headers of a request in time."""
+    """HTTP whose clients must send the headers of a request in time, and read their answers."""
 
     _clock: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _is_upgraded = False
 
     def connection_made(self, transport: Any) -> None:
@@ -46,9 +48,22 @@ class BoundedProtocol(H11Protocol):
         self._set_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._stop_clock()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the clock of a client that does not read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(_UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop it."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def handle_websocket_upgrade(self, event: Any) -> None:
         """Let go of the connection, and of its clock."""
@@ -107,8 +122,14 @@ def check_address(settings: ServeSettings) -> None:
         if settings.socket is None:
             infos = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
             addresses = [(family, address) for family, _, _, _, address in infos]
-        elif not os.access(Path(settings.socket).absolute().parent, os.W_OK):
-            raise OSError("its folder is none that you may write to")
+        elif Path(settings.socket).is_socket():  # a killed server's is taken over
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(settings.socket) == 0:
+                    raise OSError("another program listens there")
+        else:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.bind(settings.socket)
+            Path(settings.socket).unlink()
         for family, address in addresses:
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

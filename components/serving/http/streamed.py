@@ -59,11 +59,10 @@ class Parts:
             RequestError: why there is no more.
         """
         while self.ended is None:
+            self._changed.clear()  # what comes while a part is sent sets it again
             if new := self._new(self._text):
                 yield new
-            self._changed.clear()
-            if not self._task.done():
-                await self._changed.wait()
+            await self._changed.wait()
         is_first, new = not self._sent, self._new(text_of(self._task.result()).best.text)
         if new or is_first:
             yield new

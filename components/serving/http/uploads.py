@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -118,8 +119,10 @@ async def read_form(request: Request, folder: Path, limit: int, idle_seconds: fl
         parser.finalize()
         if not reader.is_complete:
             raise RequestError(400, "expected the end of the form, found that of the body")
-    except BaseException as error:
         reader.close()
+    except BaseException as error:
+        with suppress(OSError):  # what it writes last
+            reader.close()
         reader.upload.remove()
         if isinstance(error, OSError):
             message = f"expected room for the recording, found none ({error.strerror}); try again later"
@@ -127,7 +130,6 @@ async def read_form(request: Request, folder: Path, limit: int, idle_seconds: fl
         if isinstance(error, FormParserError):
             raise RequestError(400, f"expected a form, found something else: {error}") from None
         raise
-    reader.close()
     return reader.upload
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import json
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -21,10 +23,15 @@ import soundfile
 from components.nodes.node_context import Item
 from components.records import NBest, NodeOutcome, Quarantined
 from components.serving.graph import ServedGraph
+from components.serving.http import uploads
 from components.serving.http.app import make_app
+from components.serving.http.streamed import Parts
+from components.serving.measures import Measures
+from components.serving.requests import GraphRequest
+from components.serving.scheduler import BatchLimits, Scheduler
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
-from tests.components.serving.graphs import COMPONENTS, Function, each, hear, make_graph, text
+from tests.components.serving.graphs import CASCADE, COMPONENTS, Function, each, hear, make_graph, text
 
 TRANSCRIBE, TRANSLATE, CHAT = "/v1/audio/transcriptions", "/v1/audio/translations", "/v1/chat/completions"
 
@@ -82,7 +89,9 @@ def test_every_form_of_an_answer() -> None:
             assert verbose["words"][1] == {"word": "1.00", "start": 0.5, "end": 1.0}
             refused = await send(client, TRANSLATE, **fields)  # before anything is computed
             assert refused.status_code == 400 and "none at mt; set word_times" in refused.text
-            assert 'antiphon_batch_items_count{node="mt"} 2.0' in (await client.get("/metrics")).text
+            metrics = (await client.get("/metrics")).text
+            assert 'antiphon_batch_items_count{node="mt"} 2.0' in metrics
+            assert "antiphon_audio_seconds_total 6.0" in metrics
             nodes = (await send(client, TRANSLATE, wave(3), response_format="nodes")).json()["nodes"]
             assert {name: node.get("text") or node["branch"] for name, node in nodes.items()} == {
                 "fast": "heard 3.00",
@@ -92,8 +101,21 @@ def test_every_form_of_an_answer() -> None:
                 "mt": "de: heard 3.00 well",
             }
             assert not list(service.spool.glob("upload-*"))
+            full.take.side_effect = ValueError("a fault of ours")
+            fault = await send(client)
+            assert fault.status_code == 500 and fault.json()["error"]["code"] == "server_error"
 
     asyncio.run(ask())
+
+
+def test_the_key_is_of_what_decides_a_text() -> None:
+    """Which node reads which, what is an output, and the language that is written unless one is asked for."""
+    graph, other = make_graph(), CASCADE.replace("translate, of: asr", "translate, of: fast")
+    routed = CASCADE.replace("when: doubt.escalate", "when: doubt.keep")
+    swapped = f"{CASCADE}outputs: {{transcript: fast, translation: mt}}\n"
+    languages = CASCADE.replace("target_language: de", "target_language: fr")
+    keys = {make_graph(written=written).key for written in (other, routed, swapped, languages)}
+    assert graph.key == make_graph().key and len(keys | {graph.key}) == 5
 
 
 def test_chat_names_and_counters() -> None:
@@ -104,6 +126,8 @@ def test_chat_names_and_counters() -> None:
             messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "A cat."}]
             answer = (await client.post(CHAT, json={"messages": messages, "target_language": "fr"})).json()
             assert answer["choices"][0]["message"]["content"] == "fr: A cat."
+            nothing = {"stream": None, "n": None}
+            assert (await client.post(CHAT, json={"messages": messages, **nothing})).status_code == 200
             streamed = (await client.post(CHAT, json={"messages": messages, "stream": True})).text
             events = [
                 json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line
@@ -111,8 +135,8 @@ def test_chat_names_and_counters() -> None:
             assert "".join(e["choices"][0]["delta"].get("content", "") for e in events) == "de: A cat."
             assert (await send(client, model="cascade/translation")).json() == {"text": "de: heard 1.00"}
             metrics = (await client.get("/metrics")).text
-            assert 'antiphon_requests_total{endpoint="completions",status="200"} 2.0' in metrics
-            assert 'antiphon_routes_total{branch="keep",node="doubt"} 3.0' in metrics
+            assert 'antiphon_requests_total{endpoint="completions",status="200"} 3.0' in metrics
+            assert 'antiphon_routes_total{branch="keep",node="doubt"} 4.0' in metrics
             assert (await client.get("/health")).json()["status"] == "ok"
 
     asyncio.run(ask())
@@ -291,7 +315,28 @@ BODIES: list[tuple[str, dict[str, str], bytes, int]] = [
     ("/v1/files", {}, b"", 404),
     (CHAT, {"origin": "http://evil.example"}, b"{}", 403),
     (CHAT, {"host": "evil.example"}, b"{}", 403),
+    (CHAT, {"host": "127.0.0.2.evil.example"}, b"{}", 403),
+    (CHAT, {"host": "127.0.0.2:8000"}, b"{}", 400),
 ]
+
+
+def test_a_disk_that_is_full_with_the_last_bytes_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        name: str
+
+        def close(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def ask() -> None:
+        async with serving() as (client, service):
+            Full.name = str(service.spool / "upload-1")
+            Path(Full.name).touch()
+            monkeypatch.setattr(uploads, "NamedTemporaryFile", lambda **_: Full())
+            answer = await send(client)
+            assert answer.status_code == 503 and answer.json()["error"]["code"] == "no_space"
+            assert not list(service.spool.glob("upload-*"))
+
+    asyncio.run(ask())
 
 
 @pytest.mark.parametrize(("path", "headers", "body", "status"), BODIES)
@@ -317,6 +362,7 @@ def test_a_token_and_a_page_that_may_ask() -> None:
             assert answer.headers["access-control-allow-origin"] == "http://page.example"
             assert (await client.get(CHAT, headers=bearer)).headers["allow"] == "POST"
             asked = {"origin": "http://page.example", "access-control-request-method": "POST"}
+            asked["access-control-request-headers"] = "authorization,x-stainless-lang"  # of OpenAI's client
             allowed = await client.options(CHAT, headers=asked)
             assert allowed.status_code == 200 and "POST" in allowed.headers["access-control-allow-methods"]
             assert (await client.options(CHAT, headers={**asked, "origin": "http://evil"})).status_code == 403
@@ -353,6 +399,82 @@ def slow() -> Iterator[tuple[Function, list[int]]]:
         return [hear(item) for item in items]
 
     yield component, sizes
+
+
+class Broken:
+    """A session that fails by a text, and then cannot even forget it; what comes next has a new one."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, Item] = {}
+        self.steps: list[int] = []
+
+    def __call__(self, items: Sequence[Item]) -> list[NodeOutcome]:
+        return [text(item, "alone") for item in items]
+
+    def open_session(self) -> Broken:
+        return Broken()
+
+    def admit(self, key: int, item: Item) -> None:
+        if item.utterance.text == "refuse":
+            raise ValueError(key)
+        self._items[key] = item
+
+    def drop(self, key: int) -> None:
+        raise KeyError(key)
+
+    def step(self) -> dict[int, NodeOutcome]:
+        time.sleep(0.05)
+        if any(item.utterance.text == "fail" for item in self._items.values()):
+            raise ValueError("x")
+        finished: dict[int, NodeOutcome] = {key: text(item, "x") for key, item in self._items.items()}
+        self._items.clear()
+        return finished
+
+
+def test_a_session_that_fails_ends_no_lane() -> None:
+    async def ask() -> None:
+        async with serving(make_graph({**COMPONENTS, "mt": Broken()}), timeout=5) as (client, _):
+            for texts in (["fail"], ["a cat", "refuse", "a dog"], ["a cat"]):
+                bodies = [{"messages": [{"role": "user", "content": content}]} for content in texts]
+                answers = await asyncio.gather(*(client.post(CHAT, json=body) for body in bodies))
+                assert [answer.status_code for answer in answers] == [200] * len(texts)
+
+    asyncio.run(ask())
+
+
+def test_a_long_recording_holds_up_no_short_one_and_too_many_wait() -> None:
+    scheduler = Scheduler(make_graph(), BatchLimits(speech=30), Measures())
+    long, short = (Mock(speech=seconds) for seconds in (29.0, 1.0))
+    for at_work, queue, left in (
+        ([long], [short], []),
+        ([short], [long], []),
+        ([], [long, long, long, short], [long]),
+        ([long, long], [short] * 2, [short]),
+    ):
+        waiting = list(queue)
+        scheduler._take(waiting, at_work)
+        assert waiting == left
+    scheduler.close()
+
+
+def test_a_part_that_comes_while_another_is_sent_is_sent_next() -> None:
+    async def ask() -> None:
+        told: list[Callable[[str], object]] = []
+
+        async def compute(tell: Callable[[str], object]) -> GraphRequest:
+            told.append(tell)
+            return await asyncio.Future()
+
+        parts = Parts(compute)
+        await asyncio.sleep(0)
+        told[0]("one")
+        sent = parts.follow()
+        assert await anext(sent) == "one"
+        told[0]("one two")
+        assert await asyncio.wait_for(anext(sent), 5) == " two"
+        await parts.close()
+
+    asyncio.run(ask())
 
 
 def test_a_fault_spoils_no_other_request_of_the_batch() -> None:

@@ -8,6 +8,7 @@ import time
 import wave
 from collections.abc import Iterator
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import httpx
@@ -21,12 +22,13 @@ from components.errors import ConfigError
 from components.nodes.node_context import Item
 from components.records import Audio, NBest, Quarantined, Utterance
 from components.serving.graph import ServedGraph
+from components.serving.http import server as http_server
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 from components.simultaneous.live.endpoint import PAGE, make_routes
 from components.simultaneous.policies import read_policies
 from components.simultaneous.replay import Replayer
-from tests.components.serving.graphs import PLAIN_CASCADE, each, make_graph
+from tests.components.serving.graphs import PLAIN_CASCADE, each, make_graph, text
 from tests.components.serving.test_endpoints import wave as wave_file
 from tests.components.simultaneous.live.servers import (
     Pcm,
@@ -183,6 +185,20 @@ def test_who_is_silent_and_who_is_one_too_many_are_sent_away() -> None:
                 assert "at most 2 requests at once" in str(second.recv())
             assert json.loads(first.recv())["error"]["code"] == "slow"
         assert service.is_idle
+
+
+def test_who_does_not_read_an_answer_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "_UNREAD_SECONDS", 0.2)
+    body = b'{"messages": [{"role": "user", "content": "A cat."}]}'
+    long = each(lambda item: text(item, "x" * 10**7))
+    graph = make_graph({"asr": each(hear), "mt": long}, PLAIN_CASCADE)
+    with live_server(graph) as (where, _):
+        host, port = where.split(":")
+        with create_connection((host, int(port)), 10) as client:
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {where}\r\nContent-Length: {len(body)}"
+            client.sendall(f"{head}\r\n\r\n".encode() + body)
+            time.sleep(1)
+            assert sum(len(part) for part in iter(lambda: client.recv(2**20), b"")) < 10**7
 
 
 def test_the_token_is_for_streams_too_and_other_sites_are_refused() -> None:
