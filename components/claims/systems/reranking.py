@@ -21,10 +21,15 @@ def learn_coefficients(
     work: Workbench, utterances: Sequence[Utterance], lists: Mapping[str, Lists], language: str
 ) -> dict[str, float]:
     """Coefficients of the features that choose best among the lists of development data, by BLEU."""
+    utterances = [u for u in utterances if any(u.id in of_system for of_system in lists.values())]
 
     def learn() -> dict[str, float]:
         nbests = [
-            [SystemNBest(name, of_system[u.id].hypotheses) for name, of_system in lists.items()]
+            [
+                SystemNBest(name, of_system[u.id].hypotheses)
+                for name, of_system in lists.items()
+                if u.id in of_system
+            ]
             for u in utterances
         ]
         return mert(nbests, [u.references for u in utterances], RERANKING, language).coefficients
@@ -33,7 +38,15 @@ def learn_coefficients(
         "coefficients": SYSTEM_COMBINATION_VERSION,
         "config": RERANKING.model_dump(mode="json"),
         "lists": [
-            [name, [[h.text, h.score, h.n_tokens] for u in utterances for h in of_system[u.id].hypotheses]]
+            [
+                name,
+                [
+                    [h.text, h.score, h.n_tokens]
+                    for u in utterances
+                    if u.id in of_system
+                    for h in of_system[u.id].hypotheses
+                ],
+            ]
             for name, of_system in lists.items()
         ],
         "references": [u.references for u in utterances],

@@ -14,9 +14,10 @@ import sacrebleu
 from components.claims.answer import ask, write_answer
 from components.claims.question import QUESTIONS, Systems
 from components.claims.systems.decoding_cost import measure_apart
+from components.claims.systems.reranking import learn_coefficients
 from components.claims.systems.workbench import Workbench
 from components.errors import ConfigError, ModelError
-from components.records import Utterance
+from components.records import Hypothesis, NBest, Utterance
 from tests.command import run_command, run_for_json
 
 WORDS = [
@@ -83,6 +84,25 @@ def test_an_ensemble_is_judged_by_the_difference_that_sacrebleu_sees(systems: Sy
     page = write_answer(question, systems, verdict, ["judged on: test"], "antiphon claim ensembling")
     assert "**holds**" in page
     assert "| could see |" in page
+
+
+def test_reranking_learns_though_a_system_lacks_an_utterance(tmp_path: Path) -> None:
+    written = utterances(4, 1)
+    lists = {
+        name: {
+            u.id: NBest(
+                utterance_id=u.id,
+                hypotheses=tuple(
+                    Hypothesis(text=text, score=score, n_tokens=13, system=name)
+                    for text, score in ((u.references[0], -9.0), ("falsch", worse))
+                ),
+            )
+            for u in written[first:]
+        }
+        for first, (name, worse) in enumerate((("a", -8.0), ("b", -7.0)), 1)
+    }
+    coefficients = learn_coefficients(Workbench(tmp_path, lambda text: None), written, lists, "de")
+    assert coefficients
 
 
 def test_what_cannot_be_asked_is_refused_in_one_line(

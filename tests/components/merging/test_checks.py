@@ -39,6 +39,7 @@ def test_descendants_pass(tmp_path: Path) -> None:
     result = diagnosis(folder(tmp_path / "a", {"w": W}), folder(tmp_path / "b", {"w": NEAR}))
     assert not result.findings
     assert result.similarities[0].median == pytest.approx(0.995, abs=0.002)
+    assert result.similarities[0].layers[0].cosine == pytest.approx(result.similarities[0].median, abs=1e-5)
     result.require()
 
 

@@ -58,6 +58,18 @@ def test_nuslerp_by_rows_and_columns(tmp_path: Path) -> None:
     both = "{nuslerp_flatten: false, nuslerp_row_wise: true}"
     columns = merged(recipe("nuslerp", None, *weights, parameters=both), tmp_path / "c")
     torch.testing.assert_close(columns["w"], torch.tensor([[half, half], [4 * half, 2 * half]]))
+    draw = torch.Generator().manual_seed(0)
+    one, two = torch.randn(2, 3, 5, generator=draw).unbind()
+    mixed = []
+    for name, turn in (("rows", False), ("columns", True)):
+        parts = [
+            folder(tmp_path / f"{name}{n}", {"w": w.T.contiguous() if turn else w})
+            for n, w in ((1, one), (2, two))
+        ]
+        weights = (parts[0], "{weight: 1}"), (parts[1], "{weight: 2}")
+        both = f"{{nuslerp_flatten: false, nuslerp_row_wise: {str(turn).lower()}}}"
+        mixed.append(merged(recipe("nuslerp", None, *weights, parameters=both), tmp_path / name)["w"])
+    torch.testing.assert_close(mixed[0], mixed[1].T)
 
 
 def test_task_arithmetic_adds_and_negates(tmp_path: Path) -> None:
