@@ -79,14 +79,14 @@ AUDIO_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "half.ogg": ("truncated", _half),
     "half.mp3": ("truncated", _half),
     "zero-bytes.wav": ("empty file", lambda path: path.write_bytes(b"")),
-    "text.wav": ("cannot read", lambda path: path.write_text("hello " * 200)),
+    "text.wav": ("another format", lambda path: path.write_text("hello " * 200)),
     "folder.wav": ("directory", lambda path: path.mkdir()),
     "header-only.wav": ("no samples", _header_only),
     "pipe.wav": ("pipe", lambda path: os.mkfifo(path)),
     "device.wav": ("device", lambda path: path.symlink_to("/dev/zero")),
     "dangling.wav": ("found none", lambda path: path.symlink_to("nowhere.wav")),
-    "playlist.mp3": ("cannot read", lambda path: path.write_text("#EXTM3U\nhttp://127.0.0.1:9/a.mp3\n")),
-    "concat.wav": ("cannot read", lambda path: path.write_text("ffconcat version 1.0\nfile other.wav\n")),
+    "playlist.mp3": ("another format", lambda path: path.write_text("#EXTM3U\nhttp://127.0.0.1:9/a.mp3\n")),
+    "concat.wav": ("another format", lambda path: path.write_text("ffconcat version 1.0\nfile other.wav\n")),
 }
 """File name -> a word that the message must contain, and how the file is made. All fail when probed."""
 

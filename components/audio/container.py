@@ -128,7 +128,7 @@ def _explain_failure(file: BufferedReader, error: Exception) -> str:
         return "the end inside its headers: truncated; copy it again"
     if file.read(4) == b"ftyp":
         return f"MP4 without its index or damaged, probably truncated ({cause}); copy it again"
-    return f"something FFmpeg cannot read ({cause}); convert it"
+    return f"another format, or damage ({cause}); convert it"
 
 
 def read_regular_file(path: FilePath, limit: int) -> bytes:

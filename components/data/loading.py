@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from components.data.dataset import Dataset
@@ -125,6 +126,10 @@ def open_set(
         reader, rows = open_parallel(files, source=source_language, target=target_language, limit=limit)
         return OpenedSet(reader, rows, reader.name)
     if named is None:
+        if path.is_dir():
+            raise DataError(
+                f"{source}: expected a file, found a folder; recordings in it are --audio {quote(source)}"
+            )
         named = Source(source if source == "sample" else path.stem, (str(path),))
     reader = RowReader(named.name, "", source_language, target_language)
     return OpenedSet(reader, read_manifest(reader, named, format, limit), named.name)
@@ -193,8 +198,6 @@ def check(source: str, source_language: str | None = None, target_language: str 
             if not path_exists(file):
                 raise DataError(f"{source}: expected the file {file}, found none; check the path")
         return
-    if path.is_dir():
-        raise DataError(f"{source}: expected a file, found a folder; recordings in it are --audio {path}")
     opened = open_set(source, source_language=source_language, target_language=target_language, limit=1)
     next(opened.rows, None)
 

@@ -251,7 +251,7 @@ def _split_csv(line: str, delimiter: str) -> list[str]:
         return next(csv.reader([line], strict=True, delimiter=delimiter))
     except (csv.Error, StopIteration) as error:
         raise RecordError(
-            "unreadable record", f"expected CSV cells, found {error}; close the quote"
+            "unreadable record", f"expected CSV cells, found {error}; close the quote on its line"
         ) from error
 
 
@@ -268,7 +268,9 @@ def _read_table(path: FilePath, splitter: Callable[[str], LineSplitter]) -> Iter
     if len(set(names)) < len(names):
         raise DataError(f"{path}:1: expected every column once, found {names}; rename one")
     for number, line in numbered:
-        yield Row(number, line if isinstance(line, RecordError) else _parse_record(line, names, split_line))
+        content = line if isinstance(line, RecordError) else _parse_record(line, names, split_line)
+        if isinstance(content, RecordError) or any(cell.strip() for cell in content.values()):
+            yield Row(number, content)  # else the blank rows that spreadsheets write
 
 
 read_tsv_rows = partial(_read_table, splitter=tsv_splitter)

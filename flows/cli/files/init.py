@@ -100,6 +100,11 @@ def init(
     typer.echo(f"{file}: {_describe(facts)}")
     for line in dataset.quarantined[:3]:
         typer.echo(f"quarantined: {line.detail}", err=True)
+    if further := len(dataset.quarantined[3:]):
+        command = shlex.join(
+            ["antiphon", "data", "check", *(["--audio"] if data is None else []), source_set]
+        )
+        typer.echo(f"quarantined: {further} more: {command}", err=True)
     for name, node in nodes.items():
         typer.echo(f"  {name}: {node['kind']} with {node['model']}")
     _print_next(file, starter.models_of(nodes))

@@ -76,8 +76,10 @@ def test_a_check_sees_a_folder_and_not_one_that_has_the_name_of_a_set(tmp_path, 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sample").mkdir()
     check("sample")
-    with pytest.raises(DataError, match=r"found a folder; recordings in it are --audio sample$"):
-        check("paragraphs:sample")
+    (tmp_path / "my talks").mkdir()
+    for read in (check, load):
+        with pytest.raises(DataError, match=r"found a folder; recordings in it are --audio 'my talks'$"):
+            read("paragraphs:my talks")
     with pytest.raises(DataError, match="found no such file"):
         check("x" * 5000)
 

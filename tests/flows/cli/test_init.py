@@ -109,8 +109,9 @@ def test_what_it_cannot_do_is_one_line_and_leaves_nothing(
 
 
 def test_records_that_cannot_be_used_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = ['{"id": "a", "text": "Ciao.", "source_language": "it"}', '{"id": "b", "source_language": "it"}']
-    (folder / "mine.jsonl").write_text("\n".join(rows), encoding="utf-8")
-    assert exit_code_of("init", "--data", "mine.jsonl", "--to", "en") == 0
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("quarantined: ")]
-    assert "mine.jsonl:2: expected audio or text, found neither" in line
+    rows = ['{"id": "a", "text": "Ciao.", "source_language": "it"}', *['{"source_language": "it"}'] * 5]
+    (folder / "my set.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    assert exit_code_of("init", "--data", "my set.jsonl", "--to", "en") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("quarantined: ")]
+    assert "my set.jsonl:2: expected audio or text, found neither" in lines[0]
+    assert lines[3:] == ["quarantined: 2 more: antiphon data check 'my set.jsonl'"]

@@ -107,9 +107,10 @@ def test_wrong_numbers_of_cells_are_faults_of_their_line(tmp_path):
 
 
 def test_an_unclosed_csv_quote_costs_one_line(tmp_path):
-    content = b'path,sentence\na,"open\nb,"closed, with comma"\n'
+    content = b'path,sentence\na,"open\n,""\r\nb,"closed, with comma"\n ,\n'
     rows = list(read_csv_rows(write(tmp_path, content, "a.csv")))
-    assert isinstance(rows[0].content, RecordError)
+    assert len(rows) == 2  # without the blank rows of a spreadsheet
+    assert str(rows[0].content).endswith("close the quote on its line")
     assert rows[1].content == {"path": "b", "sentence": "closed, with comma"}
 
 
@@ -125,7 +126,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\t\0"), min_
 @settings(max_examples=100)
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=5))
 def test_csv_written_by_python_is_read_back(tmp_path_factory, cells):
-    cells = [pair for pair in cells if "".join(pair).strip()]
+    cells = [pair for pair in cells if any(cell.strip() for cell in pair)]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("path", "sentence"), *cells])
     path = tmp_path_factory.getbasetemp() / "round.csv"
