@@ -68,6 +68,9 @@ def train_fuser(
     Raises:
         DataError: a set has too few utterances with candidates and references.
     """
+    dev = list(sets[1].utterances)
+    language = next((u.source_language if transcripts else u.target_language for u in dev), None)
+    sets = (sets[0], sets[1]._replace(utterances=dev))
     pairs = tuple(make_pairs(part, config.candidates, transcripts=transcripts) for part in sets)
     for name, part, least in zip(("training", "development"), pairs, (MIN_PAIRS, 1), strict=True):
         if len(part) < least:
@@ -78,6 +81,7 @@ def train_fuser(
 
     def learner(settings: TrainingConfig, out: Path, device: torch.device) -> Learner:
         learner = FuseLearner(settings, (pairs[0], pairs[1]), device, store)
+        learner.language = language
         learner.reads = {"candidates": config.candidates, "source": int(not transcripts)}
         return learner
 

@@ -16,7 +16,7 @@ from components.storage.stages.reader import read_nbests_by_id, read_utterances
 from components.storage.stages.whole_stage import StageFiles
 from components.training import config as training
 
-VERSION = "2"
+VERSION = "3"
 """Version of the training, besides that of the loop; raised when its models change."""
 
 

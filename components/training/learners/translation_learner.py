@@ -36,10 +36,12 @@ TAIL_PERCENT = 1.0
 class PairLearner:
     """Base of learners of sentence pairs: label-smoothed cross-entropy; greedy BLEU picks the checkpoint.
 
-    A subclass sets ``config``, ``tokenizer`` and the development data, and calls :meth:`_set_model`.
+    A subclass sets ``config``, ``tokenizer`` and the development data, and calls :meth:`_set_model`;
+    ``language`` where its texts are in another one than the tokenizer's target.
     """
 
     score_name = "bleu"
+    language: str | None = None
     config: TrainingConfig
     tokenizer: Any
     dev_pairs: Sequence[parallel_data.Pair]
@@ -68,7 +70,8 @@ class PairLearner:
 
     def dev_score(self) -> float:
         """Return greedy BLEU on the first ``eval_sentences`` of the development set."""
-        return validation.dev_bleu(self.model, self.tokenizer, self.dev_pairs[: self.config.eval_sentences])
+        pairs = self.dev_pairs[: self.config.eval_sentences]
+        return validation.dev_bleu(self.model, self.tokenizer, pairs, self.language)
 
     def export(self, folder: Path) -> None:
         """Write a folder that transformers loads, or PEFT where an adapter was trained."""

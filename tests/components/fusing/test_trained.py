@@ -10,7 +10,7 @@ from transformers import MarianMTModel
 
 from components.errors import ConfigError, DataError
 from components.files.files import read_json
-from components.fusing import checks
+from components.fusing import checks, training
 from components.fusing.config import FuseConfig, FuseTrainingConfig
 from components.fusing.prompted import Question
 from components.fusing.trained import SETTINGS, TrainedFuser
@@ -18,10 +18,12 @@ from components.fusing.training import FusedSet, FuseLearner, make_pairs, train_
 from components.records import Audio, Utterance
 from components.stacking.training.pre_translation import join_texts
 from components.training.config import TrainingConfig
+from components.training.loop import validation
 from tests.components.nodes.items import nbest
 from tests.components.stacking.tiny import text_model
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=9.0, sample_rate=16000)
+CPU = torch.device("cpu")
 QUESTION = Question(["ein hund", "ein rot hund", "zwei hund"], "", ("de", "de"))
 
 
@@ -31,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start = text_model(tmp_path_factory.mktemp("start"))
     config = TrainingConfig(init_from=str(start), dropout=0.0)
     pairs = [(join_texts("ein hund", "rot"), "blau")]
-    learner = FuseLearner(config, (pairs, pairs), torch.device("cpu"))
+    learner = FuseLearner(config, (pairs, pairs), CPU)
     learner.reads = {"candidates": 2, "source": 0}
     exported = tmp_path_factory.mktemp("fuse")
     learner.export(exported)
@@ -73,6 +75,23 @@ def test_pairs_are_candidates_beside_references() -> None:
         ("one</s>a</s>a c</s>b", "r"),
         ("one</s>a</s>a c</s>b", "s"),
     ]
+
+
+def test_development_bleu_counts_characters_where_there_are_no_spaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken = [
+        Utterance(id=f"{n}", audio=SOUND, source_language="zh", transcript="我爱喝茶和咖啡。")
+        for n in range(50)
+    ]
+    fused = FusedSet(spoken, [{u.id: nbest(u.id, "茶") for u in spoken}])
+    config = FuseTrainingConfig(init_from=str(text_model(tmp_path / "start")))
+    monkeypatch.setattr(validation, "translate", lambda *_, **__: ["我喜欢喝茶和咖啡。"] * 50)
+    monkeypatch.setattr(
+        training, "make_model", lambda settings, out, learner, *_: learner(settings, out, CPU).dev_score()
+    )
+    score = train_fuser(tmp_path, config, (fused, fused), None, lambda percent: None, transcripts=True)
+    assert score > 50  # type: ignore[operator]  # it is the score here
 
 
 def test_what_cannot_be_learned_from_or_used_is_one_line(folder: Path, tmp_path: Path) -> None:
