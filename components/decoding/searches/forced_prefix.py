@@ -59,12 +59,11 @@ def search_behind(
         ConfigError: there are required phrases, too, or the prefix is as long as the texts may be.
     """
     prefixes = guidance.prefix
-    prefix, room = torch.tensor(prefixes), config.max_new_tokens - len(prefixes[0])
+    most = min(config.max_new_tokens, *(scorer.limit for scorer in scorers))
+    prefix, room = torch.tensor(prefixes), most - len(prefixes[0])
     if guidance.constraints is not None or room < 1:
         fault = "required phrases" if guidance.constraints is not None else f"{len(prefixes[0])} tokens"
-        raise ConfigError(
-            f"expected a forced prefix of fewer than {config.max_new_tokens} tokens, alone, found {fault}"
-        )
+        raise ConfigError(f"expected a forced prefix of fewer than {most} tokens, alone, found {fault}")
 
     def put_behind(processors: Sequence[LogitsProcessor]) -> list[LogitsProcessor]:
         return [_Behind(process, prefix) for process in processors]

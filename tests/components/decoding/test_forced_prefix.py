@@ -15,7 +15,7 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches.search import search
 from components.errors import ConfigError
 from tests.components.decoding.test_laws import FAMILIES
-from tests.components.decoding.test_search import Table
+from tests.components.decoding.test_search import LENGTH, Table
 from tests.components.decoding.tiny_models import SEQ2SEQ, generated, packed_marian, sources
 
 pytestmark = pytest.mark.core
@@ -63,6 +63,8 @@ def test_a_search_behind_any_prefix_is_generate(name: str, beam: int) -> None:
             assert [c.normalized_score for c in mine] == pytest.approx([s for _, s in other], abs=1e-4)
 
 
-def test_a_prefix_that_leaves_no_room_is_refused() -> None:
-    with pytest.raises(ConfigError, match="fewer than 2 tokens, alone, found 2 tokens"):
-        search([Table(1)], SearchConfig(beam_size=1, max_new_tokens=2), guidance=Guidance(prefix=[[1, 2]]))
+@pytest.mark.parametrize(("most", "size"), [(2, 2), (9, LENGTH)])
+def test_a_prefix_that_leaves_no_room_is_refused(most: int, size: int) -> None:
+    with pytest.raises(ConfigError, match=f"fewer than {size} tokens, alone, found {size} tokens"):
+        config = SearchConfig(beam_size=1, max_new_tokens=most)
+        search([Table(1)], config, guidance=Guidance(prefix=[[1] * size]))
