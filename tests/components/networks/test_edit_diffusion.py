@@ -13,8 +13,22 @@ from components.decoding.models.seq2seq import Seq2SeqModel
 from components.decoding.searches import edit_diffusion
 from components.decoding.searches.edit_diffusion import EditDiffusionModel, most_likely, select_expected_edits
 from components.decoding.searches.search import search
-from components.networks.denoising_loss import batch_of, tagging_and_writing_loss
-from components.networks.edit_script import DELETE, INSERT, KEEP, REPLACE, shortest_edit_script
+from components.networks.denoising_loss import (
+    batch_of,
+    forbid_start_tags,
+    make_canvases,
+    tagging_and_writing_loss,
+)
+from components.networks.edit_diffusion import EditDiffusionNetwork
+from components.networks.edit_script import (
+    DELETE,
+    INSERT,
+    KEEP,
+    REPLACE,
+    shortest_edit_script,
+    span_openings,
+)
+from components.networks.multi_source_transformer import embed_tokens
 from components.networks.noising import Corruption, EditNoiser
 from components.networks.writer_trace import text_of, trace_of
 from tests.components.networks.test_edit_script import apply
@@ -89,17 +103,16 @@ def test_a_step_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     result = ready.denoise((SOURCE, MASK), texts, 2, SearchConfig(beam_size=1, max_new_tokens=16))
     for row, (text, tags) in enumerate(zip(texts, wanted, strict=True)):
         width = int(MASK[row].sum())
-        expected = plain(network, SOURCE[row, :width], text, tags)
+        expected, score = plain(network, SOURCE[row, :width], text, tags)
         assert result[row].tokens == expected
+        assert result[row].score == pytest.approx(score, abs=1e-4)
         assert len(expected) < 12
 
 
-def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: list[int]) -> tuple[int, ...]:
-    """One step on one text, the trace grown token by token through the training path."""
-    from components.networks.denoising_loss import make_canvases
-    from components.networks.edit_script import span_openings
-    from components.networks.multi_source_transformer import embed_tokens
-
+def plain(
+    network: EditDiffusionNetwork, source: torch.Tensor, text: tuple[int, ...], tags: list[int]
+) -> tuple[tuple[int, ...], float]:
+    """One step on one text and its score, the trace grown token by token through the training path."""
     mask = torch.ones(1, len(source), dtype=torch.bool)
     encoded = network.encode(source[None], mask)
     canvas = make_canvases([text], [2], 11, 0)
@@ -107,6 +120,8 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
     padded = torch.tensor([[*tags, KEEP]])
     keys = network.writer.project_memories(network.memories(encoded, states, padded))
     remaining, opens = span_openings(tags)
+    of_tags = forbid_start_tags(network.tag_logits(states)).log_softmax(-1)[0]
+    values = [of_tags[position, tag] for position, tag in enumerate(tags)]
     trace: list[int] = []
     positions: list[int] = []
     nexts: list[int] = []
@@ -119,6 +134,7 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
         hidden = network.writer(embed_tokens(network.base, inputs) + hints, keys, (mask, canvas.mask))
         scores = network.logits(hidden[:, -1])[0]
         scores[forbidden] = -torch.inf
+        values.append(scores.log_softmax(-1).max())
         return int(scores.argmax())
 
     for index, place in enumerate(remaining):
@@ -133,7 +149,7 @@ def plain(network: object, source: torch.Tensor, text: tuple[int, ...], tags: li
             positions.append(place)
             nexts.append(after)
             trace.append(text[after - 1])
-    return tuple(token for token in trace if token not in (0, 11))
+    return tuple(token for token in trace if token not in (0, 11)), float(sum(values))
 
 
 def test_the_loss_is_that_of_its_tokens_and_flows_everywhere() -> None:
