@@ -78,6 +78,7 @@ def test_a_full_beam_gives_every_text_its_probability(durations: tuple[int, ...]
     found = beam_search(model, 10_000)
     assert {h.tokens for h in found} == set(texts)
     assert len(texts) > 5
+    assert sum(math.exp(hypothesis.log_prob) for hypothesis in found) == pytest.approx(1.0)
     for hypothesis in found:
         assert math.exp(hypothesis.log_prob) == pytest.approx(texts[hypothesis.tokens], rel=1e-9)
         for n, log_prob in enumerate(hypothesis.log_probs[:-1]):
