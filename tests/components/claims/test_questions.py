@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ def test_what_cannot_be_asked_is_refused_in_one_line(
         question.check(["a", "a"], dev=True)
     with pytest.raises(ConfigError, match="expected --dev SET"):
         question.check(["a", "b"], dev=False)
+    with pytest.raises(ConfigError, match="at least 10 utterances of --dev, found 9"):
+        ask(question, replace(systems, dev=systems.dev[:9]))
     with pytest.raises(ConfigError, match="at least 10 utterances of --data, found 9"):
         question.check_data(systems.dev, systems.test[:9])
     with pytest.raises(ConfigError, match="at least 50 utterances of --dev, found 49"):
