@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import listen, track
 from components.decoding.isolation import isolate
 from components.ensembling.output_level.risk.mbr_utilities import sentence_chrf
 from components.errors import ModelError
@@ -57,13 +58,14 @@ class Fuser:
         size = self.config.batch_size
         return [
             fused
-            for first in range(0, len(items), size)
-            for fused in self._fuse_in_memory(items[first : first + size])
+            for batch in track([items[first : first + size] for first in range(0, len(items), size)])
+            for fused in self._fuse_in_memory(batch)
         ]
 
     def _fuse_in_memory(self, items: Sequence[Lists]) -> list[NBest]:
         """Fuse a batch in the parts that memory needs; what is too large keeps its first candidate."""
-        results = isolate(partial(self._limit.map, self._fuse_batch), items, ItemTooLargeError)
+        with listen(lambda share: None):  # to a gate that counts its own batches
+            results = isolate(partial(self._limit.map, self._fuse_batch), items, ItemTooLargeError)
         return [
             _keep(item.nbests[0], None, {"systems": float(len(item.nbests))}, f"refused: {result}")
             if isinstance(result, ModelError)

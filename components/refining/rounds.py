@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import listen, track
 from components.decoding.isolation import isolate
 from components.endpoints.connection import AnswerError
 from components.errors import ConfigError, ModelError
@@ -62,8 +63,8 @@ class Refiner:
             for i, (item, past) in enumerate(zip(items, history, strict=True))
         }
         active = [i for i, past in enumerate(history) if outcomes[i] is past[-1] and not has_stopped(past)]
-        for first in range(0, len(active), self.config.batch_size):
-            rows = active[first : first + self.config.batch_size]
+        size = self.config.batch_size
+        for rows in track([active[first : first + size] for first in range(0, len(active), size)]):
 
             def run(part: Sequence[int]) -> list[NBest]:
                 words = None if feedback is None else [feedback[i] for i in part]
@@ -71,7 +72,8 @@ class Refiner:
                     [items[i] for i in part], [history[i] for i in part], rounds_left, words
                 )
 
-            results = isolate(partial(self._limit.map, run), rows, (AnswerError, ItemTooLargeError))
+            with listen(lambda share: None):  # to a gate that counts its own batches
+                results = isolate(partial(self._limit.map, run), rows, (AnswerError, ItemTooLargeError))
             for i, outcome in zip(rows, results, strict=True):
                 outcomes[i] = outcome if isinstance(outcome, NBest) else _quarantine(items[i], outcome)
         return [outcomes[i] for i in range(len(items))]

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 
 from components.compute.batch_sizes import BatchLimit, ItemTooLargeError
+from components.compute.progress import track
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
 from components.decoding.constraints import token_constraints
@@ -52,8 +53,7 @@ class StackedTranslator:
                 sources.append(source)
         sources.sort(key=lambda source: -max(map(len, source.lines)))
         size = self.config.batch_size
-        for start in range(0, len(sources), size):
-            batch = sources[start : start + size]
+        for batch in track([sources[start : start + size] for start in range(0, len(sources), size)]):
             results = isolate(partial(self._limit.map, self._decode), batch, ItemTooLargeError)
             for source, candidates in zip(batch, results, strict=True):
                 outcomes[source.index] = self._outcome(source.utterance, candidates)

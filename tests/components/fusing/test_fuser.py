@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sacrebleu.metrics.chrf import CHRF
 
+from components.compute.progress import listen
 from components.fusing import fuser
 from components.fusing.config import FuseConfig
 from components.fusing.fuser import Fuser, Lists, consensus_of
@@ -114,7 +115,11 @@ def test_under_its_gate_no_text_is_below_the_first_candidate(
             [nbest(f"u{number}", *map(" ".join, texts[:2])), nbest(f"u{number}", *map(" ".join, texts[2:]))]
         )
     answers = [rng.choice([truth_of(n), rows[n][1].best.text, "no", ""]) for n in range(60)]
-    for number, fused in enumerate(fuse(monkeypatch, answers, rows, gate=gate, max_edit=None)):
+    shares: list[float] = []
+    with listen(shares.append):
+        outcomes = fuse(monkeypatch, answers, rows, gate=gate, max_edit=None, batch_size=30)
+    assert shares == [0.5, 1.0]
+    for number, fused in enumerate(outcomes):
         first = rows[number][0].best.text
         if gate == "reference_chrf":
             before, after = (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.compute.progress import listen
 from components.errors import ConfigError
 from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
 from components.refining import methods, rounds, self_refine
@@ -92,7 +93,10 @@ def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch:
     monkeypatch.setattr(Script, "texts", ("b",))
     welsh = ITEM.model_copy(update={"id": "w", "source_language": "cy"})
     drafts = [[draft("a").model_copy(update={"utterance_id": key})] for key in ("w", "u")]
-    aside, refined = rounds.Refiner(RefineConfig(gate="off")).run_round([welsh, ITEM], drafts)
+    shares: list[float] = []
+    with listen(shares.append):
+        aside, refined = rounds.Refiner(RefineConfig(gate="off")).run_round([welsh, ITEM], drafts)
+    assert shares == [1.0]
     assert isinstance(aside, Quarantined)
     assert (aside.utterance_id, aside.detail) == ("w", "expected one of en-de, found cy-de")
     assert isinstance(refined, NBest)

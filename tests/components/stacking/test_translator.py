@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.compute.progress import listen
 from components.errors import ConfigError
 from components.records import Audio, NBest, Quarantined, Utterance
 from components.stacking.config import StackConfig
@@ -39,7 +40,10 @@ def test_bad_utterances_are_quarantined_and_the_rest_goes_on(
         good.model_copy(update={"id": "wordy", "text": "ein " * 600}),
     ]
     config = StackConfig(model=str(dual), beam_size=2, n_best=2, max_tokens=8)
-    outcomes = build_translator(config, str(text_folder)).translate(rows)
+    shares: list[float] = []
+    with listen(shares.append):
+        outcomes = build_translator(config, str(text_folder)).translate(rows)
+    assert shares == [1.0]
     assert [o.utterance_id for o in outcomes] == [u.id for u in rows]
     assert [isinstance(o, NBest) for o in outcomes] == [False, True, False, False, False]
     details = [o.detail for o in outcomes if isinstance(o, Quarantined)]
