@@ -37,7 +37,7 @@ class System:
     transcripts: Mapping[str, str]
     cost: Cost
     conditions: Conditions | None = None
-    turns: Mapping[str, Turns] = field(default_factory=dict)
+    turns: Mapping[str, Turns | None] = field(default_factory=dict)
 
 
 class Tabulated(NamedTuple):

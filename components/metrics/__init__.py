@@ -4,5 +4,5 @@ All scores are percentages (0 to 100, error rates may exceed it) with a 95% boot
 there are utterances enough for one.
 """
 
-version = 6
+version = 7
 """Part of the key of every stage that scores: raised when metrics are added or scores change."""

@@ -116,14 +116,14 @@ class ScoringUnits:
         }
 
     def align(
-        self, texts: Mapping[str, str], n_total: int, turns: Mapping[str, Turns] | None = None
+        self, texts: Mapping[str, str], n_total: int, turns: Mapping[str, Turns | None] | None = None
     ) -> Segments | None:
         """Outputs by utterance id beside their references; None where no output has one.
 
         Args:
             texts: utterance id -> output.
             n_total: utterances of the data set.
-            turns: utterance id -> turns of the output, where it has speakers.
+            turns: utterance id -> turns of the output, where it has speakers or is silence.
         """
         outputs = self.split(texts)
         if not outputs:
@@ -140,17 +140,18 @@ class ScoringUnits:
         )
         return replace(segments, recordings=self._with_turns(texts, turns or {}))
 
-    def _with_turns(self, texts: Mapping[str, str], turns: Mapping[str, Turns]) -> Segments | None:
-        """Return the recordings with speakers on both sides; None where there are none."""
-        ids = tuple(key for key, own in self._turns.items() if own and key in texts and turns.get(key))
-        if not ids:
+    def _with_turns(self, texts: Mapping[str, str], turns: Mapping[str, Turns | None]) -> Segments | None:
+        """Return the recordings with speakers, those with no output as well; None without any output."""
+        known = {key: output for key in texts if (output := turns.get(key)) is not None}
+        ids = tuple(key for key, own in self._turns.items() if own and key in known)
+        if not any(known.values()):
             return None
         return Segments(
             ids=ids,
             hypotheses=tuple(texts[key] for key in ids),
             languages=tuple(self._recording_languages[key] for key in ids),
             references=tuple((" ".join(turn.text for turn in self._turns[key]),) for key in ids),
-            turns=tuple((self._turns[key], turns[key]) for key in ids),
+            turns=tuple((self._turns[key], known[key]) for key in ids),
         )
 
     def measure(self, metric: Metric, segments: Segments, n_total: int) -> CorpusStatistics | None:

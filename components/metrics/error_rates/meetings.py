@@ -53,11 +53,11 @@ class SpeakerErrorRate(Metric):
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def select(self, segments: Segments) -> Segments:
-        """Return the recordings whose turns have speakers on both sides."""
+        """Return the recordings whose reference has speakers."""
         whole = segments.recordings
         if whole is None or find_spec("meeteval") is None:
             return segments.subset([])
-        return whole.subset([n for n, (reference, output) in enumerate(whole.turns) if reference and output])
+        return whole.subset([n for n, (reference, _) in enumerate(whole.turns) if reference])
 
     def statistics(self, segments: Segments) -> FloatArray:
         """Errors and reference words (n, 2)."""

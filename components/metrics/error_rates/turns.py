@@ -30,9 +30,9 @@ def reference_turns(utterance: Utterance) -> Turns:
     )
 
 
-def output_turns(hypothesis: Hypothesis) -> Turns:
-    """Return the turns of an output whose segments all have a speaker; else none."""
+def output_turns(hypothesis: Hypothesis) -> Turns | None:
+    """Return the turns of an output, none of silence; None where text or a segment has no speaker."""
     segments = hypothesis.segments
-    if any(segment.speaker is None for segment in segments):
-        return ()
+    if any(segment.speaker is None for segment in segments) or (hypothesis.text and not segments):
+        return None
     return tuple(Turn(part.speaker or "", part.start, part.end, part.text) for part in segments)

@@ -127,12 +127,19 @@ def test_without_speakers_on_both_sides_they_are_left_out() -> None:
     silent = Hypothesis(
         text="x", score=0, n_tokens=1, system="s", segments=(Segment(start=0, end=1, text="x"),)
     )
-    assert output_turns(silent) == ()
+    assert output_turns(silent) is None
     assert score({"m": (MEETING, [])}).keys().isdisjoint({"cpwer", "tcpwer"})
     units = ScoringUnits([recording("m", MEETING)], "transcript", "en")
     segments = units.align({"m": "yes"}, 1)
     assert segments is not None
     assert "cpwer" not in units.score(metrics_of("transcript").values(), segments, 1)
+
+
+def test_a_recording_of_which_nothing_was_written_is_all_missed() -> None:
+    assert output_turns(Hypothesis(text="", score=0, n_tokens=0, system="s")) == ()
+    scores = score({"m": (MEETING, MEETING), "silent": (MEETING, [])})
+    assert [scores[name].value for name in ("der", "cpwer")] == pytest.approx([50.0, 50.0])
+    assert scores["der"].n == 2
 
 
 def test_systems_are_compared_on_the_recordings_that_all_have() -> None:
