@@ -23,9 +23,8 @@ from components.text.languages import ENDS_SENTENCE, without_spaces
 PROTOCOL = "reseg:min-word-edits"
 """How scores over resegmented texts are signed."""
 
-_OPENING = r"""["'“”„‘«»¿¡(\[「『（《]"""
-_WORD = re.compile(rf"(?:{_OPENING}\s*)*\S*\w\S*")
-_CHARACTER = re.compile(rf"(?:{_OPENING}\s*)*(?:[A-Za-z0-9]+|\w)")
+_OPENING = """"'“”„‘«»¿¡([「『（《"""
+_WORD, _CHARACTER = re.compile(r"\S+"), re.compile(r"[A-Za-z0-9]+|\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,16 @@ def count_edits(text: str, references: Sequence[str], language: str) -> int:
 
 
 def _split_units(text: str, language: str) -> list[_Unit]:
-    pattern = _CHARACTER if without_spaces(language) else _WORD
-    return [_Unit(m.start(), _comparable(m.group())) for m in pattern.finditer(text)]
+    """Return the units of a text; opening marks before one are part of it."""
+    units, opening = list[_Unit](), None
+    for match in (_CHARACTER if without_spaces(language) else _WORD).finditer(text):
+        piece, start = match[0], match.start()
+        if re.search(r"\w", piece):
+            units.append(_Unit(start if opening is None else opening, _comparable(piece)))
+            opening = None
+        elif (rest := len(piece.rstrip(_OPENING))) or opening is None:
+            opening = start + rest if rest < len(piece) else None
+    return units
 
 
 def _comparable(word: str) -> str:

@@ -135,3 +135,10 @@ def test_a_rest_that_is_too_short_stays_with_the_block_before() -> None:
     sentence = " ".join(["word"] * 18) + " end. "
     text = (sentence + "short rest of it").strip()
     assert cut_blocks(text, "en", 10) == [text]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_thousands_of_opening_marks_in_a_row_are_read_in_one_pass(language: str) -> None:
+    marks = '"' * 20_000
+    assert count_edits(marks, ["a"], language) == 1
+    assert resegment(f"a {marks} b", ["a", "b"], language) == ["a", f"{marks} b"]
