@@ -89,8 +89,7 @@ def check_source(source: Source) -> None:
     Raises:
         ConfigError: every fault, a line each.
     """
-    run = source.run
-    pipeline = _graph_of(source.entry, source.parameters) if run is None else pipeline_of(run)
+    pipeline = _graph_of(source.entry, source.parameters) if source.run is None else pipeline_of(source.run)
     Preflight(pipeline, source.parameters).check()
 
 

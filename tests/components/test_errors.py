@@ -115,9 +115,9 @@ def test_scores_are_counted_again_where_another_tokenizer_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Counts of Japanese by characters were joined to those by words, and signed as words."""
-    found = {"mecab-python3": "1.0", "ipadic": "1.0"}
+    installed = {"mecab-python3": "1.0", "ipadic": "1.0"}
     before = make_protocol("ja", "ja", "basic", ()).fingerprint
-    monkeypatch.setattr(stage_plan, "_version_of", lambda name: found.get(name, "absent"))
+    monkeypatch.setattr(stage_plan, "_version_of", lambda name: installed.get(name, "absent"))
     after = scoring_libraries()
-    assert {name: after[name] for name in found} == found and "mecab-ko" not in after
+    assert {name: after[name] for name in installed} == installed and "mecab-ko" not in after
     assert make_protocol("ja", "ja", "basic", ()).fingerprint != before

@@ -21,36 +21,25 @@ def learn_coefficients(
     work: Workbench, utterances: Sequence[Utterance], lists: Mapping[str, Lists], language: str
 ) -> dict[str, float]:
     """Coefficients of the features that choose best among the lists of development data, by BLEU."""
-    utterances = [u for u in utterances if any(u.id in of_system for of_system in lists.values())]
-
-    def learn() -> dict[str, float]:
-        nbests = [
-            [
-                SystemNBest(name, of_system[u.id].hypotheses)
-                for name, of_system in lists.items()
-                if u.id in of_system
-            ]
-            for u in utterances
-        ]
-        return mert(nbests, [u.references for u in utterances], RERANKING, language).coefficients
-
+    nbests, references = [], []
+    for utterance in utterances:
+        present = {name: nbest for name, own in lists.items() if (nbest := own.get(utterance.id))}
+        if present:
+            nbests.append([SystemNBest(name, nbest.hypotheses) for name, nbest in present.items()])
+            references.append(utterance.references)
     key = {
         "coefficients": SYSTEM_COMBINATION_VERSION,
         "config": RERANKING.model_dump(mode="json"),
         "lists": [
-            [
-                name,
-                [
-                    [h.text, h.score, h.n_tokens]
-                    for u in utterances
-                    if u.id in of_system
-                    for h in of_system[u.id].hypotheses
-                ],
-            ]
-            for name, of_system in lists.items()
+            [[nbest.system, [[h.text, h.score, h.n_tokens] for h in nbest.hypotheses]] for nbest in group]
+            for group in nbests
         ],
-        "references": [u.references for u in utterances],
+        "references": references,
     }
+
+    def learn() -> dict[str, float]:
+        return mert(nbests, references, RERANKING, language).coefficients
+
     return dict(work.cached(key, learn))
 
 

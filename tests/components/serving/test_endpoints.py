@@ -459,18 +459,18 @@ def test_a_long_recording_holds_up_no_short_one_and_too_many_wait() -> None:
 
 def test_a_part_that_comes_while_another_is_sent_is_sent_next() -> None:
     async def ask() -> None:
-        told: list[Callable[[str], object]] = []
+        listeners: list[Callable[[str], object]] = []
 
         async def compute(tell: Callable[[str], object]) -> GraphRequest:
-            told.append(tell)
+            listeners.append(tell)
             return await asyncio.Future()
 
         parts = Parts(compute)
         await asyncio.sleep(0)
-        told[0]("one")
+        listeners[0]("one")
         sent = parts.follow()
         assert await anext(sent) == "one"
-        told[0]("one two")
+        listeners[0]("one two")
         assert await asyncio.wait_for(anext(sent), 5) == " two"
         await parts.close()
 
