@@ -105,7 +105,7 @@ def test_a_step_equals_a_plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         width = int(MASK[row].sum())
         expected, score = plain(network, SOURCE[row, :width], text, tags)
         assert result[row].tokens == expected
-        assert result[row].score == pytest.approx(score, abs=1e-4)
+        assert result[row].score == pytest.approx(score, rel=1e-4)
         assert len(expected) < 12
 
 
