@@ -119,7 +119,7 @@ def borrow_recording(audio: Audio, name: str) -> Path:
 
 def _append_line(path: Path, values: Mapping[str, Any]) -> int:
     """Append one JSON object in one call, after the end of the last whole line; returns its bytes."""
-    line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+    line = json.dumps(values, ensure_ascii=False).encode(errors="replace") + b"\n"
     with path.open("ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = file.seek(0, os.SEEK_END)

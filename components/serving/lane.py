@@ -93,12 +93,11 @@ class Lane:
     def compute(self, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
         """Compute a batch, or admit it to what is at work and compute a step; yield what is finished."""
         counted = self._sessions.get(node.name)
-        with node.on_device(self._threads):
-            yield from _compute_whole(node, works) if counted is None else self._step(counted, node, works)
+        return self._compute_whole(node, works) if counted is None else self._step(counted, node, works)
 
     def _step(self, counted: _Counted, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
         try:
-            with explain_faults(node.name):
+            with explain_faults(node.name), node.on_device(self._threads):
                 counted.drop_cancelled()
                 for work in works:
                     counted.admit(work)
@@ -108,35 +107,33 @@ class Lane:
             together = list(dict.fromkeys([*(work for work, _ in counted.works.values()), *works]))
             self._sessions[node.name] = _Counted(open_session(node.component))  # this one may be of no use
             _log_fault(node, error, len(together))
-            yield from _compute_alone(node, together)
+            yield from self._compute_alone(node, together)
             return
         for key, outcome in finished.items():
             work, began = counted.works.pop(key)
             yield Done(work, outcome, time.monotonic() - began)
 
+    def _compute_whole(self, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
+        began = time.monotonic()
+        items = [work.item for work in works]
+        try:
+            with explain_faults(node.name, items), node.on_device(self._threads):
+                answer = node.component(items)
+                outcomes = check_outcomes(node.name, items, answer, may_drop=node.node.facts.may_drop)
+        except Exception as error:
+            _log_fault(node, error, len(works))
+            if len(works) == 1:
+                yield Done(works[0], None, time.monotonic() - began, error)
+            else:
+                yield from self._compute_alone(node, works)
+            return
+        seconds = time.monotonic() - began
+        yield from (Done(work, outcome, seconds) for work, outcome in zip(works, outcomes, strict=True))
 
-def _compute_whole(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
-    began = time.monotonic()
-    items = [work.item for work in works]
-    try:
-        with explain_faults(node.name, items):
-            answer = node.component(items)
-            outcomes = check_outcomes(node.name, items, answer, may_drop=node.node.facts.may_drop)
-    except Exception as error:
-        _log_fault(node, error, len(works))
-        if len(works) == 1:
-            yield Done(works[0], None, time.monotonic() - began, error)
-        else:
-            yield from _compute_alone(node, works)
-        return
-    seconds = time.monotonic() - began
-    yield from (Done(work, outcome, seconds) for work, outcome in zip(works, outcomes, strict=True))
-
-
-def _compute_alone(node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
-    """Compute each item of a batch that failed alone, so that one of them spoils no other's request."""
-    for work in works:
-        yield from _compute_whole(node, [work])
+    def _compute_alone(self, node: ServedNode, works: Sequence[Work]) -> Iterator[Done]:
+        """Compute each item of a batch that failed alone, so that one of them spoils no other's request."""
+        for work in works:
+            yield from self._compute_whole(node, [work])
 
 
 def _log_fault(node: ServedNode, error: Exception, count: int) -> None:

@@ -98,16 +98,15 @@ class Shadow:
         self._guard.release()
 
     def _ask_all(self) -> None:
-        if not self._wait_until_ready():
-            return
-        while (waiting := self._waiting.get()) is not None:
-            while not self._is_idle() and not self._is_closed:
+        is_ready = self._wait_until_ready()
+        while not self._is_closed and (waiting := self._waiting.get()) is not None:
+            while is_ready and not self._is_idle() and not self._is_closed:
                 time.sleep(_POLL_SECONDS)
-            if self._is_closed:
-                return
+            outcome = "left out"
             try:
-                self._kept.add_shadow(self._ask(waiting))
-                outcome = "answered"
+                if is_ready and not self._is_closed:
+                    self._kept.add_shadow(self._ask(waiting))
+                    outcome = "answered"
             except (httpx.HTTPError, OSError, KeyError, ValueError) as error:
                 _log.warning("the shadow gives no answer: %s", error)
                 outcome = "failed"

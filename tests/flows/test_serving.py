@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -59,6 +60,7 @@ class Served:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
         transport = httpx.HTTPTransport(uds=str(socket))
+        self.path = str(socket)
         self.client = httpx.Client(transport=transport, base_url="http://localhost", timeout=60)
         until = time.monotonic() + 120
         while "ready" not in (said := self.log.read_text(encoding="utf-8")):
@@ -81,7 +83,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def test_a_server_answers_keeps_and_says_so(served: Served) -> None:
-    answer = served.ask("hello")
+    with ExitStack() as idle:  # connections of which nothing is asked keep nobody out
+        for _ in range(150):
+            idle.enter_context(socket.socket(socket.AF_UNIX)).connect(served.path)
+        answer = served.ask("hello")
     assert answer.json()["choices"][0]["message"]["content"] == "HELLO"
     said = served.log.read_text(encoding="utf-8")
     assert "models talks, talks/transcript" in said and "100% of requests are kept" in said

@@ -26,8 +26,6 @@ _KEEP_ALIVE_SECONDS = 15
 _HEADER_BYTES = 16_384
 _MESSAGE_BYTES = 2**20
 """Of one message of a WebSocket."""
-_SPARE_CONNECTIONS = 64
-"""Beside those of requests that are let in: they are told 429, or ask for the health."""
 
 
 class BoundedProtocol(H11Protocol):
@@ -160,6 +158,5 @@ def make_server(app: FastAPI, service: Service) -> Server:
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.timeout),
         h11_max_incomplete_event_size=_HEADER_BYTES,
-        limit_concurrency=settings.queue + _SPARE_CONNECTIONS,
     )
     return Server(config, service)

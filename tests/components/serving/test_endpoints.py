@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -431,13 +432,21 @@ class Broken:
         return finished
 
 
-def test_a_session_that_fails_ends_no_lane() -> None:
+def test_a_session_or_a_card_that_fails_ends_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask() -> None:
-        async with serving(make_graph({**COMPONENTS, "mt": Broken()}), timeout=5) as (client, _):
+        graph = make_graph({**COMPONENTS, "mt": Broken()})
+        nodes = {name: replace(node, device="cpu") for name, node in graph.nodes.items()}
+        async with serving(replace(graph, nodes=nodes), timeout=5) as (client, _):
             for texts in (["fail"], ["a cat", "refuse", "a dog"], ["a cat"]):
                 bodies = [{"messages": [{"role": "user", "content": content}]} for content in texts]
                 answers = await asyncio.gather(*(client.post(CHAT, json=body) for body in bodies))
                 assert [answer.status_code for answer in answers] == [200] * len(texts)
+            with monkeypatch.context() as patched:
+                patched.setattr("components.compute.device.seed_device", Mock(side_effect=RuntimeError))
+                assert (await client.post(CHAT, json=bodies[0])).status_code == 500
+                assert (await send(client)).status_code == 500
+            assert (await client.post(CHAT, json=bodies[0])).status_code == 200
+            assert (await send(client)).status_code == 200
 
     asyncio.run(ask())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from pathlib import Path
 
 import httpx
@@ -62,8 +63,8 @@ def test_they_are_a_data_set_and_what_a_kill_left_of_a_line_is_none(tmp_path: Pa
     assert not data.quarantined and not data.notes and data.utterances[0].audio is not None
     row = json.loads(manifest.read_text(encoding="utf-8").splitlines()[0])
     assert row["served"]["nodes"]["asr"]["text"] == "heard 1.00" and row["served"]["output"] == "transcript"
-    kept.add({"id": "request-4", "text": "whole", "source_language": "en"}, None)
-    assert [utterance.id for utterance in load(str(source)).utterances][-1] == "request-4"
+    kept.add({"id": "request-4", "text": "half a character: \ud83d", "source_language": "en"}, None)
+    assert load(str(source)).utterances[-1].text == "half a character: ?"
     size = manifest.stat().st_size
     written = kept.add({"id": "request-5", "text": "bytes of texts count, too"}, None)
     assert written == manifest.stat().st_size - size
@@ -97,11 +98,19 @@ def test_what_is_old_goes_though_nothing_is_kept_and_a_full_hour_takes_no_more(
     assert 30 < len(manifest.read_text(encoding="utf-8").splitlines()) < 36  # 32 kB each
 
 
-def test_a_shadow_asks_its_own_clients_for_no_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shadow_asks_for_no_token_and_one_that_ends_leaves_no_uploads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ANTIPHON_SERVE_TOKEN", "secret")
     command = ["sh", "-c", 'printf "%s" "${ANTIPHON_SERVE_TOKEN-none}" > "$1.token"']
-    shadow = Shadow(command, tmp_path, KeptRequests(tmp_path, "talks"), Measures(), bool)
-    shadow._process.wait(5)
+    measures = Measures()
+    shadow = Shadow(command, tmp_path, KeptRequests(tmp_path, "talks"), measures, bool)
+    for number in range(3):
+        shadow.take(answered(tmp_path, number))
+    until = time.monotonic() + 10
+    while b'outcome="left out"} 3.0' not in measures.render() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not list(tmp_path.glob("upload-*.shadow"))
     shadow.close()
     assert (tmp_path / "shadow.socket.token").read_text(encoding="utf-8") == "none"
 
@@ -113,7 +122,6 @@ def test_a_shadow_is_asked_for_the_output_that_the_client_asked_for(tmp_path: Pa
         return httpx.Response(200, json={"text": "heard", "choices": [message]})
 
     shadow = Shadow(["false"], tmp_path, KeptRequests(tmp_path, "talks"), Measures(), bool)
-    shadow._thread.join(10)
     shadow._client = httpx.Client(transport=httpx.MockTransport(answer), base_url="http://localhost")
     request = answered(tmp_path, 1)
     for recording in (Path(str(request.utterance.audio.path)), None):
