@@ -15,12 +15,16 @@ from components.records import Utterance
 from components.serving.http.answers import FORMS, untimed_words, words_of
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
+from components.serving.http.parameters import headers_of_ignored
 from components.serving.http.streamed import Event, StreamedAnswer, stream
 from components.serving.http.uploads import Upload, read_form
 from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
 from components.serving.requests import GraphRequest
 from components.serving.service import Service
 from components.text.languages import UNDETERMINED, check_code
+
+_FIELDS = ("model", "response_format", "language", "target_language", "stream", "timestamp_granularities")
+"""Those of a form that count, beside the file."""
 
 
 async def answer_recording(request: Request, service: Service) -> Response:
@@ -44,12 +48,14 @@ async def answer_recording(request: Request, service: Service) -> Response:
             raise RequestError(
                 400, "file: expected a graph that hears, found one that reads texts", param="file"
             )
+        is_streamed = _is_streamed(upload, form)
+        ignored = headers_of_ignored({name: v for name, v in upload.fields.items() if name not in _FIELDS})
         node = service.graph.outputs[output]
         if _wants_words(form, upload) and not service.graph.times_words(node):
             raise untimed_words(node)
         utterance = await run_in_threadpool(_utterance_of, upload, service)
-        headers = headers_of(service, utterance)
-        if (upload.get("stream") or "").lower() == "true":
+        headers = {**headers_of(service, utterance), **ignored}
+        if is_streamed:
             answer = await stream(request, partial(service.compute, utterance, output), _stream, headers)
             answer.at_end.append(upload.remove)
             return answer
@@ -97,8 +103,24 @@ def _respond(request: GraphRequest, form: str, upload: Upload, headers: dict[str
     return Response(content, media_type=media_type, headers=headers)
 
 
+def _is_streamed(upload: Upload, form: str) -> bool:
+    """Return whether the answer comes in parts. RequestError: it is not said, or parts have no such form."""
+    stated = (upload.get("stream") or "false").lower()
+    if stated not in ("true", "false"):
+        raise RequestError(400, f"stream: expected true or false, found {stated[:40]!r}", param="stream")
+    if stated == "true" and form not in ("json", "text"):
+        message = f"response_format: expected json or text of what is streamed, found {form}"
+        raise RequestError(400, message, param="response_format")
+    return stated == "true"
+
+
 def _wants_words(form: str, upload: Upload) -> bool:
-    return form == "verbose_json" and "word" in upload.fields.get("timestamp_granularities", ())
+    """Return whether times of words are asked for. RequestError: of a form that has none, or of what."""
+    asked = set(upload.fields.get("timestamp_granularities", ()))
+    if asked - {"word", "segment"} or ("word" in asked and form != "verbose_json"):
+        message = "timestamp_granularities: expected word or segment, of response_format verbose_json"
+        raise RequestError(400, message, param="timestamp_granularities")
+    return "word" in asked
 
 
 async def _stream(parts: AsyncIterator[str]) -> AsyncIterator[Event]:

@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from components.records import Utterance
 from components.serving.http.answers import text_of
 from components.serving.http.audio_endpoints import headers_of, language_in
 from components.serving.http.clients import until_gone
 from components.serving.http.faults import RequestError
+from components.serving.http.parameters import headers_of_ignored
 from components.serving.http.streamed import Event, stream
 from components.serving.http.uploads import read_body, read_json
 from components.serving.names import TRANSCRIPT, TRANSLATION, output_of
@@ -46,7 +47,9 @@ class Message(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """What of a request counts; settings of a language model are for those, and have no effect."""
+    """What of a request counts."""
+
+    model_config = ConfigDict(extra="allow")
 
     messages: list[Message] = Field(min_length=1, max_length=1000)
     model: str | None = None
@@ -71,6 +74,7 @@ async def answer_chat(request: Request, service: Service) -> Response:
     limit = 4 * settings.max_characters + 65_536
     body = b"".join([chunk async for chunk in read_body(request, limit, settings.upload_timeout)])
     chat = _parse(body)
+    ignored = headers_of_ignored(chat.model_extra or {})
     output = output_of(service.graph, chat.model, TRANSLATION, TRANSCRIPT)
     text = chat.text
     if not text.strip():
@@ -87,7 +91,7 @@ async def answer_chat(request: Request, service: Service) -> Response:
         source_language=language_in(chat.source_language, "source_language") or source or UNDETERMINED,
         target_language=language_in(chat.target_language, "target_language") or target,
     )
-    name, headers = chat.model or service.graph.name, headers_of(service, utterance)
+    name, headers = chat.model or service.graph.name, {**headers_of(service, utterance), **ignored}
     if chat.stream:
         return await stream(
             request,

@@ -127,16 +127,27 @@ def test_chat_names_and_counters() -> None:
             messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "A cat."}]
             answer = (await client.post(CHAT, json={"messages": messages, "target_language": "fr"})).json()
             assert answer["choices"][0]["message"]["content"] == "fr: A cat."
-            nothing = {"stream": None, "n": None}
-            assert (await client.post(CHAT, json={"messages": messages, **nothing})).status_code == 200
+            nothing = {"stream": None, "n": None, "tools": [], "response_format": {"type": "text"}}
+            others = {**nothing, "temperature": 0.7, "top_p": None, "ö\r\n": 1, "max_tokens": 5}
+            taken = await client.post(CHAT, json={"messages": messages, **others})
+            assert taken.status_code == 200
+            assert taken.headers["x-antiphon-ignored"] == "temperature, max_tokens"
+            for wish in ({"stop": "A"}, {"logprobs": True}, {"tools": [{}]}, {"modalities": ["audio"]}):
+                refused = await client.post(CHAT, json={"messages": messages, **wish})
+                error = refused.json()["error"]
+                assert (refused.status_code, error["code"]) == (400, "unsupported_parameter")
+                assert error["param"] in wish
             streamed = (await client.post(CHAT, json={"messages": messages, "stream": True})).text
             events = [
                 json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line
             ]
             assert "".join(e["choices"][0]["delta"].get("content", "") for e in events) == "de: A cat."
-            assert (await send(client, model="cascade/translation")).json() == {"text": "de: heard 1.00"}
+            named = await send(client, model="cascade/translation", prompt="Fluss", language="en")
+            assert named.json() == {"text": "de: heard 1.00"}
+            assert named.headers["x-antiphon-ignored"] == "prompt"
             metrics = (await client.get("/metrics")).text
             assert 'antiphon_requests_total{endpoint="completions",status="200"} 3.0' in metrics
+            assert 'endpoint="completions",status="400"} 4.0' in metrics
             assert 'antiphon_routes_total{branch="keep",node="doubt"} 4.0' in metrics
             assert (await client.get("/health")).json()["status"] == "ok"
 
@@ -264,6 +275,11 @@ FAULTS = [
     ({"model": "cascad"}, 404, "did you mean cascade"),
     ({"response_format": "yaml"}, 400, "expected one of json"),
     ({"language": "German"}, 400, "de"),
+    ({"stream": "yes"}, 400, "expected true or false"),
+    ({"stream": "true", "response_format": "srt"}, 400, "expected json or text of what is streamed"),
+    ({"timestamp_granularities[]": "word"}, 400, "of response_format verbose_json"),
+    ({"timestamp_granularities[]": "line", "response_format": "verbose_json"}, 400, "word or segment"),
+    ({"include[]": "logprobs"}, 400, "include: expected none"),
     ({"content": b"no sound"}, 400, "file: expected WAV"),
     ({"content": wave(1)[:20_000]}, 400, "truncated"),
     ({"content": b""}, 400, "empty"),
