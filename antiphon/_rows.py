@@ -66,7 +66,7 @@ def format_run_as_html(run: RunRecord) -> str:
 
 
 def _describe_source(utterance: Utterance) -> Row:
-    """Where an utterance comes from: its recording, stretch and labels."""
+    """Return where an utterance comes from: its recording, stretch and labels."""
     audio = utterance.audio
     return {
         "audio": audio and audio.path,

@@ -14,7 +14,7 @@ def score_transcripts(
     language: str | Mapping[str, str],
     normalizer: str = "by-language",
 ) -> dict[str, Score]:
-    """Error rates of transcripts, with 95% bootstrap intervals.
+    """Return the error rates of transcripts, with 95% bootstrap intervals.
 
     Args:
         references: utterance id -> what was said.
@@ -48,7 +48,7 @@ def score_translations(
     language: str | Mapping[str, str],
     sources: Mapping[str, str] | None = None,
 ) -> dict[str, Score]:
-    """Scores of translations, with 95% bootstrap intervals.
+    """Return scores of translations, with 95% bootstrap intervals.
 
     Args:
         references: utterance id -> reference translations.

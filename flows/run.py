@@ -167,7 +167,7 @@ class Run:
 
 
 def _failure_status(error: BaseException) -> tuple[str, str]:
-    """Status and note of a run that ``error`` ended."""
+    """Return status and note of a run that ``error`` ended."""
     if isinstance(error, TerminationSignal | KeyboardInterrupt):
         return "cancelled", "stopped; finished shards are kept: run it again to go on"
     if isinstance(error, Pause):

@@ -35,7 +35,7 @@ def escape_markdown(text: str, most: int = _MAX_TEXT) -> str:
 
 
 def models_of(ref: StageRef) -> list[str]:
-    """References of the models that a stage was computed with."""
+    """Return references of the models that a stage was computed with."""
     return list(dict.fromkeys(read_plan(ref).get("models", {}).values()))
 
 

@@ -124,7 +124,7 @@ def _error_rate_label(rate: float | None) -> str:
 
 
 def _words(utterance: Utterance) -> list[str]:
-    """Words of the source as written or as it was said, else of the first reference."""
+    """Return words of the source as written or as it was said, else of the first reference."""
     text = utterance.text or utterance.transcript or next(iter(utterance.references), "")
     if without_spaces(utterance.source_language):
         return list(get_normalizer("basic-no-spaces")(text))

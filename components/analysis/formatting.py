@@ -21,7 +21,7 @@ def format_seconds(value: float) -> str:
 
 
 def format_bytes(value: int) -> str:
-    """Bytes as MiB or GiB."""
+    """Return bytes as MiB or GiB."""
     return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
 
 
@@ -32,7 +32,7 @@ def format_memory(resident: int, cards: Mapping[str, int]) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Rounded seconds as text: 45 s, 3 min 20 s, 2 h 05 min."""
+    """Return the rounded seconds as text: 45 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

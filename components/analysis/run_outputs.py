@@ -33,7 +33,7 @@ LATENCY = "latency.json"
 
 
 def text_stages(run: RunRecord) -> list[StageRef]:
-    """Stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
+    """Return stages of a run whose outcomes are n-best lists of its utterances, in the order of its nodes."""
     stages = {ref.stage: ref for ref in run.stages}
     texts = [node.name for node in run.pipeline.of_data() if node.output == "text"]
     return [stages[name] for name in texts if name in stages]
@@ -125,7 +125,7 @@ def data_of(run: RunRecord) -> StageRef:
 
 
 def parameters_of(run: RunRecord, store: Store) -> int | None:
-    """Parameters of all models of a run together, each once; None if it names none or one is gone."""
+    """Return parameters of all models of a run together, each once; None if it names none or one is gone."""
     plans = [read_plan(ref) for ref in _stages_in_use(run)]
     used = {
         plan["weights"][role]: name

@@ -174,7 +174,7 @@ def _count(case: AttributionCase) -> Counter[str]:
 
 
 def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:
-    """Source and target language of every utterance."""
+    """Return the source and target language of every utterance."""
     utterances = [case.utterance for case in cases]
     return (
         {utterance.id: utterance.source_language for utterance in utterances},
@@ -183,7 +183,7 @@ def _languages(cases: Sequence[AttributionCase]) -> tuple[Language, Language]:
 
 
 def _outputs(cases: Sequence[AttributionCase], changed: Mapping[str, str]) -> dict[str, str]:
-    """Output by utterance id, those of ``changed`` in the place of their own."""
+    """Return the output by utterance id, those of ``changed`` in the place of their own."""
     return {case.utterance.id: changed.get(case.utterance.id, case.output) for case in cases}
 
 

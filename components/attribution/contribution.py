@@ -127,7 +127,7 @@ def _estimate_rows(matrix: Array, values: Mapping[Coalition, CorpusStatistics]) 
 
 
 def _alone_matrix(parts: Sequence[str], coalitions: Sequence[Coalition]) -> Array | None:
-    """(parts, coalitions) that picks the score of each part alone; None where one is not known."""
+    """Return (parts, coalitions) that picks the score of each part alone; None where one is not known."""
     singles = [frozenset((part,)) for part in parts]
     if not set(singles) <= set(coalitions):
         return None
@@ -135,7 +135,7 @@ def _alone_matrix(parts: Sequence[str], coalitions: Sequence[Coalition]) -> Arra
 
 
 def _compute_losses(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
-    """(parts, coalitions): the score of everyone minus that without each part."""
+    """Return (parts, coalitions): the score of everyone minus that without each part."""
     everyone = frozenset(parts)
     without = [everyone - {part} for part in parts]
     if not set(without) <= set(coalitions):
@@ -146,7 +146,7 @@ def _compute_losses(parts: Sequence[str], coalitions: Sequence[Coalition], sign:
 
 
 def _share_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: float) -> Array | None:
-    """(parts, coalitions): what each part adds to those before it, or else its Shapley value."""
+    """Return (parts, coalitions): what each part adds to those before it, or else its Shapley value."""
     prefixes = [frozenset(parts[:number]) for number in range(len(parts) + 1)]
     if set(coalitions) == set(prefixes):
         steps = zip(prefixes[1:], prefixes, strict=False)
@@ -160,7 +160,7 @@ def _share_matrix(parts: Sequence[str], coalitions: Sequence[Coalition], sign: f
 
 
 def _indicator(coalitions: Sequence[Coalition], coalition: Coalition) -> Array:
-    """(coalitions,): 1 for one of them, 0 for the others."""
+    """Return (coalitions,): 1 for one of them, 0 for the others."""
     indicator = np.zeros(len(coalitions))
     indicator[coalitions.index(coalition)] = 1.0
     return indicator

@@ -174,7 +174,7 @@ def check_length(path: FilePath, seconds: float, rate: int, channels: int, limit
 
 
 def missing_samples_allowed(stream: AudioStream) -> int:
-    """Samples by which a file may be shorter than it declares without being truncated."""
+    """Return samples by which a file may be shorter than it declares without being truncated."""
     name = stream.codec_context.name
     return 0 if name == "flac" or name.startswith("pcm_") else round(SLACK_SECONDS * stream.rate)
 

@@ -26,7 +26,7 @@ def check_not_truncated(path: FilePath, container: str) -> None:
 
 
 def _missing_wav_bytes(file: BinaryIO, size: int) -> int:
-    """Bytes that the data chunk of a RIFF file lacks."""
+    """Return bytes that the data chunk of a RIFF file lacks."""
     chunk = find_data_chunk(file)
     if chunk is None:
         return 1
@@ -34,7 +34,7 @@ def _missing_wav_bytes(file: BinaryIO, size: int) -> int:
 
 
 def _missing_ogg_bytes(file: BinaryIO, size: int) -> int:
-    """Bytes that the last page of an Ogg file lacks; a page has at most 65,307 bytes."""
+    """Return bytes that the last page of an Ogg file lacks; a page has at most 65,307 bytes."""
     start = max(0, size - 2 * 65_307)
     file.seek(start)
     tail = file.read()

@@ -69,7 +69,7 @@ class ShownItem:
 def blind(
     judged: Sequence[Candidate], others: Sequence[Candidate], settings: CampaignSettings
 ) -> list[ShownItem]:
-    """Items under codes, the order of systems drawn anew for each, and attention checks among them.
+    """Return items under codes, the order of systems drawn anew for each, and attention checks among them.
 
     Args:
         judged: what annotators judge.

@@ -41,7 +41,7 @@ def gather_candidates(
     language: Language,
     prefill: float,
 ) -> list[Candidate]:
-    """Utterances that all systems have an output of, in the order of the data.
+    """Return utterances that all systems have an output of, in the order of the data.
 
     Args:
         utterances: of the data set; long recordings with reference segments are judged segment by segment.

@@ -82,7 +82,7 @@ def _to_spans(item: ShownItem, code: str) -> list[dict[str, Any]]:
 
 
 def count_units(text: str) -> int:
-    """UTF-16 units of a text: two for letters beyond the first plane, such as emoji."""
+    """Return UTF-16 units of a text: two for letters beyond the first plane, such as emoji."""
     return len(text.encode("utf-16-le")) // 2
 
 

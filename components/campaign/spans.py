@@ -39,7 +39,7 @@ def find_doubtful_words(hypothesis: Hypothesis, below: float) -> list[Span]:
 
 
 def _pieces(hypothesis: Hypothesis) -> list[tuple[str, float]]:
-    """Pieces of a text with their log-probabilities, without those that are no text."""
+    """Return pieces of a text with their log-probabilities, without those that are no text."""
     words = [word for segment in hypothesis.segments for word in segment.words]
     if words and all(word.probability for word in words):
         return [(word.text, math.log(word.probability or 1.0)) for word in words]

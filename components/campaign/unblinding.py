@@ -136,7 +136,7 @@ def _is_known(answer: Answer, items: Mapping[str, BlindedItem]) -> bool:
 
 
 def _count_checks(answers: Sequence[Answer], items: Mapping[str, BlindedItem]) -> dict[str, Checks]:
-    """Attention checks by annotator, of all annotators."""
+    """Return attention checks by annotator, of all annotators."""
     scores = {(answer.annotator, answer.item, answer.code): answer.score for answer in answers}
     passed: dict[str, list[bool]] = {answer.annotator: [] for answer in answers}
     for (who, name, code), score in scores.items():
@@ -148,7 +148,7 @@ def _count_checks(answers: Sequence[Answer], items: Mapping[str, BlindedItem]) -
 
 
 def encode_scores(scores: Sequence[UnblindedScore]) -> bytes:
-    """Scores as ``scores.tsv``."""
+    """Return scores as ``scores.tsv``."""
     table = io.StringIO()
     writer = csv.writer(table, delimiter="\t", lineterminator="\n")
     writer.writerow(UnblindedScore._fields)

@@ -12,7 +12,7 @@ from components.errors import AntiphonError
 
 
 def ask(question: Question, systems: Systems) -> Verdict:
-    """The verdict of a claim on these systems."""
+    """Return the verdict of a claim on these systems."""
     question.check(systems.models, dev=bool(systems.dev))
     question.check_data(systems.dev, systems.test)
     systems.work.check(systems.models, question.recognizers, systems.languages)
@@ -21,7 +21,7 @@ def ask(question: Question, systems: Systems) -> Verdict:
 
 
 def format_result(result: Result, p: float, metric: str) -> str:
-    """``+1.10 bleu (+0.5 to +1.7), p 0.002``."""
+    """Return ``+1.10 bleu (+0.5 to +1.7), p 0.002``."""
     low, high = result.interval
     written = f"p {p:.4f}" if p >= 0.0001 else "p < 0.0001"
     return f"{result.difference:+.3g} {metric} ({low:+.2g} to {high:+.2g}), {written}"
@@ -30,7 +30,7 @@ def format_result(result: Result, p: float, metric: str) -> str:
 def write_answer(
     question: Question, systems: Systems, verdict: Verdict, data: Sequence[str], command: str
 ) -> str:
-    """The page in Markdown: sentence, answer, comparisons, models and data."""
+    """Return the page in Markdown: sentence, answer, comparisons, models and data."""
     claim = question.claim
     lines = [f"# {claim.claim}", "", f"**{verdict.text}**", "", f"{claim.design}.", ""]
     lines += [

@@ -32,15 +32,15 @@ class Comparison(Settings):
     voices: Voices | None = None
 
     def expected_of(self, metric: str) -> str:
-        """``positive``, ``negative`` or ``within MARGIN``."""
+        """Return ``positive``, ``negative`` or ``within MARGIN``."""
         return self.expected if isinstance(self.expected, str) else self.expected[metric]
 
     def sign(self, metric: str) -> int:
-        """1, -1, or 0 where a difference within a margin is expected."""
+        """Return 1, -1, or 0 where a difference within a margin is expected."""
         return {"positive": 1, "negative": -1}.get(self.expected_of(metric), 0)
 
     def margin(self, metric: str) -> float:
-        """Largest difference that counts as none; 0 where a sign is expected."""
+        """Return the largest difference that counts as none; 0 where a sign is expected."""
         return 0.0 if self.sign(metric) else float(self.expected_of(metric).removeprefix("within "))
 
 

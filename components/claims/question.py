@@ -50,7 +50,7 @@ class Systems:
     def score(
         self, texts: Texts, metric: str, utterances: Sequence[Utterance] | None = None
     ) -> CorpusStatistics:
-        """Statistics of texts: of translations, or by WER or CER of transcripts."""
+        """Return statistics of texts: of translations, or by WER or CER of transcripts."""
         chosen = self.test if utterances is None else utterances
         is_transcript = metric in ("wer", "cer")
         references = {u.id: (u.transcript or "",) if is_transcript else u.references for u in chosen}
@@ -107,7 +107,7 @@ class Question(ABC):
 
     @abstractmethod
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """What was measured, by the name of the comparison."""
+        """Return what was measured, by the name of the comparison."""
 
     def check(self, models: Sequence[str], *, dev: bool) -> None:
         """Refuse what cannot be asked.

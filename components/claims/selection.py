@@ -13,7 +13,7 @@ Curve = Sequence[tuple[float, float] | Sequence[float]]
 
 
 def best_on_dev(scores: Mapping[T, float], *, higher_is_better: bool = True) -> T:
-    """What scores best on development data; of equal ones the first.
+    """Return what scores best on development data; of equal ones the first.
 
     Raises:
         DataError: There is nothing to choose from.
@@ -24,12 +24,12 @@ def best_on_dev(scores: Mapping[T, float], *, higher_is_better: bool = True) -> 
 
 
 def choose_on_grid(curve: Curve) -> float:
-    """The value with the best score."""
+    """Return the value with the best score."""
     return best_on_dev({float(value): float(score) for value, score, *_ in curve})
 
 
 def refuse_edges(curves: Mapping[str, Curve], *, natural: Collection[float] = ()) -> tuple[str, ...]:
-    """Why choices answer nothing: each that lies at the edge of what was tried, in a line.
+    """Return why choices answer nothing: each that lies at the edge of what was tried, in a line.
 
     Args:
         curves: what was chosen -> the grid with its scores.

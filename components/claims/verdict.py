@@ -72,7 +72,7 @@ class Verdict(Record):
 
 
 def judge(claim: Claim, results: Mapping[str, Measured]) -> Verdict:
-    """The verdict of a claim.
+    """Return the verdict of a claim.
 
     Args:
         claim: as registered.
@@ -90,7 +90,7 @@ def _rows_of(
     own: Mapping[str, Measured | None],
     role: Literal["primary", "part", "context"],
 ) -> list[Row]:
-    """Decided comparisons of one role; p is corrected over them, metric by metric."""
+    """Return the decided comparisons of one role; p is corrected over them, metric by metric."""
     metrics = dict.fromkeys(metric for c in comparisons for metric in (*c.metrics, *c.signs))
     p_of: dict[tuple[str, str], float] = {}
     for metric in metrics:
@@ -110,7 +110,7 @@ def _rows_of(
 
 
 def decide(comparison: Comparison, measured: Measured | None, p: Mapping[str, float]) -> Decision:
-    """Whether one comparison came out as expected by all its metrics; ``p`` is corrected."""
+    """Return whether one comparison came out as expected by all its metrics; ``p`` is corrected."""
     needed = (*comparison.metrics, *comparison.signs)
     if measured is not None and measured.refused:
         return "cannot answer"
@@ -133,7 +133,7 @@ def decide(comparison: Comparison, measured: Measured | None, p: Mapping[str, fl
 def decide_by(
     comparison: Comparison, metric: str, result: Result, p: float
 ) -> Literal["holds", "contradicted", "not shown"]:
-    """Whether a comparison came out as expected by one metric."""
+    """Return whether a comparison came out as expected by one metric."""
     low, high = result.interval
     if sign := comparison.sign(metric):
         low, high = sorted((sign * low, sign * high))
@@ -162,7 +162,7 @@ def _verdict_of(claim: Claim, primary: Sequence[Row], parts: Sequence[Row], rows
 
 
 def label_of(claim: Claim, comparison: Comparison) -> str:
-    """A comparison in a few words."""
+    """Return a comparison in a few words."""
     return (
         comparison.short
         or comparison.domain

@@ -65,7 +65,7 @@ def build_leaderboard(
 
 
 def pareto_front(tables: Tables, costs: Mapping[str, Cost], ranking: str | None) -> frozenset[str]:
-    """Systems that no other beats in one of quality and seconds without losing in the other."""
+    """Return systems that no other beats in one of quality and seconds without losing in the other."""
     if ranking is None:
         return frozenset()
     points = {}

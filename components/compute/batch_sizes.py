@@ -139,7 +139,7 @@ def fit_batch(memory: int, item: int) -> int:
 
 
 def row_bytes(config: Any, positions: int, itemsize: int) -> int:
-    """Bytes that a row of a search keeps at most, by a model's settings (those of transformers)."""
+    """Return bytes that a row of a search keeps at most, by a model's settings (those of transformers)."""
     text = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
     layers = getattr(text, "num_hidden_layers", 0) or getattr(text, "decoder_layers", 0)
     width = getattr(text, "hidden_size", 0) or getattr(text, "d_model", 0)

@@ -32,7 +32,7 @@ Sizes = Mapping[str, int]
 
 
 def memory_budget(device: str) -> int:
-    """Bytes of a device ("cpu", "cuda:0") that resident models may take.
+    """Return bytes of a device ("cpu", "cuda:0") that resident models may take.
 
     The environment variable ``ANTIPHON_MEMORY_BUDGET`` gives it for every device; without it, it is 60% of
     the device's memory, or of the container's where that is less.
@@ -45,7 +45,7 @@ def memory_budget(device: str) -> int:
 
 
 def measure_bytes(value: object) -> dict[str, int]:
-    """Bytes of the tensors in ``value``, by device; storage that several share counts once.
+    """Return bytes of the tensors in ``value``, by device; storage that several share counts once.
 
     Looks into modules, containers and the attributes of plain objects, such as a recognizer that has a model.
     """
@@ -94,7 +94,7 @@ class Buffers(Protocol):
     """Memory that models take after they were loaded, and that can be made again."""
 
     def count_bytes(self, device: str) -> int:
-        """Bytes on a device."""
+        """Return bytes on a device."""
 
     def shrink_to(self, size: int, device: str) -> None:
         """Let go of what is not in use until no more than ``size`` bytes of a device are taken."""

@@ -21,7 +21,7 @@ _LOCK = Lock()
 
 
 def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``[function(item) for item in items]`` without gradients, on as many threads as torch may use.
+    """Return ``[function(item) for item in items]`` without gradients, on as many threads as torch may use.
 
     Args:
         function: is called once per item.

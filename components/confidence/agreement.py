@@ -26,24 +26,24 @@ def _chrf() -> CHRF:
 
 
 def chrf_similarity(text: str, other: str) -> float:
-    """Sentence chrF2 (Popović 2015) of ``text`` against ``other``, 0 to 1; two empty texts agree."""
+    """Return sentence chrF2 (Popović 2015) of ``text`` against ``other``, 0 to 1; two empty texts agree."""
     if not text.strip() or not other.strip():
         return float(text.strip() == other.strip())
     return float(_chrf().sentence_score(text, [other]).score) / 100
 
 
 def word_similarity(text: str, other: str) -> float:
-    """1 - edit distance of the words / words of the longer text; case and punctuation do not count."""
+    """Return 1 - edit distance of the words / words of the longer text; case and punctuation do not count."""
     return float(Levenshtein.normalized_similarity(keys_of(text), keys_of(other)))
 
 
 def mean_similarity(text: str, others: Sequence[str]) -> float | None:
-    """Mean chrF of a text against each of ``others``; None without any."""
+    """Return the mean chrF of a text against each of ``others``; None without any."""
     return sum(chrf_similarity(text, other) for other in others) / len(others) if others else None
 
 
 def lexical_similarity(texts: Sequence[str]) -> float | None:
-    """Mean chrF of all pairs of ``texts``; None for fewer than two.
+    """Return the mean chrF of all pairs of ``texts``; None for fewer than two.
 
     Fomicheva et al. 2020 (D-Lex-Sim) take METEOR, which needs resources of a language.
     """
@@ -57,6 +57,6 @@ def keys_of(text: str) -> list[str]:
 
 
 def matched_words(keys: Sequence[str], others: Sequence[str]) -> set[int]:
-    """Which of ``keys`` stand in a longest common subsequence with ``others``, by their numbers."""
+    """Return which of ``keys`` stand in a longest common subsequence with ``others``, by their numbers."""
     blocks = LCSseq.opcodes(keys, others)
     return {i for block in blocks if block.tag == "equal" for i in range(block.src_start, block.src_end)}

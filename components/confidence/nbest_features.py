@@ -11,7 +11,7 @@ from components.records import Hypothesis, NBest
 
 
 def text_posteriors(hypotheses: Sequence[Hypothesis]) -> dict[str, float]:
-    """Softmax of the scores over the different texts of a list; a text that occurs twice counts once.
+    """Return softmax of the scores over the different texts of a list; a text that occurs twice counts once.
 
     Texts whose hypotheses have equal scores, such as finished texts without log-probabilities, share evenly.
     """
@@ -36,19 +36,19 @@ def margin_to_second(nbest: NBest) -> float | None:
 
 
 def posterior_entropy(nbest: NBest) -> float | None:
-    """Entropy (nats) of the posteriors; None for a list of one."""
+    """Return the entropy (nats) of the posteriors; None for a list of one."""
     if len(nbest.hypotheses) == 1:
         return None
     return -math.fsum(p * math.log(p) for p in text_posteriors(nbest.hypotheses).values() if p > 0)
 
 
 def similarity_to_others(nbest: NBest) -> float | None:
-    """Mean chrF of the first text against the others of its list."""
+    """Return the mean chrF of the first text against the others of its list."""
     return mean_similarity(nbest.best.text, [h.text for h in nbest.hypotheses[1:]])
 
 
 def similarity_within(nbest: NBest) -> float | None:
-    """Mean chrF of all pairs of the list."""
+    """Return the mean chrF of all pairs of the list."""
     return lexical_similarity([h.text for h in nbest.hypotheses])
 
 
@@ -59,6 +59,6 @@ def share_of_first(nbest: NBest) -> float | None:
 
 
 def mean_log_prob_over_list(nbest: NBest) -> float | None:
-    """Mean over the hypotheses of the mean log-probability of their tokens."""
+    """Return the mean over the hypotheses of the mean log-probability of their tokens."""
     means = [h.score / h.n_tokens for h in nbest.hypotheses if h.n_tokens]
     return statistics.fmean(means) if means else None

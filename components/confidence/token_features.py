@@ -17,7 +17,7 @@ def written_tokens(hypothesis: Hypothesis) -> tuple[Token, ...]:
 
 
 def mean_log_prob(hypothesis: Hypothesis) -> float | None:
-    """Mean log-probability of all tokens, the end of the sequence included."""
+    """Return the mean log-probability of all tokens, the end of the sequence included."""
     return hypothesis.score / hypothesis.n_tokens if hypothesis.n_tokens else None
 
 

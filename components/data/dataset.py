@@ -71,7 +71,7 @@ LATER_FIELDS = ("speaker", "reference_segments")
 
 
 def content_digest(utterances: Iterable[Utterance], quarantined: Iterable[Quarantined]) -> str:
-    """sha256 of what decides results: audio is known by its own digest, wherever it lies."""
+    """Return sha256 of what decides results: audio is known by its own digest, wherever it lies."""
     content = hashlib.sha256()
     for utterance in utterances:
         unset = {name: True for name in LATER_FIELDS if not getattr(utterance, name)}

@@ -114,7 +114,7 @@ class RowReader:
         yield DraftedRow(name, where, _cut_of(draft or Draft(), name), fault=fault)
 
     def usable_id(self, name: object) -> str | None:
-        """``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
+        """Return ``name`` in NFC if it can be the id of a record that has no outcome yet, else None."""
         normal = unicodedata.normalize("NFC", name) if isinstance(name, str) else ""
         return normal if is_valid_id(normal) and normal not in self.used else None
 

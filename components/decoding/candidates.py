@@ -77,7 +77,7 @@ def statistics_at(candidate: Candidate, position: int) -> dict[str, float]:
 
 
 def member_scores_at(names: Sequence[str], scores: MemberScores, position: int) -> dict[str, float]:
-    """Per-member scores at one position; members that were not run or gave -inf are omitted."""
+    """Return the per-member scores at one position; members that were not run or gave -inf are omitted."""
     pairs = ((name, column[position]) for name, column in zip(names, scores, strict=False))
     return {name: value for name, value in pairs if value is not None and math.isfinite(value)}
 

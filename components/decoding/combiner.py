@@ -67,7 +67,7 @@ class Combiner(Protocol):
     gate: Gate | None
 
     def active_members(self, n_members: int) -> Sequence[int]:
-        """Indices of the members to run, in order; the others are never called.
+        """Return indices of the members to run, in order; the others are never called.
 
         Raises:
             ConfigError: It was made for another number of members.
@@ -115,6 +115,6 @@ ALONE = SingleScorer()
 
 
 def mixture_of_one(scores: Tensor) -> Mixture:
-    """Scores (R, V) of one member as a :class:`Mixture`."""
+    """Return scores (R, V) of one member as a :class:`Mixture`."""
     log_probs = torch.log_softmax(scores, dim=-1)
     return Mixture(log_probs, (scores.amax(dim=-1) - log_probs.amax(dim=-1))[None])

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def copy_to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors of whole numbers below 2 ** 53, booleans and floats, on the CPU, in one copy."""
+    """Return tensors of whole numbers below 2 ** 53, booleans and floats, on the CPU, in one copy."""
     if all(tensor.device.type == "cpu" for tensor in tensors):
         return list(tensors)
     flat = torch.cat([tensor.double().flatten() for tensor in tensors]).cpu()

@@ -50,7 +50,7 @@ class RowTransition:
     is_open: Tensor | None = None
 
     def to(self, device: torch.device) -> RowTransition:
-        """This move for a scorer on another device."""
+        """Return this move for a scorer on another device."""
         tensors = {
             name: value.to(device, non_blocking=True)
             for name in ("beam_indices", "owners", "cells", "remaining", "is_open")
@@ -59,7 +59,7 @@ class RowTransition:
         return replace(self, **tensors)
 
     def then(self, following: RowTransition) -> RowTransition:
-        """This move and the following one as one."""
+        """Return this move and the following one as one."""
         remaining = self.remaining if following.remaining is None else following.remaining
         if self.remaining is not None and following.remaining is not None:
             remaining = self.remaining[following.remaining]

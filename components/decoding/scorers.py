@@ -34,7 +34,7 @@ class Vocabulary:
     digest: str
 
     def mark_eos(self, device: torch.device) -> Tensor:
-        """Which tokens end a sequence (V,)."""
+        """Return which tokens end a sequence (V,)."""
         is_eos = torch.zeros(self.size, dtype=torch.bool)
         is_eos[list(self.eos)] = True
         return is_eos.to(device)

@@ -169,7 +169,7 @@ def _counts_of(clip: Clip, answer: Transcript | AnswerError) -> dict[str, float]
 
 
 def to_wav(samples: NDArray[np.float32]) -> bytes:
-    """Mono 16 kHz samples in [-1, 1] as a WAV file of 16 bits."""
+    """Return mono 16 kHz samples in [-1, 1] as a WAV file of 16 bits."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)

@@ -26,7 +26,7 @@ from components.metrics.statistics.shapley import MAX_MEMBERS, Coalition, all_co
 def reference_log_likelihoods(
     model: Any, tokenizer: Any, samples: Sequence[Sample], batch_size: int = 64
 ) -> FloatArray:
-    """(n, 2): the log-likelihood (nats) of each sample's target, and its tokens."""
+    """Return (n, 2): the log-likelihood (nats) of each sample's target, and its tokens."""
     model.eval()
     tables = []
     for batch in iterate_batches(model, tokenizer, samples, batch_size):

@@ -42,7 +42,7 @@ def plot_routing(layers: Mapping[str, LayerRoutingStats], path: Path) -> Path:
 
 
 def shorten_layer_name(layer: str) -> str:
-    """``model.encoder.layers.0.fc1`` as ``encoder 0``."""
+    """Return ``model.encoder.layers.0.fc1`` as ``encoder 0``."""
     parts = layer.split(".")
     side = next((p for p in parts if p in ("encoder", "decoder")), "layer")
     return f"{side} {next((p for p in parts if p.isdigit()), '')}".strip()

@@ -63,7 +63,7 @@ class RunTexts:
         ]
 
     def check_node(self, name: str) -> str:
-        """``name``, if it is a node that gave texts for the run's data.
+        """Return ``name``, if it is a node that gave texts for the run's data.
 
         Raises:
             ConfigError: it is none; which there are.

@@ -39,13 +39,13 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """The folder of data sets that were fetched: ``ANTIPHON_DATA``, else ``sets`` in the cache."""
+    """Return the folder of data sets that were fetched: ``ANTIPHON_DATA``, else ``sets`` in the cache."""
     named = os.environ.get("ANTIPHON_DATA")
     return Path(named).expanduser().absolute() if named else cache_folder() / "sets"
 
 
 def sha256_of(path: Path, *, reread: bool = False) -> str:
-    """SHA-256 of a file, in hexadecimal.
+    """Return SHA-256 of a file, in hexadecimal.
 
     A large file's digest is remembered for its path, size, modification and change times; the change time
     cannot be set back by a program, so an altered file is read again.

@@ -166,7 +166,7 @@ def _keep(first: NBest, proposal: Hypothesis | None, features: dict[str, float],
 
 
 def consensus_of(candidates: Sequence[str], proposed: str) -> Estimates:
-    """Mean chrF of the first candidate and of a new text with the other candidates.
+    """Return the mean chrF of the first candidate and of a new text with the other candidates.
 
     The first one is not among them, as it would speak for itself; without others nothing speaks for a new
     text.

@@ -96,7 +96,7 @@ class PromptedFuser:
         return tuple(self._tokenizer("\n\n".join(answers) + "\nAnswer:", verbose=False).input_ids)
 
     def build_messages(self, question: Question) -> list[dict[str, str]]:
-        """Instructions, examples as earlier turns, and the question as the last one."""
+        """Return instructions, examples as earlier turns, and the question as the last one."""
         source, target = map(base_of, question.languages)
         kind = "translation" if question.source else "transcript"
         names = {"source": english_name(source), "target": english_name(target)}
@@ -111,7 +111,7 @@ class PromptedFuser:
         return [*messages, {"role": "user", "content": self.describe(question)}]
 
     def describe(self, question: Question) -> str:
-        """Source and numbered candidates between their marks."""
+        """Return the source and numbered candidates between their marks."""
         lines = [f"<source>{self._clean(question.source)}</source>"] if question.source else []
         numbered = (f"{n}. {self._clean(text)}" for n, text in enumerate(question.candidates, 1))
         return "\n".join([*lines, "<candidates>", *numbered, "</candidates>"])

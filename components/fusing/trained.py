@@ -29,7 +29,7 @@ SETTINGS = "fuse.json"
 
 
 def join_question(question: Question, limit: int) -> str:
-    """Source, where there is one, and the first ``limit`` candidates as one text."""
+    """Return the source, where there is one, and the first ``limit`` candidates as one text."""
     return join_texts(*([question.source] if question.source else []), *question.candidates[:limit])
 
 

@@ -86,7 +86,7 @@ def recording_of(utterance: Utterance) -> str:
 
 
 def _within(pieces: list[Segment], start: float, end: float) -> list[Segment]:
-    """Pieces, or those of their words, whose middle lies between two times, in their order."""
+    """Return pieces, or those of their words, whose middle lies between two times, in their order."""
 
     def is_inside(piece: Segment | Word) -> bool:
         return start <= (piece.start + piece.end) / 2 < end

@@ -31,7 +31,7 @@ _Arguments = ctypes.c_int64 * 5
 
 
 def exponentiate(scores: Tensor, out: Tensor) -> Tensor | None:
-    """exp(scores) into ``out``, and its sums over the last dimension.
+    """Return exp(scores) into ``out``, and its sums over the last dimension.
 
     The kernel needs float32 on the CPU, contiguous, V a multiple of 16. Scores above 88 count as 88; NaN
     stays NaN.

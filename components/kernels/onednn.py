@@ -146,15 +146,15 @@ class OneDnnKernels:
         return out
 
     def attention(self, width: int, dtype: torch.dtype) -> CrossAttention | None:
-        """Torch's."""
+        """Return torch's."""
         return None
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
-        """Torch's."""
+        """Return torch's."""
         return None
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
-        """Torch's."""
+        """Return torch's."""
         return None
 
 

@@ -175,7 +175,7 @@ def _write_model(
 
 
 def _device_of(recipe: Recipe, options: MergeOptions) -> torch.device:
-    """Where the recipe's method computes."""
+    """Return where the recipe's method computes."""
     device = pick_device(options.device)
     return device if METHODS[recipe.method].on_card and device.type == "cuda" else CPU
 

@@ -39,7 +39,7 @@ class Finding(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        """The line that the command prints."""
+        """Return the line that the command prints."""
         return f"{self.level}: {self.text}"
 
 

@@ -103,19 +103,19 @@ def _task_of(
 def _own_parameters(
     source: InputSlice, tensor: str, output: OutputTensor, recipe: Recipe
 ) -> dict[str, Scalar | None]:
-    """Values of the parameters that each model has for itself."""
+    """Return values of the parameters that each model has for itself."""
     scopes = (source.parameters, *_scopes(output, recipe))
     return _resolve_all(METHODS[recipe.method], scopes, tensor, output, per_model=True)
 
 
 def _common_parameters(output: OutputTensor, recipe: Recipe) -> dict[str, Scalar | None]:
-    """Values of the parameters that all models share."""
+    """Return values of the parameters that all models share."""
     scopes = _scopes(output, recipe)
     return _resolve_all(METHODS[recipe.method], scopes, output.name, output, per_model=False)
 
 
 def _scopes(output: OutputTensor, recipe: Recipe) -> tuple[Settings, ...]:
-    """Settings that hold for a tensor of every model, the most specific first."""
+    """Return settings that hold for a tensor of every model, the most specific first."""
     return output.output_slice.parameters, output.module.parameters, recipe.parameters
 
 
@@ -151,7 +151,7 @@ def _resolve_all(
 
 
 def _dtypes_of(recipe: Recipe, inputs: Sequence[TensorInput]) -> tuple[torch.dtype, torch.dtype]:
-    """Types of the arithmetic's inputs and of what is stored. Integers keep theirs."""
+    """Return types of the arithmetic's inputs and of what is stored. Integers keep theirs."""
     promoted = reduce(torch.promote_types, (source.tensor.dtype for source in inputs))
     if not promoted.is_floating_point:
         return promoted, promoted

@@ -31,7 +31,7 @@ class Verdict(Record):
     difference: Difference
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         d = self.difference
         word = "accepted" if self.accepted else "rejected"
         sure = "too few to tell"

@@ -59,7 +59,7 @@ class WeightSimilarity(NamedTuple):
         return self.median >= RELATED_COSINE
 
     def __str__(self) -> str:
-        """The line that the command prints."""
+        """Return the line that the command prints."""
         low = min(self.layers, key=lambda layer: layer.cosine)
         return (
             f"{self.model}: weight cosine with {self.reference} {self.median:.3f} in the median, lowest "

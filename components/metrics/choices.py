@@ -53,7 +53,7 @@ class MetricChoice:
         return [*self.further, *(names if self.models != "only" else ())]
 
     def check(self, name: str) -> str:
-        """``name``, if it may be chosen.
+        """Return ``name``, if it may be chosen.
 
         Raises:
             ValueError: it may not.

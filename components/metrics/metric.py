@@ -141,7 +141,7 @@ class CorpusScore(ABC):
 
     @abstractmethod
     def score(self, sums: FloatArray) -> FloatArray:
-        """Scores (...) of sums (..., k) of statistics."""
+        """Return scores (...) of sums (..., k) of statistics."""
 
     def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
         """Return the 95% interval of the score of ``rows`` (n, k); None of too few.
@@ -173,11 +173,11 @@ class Metric(CorpusScore):
 
     @abstractmethod
     def statistics(self, segments: Segments) -> FloatArray:
-        """Counts (n, k) of every utterance; a row belongs to its utterance alone."""
+        """Return counts (n, k) of every utterance; a row belongs to its utterance alone."""
 
     @abstractmethod
     def signature(self, segments: Segments) -> str:
-        """The protocol in a line: how text becomes counts, with versions of the libraries that count.
+        """Return the protocol in a line: how text becomes counts, with versions of the libraries that count.
 
         Of the segments it may depend on which languages and numbers of references there are, on nothing else:
         a corpus that is scored in parts is signed by :func:`scope_of`.

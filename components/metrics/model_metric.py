@@ -58,7 +58,7 @@ class SentenceScorer(Protocol):
     """A model that scores sentences: the one interface of metrics, utilities, gates, routes and tuning."""
 
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples, in order; equal texts are encoded once."""
+        """Return scores of samples, in order; equal texts are encoded once."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,11 @@ class ModelMetric(Metric):
         return replace(self, scorer=scorer, model=model)
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Means (...) of sums (..., 2) of scores and utterances."""
+        """Return means (...) of sums (..., 2) of scores and utterances."""
         return np.asarray(sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): every utterance's score, and 1."""
+        """Return (n, 2): every utterance's score, and 1."""
         values = [score.value * self.scale for score in self.score_samples(segments)]
         return np.stack([np.asarray(values, np.float64), np.ones(len(values))], 1)
 

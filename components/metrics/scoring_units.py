@@ -118,7 +118,7 @@ class ScoringUnits:
     def align(
         self, texts: Mapping[str, str], n_total: int, turns: Mapping[str, Turns | None] | None = None
     ) -> Segments | None:
-        """Outputs by utterance id beside their references; None where no output has one.
+        """Return outputs by utterance id beside their references; None where no output has one.
 
         Args:
             texts: utterance id -> output.

@@ -26,7 +26,7 @@ def is_scheme(name: str) -> bool:
 
 @cache
 def _user_info() -> re.Pattern[str]:
-    """``user:password@`` without ``://``, which :func:`redact` knows, behind a scheme or none."""
+    """Return ``user:password@`` without ``://``, which :func:`redact` knows, behind a scheme or none."""
     return re.compile(rf"^((?:{'|'.join([NODE, *SOURCES])}):)?+[^/\s:@]+:(?!//)[^\s@]*@")
 
 

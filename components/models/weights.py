@@ -49,7 +49,7 @@ def _iterate_tensors(folder: Path) -> Iterable[tuple[str, Tensor]]:
 def resolve_placement(
     device: torch.device | str, dtype: torch.dtype | str
 ) -> tuple[torch.device, torch.dtype]:
-    """Device and type of weights by their names."""
+    """Return the device and type of weights by their names."""
     device = torch.device(device)
     return device, pick_dtype(dtype, device) if isinstance(dtype, str) else dtype
 

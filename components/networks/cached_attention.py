@@ -38,7 +38,7 @@ def extend_cache(cache: list[KeyValue], layer: int, new: KeyValue) -> KeyValue:
 
 
 def project_keys_values(module: Any, states: Tensor) -> KeyValue:
-    """Keys and values of ``states`` (R, S, d) under the module's ``k_proj`` and ``v_proj``."""
+    """Return keys and values of ``states`` (R, S, d) under the module's ``k_proj`` and ``v_proj``."""
     shape = (*states.shape[:2], module.num_heads, -1)
     return (
         module.k_proj(states).view(shape).transpose(1, 2),
@@ -49,7 +49,7 @@ def project_keys_values(module: Any, states: Tensor) -> KeyValue:
 def attend_cached(
     module: Any, x: Tensor, key_values: KeyValue, *, mask: Tensor | None = None, causal: bool = False
 ) -> Tensor:
-    """Attention of ``x`` over given keys and values, by the module's projections.
+    """Return attention of ``x`` over given keys and values, by the module's projections.
 
     Args:
         module: has ``q_proj``, ``out_proj`` and ``num_heads``.

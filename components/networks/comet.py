@@ -77,7 +77,7 @@ class FeedForward(nn.Module):
         self.ff = nn.Sequential(*layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Scores (batch,) of features (batch, n_inputs)."""
+        """Return scores (batch,) of features (batch, n_inputs)."""
         return cast(Tensor, self.ff(features)).squeeze(-1)
 
 
@@ -154,7 +154,7 @@ class RegressionNetwork(CometNetwork):
         return layers[-1][:, 0] if self.pool == "default" else mixed[:, 0]
 
     def forward(self, translation: Tensor, source: Tensor, reference: Tensor | None) -> Tensor:
-        """Scores (batch,) of sentence embeddings, each (batch, hidden)."""
+        """Return scores (batch,) of sentence embeddings, each (batch, hidden)."""
         mt, src = translation, source
         if reference is None:
             return cast(Tensor, self.estimator(torch.cat((mt, src, mt * src, (mt - src).abs()), 1)))

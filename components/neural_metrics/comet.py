@@ -45,7 +45,7 @@ class RegressionScorer(_CometScorer):
 
     @torch.inference_mode()
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples; without references where the model reads none."""
+        """Return scores of samples; without references where the model reads none."""
         texts = [text for s in samples for text in (s.hypothesis, s.source, *s.references)]
         embeddings = compute_by_key(texts, self._embed)
         pairs = [
@@ -141,7 +141,7 @@ class UnifiedScorer(_CometScorer):
         return map_batches(sequences, self._tokenizer.pad_token_id, self._device, compute)
 
     def _join(self, hypothesis: list[int], beside: Sequence[list[int]]) -> list[int]:
-        """``<s> mt </s></s> src </s></s> ref </s>``, cut to the encoder's positions."""
+        """Return ``<s> mt </s></s> src </s></s> ref </s>``, cut to the encoder's positions."""
         begin, end = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
         joined = [begin, *hypothesis[1:-1], end]
         for other in beside:

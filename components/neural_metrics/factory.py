@@ -74,7 +74,7 @@ def load_scorer(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> Sente
 
 
 def describe(row: NeuralMetric, checkpoint: Checkpoint) -> str:
-    """Model and settings in a line, for signatures; the model is not loaded."""
+    """Return the model and settings in a line, for signatures; the model is not loaded."""
     name = checkpoint.reference if ":" in checkpoint.reference else Path(checkpoint.reference).name
     facts = [f"model:{name}@{checkpoint.sha256[:12]}"]
     if row.family in ("comet", "xcomet"):

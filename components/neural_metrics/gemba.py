@@ -31,7 +31,7 @@ class GembaScorer:
         self._model = model
 
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores from 0 to 100; equal samples are asked once.
+        """Return scores from 0 to 100; equal samples are asked once.
 
         Raises:
             AnswerError: one has no usable answer.

@@ -36,7 +36,7 @@ class MetricXScorer:
 
     @torch.inference_mode()
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples."""
+        """Return scores of samples."""
         inputs = [write_input(s, reference) for s in samples for reference in s.references or ("",)]
         values = iter(compute_once_each(inputs, self._run))
         lists = [[next(values) for _ in s.references or ("",)] for s in samples]

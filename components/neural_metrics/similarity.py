@@ -69,7 +69,7 @@ class _EncoderScorer(ABC):
 
     @torch.inference_mode()
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples; with several references the best, as bert-score has it."""
+        """Return scores of samples; with several references the best, as bert-score has it."""
         texts = [text for s in samples for text in (s.hypothesis, *s.references)]
         rows = compute_by_key(texts, self._encode)
         return [
@@ -81,7 +81,7 @@ class _EncoderScorer(ABC):
 
     @abstractmethod
     def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
-        """Similarity of two encoded texts."""
+        """Return the similarity of two encoded texts."""
 
     @abstractmethod
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
@@ -121,12 +121,12 @@ class BertScorer(_EncoderScorer):
         self._uncounted = {tokenizer.cls_token_id, tokenizer.sep_token_id}
 
     def represent(self, states: Tensor, ids: list[int]) -> Tensor:
-        """Unit vectors (tokens, hidden + 1); the last number is 1 for tokens that count."""
+        """Return the unit vectors (tokens, hidden + 1); the last number is 1 for tokens that count."""
         counts = torch.tensor([[float(token not in self._uncounted)] for token in ids], device=states.device)
         return torch.cat((normalize(states.float(), dim=-1), counts), -1)
 
     def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
-        """F1 in about [0, 1]; 0 where one of the two has no tokens."""
+        """Return F1 in about [0, 1]; 0 where one of the two has no tokens."""
         similarity = hypothesis[:, :-1] @ reference[:, :-1].T
         sides = ((similarity.amax(1), hypothesis[:, -1]), (similarity.amax(0), reference[:, -1]))
         if any(not counts.any() for _, counts in sides):
@@ -143,5 +143,5 @@ class SentenceCosineScorer(_EncoderScorer):
         return normalize(states.float().mean(0), dim=0)
 
     def compare(self, hypothesis: Tensor, reference: Tensor) -> float:
-        """Cosine in [-1, 1]."""
+        """Return the cosine in [-1, 1]."""
         return float(hypothesis @ reference)

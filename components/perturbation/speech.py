@@ -122,7 +122,7 @@ def _draw_noise(n: int, color: str, rng: np.random.Generator) -> Noise:
 
 
 def _cut_noise(noise: Noise, n: int, rng: np.random.Generator) -> Noise:
-    """``n`` samples of a recording from a random one on, again from its start where it ends."""
+    """Return ``n`` samples of a recording from a random one on, again from its start where it ends."""
     start = int(rng.integers(len(noise)))
     return noise[(start + np.arange(n)) % len(noise)]
 

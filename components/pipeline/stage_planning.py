@@ -64,7 +64,7 @@ def make_stage_plan(
 
 
 def _models_elsewhere(node: Node) -> dict[str, str]:
-    """References of a node's models by role, without the parts of them that other nodes make."""
+    """Return references of a node's models by role, without the parts of them that other nodes make."""
     elsewhere = {}
     for role, model in node.models.items():
         base, adapters = split_adapters(model)

@@ -50,7 +50,7 @@ class SparseLinear(nn.Module):
         self.sparse_weight = LAYOUTS[layout](weight.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x @ W.T + b``."""
+        """Return ``x @ W.T + b``."""
         if self.layout in ("dense", "semi-structured"):
             return functional.linear(x, self.sparse_weight, self.bias)
         rows = x.reshape(-1, x.shape[-1])

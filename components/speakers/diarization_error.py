@@ -29,7 +29,7 @@ class DiarizationErrorRate(Metric):
     is_utility = False
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Rates (...) in percent of sums (..., 2)."""
+        """Return rates (...) in percent of sums (..., 2)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1e-9))
 
     def select(self, segments: Segments) -> Segments:
@@ -40,7 +40,7 @@ class DiarizationErrorRate(Metric):
         return whole.subset([n for n, (reference, _) in enumerate(whole.turns) if reference])
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """Seconds that are wrong and seconds of reference speech (n, 2)."""
+        """Return seconds that are wrong and seconds of reference speech (n, 2)."""
         return np.asarray([count_seconds(*sides) for sides in segments.turns], np.float64).reshape(-1, 2)
 
     def signature(self, segments: Segments) -> str:

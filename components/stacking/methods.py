@@ -175,7 +175,7 @@ def _pre_translation(config: StackConfig, text_model: str, store: str | None) ->
 
 
 def join_tokens(source: Sequence[int], draft: Sequence[int]) -> tuple[int, ...]:
-    """Source and draft as one sequence; the source's end-of-sentence token separates them."""
+    """Return the source and draft as one sequence; the source's end-of-sentence token separates them."""
     return (*source, *draft)
 
 

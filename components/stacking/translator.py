@@ -60,7 +60,7 @@ class StackedTranslator:
         return [outcomes[index] for index in range(len(utterances))]
 
     def prepare(self, index: int, utterance: Utterance) -> StackSource | Quarantined:
-        """Token ids and encoder states of utterance ``index``, or its quarantine record."""
+        """Return the token ids and encoder states of utterance ``index``, or its quarantine record."""
         try:
             return self._prepare(index, utterance)
         except DataError as error:

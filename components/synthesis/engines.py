@@ -107,7 +107,7 @@ def _load_piper_voice(voice: str) -> Any:
 
 
 def _digest_piper_voice(path: Path) -> str:
-    """SHA-256 of a voice: its network, and the file beside it with its phonemes and its rate."""
+    """Return SHA-256 of a voice: its network, and the file beside it with its phonemes and its rate."""
     return combine_digests({"onnx": sha256_of(path), "json": sha256_of(Path(f"{path}.json"))})
 
 

@@ -88,7 +88,7 @@ def english_name(code: str) -> str:
 
 
 def check_code(code: str) -> str:
-    """``code``, if it can be a language's.
+    """Return ``code``, if it can be a language's.
 
     Raises:
         ConfigError: It cannot; the message says which code was probably meant (``German``, ``deutsch``: de).

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def find_control_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Tokens that a tokenizer takes for control tokens when a text spells them out, longest first."""
+    """Return tokens that a tokenizer takes for control tokens when a text spells them out, longest first."""
     tokens = tokenizer.added_tokens_decoder
     added = {
         token.content
@@ -19,7 +19,7 @@ def find_control_tokens(tokenizer: Any) -> tuple[str, ...]:
 
 
 def sanitize(text: str, controls: tuple[str, ...]) -> str:
-    """``text`` on one line without ``controls``, also none that appear when others are taken out."""
+    """Return ``text`` on one line without ``controls``, also none that appear when others are taken out."""
     while True:
         plain = text
         for token in controls:

@@ -12,7 +12,7 @@ _SPELLING, _WORD = 0.8, 4
 
 
 def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """``; did you mean X?`` where an option is near, else an empty text.
+    """Return ``; did you mean X?`` where an option is near, else an empty text.
 
     Args:
         name: what was given.

@@ -15,7 +15,7 @@ def normalize_spaces(text: str) -> str:
 
 
 def nfc(text: str) -> str:
-    """Unicode normal form C, in which composed and decomposed letters compare equal, as ids do."""
+    """Return the unicode normal form C, in which composed and decomposed letters compare equal, as ids do."""
     return unicodedata.normalize("NFC", text)
 
 

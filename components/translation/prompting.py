@@ -56,7 +56,7 @@ def build_chat_messages(
     turns: Sequence[Turn] = (),
     context: Context | None = None,
 ) -> list[dict[str, str]]:
-    """Instructions, examples as earlier turns, and the text between delimiters in the last turn."""
+    """Return instructions, examples as earlier turns, and the text between delimiters in the last turn."""
     pairs, before = place_context(pairs, turns, context)
     messages = [{"role": "system", "content": build_instructions(source, target, chat=True)}]
     for source_text, target_text in pairs:

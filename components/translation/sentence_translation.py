@@ -53,7 +53,7 @@ class TranslationBackend(Protocol):
         """Tokenize one sentence. DataError if the model cannot translate it."""
 
     def decode(self, sentences: Sequence[Sentence]) -> Sequence[Candidates]:
-        """N-best translations of one batch, all of one target language, best first, none empty.
+        """Return the n-best translations of one batch, all of one target language, best first, none empty.
 
         Their prefixes are of one length, and what is written of them.
         """

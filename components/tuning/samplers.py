@@ -121,7 +121,7 @@ class Suggestion:
 
 
 def directions_of(signs: Sequence[int]) -> list[Literal["maximize", "minimize"]]:
-    """Optuna's words for what is better."""
+    """Return optuna's words for what is better."""
     return ["maximize" if sign > 0 else "minimize" for sign in signs]
 
 

@@ -209,7 +209,7 @@ def describe_confirmation(confirmation: Confirmation) -> str:
 
 
 def confirmation_table(confirmation: Confirmation) -> Table:
-    """Winner and gain on both data."""
+    """Return the winner and gain on both data."""
     return Table(
         "The winner on data that the search never saw",
         f"{describe_confirmation(confirmation)} {confirmation.confirmed.signature}",

@@ -37,7 +37,7 @@ def describe_fault(fault: Mapping[str, Any]) -> str:
 
 
 def _path_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where an error is; pydantic writes ``[key]`` behind a key that is wrong itself."""
+    """Return where an error is; pydantic writes ``[key]`` behind a key that is wrong itself."""
     return tuple(str(part) for part in fault["loc"] if part != "[key]")
 
 
@@ -80,7 +80,7 @@ def _explain_setting(name: str, field: FieldInfo) -> str:
 
 
 def _field_names(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
-    """Names of the fields of the model at ``path`` below ``model``."""
+    """Return names of the fields of the model at ``path`` below ``model``."""
     for name in path:
         inner = model.model_fields[name].annotation
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):

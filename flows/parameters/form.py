@@ -73,7 +73,7 @@ def title_of(name: str) -> str:
 
 
 def drop_empty(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """Parameters without those that a form left empty, also within groups: they keep their defaults.
+    """Return parameters without those that a form left empty, also within groups: they keep their defaults.
 
     What is no group of the form, such as a pipeline's graph, stays as it is: an empty text is one there.
 

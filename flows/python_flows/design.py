@@ -231,7 +231,7 @@ def _cut_confirm(confirm: StageRef, run: Run) -> list[StageRef]:
 
 
 def _digest_keys(context: TryContext, parameters: DesignParameters, graph: Mapping[str, Any]) -> str:
-    """Digest of the keys of a candidate's stages; of its graph where it cannot be planned."""
+    """Return the digest of the keys of a candidate's stages; of its graph where it cannot be planned."""
     try:
         return context.digest_keys(parameters.read_graph(graph))
     except AntiphonError:  # it fails in the race, by name

@@ -195,7 +195,7 @@ def _confirm(
 
 
 def _earlier_confirmations(run: Run, confirm: StageRef) -> list[str]:
-    """Finished runs of searches whose winner was confirmed on the same data."""
+    """Return the finished runs of searches whose winner was confirmed on the same data."""
     names = []
     for entry in list_runs(run.store):
         record = entry.record

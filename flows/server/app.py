@@ -28,7 +28,7 @@ _OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 def create_app() -> ASGIApp:
-    """Prefect's server; a request for another host than this machine is answered by 400."""
+    """Return Prefect's server; a request for another host than this machine is answered by 400."""
     others = [name.strip() for name in os.environ.get(HOSTS_VARIABLE, "").split(",") if name.strip()]
     return TrustedHostMiddleware(create_prefect_app(), [*_OWN_HOSTS, *others], www_redirect=False)
 

@@ -99,7 +99,7 @@ def describe_quarantined(run: RunRecord) -> list[Sentence]:
 
 
 def suggest_first_look(errors: WordErrors, overview: Overview | None = None) -> list[Sentence]:
-    """Where to begin: the few utterances that hold half of the word errors.
+    """Return where to begin: the few utterances that hold half of the word errors.
 
     Args:
         errors: of the utterances of a page.

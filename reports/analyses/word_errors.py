@@ -113,12 +113,12 @@ class WordErrors:
                     occurrences.add(thing, row.utterance.id)
 
     def count_by_utterance(self) -> Counter[str]:
-        """Word errors of the first transcript by utterance id."""
+        """Return word errors of the first transcript by utterance id."""
         nodes = self._nodes["transcript"]
         return self._systems[nodes[0]].errors if nodes else Counter()
 
     def concentration(self) -> tuple[int, list[str]] | None:
-        """Word errors of the first transcript, and the fewest utterances that hold half of them."""
+        """Return word errors of the first transcript, and the fewest utterances that hold half of them."""
         errors = self.count_by_utterance()
         total, ids, sum_of_errors = errors.total(), list[str](), 0
         for utterance_id, count in errors.most_common():
@@ -213,7 +213,7 @@ def _right_words(row: UtteranceRow, node: str) -> Iterator[tuple[str, ...]]:
 
 
 def _ngrams(text: str, order: int, language: str) -> Counter[tuple[str, ...]]:
-    """N-grams of words, without those that hold punctuation."""
+    """Return n-grams of words, without those that hold punctuation."""
     words = split_units(text, language)
     ngrams = zip(*(words[start:] for start in range(order)), strict=False)
     return Counter(ngram for ngram in ngrams if all(any(c.isalnum() for c in word) for word in ngram))

@@ -64,7 +64,7 @@ def data_uri(path: Path) -> str:
 
 
 def relative_url(audio: Audio, folder: Path) -> str:
-    """Relative URL of an audio file from the report's folder; never one with a scheme.
+    """Return the relative URL of an audio file from the report's folder; never one with a scheme.
 
     What lies behind a URL or in an archive is played from its copy on this machine, as long as that is there.
     """

@@ -140,7 +140,7 @@ _PLACES = ("name", "store", "replace", "engine")
 
 
 def list_texts(folder: Path) -> list[str]:
-    """Text files beside a report, such as subtitles, relative to it."""
+    """Return the text files beside a report, such as subtitles, relative to it."""
     paths = (path for path in (folder / TEXTS).glob("*") if path.is_file() and path.name != RULES)
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
@@ -213,7 +213,7 @@ def sections_of_quarantined(stages: Sequence[StageRef]) -> list[Table]:
 
 
 def sections_of_stage(ref: StageRef) -> list[Table]:
-    """Sections with the tables and pictures that a stage keeps beside its records."""
+    """Return sections with the tables and pictures that a stage keeps beside its records."""
     folder, sections = Path(ref.path), []
     if TABLES in _files_of(ref):
         for table in read_json(folder / TABLES).get("tables", []):

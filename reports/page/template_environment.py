@@ -59,5 +59,5 @@ def join_scripts(names: Sequence[str]) -> str:
 
 
 def content_hash(text: str) -> str:
-    """SHA-256 in base64, as a content security policy states it."""
+    """Return SHA-256 in base64, as a content security policy states it."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

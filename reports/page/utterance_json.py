@@ -54,7 +54,7 @@ def columns_of(view: RunView) -> list[Column]:
 def build_index_line(
     row: UtteranceRow, columns: Sequence[Column], target: str | None, edited: Sequence[str]
 ) -> list[object]:
-    """[id, numbers, flags, source language, target language, domain, speaker, text to search in].
+    """Return [id, numbers, flags, source language, target language, domain, speaker, text to search in].
 
     Args:
         row: the utterance.
@@ -120,14 +120,14 @@ def drop_empty_columns(index: Sequence[list[object]], columns: Sequence[Column])
 
 
 def list_edited_nodes(steps: Sequence[Step]) -> list[str]:
-    """Nodes in which a person changed the text."""
+    """Return nodes in which a person changed the text."""
     return [step.node.name for step in steps if step.node.kind in EDITING and step.edits]
 
 
 def build_details(
     view: RunView, row: UtteranceRow, steps: Sequence[Step], folder: Path, embedded: frozenset[str]
 ) -> dict[str, object]:
-    """Everything that is shown of one utterance.
+    """Return the everything that is shown of one utterance.
 
     Args:
         view: the run.
@@ -220,7 +220,7 @@ def _edit(edit: Edit[str]) -> list[str | None]:
 
 
 def _hypothesis(hypothesis: Hypothesis) -> list[object]:
-    """[text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}].
+    """Return [text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}].
 
     Where words have confidences, these follow: [[word, confidence], ...].
     """

@@ -93,7 +93,7 @@ class _Plane(NamedTuple):
         return self.xy(*self._start(point))
 
     def xy(self, along: float, aside: float) -> Point:
-        """Pixels (x, y)."""
+        """Return pixels (x, y)."""
         return (aside, along) if self.down else (along, aside)
 
     def _start(self, point: Point) -> Point:

@@ -108,7 +108,7 @@ def _sort(layers: Sequence[list[object]], neighbors: Mapping[object, Sequence[ob
 
 
 def _assign_rows(graph: _Layers) -> dict[object, float]:
-    """Rows near those of the neighbors, at least one apart inside a layer, the first at 0."""
+    """Return rows near those of the neighbors, at least one apart inside a layer, the first at 0."""
     rows = {node: float(number) for layer in graph.layers for number, node in enumerate(layer)}
     for sweep in range(_SWEEPS):
         neighbors = graph.before if sweep % 2 == 0 else graph.after

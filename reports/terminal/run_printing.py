@@ -100,7 +100,7 @@ def print_quarantined(
 
 
 def order_scores(scores: Iterable[Score]) -> list[Score]:
-    """Scores in the order of the table of metrics: of transcripts first, then of translations."""
+    """Return scores in the order of the table of metrics: of transcripts first, then of translations."""
     from components.metrics.table import METRICS  # noqa: PLC0415 - numpy and jiwer, 0.3 s
 
     ranks = {name: number for number, name in enumerate(METRICS)}
@@ -140,7 +140,7 @@ def print_line(console: Console, label: str, text: str) -> None:
 
 
 def plain_text(text: str) -> Text:
-    """Text in which rich interprets no markup: brackets in a transcript stay brackets."""
+    """Return the text in which rich interprets no markup: brackets in a transcript stay brackets."""
     return Text(to_printable(text))
 
 
@@ -151,7 +151,7 @@ def format_value(comparison: ReferenceAlignment | None) -> str:
 
 
 def format_quarantined(bad: Quarantined) -> Text:
-    """Why a record was quarantined, in a line."""
+    """Return why a record was quarantined, in a line."""
     return Text.assemble(
         ("quarantined ", "yellow"), to_printable(f"{bad.utterance_id}: {bad.reason}: {bad.detail}")
     )

@@ -97,7 +97,7 @@ def _widths(column: Column) -> list[int]:
 
 
 def _least_of(column: Column, text_width: int) -> int:
-    """Columns that a column needs: all of a number, the longest word of a text."""
+    """Return columns that a column needs: all of a number, the longest word of a text."""
     words = [word for cell in column.cells for word in _to_text(cell).plain.split()]
     least = max([text_width, *map(cell_len, words)])
     return max(_widths(column)) if column.justify == "right" else min(least, max(_widths(column)))

@@ -70,7 +70,7 @@ class UtteranceRow:
         return next((o for o in self.outcomes.values() if isinstance(o, Quarantined)), None)
 
     def value(self, name: str) -> float | None:
-        """``wer`` or ``chrf`` of this utterance by the last stage that has it."""
+        """Return ``wer`` or ``chrf`` of this utterance by the last stage that has it."""
         values = [c.values[name] for c in self.alignments.values() if c.values.get(name) is not None]
         return values[-1] if values else None
 

@@ -108,7 +108,7 @@ class RunView:
         return str(self.run.parameters.get("normalizer", BY_LANGUAGE))
 
     def numbers(self) -> list[UtteranceNumbers]:
-        """Numbers of every utterance for the plots; utterances are scored once."""
+        """Return numbers of every utterance for the plots; utterances are scored once."""
         if any(utterance.id not in self._numbers for utterance in self.utterances):
             for _ in self.rows():
                 pass
@@ -142,7 +142,7 @@ class RunView:
         return node is not None and node.transcribes
 
     def edges(self) -> list[GraphEdge]:
-        """Edges between the nodes, with the branches of routes."""
+        """Return edges between the nodes, with the branches of routes."""
         stages = {row.stage for row in self.nodes()}
         edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
         return [edge for edge in edges if edge.above in stages]
@@ -289,7 +289,7 @@ class RunView:
         )
 
     def _audio_of(self, stage: str) -> float:
-        """Length of the audio that a node computed: behind a route not that of all utterances."""
+        """Return the length of the audio that a node computed: behind a route not that of all utterances."""
         outcomes = self.outcomes.get(stage)
         if outcomes is None or len(outcomes) == self.n_utterances:
             return self.audio_seconds

@@ -82,7 +82,7 @@ def align_to_references(
 
 
 def split_units(text: str, language: str) -> list[str]:
-    """Words and punctuation marks; characters in a language written without spaces."""
+    """Return words and punctuation marks; characters in a language written without spaces."""
     if without_spaces(language):
         return [char for char in text if not char.isspace()]
     return _UNIT.findall(text)

@@ -104,7 +104,7 @@ def require_reviewer(pipeline: Pipeline, node: Node) -> None:
 
 
 def ask(node: str, questions: Sequence[Question], hours: float) -> Answers:
-    """Pause the flow run until its form of questions was sent, and return the answers.
+    """Return the pause the flow run until its form of questions was sent, and return the answers.
 
     Raises:
         StoreError: nobody sent it in time.

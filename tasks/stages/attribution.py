@@ -26,7 +26,7 @@ def attribute_errors(
     human_scores: Mapping[str, float] | None = None,
     normalizer: str = BY_LANGUAGE,
 ) -> StageRef:
-    """Attribute the errors of a finished system to its stages.
+    """Return the attribute the errors of a finished system to its stages.
 
     It runs again on gold texts, as one graph in which finished stages are reused.
 

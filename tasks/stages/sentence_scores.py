@@ -115,7 +115,7 @@ class StagedScorer:
         self._scores: dict[str, SentenceScore] = {}
 
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores of samples, in order."""
+        """Return scores of samples, in order."""
         digests = [digest_sample(sample) for sample in samples]
         if any(digest not in self._scores for digest in digests):
             ref = score_samples(self._metric, samples, self._store)

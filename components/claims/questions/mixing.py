@@ -35,7 +35,7 @@ class Ensembling(Question):
     needs_dev = True
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """All models mixed, less the best of them."""
+        """Return all models mixed, less the best of them."""
         mixed, single = systems.translate(systems.models), systems.translate([systems.best])
         return {"against_best": compare_texts(systems, [mixed], [single])}
 
@@ -65,7 +65,7 @@ class Checkpoints(Question):
     models = "checkpoints of one training, the last one last"
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """All mixed, less their mean and less the last one."""
+        """Return all mixed, less their mean and less the last one."""
         digest = hashlib.sha256(" ".join(map(digest_of, systems.models)).encode()).hexdigest()[:16]
         recipe = uniform_soup(systems.models)
         mean = systems.work.make(f"mean-{digest}", lambda folder: merge(recipe, folder))
@@ -94,7 +94,7 @@ class Dropout(Question):
     least: ClassVar[int] = 1
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Each model's masks less the model."""
+        """Return each model's masks less the model."""
         masks = [systems.translate([f"dropout:{model}"] * 4) for model in systems.models]
         plain = [systems.translate([model]) for model in systems.models]
         return {"masks": compare_texts(systems, masks, plain)}

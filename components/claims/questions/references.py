@@ -57,7 +57,7 @@ class OrAnd(Question):
     )
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Linear less log-linear at equal shares."""
+        """Return linear less log-linear at equal shares."""
         statistics = _scored(systems, systems.test, distributions=True)
         linear, log_linear = (_equal_shares(statistics, kind) for kind in ("linear", "log_linear"))
         texts = [systems.translate(systems.models)], [systems.translate(systems.models, method="log_linear")]
@@ -94,7 +94,7 @@ class Weights(Question):
     examples = EXAMPLES
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Learned weights less equal ones, and less the best member."""
+        """Return the learned weights less equal ones, and less the best member."""
         dev, test = _scored(systems, systems.dev[:EXAMPLES]), _scored(systems, systems.test)
         learned = fit_constants(dev, "linear")
         own = sum_by_sentence(test, learned.token_log_probs(test))
@@ -127,7 +127,7 @@ class Gate(Question):
     examples = 4 * EXAMPLES
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """The gate less constants, on sentences that neither saw."""
+        """Return the gate less constants, on sentences that neither saw."""
         dev, test = _scored(systems, systems.dev[: 4 * EXAMPLES]), _scored(systems, systems.test)
         gate, constants = (
             sum_by_sentence(test, fitted.token_log_probs(test))
@@ -154,7 +154,7 @@ class Contribution(Question):
     least: ClassVar[int] = 4
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """The mean correlation over sets of models, members resampled."""
+        """Return the mean correlation over sets of models, members resampled."""
         dev, test = _scored(systems, systems.dev), _scored(systems, systems.test)
         numbers = range(len(systems.models))
         sets = list(combinations(numbers, len(numbers) - 1))
@@ -170,7 +170,7 @@ class Contribution(Question):
 
 
 def _rank_rows(dev: ReferenceLogProbs, test: ReferenceLogProbs, members: Sequence[int]) -> FloatArray:
-    """(utterances, 2 members): what each loses without a member, and the members' coefficients."""
+    """Return (utterances, 2 members): what each loses without a member, and the members' coefficients."""
     chosen = list(members)
     weights, _ = fit_linear_weights(dev.token_log_probs[chosen])
     own = test.token_log_probs[chosen].double()

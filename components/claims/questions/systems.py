@@ -37,7 +37,7 @@ class Reranking(Question):
     needs_dev = True
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """The choice less the best system."""
+        """Return the choice less the best system."""
         dev, test = (
             {
                 model: systems.work.list_translations(
@@ -77,7 +77,7 @@ class Rover(Question):
     needs_dev = True
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """The tuned vote less the best recognizer."""
+        """Return the tuned vote less the best recognizer."""
         configs = {model: RecognitionConfig(model=model, beam_size=1, n_best=1) for model in systems.models}
         dev, test = (
             {model: systems.work.transcribe(data, config) for model, config in configs.items()}
@@ -123,7 +123,7 @@ class Cost(Question):
     rounds: ClassVar[int] = 5
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Ratios of all to the sum of each."""
+        """Return ratios of all to the sum of each."""
         data = [u.text or "" for u in systems.test[:120]]
         sets = [systems.models, *((model,) for model in systems.models)]
         rows = [

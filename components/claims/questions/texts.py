@@ -62,7 +62,7 @@ class TranscriptAsCheck(Question):
     reads = ("audio", "transcript", "references")
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Both signals under both definitions."""
+        """Return both signals under both definitions."""
         recognizer, translator = systems.models
         config = TranslationConfig(model=translator, beam_size=5, n_best=1, batch_size=64, device="cpu")
         read = [u.model_copy(update={"text": u.transcript, "audio": None}) for u in systems.test]
@@ -128,7 +128,7 @@ class SelfRefine(Question):
     floor: ClassVar[float] = 2.0
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
-        """Gains of the first and the last model."""
+        """Return gains of the first and the last model."""
         first, last = (self._refined(systems, model) for model in (systems.models[0], systems.models[-1]))
         bleu = systems.score(first[0], "bleu").score()
         refused = (

@@ -12,7 +12,7 @@ RESAMPLES, _PER_BATCH = 2_000, 500
 
 
 def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) -> FloatArray:
-    """AUC (resamples,): the probability that a bad case scores above a good one, ties counting half.
+    """Return AUC (resamples,): the probability that a bad case scores above a good one, ties counting half.
 
     Args:
         scores: of cases (n,), higher where worse is expected.
@@ -31,12 +31,12 @@ def weighted_auc(scores: FloatArray, is_bad: FloatArray, weights: FloatArray) ->
 
 
 def auc(scores: FloatArray, is_bad: FloatArray) -> float:
-    """AUC of all cases."""
+    """Return AUC of all cases."""
     return float(weighted_auc(scores, is_bad, np.ones((1, len(scores))))[0])
 
 
 def compare_auc(scores: FloatArray, baseline: FloatArray | None, is_bad: FloatArray, over: str) -> Result:
-    """Mean AUC within conditions, less that of another score or less 0.5; a bootstrap over items.
+    """Return the mean AUC within conditions, less that of another score or less 0.5; a bootstrap over items.
 
     Pooled over conditions, an AUC would mostly tell which condition a case is of. A condition without a
     bad (or a good) case is left out, and so is a draw that has none.

@@ -20,7 +20,7 @@ Members = Sequence[Collection[Hashable]]
 def by_metrics(
     metrics: Sequence[str], test: Callable[[str], Result], refused: Sequence[str] = ()
 ) -> Measured:
-    """A comparison by several metrics, each tested by ``test``."""
+    """Return a comparison by several metrics, each tested by ``test``."""
     return Measured(by_metric={metric: test(metric) for metric in metrics}, refused=tuple(refused))
 
 
@@ -33,7 +33,7 @@ def two_level(
     items: str = "sentences",
     members: Members | None = None,
 ) -> Result:
-    """The first minus the second, over replicates (seeds) and sentences."""
+    """Return the first minus the second, over replicates (seeds) and sentences."""
     return over_tasks(
         [(system, baseline)], paired=paired, replicates=replicates, items=items, members=members
     )
@@ -65,7 +65,7 @@ def over_tasks(
 def of_sums(
     sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = True, members: Members | None = None
 ) -> Result:
-    """The same for any score of sums over items: nats a token, a share of right choices."""
+    """Return the same for any score of sums over items: nats a token, a share of right choices."""
     estimate: TwoLevelEstimate = two_level_bootstrap(sums, paired_seeds=paired, members=members)
     if estimate.interval is None or estimate.p is None or estimate.detectable is None:
         raise ValueError("expected at least 10 items")
@@ -80,7 +80,7 @@ def of_sums(
 
 
 def of_both(first: ItemSums, second: ItemSums, over: str, *, members: Members | None = None) -> Result:
-    """The sum of two differences, which are resampled together; an interaction, say."""
+    """Return the sum of two differences, which are resampled together; an interaction, say."""
     mean = of_sums([first, second], over, members=members)
     low, high = mean.interval
     return mean.model_copy(
@@ -93,7 +93,7 @@ def of_both(first: ItemSums, second: ItemSums, over: str, *, members: Members | 
 
 
 def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> Result:
-    """What the first pair of arms gains (system less baseline) less what the second pair gains."""
+    """Return what the first pair of arms gains (system less baseline) less what the second pair gains."""
     tables = [*first[0], *first[1], *second[0], *second[1]]
     if any(table.ids != tables[0].ids or table.signature != tables[0].signature for table in tables):
         raise ValueError("expected the same sentences and protocol in all arms")
@@ -111,7 +111,7 @@ def gain_difference(first: Arms, second: Arms, *, replicates: str = "seeds") -> 
 
 
 def of_rounds(values: Sequence[float], over: str) -> Result:
-    """The mean of a number that was measured in several rounds, by Student's t.
+    """Return the mean of a number that was measured in several rounds, by Student's t.
 
     Raises:
         ValueError: fewer than 3 rounds.

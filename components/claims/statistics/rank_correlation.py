@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 
 
 def correlate_ranks(first: FloatArray, second: FloatArray) -> FloatArray:
-    """Spearman's correlation (...,) of the rows (..., n) of both; 0 where a row is constant."""
+    """Return Spearman's correlation (...,) of the rows (..., n) of both; 0 where a row is constant."""
     ranks = [_center(_rank(values)) for values in (first, second)]
     products = (ranks[0] * ranks[1]).sum(-1)
     norms = np.sqrt((ranks[0] ** 2).sum(-1) * (ranks[1] ** 2).sum(-1))
@@ -19,7 +19,7 @@ def correlate_ranks(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def _rank(values: FloatArray) -> NDArray[Any]:
-    """Ranks (..., n), equal values with their mean rank."""
+    """Return ranks (..., n), equal values with their mean rank."""
     left, right = values[..., :, None], values[..., None, :]
     return np.asarray((left > right).sum(-1) + ((left == right).sum(-1) - 1) / 2)
 

@@ -40,7 +40,7 @@ def measure_apart(
 
 
 def measure(models: Sequence[str], texts: Sequence[str], languages: tuple[str, str]) -> dict[str, float]:
-    """The same, in this process."""
+    """Return the same, in this process."""
     importlib.import_module("transformers")
     utterances = [
         Utterance(id=str(n), text=text, source_language=languages[0], target_language=languages[1])

@@ -27,7 +27,7 @@ def score_references(
     distributions: bool,
     languages: tuple[str, str] = ("en", "de"),
 ) -> ReferenceLogProbs:
-    """The log-probabilities that every member gives to the first reference of each utterance."""
+    """Return the log-probabilities that every member gives to the first reference of each utterance."""
     names = [str(model) for model in models]
     config = TranslationConfig(model=names[0], device="cpu")
     backend, _ = build_backend(config, names, build_combiner(MixingConfig(), len(names)), None)
@@ -36,24 +36,24 @@ def score_references(
 
 
 def sum_by_sentence(statistics: ReferenceLogProbs, values: Tensor) -> FloatArray:
-    """Sums (S,) over the tokens of each sentence of values (T,)."""
+    """Return sums (S,) over the tokens of each sentence of values (T,)."""
     sentences, rows = torch.unique(statistics.sentences, return_inverse=True)
     return torch.zeros(len(sentences)).double().index_add(0, rows, values.double()).numpy()
 
 
 def tokens_by_sentence(statistics: ReferenceLogProbs) -> FloatArray:
-    """Reference tokens (S,) of each sentence."""
+    """Return the reference tokens (S,) of each sentence."""
     return sum_by_sentence(statistics, torch.ones(len(statistics.sentences)))
 
 
 def sums_of_tokens(
     nats: Sequence[Sequence[float]] | FloatArray, tokens: Sequence[float] | FloatArray
 ) -> FloatArray:
-    """Sums (replicates, sentences, 2) of nats and tokens, as the two-level test takes them."""
+    """Return sums (replicates, sentences, 2) of nats and tokens, as the two-level test takes them."""
     values = np.asarray(nats, float)
     return np.stack([values, np.broadcast_to(np.asarray(tokens, float), values.shape)], axis=2)
 
 
 def nats_per_token(sums: FloatArray) -> FloatArray:
-    """The score of :func:`sums_of_tokens`."""
+    """Return the score of :func:`sums_of_tokens`."""
     return np.asarray(sums[..., 0] / sums[..., 1])

@@ -21,7 +21,7 @@ def refine(
     rounds: int,
     tags: str | None = None,
 ) -> list[Texts]:
-    """The texts after each of ``rounds`` rounds.
+    """Return the texts after each of ``rounds`` rounds.
 
     Args:
         work: keeps them.

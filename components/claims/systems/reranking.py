@@ -20,7 +20,7 @@ Lists = Mapping[str, NBest]
 def learn_coefficients(
     work: Workbench, utterances: Sequence[Utterance], lists: Mapping[str, Lists], language: str
 ) -> dict[str, float]:
-    """Coefficients of the features that choose best among the lists of development data, by BLEU."""
+    """Return coefficients of the features that choose best among the lists of development data, by BLEU."""
     nbests, references = [], []
     for utterance in utterances:
         present = {name: nbest for name, own in lists.items() if (nbest := own.get(utterance.id))}

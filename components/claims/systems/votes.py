@@ -57,14 +57,14 @@ def combine(spoken: Sequence[Utterance], outputs: Outputs, config: SystemCombina
 
 
 def word_error_rate(spoken: Sequence[Utterance], texts: Mapping[str, str]) -> float:
-    """Corpus WER, percent."""
+    """Return corpus WER, percent."""
     references = {u.id: u.transcript or "" for u in spoken}
     scores = recognition_scores(references, texts, language=spoken[0].source_language, n_total=len(spoken))
     return scores["wer"].value
 
 
 def tune(spoken: Sequence[Utterance], outputs: Outputs, grid: str) -> tuple[SystemCombinationConfig, float]:
-    """The setting of a grid with the least WER, the first of equals; and that WER."""
+    """Return the setting of a grid with the least WER, the first of equals; and that WER."""
     scored = [
         (config, round(word_error_rate(spoken, combine(spoken, outputs, config)), 6))
         for config in GRIDS[grid]()
@@ -75,7 +75,7 @@ def tune(spoken: Sequence[Utterance], outputs: Outputs, grid: str) -> tuple[Syst
 def choose_by_reference(
     spoken: Sequence[Utterance], candidates: Mapping[str, Mapping[str, str]]
 ) -> dict[str, str]:
-    """The transcript with the fewest errors: what no choice among whole transcripts can beat."""
+    """Return the transcript with the fewest errors: what no choice among whole transcripts can beat."""
     texts = {}
     for u in spoken:
         own = dict.fromkeys(row[u.id] for row in candidates.values())
@@ -84,6 +84,6 @@ def choose_by_reference(
 
 
 def _count_errors(utterance: Utterance, text: str) -> int:
-    """Word errors of a text; a reference may have no words."""
+    """Return word errors of a text; a reference may have no words."""
     reference = {utterance.id: utterance.transcript or ""}
     return utterance_errors(reference, {utterance.id: text}, language="en")[utterance.id].errors

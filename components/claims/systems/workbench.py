@@ -61,7 +61,7 @@ class Workbench:
             translation.validate_model(TranslationConfig(model=model), None, [(source, target)])
 
     def make(self, name: str, build: Callable[[Path], object]) -> Path:
-        """A folder that ``build`` writes, once; a merged model, say."""
+        """Return a folder that ``build`` writes, once; a merged model, say."""
         folder = self.folder / "made" / name
         if not folder.exists():
             partial = folder.with_name(f".{name}-{os.getpid()}")
@@ -77,7 +77,7 @@ class Workbench:
         beam_size: int = 5,
         mixing: Mapping[str, Any] | None = None,
     ) -> dict[str, str]:
-        """Translations by id of one model, or of several mixed at every token (linear, equal shares).
+        """Return translations by id of one model, or of several mixed at every token (linear, equal shares).
 
         ``mixing`` are settings of the ensemble; ``dropout:MODEL`` is a member with dropout on.
         """
@@ -109,7 +109,7 @@ class Workbench:
     def list_translations(
         self, utterances: Sequence[Utterance], config: TranslationConfig
     ) -> dict[str, NBest]:
-        """N-best translations by id, of the utterances that have a text."""
+        """Return the n-best translations by id, of the utterances that have a text."""
         written = [u for u in utterances if (u.text or "").strip()]
         key = {
             "translations": TRANSLATION_VERSION,
@@ -122,7 +122,7 @@ class Workbench:
         )
 
     def transcribe(self, spoken: Sequence[Utterance], config: RecognitionConfig) -> dict[str, NBest]:
-        """Transcripts by id, kept after every :data:`CHUNK` recordings."""
+        """Return transcripts by id, kept after every :data:`CHUNK` recordings."""
         outputs: dict[str, NBest] = {}
         for start in range(0, len(spoken), CHUNK):
             part = spoken[start : start + CHUNK]
@@ -143,7 +143,7 @@ class Workbench:
         return {row["utterance_id"]: NBest.model_validate(row) for row in rows}
 
     def cached(self, key: object, measure: Callable[[], Any], what: str = "measuring") -> Any:
-        """What ``measure`` gives, as JSON, computed once for a key that says all that decides it."""
+        """Return what ``measure`` gives, as JSON, computed once for a key that says all that decides it."""
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
         file = self.folder / "cache" / f"{digest}.json"
         if not file.exists():
@@ -161,19 +161,19 @@ def _recognize(config: RecognitionConfig, spoken: Sequence[Utterance]) -> Sequen
 
 
 def best_texts(nbests: Mapping[str, NBest], utterances: Sequence[Utterance]) -> dict[str, str]:
-    """The best text of every utterance; empty where there is none."""
+    """Return the best text of every utterance; empty where there is none."""
     return {u.id: nbests[u.id].best.text if u.id in nbests else "" for u in utterances}
 
 
 def confidence_of(nbest: NBest | None) -> float:
-    """Mean log-probability (nats a token) of the best output; -10 where there is none."""
+    """Return the mean log-probability (nats a token) of the best output; -10 where there is none."""
     if nbest is None or not nbest.best.n_tokens:
         return -10.0
     return nbest.best.score / nbest.best.n_tokens
 
 
 def digest_of(model: Model) -> str:
-    """SHA-256 of a model's files of weights, in the order of their names; else that of the model."""
+    """Return SHA-256 of a model's files of weights, in the order of their names; else that of the model."""
     checkpoint = resolve(str(model).removeprefix("dropout:"))
     folder = Path(checkpoint.path)
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))

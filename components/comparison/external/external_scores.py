@@ -26,7 +26,7 @@ class ExternalScore(CorpusScore):
         self.ceiling = np.inf if higher_is_better else -np.inf  # whoever scored did not say
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Means (...) of sums (..., 2) of values and of ones."""
+        """Return means (...) of sums (..., 2) of values and of ones."""
         return sums[..., 0] / sums[..., 1]
 
 

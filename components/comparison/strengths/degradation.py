@@ -225,7 +225,7 @@ def _compare(
 
 
 def _null(slope: _Slope, base: _Slope, test: Test) -> FloatArray:
-    """Differences of the two slopes as they would be if there were none."""
+    """Return differences of the two slopes as they would be if there were none."""
     if test == "bootstrap":
         return slope.resampled - base.resampled - (slope.value - base.value)
     return draw_randomized_differences(list(zip(slope.tables, base.tables, strict=True)), slope.weights)

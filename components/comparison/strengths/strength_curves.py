@@ -53,7 +53,7 @@ class Curve(NamedTuple):
 
 
 def find_curves(axis: str, conditions: Mapping[str, Conditions]) -> list[Curve]:
-    """Groups of systems that differ on this axis alone, with two different amounts or more."""
+    """Return groups of systems that differ on this axis alone, with two different amounts or more."""
     groups: dict[tuple[tuple[str, str], ...], list[tuple[float | None, str]]] = {}
     for system, of in conditions.items():
         if axis in of.strengths:

@@ -44,7 +44,7 @@ def draw_degradation(degradation: Degradation) -> Figure:
 
 
 def _clean_position(numbers: Sequence[float], worse: int) -> float:
-    """Where the clean input stands: beside the weakest perturbation."""
+    """Return where the clean input stands: beside the weakest perturbation."""
     gap = _CLEAN_GAP * (numbers[-1] - numbers[0])
     return numbers[0] - gap if worse > 0 else numbers[-1] + gap
 

@@ -14,7 +14,7 @@ from components.text.escaping import to_printable
 
 
 def describe_judgements(judgements: Judgements) -> str:
-    """``esa: 50 of 1,000 items, 3 annotators, agreement (Krippendorff's alpha) 0.61``."""
+    """Return ``esa: 50 of 1,000 items, 3 annotators, agreement (Krippendorff's alpha) 0.61``."""
     parts = [f"{to_printable(judgements.name)}: {judgements.n:,} of {judgements.n_total:,} items"]
     if judgements.annotators:
         parts.append(f"{judgements.annotators} annotator{'s' * (judgements.annotators > 1)}")

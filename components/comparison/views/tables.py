@@ -84,7 +84,7 @@ def _difference_rows(comparison: Comparison) -> dict[tuple[str, str], list[Diffe
 
 
 def _than(difference: Difference, comparison: Comparison) -> str:
-    """``than B `` in front of a verdict where it is not about the baseline."""
+    """Return ``than B `` in front of a verdict where it is not about the baseline."""
     return "" if difference.baseline == comparison.baseline else f"than {to_printable(difference.baseline)}: "
 
 

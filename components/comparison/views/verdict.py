@@ -79,13 +79,13 @@ def describe_difference(test: Difference) -> str:
 
 
 def _describe_change(test: Difference) -> str:
-    """``-0.4 BLEU (95% -1.1 to +0.3)``."""
+    """Return ``-0.4 BLEU (95% -1.1 to +0.3)``."""
     interval = "" if test.interval is None else " (95% {:+.1f} to {:+.1f})".format(*test.interval)
     return f"{test.difference:+.1f} {label_of(test.metric)}{interval}"
 
 
 def describe_speed(cost: Cost, baseline: Cost) -> str:
-    """``3.1 times faster``, with both times where one is brief; empty where no time was measured."""
+    """Return ``3.1 times faster``, with both times where one is brief; empty where no time was measured."""
     if not (cost.is_known and baseline.is_known and cost.seconds and baseline.seconds):
         return ""
     ratio = baseline.seconds / cost.seconds

@@ -18,7 +18,7 @@ def cross_attention_kernel(width: int, dtype: torch.dtype) -> CrossAttention:
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
-    """softmax(queries @ keys.T / sqrt(width) + mask) @ values, in torch's own operators.
+    """Return softmax(queries @ keys.T / sqrt(width) + mask) @ values, in torch's own operators.
 
     Args:
         queries: (n, q, heads, width).

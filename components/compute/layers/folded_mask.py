@@ -29,12 +29,12 @@ def fold_keys(keys: Tensor, log_counts: Tensor) -> Tensor:
 
 
 def fold_values(values: Tensor) -> Tensor:
-    """Values (N, H, T, d) as wide as their keys, (N, H, T, d + 8): flash attention wants it."""
+    """Return values (N, H, T, d) as wide as their keys, (N, H, T, d + 8): flash attention wants it."""
     return functional.pad(values, (0, FEATURES))
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention of ``queries`` (N, H, t, d), (N, H, t, d).
+    """Return the scaled dot-product attention of ``queries`` (N, H, t, d), (N, H, t, d).
 
     Args:
         queries: as they are.

@@ -76,7 +76,7 @@ class Kernels(Protocol):
         """
 
     def multiply(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """``x @ weight.T + bias`` with a weight that is not packed; without a gradient.
+        """Return ``x @ weight.T + bias`` with a weight that is not packed; without a gradient.
 
         Args:
             x: (R, in).
@@ -88,7 +88,7 @@ class Kernels(Protocol):
         """Return what attends with heads of ``width`` numbers of ``dtype``; None: torch's operators do."""
 
     def attend(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor | None:
-        """softmax(queries keys^T / sqrt(width) + bias) values for many queries, without a gradient.
+        """Return softmax(queries keys^T / sqrt(width) + bias) values for many queries, without a gradient.
 
         Args:
             queries: (heads, n, width).
@@ -101,7 +101,7 @@ class Kernels(Protocol):
         """
 
     def exponentiate(self, scores: Tensor, out: Tensor) -> Tensor | None:
-        """exp of scores (R, V) into ``out`` (R, V), both float32, and its sums (R, 1).
+        """Return exp of scores (R, V) into ``out`` (R, V), both float32, and its sums (R, 1).
 
         Scores above 88 count as 88; NaN stays NaN. None: it was not done, ``out`` is as it was.
         """

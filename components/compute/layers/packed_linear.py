@@ -133,7 +133,7 @@ def _packs(weight: Tensor, arithmetic: Arithmetic) -> bool:
 
 
 def fuse_linears(layers: Sequence[nn.Linear], arithmetic: Arithmetic) -> Projection:
-    """Several linear layers over the same input as one; a layer without bias gets zeros."""
+    """Return several linear layers over the same input as one; a layer without bias gets zeros."""
     if len(layers) == 1 and not _packs(layers[0].weight, arithmetic):  # no copy: the weight is shared
         weight, own_bias = layers[0].weight, layers[0].bias
         return PlainLinear(weight, None if own_bias is None else own_bias.to(weight.dtype))

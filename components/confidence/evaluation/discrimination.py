@@ -76,7 +76,7 @@ def _weigh(size: FloatArray, loss: FloatArray) -> _Weighed:
 
 
 def measure_discrimination(trials: Trials) -> dict[str, Resampled]:
-    """``aurc`` and ``eaurc``; of outcomes that are right or wrong ``auroc`` and ``auprc`` as well."""
+    """Return ``aurc`` and ``eaurc``; of outcomes that are right or wrong ``auroc`` and ``auprc`` as well."""
     surest, best = _Levels(-trials.confidence, trials), _Levels(trials.loss, trials)
     rows = np.concatenate(
         [_measure(counts, surest, best, is_binary=trials.is_binary) for counts in _counts(trials)]
@@ -109,7 +109,7 @@ def _measure(counts: FloatArray, surest: _Levels, best: _Levels, *, is_binary: b
 
 
 def _area(levels: _Weighed) -> FloatArray:
-    """Mean over k of the mean loss of the first k, levels in random order within.
+    """Return the mean over k of the mean loss of the first k, levels in random order within.
 
     With K trials and loss L before a level of n trials of mean loss m, the first K + j have mean loss
     (L + j m) / (K + j); over j that sums to n m + (L - K m) (H(K + n) - H(K)), H the harmonic numbers.
@@ -136,7 +136,7 @@ def _roc_area(levels: _Weighed) -> FloatArray:
 
 
 def _average_precision(levels: _Weighed) -> FloatArray:
-    """Mean over the errors of the share of errors among all that are as doubtful."""
+    """Return the mean over the errors of the share of errors among all that are as doubtful."""
     size, loss, total, lost = levels
     doubtful = total[-1] - (total - size)
     wrong = lost[-1] - (lost - loss)

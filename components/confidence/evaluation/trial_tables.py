@@ -85,7 +85,7 @@ def judge_sentences(
 def list_scores(
     texts: Sequence[ScoredText], judged: SentenceOutcomes, further: Mapping[str, Mapping[str, float]]
 ) -> dict[str, FloatArray]:
-    """Sentence scores (texts) by the suffix of their correlations; higher is better, NaN is none."""
+    """Return sentence scores (texts) by the suffix of their correlations; higher is better, NaN is none."""
     sign = -1 if judged.metric == "wer" else 1
     own = {key: sign * score for key, score in judged.scores.items()}
     return {

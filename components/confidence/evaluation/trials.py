@@ -39,7 +39,7 @@ class Trials:
         return bool(((self.confidence >= 0) & (self.confidence <= 1)).all())
 
     def sum_by_utterance(self, *columns: FloatArray) -> FloatArray:
-        """Sums (utterances, k) of k numbers per trial."""
+        """Return sums (utterances, k) of k numbers per trial."""
         return np.stack(
             [np.bincount(self.utterance, column, minlength=self.n_utterances) for column in columns], axis=1
         )

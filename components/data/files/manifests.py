@@ -158,7 +158,7 @@ def _detect_json_format(path: str) -> str:
 
 
 def _check_columns(path: str, name: str) -> str:
-    """``name``, after a look at the header line."""
+    """Return ``name``, after a look at the header line."""
     form, header = FORMATS[name], next((line for _, line in read_lines(path)), "")
     if isinstance(header, str) and header:
         split = (tsv_splitter if name == "tsv" else csv_splitter)(header)

@@ -186,7 +186,7 @@ def read_subtitle_rows(file: SourceFile) -> Iterator[Row]:
 
 
 def _follow_each_other(cues: Sequence[Cue]) -> list[Cue]:
-    """Cues by their starts. Of two at once the first is cut; two that begin together become one."""
+    """Return cues by their starts. Of two at once the first is cut; two that begin together become one."""
     ordered: list[Cue] = []
     for cue in sorted(cues, key=lambda cue: cue.start):
         before = ordered[-1] if ordered else None

@@ -127,7 +127,7 @@ class BeamCache:
         return self.latest_keys, states[1, :, :, : self._used]
 
     def stack_queries(self, queries: Tensor) -> Tensor:
-        """Queries (R, H, t, d) by utterance: (n, H, b * t, d)."""
+        """Return queries (R, H, t, d) by utterance: (n, H, b * t, d)."""
         grid = self._spread(queries).transpose(1, 2)
         return grid.reshape(*grid.shape[:2], -1, grid.shape[-1])
 
@@ -169,7 +169,7 @@ class _Layer(DynamicLayer):  # type: ignore[no-untyped-call]
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
-        """Number of tokens of each row before the present step."""
+        """Return the number of tokens of each row before the present step."""
         return self._cache.past
 
 

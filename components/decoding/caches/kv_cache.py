@@ -68,7 +68,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._length -= count
 
     def get_seq_length(self) -> int:
-        """Number of positions in the cache."""
+        """Return the number of positions in the cache."""
         return self._length
 
 
@@ -131,7 +131,7 @@ def shorten(cache: Any, count: int) -> None:
 
 
 def keys_and_values_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values (R, H, length, d) of every layer."""
+    """Return keys and values (R, H, length, d) of every layer."""
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 

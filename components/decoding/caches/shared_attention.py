@@ -33,7 +33,7 @@ class SharedCache(Protocol):
     latest_keys: Tensor
 
     def stack_queries(self, queries: Tensor) -> Tensor:
-        """Queries by utterance."""
+        """Return queries by utterance."""
 
     def to_rows(self, out: Tensor) -> Tensor:
         """Return what an utterance's queries attended to, by row."""
@@ -66,7 +66,7 @@ def attend_shared(
     attention_mask: Tensor | None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Scaled dot product attention; the signature is that of transformers' attention functions.
+    """Return the scaled dot product attention; the signature is that of transformers' attention functions.
 
     Args:
         module: the attention layer.

@@ -66,13 +66,13 @@ class PhraseConstraints:
         return _advance(requirements.trie, _State() if before is None else before, key[-1])
 
     def forbid_ends(self, log_probs: Tensor, eos: Sequence[int]) -> Tensor:
-        """Scores (R, V) in which rows that lack a phrase do not end, in place."""
+        """Return scores (R, V) in which rows that lack a phrase do not end, in place."""
         rows = [row for row in range(len(self._rows)) if self.count_missing(row)]
         log_probs[torch.tensor(rows, dtype=torch.long)[:, None], torch.tensor(eos)] = FORBIDDEN
         return log_probs
 
     def count_missing(self, row: int, token: int | None = None) -> int:
-        """Phrases that a row lacks if it ends now, or after ``token``."""
+        """Return phrases that a row lacks if it ends now, or after ``token``."""
         requirements, state = self._rows[row]
         if requirements is None:
             return 0

@@ -117,7 +117,7 @@ def advance(trie: PhraseTrie, state: _State, token: int) -> tuple[float, _State]
 def _secure(
     trie: PhraseTrie, state: _State, nodes: Sequence[TrieNode]
 ) -> tuple[tuple[float, ...], Mapping[int, int], frozenset[int]]:
-    """Gains, counts and spent terms with those of complete terms, which end at the last token."""
+    """Return gains, counts and spent terms with those of complete terms, which end at the last token."""
     if not nodes:
         return state.gains, state.counts, state.spent
     gains, counts = list(state.gains), dict(state.counts)

@@ -115,7 +115,7 @@ def _is_whole(tokenizer: Any, text: str, ids: Sequence[int]) -> bool:
 
 
 def word_edges(tokenizer: Any, size: int) -> WordEdges:
-    """Where words begin and end in the ``size`` tokens of a model with a tokenizer of transformers."""
+    """Return where words begin and end in the ``size`` tokens of a model with a tokenizer of transformers."""
     texts, special = [""] * size, set(tokenizer.all_special_ids)
     vocabulary = tokenizer.get_vocab()
     byte_level = any(piece.startswith("Ġ") for piece in vocabulary)

@@ -57,13 +57,13 @@ def compute_forward(log_probs: LogProbs, tokens: Sequence[int], blank: int) -> F
 
 
 def find_repeats(tokens: Sequence[int]) -> NDArray[np.bool_]:
-    """(L,): whether a token is the one before it, so that a blank has to stand between them."""
+    """Return (L,): whether a token is the one before it, so that a blank has to stand between them."""
     ids = np.asarray(tokens, dtype=np.int64)
     return np.concatenate([[False], ids[1:] == ids[:-1]])[: len(ids)]
 
 
 def score_prefixes(log_probs: LogProbs, tokens: Sequence[int], forward: Forward) -> LogProbs:
-    """Log-probability (L + 1,) that the text begins with the first 0, 1, ... L of ``tokens``.
+    """Return the log-probability (L + 1,) that the text begins with the first 0, 1, ... L of ``tokens``.
 
     A prefix is entered in the frame that emits its last token first; what follows is arbitrary and sums to 1.
     """

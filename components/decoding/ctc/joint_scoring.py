@@ -122,7 +122,7 @@ class JointCtc:
         self._prefixes: dict[_Text, CtcPrefix] = {}
 
     def __call__(self, log_probs: Tensor, history: History) -> Tensor:
-        """The joint scores (R, V) of log-probabilities (R, V); tokens that are left out have -inf."""
+        """Return the joint scores (R, V) of log-probabilities (R, V); tokens that are left out have -inf."""
         values, tokens = log_probs.topk(min(self._tokens_per_row, log_probs.shape[1]), dim=-1)
         utterances, rows = history.utterances.tolist(), history.tokens.tolist()
         texts = [(u, tuple(self._spell(row))) for u, row in zip(utterances, rows, strict=True)]

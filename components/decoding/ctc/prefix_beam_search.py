@@ -136,7 +136,7 @@ def _advance(
 
 
 def _log_add(a: float, b: float) -> float:
-    """log(exp(a) + exp(b)); numpy's takes ten times as long for single numbers."""
+    """Return log(exp(a) + exp(b)); numpy's takes ten times as long for single numbers."""
     if a < b:
         a, b = b, a
     return a if b == _NEVER else a + log1p(exp(b - a))

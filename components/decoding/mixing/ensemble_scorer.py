@@ -105,13 +105,13 @@ class EnsembleScorer:
         return apply_processors(self._processors, log_probs, history)
 
     def prefill(self) -> Tensor:
-        """Combined log-probabilities (N, V) of the first token."""
+        """Return the combined log-probabilities (N, V) of the first token."""
         log_probs = self._mix(())
         self.tokens = RowTokens(len(log_probs), log_probs.device)
         return log_probs
 
     def step(self, beam_indices: Tensor, tokens: Tensor, move: RowTransition | None = None) -> Tensor:
-        """Combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
+        """Return the combined log-probabilities (R, V) of the next token; see :meth:`TokenScorer.step`.
 
         Args:
             beam_indices: LongTensor (R,): row r continues row ``beam_indices[r]``.
@@ -179,7 +179,7 @@ class EnsembleScorer:
         return mixture.log_probs
 
     def _log_probs_of(self, rows: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
+        """Return log-probabilities (M, R') that the members gave ``tokens`` at ``rows``; NaN: was not run."""
         return self._members.scores_at(rows, tokens) - self._log_normalizers[:, rows]
 
     def observe(self, log_probs: Tensor) -> None:

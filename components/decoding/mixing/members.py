@@ -49,7 +49,7 @@ class Members:
             lazy.push(beam_indices, tokens, move)
 
     def run(self, members: Sequence[int] | None = None) -> list[Tensor]:
-        """Scores (R, V) of ``members``, else of all; others have no scores at this step.
+        """Return scores (R, V) of ``members``, else of all; others have no scores at this step.
 
         Raises:
             ConfigError: The members were prepared for different utterances.

@@ -60,7 +60,7 @@ MAX_MARGIN = 200.0
 
 
 def token_statistics(log_probs: Tensor) -> Tensor:
-    """Statistics (2, R) of distributions (R, V), given as log-probabilities up to a constant per row.
+    """Return statistics (2, R) of distributions (R, V), given as log-probabilities up to a constant per row.
 
     Entropy: Fomicheva et al. 2020; margin: Scheffer et al. 2001.
 

@@ -57,7 +57,7 @@ class AudioPromptScorer(CausalScorer):
         return torch.cat(logits)
 
     def _run_prompt(self, prompt: Prompt) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """Scores of the first token (1, V), and keys and values (1, H, L, d) of every layer."""
+        """Return scores of the first token (1, V), and keys and values (1, H, L, d) of every layer."""
         model: Any = self._ready.model
         cache = kv_cache.growing_cache()
         inputs = BatchFeature(dict(prompt)).to(model.device, model.dtype)

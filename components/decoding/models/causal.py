@@ -251,7 +251,7 @@ class CausalScorer:
 
 
 def _attention_span(config: Any) -> float:
-    """Number of positions that a token attends to, in the layer where they are fewest."""
+    """Return the number of positions that a token attends to, in the layer where they are fewest."""
     kinds = getattr(config, "layer_types", None)
     if kinds and all(kind == "full_attention" for kind in kinds):
         return math.inf

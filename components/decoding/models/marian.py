@@ -157,7 +157,7 @@ class MarianDecoderState:
         return _to_additive_mask(layout.spread(visible).flatten(1, 2))
 
     def _self_attend(self, attention: Any, i: int, x: Tensor, layout: _Layout, mask: Tensor) -> Tensor:
-        """Self-attention of x (R, t, d) over the cache of layer ``i``, which it extends."""
+        """Return self-attention of x (R, t, d) over the cache of layer ``i``, which it extends."""
         grid = layout.spread(find_fused_qkv(attention)(x)).view(layout.n, -1, 3, self._heads, self._width)
         end = self._used + grid.shape[1]
         self._ensure_capacity(i, end, grid)
@@ -168,7 +168,7 @@ class MarianDecoderState:
         return self._project_output(attention, out, layout)
 
     def _cross_attend(self, attention: Any, i: int, x: Tensor, layout: _Layout) -> Tensor:
-        """Attention of x (R, t, d) over the source."""
+        """Return attention of x (R, t, d) over the source."""
         grid = layout.spread(attention.q_proj(x)).view(layout.n, -1, self._heads, self._width)
         keys, values = self._cross_states[i]
         return self._project_output(attention, self._attend(grid, keys, values, self._source_mask), layout)

@@ -105,7 +105,7 @@ class Seq2SeqScorer:
 
     @torch.inference_mode()
     def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
+        """Return scores (R, V) after ``tokens`` (R, t), without the cache; see :class:`.PrefixScorer`."""
         device = self._encoded.device
         utterances, tokens = utterances.to(device), tokens.to(device)
         start = self._start.to(device).expand(len(tokens), -1)

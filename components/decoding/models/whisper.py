@@ -33,7 +33,7 @@ def _digest(name: str, languages: int) -> str:
 
 
 def vocabulary_of(tokenizer: Tokenizer, size: int) -> Vocabulary:
-    """Whisper's output tokens: end-of-text ends a sequence and pads."""
+    """Return Whisper's output tokens: end-of-text ends a sequence and pads."""
     name = tokenizer.encoding.name.removesuffix(".tiktoken")
     digest = _digest(name, tokenizer.num_languages)
     return Vocabulary(size=size, eos=(tokenizer.eot,), pad=tokenizer.eot, digest=digest)
@@ -229,7 +229,7 @@ class WhisperTokenScorer:
         return n, b, None if in_order else cells.to(self._decoder.device)
 
     def _cross_attend(self, q: Tensor, pair: Tensor, layout: tuple[int, int, Tensor | None]) -> Tensor:
-        """Cross-attention of queries (R, t, d): the rows of a window share its keys and values."""
+        """Return cross-attention of queries (R, t, d): the rows of a window share its keys and values."""
         n, b, cells = layout
         t, heads = q.shape[1], self._decoder.heads
         if cells is not None:

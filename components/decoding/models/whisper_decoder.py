@@ -53,7 +53,7 @@ class WhisperDecoder:
         self.head = build_linear(self.tokens.weight, None, "float32" if arithmetic == "int8" else arithmetic)
 
     def cross_attention_states(self, features: Tensor, log_counts: Tensor | None = None) -> list[Tensor]:
-        """Cross-attention keys and values of the encoder's output.
+        """Return cross-attention keys and values of the encoder's output.
 
         Args:
             features: (N, T, d).

@@ -146,7 +146,7 @@ def make_rules(
 
 
 def list_norms(config: SearchConfig, steps: int) -> list[tuple[float, float]]:
-    """``norm`` and ``final_norm`` of each of ``steps`` steps; see :class:`StepNumbers`."""
+    """Return ``norm`` and ``final_norm`` of each of ``steps`` steps; see :class:`StepNumbers`."""
     norms = [length**config.length_penalty for length in range(1, steps + 1)]
     looks_ahead = config.early_stopping == "never" and config.length_penalty > 0
     return [(norm, norms[-1] if looks_ahead else norm) for norm in norms]
@@ -162,7 +162,7 @@ def initial_state(n: int, k: int, device: torch.device) -> BeamState:
 
 
 def add_totals(rules: BeamRules, state: BeamState, values: Tensor) -> Tensor:
-    """Scores (n, b W) with the tokens of every row; -inf in utterances that are closed."""
+    """Return scores (n, b W) with the tokens of every row; -inf in utterances that are closed."""
     n = len(state.scores)
     b = len(values) // n
     totals = (values.view(n, b, -1) + state.scores[:, :b, None]).view(n, -1)

@@ -149,7 +149,7 @@ class FinishedHypotheses:
 
 
 def _count_numbers(choice: Choice) -> tuple[int, int]:
-    """Tokens of a row, and of an utterance, that a step has looked at."""
+    """Return tokens of a row, and of an utterance, that a step has looked at."""
     return choice.log_probs.shape[1], choice.log_probs.numel() // len(choice.order)
 
 

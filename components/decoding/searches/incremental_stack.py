@@ -58,7 +58,7 @@ class IncrementalStack:
         self._rows.announce(move)
 
     def step(self, tokens: Tensor, extra: Tensor | None = None) -> Tensor:
-        """Hidden states (R, width) of the last layer after ``tokens`` (R,).
+        """Return the hidden states (R, width) of the last layer after ``tokens`` (R,).
 
         Args:
             tokens: the tokens that the rows take.

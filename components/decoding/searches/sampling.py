@@ -172,7 +172,7 @@ class _Rows:
 
 
 def allocate_rows(rows: int, steps: int, width: int, device: torch.device) -> DecodedRows:
-    """Room for ``steps`` tokens of each row, with ``width`` numbers of records each."""
+    """Return room for ``steps`` tokens of each row, with ``width`` numbers of records each."""
     return DecodedRows(
         tokens=torch.zeros((rows, steps), dtype=torch.long, device=device),
         log_probs=torch.zeros((rows, steps), device=device),

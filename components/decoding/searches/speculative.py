@@ -76,7 +76,7 @@ def speculative_search(
     logits_processors: Sequence[LogitsProcessor],
     calls: Counter[int] | None = None,
 ) -> list[list[Candidate]]:
-    """Greedy search of ``target`` with the help of ``draft``; see :func:`.search.search`.
+    """Return greedy search of ``target`` with the help of ``draft``; see :func:`.search.search`.
 
     Rows go on independently where all models are ragged (:class:`.scorers.RetractableScorer`), else together,
     as far as the row that accepts the fewest tokens.

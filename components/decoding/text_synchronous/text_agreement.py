@@ -198,7 +198,7 @@ class _State:
         self._n_offered = 0
 
     def prefixes(self, g: int, longest: str, *, shorter: bool) -> list[int]:
-        """Tokens of a group that go with the longest text; of those of one text the likeliest."""
+        """Return tokens of a group that go with the longest text; of those of one text the likeliest."""
         rest, stage, pieces = longest[self.place.positions[g] :], self.place.stages[g], self.groups[g]
         best: dict[str, int] = {}
         for token in pieces.prefixes(rest, stage):

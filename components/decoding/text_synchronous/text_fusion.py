@@ -59,7 +59,7 @@ class TextFusion:
         self._scores: dict[tuple[str, bool], float] = {("", False): 0.0}
 
     def __call__(self, log_probs: Tensor, history: History) -> Tensor:
-        """The scores (R, V) of log-probabilities (R, V); tokens that are left out have -inf."""
+        """Return the scores (R, V) of log-probabilities (R, V); tokens that are left out have -inf."""
         values, tokens = log_probs.topk(min(self._tokens_per_row, log_probs.shape[1]), dim=-1)
         rows = history.tokens.tolist()
         before = [(complete_words(self._decode(row)), False) for row in rows]

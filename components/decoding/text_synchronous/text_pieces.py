@@ -42,7 +42,7 @@ class _Index:
             yield from self._ids.get(text[:length], ())
 
     def extensions(self, text: str) -> NDArray[np.int64]:
-        """Tokens whose text begins with ``text``."""
+        """Return tokens whose text begins with ``text``."""
         first, last = (bisect_left(self._texts, bound) for bound in (text, text + _LAST_SYMBOL))
         return self._order[first:last]
 
@@ -81,7 +81,7 @@ class TextPieces:
         return self._indices[stage].prefixes(text)
 
     def extensions(self, text: str, stage: int) -> NDArray[np.int64]:
-        """Tokens whose text begins with ``text``."""
+        """Return tokens whose text begins with ``text``."""
         return self._indices[stage].extensions(text)
 
     def can_follow(self, text: str, stage: int) -> bool:
@@ -164,7 +164,7 @@ def _byte_level(piece: str) -> bytes:
 
 
 def _spell_bytes() -> dict[str, int]:
-    """GPT-2's table: visible characters of Latin-1 are themselves, the other bytes follow from 256."""
+    """Return GPT-2's table: visible characters of Latin-1 are themselves, the other bytes follow from 256."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in set(visible)]
     return {chr(b): b for b in visible} | {chr(256 + n): b for n, b in enumerate(hidden)}

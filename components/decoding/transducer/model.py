@@ -38,7 +38,7 @@ class Transducer(Protocol):
         """Return the states after one more token each."""
 
     def score(self, frame: int, states: Sequence[Any]) -> tuple[LogProbs, LogProbs]:
-        """Log-probabilities at a frame: of tokens (R, V) and of :attr:`durations` (R, D)."""
+        """Return log-probabilities at a frame: of tokens (R, V) and of :attr:`durations` (R, D)."""
 
 
 @dataclass(frozen=True)

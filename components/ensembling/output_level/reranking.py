@@ -26,14 +26,14 @@ Feature = Callable[[Candidates, str, UtilityMetric], dict[str, Vector]]
 
 
 def _score_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
-    """Log-probability (nats) and its mean per token, from the first system that has the text."""
+    """Return the log-probability (nats) and its mean per token, from the first system that has the text."""
     scores = np.array([hypothesis.score for hypothesis in candidate_set.hypotheses])
     lengths = np.array([max(hypothesis.n_tokens, 1) for hypothesis in candidate_set.hypotheses])
     return {"log_prob": scores, "mean_log_prob": scores / lengths}
 
 
 def _length_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
-    """Numbers of words and of characters; the latter for languages written without spaces."""
+    """Return numbers of words and of characters; the latter for languages written without spaces."""
     return {
         "words": np.array([float(len(text.split())) for text in candidate_set.texts]),
         "characters": np.array([float(len(text)) for text in candidate_set.texts]),
@@ -56,7 +56,7 @@ def _agreement_feature(candidate_set: Candidates, language: str, judge: UtilityM
 
 
 def _hypothesis_features(candidate_set: Candidates, language: str, judge: UtilityMetric) -> dict[str, Vector]:
-    """Features that every hypothesis has, such as ``lm``, a language model's log-probability."""
+    """Return features that every hypothesis has, such as ``lm``, a language model's log-probability."""
     names = set.intersection(*(set(hypothesis.features) for hypothesis in candidate_set.hypotheses))
     return {name: np.array([h.features[name] for h in candidate_set.hypotheses]) for name in sorted(names)}
 

@@ -32,7 +32,7 @@ class TextScorer(Protocol):
     """Scores whole texts; :mod:`components.models.loaders.language_model` has one."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each text, its end included."""
+        """Return the log-probability (nats) of each text, its end included."""
 
 
 def posterior_weights(nbests: Sequence[SystemNBest], n_best: int, scale: float) -> list[WeightedHypothesis]:

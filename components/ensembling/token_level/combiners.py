@@ -48,7 +48,7 @@ class _Interpolation(ABC):
         """Raise the ConfigError."""
 
     def active_members(self, n_members: int) -> Sequence[int]:
-        """Members whose weight is not 0; with a gate, all."""
+        """Return members whose weight is not 0; with a gate, all."""
         if self.gate is not None:
             if not self.gate.fits(n_members):
                 raise ConfigError(
@@ -133,7 +133,7 @@ class NegativeEvidence:
         return (0,) if self.strength == 0 else (0, 1, 2)
 
     def constant_weights(self) -> Tensor:
-        """1, strength and -strength."""
+        """Return 1, strength and -strength."""
         return torch.tensor([1.0] if self.strength == 0 else [1.0, self.strength, -self.strength])
 
     def __call__(self, scores: Sequence[Tensor], weights: Tensor, exact: bool = False) -> Mixture:

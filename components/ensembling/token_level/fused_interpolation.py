@@ -32,7 +32,7 @@ def _blocks(scores: Tensor) -> Iterator[slice]:
 
 
 def _exp_and_sums(scores: Tensor, buffer: Tensor) -> tuple[Tensor, Tensor]:
-    """exp(scores) in ``buffer``, and its sums (rows, 1)."""
+    """Return exp(scores) in ``buffer``, and its sums (rows, 1)."""
     values = buffer[: len(scores)]
     cpu_kernels = kernels()
     sums = None if cpu_kernels is None else cpu_kernels.exponentiate(scores, values)

@@ -24,7 +24,7 @@ _MAX_EXPONENT = 80.0
 
 
 def interpolate_linearly(log_probs: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of probabilities: log sum_m w_m p_m.
+    """Return the weighted mean of probabilities: log sum_m w_m p_m.
 
     Args:
         log_probs: (M, ..., V).
@@ -42,7 +42,7 @@ def interpolate_linearly(log_probs: Tensor, weights: Tensor) -> Tensor:
 
 
 def interpolate_log_linearly(log_probs: Tensor, coefficients: Tensor) -> Tensor:
-    """Weighted product of probabilities: log (prod_m p_m ** c_m / Z).
+    """Return the weighted product of probabilities: log (prod_m p_m ** c_m / Z).
 
     Args:
         log_probs: (M, ..., V); logits give the same result, because the members' normalizers cancel.

@@ -74,7 +74,7 @@ def _clock(seconds: float) -> str:
 
 
 def _runs_of_words(words: Sequence[TimedWord], low: float | None) -> Runs:
-    """Words as pieces that are doubtful throughout, or not at all."""
+    """Return words as pieces that are doubtful throughout, or not at all."""
     runs: list[tuple[str, bool]] = []
     for word in words:
         text = (" " if word.spaced and runs else "") + word.text

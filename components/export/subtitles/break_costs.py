@@ -45,7 +45,7 @@ def _cost_between(word: TimedWord, after: TimedWord, language: str) -> float:
 
 
 def _sentence_ends(words: Sequence[TimedWord], language: str) -> set[int]:
-    """Numbers of the words that end a sentence, by the rules of the translators' sentence splitter."""
+    """Return numbers of the words that end a sentence, by the rules of the translators' sentence splitter."""
     lengths = [len(re.sub(r"\s", "", sentence)) for sentence in split_sentences(join_words(words), language)]
     ends, sentence, letters = set(), 0, 0
     for number, word in enumerate(words):

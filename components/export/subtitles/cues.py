@@ -43,7 +43,7 @@ def build_cues(
     second_language: str = "und",
     until: float = inf,
 ) -> list[Cue]:
-    """Subtitles of a text, in order, without overlap; every word is in exactly one of them.
+    """Return subtitles of a text, in order, without overlap; every word is in exactly one of them.
 
     Args:
         blocks: of the recording, in the order of the text.

@@ -174,7 +174,7 @@ MARKUPS: dict[SubtitleFormat, Markup] = {
 
 
 def _lay_out(text: RecordingText, settings: ExportSettings) -> list[Cue]:
-    """Subtitles of a recording; those of a film's parts where its own cues ended."""
+    """Return subtitles of a recording; those of a film's parts where its own cues ended."""
     spoken = any(part.utterance.audio is not None for part in text.parts)
     # The times of written cues are the film's: they have room after the voice already.
     rules = settings.rules if spoken else settings.rules.model_copy(update={"linger": 0.0, "close_gaps": 0.0})

@@ -58,7 +58,7 @@ class TimedWord:
 
 
 def width_of(words: Sequence[TimedWord]) -> int:
-    """Columns of words on one line."""
+    """Return columns of words on one line."""
     return sum(word.width for word in words) - (words[0].spaced if words else 0)
 
 
@@ -174,7 +174,7 @@ def _is_ideographic(letter: str) -> bool:
 
 
 def _glue(first: TimedWord, second: TimedWord) -> TimedWord:
-    """Two parts of one word, as sure as the less sure of them."""
+    """Return two parts of one word, as sure as the less sure of them."""
     known = [word.confidence for word in (first, second) if word.confidence is not None]
     text, end = first.text + second.text, max(first.end, second.end)
     return replace(first, text=text, end=end, confidence=min(known, default=None))

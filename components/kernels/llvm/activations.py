@@ -26,7 +26,7 @@ def _fma(b: ir.IRBuilder, x: Any, y: Any, z: Any) -> Any:
 
 
 def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any:
-    """Coefficients from the lowest power on (Horner)."""
+    """Return coefficients from the lowest power on (Horner)."""
     total = floats(coefficients[-1])
     for coefficient in reversed(coefficients[:-1]):
         total = _fma(b, total, x, floats(coefficient))
@@ -34,7 +34,7 @@ def _polynomial(b: ir.IRBuilder, x: Any, coefficients: tuple[float, ...]) -> Any
 
 
 def exp(b: ir.IRBuilder, x: Any) -> Any:
-    """exp(x) to a relative 1e-6: 0 below the normal numbers, exp(88) above 88; NaN stays NaN."""
+    """Return exp(x) to a relative 1e-6: 0 below the normal numbers, exp(88) above 88; NaN stays NaN."""
     x = b.select(b.fcmp_ordered(">", floats(_LOWEST), x), floats(_LOWEST), x)
     x = b.select(b.fcmp_ordered("<", floats(_HIGHEST), x), floats(_HIGHEST), x)
     twos = intrinsic(b, "llvm.rint.v16f32", FLOATS, b.fmul(x, floats(1 / math.log(2))))
@@ -52,7 +52,7 @@ def _reciprocal(b: ir.IRBuilder, x: Any) -> Any:
 
 
 def _silu(b: ir.IRBuilder, x: Any) -> Any:
-    """x / (1 + exp(-x))."""
+    """Return x / (1 + exp(-x))."""
     return b.fmul(x, _reciprocal(b, b.fadd(floats(1.0), exp(b, b.fneg(x)))))
 
 

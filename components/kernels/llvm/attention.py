@@ -103,7 +103,7 @@ def _tile_parameters(
 
 
 def _row_length(b: ir.IRBuilder, n_keys: Any) -> Any:
-    """Floats of a row of weights, rounded up to whole vectors."""
+    """Return floats of a row of weights, rounded up to whole vectors."""
     return b.mul(b.sdiv(b.add(n_keys, i64(LANES - 1)), i64(LANES)), i64(LANES))
 
 

@@ -55,7 +55,7 @@ def workspace_of(n_keys: int) -> int:
 
 
 def build_many_queries() -> ir.Function:
-    """The function ``many_queries(arguments, part, parts)``: one of ``parts`` parts of the heads."""
+    """Return the function ``many_queries(arguments, part, parts)``: one of ``parts`` parts of the heads."""
     module = ir.Module("many_queries")
     tiles = [build_tile(module, rows, "float32", "none", False) for rows in range(1, ROWS + 1)]
     function = ir.Function(module, ir.FunctionType(VOID, [I64.as_pointer(), I64, I64]), "many_queries")

@@ -34,7 +34,7 @@ class FloatFormat:
     """float32 itself."""
 
     def load(self, b: ir.IRBuilder, address: Any, position: Any, mask: Any) -> Any:
-        """16 numbers from ``position`` on of the array at ``address`` (I64); 0 outside of ``mask``."""
+        """Return 16 numbers from ``position`` on of the array at ``address`` (I64); 0 outside of ``mask``."""
         pointer = at(b, b.inttoptr(address, F32.as_pointer()), position)
         return load(b, pointer, FLOATS) if mask is None else load_masked(b, pointer, mask)
 

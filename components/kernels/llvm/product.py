@@ -65,7 +65,7 @@ def build_product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
 def _tile_parameters(
     b: ir.IRBuilder, parameters: dict[str, Any], panel: Any, unit: Any, row: Any, start: Any, width: int
 ) -> dict[str, Any]:
-    """Parameters of a tile: rows from ``row`` on of the block at ``start``, units from ``unit`` on."""
+    """Return parameters of a tile: rows from ``row`` on of the block at ``start``, units from ``unit`` on."""
 
     def pointer(name: str, kind: Any, offset: Any) -> Any:
         return at(b, b.inttoptr(parameters[name], kind.as_pointer()), offset)
@@ -94,7 +94,7 @@ def _tile_parameters(
 
 
 def _next_panel_address(b: ir.IRBuilder, values: dict[str, Any], group: Any) -> Any:
-    """Address of a part of the next panel, a different one for each of the first groups of rows."""
+    """Return address of a part of the next panel, a different one for each of the first groups of rows."""
     size, part = (b.mul(values["units"], i64(n)) for n in (COLUMNS, LANES))
     early = b.icmp_signed("<", group, i64(_PREFETCHING_TILES))
     offset = b.select(early, b.add(size, b.mul(group, part)), i64(0))

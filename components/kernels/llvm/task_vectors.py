@@ -240,7 +240,7 @@ def _select(
 
 
 def _from(b: ir.IRBuilder, pattern: Any, index: Any, threshold: Any, stop: Any) -> Any:
-    """Where a pattern is above the threshold, or equal to it at an index before ``stop``."""
+    """Return where a pattern is above the threshold, or equal to it at an index before ``stop``."""
     threshold, stop = (broadcast(b, b.trunc(number, I32)) for number in (threshold, stop))
     beyond = b.zext(b.icmp_unsigned(">=", index, stop), INTS)
     return b.icmp_unsigned(">=", pattern, b.add(threshold, beyond))

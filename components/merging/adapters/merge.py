@@ -114,7 +114,7 @@ def _refuse_unmergeable(adapter: Adapter, first: Adapter) -> None:
 
 
 def _shape(adapter: Adapter, module: str) -> tuple[object, ...]:
-    """Kind of a module, and the shape of what is added to it."""
+    """Return the kind of a module, and the shape of what is added to it."""
     slots = adapter.modules[module]
     kind = "embedding_" if "embedding_A" in slots else ""
     a, b = (adapter.shapes[slots[slot]] for slot in ((f"{kind}A", f"{kind}B")))  # type: ignore[index]

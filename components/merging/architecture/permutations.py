@@ -104,7 +104,7 @@ def _layer_axes(name: str, residual: Mapping[str, str | None]) -> Axes | None:
 
 
 def _outer_axes(name: str, residual: Mapping[str, str | None]) -> Axes | None:
-    """Embeddings, norms, convolutions and output layers."""
+    """Return embeddings, norms, convolutions and output layers."""
     stack = "encoder" if "encoder." in name else "decoder"
     stream, last = residual[stack], ".".join(name.split(".")[-2:])
     return {

@@ -126,7 +126,7 @@ class LazyTensor:
         self.shape, self.dtype = location.shape, location.dtype
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Elements ``start`` to ``stop``, flat, in the stored type."""
+        """Return elements ``start`` to ``stop``, flat, in the stored type."""
         return self._folder.read(self._location, start, stop)
 
 

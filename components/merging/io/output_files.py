@@ -107,7 +107,7 @@ def write_files(
 
 
 def _with_tokens(values: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the token ids of another model's."""
+    """Return settings with the token ids of another model's."""
     changed = {name: other.get(name, value) for name, value in values.items() if name in SPECIAL_TOKENS}
     bad_words = {"bad_words_ids": other.get("bad_words_ids")} if "bad_words_ids" in values else {}
     return {**values, **changed, **bad_words}

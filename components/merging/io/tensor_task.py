@@ -40,7 +40,7 @@ class ReadableTensor(Protocol):
         """Its stored type."""
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Elements ``start`` to ``stop``, flat, in the stored type."""
+        """Return elements ``start`` to ``stop``, flat, in the stored type."""
 
 
 class TensorInput(NamedTuple):

@@ -109,7 +109,7 @@ def nuslerp(task: TensorTask) -> Iterator[Tensor]:
 
 
 def _interpolate(t: float, a: Tensor, b: Tensor, cosine: Tensor) -> Tensor:
-    """Spherical interpolation of ``a`` and ``b``, the cosine of whose angle is given."""
+    """Return the spherical interpolation of ``a`` and ``b``, the cosine of whose angle is given."""
     cosine = cosine.clamp(-1, 1)
     collinear = (1 - cosine.square()) <= _MIN_NORM**2
     angle = torch.acos(torch.where(collinear, 0, cosine))
@@ -118,7 +118,7 @@ def _interpolate(t: float, a: Tensor, b: Tensor, cosine: Tensor) -> Tensor:
 
 
 def _norms(pairs: Iterable[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Norms of two flat tensors, from the norms of their pieces."""
+    """Return norms of two flat tensors, from the norms of their pieces."""
     parts = [[torch.linalg.vector_norm(x) for x in pair] for pair in pairs]
     return [torch.linalg.vector_norm(torch.stack(list(column))) for column in zip(*parts, strict=True)]
 
@@ -130,13 +130,13 @@ def _cosine(pairs: Iterable[tuple[Tensor, Tensor]], norms: Sequence[Tensor]) -> 
 
 
 def _row_cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine of the vectors along the last axis."""
+    """Return the cosine of the vectors along the last axis."""
     units = [x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=1e-7) for x in (a, b)]
     return torch.sum(units[0] * units[1], dim=-1, keepdim=True)
 
 
 def _column_cosine(triples: Iterable[tuple[Tensor, Tensor, Tensor | None]]) -> Tensor:
-    """Cosine of the vectors along the first axis, which the pieces cut."""
+    """Return the cosine of the vectors along the first axis, which the pieces cut."""
     sums = [torch.zeros(()).double() for _ in range(3)]
     for a, b, _ in triples:
         for which, (x, y) in enumerate(((a, a), (b, b), (a, b))):

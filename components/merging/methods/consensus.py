@@ -81,7 +81,7 @@ def ramplus_tl(task: TensorTask) -> Iterator[Tensor]:
 
 
 def _changes(task: TensorTask, deltas: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Deltas, where they are changes (models, elements), and how many models changed an element."""
+    """Return deltas, where they are changes (models, elements), and how many models changed an element."""
     stacked = torch.stack(deltas)
     changed = stacked.abs() > float(task.parameters["epsilon"] or 0.0)
     return stacked, changed, changed.sum(0, keepdim=True)

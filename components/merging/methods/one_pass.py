@@ -73,7 +73,7 @@ def merge_in_one_pass(task: TensorTask, sparsifiers: Sequence[Sparsifier], how: 
 
 
 def _stored_pieces(task: TensorTask) -> CachedPieces[tuple[Tensor, list[Tensor]]]:
-    """Pieces of the base and of all models, to iterate over as often as needed."""
+    """Return pieces of the base and of all models, to iterate over as often as needed."""
 
     def read() -> Iterator[tuple[Tensor, list[Tensor]]]:
         assert task.base is not None

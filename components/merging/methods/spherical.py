@@ -55,7 +55,7 @@ def karcher(task: TensorTask) -> Iterator[Tensor]:
 
 
 def karcher_weights(gram: Tensor, steps: int, tolerance: float) -> Tensor:
-    """Weights of vectors in their Karcher mean, from their inner products (n, n).
+    """Return weights of vectors in their Karcher mean, from their inner products (n, n).
 
     Each step follows the mean of the geodesics to all directions, as mergekit's ``karcher`` does.
     """
@@ -112,7 +112,7 @@ def _stock_share(task: TensorTask) -> Tensor:
 
 
 def _row_shares(task: TensorTask, base: Tensor, models: list[Tensor]) -> Tensor:
-    """Model Stock's t for every vector along the last axis: (rows, 1)."""
+    """Return the model Stock's t for every vector along the last axis: (rows, 1)."""
     shape = (-1, task.shape[-1]) if task.shape else (1, 1)
     deltas = [(model - base).view(shape) for model in models]
     norms = [torch.linalg.vector_norm(delta, dim=-1) for delta in deltas]
@@ -125,14 +125,14 @@ def _row_shares(task: TensorTask, base: Tensor, models: list[Tensor]) -> Tensor:
 
 
 def _stock_ratio(cosine: Tensor, count: int) -> Tensor:
-    """Model Stock's t; 0 where the deltas cancel, so that the mean is the base whatever t is."""
+    """Return the model Stock's t; 0 where the deltas cancel, so that the mean is the base whatever t is."""
     divisor = 1 + (count - 1) * cosine
     cancels = divisor.abs() <= max(1e-6, count * torch.finfo(cosine.dtype).eps)
     return torch.where(cancels, 0, count * cosine / divisor.where(~cancels, 1))
 
 
 def gram_matrix(pieces: Iterable[list[Tensor]]) -> Tensor:
-    """Inner products (n, n) in float64 of n flat vectors that come in pieces."""
+    """Return the inner products (n, n) in float64 of n flat vectors that come in pieces."""
     total: Tensor | None = None
     for piece in pieces:
         stacked = torch.stack([part.double() for part in piece])
@@ -144,7 +144,7 @@ def gram_matrix(pieces: Iterable[list[Tensor]]) -> Tensor:
 
 
 def _wide_pieces(task: TensorTask, inputs: tuple[TensorInput, ...]) -> CachedPieces[list[Tensor]]:
-    """Pieces of the models, or of their deltas where there is a base."""
+    """Return pieces of the models, or of their deltas where there is a base."""
 
     def read() -> Iterator[list[Tensor]]:
         for span in task.spans():

@@ -21,7 +21,7 @@ _KEYS = ("base_model", "gate_mode", "dtype", "experts", "experts_per_token", "ar
 
 
 def read_moe_settings(text: str, where: str) -> dict[str, Any]:
-    """Settings of the kind ``upcycle`` from mergekit-moe's YAML.
+    """Return settings of the kind ``upcycle`` from mergekit-moe's YAML.
 
     The base, whose attention and norms the result has, must be one of the experts: its expert becomes the
     first, which changes nothing else than the experts' order.

@@ -15,7 +15,7 @@ Examples = Sequence[dict[str, Tensor]]
 
 
 def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """Linear modules inside of the model's stacks of layers, by the names of their weights."""
+    """Return linear modules inside of the model's stacks of layers, by the names of their weights."""
     return {
         f"{name}.weight": module
         for name, module in model.named_modules()
@@ -102,7 +102,7 @@ def measure_merged_inputs(
 
 
 def _layers_in_order(model: nn.Module) -> list[list[str]]:
-    """Names of the weights of each layer: the encoder's first, as the model runs."""
+    """Return names of the weights of each layer: the encoder's first, as the model runs."""
     layers: dict[tuple[str, int], list[str]] = {}
     for name in model.state_dict():
         layer = layer_of(name)

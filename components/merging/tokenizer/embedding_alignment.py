@@ -152,7 +152,7 @@ class AlignedTensor:
         self._padding: Tensor | None = None
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Elements ``start`` to ``stop``, flat, in the widest of the models' types."""
+        """Return elements ``start`` to ``stop``, flat, in the widest of the models' types."""
         if self._axis > 0:
             return self._columns().reshape(-1)[start:stop]
         first, last = start // self._width, -(-stop // self._width)

@@ -24,5 +24,5 @@ class CharacterErrorRate(ErrorRate):
     sentence_metric = "wer"
 
     def count_errors(self, segments: Segments) -> list[ErrorCounts]:
-        """Edits of characters."""
+        """Return edits of characters."""
         return count_character_errors(*normalize_segments(segments, self.normalizer))

@@ -65,14 +65,14 @@ class ErrorRate(Metric):
 
     @abstractmethod
     def count_errors(self, segments: Segments) -> list[ErrorCounts]:
-        """Edits of every utterance, also of those with an empty reference."""
+        """Return edits of every utterance, also of those with an empty reference."""
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Rates (...) in percent of sums (..., 2)."""
+        """Return rates (...) in percent of sums (..., 2)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """Errors and reference lengths (n, 2)."""
+        """Return errors and reference lengths (n, 2)."""
         counts = self.count_errors(segments)
         return np.asarray([(count.errors, count.length) for count in counts], np.float64).reshape(-1, 2)
 
@@ -87,7 +87,7 @@ class ErrorRate(Metric):
         return {key: errors.rate for key, errors in counts if errors.rate is not None}
 
     def signature(self, segments: Segments) -> str:
-        """Normalizers of the languages and the version of jiwer."""
+        """Return normalizers of the languages and the version of jiwer."""
         normalizers = normalizer_signature(segments, self.normalizer)
         return f"{self.name}|corpus|norm:{normalizers}|{self.counter}"
 
@@ -111,7 +111,7 @@ class ErrorRate(Metric):
 
 
 def normalize_segments(segments: Segments, normalizer: str) -> tuple[list[str], list[str]]:
-    """First references and outputs under a normalizer, or under those of their languages."""
+    """Return first references and outputs under a normalizer, or under those of their languages."""
     references, hypotheses = [""] * len(segments), [""] * len(segments)
     for language, positions in segments.positions_by_language().items():
         normalize = normalizer_for(language, normalizer)
@@ -134,7 +134,7 @@ def normalizer_signature(segments: Segments, normalizer: str) -> str:
 
 
 def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
-    """Edits of whitespace-separated words; both sequences normalized and of equal length."""
+    """Return edits of whitespace-separated words; both sequences normalized and of equal length."""
     if not references:
         return []
     import jiwer  # noqa: PLC0415 - when something is scored
@@ -145,7 +145,7 @@ def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> l
 
 
 def count_character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[ErrorCounts]:
-    """Edits of characters, a space between words being one of them."""
+    """Return edits of characters, a space between words being one of them."""
     if not references:
         return []
     import jiwer  # noqa: PLC0415 - when something is scored

@@ -46,10 +46,10 @@ class SpeakerErrorRate(Metric):
 
     @abstractmethod
     def count(self, reference: Any, output: Any) -> tuple[int, int]:
-        """Errors and reference words of one recording, both sides as meeteval's segments."""
+        """Return errors and reference words of one recording, both sides as meeteval's segments."""
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Rates (...) in percent of sums (..., 2)."""
+        """Return rates (...) in percent of sums (..., 2)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def select(self, segments: Segments) -> Segments:
@@ -60,7 +60,7 @@ class SpeakerErrorRate(Metric):
         return whole.subset([n for n, (reference, _) in enumerate(whole.turns) if reference])
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """Errors and reference words (n, 2)."""
+        """Return errors and reference words (n, 2)."""
         rows = [
             self.count(*(self._to_seglst(turns, language) for turns in sides))
             for sides, language in zip(segments.turns, segments.languages, strict=True)
@@ -99,7 +99,7 @@ class ConcatenatedErrorRate(SpeakerErrorRate):
     label = "cpWER"
 
     def count(self, reference: Any, output: Any) -> tuple[int, int]:
-        """Errors and reference words of one recording."""
+        """Return errors and reference words of one recording."""
         from meeteval.wer.wer.cp import cp_word_error_rate  # noqa: PLC0415 - of the extra meetings
 
         rate = cp_word_error_rate(reference, output)
@@ -119,7 +119,7 @@ class TimeConstrainedErrorRate(SpeakerErrorRate):
     protocol = f"|collar:{COLLAR:g}s"
 
     def count(self, reference: Any, output: Any) -> tuple[int, int]:
-        """Errors and reference words of one recording."""
+        """Return errors and reference words of one recording."""
         from meeteval.wer.wer.time_constrained import tcp_word_error_rate  # noqa: PLC0415 - extra meetings
 
         rate = tcp_word_error_rate(reference, output, collar=COLLAR)

@@ -53,7 +53,7 @@ def utterance_errors(
     language: Language,
     normalizer: str = BY_LANGUAGE,
 ) -> dict[str, ErrorCounts]:
-    """Counts per utterance id, of words (of characters in languages written without spaces).
+    """Return counts per utterance id, of words (of characters in languages written without spaces).
 
     They add up to the corpus score, with the utterances of empty reference (``length`` 0) apart.
     """

@@ -33,12 +33,12 @@ class WordErrorRate(ErrorRate):
     unit = "word"
 
     def select(self, segments: Segments) -> Segments:
-        """Utterances in languages with words, whose reference says something after normalization."""
+        """Return utterances in languages with words, whose reference says something after normalization."""
         spoken = super().select(segments)
         return spoken.subset([n for n, code in enumerate(spoken.languages) if not without_spaces(code)])
 
     def count_errors(self, segments: Segments) -> list[ErrorCounts]:
-        """Edits of words; of characters in languages written without spaces."""
+        """Return edits of words; of characters in languages written without spaces."""
         references, hypotheses = normalize_segments(segments, self.normalizer)
         counts: list[ErrorCounts | None] = [None] * len(segments)
         for language, positions in segments.positions_by_language().items():
@@ -62,7 +62,7 @@ class WordErrorRate(ErrorRate):
 def count_with_compounds(
     references: Sequence[str], hypotheses: Sequence[str], *, is_english: bool
 ) -> list[ErrorCounts]:
-    """Edits of words, where ``white paper`` and ``whitepaper`` are equal.
+    """Return edits of words, where ``white paper`` and ``whitepaper`` are equal.
 
     Args:
         references: normalized.

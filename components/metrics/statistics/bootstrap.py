@@ -71,7 +71,7 @@ def _draw(n: int, resamples: int) -> Iterator[Counts]:
 
 
 def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
-    """Sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
+    """Return sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
     rows = np.asarray(table, np.float64)
     columns = np.ascontiguousarray(rows.T, _exact_type(rows))
     draws = draw_counts(len(rows), resamples)
@@ -121,7 +121,7 @@ def bootstrap_interval(scores: ArrayLike, value: float) -> Interval | None:
 
 
 def ratio_interval(numerators: Sequence[float], denominators: Sequence[int]) -> Interval | None:
-    """95% percentile interval of ``sum(numerators) / sum(denominators)``, both per utterance.
+    """Return 95% percentile interval of ``sum(numerators) / sum(denominators)``, both per utterance.
 
     Denominators are positive, so every resample has a ratio.
     """

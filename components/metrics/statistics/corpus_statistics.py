@@ -58,7 +58,7 @@ class CorpusStatistics:
     apart: int = 0
 
     def score(self, rows: FloatArray | None = None) -> float:
-        """Corpus score of ``rows`` (m, k), by default of all."""
+        """Return corpus score of ``rows`` (m, k), by default of all."""
         return float(self.metric.score((self.rows if rows is None else rows).sum(0)))
 
     @cached_property
@@ -173,7 +173,7 @@ def text_statistics(
     n_total: int,
     names: Sequence[str] | None = None,
 ) -> dict[str, CorpusStatistics]:
-    """Statistics of texts under each metric in ``names`` (by default all of translations).
+    """Return statistics of texts under each metric in ``names`` (by default all of translations).
 
     {} if nothing has both reference and output. Scores and pairing are those of
     :func:`~components.metrics.translation_quality.translation.translation_scores` and

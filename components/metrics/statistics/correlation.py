@@ -23,7 +23,7 @@ MAX_UTTERANCES = 1000
 
 
 def pearson(x: FloatArray, y: FloatArray) -> Estimate | None:
-    """Pearson's r of points (n, s), utterances by systems; None where one of the two does not vary."""
+    """Return Pearson's r of points (n, s), utterances by systems; None where one of the two does not vary."""
     x, y = x - x.mean(), y - y.mean()  # small numbers cancel less
     rows = np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1).sum(1)
     return _estimate(rows.sum(0), resample_sums(rows), _pearson_of)

@@ -36,7 +36,7 @@ def two_sided_p(null: FloatArray, observed: float) -> float:
 def compute_p_values(
     system: CorpusStatistics, baseline: CorpusStatistics, test: Test, observed: float, resampled: FloatArray
 ) -> tuple[float | None, float | None]:
-    """Two-sided p and sacreBLEU's p of the ``observed`` difference; None of too few utterances."""
+    """Return the two-sided p and sacreBLEU's p of the ``observed`` difference; None of too few utterances."""
     if len(system.ids) < MIN_UTTERANCES:
         return None, None
     if test == "bootstrap":
@@ -49,7 +49,7 @@ def compute_p_values(
 
 
 def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
+    """Return Holm's step-down p-values, in the order given: k-th smallest of m times m - k + 1, monotone.
 
     What was not tested (None) is no comparison.
     """

@@ -11,7 +11,7 @@ _Z = 1.959963984540054
 
 
 def wilson_interval(count: int, n: int) -> Interval | None:
-    """Wilson's 95% score interval of ``count`` of ``n`` (1927); None of nothing.
+    """Return Wilson's 95% score interval of ``count`` of ``n`` (1927); None of nothing.
 
     A bootstrap of none of n would be 0 to 0. This one ends near 3.84 / (n + 3.84); the rule of three, 3 / n,
     is its one-sided relative (Hanley and Lippman-Hand 1983).

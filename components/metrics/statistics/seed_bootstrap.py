@@ -77,7 +77,7 @@ def two_level_bootstrap(
     resamples: int = RESAMPLES,
     members: Sequence[Collection[Hashable]] | None = None,
 ) -> TwoLevelEstimate:
-    """The difference of two arms in any score of sums over items, over seeds and items.
+    """Return the difference of two arms in any score of sums over items, over seeds and items.
 
     Args:
         tasks: One, or several whose differences are averaged with equal weights.
@@ -117,7 +117,7 @@ def two_level_bootstrap(
 
 
 def _pseudo_values(members: Sequence[Collection[Hashable]] | None, k: int) -> FloatArray:
-    """What turns the values of replicates (k,) into the pseudo-values of their members (m,)."""
+    """Return what turns the values of replicates (k,) into the pseudo-values of their members (m,)."""
     if members is None:
         return np.eye(k)
     if len(members) != k:
@@ -159,7 +159,7 @@ class _SeedLevel:
         return cls(deviations * scale, variance, spread)
 
     def draw(self, resamples: int, rng: np.random.Generator) -> FloatArray:
-        """Means (resamples,) of deviations drawn with replacement."""
+        """Return means (resamples,) of deviations drawn with replacement."""
         k = len(self.deviations)
         return np.asarray(self.deviations[rng.integers(k, size=(resamples, k))].mean(1))
 
@@ -183,7 +183,7 @@ def _estimate(estimate: TwoLevelEstimate, items: FloatArray, levels: list[_SeedL
 
 
 def _satterthwaite(total: float, levels: Sequence[_SeedLevel]) -> float:
-    """Degrees of freedom of the variance ``total``; at least those of the fewest seeds."""
+    """Return degrees of freedom of the variance ``total``; at least those of the fewest seeds."""
     if not levels:
         return np.inf
     sizes = [len(level.deviations) for level in levels]
@@ -192,14 +192,14 @@ def _satterthwaite(total: float, levels: Sequence[_SeedLevel]) -> float:
 
 
 def _mean_scores(tasks: Sequence[ItemSums]) -> tuple[FloatArray, FloatArray]:
-    """Scores (seeds,) of both arms on all items, means over tasks."""
+    """Return scores (seeds,) of both arms on all items, means over tasks."""
     system = np.mean([task.score(task.system.sum(1)) for task in tasks], axis=0)
     baseline = np.mean([task.score(task.baseline.sum(1)) for task in tasks], axis=0)
     return system, baseline
 
 
 def _draw_items(tasks: Sequence[ItemSums], resamples: int) -> tuple[FloatArray, FloatArray]:
-    """Scores (seeds, resamples) of both arms on the items drawn, means over tasks."""
+    """Return scores (seeds, resamples) of both arms on the items drawn, means over tasks."""
     scores = []
     for task in tasks:
         arms = np.concatenate([task.system, task.baseline])

@@ -45,7 +45,7 @@ class MemberContribution(Record):
 
 
 def shapley_values(members: Sequence[str], value: CoalitionValue) -> dict[str, float]:
-    """Exact Shapley value of each member; ``value`` is asked once per coalition.
+    """Return the exact Shapley value of each member; ``value`` is asked once per coalition.
 
     Raises :class:`ConfigError` for no members, doubled ones, or more than :data:`MAX_MEMBERS`.
     """
@@ -65,7 +65,7 @@ def all_coalitions(members: Sequence[str]) -> list[Coalition]:
 
 
 def shapley_matrix(members: Sequence[str]) -> Array:
-    """(members, coalitions): the Shapley values are this matrix times the coalitions' values."""
+    """Return (members, coalitions): the Shapley values are this matrix times the coalitions' values."""
     n = len(members)
     columns = all_coalitions(members)
     matrix = np.zeros((n, len(columns)))
@@ -109,11 +109,11 @@ class CoalitionGame:
             )
 
     def values(self) -> Array:
-        """v of every coalition, (coalitions,)."""
+        """Return v of every coalition, (coalitions,)."""
         return np.asarray(self.gains.sum(1) / self.sizes.sum())
 
     def __call__(self, coalition: Coalition) -> float:
-        """v(coalition)."""
+        """Return v(coalition)."""
         return float(self.values()[all_coalitions(self.members).index(coalition)])
 
 

@@ -56,7 +56,7 @@ def two_level_test(
     paired_seeds: bool = True,
     members: Sequence[Collection[Hashable]] | None = None,
 ) -> TwoLevelDifference:
-    """The first arm minus the second, over seeds and items.
+    """Return the first arm minus the second, over seeds and items.
 
     Args:
         arms: Statistics of the method and of its baseline by seed; or several such pairs, one a task (three
@@ -125,7 +125,7 @@ def _protocol(
 
 
 def _listed(arms: Arms | Sequence[Arms]) -> list[Arms]:
-    """One pair of arms, or several, as a list of pairs."""
+    """Return one pair of arms, or several, as a list of pairs."""
     if not arms or not arms[0]:
         raise DataError("expected statistics of a method and of its baseline, found none")
     if isinstance(arms[0][0], CorpusStatistics):
@@ -135,7 +135,7 @@ def _listed(arms: Arms | Sequence[Arms]) -> list[Arms]:
 
 
 def _align(arms: Arms) -> Arms:
-    """Both arms with the items of the first table, in its order."""
+    """Return both arms with the items of the first table, in its order."""
     tables = [*arms[0], *arms[1]]
     if not arms[0] or not arms[1]:
         raise DataError("expected statistics of a method and of its baseline, found one without seeds")

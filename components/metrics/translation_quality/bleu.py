@@ -36,13 +36,13 @@ class Bleu(SacreBleuMetric):
     tokenizer: str | None = None
 
     def make(self, language: str, **options: Any) -> BLEU:
-        """sacreBLEU's metric under the language's tokenizer."""
+        """Return sacreBLEU's metric under the language's tokenizer."""
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - 0.15 s, when something is scored
 
         return BLEU(tokenize=self.tokenizer or bleu_tokenizer(language), **options)
 
     def raw_score(self, sums: FloatArray) -> FloatArray:
-        """Scores (...) of sums (..., 10)."""
+        """Return scores (...) of sums (..., 10)."""
         matches, totals = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
         halvings = 2.0 ** np.cumsum((matches == 0) & (totals > 0), -1)
         divisors = np.where(matches > 0, totals, halvings * totals)

@@ -27,13 +27,13 @@ class Chrf(SacreBleuMetric):
     ceiling = 100.0
 
     def make(self, language: str) -> CHRF:
-        """sacreBLEU's metric, the same for every language."""
+        """Return sacreBLEU's metric, the same for every language."""
         from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415 - 0.15 s, when something is scored
 
         return CHRF()
 
     def raw_score(self, sums: FloatArray) -> FloatArray:
-        """Scores (...) of sums (..., 18)."""
+        """Return scores (...) of sums (..., 18)."""
         shape = sums.shape[:-1]
         precision, recall, orders = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         for order in range(ORDER):

@@ -35,7 +35,7 @@ class _OfNonSpeech(Metric):
         return segments.subset([n for n, reference in enumerate(references) if not reference])
 
     def count_words(self, segments: Segments) -> list[int]:
-        """Words of each output after normalization; characters in languages written without spaces."""
+        """Return words of each output after normalization; characters in languages written without spaces."""
         _, hypotheses = normalize_segments(segments, self.normalizer)
         pairs = zip(map(str.split, hypotheses), segments.languages, strict=True)
         return [len("".join(words) if without_spaces(code) else words) for words, code in pairs]
@@ -58,16 +58,16 @@ class Hallucinations(_OfNonSpeech):
     label = "hallucinations"
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Percentages (...) of sums (..., 3)."""
+        """Return percentages (...) of sums (..., 3)."""
         return 100.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1))
 
     def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
-        """Wilson's 95% interval."""
+        """Return Wilson's 95% interval."""
         share = wilson_interval(int(rows[:, 0].sum()), len(rows))
         return share and (100.0 * share[0], 100.0 * share[1])
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 3): whether there are words, 1, and how many words."""
+        """Return (n, 3): whether there are words, 1, and how many words."""
         counts = [(bool(words), 1, words) for words in self.count_words(segments)]
         return np.asarray(counts, np.float64).reshape(-1, 3)
 
@@ -92,11 +92,11 @@ class HallucinatedWords(_OfNonSpeech):
     needs = frozenset({"reference", "audio"})
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Words per minute (...) of sums (..., 2)."""
+        """Return words per minute (...) of sums (..., 2)."""
         return 60.0 * (sums[..., 0] / np.maximum(sums[..., 1], 1e-9))
 
     def interval(self, rows: FloatArray, resampled_scores: FloatArray) -> Interval | None:
-        """95% bootstrap interval over utterances; None where no words are."""
+        """Return 95% bootstrap interval over utterances; None where no words are."""
         return super().interval(rows, resampled_scores) if rows[:, 0].any() else None
 
     def select(self, segments: Segments) -> Segments:
@@ -105,7 +105,7 @@ class HallucinatedWords(_OfNonSpeech):
         return silent.subset([n for n, audio in enumerate(silent.audio) if audio is not None])
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): words and seconds."""
+        """Return (n, 2): words and seconds."""
         recordings = segments.audio or (None,) * len(segments)
         seconds = [0.0 if audio is None else audio.seconds for audio in recordings]
         counts = list(zip(self.count_words(segments), seconds, strict=True))

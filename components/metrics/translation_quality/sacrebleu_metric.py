@@ -28,19 +28,19 @@ class SacreBleuMetric(Metric):
 
     @abstractmethod
     def make(self, language: str) -> SacreBleu:
-        """sacreBLEU's metric, set up for a language of outputs."""
+        """Return sacreBLEU's metric, set up for a language of outputs."""
 
     @abstractmethod
     def raw_score(self, sums: FloatArray) -> FloatArray:
-        """sacreBLEU's score; rounding may take it a little above the ceiling."""
+        """Return sacreBLEU's score; rounding may take it a little above the ceiling."""
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Scores (...) of sums (..., k), at most the ceiling."""
+        """Return scores (...) of sums (..., k), at most the ceiling."""
         scores = self.raw_score(sums)
         return np.minimum(scores, self.ceiling) if self.higher_is_better else scores
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """sacreBLEU's counts, each utterance under the tokenizer of its language."""
+        """Return sacreBLEU's counts, each utterance under the tokenizer of its language."""
         rows: list[list[float]] = [[]] * len(segments)
         for language, positions in segments.positions_by_language().items():
             references = transpose_references([segments.references[n] for n in positions])
@@ -51,7 +51,7 @@ class SacreBleuMetric(Metric):
         return np.asarray(rows, np.float64)
 
     def signature(self, segments: Segments) -> str:
-        """sacreBLEU's signature, of each language where they differ."""
+        """Return sacreBLEU's signature, of each language where they differ."""
         signatures = {}
         for language, positions in segments.positions_by_language().items():
             metric = self.make(language)
@@ -68,6 +68,6 @@ class SacreBleuMetric(Metric):
 
 
 def transpose_references(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
-    """sacreBLEU's layout, (references, utterances), with None where an utterance has fewer."""
+    """Return sacreBLEU's layout, (references, utterances), with None where an utterance has fewer."""
     most = max(map(len, references), default=0)
     return [[texts[n] if n < len(texts) else None for texts in references] for n in range(most)]

@@ -30,14 +30,14 @@ class TranslationEditRate(SacreBleuMetric):
     sentence_metric = "chrf"
 
     def make(self, language: str) -> TER:
-        """sacreBLEU's metric; languages without spaces are cut into characters."""
+        """Return sacreBLEU's metric; languages without spaces are cut into characters."""
         from sacrebleu.metrics.ter import TER  # noqa: PLC0415 - 0.15 s, when something is scored
 
         asian = without_spaces(language)
         return TER(normalized=asian, asian_support=asian)
 
     def raw_score(self, sums: FloatArray) -> FloatArray:
-        """Scores (...) of sums (..., 2); 100 for words where the reference has none."""
+        """Return scores (...) of sums (..., 2); 100 for words where the reference has none."""
         edits, length = sums[..., 0], sums[..., 1]
         share = np.divide(edits, length, out=np.asarray(edits > 0, np.float64), where=length > 0)
         return 100 * share

@@ -54,7 +54,7 @@ class _TermMetric(Metric):
         return replace(self, terms=terms, output=output, normalizer=normalizer)
 
     def texts(self, segments: Segments) -> tuple[list[str], list[str]]:
-        """References and outputs as they are counted."""
+        """Return references and outputs as they are counted."""
         if self.output == "transcript":
             return normalize_segments(segments, self.normalizer)
         references = [next(filter(str.strip, texts), "") for texts in segments.references]
@@ -105,12 +105,12 @@ class TermRecall(_TermMetric):
         return selected.subset([n for n, (r, _) in enumerate(self.counts(selected)) if r.any()])
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): terms that are in both, and in the reference."""
+        """Return (n, 2): terms that are in both, and in the reference."""
         rows = [(np.minimum(r, h).sum(), r.sum()) for r, h in self.counts(segments)]
         return np.asarray(rows, np.float64).reshape(-1, 2)
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Percentages (...) of sums (..., 2)."""
+        """Return percentages (...) of sums (..., 2)."""
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
@@ -129,12 +129,12 @@ class FalseTerms(_TermMetric):
     ceiling = 0.0
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): terms that are too much, and 1."""
+        """Return (n, 2): terms that are too much, and 1."""
         rows = [(np.maximum(h - r, 0).sum(), 1) for r, h in self.counts(segments)]
         return np.asarray(rows, np.float64).reshape(-1, 2)
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Terms (...) per 100 outputs of sums (..., 2)."""
+        """Return terms (...) per 100 outputs of sums (..., 2)."""
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
 
@@ -150,7 +150,7 @@ class _DividedErrorRate(_TermMetric):
     of_terms = False
 
     def statistics(self, segments: Segments) -> FloatArray:
-        """(n, 2): errors and reference words."""
+        """Return (n, 2): errors and reference words."""
         import jiwer  # noqa: PLC0415 - when something is scored
 
         split = jiwer.Compose([jiwer.ReduceToListOfListOfWords()])
@@ -173,7 +173,7 @@ class _DividedErrorRate(_TermMetric):
         return segments.subset([n for n, reference in enumerate(references) if reference])
 
     def score(self, sums: FloatArray) -> FloatArray:
-        """Rates (...) in percent of sums (..., 2)."""
+        """Return rates (...) in percent of sums (..., 2)."""
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:

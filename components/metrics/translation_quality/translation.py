@@ -44,7 +44,7 @@ def translation_scores(
 def sentence_scores(
     references: Mapping[str, Sequence[str]], hypotheses: Mapping[str, str], *, language: Language
 ) -> dict[str, dict[str, float]]:
-    """``chrf`` and ``bleu`` (effective order, so short sentences are not all 0) per utterance id.
+    """Return ``chrf`` and ``bleu`` (effective order, so short sentences are not all 0) per utterance id.
 
     For looking at utterances: their mean is not the corpus score.
     """

@@ -113,7 +113,7 @@ def copy_beside(source: Path, folder: Path) -> None:
 
 
 def _base_shapes(base: Checkpoint) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of a base. ModelError where it has none that can be added to."""
+    """Return the shape of every tensor of a base. ModelError where it has none that can be added to."""
     folder = Path(base.path)
     if not (folder / "config.json").is_file():
         raise ModelError(

@@ -45,7 +45,7 @@ def convert_gguf(file: Path, folder: Path, eos_token_ids: tuple[int, ...] = ()) 
 
 
 def _load_gguf(file: Path) -> tuple[Any, Any]:
-    """Model and tokenizer of a GGUF file, unpacked to bfloat16."""
+    """Return the model and tokenizer of a GGUF file, unpacked to bfloat16."""
     where: dict[str, Any] = {
         "pretrained_model_name_or_path": str(file.parent),
         "gguf_file": file.name,

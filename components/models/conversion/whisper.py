@@ -96,7 +96,7 @@ def unpack_alignment_heads(dump: bytes, dims: ModelDimensions) -> list[list[int]
 
 
 def model_config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]:
-    """``config.json`` of transformers' WhisperForConditionalGeneration."""
+    """Return ``config.json`` of transformers' WhisperForConditionalGeneration."""
     end = 50257 if dims.n_vocab >= 51865 else 50256
     return {
         "architectures": ["WhisperForConditionalGeneration"],
@@ -161,7 +161,7 @@ def generation_config(dims: ModelDimensions, alignment_heads: AlignmentHeads | N
 
 
 def preprocessor_config(dims: ModelDimensions) -> dict[str, object]:
-    """``preprocessor_config.json``: the log-mel spectrogram of 30 s windows at 16 kHz."""
+    """Return ``preprocessor_config.json``: the log-mel spectrogram of 30 s windows at 16 kHz."""
     return {
         "feature_extractor_type": "WhisperFeatureExtractor",
         "processor_class": "WhisperProcessor",

@@ -19,7 +19,7 @@ MULTILINGUAL_VOCABULARY = 51865
 
 @cache
 def _byte_letters() -> dict[int, str]:
-    """GPT-2's printable stand-in for each byte (Radford et al. 2019, ``encoder.py``)."""
+    """Return GPT-2's printable stand-in for each byte (Radford et al. 2019, ``encoder.py``)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     letters = {byte: chr(byte) for byte in printable}
     others = (byte for byte in range(256) if byte not in letters)
@@ -64,7 +64,7 @@ def _make_token_entry(token: str, identity: int, *, special: bool) -> dict[str, 
 
 @cache
 def tokenizer_json(vocabulary_size: int) -> str:
-    """``tokenizer.json`` for a Whisper model of ``vocabulary_size`` tokens (51864 is English only)."""
+    """Return ``tokenizer.json`` for a Whisper model of ``vocabulary_size`` tokens (51864 is English only)."""
     multilingual = vocabulary_size >= MULTILINGUAL_VOCABULARY
     ranks = _ranks(multilingual)
     merges = [

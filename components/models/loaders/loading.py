@@ -104,7 +104,7 @@ def load_transformers(
 
 
 def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Model, tokenizer, and what transformers reports of the model's tensors."""
+    """Return the model, tokenizer, and what transformers reports of the model's tensors."""
     missing = missing_tokenizer_files(Path(checkpoint.path)) if kind in ("seq2seq", "causal") else ""
     if missing:
         raise ModelError(

@@ -19,10 +19,10 @@ class VariantScorer(Protocol):
     """Scores texts that are compared; :mod:`components.models.loaders.language_model` has one."""
 
     def score_variants(self, texts: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each text, the same for all left out."""
+        """Return the log-probability (nats) of each text, the same for all left out."""
 
     def likely_words(self, text: str, most: int) -> list[str]:
-        """Words that may follow a text, the likeliest first."""
+        """Return words that may follow a text, the likeliest first."""
 
 
 def guess_words(

@@ -121,13 +121,13 @@ SEQUENTIAL = SequentialAnalysis()
 
 
 def _payload(test: SequentialTest) -> dict[str, object]:
-    """What a notification says, as of the test for one look."""
+    """Return what a notification says, as of the test for one look."""
     values = test.model_dump(mode="json", exclude={"looks"})
     return {**values, "value": test.difference, "baseline_value": 0.0, "p_holm": test.p}
 
 
 def describe(test: SequentialTest) -> str:
-    """``new is worse than old by 0.8 BLEU (0.1 to 1.5), decided after 425 of 1,000 utterances``."""
+    """Return ``new is worse than old by 0.8 BLEU (0.1 to 1.5), decided after 425 of 1,000 utterances``."""
     label = label_of(test.metric)
     interval = format_estimate(Estimate(value=test.difference, interval=test.interval))
     than = f"{to_printable(test.system)} against {to_printable(test.baseline)}: {label} {interval}"

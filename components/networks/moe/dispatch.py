@@ -51,7 +51,7 @@ class Dispatch:
         return sum(self.tokens_per_expert)
 
     def computed_slots(self) -> Tensor | None:
-        """Which slots (S, 1) an expert computes; None: all."""
+        """Return which slots (S, 1) an expert computes; None: all."""
         return (self.experts < len(self.counts))[:, None] if self.drops else None
 
 

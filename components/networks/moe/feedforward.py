@@ -85,7 +85,7 @@ def find_grouped_product(x: Tensor, weights: ExpertWeights) -> GroupedProduct | 
 def feed_forward_batched(
     x: Tensor, weights: ExpertWeights, plan: Dispatch, activation: str, gated: bool
 ) -> Tensor:
-    """:func:`expert_feedforward` with a copy of its expert's weights for every row."""
+    """Return :func:`expert_feedforward` with a copy of its expert's weights for every row."""
     computed = plan.computed_slots()
     experts = plan.experts if computed is None else plan.experts.clamp(max=len(plan.counts) - 1)
 
@@ -101,7 +101,7 @@ def feed_forward_batched(
 def feed_forward_grouped(
     x: Tensor, weights: ExpertWeights, plan: Dispatch, form: tuple[str, bool], product: GroupedProduct
 ) -> Tensor:
-    """:func:`expert_feedforward` by grouped products; ``form``: activation, and whether it is gated.
+    """Return :func:`expert_feedforward` by grouped products; ``form``: activation, and whether it is gated.
 
     They may leave rows that no expert computes as they are. What stands in them may be anything, NaN as well,
     so they become zeros after every product, and so do their gradients.

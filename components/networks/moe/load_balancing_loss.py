@@ -18,7 +18,7 @@ Balance = Literal["switch", "shazeer", "none"]
 
 
 def z_loss(routing: Routing) -> Tensor:
-    """Mean squared log-partition of the logits (ST-MoE, Zoph et al., 2022, equation 5)."""
+    """Return the mean squared log-partition of the logits (ST-MoE, Zoph et al., 2022, equation 5)."""
     logits = routing.logits if routing.clean_logits is None else routing.clean_logits
     return logits.float().logsumexp(-1).square().mean()
 
@@ -34,14 +34,14 @@ def switch_loss(routing: Routing) -> Tensor:
 
 
 def squared_coefficient_of_variation(values: Tensor) -> Tensor:
-    """Variance (unbiased) over squared mean of ``values`` (E); 0 for one expert."""
+    """Return the variance (unbiased) over squared mean of ``values`` (E); 0 for one expert."""
     if values.numel() == 1:
         return values.new_zeros(())
     return values.float().var() / (values.float().mean().square() + 1e-10)
 
 
 def importance_loss(routing: Routing) -> Tensor:
-    """CV^2 of the experts' summed gates (Shazeer et al., 2017, equations 6 and 7)."""
+    """Return CV^2 of the experts' summed gates (Shazeer et al., 2017, equations 6 and 7)."""
     total = routing.gates.new_zeros(routing.n_experts)
     return squared_coefficient_of_variation(
         total.index_add(0, routing.experts.flatten(), routing.gates.flatten())
@@ -49,7 +49,7 @@ def importance_loss(routing: Routing) -> Tensor:
 
 
 def load_loss(routing: Routing) -> Tensor:
-    """CV^2 of a smooth count of each expert's tokens (Shazeer et al., 2017, appendix A).
+    """Return CV^2 of a smooth count of each expert's tokens (Shazeer et al., 2017, appendix A).
 
     An expert's count is the sum of its probabilities of being chosen if only its own noise were drawn again.
 
@@ -74,7 +74,7 @@ def load_loss(routing: Routing) -> Tensor:
 
 
 def shazeer_loss(routing: Routing) -> Tensor:
-    """Importance and load with equal weights, as in the paper; importance alone without noise."""
+    """Return the importance and load with equal weights, as in the paper; importance alone without noise."""
     noisy = routing.noise_scale is not None and routing.experts.shape[-1] < routing.n_experts
     return importance_loss(routing) + load_loss(routing) if noisy else importance_loss(routing)
 

@@ -75,7 +75,7 @@ class MoEBlock(nn.Module):
         return 2 * (experts.n_experts + (self.shared is not None))
 
     def _lengths(self, x: Tensor) -> list[int] | None:
-        """Tokens of each sentence (N, S, D), for experts that choose; None where tokens choose."""
+        """Return tokens of each sentence (N, S, D), for experts that choose; None where tokens choose."""
         if not self.router.needs_lengths or x.dim() < 3:
             return None
         width = x.shape[-2]

@@ -128,7 +128,7 @@ def build_nodes(
 
 
 def models_of(nodes: dict[str, dict[str, Any]]) -> list[str]:
-    """Names of the packaged models of a first pipeline."""
+    """Return names of the packaged models of a first pipeline."""
     models = dict.fromkeys(str(node["model"]) for node in nodes.values())
     return [model.removeprefix("packaged:") for model in models if model.startswith("packaged:")]
 

@@ -141,7 +141,7 @@ class CtcModel(Protocol):
     language: str | None
 
     def score_frames(self, samples: Samples) -> LogProbs:
-        """Log-probabilities (T, V) of mono 16 kHz ``samples``, whose frames are of equal length."""
+        """Return log-probabilities (T, V) of mono 16 kHz ``samples``, whose frames are of equal length."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of ``tokens``, which are without blanks and repetitions."""

@@ -61,7 +61,7 @@ SILENCE_PEAK = 10 ** (-70 / 20)
 
 
 def find_speech(probabilities: Sequence[float] | NDArray[np.float32], chunk: float = 0.032) -> list[Span]:
-    """Stretches of speech by hysteresis: they begin above 0.5 and end below 0.35 for at least 0.2 s.
+    """Return stretches of speech by hysteresis: they begin above 0.5 and end below 0.35 for at least 0.2 s.
 
     Args:
         probabilities: of speech, one per chunk of audio.

@@ -137,7 +137,7 @@ class EncodedWindows(Protocol):
     """Encoder output of N windows, read by the backend that made it; indexable by row."""
 
     def __getitem__(self, rows: list[int], /) -> Any:
-        """Those windows, in that order."""
+        """Return those windows, in that order."""
 
 
 class WhisperBackend(Protocol):

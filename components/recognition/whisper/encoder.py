@@ -177,7 +177,7 @@ class _Block:
     def __call__(
         self, x: Tensor, counts: Tensor | None = None, beside: tuple[Padding, Tensor] | None = None
     ) -> Tensor:
-        """The block's output, in place.
+        """Return the block's output, in place.
 
         Args:
             x: states, (N, T, d).

@@ -16,7 +16,7 @@ MIN_LOOP_REPEATS = 4
 
 
 def compression_ratio(text: str) -> float:
-    """Letters per byte after zlib: above 2.4 the text repeats itself.
+    """Return letters per byte after zlib: above 2.4 the text repeats itself.
 
     Each letter is one byte. openai-whisper takes those of UTF-8, two or three for a letter of Cyrillic or
     Devanagari, where usual text compresses as a loop does in English.

@@ -27,7 +27,7 @@ MAX_INITIAL_TIMESTAMP = 50  # 1.0 s in steps of 20 ms
 
 
 def list_suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
-    """Tokens that no text may hold: symbols of non-speech and control tokens."""
+    """Return tokens that no text may hold: symbols of non-speech and control tokens."""
     special = (
         tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm,
         tokenizer.no_speech,

@@ -96,7 +96,7 @@ def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
 def round_trip_estimator(
     model: str, device: str, store: str | None, max_tokens: int = MAX_BACK_TRANSLATION_TOKENS
 ) -> Estimator:
-    """chrF (0 to 100) of the greedy back-translation against the source; 0 where there is none."""
+    """Return chrF (0 to 100) of the greedy back-translation against the source; 0 where there is none."""
     settings = TranslationConfig(
         model=model, device=device, dtype="float32", beam_size=1, n_best=1, max_tokens=max_tokens
     )

@@ -45,7 +45,7 @@ def language_of(request: GraphRequest) -> str:
 
 
 def as_json(request: GraphRequest) -> dict[str, Any]:
-    """``{"text": ...}``."""
+    """Return ``{"text": ...}``."""
     return {"text": text_of(request).best.text}
 
 

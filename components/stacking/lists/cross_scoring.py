@@ -122,7 +122,7 @@ class WhisperTextScorer:
 
     @torch.inference_mode()
     def __call__(self, utterance: Utterance, texts: Sequence[str]) -> list[float]:
-        """The log-probability per token (nats) of each text.
+        """Return the log-probability per token (nats) of each text.
 
         Raises:
             ConfigError: the utterance has no audio, or more than one window of it, or is in a language that

@@ -122,7 +122,7 @@ def _draft_fold(
     store: str | None,
     report: Progress,
 ) -> list[str]:
-    """Greedy translations of one fold by a model that was trained on the others; "" where one failed.
+    """Return greedy translations of one fold by a model that was trained on the others; "" where one failed.
 
     ``pairs`` are those of the other folds, of the development data, and of the fold; ``report`` is called
     with the steps that are done.
@@ -148,7 +148,7 @@ def _draft_fold(
 
 
 def _fold_training_config(config: JackknifeConfig, languages: Languages) -> TrainingConfig:
-    """Settings of a first system: random weights, the vocabulary of the model ``start``."""
+    """Return settings of a first system: random weights, the vocabulary of the model ``start``."""
     return TrainingConfig(
         data="train",
         dev="dev",

@@ -100,7 +100,7 @@ class StackLearner:
         return Sources(text, mask, speech, speech_mask & ~without_speech[:, None]).to(self.model.device)
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean label-smoothed cross-entropy (nats) of a batch, and its number of target tokens."""
+        """Return the mean label-smoothed cross-entropy (nats) of a batch, and its number of target tokens."""
         return self._loss([self.examples[i] for i in rows], self.config.label_smoothing)
 
     def _loss(self, examples: Sequence[_TokenizedPair], smoothing: float) -> tuple[Tensor, int]:
@@ -119,7 +119,7 @@ class StackLearner:
 
     @torch.no_grad()
     def dev_loss(self) -> float:
-        """Cross-entropy on the development set, in nats per target token."""
+        """Return the cross-entropy on the development set, in nats per target token."""
         self.model.eval()
         total, tokens = 0.0, 0
         for rows in plan_batches([len(e.target) for e in self.dev], self.config.batch_tokens, None):
@@ -128,7 +128,7 @@ class StackLearner:
         return total / tokens
 
     def dev_score(self) -> float:
-        """Greedy BLEU on the first ``eval_sentences`` of the development set."""
+        """Return greedy BLEU on the first ``eval_sentences`` of the development set."""
         self.model.eval()
         examples = self.dev[: self.config.eval_sentences]
         texts: list[str] = []

@@ -24,7 +24,7 @@ SEPARATOR = "</s>"
 
 
 def join_texts(*texts: str) -> str:
-    """Texts, such as source and draft, as one, with the separator between them and never inside."""
+    """Return texts, such as source and draft, as one, with the separator between them and never inside."""
     return SEPARATOR.join(" ".join(text.replace(SEPARATOR, " ").split()) for text in texts)
 
 

@@ -61,5 +61,5 @@ def _stamps_of(paths: Iterable[Path]) -> dict[Path, tuple[int, ...]]:
 
 
 def _mark(sha256: str) -> str:
-    """What is remembered of a file: that its outcomes have this digest."""
+    """Return what is remembered of a file: that its outcomes have this digest."""
     return f"outcomes {sha256}"

@@ -11,7 +11,7 @@ _REFERENCE = re.compile(r"store:([0-9a-f]{64})")
 
 
 def label_models(text: str, store: str | None) -> str:
-    """``text`` with the kind, the seed and the first digits of every model that is named by its key.
+    """Return ``text`` with the kind, the seed and the first digits of every model that is named by its key.
 
     A stage that is gone is named by its digits alone.
 

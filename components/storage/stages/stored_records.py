@@ -113,7 +113,7 @@ class StoredRecords(Mapping[str, R | Quarantined], Generic[R]):
         return self._record.model_validate_json(found.content) if found.ok else parse_refused(found.content)
 
     def __contains__(self, utterance_id: object) -> bool:
-        """Whether there is a record, which is not read for that, as Mapping would."""
+        """Return whether there is a record, which is not read for that, as Mapping would."""
         return isinstance(utterance_id, str) and self._shards.find(utterance_id) is not None
 
     def __iter__(self) -> Iterator[str]:
@@ -144,7 +144,7 @@ class StoredUtterances(Sequence[Utterance]):
     @overload
     def __getitem__(self, index: slice) -> list[Utterance]: ...
     def __getitem__(self, index: int | slice) -> Utterance | list[Utterance]:
-        """One utterance, or a list for a slice."""
+        """Return one utterance, or a list for a slice."""
         if isinstance(index, slice):
             return [self[number] for number in range(*index.indices(len(self)))]
         position = range(len(self))[index]

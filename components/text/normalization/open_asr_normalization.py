@@ -53,7 +53,7 @@ class OpenAsrEnglish:
         whisper.standardize_spellings = self._standardize_words
 
     def __call__(self, text: str) -> str:
-        """The normalized text."""
+        """Return the normalized text."""
         normalized: str = self._whisper(text)
         return normalized
 
@@ -90,7 +90,7 @@ class OpenAsrMultilingual:
         self._basic: Callable[[str], str] = load_whisper_normalizers().BasicTextNormalizer()
 
     def __call__(self, text: str) -> str:
-        """The normalized text."""
+        """Return the normalized text."""
         text = " ".join(re.sub(r"[^\w\s]", "", self._basic(text)).split())
         if self._language is None:
             return text

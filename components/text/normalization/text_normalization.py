@@ -41,7 +41,7 @@ class Normalizer:
     signature: str
 
     def __call__(self, text: str) -> str:
-        """The normalized text, with single spaces."""
+        """Return the normalized text, with single spaces."""
         return " ".join(self.function(text).split())
 
 

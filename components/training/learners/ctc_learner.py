@@ -119,13 +119,13 @@ class CtcLearner:
 
     @torch.no_grad()
     def dev_loss(self) -> float:
-        """Negative log-likelihood of the development set, in nats per character."""
+        """Return the negative log-likelihood of the development set, in nats per character."""
         self.model.eval()
         return mean_per_token(map(self._loss, self._dev_batches()))
 
     @torch.no_grad()
     def dev_score(self) -> float:
-        """100 less the word error rate, in percent, of greedy search on the development set."""
+        """Return 100 less the word error rate, in percent, of greedy search on the development set."""
         self.model.eval()
         pairs = []
         for batch in self._dev_batches():

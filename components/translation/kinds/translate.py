@@ -146,7 +146,7 @@ class Translate(Kind[TranslateSettings]):
 
     @override
     def expand(self, name: str, values: dict[str, Any]) -> dict[str, dict[str, Any]] | None:
-        """Where coefficients are to be learned, add the nodes that hold the data and learn them."""
+        """Return where coefficients are to be learned, add the nodes that hold the data and learn them."""
         combine = values.get("combine")
         if not isinstance(combine, dict) or combine.get("learn", "nothing") == "nothing":
             return None

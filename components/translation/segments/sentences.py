@@ -50,7 +50,7 @@ def split_sentences(text: str, language: str) -> list[str]:
 
 
 def find_sentences(text: str, language: str) -> list[Span]:
-    """Where the sentences of ``text`` stand in it, as :func:`split_sentences` gives them."""
+    """Return where the sentences of ``text`` stand in it, as :func:`split_sentences` gives them."""
     spans, offset = [], 0
     for line in text.splitlines(keepends=True):
         for start, end in _split_line(line, language):

@@ -90,7 +90,7 @@ def display_run() -> Iterator[RunDisplay]:
 
 
 def _live_progress() -> LiveProgress | None:
-    """Moving lines, started, where standard error is a terminal that a person watches."""
+    """Return the moving lines, started, where standard error is a terminal that a person watches."""
     if verbosity() == Verbosity.QUIET or not sys.stderr.isatty() or os.environ.get("CI"):
         return None
     from rich.console import Console

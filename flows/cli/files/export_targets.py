@@ -26,7 +26,7 @@ def refuse_binary_output(formats: Sequence[TextFormat]) -> None:
 
 
 def single_file(out: str | None, formats: Sequence[TextFormat]) -> Path | None:
-    """``--out``, where it is one file: its ending is a format, and no folder has its name."""
+    """Return ``--out``, where it is one file: its ending is a format, and no folder has its name."""
     if out is None or out == STANDARD_OUTPUT or Path(out).is_dir():
         return None
     ending = Path(out).suffix.lower().removeprefix(".")

@@ -79,12 +79,12 @@ def run_files(
 
 
 def _on_one_line(file: str) -> str:
-    """A recording as one line of the parameter ``audio``: a pattern where its name has a line feed."""
+    """Return a recording as one line of the parameter ``audio``: a pattern where its name has a line feed."""
     return glob.escape(file).replace("\n", "[\t-\v]") if "\n" in file else file
 
 
 def _source_of(text: str, language: str | None) -> dict[str, object]:
-    """Parameters of the run over a text: it, and its language, where only its name says it."""
+    """Return parameters of the run over a text: it, and its language, where only its name says it."""
     if language is None and text.lower().endswith(TEXT_ENDINGS):
         language = language_of_name(text)
     return {"data": text, **({} if language is None else {"source_language": language})}

@@ -38,7 +38,7 @@ def _first_argument(ctx: Any, name: str) -> str:
 
 
 def _complete_flows(ctx: Any, incomplete: str) -> Completions:
-    """Flows, and files with pipelines."""
+    """Return flows, and files with pipelines."""
     yield from ((name, FLOWS[name].summary) for name in list_shown_flows())
     folder = "".join(incomplete.rpartition("/")[:2])  # as it is typed, with its slash
     for path in sorted(Path(folder).iterdir()):
@@ -47,14 +47,14 @@ def _complete_flows(ctx: Any, incomplete: str) -> Completions:
 
 
 def _complete_runs(ctx: Any, incomplete: str) -> Completions:
-    """Runs of the store, the last first."""
+    """Return runs of the store, the last first."""
     from components.storage.store import Store
 
     return [(name, "") for name in reversed(Store(ctx.params.get("store")).backend.list_run_names())]
 
 
 def _complete_nodes(ctx: Any, incomplete: str) -> Completions:
-    """Nodes of the run that stands before."""
+    """Return nodes of the run that stands before."""
     from components.storage.runs.run_records import read_record
     from components.storage.store import Store
 
@@ -64,7 +64,7 @@ def _complete_nodes(ctx: Any, incomplete: str) -> Completions:
 
 
 def _complete_assignments(ctx: Any, incomplete: str) -> Completions:
-    """Parameters of the flow that stands before; after ``=`` their choices, or models."""
+    """Return parameters of the flow that stands before; after ``=`` their choices, or models."""
     model = flow_named(_first_argument(ctx, "flow")).parameters
     rows = {row.name: row for row in parameter_rows(model)}
     name, equals, _ = incomplete.partition("=")
@@ -80,21 +80,21 @@ def _complete_assignments(ctx: Any, incomplete: str) -> Completions:
 
 
 def _complete_models(ctx: Any, incomplete: str) -> Completions:
-    """Packaged models."""
+    """Return the packaged models."""
     from components.models.packages.packaged_models import ROWS
 
     return [(f"packaged:{row.name}", row.description) for row in ROWS]
 
 
 def _complete_metrics(ctx: Any, incomplete: str) -> Completions:
-    """Metrics; the model of one that needs it follows its colon."""
+    """Return metrics; the model of one that needs it follows its colon."""
     from components.metrics.table import METRICS
 
     return [(f"{name}{':' * row.needs_model}", row.label) for name, row in METRICS.items()]
 
 
 def _complete_model_metrics(ctx: Any, incomplete: str) -> Completions:
-    """Metrics that models compute."""
+    """Return metrics that models compute."""
     return [row for row in _complete_metrics(ctx, incomplete) if row[0].endswith(":")]
 
 

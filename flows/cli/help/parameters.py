@@ -104,7 +104,7 @@ def parameter_rows(model: type[BaseModel], prefix: str = "") -> Iterator[Paramet
 
 
 def group_rows(rows: Sequence[ParameterRow]) -> Mapping[str, list[ParameterRow]]:
-    """Rows by group, groups in their order; none is empty."""
+    """Return rows by group, groups in their order; none is empty."""
     order = {name: number for number, name in enumerate(_GROUP_OF)}
     ordered = sorted(rows, key=lambda row: order.get(row.name, len(order) if row.group != FIRST else -1))
     groups = {group: [row for row in ordered if row.group == group] for group in GROUPS}
@@ -171,7 +171,7 @@ def _describe_annotation(annotation: Any) -> str:
 
 
 def _describe_bounds(marks: Sequence[object]) -> str:
-    """Bounds in words, such as ``1 to 64`` or ``more than 0``."""
+    """Return bounds in words, such as ``1 to 64`` or ``more than 0``."""
     bounds = {name: getattr(mark, name) for mark in marks for name in _BOUNDS if hasattr(mark, name)}
     if bounds.keys() == {"ge", "le"}:
         return f"{bounds['ge']} to {bounds['le']}"

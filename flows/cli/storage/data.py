@@ -198,7 +198,7 @@ def _announce(data: str | None, audio: str | None) -> None:
 
 
 def summarize(dataset: Dataset) -> dict[str, object]:
-    """Counts of a data set: records, audio, languages, references, and each quarantined record."""
+    """Return counts of a data set: records, audio, languages, references, and each quarantined record."""
     utterances = dataset.utterances
     recordings = [utterance.audio for utterance in utterances if utterance.audio]
     return {
@@ -271,5 +271,5 @@ def _print_summary(summary: dict[str, object]) -> None:
 
 
 def _escape_unprintable(value: object) -> str:
-    """Text without control characters, so that data cannot steer the terminal."""
+    """Return the text without control characters, so that data cannot steer the terminal."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(value))

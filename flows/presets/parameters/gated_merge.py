@@ -77,7 +77,7 @@ class MergeParameters(FlowParameters):
         return made
 
     def _chooses(self) -> bool:
-        """Whether the development data also decide what is merged."""
+        """Return whether the development data also decide what is merged."""
         if (vars(self)["method"] != "greedy_soup") and not vars(self)["scales"]:
             return False
         if self.dev is None:

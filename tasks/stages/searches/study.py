@@ -65,7 +65,7 @@ def run_study(
 
 
 def _digest_keys(context: TryContext, pipeline: Pipeline) -> str:
-    """Digest of the keys of a pipeline's stages; of its fault where it cannot be planned."""
+    """Return the digest of the keys of a pipeline's stages; of its fault where it cannot be planned."""
     try:
         return context.digest_keys(pipeline)
     except AntiphonError as error:

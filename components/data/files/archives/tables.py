@@ -129,7 +129,7 @@ def _is_text(kind: DataType) -> bool:
 
 
 def _holds_sound(kind: DataType) -> bool:
-    """Whether cells hold the bytes of a file, alone or as Hugging Face's ``Audio``."""
+    """Return whether cells hold the bytes of a file, alone or as Hugging Face's ``Audio``."""
     if str(kind) in ("binary", "large_binary"):
         return True
     names = [kind.field(at).name for at in range(kind.num_fields)] if str(kind).startswith("struct<") else []

@@ -47,7 +47,7 @@ class DeviceMarianScorer(Seq2SeqScorer):
         return architecture_of(other._ready.model) == architecture_of(self._ready.model)
 
     def stack(self, others: Sequence[object]) -> StackedMarianScorers:
-        """This member and the others, which are alike, as one."""
+        """Return this member and the others, which are alike, as one."""
         members = [self, *(other for other in others if isinstance(other, DeviceMarianScorer))]
         return StackedMarianScorers(stack_models([member._ready.model for member in members]), members)
 

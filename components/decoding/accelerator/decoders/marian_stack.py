@@ -99,7 +99,7 @@ class MarianStack:
     def _attend(
         self, q: Tensor, states: Sequence[Tensor] | Tensor, mask: Tensor | None, cache: AnyBeamCache
     ) -> Tensor:
-        """Attention of queries (R, G * H, t, d / H) to keys and values: (G, R * t, d)."""
+        """Return attention of queries (R, G * H, t, d / H) to keys and values: (G, R * t, d)."""
         queries, (keys, values) = cache.stack_queries(q), states
         heads = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         rows = cache.to_rows(heads.transpose(1, 2))
@@ -146,7 +146,7 @@ class _Parts:
         return (weight if weight.dim() == 3 else weight[:, None]), bias[:, None]
 
     def stack(self, parameters: Sequence[Sequence[Tensor]]) -> Tensor:
-        """Parameters of each member, joined along their first dimension, in one tensor (G, ...)."""
+        """Return parameters of each member, joined along their first dimension, in one tensor (G, ...)."""
         if len(parameters) == 1 and len(parameters[0]) == 1:
             return parameters[0][0].detach()[None]
         stacked = torch.stack([torch.cat([p.detach() for p in member]) for member in parameters])

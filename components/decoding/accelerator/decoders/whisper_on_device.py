@@ -147,7 +147,7 @@ class DeviceWhisperScorer(WhisperTokenScorer):
         return x
 
     def _attend_to_past(self, qkv: Tensor, layer: int, cache: AnyBeamCache) -> Tensor:
-        """Self-attention of queries, keys and values (R, t, 3 d) over the cache, which it extends."""
+        """Return self-attention of queries, keys and values (R, t, 3 d) over the cache, which it extends."""
         rows, t, _ = qkv.shape
         q, k, v = qkv.view(rows, t, 3, self._decoder.heads, -1).permute(2, 0, 3, 1, 4)
         keys, values = cache.append(layer, k, v)

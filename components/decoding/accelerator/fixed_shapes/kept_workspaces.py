@@ -75,7 +75,7 @@ def _memory_of(device: torch.device) -> float:
 
 
 def _count_kept(device: torch.device) -> int:
-    """Bytes of the buffers that all decoders of a device keep."""
+    """Return bytes of the buffers that all decoders of a device keep."""
     workspaces = [workspace for each in list(_ALL) for workspace in list(each._kept.values())]
     return sum(each.nbytes for each in workspaces if each.tokens.device == device)
 

@@ -180,7 +180,7 @@ class StaticBeamCache:
         return states[0], states[1]
 
     def stack_queries(self, queries: Tensor) -> Tensor:
-        """Queries (n b, H, 1, d) by utterance: (n, H, b, d)."""
+        """Return queries (n b, H, 1, d) by utterance: (n, H, b, d)."""
         return queries.view(self.n, self.b, *queries.shape[1:]).transpose(1, 2).squeeze(3)
 
     def to_rows(self, out: Tensor) -> Tensor:

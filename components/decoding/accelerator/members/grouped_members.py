@@ -87,7 +87,7 @@ class MemberGroup:
         self.scores: Tensor | None = None
 
     def run(self) -> Tensor:
-        """Scores (G, R, V) of the next token, where the members compute."""
+        """Return scores (G, R, V) of the next token, where the members compute."""
         scores = self.lazy.run()
         return scores if self._is_stacked else scores[None]
 
@@ -158,7 +158,7 @@ class StackedScorers(Protocol):
     """Several scorers that run as one: a :class:`.TokenScorer` whose scores have the G members in front."""
 
     def prefill(self) -> Tensor:
-        """Scores of the first generated token, (G, N, V)."""
+        """Return scores of the first generated token, (G, N, V)."""
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
         """Append one token to every row: (G, R, V)."""
@@ -172,4 +172,4 @@ class StackableScorer(TokenScorer, Protocol):
         """Return whether the other is of the same kind, architecture and start."""
 
     def stack(self, others: Sequence[object]) -> StackedScorers:
-        """This scorer and ``others``, which are alike, as one."""
+        """Return this scorer and ``others``, which are alike, as one."""

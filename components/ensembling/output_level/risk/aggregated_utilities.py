@@ -29,7 +29,7 @@ AggregatedUtility = Callable[[Sequence[str], Matrix, str], Matrix]
 
 
 def aggregated_chrf(texts: Sequence[str], weights: Matrix, language: str) -> Matrix:
-    """chrF2 of expected precision and recall, in [0, 100]; at least the expected sentence chrF2."""
+    """Return chrF2 of expected precision and recall, in [0, 100]; at least the expected sentence chrF2."""
     n_orders = np.array([min(len("".join(text.split())), CHRF_ORDER) for text in texts])
     precision, recall = (np.zeros((len(texts), len(weights))) for _ in range(2))
     for longest in sorted(set(n_orders)):  # a short reference counts over fewer orders

@@ -60,7 +60,7 @@ def _incidence(
 
 
 def expect_clipped_matches(bags: Sequence[Sequence[Any]], weights: Matrix) -> Matrix:
-    """Expected clipped matches of every bag with references that are the bags themselves, (n, k).
+    """Return the expected clipped matches of every bag with references that are the bags themselves, (n, k).
 
     Exactly ``count_clipped_matches(bags, bags) @ weights.T``, in time linear in the number of bags.
 

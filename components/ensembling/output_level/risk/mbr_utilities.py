@@ -31,7 +31,7 @@ BLEU_ORDER = 4
 
 
 def sentence_chrf(texts: Sequence[str], references: Sequence[str], language: str) -> Matrix:
-    """Sentence chrF2 in [0, 100] (Popović 2015); the language is not used."""
+    """Return sentence chrF2 in [0, 100] (Popović 2015); the language is not used."""
     precision, recall, orders = (np.zeros((len(texts), len(references))) for _ in range(3))
     for order in range(1, CHRF_ORDER + 1):
         bags = [character_ngrams(side, order) for side in (texts, references)]
@@ -51,7 +51,7 @@ def character_ngrams(texts: Sequence[str], order: int) -> list[list[str]]:
 
 
 def chrf_of(precision: Matrix, recall: Matrix) -> Matrix:
-    """ChrF2 in [0, 100] of precisions and recalls that are averaged over the orders."""
+    """Return ChrF2 in [0, 100] of precisions and recalls that are averaged over the orders."""
     below = CHRF_BETA**2 * precision + recall
     above = (1 + CHRF_BETA**2) * precision * recall
     return 100.0 * np.divide(above, below, out=np.zeros_like(above), where=below > 0)
@@ -80,7 +80,7 @@ def word_ngrams(rows: Sequence[Sequence[str]], order: int) -> list[list[tuple[st
 
 
 def bleu_of(matches: Matrix, lengths: Matrix, reference_lengths: Matrix) -> Matrix:
-    """Sentence BLEU in [0, 100], smoothed exponentially where no n-gram of an order matches.
+    """Return sentence BLEU in [0, 100], smoothed exponentially where no n-gram of an order matches.
 
     Args:
         matches: (orders, m, n) clipped matches; they may be expectations.
@@ -103,7 +103,7 @@ def bleu_of(matches: Matrix, lengths: Matrix, reference_lengths: Matrix) -> Matr
 def negative_wer(
     texts: Sequence[str], references: Sequence[str], language: str, normalizer: str = BY_LANGUAGE
 ) -> Matrix:
-    """Minus the word error rate in percent, so at most 0, under a normalizer.
+    """Return minus the word error rate in percent, so at most 0, under a normalizer.
 
     An empty reference counts as one word, so that the rate stays finite.
     """
@@ -135,7 +135,7 @@ class UtilityMetric(NamedTuple):
 def pairwise_utility(
     utility: UtilityMetric, texts: Sequence[str], language: str, references: Sequence[str] | None = None
 ) -> Matrix:
-    """Utility of every text with every reference; larger is better.
+    """Return the utility of every text with every reference; larger is better.
 
     A metric that needs no reference gives a text the same utility with every other: quality estimation.
 

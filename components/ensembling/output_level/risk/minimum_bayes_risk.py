@@ -177,13 +177,13 @@ def prune_candidates(utility: Columns, weights: NDArray[np.float64], error: floa
 
 
 def _draws(utility: Columns, left: NDArray[np.int64], drawn: NDArray[np.int64]) -> Matrix:
-    """Utilities with the references that were drawn, each different one computed once."""
+    """Return utilities with the references that were drawn, each different one computed once."""
     different, numbers = np.unique(drawn, return_inverse=True)
     return utility(left, different)[:, numbers]
 
 
 def _contenders(values: Matrix, level: float) -> NDArray[np.bool_]:
-    """Which candidates are not significantly worse than the leader, by a one-sided paired z-test.
+    """Return which candidates are not significantly worse than the leader, by a one-sided paired z-test.
 
     Args:
         values: (m, draws) utilities.

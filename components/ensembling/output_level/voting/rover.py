@@ -138,7 +138,7 @@ def _score_word(
     voters: Sequence[WeightedHypothesis],
     config: SystemCombinationConfig,
 ) -> float:
-    """``alpha * N + (1 - alpha) * C`` of the word that the voters ``numbers`` have."""
+    """Return ``alpha * N + (1 - alpha) * C`` of the word that the voters ``numbers`` have."""
     votes = math.fsum(voters[number].weight for number in numbers)
     if config.voting == "frequency":
         return votes

@@ -55,7 +55,7 @@ class LearnedCoefficients:
         return LinearInterpolation(weights) if self.kind == "linear" else LogLinearInterpolation(weights)
 
     def token_log_probs(self, statistics: ReferenceLogProbs) -> Tensor:
-        """Log-probabilities (T,) of the reference tokens under these coefficients, in float64."""
+        """Return log-probabilities (T,) of the reference tokens under these coefficients, in float64."""
         if self.gate is None:
             return reference_log_likelihood(statistics, torch.tensor(self.weights), self.kind)
         features = statistics.features_before_step(self.gate) if self.gate.lagged else statistics.features
@@ -95,7 +95,7 @@ class LearnedCoefficients:
 def fit_linear_weights(
     token_log_probs: Tensor, start: Tensor | None = None, *, iterations: int = 500, tolerance: float = 1e-10
 ) -> tuple[Tensor, list[float]]:
-    """Linear weights of highest likelihood, by expectation maximization.
+    """Return linear weights of highest likelihood, by expectation maximization.
 
     Args:
         token_log_probs: (M, T), the members' log-probabilities of T reference tokens.
@@ -181,7 +181,7 @@ def _gradient_and_covariance(
 
 
 def fit_constants(statistics: ReferenceLogProbs, kind: InterpolationKind) -> LearnedCoefficients:
-    """Constant coefficients of highest development likelihood.
+    """Return the constant coefficients of highest development likelihood.
 
     Raises:
         DataError: there is no reference token.
@@ -217,7 +217,7 @@ def fit_gate(
 
 
 def _best_constants(statistics: ReferenceLogProbs, kind: InterpolationKind, n: int) -> Tensor:
-    """Weights (M,) over the best ``n`` members: learned or uniform ones, whichever are likelier."""
+    """Return weights (M,) over the best ``n`` members: learned or uniform ones, whichever are likelier."""
     m = len(statistics.token_log_probs)
     starts = []
     for members in combinations(range(m), n):

@@ -56,18 +56,18 @@ class SoftmaxGate:
         return len(self.bias) == n_members
 
     def __call__(self, features: Tensor, steps: Tensor) -> Tensor:
-        """Weights (M, R), float32, for features (M, R, F) after ``steps`` (R,) tokens."""
+        """Return weights (M, R), float32, for features (M, R, F) after ``steps`` (R,) tokens."""
         return self.weights(features, steps).float()
 
     def weights(self, features: Tensor, steps: Tensor) -> Tensor:
-        """Weights (M, R) where every row has its own number of tokens: ``steps`` (R,)."""
+        """Return weights (M, R) where every row has its own number of tokens: ``steps`` (R,)."""
         inputs = gate_inputs(features, steps)
         matrix, bias, means, scales = self._parameters_on(inputs.device)
         scores = (inputs - means) / scales @ matrix.T + bias
         return sparse_softmax(scores, self.top_k).T
 
     def _parameters_on(self, device: torch.device) -> tuple[Tensor, ...]:
-        """Matrix, bias, means and scales in float64 on the device, copied there once."""
+        """Return the matrix, bias, means and scales in float64 on the device, copied there once."""
         if device not in self._placed:
             parameters = (self.matrix, self.bias, self.means, self.scales)
             self._placed[device] = tuple(tensor.to(device, torch.float64) for tensor in parameters)
@@ -110,7 +110,7 @@ def gate_inputs(features: Tensor, steps: Tensor) -> Tensor:
 
 
 def sparse_softmax(scores: Tensor, top_k: int | None) -> Tensor:
-    """Softmax (R, M) over the ``top_k`` highest of each row; the others get exactly 0."""
+    """Return softmax (R, M) over the ``top_k`` highest of each row; the others get exactly 0."""
     if top_k is not None and top_k < scores.shape[1]:
         highest = scores.topk(top_k, dim=1)
         lowest = torch.full_like(scores, -torch.inf)
@@ -119,7 +119,7 @@ def sparse_softmax(scores: Tensor, top_k: int | None) -> Tensor:
 
 
 def reference_log_likelihood(statistics: ReferenceLogProbs, weights: Tensor, kind: str) -> Tensor:
-    """Log-probabilities (T,) of the reference tokens in the mixture, float64.
+    """Return log-probabilities (T,) of the reference tokens in the mixture, float64.
 
     Args:
         statistics: the members' log-probabilities.

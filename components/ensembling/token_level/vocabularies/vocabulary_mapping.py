@@ -55,7 +55,7 @@ class Lexicon:
         return id_of_piece
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Token ids as text; special tokens are left out."""
+        """Return the token ids as text; special tokens are left out."""
         special = set(_ROLE_TOKENS)
         pieces = "".join(self.pieces[t] for t in tokens if self.pieces[t] not in special)
         return " ".join(pieces.replace(_WORD_START, " ").split())
@@ -218,7 +218,7 @@ class MappedScorer:
         self._ends = on_each_device(torch.tensor(self.target.eos))
 
     def prefill(self) -> Tensor:
-        """Scores (N, V) of the first token."""
+        """Return scores (N, V) of the first token."""
         scores, lost = self._restrict(self.inner.prefill())
         self.lost.start(lost)
         return scores

@@ -50,7 +50,7 @@ class MaskRule(Measuring, Protocol):
         """Return what each element is multiplied by, in the piece's type: 0 or 1, or 1 / its probability."""
 
     def select(self, delta: Delta) -> Selection:
-        """Where the mask of a piece whose difference is not stored would be 1."""
+        """Return where the mask of a piece whose difference is not stored would be 1."""
 
 
 class Unmeasured:
@@ -99,7 +99,7 @@ class MagnitudeOutliers:
             rule.rewind()
 
     def mask(self, piece: Tensor) -> Tensor:
-        """1 for elements among the largest and not among the outliers, else 0."""
+        """Return 1 for elements among the largest and not among the outliers, else 0."""
         return self._rules[0].mask(piece).sub_(self._rules[1].mask(piece))
 
     def measure_unstored(self, number: int, delta: Delta) -> None:
@@ -108,7 +108,7 @@ class MagnitudeOutliers:
             rule.measure_unstored(number, delta)
 
     def select(self, delta: Delta) -> Selection:
-        """Where the mask of a piece whose difference is not stored would be 1."""
+        """Return where the mask of a piece whose difference is not stored would be 1."""
         low, high = (rule.threshold(delta) for rule in self._rules)
         return Selection(low, high)
 
@@ -134,12 +134,12 @@ class RandomDrop(Unmeasured):
         self._next = 0
 
     def mask(self, piece: Tensor) -> Tensor:
-        """1 for elements that are kept, else 0."""
+        """Return 1 for elements that are kept, else 0."""
         selected = np.unpackbits(self._bits(piece.numel()), count=piece.numel(), bitorder="little")
         return torch.from_numpy(selected).to(piece.device).to(piece.dtype)
 
     def select(self, delta: Delta) -> Selection:
-        """Where the mask of a piece whose difference is not stored would be 1."""
+        """Return where the mask of a piece whose difference is not stored would be 1."""
         return Selection(bits=self._bits(delta.base.numel()))
 
     def _bits(self, count: int) -> NDArray[np.uint8]:
@@ -191,7 +191,7 @@ class DellaMagPrune(Unmeasured):
         self._random = np.random.Generator(np.random.SFC64(np.random.SeedSequence(self._seed)))
 
     def mask(self, piece: Tensor) -> Tensor:
-        """1 (or 1 / probability) for elements that are kept, else 0."""
+        """Return 1 (or 1 / probability) for elements that are kept, else 0."""
         rows = piece.view(-1, self._row, self._inner)
         order = rows.abs().argsort(dim=1, stable=True)
         ranks = torch.empty(rows.shape, dtype=torch.float32, device=piece.device)
@@ -204,7 +204,7 @@ class DellaMagPrune(Unmeasured):
         return (selected.div_(probability) if self.by_probability else selected).to(piece.dtype)
 
     def select(self, delta: Delta) -> Selection:
-        """Where the mask of a piece whose difference is not stored would be 1."""
+        """Return where the mask of a piece whose difference is not stored would be 1."""
         return Selection(bits=pack_bits(self.mask(delta.computed()).ne(0).numpy()))
 
 

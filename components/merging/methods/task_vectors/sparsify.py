@@ -132,7 +132,7 @@ class DropAll(KeepAll):
     kind = None  # 0 times infinity is not 0
 
     def apply(self, piece: Tensor) -> Tensor:
-        """Zeros of the piece's type and shape."""
+        """Return zeros of the piece's type and shape."""
         return torch.zeros_like(piece)
 
 

@@ -88,7 +88,7 @@ class MagnitudeTopK:
         return magnitude.gt_(self._threshold).index_fill_(0, earlier, 1)
 
     def select(self, delta: Delta) -> Selection:
-        """Where the mask of a piece whose difference is not stored would be 1."""
+        """Return where the mask of a piece whose difference is not stored would be 1."""
         return Selection(self.threshold(delta))
 
     def threshold(self, delta: Delta) -> Threshold:
@@ -125,7 +125,7 @@ class MagnitudeTopK:
 
 
 def _places(patterns: Tensor, wanted: int) -> Tensor:
-    """Where the pattern is, in ascending order."""
+    """Return where the pattern is, in ascending order."""
     if patterns.device.type == "cpu":
         return torch.from_numpy(np.flatnonzero(patterns.numpy() == wanted))  # five times as fast as in torch
     return (patterns == wanted).nonzero().view(-1)

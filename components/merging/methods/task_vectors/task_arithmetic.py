@@ -162,7 +162,7 @@ def _mask_rule(method: Sparsification, task: TensorTask, source: TensorInput) ->
 
 
 def _sum_all(task: TensorTask, weights: Sequence[float], deltas: Sequence[Tensor]) -> Tensor:
-    """``sum(w_i d_i)``, divided by ``sum(w_i)`` where ``normalize``."""
+    """Return ``sum(w_i d_i)``, divided by ``sum(w_i)`` where ``normalize``."""
     rounded = torch.tensor(weights, dtype=task.dtype)
     weighted = [delta.mul_(weight) for delta, weight in zip(deltas, rounded, strict=True)]
     if len(weighted) <= 2:  # torch adds two narrow numbers in float32 and rounds once as well
@@ -230,7 +230,7 @@ def _upcast(delta: Tensor) -> Tensor:
 
 
 def delta_pieces(task: TensorTask) -> CachedPieces[tuple[Tensor, list[Tensor]]]:
-    """Pieces of the base with the deltas of all models to it, to iterate over as often as needed."""
+    """Return pieces of the base with the deltas of all models to it, to iterate over as often as needed."""
 
     def read() -> Iterator[tuple[Tensor, list[Tensor]]]:
         assert task.base is not None

@@ -16,7 +16,7 @@ from components.errors import DataError, to_one_line
 
 
 def _ask_by_template(processor: Any, samples: Samples, text: str) -> Any:
-    """Sound and text as parts of the user's turn, as most chat templates have them."""
+    """Return the sound and text as parts of the user's turn, as most chat templates have them."""
     parts = [{"type": "audio", "audio": samples}, {"type": "text", "text": text}]
     return processor.apply_chat_template(
         [{"role": "user", "content": parts}],
@@ -66,7 +66,7 @@ def _request_of_voxtral(processor: Any, samples: Samples, language: str | None) 
 
 
 def _strip_marker(text: str) -> str:
-    """Qwen3-ASR's answer without the language that it says first."""
+    """Return Qwen3-ASR's answer without the language that it says first."""
     return text.rpartition("<asr_text>")[2]
 
 

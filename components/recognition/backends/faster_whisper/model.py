@@ -143,7 +143,7 @@ class FasterWhisperBackend:
 
 
 def _to_candidates(result: Any, penalty: float, eot: int) -> list[Candidate]:
-    """CTranslate2's result as candidates, best first.
+    """Return CTranslate2's result as candidates, best first.
 
     Its scores are log-probability / length ** penalty over the tokens without eos, which is undone.
     """

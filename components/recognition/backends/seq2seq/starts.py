@@ -37,7 +37,7 @@ def _one_language(processor: Any, settings: Mapping[str, Any], request: Request)
 
 
 def _language_codes(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """Speech2Text: the target is the first token, where the tokenizer knows several languages."""
+    """Return Speech2Text: the target is the first token, where the tokenizer knows several languages."""
     codes = getattr(processor.tokenizer, "lang_code_to_id", None)
     if not codes:
         return _one_language(processor, settings, request)
@@ -48,7 +48,7 @@ def _language_codes(processor: Any, settings: Mapping[str, Any], request: Reques
 
 
 def _seamless(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """SeamlessM4T: the target's token follows the start token."""
+    """Return SeamlessM4T: the target's token follows the start token."""
     codes: Mapping[str, int] = settings.get("text_decoder_lang_to_code_id") or {}
     target = _require_target(request)
     for code in (target, *three_letters_of(target), base_of(target)):
@@ -73,7 +73,7 @@ def _canary(processor: Any, settings: Mapping[str, Any], request: Request) -> St
 
 
 def _cohere(processor: Any, settings: Mapping[str, Any], request: Request) -> Start:
-    """Cohere's recognizer: the language in the decoder's prompt; it does not translate."""
+    """Return cohere's recognizer: the language in the decoder's prompt; it does not translate."""
     if request.task != "transcribe":
         raise DataError("expected a model that translates, found one that transcribes only")
     try:

@@ -112,7 +112,7 @@ def _language_of(utterance: Utterance, transcripts: Sequence[Transcript]) -> str
 
 
 def _score_of(transcript: Transcript) -> tuple[float, int] | None:
-    """Log-probability (nats) and number of the tokens; None where the server does not say."""
+    """Return the log-probability (nats) and number of the tokens; None where the server does not say."""
     if transcript.logprobs:
         return math.fsum(min(row.logprob, 0.0) for row in transcript.logprobs), len(transcript.logprobs)
     rows = [(s.avg_logprob, len(s.tokens)) for s in transcript.segments or ()]

@@ -156,7 +156,7 @@ class _TransformersWhisperScorer(Seq2SeqScorer):
 
     @torch.inference_mode()
     def prefill(self) -> Tensor:
-        """Scores (N, V) of the first free token."""
+        """Return scores (N, V) of the first free token."""
         self._encoded = self._features
         self._start_rows()
         logits = self._run_decoder(self._prompts, 0)

@@ -104,7 +104,7 @@ class OpenAIWhisperBackend:
 
     @torch.inference_mode()
     def score_languages(self, features: EncoderOutput) -> Tensor:
-        """Scores (N, L) of the languages that it knows, in the tokenizer's order."""
+        """Return scores (N, L) of the languages that it knows, in the tokenizer's order."""
         tokenizer = self.dims.get_tokenizer(None, "transcribe")
         prompts = torch.full((len(features), 1), tokenizer.sot)
         return self.build_scorer(features, prompts).prefill()[:, list(tokenizer.all_language_tokens)]

@@ -38,7 +38,7 @@ class CtcGuide:
     def build_bias(
         self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
     ) -> LogitsProcessor:
-        """Scores of every window's frames."""
+        """Return scores of every window's frames."""
         log_probs = [self._model.score_frames(_samples_of(stream)) for stream in streams]
         frames = CtcFrames(log_probs, self._model.vocabulary.blank)
 

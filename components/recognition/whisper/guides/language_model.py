@@ -27,7 +27,7 @@ class LanguageModelGuide:
     def build_bias(
         self, streams: Sequence[WindowStream], tokenizer: Tokenizer, n_vocab: int
     ) -> LogitsProcessor:
-        """Scores of the text of each window by itself."""
+        """Return scores of the text of each window by itself."""
 
         def decode(tokens: Sequence[int]) -> str:
             text: str = tokenizer.decode([token for token in tokens if token < tokenizer.eot])

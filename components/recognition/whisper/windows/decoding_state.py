@@ -108,7 +108,7 @@ class WindowStream:
     _mel: Tensor | None = None
 
     def mel(self, n_mels: int) -> Tensor:
-        """Features (n_mels, 3000) of the present window."""
+        """Return features (n_mels, 3000) of the present window."""
         if self._mel is None:
             self._mel = features.compute_log_mel(self.samples, n_mels)
         return features.cut_window(self._mel, self.seek)

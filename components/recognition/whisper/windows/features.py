@@ -40,7 +40,7 @@ def compute_log_mel(samples: NDArray[np.float32], n_mels: int = 80) -> Tensor:
 def compute_log_mels(
     samples: Sequence[NDArray[np.float32]], n_mels: int, device: torch.device
 ) -> list[Tensor]:
-    """:func:`compute_log_mel` of several stretches on a device, in one transform of all.
+    """Return :func:`compute_log_mel` of several stretches on a device, in one transform of all.
 
     Args:
         samples: of each stretch, mono, 16 kHz.

@@ -78,7 +78,7 @@ class UtteranceOpener:
         return OpenedUtterance(index, state, tuple(streams))
 
     def _language_code_of(self, utterance: Utterance) -> str | None:
-        """Whisper's code of the declared language; None when it has to be detected."""
+        """Return Whisper's code of the declared language; None when it has to be detected."""
         base, code = base_of(utterance.source_language), two_letters_of(utterance.source_language)
         undetermined = is_undetermined(code)
         if not self._backend.dims.is_multilingual:

@@ -58,7 +58,7 @@ class Padding:
     attention: Tensor
 
     def summarize(self, n_audio: list[int], stride: int) -> tuple[Tensor, Tensor]:
-        """Which positions to compute of N windows, and how many each stands for.
+        """Return which positions to compute of N windows, and how many each stands for.
 
         Args:
             n_audio: how many positions of each window are not padding.

@@ -157,7 +157,7 @@ class WhisperWindowDecoder:
         return [results[i] for i in range(len(streams))]
 
     def _guide(self, streams: list[WindowStream]) -> Guidance:
-        """The guides of windows whose texts begin with as many tokens each."""
+        """Return the guides of windows whose texts begin with as many tokens each."""
         dims = self._backend.dims
         tokenizer = dims.get_tokenizer(None, "transcribe")
         of_guides = (guide.build_bias(streams, tokenizer, dims.n_vocab) for guide in self._guides)

@@ -73,7 +73,7 @@ class WindowEncoder:
         self._ahead = _Ahead(windows, features, side.record_event())
 
     def _stack_mels(self, streams: Sequence[WindowStream]) -> Tensor:
-        """Log-mel (N, n_mels, 3000) of the present windows."""
+        """Return the log-mel (N, n_mels, 3000) of the present windows."""
         n_mels = self._backend.dims.n_mels
         if self._device.type != "cpu":
             compute_mels([stream for stream in streams if stream.fits_window], n_mels, self._device)

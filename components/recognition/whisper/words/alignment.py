@@ -64,7 +64,7 @@ def _attend(
     tokenizer: Tokenizer,
     context: int,
 ) -> list[Tensor]:
-    """How much each token of each text, and what follows the last one, attends where: (t + 1, T) each.
+    """Return how much each token of each text, and what follows the last one, attends where: (t + 1, T) each.
 
     Of an empty text it is a scalar.
     """
@@ -92,7 +92,7 @@ def _time_tokens(attention: Tensor) -> tuple[float, ...]:
 
 
 def _find_peaks(attention: Tensor) -> tuple[float, ...]:
-    """What each token of a text attends to most, in seconds (Papi et al. 2023, AlignAtt)."""
+    """Return what each token of a text attends to most, in seconds (Papi et al. 2023, AlignAtt)."""
     columns = attention[:-1].argmax(-1).tolist() if attention.ndim else []
     return tuple(column / TOKENS_PER_SECOND for column in columns)
 

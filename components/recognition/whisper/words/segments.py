@@ -70,7 +70,7 @@ def split_into_segments(
 
 
 def text_positions(tokens: Sequence[int], tokenizer: Tokenizer, frames: int) -> list[int]:
-    """Where the text tokens of a window's segments stand among its ``tokens``."""
+    """Return where the text tokens of a window's segments stand among its ``tokens``."""
     pieces, _ = split_into_segments(tokens, tokenizer, frames)
     return [position for piece in pieces for position in piece.positions]
 

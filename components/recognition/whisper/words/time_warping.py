@@ -23,7 +23,7 @@ _BLOCK = 1 << 16
 
 
 def filter_median(values: Tensor) -> Tensor:
-    """Median of every seven neighbors along the last dimension, (H, N, M), mirrored at its ends.
+    """Return the median of every seven neighbors along the last dimension, (H, N, M), mirrored at its ends.
 
     Fewer than four columns are given back as they are, as in openai-whisper.
     """

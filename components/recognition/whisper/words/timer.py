@@ -157,7 +157,7 @@ def _prefer_timestamps(words: Sequence[WordTiming], start: float, end: float, ty
 
 
 def _order(words: Sequence[WordTiming], previous_end: float, window_end: float) -> tuple[Word, ...]:
-    """Words that begin when those before have ended, or later, and end with the window."""
+    """Return words that begin when those before have ended, or later, and end with the window."""
     ordered = []
     for word in words:
         start = max(previous_end, min(word.start, window_end))

@@ -171,7 +171,7 @@ class CausalBackend:
         return AnswerError("repeated instructions", detail)
 
     def _guide(self, sentences: Sequence[Sentence]) -> Guidance:
-        """Terms, or the model that proposes; both are not to be had."""
+        """Return terms, or the model that proposes; both are not to be had."""
         if self._draft is not None:
             prompts = [sentence.tokens for sentence in sentences]
             return Guidance(draft=self._draft.build(prompts, eos=self._eos))

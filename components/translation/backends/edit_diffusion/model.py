@@ -55,7 +55,7 @@ class EditDiffusionBackend(Seq2SeqBackend):
 def translate_all(
     backend: TranslationBackend, texts: Sequence[str], languages: tuple[str, str], batch_size: int = 64
 ) -> list[str]:
-    """The best translation of each text, taken as one sentence, in order; batches of similar length.
+    """Return the best translation of each text, taken as one sentence, in order; batches of similar length.
 
     Of what is longer than the model reads only the beginning is translated.
     """

@@ -57,7 +57,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         self._terms = terms
 
     def prepare(self, text: str, source: str, target: str | None) -> Sentence:
-        """Token ids of a sentence, and the terms that are in it."""
+        """Return the token ids of a sentence, and the terms that are in it."""
         return self._with_terms(super().prepare(text, source, target), text)
 
     def prepare_in_context(
@@ -109,7 +109,7 @@ class Seq2SeqBackend(SentenceTokenizer):
         return [self._model.build_scorer(start=start, input_ids=ids, attention_mask=mask)]
 
     def _guide(self, sentences: Sequence[Sentence], ids: Tensor, mask: Tensor) -> Guidance:
-        """What is written, terms, or the model that proposes: not two of them."""
+        """Return what is written, terms, or the model that proposes: not two of them."""
         if (begun := sentences[0].begun) is not None:
             return begun.guide([sentence.begun for sentence in sentences])
         if self._draft is not None:
