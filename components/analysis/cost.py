@@ -69,7 +69,9 @@ class Cost(Record):
     def _leave_out_no_price(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Costs without served models are written as they were before there were any."""
         values: dict[str, object] = handler(self)
-        return values if self.served_price is not None else _without(values, "served_price")
+        if self.served_price is None:
+            del values["served_price"]
+        return values
 
     @property
     def rtfx(self) -> float | None:
@@ -98,7 +100,3 @@ class Cost(Record):
         if self.price_per_hour is None:
             return self.served_price
         return self.price_per_hour * self.seconds / 3600 + (self.served_price or 0.0)
-
-
-def _without(values: dict[str, object], name: str) -> dict[str, object]:
-    return {key: value for key, value in values.items() if key != name}

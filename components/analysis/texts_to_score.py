@@ -51,7 +51,7 @@ def find_texts_to_score(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> l
         if node.output != "text" or name not in stages or pipeline.data_of(name) != DATA:
             continue
         is_output = name in pipeline.outputs.values()
-        if is_output or node.facts.is_scored:
+        if is_output or pipeline.is_scored(name):
             language = None if pipeline.is_spoken(name) else pipeline.language_of(name)
             prefix = "" if is_output else f"{name}_"
             selected.append(TextsToScore(prefix, stages[pipeline.speech_of(name)], stages[name], language))

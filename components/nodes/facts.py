@@ -125,6 +125,7 @@ class Facts:
         analyses: kinds of analyses (``antiphon.analyses``) that a run of it gets once it is scored.
         has_tokens: whether its texts may have tokens with probabilities.
         is_scored: whether its texts are scored wherever there are references.
+        remarks: the input whose texts are remarks on another and are not scored; None where all are texts.
         costs: whether its seconds are what the system costs; of texts that came from elsewhere they are not.
         may_drop: whether it may give None for an item, which drops the utterance.
         keeps_spoken: whether it gives speech unchanged; where all data are spoken, the node is left out.
@@ -158,6 +159,7 @@ class Facts:
     analyses: tuple[str, ...] = ()
     has_tokens: bool = True
     is_scored: bool = True
+    remarks: int | None = None
     costs: bool = True
     may_drop: bool = False
     keeps_spoken: bool = False

@@ -136,6 +136,11 @@ class Pipeline:
         """Return whether a name is the data set, or a node that is a further one."""
         return self.type_of(name) == "data"
 
+    def is_scored(self, name: str) -> bool:
+        """Return whether a node's texts are scored: what is only read as remarks on a text is none."""
+        roles = [n.facts.remarks == i for n in self for i, read in enumerate(n.of) if read == name]
+        return self.nodes[name].facts.is_scored and not (roles and all(roles))
+
     def data_of(self, name: str) -> str:
         """Return the data set whose utterances a node computes."""
         while not self.is_data(name):
@@ -259,7 +264,7 @@ class Pipeline:
             "kind": node.kind.name,
             "output": node.output,
             "whole": node.kind.mode.is_whole,
-            "scored": node.facts.is_scored,
+            "scored": self.is_scored(node.name),
             "reads": dict(node.reads),
             "when": None if node.when is None else ".".join(node.when),
             "language": self.language_of(node.name) if texts else None,

@@ -40,18 +40,11 @@ def find_idle_nodes(pipeline: Pipeline, data: Mapping[str, StageRef]) -> frozens
     for name, ref in data.items():
         if not any(_hears_only(node) and name in node.of for node in pipeline):
             continue  # only what a recognizer leaves alone passes other nodes
-        pending = {
-            node.name: node for node in pipeline if _may_be_idle(node) and pipeline.data_of(node.name) == name
-        }
+        readers = [node for node in pipeline if node.of and (passes(node) or _hears_only(node))]
+        own = [node for node in readers if pipeline.data_of(node.name) == name]
         profiles = profiles_of(ref)
-        idle |= {
-            n for n, node in pending.items() if not any(is_concerned(pipeline, node, p) for p in profiles)
-        }
+        idle |= {node.name for node in own if not any(is_concerned(pipeline, node, p) for p in profiles)}
     return frozenset(idle)
-
-
-def _may_be_idle(node: Node) -> bool:
-    return bool(node.of) and (passes(node) or _hears_only(node))
 
 
 def _hears_only(node: Node) -> bool:

@@ -98,7 +98,8 @@ class RefineRound(Round[RefineRoundSettings]):
 
     @override
     def facts(self, settings: RefineRoundSettings) -> Facts:
-        facts = replace(super().facts(settings), is_scored=settings.left == 1)
+        remarks = 1 if settings.criticized else None
+        facts = replace(super().facts(settings), is_scored=settings.left == 1, remarks=remarks)
         if settings.method == "diffusion":
             return replace(facts, version=f"{facts.version}/diffusion/{DIFFUSION_VERSION}")
         served = f"{facts.version}/served/{SERVED_VERSION}"

@@ -54,6 +54,15 @@ def test_each_round_of_refine_reads_the_draft_and_the_rounds_before_it() -> None
     assert pipeline.user_name_of("last-2") == "last"
 
 
+def test_a_critics_words_are_not_scored_as_translations() -> None:
+    critic = {"kind": "command", "run": ["cat"], "format": "text", "of": "better"}
+    body = {"words": critic, "fix": {"kind": "refine", "of": ["better", "words"], "gate": "off"}}
+    pipeline = graph(better={"kind": "loop", "of": "mt", "rounds": 2, "body": body})
+    scored = {node.name: node.scored for node in pipeline.to_record().nodes}
+    assert [scored[f"better-{n}-words"] for n in (1, 2)] == [False, False]
+    assert scored["mt"] and scored["better-1-fix-1"]
+
+
 def test_a_round_reads_the_source_of_its_draft() -> None:
     """What passed the recognizer was translated as it is written; a draft that failed goes no further."""
     pipeline = graph(last={"kind": "refine", "of": "mt", "rounds": 2})
