@@ -250,10 +250,18 @@ class TrainingConfig(StageSettings):
     def version_prefix(self) -> str:
         """The versions, each with a slash, of what decides the outputs beside the training loop.
 
-        From 2 on stretches of one file are not taken for each other where the encoder is frozen.
+        From 2 on stretches of one file are not taken for each other where the encoder is frozen, and learned
+        positions are trained.
         """
         frozen = "frozen/2/" if self.freeze_encoder else ""
-        return frozen + (bleu_version(self.target_language) if self.kind in CHOSEN_BY_BLEU else "")
+        positions = "positions/2/" if self.may_train_positions else ""
+        bleu = bleu_version(self.target_language) if self.kind in CHOSEN_BY_BLEU else ""
+        return frozen + positions + bleu
+
+    @property
+    def may_train_positions(self) -> bool:
+        """Whether it goes on from a model that may have learned its positions, as Whisper's decoder has."""
+        return self.init_from is not None and self.kind in ("recognition", "language_model")
 
     @property
     def extra_libraries(self) -> tuple[str, ...]:

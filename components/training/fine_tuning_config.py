@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pydantic import Field
+from typing_extensions import override
 
 from components.stage_settings import Settings
 from components.training.config import TrainingConfig
@@ -30,3 +31,9 @@ class FineTuningConfig(TrainingConfig):
         description="train low-rank matrices of init_from and write them as a PEFT folder: {rank, alpha, "
         "dropout, target_modules}, {} for the defaults; empty = all weights; needs the extra adapters",
     )
+
+    @property
+    @override
+    def may_train_positions(self) -> bool:
+        """Without an adapter, which leaves them as they are."""
+        return self.lora is None and super().may_train_positions

@@ -131,8 +131,10 @@ def load_initial_model(config: TrainingConfig, store: str | None) -> Any:
         return None
     checkpoint = resolve(config.init_from, store)
     model, _ = load_transformers(checkpoint, KINDS.get(config.kind, "seq2seq"))
-    for name, weight in model.named_parameters():  # loading forgets that sinusoids are not trained
-        weight.requires_grad_("embed_positions" not in name)
+    with torch.device("meta"):  # loading forgets what the architecture does not train, such as sinusoids
+        trains = {name: w.requires_grad for name, w in type(model)(model.config).named_parameters()}
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(trains[name])
     if config.kind != "recognition":  # Whisper was trained without
         set_dropout(model, config.dropout)
     if isinstance(config, FineTuningConfig) and config.lora is not None:

@@ -108,6 +108,11 @@ def test_utterances_that_cannot_be_learned_are_left_out(learner: RecognitionLear
     assert [example.utterance.transcript for example in learner.examples] == TEXTS
 
 
+def test_all_is_learned_but_the_sinusoids_of_the_encoder(learner: RecognitionLearner) -> None:
+    fixed = [name for name, weight in learner.model.named_parameters() if not weight.requires_grad]
+    assert fixed == ["model.encoder.embed_positions.weight"]
+
+
 def test_the_loss_is_that_of_transformers(learner: RecognitionLearner) -> None:
     learner.model.eval()
     mine, count = learner.loss([0, 1, 2])
