@@ -29,6 +29,7 @@ from components.storage.stages.stage_plan import StagePlan, upstream_of
 from components.storage.store import Store
 
 CURVE = "rounds.png"
+_HARM_RATE = "harm_rate"
 _MAX_EXAMPLES = 20
 Texts = Mapping[str, str]
 Values = Mapping[str, float]
@@ -71,8 +72,8 @@ def count_changes(values: Sequence[Values], reported: str) -> RoundChanges:
 def _harm_rate(moved: RoundChanges, total: int, reported: str, prefix: str) -> Score:
     verb = "lowered" if METRICS[reported].higher_is_better else "raised"
     return Score(
-        name=f"{prefix}harm_rate",
-        value=100.0 * moved.worse / moved.changed if moved.changed else 0.0,
+        name=f"{prefix}{_HARM_RATE}",
+        value=100.0 * moved.worse / moved.changed,
         higher_is_better=False,
         n=moved.changed,
         n_total=total,
@@ -85,7 +86,7 @@ class NodeRounds(Record):
 
     Attributes:
         prefix: of the names of its scores; none of an output.
-        scores: of every round, and the share of changes for the worse.
+        scores: of every round, and the share of changes for the worse where there are changes.
         rounds: a row per round.
         changes: a row per example that changed, the largest change first.
     """
@@ -119,7 +120,7 @@ class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"rounds/4 metrics/{metrics.version}",
+            version=f"rounds/5 metrics/{metrics.version}",
             parameters={
                 "nodes": [[n.protocol.model_dump(), n.reported, n.prefix, len(n.rounds)] for n in request]
             },
@@ -138,7 +139,8 @@ class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
         for each in nodes:
             if each.scores:
                 files.append(f"{each.prefix}{CURVE}")
-                _plot_curve(each.scores[:-1], folder / files[-1])
+                curve = [score for score in each.scores if not score.name.endswith(_HARM_RATE)]
+                _plot_curve(curve, folder / files[-1])
         return Computed(Rounds(nodes=nodes), request[0].data.items, files)
 
     @override
@@ -156,19 +158,16 @@ def _build_tables(findings: NodeRounds) -> list[Table]:
     ]
     metric = next((name for row in changes for name in row if name.startswith("change of ")), "")
     title = f" ({findings.prefix[:-1]})" if findings.prefix else ""
-    return [
-        Table(
-            f"Rounds{title}",
-            "ended: by that round, by each rule; seconds: wall",
-            findings.rounds,
-            columns=("round", "stage", "score", "accepted", "ended", "seconds"),
-        ),
-        Table(
-            f"Examples that changed most{title}",
-            rows=tuple(changes),
-            columns=("utterance", metric, "first", "last") if changes else (),
-        ),
-    ]
+    curve = Table(
+        f"Rounds{title}",
+        "accepted: in that round; ended: by that round, by each rule; seconds: wall",
+        findings.rounds,
+        columns=("round", "stage", "score", "accepted", "ended", "seconds"),
+    )
+    if not changes:
+        return [curve]
+    columns = ("utterance", metric, "first", "last")
+    return [curve, Table(f"Examples that changed most{title}", rows=tuple(changes), columns=columns)]
 
 
 ROUNDS = RoundsAnalysis()
@@ -198,7 +197,7 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
             values.append(metric.sentence_scores(aligned.segments))
         rows.append(_row(number, ref, score, outcomes.values() if number else ()))
     moved = count_changes(values, reported)
-    if scores:
+    if moved.changed:
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported, prefix))
     changes = _change_rows(texts, moved, reported)
     return NodeRounds(prefix=prefix, scores=tuple(scores), rounds=tuple(rows), changes=changes)
@@ -206,13 +205,14 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
 
 def _row(number: int, ref: StageRef, score: str, outcomes: Collection[NBest]) -> dict[str, str]:
     reasons = count_stop_reasons(outcomes)
+    decisions = [
+        each.best.decision for each in outcomes
+    ]  # of who has stopped the last one, of an earlier round
     return {
         "round": str(number),
         "stage": ref.stage,
         "score": score,
-        "accepted": str(
-            sum(each.best.decision is not None and each.best.decision.accepted for each in outcomes)
-        ),
+        "accepted": str(sum(d is not None and d.accepted and d.round == number for d in decisions)),
         "ended": ", ".join(f"{name} {n}" for name, n in reasons.items() if name != "rounds"),
         "seconds": f"{ref.seconds:.1f}",
     }

@@ -7,7 +7,7 @@ import pytest
 
 from components.nodes.kind import KINDS
 from components.pipeline.reading.reader import read_pipeline
-from components.records import Hypothesis, NBest, Utterance
+from components.records import Decision, Hypothesis, NBest, Utterance
 from components.refining.finished_rounds import find_requests, find_rounds
 from components.refining.round_scores import ROUNDS
 from components.run_record import StageRef
@@ -48,8 +48,13 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
     )
 
     def texts(name: str, **by_id: str) -> StageRef:
+        number = int(name[-1]) if name[-1].isdigit() else 0
+        accepted = Decision(round=number, accepted=True) if number else None
         lists = [
-            NBest(utterance_id=key, hypotheses=[Hypothesis(text=text, score=0.0, n_tokens=1, system="x")])
+            NBest(
+                utterance_id=key,
+                hypotheses=[Hypothesis(text=text, score=0.0, n_tokens=1, system="x", decision=accepted)],
+            )
             for key, text in by_id.items()
         ]
         return written(store, name, lists)
@@ -80,4 +85,13 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
         ["mt", "better-1", "better-2"],
         ["better", "last-1"],
     ]
+    assert [[row["accepted"] for row in each.rounds] for each in findings.nodes] == [
+        ["0", "2", "1"],
+        ["0", "1"],
+    ]
     assert [table.title for table in ROUNDS.tables(findings)][::2] == ["Rounds (better)", "Rounds"]
+    (request,) = find_requests(pipeline, stages, "whisper")[1:]
+    same = request._replace(rounds=(stages["better"], texts("same-1", a="Ein Hund rennt", b="Katze")))
+    unchanged = ROUNDS.compute([same], store, tmp_path).findings
+    assert [*ROUNDS.scores(unchanged)] == ["ter_round_0", "ter_round_1"]
+    assert [table.title for table in ROUNDS.tables(unchanged)] == ["Rounds"]
