@@ -16,15 +16,8 @@ from pydantic import BaseModel
 Schema = dict[str, Any]
 
 FIRST_FIELDS = (
-    "run",
-    "recipe",
-    "data",
-    "audio",
-    "dev",
-    "source_language",
-    "target_language",
-    "limit",
-    "systems",
+    *("run", "recipe", "data", "audio", "dev"),
+    *("source_language", "target_language", "limit", "systems"),
 )
 LAST_FIELDS = (
     *("model_metrics", "normalizer", "price_per_hour", "edits", "anyway", "blame", "folder", "title"),
@@ -40,6 +33,8 @@ MAIN_FIELDS = (
 """Settings in the first tab of a long group, and in the short list of parameters, most important first."""
 MAX_GROUP_FIELDS = 6
 """Fields of a group that has no tabs."""
+_TABS = {"string": "Text", "integer": "Number", "number": "Number", "object": "Object", "array": "List"}
+"""What a tab of a field of several types is called, where the UI would say `str` and `dict`."""
 _WORDS = {
     "vad": "Voice activity detection",
     "n_best": "N-best",
@@ -125,7 +120,11 @@ def _inline(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     branches = [branch for branch in schema.pop("anyOf", ()) if branch.get("type") != "null"]
     if len(branches) == 1:
         return _inline({**branches[0], **schema}, definitions)
-    return {**schema, "anyOf": [_inline(branch, definitions) for branch in branches]} if branches else schema
+    tabs = [
+        {"title": b.get("const") or _TABS[b["type"]], **b}
+        for b in (_inline(b, definitions) for b in branches)
+    ]
+    return {**schema, "anyOf": tabs} if tabs else schema
 
 
 def _tidy_group(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SUBTITLE_ENDINGS = (".srt", ".vtt")
 TEXT_ENDINGS = (".txt", ".text", *SUBTITLE_ENDINGS)
 UNREAD_ENDINGS = (
-    *(".ass", ".ssa", ".sub", ".ttml"),
+    *(".ass", ".ssa", ".sub", ".ttml", ".md", ".rst", ".tex"),
     *(".doc", ".docx", ".odt", ".rtf", ".pdf", ".htm", ".html", ".xlsx", ".pptx", ".tmx", ".xlf", ".xliff"),
 )
 """Endings of texts that are not read; ffmpeg would be asked for their sound."""

@@ -198,6 +198,7 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
         (["transcribe", "a.txt"], "expected recordings, found a.txt"),
         (["transcribe", "a.wav", "--from", "german"], "--language: expected a language code such as en"),
         (["translate", "a.docx", "--to", "de"], "found a.docx; save it as plain text (.txt)"),
+        (["translate", "a.md", "--to", "de"], "found a.md; save it as plain text (.txt)"),
         (
             ["translate", "a.csv", "--to", "de"],
             "a data set: antiphon init mine.yaml --data a.csv --from",
@@ -218,7 +219,7 @@ def test_all_texts_are_looked_at_before_the_first_is_translated(antiphon: Comman
 def test_wrong_usage_is_one_line(
     antiphon: Command, tmp_path: Path, arguments: list[str], expected: str
 ) -> None:
-    for name in ("a.txt", "a.docx", "a.csv", "a.wav", "b.wav"):
+    for name in ("a.txt", "a.docx", "a.md", "a.csv", "a.wav", "b.wav"):
         (tmp_path / name).touch()
     code, out, err = antiphon(*arguments)
     assert (code, out) == (2, "")

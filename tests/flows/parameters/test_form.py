@@ -49,6 +49,7 @@ def test_only_a_group_that_may_be_left_out_is_a_choice_of_none(fields: Any) -> N
     for path, field in fields:
         assert field.get("type") != "null", path
         types = [branch.get("type") for branch in field.get("anyOf", ())]
+        assert all(branch.get("title") for branch in field.get("anyOf", ())), path  # else "str", "dict"
         assert "null" not in types or types == ["null", "object"], path
         assert field.get("default", "") is not None, path
         assert "$ref" not in field, path
