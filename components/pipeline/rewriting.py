@@ -19,6 +19,7 @@ from components.models.adapted_references import replace_parts
 from components.pipeline.pipeline import DATA, NODE, Node, Pipeline
 from components.pipeline.reading.reader import read_pipeline
 from components.pipeline.written import values_of
+from components.stage_settings import markers_of
 
 SEPARATOR = "--"
 """Joins the names of a system and of its node, where several systems are one pipeline."""
@@ -121,17 +122,18 @@ def rename_reads(node: Node, names: Mapping[str, str]) -> Node:
 
 def _rename_in_settings(node: Node, names: Mapping[str, str]) -> BaseModel:
     """Return settings in which the same tables and models have other names."""
-    tables = set(node.facts.tables.values())
+    parts = {f"{NODE}{old}": f"{NODE}{new}" for old, new in names.items()}
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            if NODE in value:
-                return replace_parts(value, {f"{NODE}{old}": f"{NODE}{new}" for old, new in names.items()})
-            return names.get(value, value) if value in tables else value
+            return replace_parts(value, parts) if NODE in value else value
         if isinstance(value, Mapping):
             return {key: walk(item) for key, item in value.items()}
         return type(value)(map(walk, value)) if isinstance(value, list | tuple) else value
 
     values = node.settings.model_dump(exclude_unset=True)
     changed = walk(values)
+    for field, marker in markers_of(type(node.settings)).items():  # others may have the same text
+        if marker.what == "table" and field in values:
+            changed[field] = names.get(changed[field], changed[field])
     return node.settings if changed == values else type(node.settings).model_validate(changed)

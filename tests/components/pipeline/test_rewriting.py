@@ -152,3 +152,23 @@ def test_tables_of_other_nodes_are_renamed_with_them() -> None:
     union = unite({"one": read_pipeline({"nodes": {"mt": learned}})})
     assert list(union.nodes) == ["one--mt-dev", "one--mt-coefficients", "one--mt"]
     assert union.nodes["one--mt"].reads == {"of0": "data", "learned": "one--mt-coefficients"}
+
+
+def test_a_setting_that_reads_like_the_name_of_a_table_stays() -> None:
+    mt = {"kind": "translate", "beam_size": 3}
+    nodes = {
+        "dev": {"kind": "data", "source": "sample"},
+        **{
+            "one": mt,
+            "dev-one": {**mt, "of": "dev"},
+            "two": mt | {"beam_size": 2},
+            "dev-two": {"kind": "translate", "of": "dev"},
+        },
+        "reranking": {"kind": "fit_reranker", "of": ["dev-one", "dev-two"], "method": "reranking"},
+        "pick": {"kind": "combine", "of": ["one", "two"], "method": "reranking", "tuned": "reranking"},
+    }
+    pick = unite({"a": read_pipeline({"nodes": nodes})}).nodes["a--pick"]
+    assert pick.settings.model_dump(include={"method", "tuned"}) == {
+        "method": "reranking",
+        "tuned": "a--reranking",
+    }
