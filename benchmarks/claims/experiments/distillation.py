@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from benchmarks.claims.experiments.seeds import train_seeds
-from benchmarks.claims.outputs import Outputs, read_outputs
+from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, FLICKR17, Workspace
 from components.claims.selection import best_on_dev
@@ -110,6 +110,9 @@ def run(work: Workspace, outputs: Outputs) -> None:
     """Teach, train, translate."""
     students = train_students(work)
     teachers, best = find_teachers(work)
+    utterances = work.utterances(DEV)
+    for seed, model in zip(TEACHERS, teachers, strict=True):
+        outputs.add_translations(DEV, utterances, "one teacher", seed, work.translate(utterances, [model]))
     for data in TESTS:
         utterances = work.utterances(data)
         systems: list[tuple[str, int, Sequence[Model]]] = [
@@ -133,10 +136,7 @@ def results(outputs: Outputs) -> dict[str, Measured]:
 
 def _refuse_teacher(outputs: Outputs) -> list[str]:
     """Why the single teacher is not the one that the ensemble has to beat."""
-    seeds = read_outputs("seeds")
-    if seeds is None:
-        return []
-    best = best_on_dev({n: seeds.statistics(DEV, "one seed", n).score() for n in TEACHERS})
+    best = best_on_dev({n: outputs.statistics(DEV, "one teacher", n).score() for n in TEACHERS})
     used = next(iter(outputs.manifest.models["student-2-1"]["settings"]["init_layers_from"].split("/")[1:]))
     return [] if used == f"zoo-{best}" else [f"the single teacher was {used}, the best on val is zoo-{best}"]
 
