@@ -21,7 +21,7 @@ from components.serving.http.audio_endpoints import answer_recording
 from components.serving.http.chat_endpoint import answer_chat
 from components.serving.http.faults import RequestError
 from components.serving.http.streamed import StreamedAnswer
-from components.serving.names import list_names
+from components.serving.names import list_names, output_of
 from components.serving.service import Service
 from components.serving.settings import ServeSettings
 
@@ -54,6 +54,7 @@ def make_app(
     for path, endpoint in ENDPOINTS.items():
         app.add_api_route(path, _count(service, path, endpoint), methods=["POST"])
     app.add_api_route("/v1/models", lambda: _list_models(service), methods=["GET"])
+    app.add_api_route("/v1/models/{name:path}", lambda name: _show_model(service, name), methods=["GET"])
     app.add_api_route("/health", lambda: _health(service), methods=["GET"])
     app.add_api_route("/metrics", lambda: PlainTextResponse(service.measures.render()), methods=["GET"])
     app.router.routes.extend(routes)
@@ -119,8 +120,12 @@ def _count(service: Service, path: str, endpoint: Endpoint) -> Callable[[Request
 
 
 def _list_models(service: Service) -> dict[str, Any]:
-    common = {"object": "model", "created": int(service.started), "owned_by": "antiphon"}
-    return {"object": "list", "data": [{"id": name, **common} for name in list_names(service.graph)]}
+    return {"object": "list", "data": [_show_model(service, name) for name in list_names(service.graph)]}
+
+
+def _show_model(service: Service, name: str) -> dict[str, Any]:
+    output_of(service.graph, name, *service.graph.outputs)  # refuses other names
+    return {"id": name, "object": "model", "created": int(service.started), "owned_by": "antiphon"}
 
 
 def _health(service: Service) -> Response:

@@ -122,8 +122,12 @@ def test_the_key_is_of_what_decides_a_text() -> None:
 def test_chat_names_and_counters() -> None:
     async def ask() -> None:
         async with serving() as (client, _):
-            names = [model["id"] for model in (await client.get("/v1/models")).json()["data"]]
-            assert names == ["cascade", "cascade/transcript", "cascade/translation"]
+            models = {model["id"]: model for model in (await client.get("/v1/models")).json()["data"]}
+            assert list(models) == ["cascade", "cascade/transcript", "cascade/translation"]
+            for path in ("cascade", "cascade/transcript", "cascade%2Ftranslation"):
+                assert (await client.get(f"/v1/models/{path}")).json() == models[path.replace("%2F", "/")]
+            unknown = (await client.get("/v1/models/cascad")).json()["error"]
+            assert unknown["code"] == "model_not_found" and "did you mean cascade" in unknown["message"]
             messages = [{"role": "system", "content": "x"}, {"role": "user", "content": "A cat."}]
             answer = (await client.post(CHAT, json={"messages": messages, "target_language": "fr"})).json()
             assert answer["choices"][0]["message"]["content"] == "fr: A cat."
