@@ -65,9 +65,9 @@ def group_utterances(
     counts = Counter(word for utterance in utterances for word in set(_words(utterance)))
     labels: dict[str, Callable[[Utterance], str]] = {
         **{by: partial(_label_of, by) for by in ("length", "language", "domain", "speaker")},
-        "words seen once": lambda utterance: _rarity_label(
-            sum(counts[w] == 1 for w in set(_words(utterance)))
-        ),
+        "words seen once": lambda utterance: ("none", "one", "two and more")[
+            min(2, sum(counts[word] == 1 for word in set(_words(utterance))))
+        ],
         "transcript WER": lambda utterance: _error_rate_label(rates.get(utterance.id)),
     }
     groups = []
@@ -110,10 +110,6 @@ def _length_label(value: float, edges: Sequence[float], unit: str) -> str:
     step = next((i for i, edge in enumerate(edges) if value <= edge), len(edges))
     low = 1 if step == 0 else int(edges[step - 1]) + 1
     return f"{low} {unit} and more" if step == len(edges) else f"{low} to {int(edges[step])} {unit}"
-
-
-def _rarity_label(number: int) -> str:
-    return ("none", "one", "two and more")[min(number, 2)]
 
 
 def _error_rate_label(rate: float | None) -> str:

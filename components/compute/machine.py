@@ -45,7 +45,10 @@ _CARDS = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/dri/*", "/proc/driver/nv
 
 
 class MachineFacts(Record):
-    """What torch reported in a process that used it for nothing else."""
+    """What torch reported in a process that used it for nothing else.
+
+    ``bfloat16`` says of each card whether it computes in it itself: from compute capability 8.0 on.
+    """
 
     key: str
     processor: str
@@ -204,17 +207,20 @@ def _read_cached_facts() -> MachineFacts:
 
 
 def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
+    import torch  # noqa: PLC0415 - takes seconds
+
     from components.compute import torch_facts  # noqa: PLC0415 - imports torch
 
     cuda, mps = torch_facts.count_devices()
+    cards = range(cuda) if with_card else ()
     return MachineFacts(
         key=key,
         processor=torch_facts.describe_processor(),
         kernels=torch_facts.describe_kernels(),
-        threads=torch_facts.count_threads(),
+        threads=torch.get_num_threads(),
         matmul=torch_facts.matmul_precision(),
-        cards=tuple(map(torch_facts.card_name, range(cuda))) if with_card else (),
-        bfloat16=tuple(map(torch_facts.supports_bfloat16, range(cuda))) if with_card else (),
+        cards=tuple(torch.cuda.get_device_name(card) for card in cards),
+        bfloat16=tuple(torch.cuda.get_device_capability(card) >= (8, 0) for card in cards),
         mps=mps,
     )
 

@@ -45,11 +45,6 @@ def describe_kernels() -> str:
     return PLAIN if cpu_kernels is None else cpu_kernels.describe()
 
 
-def count_threads() -> int:
-    """Return how many CPU threads torch uses."""
-    return torch.get_num_threads()
-
-
 def allow_tf32() -> None:
     """Compute float32 products on a GPU in TF32, 8 times as fast on cards that have it; the CPU's stay.
 
@@ -64,17 +59,7 @@ def matmul_precision() -> str:
     return torch.get_float32_matmul_precision()
 
 
-def supports_bfloat16(index: int) -> bool:
-    """Return whether a CUDA device computes in bfloat16 itself: from compute capability 8.0 on."""
-    return torch.cuda.get_device_capability(index) >= (8, 0)
-
-
 def count_devices() -> tuple[int, bool]:
     """Return the number of CUDA devices, and whether Apple's GPU is there."""
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     return cuda, torch.backends.mps.is_available()
-
-
-def card_name(index: int) -> str:
-    """Return the name of a CUDA device."""
-    return torch.cuda.get_device_name(index)

@@ -97,7 +97,7 @@ class Cutter:
     def ends_after(self, row: Cut, following: Cut | None) -> bool:
         """Return whether a shard ends after a row, and go on to the ``following`` one."""
         self._together += row.length
-        if following is not None and _are_together(row, following):
+        if following is not None and row.document is not None and row.document == following.document:
             return False
         together, self._together = self._together, 0.0
         self._length += together
@@ -135,7 +135,3 @@ def _with_next(rows: Iterable[R]) -> Iterator[tuple[R, R | None]]:
         previous = row
     if previous is not None:
         yield previous, None
-
-
-def _are_together(first: Cut, second: Cut) -> bool:
-    return first.document is not None and first.document == second.document

@@ -23,7 +23,7 @@ from components.metrics.error_rates.turns import Turns, reference_turns
 from components.metrics.languages import Language, assign_languages
 from components.metrics.metric import Metric, Output, Segments, align_segments
 from components.metrics.statistics.corpus_statistics import CorpusStatistics, measure, score_segments
-from components.records import Audio, Utterance
+from components.records import Utterance
 from components.run_record import Score
 
 RESEGMENTATION: Extensions[Any] = Extensions(
@@ -219,7 +219,9 @@ def _split(utterance: Utterance, output: Output) -> list[Utterance]:
         utterance.model_copy(
             update={
                 "id": f"{utterance.id}#{number}",
-                "audio": _stretch(audio, segment.start, segment.end),
+                "audio": audio.model_copy(
+                    update={"offset": audio.offset + segment.start, "seconds": segment.end - segment.start}
+                ),
                 "transcript": segment.transcript,
                 "references": segment.references,
                 "reference_segments": (),
@@ -249,10 +251,6 @@ def _cut(utterance: Utterance, output: Output, language: str) -> list[Utterance]
         )
         for number, block in enumerate(blocks, 1)
     ]
-
-
-def _stretch(audio: Audio, start: float, end: float) -> Audio:
-    return audio.model_copy(update={"offset": audio.offset + start, "seconds": end - start})
 
 
 def _references(unit: Utterance, output: Output) -> tuple[str, ...] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +92,11 @@ def refuse_report(checkpoint: Checkpoint, report: Mapping[str, Any]) -> None:
 def without_heads(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return a loading report without what is beyond the encoder: a pooler, or a head of any sort."""
     heads = ("pooler.", "cls.", "lm_head.", "classifier.", "vocab_", "qa_outputs.", "score.")
-
-    def select_encoder(names: Collection[str]) -> list[str]:
-        return [name for name in names if not name.startswith(heads) and "position_ids" not in name]
-
-    sides = ("missing_keys", "unexpected_keys")
-    return {**report, **{side: select_encoder(report[side]) for side in sides}}
+    encoder = {
+        side: [name for name in report[side] if not name.startswith(heads) and "position_ids" not in name]
+        for side in ("missing_keys", "unexpected_keys")
+    }
+    return {**report, **encoder}
 
 
 def without_masking(report: Mapping[str, Any]) -> dict[str, Any]:

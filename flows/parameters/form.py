@@ -62,11 +62,6 @@ def order_fields(model: type[BaseModel]) -> list[str]:
     return [*first, *(name for name in names if name not in {*first, *last}), *last]
 
 
-def title_of(name: str) -> str:
-    """Return a field's name in words."""
-    return _WORDS.get(name) or name.replace("_", " ").capitalize()
-
-
 def drop_empty(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """Return parameters without those that a form left empty, also within groups: they keep their defaults.
 
@@ -92,7 +87,7 @@ def _tidy(name: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schem
     title = schema.get("title", name)
     schema = _inline(schema, definitions)
     if title in {name, name.replace("_", " ").title()}:  # none of its own: pydantic makes one of the name
-        schema["title"] = title_of(name)
+        schema["title"] = _WORDS.get(name) or name.replace("_", " ").capitalize()
     may_be_left_out = schema.get("default", "") is None
     if may_be_left_out:
         del schema["default"]

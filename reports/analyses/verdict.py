@@ -62,7 +62,7 @@ def describe_scores(run: RunRecord) -> list[Sentence]:
         return [Sentence(f"Nothing was scored: no {'test data' if on_dev else 'references'}.")]
     scores = [run.metrics[name] for name in names]
     counted = {(score.n, score.n_total) for score in scores}
-    text = ", ".join(map(_describe_score, scores))
+    text = ", ".join(f"{label_of(each.name)} {each.value:.1f}{_interval(each)}" for each in scores)
     if len(counted) == 1:
         n, n_total = counted.pop()
         text += (
@@ -77,10 +77,6 @@ _ENDED = {
     "suspended": "is suspended",
     "paused": "is paused",
 }
-
-
-def _describe_score(score: Score) -> str:
-    return f"{label_of(score.name)} {score.value:.1f}{_interval(score)}"
 
 
 def _interval(score: Score) -> str:

@@ -51,11 +51,8 @@ class MeasuredTexts:
         score = sign_score(metric, self.tables[metric.name])
         if metric.of_recordings:
             return score
-        return score.model_copy(update={"signature": sign_units(score.signature, self._unit_names)})
-
-    @property
-    def _unit_names(self) -> list[str]:
-        return [name for name in self.tallies.get(UNITS, {}) if name != ADDED]
+        unit_names = [name for name in self.tallies.get(UNITS, {}) if name != ADDED]
+        return score.model_copy(update={"signature": sign_units(score.signature, unit_names)})
 
 
 def join_shards(

@@ -113,16 +113,12 @@ _table = partial(
 )
 
 
-def _convert_text(fields: Fields) -> Draft:
-    return Draft(text=fields["text"], blank_lines=fields.get("blank_lines", 0))
-
-
 _jsonl = partial(Format, read=lambda file: read_json_rows(file.location, file.cursor), is_jsonl=True)
 _text = partial(
     Format,
     identifying_fields=("text",),
     known_fields=("text", "blank_lines"),
-    convert=_convert_text,
+    convert=lambda fields: Draft(text=fields["text"], blank_lines=fields.get("blank_lines", 0)),
     language_of=language_ending,
 )
 

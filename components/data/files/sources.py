@@ -53,7 +53,7 @@ def find_source(text: str) -> Source | None:
     """
     if not is_remote(text) and is_file(text) and _format_of(text) is None:
         return None
-    parts = _split_commas(text)
+    parts = [part.strip() for part in re.split(r",(?![^{]*\})", text)]  # commas inside braces divide nothing
     if len(parts) == 2 and (form := _format_beside(parts[1])):
         manifests, archives = _expand(parts[0]), _expand(parts[1])
         return Source(_name(manifests[0]), tuple(manifests), form, tuple(archives))
@@ -85,11 +85,6 @@ def _format_beside(archives: str) -> str | None:
     """Return the format of manifests beside which archives of this name are named."""
     forms = ((key, form.archives) for key, form in DATA_FORMATS.items() if form.archives)
     return next((key for key, names in forms if re.fullmatch(names, archives)), None)
-
-
-def _split_commas(text: str) -> list[str]:
-    """Return the parts of a list, whose commas inside braces divide nothing."""
-    return [part.strip() for part in re.split(r",(?![^{]*\})", text)]
 
 
 def _expand(pattern: str) -> list[str]:

@@ -71,18 +71,15 @@ class PoolToScore(NamedTuple):
         return {key: texts for key, texts in pools.items() if texts}
 
 
-def _has_lists(ref: StageRef) -> bool:
-    """Return whether a search has found several hypotheses of any utterance."""
-    return any(len(nbest.hypotheses) > 1 for nbest in read_nbests(ref))
-
-
 def find_pools(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> list[PoolToScore]:
     """Return the nodes that choose among candidates, the n-best lists that they read, and all other lists."""
     entries = {entry.texts.stage: entry for entry in find_texts_to_score(pipeline, stages)}
     choosing = [node for node in pipeline if node.facts.candidates is not None and node.name in entries]
     lists = dict.fromkeys(name for node in choosing for name in node.of if name in entries)
     alone = (node.name for node in pipeline if 1 < node.facts.list_length <= MAX_LIST)
-    lists |= dict.fromkeys(name for name in alone if name in entries and _has_lists(entries[name].texts))
+    for name in alone:
+        if name in entries and any(len(nbest.hypotheses) > 1 for nbest in read_nbests(entries[name].texts)):
+            lists[name] = None
     pools = []
     for node in choosing:
         texts = (name for name in node.of if name in stages and not pipeline.is_data(name))

@@ -56,7 +56,8 @@ class WordErrorRate(ErrorRate):
     @property
     def counter(self) -> str:
         """What counts the edits, and its version."""
-        return counter_signature() if self.normalizer == OPEN_ASR else super().counter
+        is_open_asr = self.normalizer == OPEN_ASR
+        return f"kaldialign:{version('kaldialign')} merge-compounds" if is_open_asr else super().counter
 
 
 def count_with_compounds(
@@ -96,8 +97,3 @@ def join_differing_spaces(first: Sequence[str], second: Sequence[str]) -> tuple[
         for side in range(2):
             joined[side].extend([texts[side]] if is_one_word else words[side])
     return joined
-
-
-def counter_signature() -> str:
-    """Return what counts, for signatures."""
-    return f"kaldialign:{version('kaldialign')} merge-compounds"
