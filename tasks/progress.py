@@ -50,9 +50,10 @@ def show_on(display: Display) -> Iterator[None]:
 
 
 def show_phase(text: str) -> None:
-    """Show what is done while no node computes."""
+    """Show and log what is done while no node computes."""
     for display in _displays:
         display.show_phase(text)
+    get_run_logger().info("%s", text, extra=PROGRESS_RECORD)
 
 
 def show_begin(progress: NodeProgress) -> NodeProgress:
@@ -83,11 +84,6 @@ class ProgressBar:
         self._key, self._description = f"{stage}-progress".replace("_", "-"), description
         self._id: UUID | None = None
         self._shown_at = 0.0
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether it was created."""
-        return self._id is not None
 
     def show(self, percent: float) -> None:
         """Set it to so many percent, every two seconds at most."""
@@ -145,7 +141,7 @@ class Progress:
             self._add_up()
         self._log_if_due()
         share = self._counts.share
-        if share is not None and (self._counts.seconds > _SHOW_AFTER or self._bar.is_shown):
+        if share is not None and self._counts.seconds > _SHOW_AFTER:
             self._bar.show(100 * share)
 
     def _add_up(self) -> None:

@@ -91,9 +91,9 @@ def check_code(code: str) -> str:
     """Return ``code``, if it can be a language's.
 
     Raises:
-        ConfigError: It cannot; the message says which code was probably meant (``German``, ``deutsch``: de).
+        ConfigError: It cannot; the message says which code was probably meant (``German``, ``cz``: de, cs).
     """
-    if is_code(code):
+    if is_code(code) and ((base := base_of(code)) in NAMES or is_undetermined(base) or _is_registered(base)):
         return code
     meant = _code_by_name(code)
     hint = f"; did you mean {meant}?" if meant else ""
@@ -109,6 +109,13 @@ def _standard_code(base: str) -> str:
     return standard if len(standard) == 2 else base  # Dari is fa-AF there, which models know as prs
 
 
+def _is_registered(base: str) -> bool:
+    """Return whether a code outside of the table is one; ``ns`` is M2M's for Northern Sotho."""
+    import langcodes  # noqa: PLC0415 - as above
+
+    return base == "ns" or langcodes.tag_is_valid(base)
+
+
 def _name_of_rare_language(code: str) -> str:
     """Look up the English name of a language that the table lacks; the code where nobody knows it."""
     import langcodes  # noqa: PLC0415 - as above, and 0.3 s for the names
@@ -120,11 +127,14 @@ def _name_of_rare_language(code: str) -> str:
 
 
 def _code_by_name(name: str) -> str | None:
-    """Find the language that is called so in any language, or nearly so in English or its own."""
+    """Find the language of a country's code, or that is called so anywhere, or nearly so in its own."""
     import langcodes  # noqa: PLC0415 - as above; for messages only
 
     if folded := OTHER_NAMES.get(fold(name)):
         return folded
+    if is_code(name):
+        country = langcodes.Language.get(f"und-{name[:2]}")
+        return None if country.territory_name().startswith("Unknown") else country.maximize().language
     try:
         return str(langcodes.find(name))
     except (LookupError, UnicodeError):  # of no text that could be a name

@@ -87,7 +87,9 @@ class TranscribeParameters(WrittenTexts, FlowParameters):
     model: str | None = Field(
         "packaged:whisper-base", description="recognizer, such as whisper:small (docs/use/models.md)"
     )
-    beam_size: int | None = Field(None, ge=1, le=64, description="hypotheses kept; 1 is fastest")
+    beam_size: int | None = Field(
+        None, ge=1, le=64, description="hypotheses kept; 1 is fastest (default: the model's, mostly 5)"
+    )
     terms: str | None = Field(
         None,
         description="names and words to listen for: a file (docs/use/terms.md), or the words themselves with "
@@ -97,7 +99,7 @@ class TranscribeParameters(WrittenTexts, FlowParameters):
     prompt: str | None = Field(
         None, max_length=2_000, description="text that the speech is taken to follow: topic, names, spelling"
     )
-    device: str | None = Field(None, description="auto, cpu, cuda, cuda:N or mps")
+    device: str | None = Field(None, description="auto, cpu, cuda, cuda:N or mps (default: auto)")
     speakers: Literal["auto"] | int | None = Field(
         None, description="say who speaks, and how many there are if you know (docs/use/speakers.md)"
     )

@@ -39,5 +39,6 @@ def test_a_display_shows_what_happens_during_its_block_and_all_of_it_is_logged(
         progress.show_phase("later")
         progress.show_end(NodeEnd("mt", "failed", error="no voice"))
     assert display.calls == ["scoring", "begin asr", "end asr"]
-    assert [line.getMessage() for line in caplog.records] == ["asr: failed: no model", "mt: failed: no voice"]
+    lines = ["scoring", "asr: failed: no model", "later", "mt: failed: no voice"]
+    assert [line.getMessage() for line in caplog.records] == lines
     assert all(line.antiphon_progress for line in caplog.records)  # type: ignore[attr-defined]

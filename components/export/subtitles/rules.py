@@ -27,10 +27,7 @@ class SubtitleRules(Settings):
         le=100,
         description="columns of a subtitle a second; a faster one stays longer if it can",
     )
-    min_gap: float = Field(
-        0.083, ge=0, le=2, description="seconds between two subtitles (0.083: two frames of film)"
-    )
-
+    min_gap: float = Field(0.083, ge=0, le=2, description="seconds between two subtitles: two frames of film")
     linger: float = Field(
         0.9, ge=0, le=2, description="seconds that a subtitle stays after its last word, if there is room"
     )
@@ -38,7 +35,7 @@ class SubtitleRules(Settings):
         0.5,
         ge=0,
         le=2,
-        description="gaps shorter than this are closed to min_gap (0.5: no gap of 3 to 11 frames); 0: none",
+        description="gaps shorter than this are closed to min_gap, so that none has 3 to 11 frames; 0: none",
     )
 
     @model_validator(mode="after")

@@ -100,12 +100,10 @@ ROWS = (
     Recommendation(
         "recognize",
         WHISPER_TURBO,
-        "99 languages, the best of Whisper's for its speed; 809M parameters, MIT",
+        "the best of Whisper's for its speed; 809M parameters, MIT",
         needs_card=True,
     ),
-    Recommendation(
-        "recognize", WHISPER, "99 languages, fast on a processor", "WER 6.4 on English human recordings"
-    ),
+    Recommendation("recognize", WHISPER, "fast on a processor", "WER 6.4 on English human recordings"),
     Recommendation(
         "translate_speech",
         WHISPER,
@@ -113,7 +111,7 @@ ROWS = (
         "22.2 on speech; recognizing and qwen2.5-coder-1.5b: 44.7",
     ),
     Recommendation("translate", OPUS, "general text, fast; one model a direction, CC-BY 4.0"),
-    Recommendation("translate", M2M, "general text of 100 languages; 1.2B parameters, MIT", needs_card=True),
+    Recommendation("translate", M2M, "general text; 1.2B parameters, MIT", needs_card=True),
     Recommendation(
         "translate",
         "packaged:qwen2.5-coder-1.5b",

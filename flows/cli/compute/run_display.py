@@ -40,6 +40,8 @@ class RunDisplay:
         """Show what is done while no node computes."""
         if self.live is not None:
             self.live.show_phase(text)
+        elif verbosity() > Verbosity.QUIET:  # importing takes seconds
+            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
     def attach(self) -> None:
         """Take over the log lines, and show the progress of nodes; imports Prefect."""
@@ -122,8 +124,8 @@ class OwnLines(logging.Filter):
         is_prefects = record.pathname.startswith(self._prefect)
         if verbosity() == Verbosity.QUIET:
             return record.levelno >= logging.ERROR and not is_prefects
-        if is_prefects and verbosity() == Verbosity.NORMAL:
-            return record.levelno == logging.WARNING
+        if is_prefects and verbosity() == Verbosity.NORMAL:  # at its end it says what it has yet to send
+            return record.levelno == logging.WARNING and "Still processing" not in str(record.msg)
         return not (self._is_live and getattr(record, "antiphon_progress", False))
 
 

@@ -50,10 +50,6 @@ def run_files(
     Returns:
         the exit code: 3 if a record was quarantined.
     """
-    check_output(inputs.total, parameters)
-    if inputs.recordings and "rttm" in parameters.formats and parameters.speakers is None:
-        raise ConfigError("--format: expected --speakers beside rttm, which says who speaks when, found none")
-    refuse_unreadable(inputs.recordings)
     if inputs.recordings:
         sources: list[dict[str, object]] = [{"audio": "\n".join(map(_on_one_line, inputs.recordings))}]
     else:
@@ -108,6 +104,18 @@ def _check_texts(texts: Sequence[str], sources: Sequence[Mapping[str, Any]], out
                 f"--out: expected texts whose files have names of their own, found {other} and {text}; "
                 "translate them into different folders"
             )
+
+
+def check_inputs(inputs: InputFiles, parameters: TranscribeParameters) -> None:
+    """Refuse, before a model is chosen, recordings that cannot be read or written as it is asked.
+
+    Raises:
+        ConfigError: why.
+    """
+    check_output(inputs.total, parameters)
+    if inputs.recordings and "rttm" in parameters.formats and parameters.speakers is None:
+        raise ConfigError("--format: expected --speakers beside rttm, which says who speaks when, found none")
+    refuse_unreadable(inputs.recordings)
 
 
 def check_cues(inputs: InputFiles, output: WrittenTexts) -> None:

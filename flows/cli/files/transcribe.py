@@ -51,11 +51,12 @@ def transcribe(values: Values, as_json: AsJson = False) -> None:
     """
     from flows.cli.compute.parameters.config_file import gather
     from flows.cli.files.input_files import find_inputs
-    from flows.cli.files.text_commands import run_files
+    from flows.cli.files.text_commands import check_inputs, run_files
 
     parameters = gather(TranscribeParameters, None, [], values)
     nodes = hearing_nodes(str(parameters.model), parameters)
     inputs = find_inputs(parameters.files, texts=False)
+    check_inputs(inputs, parameters)
     raise typer.Exit(run_files({"nodes": nodes}, inputs, parameters, "transcribe", as_json=as_json))
 
 

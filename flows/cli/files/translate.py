@@ -53,13 +53,13 @@ def translate(values: Values, as_json: AsJson = False) -> None:
     """
     from flows.cli.compute.parameters.config_file import gather
     from flows.cli.files.input_files import find_inputs
-    from flows.cli.files.text_commands import check_cues, check_output, run_files
+    from flows.cli.files.text_commands import check_cues, check_inputs, run_files
 
     parameters = gather(TranslateParameters, None, [], values)
     inputs = find_inputs(parameters.files, texts=True)
     if parameters.keep_cues:
         check_cues(inputs, parameters)
-    check_output(inputs.total, parameters)
+    check_inputs(inputs, parameters)
     nodes = _nodes(inputs, parameters)
     if parameters.paragraphs:
         inputs = inputs._replace(texts=tuple(map(_by_paragraphs, inputs.texts)))

@@ -171,16 +171,31 @@ def suggest(
     from rich.padding import Padding
     from rich.text import Text
 
-    from components.pipeline.advice.recommended_models import ROWS, is_available
-    from components.text.languages import UNDETERMINED
+    from components.pipeline.advice.recommended_models import ROWS
+    from components.text.languages import UNDETERMINED, check_code
     from flows.cli.help.console import console
 
-    out, code = console(), source or UNDETERMINED
+    out, code = console(), check_code(source or UNDETERMINED)
     for row in ROWS:
-        if row.translates(code, target):
+        if row.translates(code, None if target is None else check_code(target)):
             model = row.reference(code, target) if source and target else row.model
-            is_here = "{" not in model and is_available(row, code, target)
-            here = "a model per pair" if "{" in model else "here" if is_here else "to be fetched"
-            out.print(Text.assemble((model, "bold"), f"  {row.task}, {here}"), soft_wrap=True)
+            where = "a model per pair" if "{" in model else _where_is(model)
+            slow = ", slow without a GPU" if row.needs_card else ""
+            out.print(Text.assemble((model, "bold"), f"  {row.task}, {where}{slow}"), soft_wrap=True)
             covers = "" if row.good_for.startswith(row.direction) else f"{row.direction}: "
             out.print(Padding(Text(f"{covers}{row.good_for}. Quality: {row.measured}", "dim"), (0, 0, 0, 4)))
+
+
+def _where_is(reference: str) -> str:
+    """Return whether a model is on this machine, in words; its size where it is not."""
+    from components.models import resolve
+    from components.models.fetch_permission import NotHereError, forbid_fetching
+
+    try:
+        with forbid_fetching():
+            resolve(reference)
+    except NotHereError as error:
+        return str(error).removeprefix(f"{reference}: ")
+    except AntiphonError:  # it asks for consent, or is damaged
+        return "to be fetched"
+    return "here"

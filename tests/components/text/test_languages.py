@@ -24,7 +24,9 @@ from components.text.languages import (
 from tests.fresh_process import run_python
 
 
-@pytest.mark.parametrize("code", ["en", "pt-BR", "pt_BR", "zh-Hant-TW", "yue", "und", "es-419"])
+@pytest.mark.parametrize(
+    "code", ["en", "pt-BR", "pt_BR", "zh-Hant-TW", "yue", "und", "es-419", "ns", "jw", "tlh"]
+)
 def test_a_code_may_have_script_and_region(code: str) -> None:
     assert is_code(code)
     assert check_code(code) == code
@@ -43,6 +45,10 @@ def test_other_texts_are_no_codes(code: str) -> None:
 def test_the_code_that_was_probably_meant_is_named() -> None:
     with pytest.raises(ConfigError, match=r"did you mean de\?"):
         check_code("German")
+    with pytest.raises(ConfigError, match=r"found 'jp'; did you mean ja\?"):  # a country's
+        check_code("jp")
+    with pytest.raises(ConfigError, match=r"found 'xx'$"):
+        check_code("xx")
 
 
 @pytest.mark.parametrize(

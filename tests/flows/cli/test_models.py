@@ -74,6 +74,18 @@ def test_suggestions_for_a_direction(options: list[str], included: str, left_out
     assert f"packaged:{left_out} " not in output.stdout
 
 
+def test_a_suggestion_says_whether_the_model_is_here_and_takes_codes_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = run(models_app, ["suggest", "en", "de"]).stdout
+    assert "packaged:multi30k-en-de  translate, here\n" in output
+    assert "packaged:whisper-base  recognize, to be fetched, 0.44 GB\n" in output
+    assert "packaged:gemma-3-270m  translate, to be fetched\n" in output  # it asks for consent
+    ended = run_command(capsys, "models", "suggest", "en", "cz")
+    assert ended.code == 2
+    assert ended.err.endswith("found 'cz'; did you mean cs?\n")
+
+
 def test_downloads_are_told_as_lines_as_moving_bars_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -336,7 +336,11 @@ def test_speakers_are_a_node_between_recognizer_and_translator(capsys: pytest.Ca
         (["transcribe", "a.wav", "--speakers=many"], "--speakers: expected auto, or 1 to 32 speakers"),
         (["transcribe", "a.wav", "--speakers", "0"], "--speakers: expected auto, or 1 to 32 speakers"),
         (["transcribe", "a.wav", "--format", "rttm"], "--format: expected --speakers beside rttm"),
-        (["transcribe", "a.wav"], "expected recordings, found none that can be read: a.wav"),
+        (["transcribe", "a.wav"], "antiphon: expected recordings, found none that can be read: a.wav"),
+        (
+            ["translate", "a.wav", "--to", "de"],
+            "antiphon: expected recordings, found none that can be read: a.wav",
+        ),
     ],
 )
 def test_what_the_talk_cannot_have_is_one_line(
@@ -347,3 +351,4 @@ def test_what_the_talk_cannot_have_is_one_line(
     code, _, err = antiphon(*arguments)
     assert code == 2
     assert fault in " ".join(err.split())
+    assert "translated by" not in err

@@ -56,6 +56,12 @@ def test_progress_that_a_terminal_shows_as_it_moves_is_not_printed_as_well() -> 
     assert not OwnLines(is_live=True).filter(line(logging.INFO, progress=True))
 
 
+def test_what_prefect_has_yet_to_send_at_its_end_is_no_warning_for_a_user() -> None:
+    late, other = line(logging.WARNING, PREFECT), line(logging.WARNING, PREFECT)
+    late.msg = "Still processing items: 2 items remaining..."
+    assert [OwnLines(is_live=False).filter(each) for each in (late, other)] == [False, True]
+
+
 def test_a_line_is_the_time_and_what_is_said() -> None:
     formatted = ShortLines().format(line(logging.INFO))
     assert formatted[8:] == " asr: 1 of 2"
@@ -71,10 +77,15 @@ def test_every_command_takes_both(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "no runs" in ended.out
 
 
-def test_without_a_terminal_nothing_moves() -> None:
+def test_without_a_terminal_nothing_moves_but_a_line_says_at_once_that_it_starts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with display_run() as display:
-        display.show_phase("starting")
         assert display.live is None
+        assert capsys.readouterr().err[8:] == " starting\n"
+    set_verbosity(quiet=True, verbose=0)
+    with display_run():
+        assert capsys.readouterr().err == ""
 
 
 def test_in_a_terminal_lines_move_until_the_run_ends(monkeypatch: pytest.MonkeyPatch) -> None:
