@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from components import data
@@ -76,17 +77,28 @@ def _settings_of(pipeline: Pipeline) -> Any:
 
 
 def _checks_of_test(parameters: Any) -> list[Check]:
-    languages = parameters.source_language, parameters.target_language
-    return [check_of_test_data(parameters.test, *languages)]
+    return _check_of(parameters, parameters.kind, parameters.source_language, parameters.target_language)
 
 
 def _checks_of_student(parameters: Any) -> list[Check]:
-    return [check_of_test_data(parameters.test, *parameters.languages.values())]
+    return _check_of(parameters, parameters.student.kind, *parameters.languages.values())
 
 
 def _checks_of_languages(parameters: Any) -> list[Check]:
-    source = parameters.source_language
-    return [check_of_test_data(parameters.test, source, target) for target in parameters.targets]
+    return _check_of(parameters, parameters.kind, parameters.source_language, *parameters.targets)
+
+
+def _check_of(parameters: Any, learner: str, source: str, *targets: str) -> list[Check]:
+    """Return the check of test data: that they exist and, before anything computes, can be scored on."""
+    test, limit = parameters.test, getattr(parameters, "test_limit", None)
+
+    def admit(pairs: object) -> None:
+        from components.training.checks import check_test_data  # imports torch
+
+        if test is not None:
+            check_test_data(learner, test, source, targets, limit)
+
+    return [replace(check_of_test_data(test, source, targets[0]), admit=admit)]
 
 
 SCORED = Hooks(checks=_checks_of_test, after=_score_model)

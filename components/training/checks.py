@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from components import data, models
-from components.errors import ConfigError, require_extra
+from components.errors import ConfigError, DataError, require_extra
 from components.models.checkpoints import read_json
 from components.text.languages import check_code
 from components.training import initialization
 from components.training.config import TrainingConfig
-from components.training.examples import speech_data, vocabulary
+from components.training.examples import parallel_data, speech_data, vocabulary
 from components.training.fine_tuning_config import FineTuningConfig
 from components.training.marian_model import check_heads
 from components.training.meta_config import MetaConfig
@@ -139,3 +140,17 @@ def check_initial_model(config: TrainingConfig, store: str | None) -> None:
         return
     initialization.require_whisper(models.resolve(str(config.init_from), store))
     speech_data.load_utterances(config.dev, (config.source_language, config.target_language))
+
+
+def check_test_data(
+    learner: str, source: str, source_language: str, targets: Sequence[str], limit: int | None
+) -> None:
+    """Refuse test data that have nothing a finished model could be scored by. DataError."""
+    is_recognizer = learner == "recognition"
+    for target in targets:
+        test = data.load(source, source_language=source_language, target_language=target, limit=limit)
+        spoken = [u for u in test.utterances if u.audio is not None and u.transcript is not None]
+        if spoken if is_recognizer else parallel_data.pairs_of(test.utterances):
+            return
+    needed = "speech with transcripts" if is_recognizer else f"text with references in {', '.join(targets)}"
+    raise DataError(f"{source}: expected {needed} to score the model on, found none")

@@ -75,3 +75,12 @@ def test_trained_watched_scored_reused_and_served(settings: dict[str, object], t
 def test_bad_settings_before_any_work(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="top_k: expected 1 to 4"):
         experts(**{**settings, "top_k": 9})
+
+
+def test_test_data_without_references_are_refused_before_the_training(
+    settings: dict[str, object], tmp_path: Path
+) -> None:
+    (tmp_path / "bare.jsonl").write_text('{"id": "a", "text": "A dog."}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"^test: \S+: expected text with references in de, fr to score"):
+        experts(**settings, test=str(tmp_path / "bare.jsonl"))
+    assert not list((tmp_path / "store").glob("stages/*"))
