@@ -111,6 +111,9 @@ class _Development:
         shared = {key: value for key, value in values.items() if key in learner.settings.model_fields}
         copies = [self._copy(node, dev) for node in read]
         fit = f"{name}--fit"
+        if fit in self._written:
+            fault = f"expected one node {fit}, found that and the one that dev of {name} adds; rename one"
+            self._faults.add(("nodes", fit), fault)
         self.nodes[fit] = {"kind": learner.name, "of": list(dict.fromkeys(copies)), **shared}
         self._faults.source_keys.setdefault(fit, ("nodes", name))
         own = {key: value for key, value in values.items() if key not in DEV_KEYS}
@@ -194,7 +197,7 @@ class _Development:
         number = 1
         while True:
             copy = f"{name}--{suffix}{number if number > 1 else ''}"
-            if self.nodes.setdefault(copy, values) == values:
+            if copy not in self._written and self.nodes.setdefault(copy, values) == values:
                 self._faults.source_keys.setdefault(copy, ("nodes", written))
                 return copy
             number += 1

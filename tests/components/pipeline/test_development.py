@@ -44,6 +44,22 @@ def test_copies_are_shared_and_other_sets_have_their_own() -> None:
     assert expanded["z--fit"]["of"] == ["a--dev2", "b--dev2"]
 
 
+def test_nodes_of_the_file_keep_the_names_that_copies_would_have() -> None:
+    nodes = {
+        "x": {**COMBINE, "dev": "s"},
+        "a": ASR,
+        "b": {**ASR, "beam_size": 2},
+        "a--dev": {**ASR, "n_best": 5},
+    }
+    expanded = add_development_nodes(nodes, Faults())
+    assert expanded["a--dev"] == nodes["a--dev"]
+    assert expanded["x--fit"]["of"] == ["a--dev2", "b--dev"]
+    with pytest.raises(
+        ConfigError, match="expected one node x--fit, found that and the one that dev of x adds"
+    ):
+        read_pipeline({"nodes": {**nodes, "x--fit": ASR}})
+
+
 def test_rungs_lose_the_route_that_is_learned_and_keep_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(development, "table_from_dev", lambda _: ("fitted", "fit_reranker"))
     route = {"kind": "route", "by": "margin", "dev": "s"}
