@@ -64,8 +64,6 @@ class PythonFlow(NamedTuple):
         checks: Sequence[Check] = ()
         if self.checks_of is not None:
             checks = load(self.checks_of)(parameters)
-        elif self.adds:
-            checks = load("flows.python_flows.finished_runs.reopened_run:checks")(parameters)
         elif self.pipeline_of is not None:
             system = load("flows.system:System")
             checks = system("", parameters, self.pipeline(parameters), self.hooks).preflight.checks
@@ -105,6 +103,7 @@ FLOWS: dict[str, FlowEntry] = {
         "which stage of a finished run loses what, by correcting transcripts and drafts",
         "flows.python_flows.blame:blame",
         "flows.parameters.analyses:BlameParameters",
+        "flows.python_flows.finished_runs.error_attribution:checks",
         hooks_of="flows.python_flows.finished_runs.error_attribution:HOOKS",
         adds=("blame",),
     ),
@@ -144,6 +143,7 @@ FLOWS: dict[str, FlowEntry] = {
         "remedies for the errors of a finished run, tried on a part of its data; the best is run",
         "flows.python_flows.improve:improve",
         "flows.parameters.analyses:ImproveParameters",
+        "flows.python_flows.finished_runs.error_attribution:checks",
         adds=("study", "confirmation"),
     ),
 }

@@ -206,6 +206,31 @@ def test_runs_that_cannot_be_blamed_are_refused_with_the_reason(
     assert "expected a run of speech, found no stage asr" in ended.err
 
 
+def test_own_code_below_the_transcripts_asks_permission_before_anything_runs(
+    antiphon: Callable[..., Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    calls: Path,  # noqa: F811
+) -> None:
+    (tmp_path / "own.py").write_text("def keep(record):\n    return record['text']\n")
+    own = {"kind": "python", "file": "own.py", "function": "keep", "of": "better"}
+    loop = {"kind": "loop", "of": "mt", "rounds": 2, "body": {"own": own}}
+    nodes = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}, "better": loop}
+    graph = {"data": "sample", "limit": 2, "target_language": "de", "name": "own", "nodes": nodes}
+    (tmp_path / "own.yaml").write_text(json.dumps(graph))
+    monkeypatch.setenv("ANTIPHON_ALLOW_CODE", "1")
+    antiphon("run", str(tmp_path / "own.yaml"))
+    before = calls.read_text()
+    monkeypatch.delenv("ANTIPHON_ALLOW_CODE")
+    for command in ("blame", "improve"):
+        ended = run_command(capsys, command, "own", "--store", str(tmp_path / "store"))
+        assert ended.code == 2
+        assert "better.body.own: expected permission to run keep" in ended.err
+        assert "computed" not in ended.err
+    assert calls.read_text() == before
+
+
 def test_a_cascade_attributes_its_own_errors(antiphon: Callable[..., Any]) -> None:
     _, output = antiphon("run", "cascade", "--data", "sample", "--limit", "2", "--set", "blame=true")
     (stage,) = [stage for stage in output["stages"] if stage["stage"] == "blame"]

@@ -5,10 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from components.attribution.blame import check_references
+from components.attribution.substitution import chain_of
 from components.pipeline.pipeline import DATA, Pipeline
+from components.storage.store import Store
+from flows.checks import Check, checks_of_pipeline
+from flows.parameters.analyses import BlameParameters, ImproveParameters
+from flows.registry import pipeline_of
 from flows.run import Run
 from flows.system import Hooks
 from tasks.stages import attribution
+
+
+def checks(parameters: BlameParameters | ImproveParameters) -> list[Check]:
+    """Return the checks of what reads texts that are corrected, and so runs again.
+
+    Raises:
+        AntiphonError: the run is not there, or has nothing to correct.
+    """
+    record = Store(parameters.store).read_run(parameters.run)
+    if not record.pipeline.nodes:
+        return []
+    pipeline = pipeline_of(record)
+    chain = chain_of(pipeline, {ref.stage for ref in record.stages})
+    changed, readers = {*chain.transcripts, *chain.drafts}, set[str]()
+    for node in pipeline.subgraph_of(chain.output):
+        if not changed.isdisjoint(node.of):
+            changed.add(node.name)
+            readers.add(pipeline.user_name_of(node.name))
+    every = checks_of_pipeline(pipeline, parameters.store, record.parameters["seed"])
+    return [check for check in every if check.stage in readers]
 
 
 def add_blame(

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 from pydantic import ValidationError
 
 from components.errors import ConfigError
 from components.run_record import RunRecord
 from components.storage.store import Store
-from flows.checks import Check
 from flows.parameters.base import FlowParameters
 from flows.registry import flow_named
 from flows.run import Run
-
-
-def checks(parameters: Any) -> list[Check]:
-    """Return the check that the run to which a flow adds is there: a misspelt name waits for no server."""
-    return [Check("run", partial(Store(parameters.store).read_run, parameters.run))]
 
 
 def reopen_run(name: str, stage: str, parameters: FlowParameters) -> tuple[RunRecord, Run]:
