@@ -25,8 +25,8 @@ _DOUBTFUL = ((0.3, "bold reverse"), (0.5, "bold underline"), (0.7, "underline"))
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 
 
-def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
-    """Print one utterance: source, references, its way through the pipeline, the n-best of every node.
+def print_utterance(view: RunView, utterance_id: str, console: Console, only: str | None = None) -> None:
+    """Print one utterance: source, references, its way through the pipeline, the n-best of ``only`` or all.
 
     Raises:
         UnknownUtteranceError: the run has no such utterance.
@@ -48,9 +48,10 @@ def print_utterance(view: RunView, utterance_id: str, console: Console) -> None:
         print_line(console, "reference", reference)
     console.print()
     for step in steps_of(view, row):
-        console.print(_step(step, row))
+        if only in (None, step.node.name):
+            console.print(_step(step, row))
     for stage, outcome in row.outcomes.items():
-        if isinstance(outcome, NBest | Quarantined):
+        if only in (None, stage) and isinstance(outcome, NBest | Quarantined):
             console.print()
             _print_outcome(row, stage, outcome, console)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -77,8 +76,7 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
     if utterance in refused and view.row(utterance) is None:
         run_printing.print_quarantined("data", [refused[utterance]], 1, name, console())
     elif utterance is not None:
-        outcomes = {name: records for name, records in view.outcomes.items() if node in (None, name)}
-        utterance_printing.print_utterance(replace(view, outcomes=outcomes), utterance, console())
+        utterance_printing.print_utterance(view, utterance, console(), node)
     elif node == "data" and data is not None:
         stage_printing.print_data(view, refused.values(), console())
     elif node is not None:

@@ -125,6 +125,16 @@ def test_the_steps_of_an_utterance_mark_what_each_changed(tmp_path: Path, consol
     printed = " ".join(text(console).split())
     assert f"good recognize of data: ended here: too long: {HOSTILE}" in printed
     assert f"quarantined {view.utterances[1].id}: too long: {HOSTILE}" in printed
+    nodes = tuple(
+        each.model_copy(update={"status": "skipped"}) if each.name == "de-1" else each
+        for each in view.run.pipeline.nodes
+    )
+    run = view.run.model_copy(update={"pipeline": view.run.pipeline.model_copy(update={"nodes": nodes})})
+    outcomes = {name: records for name, records in view.outcomes.items() if name != "de-1"}
+    console.file = io.StringIO()
+    print_utterance(RunView(run, view.utterances, outcomes), view.utterances[0].id, console, "heard")
+    assert "heard select of good, fast: the same as good" in text(console)
+    assert "nothing to do" not in text(console)
 
 
 def test_doubtful_words_have_their_confidence_as_a_number(view: RunView, console: Console) -> None:
