@@ -25,7 +25,7 @@ class RoundsRequest(NamedTuple):
         protocol: how their texts are measured.
         reported: the metric.
         prefix: of the names of the scores.
-        is_loop: whether a text that has left stands in no later round, instead of in all.
+        whole: what a loop gave: it has the texts that left, of a failed body too, which no later round has.
     """
 
     data: StageRef
@@ -33,7 +33,12 @@ class RoundsRequest(NamedTuple):
     protocol: Protocol
     reported: str
     prefix: str = ""
-    is_loop: bool = False
+    whole: StageRef | None = None
+
+    @property
+    def reached(self) -> StageRef:
+        """The stage of all utterances that the rounds were for."""
+        return self.whole or self.rounds[1]
 
 
 def find_requests(pipeline: Pipeline, stages: Mapping[str, StageRef], normalizer: str) -> list[RoundsRequest]:
@@ -58,7 +63,7 @@ def find_requests(pipeline: Pipeline, stages: Mapping[str, StageRef], normalizer
             ),
             "wer" if is_spoken else settings.reported,
             "" if {name, last} & {*pipeline.outputs.values()} else f"{name}_",
-            is_loop=isinstance(pipeline.nodes[last].kind, LoopRound),
+            stages.get(name) if isinstance(pipeline.nodes[last].kind, LoopRound) else None,
         )
         requests.append(request)
     return requests

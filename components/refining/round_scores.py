@@ -120,14 +120,14 @@ class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"rounds/5 metrics/{metrics.version}",
+            version=f"rounds/6 metrics/{metrics.version}",
             parameters={
                 "nodes": [[n.protocol.model_dump(), n.reported, n.prefix, len(n.rounds)] for n in request]
             },
             upstream={
                 f"{number}{role}": content
                 for number, each in enumerate(request)
-                for role, content in upstream_of(each.data, *each.rounds).items()
+                for role, content in upstream_of(each.data, *each.rounds, each.reached).items()
             },
             libraries=scoring_libraries(request[0].protocol.normalizer),
         )
@@ -174,18 +174,22 @@ ROUNDS = RoundsAnalysis()
 
 
 def _compare_rounds(request: RoundsRequest) -> NodeRounds:
-    data, rounds, protocol, reported, prefix, is_loop = request
+    data, rounds, protocol, reported, prefix, whole = request
     utterances = list(read_utterances(data))
     (metric,) = (metric for metric in protocol.counted if metric.name == reported)
-    reached = {each.utterance_id for read in (read_nbests, read_quarantined) for each in read(rounds[1])}
+    reached = {
+        each.utterance_id for read in (read_nbests, read_quarantined) for each in read(request.reached)
+    }
     outcomes: dict[str, NBest] = {}
+    decided: dict[str, NBest] = {}  # what the rounds gave, without drafts, whose decisions are others'
     scores: list[Score] = []
     rows: list[dict[str, str]] = []
     texts: list[Texts] = []
     values: list[Values] = []
     for number, ref in enumerate(rounds):
-        outcomes = {**(outcomes if is_loop else {}), **read_nbests_by_id(ref)}
-        outcomes = {key: outcome for key, outcome in outcomes.items() if key in reached}
+        own = {key: outcome for key, outcome in read_nbests_by_id(ref).items() if key in reached}
+        outcomes = own if whole is None else {**outcomes, **own}
+        decided = {} if number == 0 else own if whole is None else {**decided, **own}
         best = {key: outcome.best for key, outcome in outcomes.items()}
         aligned = align_records(utterances, best, protocol.languages, data.items)
         score = ""
@@ -195,7 +199,7 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
             score = f"{own.value:.2f}"
             texts.append(dict(zip(aligned.segments.ids, aligned.segments.hypotheses, strict=True)))
             values.append(metric.sentence_scores(aligned.segments))
-        rows.append(_row(number, ref, score, outcomes.values() if number else ()))
+        rows.append(_row(number, ref, score, decided.values()))
     moved = count_changes(values, reported)
     if moved.changed:
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported, prefix))

@@ -48,8 +48,8 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
     )
 
     def texts(name: str, **by_id: str) -> StageRef:
-        number = int(name[-1]) if name[-1].isdigit() else 0
-        accepted = Decision(round=number, accepted=True) if number else None
+        number = int(name[-1]) if name[-1].isdigit() else 1  # a draft was refined before
+        accepted = Decision(round=number, accepted=True)
         lists = [
             NBest(
                 utterance_id=key,
@@ -59,23 +59,23 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
         ]
         return written(store, name, lists)
 
-    data = [Utterance(id=i, text="A", references=("Ein Hund rennt",), source_language="en") for i in "ab"]
+    data = [Utterance(id=i, text="A", references=("Ein Hund rennt",), source_language="en") for i in "abc"]
     stages = {
         ref.stage: ref
         for ref in (
             written(store, "data", data),
-            texts("mt", a="Hund rennt", b="Katze"),
-            texts("better-1", a="Ein Hund rennt", b="Hund"),
+            texts("mt", a="Hund rennt", b="Katze", c="Ein Hund rennt"),
+            texts("better-1", a="Ein Hund rennt", b="Hund"),  # the body failed for c
             texts("better-2", b="Ein Hund rennt"),  # a has left
-            texts("better", a="Ein Hund rennt", b="Katze"),
+            texts("better", a="Ein Hund rennt", b="Katze", c="Ein Hund rennt"),
             texts("last-1", a="Ein"),  # b went the other way
         )
     }
     findings = ROUNDS.compute(find_requests(pipeline, stages, "whisper"), store, tmp_path).findings
     assert {name: round(score.value) for name, score in ROUNDS.scores(findings).items()} == {
         **{
-            "better_ter_round_0": 67,
-            "better_ter_round_1": 33,
+            "better_ter_round_0": 44,
+            "better_ter_round_1": 22,
             "better_ter_round_2": 0,
             "better_harm_rate": 0,
         },
