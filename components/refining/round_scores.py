@@ -187,9 +187,9 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
     texts: list[Texts] = []
     values: list[Values] = []
     for number, ref in enumerate(rounds):
-        own = {key: outcome for key, outcome in read_nbests_by_id(ref).items() if key in reached}
-        outcomes = own if whole is None else {**outcomes, **own}
-        decided = {} if number == 0 else own if whole is None else {**decided, **own}
+        given = {key: outcome for key, outcome in read_nbests_by_id(ref).items() if key in reached}
+        outcomes = given if whole is None else {**outcomes, **given}
+        decided = {} if number == 0 else given if whole is None else {**decided, **given}
         best = {key: outcome.best for key, outcome in outcomes.items()}
         aligned = align_records(utterances, best, protocol.languages, data.items)
         score = ""

@@ -32,7 +32,7 @@ def checks(parameters: BlameParameters | ImproveParameters) -> list[Check]:
         if not changed.isdisjoint(node.of):
             changed.add(node.name)
             readers.add(pipeline.user_name_of(node.name))
-    every = checks_of_pipeline(pipeline, parameters.store, record.parameters["seed"])
+    every = checks_of_pipeline(pipeline, parameters.store, parameters.seed)
     return [check for check in every if check.stage in readers]
 
 
