@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.claims.claim import read_register
@@ -14,13 +15,22 @@ from components.claims.verdict import Measured, Row, Verdict, judge
 HEAD = """# What is known, and how well
 
 Every claim of the lecture on ensembling and mixtures of experts, or of the papers behind it, with the answer
-that our measurements give. What is compared and what is expected was committed before the run; what was
-changed later says so (`benchmarks/claims/claims.yaml`). The answer follows by rule
-(`components/claims/verdict.py`): the *primary* comparison decides, by all its metrics (95% interval on the
-expected side, p < 0.05), else it *depends on the metric*; a choice at the edge of its grid *cannot answer*;
-*mixed* says which parts of the sentence hold. Nine claims stand on the same seven trainings of 6 million
-parameters, so they are not independent. `python -m benchmarks.claims run NAME` measures again, `make pages`
-writes this page.
+that our measurements give. What is compared and what is expected was committed before the run
+(`benchmarks/claims/claims.yaml`); what was changed later stands [beside the claim](#claim-by-claim).
+
+The answer follows by rule (`components/claims/verdict.py`):
+
+| answer | when |
+| --- | --- |
+| **holds** | by all its metrics the primary comparison has its 95% interval on the expected side, p < 0.05 |
+| **contradicted** | the interval lies on the other side |
+| **not shown** | it is not told from no difference |
+| **depends on the metric** | its metrics answer differently |
+| **mixed** | parts of the sentence have other answers than its primary comparison |
+| **cannot answer** | a choice lies at the edge of its grid, or the claim says what else is missing |
+
+Nine claims stand on the same seven trainings of 6 million parameters, so they are not independent.
+`python -m benchmarks.claims run NAME` measures again, `make pages` writes this page.
 
 ![Differences of the primary comparisons with their 95% intervals](evidence.svg)
 """
@@ -72,20 +82,28 @@ def _count(judged: Sequence[tuple[Claim, Verdict]]) -> str:
 
 
 def evidence_page(results: Mapping[str, Measured], measured: Mapping[str, Outputs]) -> str:
-    """The page, tier by tier."""
+    """The page: a table of answers for each tier, then every claim with all that was compared."""
     judged = verdicts(results)
     blocks = [HEAD.strip(), _count(judged)]
     for tier, title in TIERS.items():
         own = [(claim, verdict) for claim, verdict in judged if tier_of(claim, verdict) == tier]
         blocks += [f"## {title}", f"{len(own)} claim{'s' * (len(own) != 1)}."]
         if own:
-            header = ("claim", "answer", "compared: difference (95%), p", "data", "page")
+            header = ("claim", "answer", "primary comparison (95%)", "data", "page")
             blocks += [markdown_table(header, [_row(*pair, measured) for pair in own])]
+    blocks += ["## Claim by claim"]
+    for claim, verdict in judged:
+        blocks += _section(claim, verdict)
     return "\n\n".join(blocks) + "\n"
 
 
 def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tuple[str, ...]:
-    compared = "<br>".join(_compared(verdict.rows)) or claim.design
+    primary = "<br>".join(
+        f"{result.difference:+.3g} {metric} ({result.interval[0]:+.2g} to {result.interval[1]:+.2g})"
+        for row in verdict.rows
+        if row.role == "primary" and row.measured
+        for metric, result in row.measured.by_metric.items()
+    )
     rows = [row for row in verdict.rows if row.measured] or verdict.rows
     voices = {row.comparison.voices or claim.voices for row in rows} - {"none"}
     data = ", ".join([*_domains(claim, rows), *(f"{voice} voices" for voice in sorted(voices))])
@@ -93,19 +111,33 @@ def _row(claim: Claim, verdict: Verdict, measured: Mapping[str, Outputs]) -> tup
     if claim.experiment in measured:
         name = claim.experiment.replace("_", "-")
         page = f"[{name}](results/{name}.md), {measured[claim.experiment].manifest.date}"
-    notes = [f"**{claim.claim}** ({', '.join(claim.sources)})"]
-    notes += [f"But: {claim.counter}."] if claim.counter else []
-    notes += [f"Changed: {change}." for change in claim.changed]
-    return "<br>".join(notes), verdict.text, compared, data, page
+    anchor = re.sub(r"[^\w -]", "", claim.claim.lower()).replace(" ", "-")  # as GitHub makes it of a heading
+    return f"[{claim.claim}](#{anchor})", f"**{verdict.word}**", primary, data, page
 
 
-def _compared(rows: Sequence[Row]) -> Iterator[str]:
-    for row in rows:
-        if row.measured:
-            values = "; ".join(
-                format_result(result, row.p.get(metric, result.p), metric)
-                for metric, result in row.measured.by_metric.items()
-            )
-            (over,) = list(dict.fromkeys(result.over for result in row.measured.by_metric.values()))[:1]
-            role = "" if row.role == "primary" else f" ({row.role})"
-            yield f"{row.comparison.text}{role}: {values}; {over}"
+def _section(claim: Claim, verdict: Verdict) -> Iterator[str]:
+    """A claim with its sources, its answer, what was compared, and what was changed since."""
+    yield f"### {claim.claim}"
+    counter = f" But: {claim.counter}." if claim.counter else ""
+    yield f"{', '.join(claim.sources)}. **{_capital(verdict.text)}.**{counter}"
+    yield f"{_capital(claim.design)}."
+    if rows := [_compared(row, row.measured) for row in verdict.rows if row.measured]:
+        yield markdown_table(("role", "compared", "expected", "difference (95%), p", "over", "answer"), rows)
+    if claim.changed:
+        yield "\n".join(
+            ("Changed since it was registered:", "", *(f"- {change}" for change in claim.changed))
+        )
+
+
+def _compared(row: Row, measured: Measured) -> tuple[str, ...]:
+    results, comparison = measured.by_metric, row.comparison
+    values = (
+        format_result(result, row.p.get(metric, result.p), metric) for metric, result in results.items()
+    )
+    expected = dict.fromkeys(comparison.expected_of(metric) for metric in comparison.metrics)
+    over = next(result.over for result in results.values())
+    return row.role, comparison.text, ", ".join(expected), "<br>".join(values), over, row.decision
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
