@@ -73,7 +73,7 @@ def _front_rows(design: Design) -> Iterator[dict[str, str]]:
         row["became"] = "recommended" if number == design.recommended else "front"
         if number in steps:
             step = steps[number]
-            row["over the one before"] = f"{format_estimate(step.gain)} for {step.factor:.2g} times the cost"
+            row["over the one before"] = f"{format_estimate(step.gain)} for {step.factor:.3g} times the cost"
         yield row
 
 
@@ -87,7 +87,9 @@ def _other_rows(design: Design) -> Iterator[dict[str, str]]:
 
 
 def margin_note(design: Design) -> str:
-    """Return what the front promises."""
+    """Return what the front promises; nothing where nothing is on it."""
+    if not design.front:
+        return ""
     stated = "asked for" if design.margin_is_stated else "the least that these data allow"
     text = (
         "With 95% for all systems together, none that costs no more is better than one of the front by "
@@ -118,12 +120,10 @@ def buy_note(design: Design) -> str:
 
 def design_tables(design: Design) -> list[Table]:
     """Return the front, then all other candidates."""
-    notes = " ".join(
-        [design.caution, recommend(design), margin_note(design), buy_note(design), *design.notes]
-    )
+    notes = (design.caution, recommend(design), margin_note(design), buy_note(design), *design.notes)
     front = Table(
         "Systems worth having",
-        notes.strip(),
+        " ".join(filter(None, notes)),
         tuple(_front_rows(design)),
         (Plot("design-front", "Score and cost", partial(_draw, design)),) if design.front else (),
         protocol=next((s.signature for c in design.candidates if (s := c.score) is not None), ""),
@@ -143,7 +143,7 @@ def _why(design: Design, each: CandidateRecord) -> str:
     step = next((step for step in design.steps if step.dearer == each.number), None)
     if step is not None:
         cheaper = design.candidate(step.cheaper).name
-        return f"{format_estimate(step.gain)} over {cheaper} for {step.factor:.2g} times the cost"
+        return f"{format_estimate(step.gain)} over {cheaper} for {step.factor:.3g} times the cost"
     return each.reason or STATES[each.state]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from components.analysis.figures import new_axes, plot_style
 from components.text.escaping import to_printable
@@ -27,6 +28,7 @@ def _draw_history(study: Study) -> Figure:
             last = max(each.number for each in study.tries)
             plot.step([*numbers, last], [*values, values[-1]], where="post", color=_LINE, label="best so far")
         plot.set(xlabel="try (0 = as written)", ylabel=_label(study, 0))
+        plot.xaxis.set_major_locator(MaxNLocator(integer=True))
         plot.grid()
         plot.legend(frameon=False)
     return figure

@@ -37,7 +37,7 @@ def print_run(run: RunRecord, store: Store) -> None:
             if ref.quarantined:
                 first = list(islice(read_quarantined(ref), MAX_REASONS))
                 run_printing.print_quarantined(ref.stage, first, ref.quarantined, run.name, out)
-    _print_places(store.run_folder(run.name), ("", "report.html", "texts", "winner.yaml"))
+    _print_places(store.run_folder(run.name), ("", "report.html", "texts", "winner.yaml", "recommended.yaml"))
 
 
 def _print_places(folder: Path, names: Iterable[str]) -> None:

@@ -68,7 +68,8 @@ def compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int
     """Compute a further block of some tries as one graph; notes the fault of each that fails."""
     first, last = running[0].planned.number, running[-1].planned.number
     which = f"try {first}" if first == last else f"tries {first} to {last}"
-    show_phase(f"{which}, rung {rung + 1} of {len(context.blocks)}")
+    count = len(context.blocks)
+    show_phase(f"{which}, rung {rung + 1} of {count}" if count > 1 else which)
     systems = {f"try{each.planned.number}": each for each in running}
     try:
         sets = {name: context.load_sets(each.pipeline, block) for name, each in systems.items()}

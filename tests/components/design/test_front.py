@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from components.design.front import claim_front
+from components.design.study import Design
+from components.design.tables import design_tables
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric
 
@@ -65,3 +67,18 @@ def test_no_member_is_truly_dominated_by_more_than_the_margin() -> None:
                 broken += 1
                 break
     assert broken <= 10  # 5 expected; more than 10 has a probability of 1%
+
+
+def test_where_nothing_keeps_the_limits_nothing_is_promised_of_a_front() -> None:
+    """It said that nothing was better than one of the front by more than 0.00."""
+    design = Design(
+        metric="wer",
+        higher_is_better=False,
+        cost="seconds",
+        rung_sizes=(12,),
+        n_confirm=12,
+        candidates=(),
+        front=(),
+        reason="nothing keeps the limits",
+    )
+    assert design_tables(design)[0].note == "No system: nothing keeps the limits."

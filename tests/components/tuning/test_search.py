@@ -14,6 +14,7 @@ from components.files.canonical_json import digest_of
 from components.metrics.statistics.bootstrap import Estimate
 from components.tuning.forecast import GainForecast
 from components.tuning.journal import StudyJournal
+from components.tuning.plots import FIGURES
 from components.tuning.samplers import SAMPLERS, Searcher, choose_sampler
 from components.tuning.search import SearchResult, search
 from components.tuning.study import ObjectiveRecord, Study, Try
@@ -151,6 +152,11 @@ def test_the_winner_is_the_best_unless_a_little_may_be_given_for_speed() -> None
     assert study_of(points).winner.number == 1
     assert study_of(points, tolerance=0.2).winner.number == 2
     assert study_of(points, tolerance=2.0).winner.number == 3
+
+
+def test_tries_are_whole_numbers_on_their_plot() -> None:
+    (plot,) = FIGURES["history"](study_of([(30.0, 2.0), (31.0, 4.0), (30.8, 1.0)])).axes
+    assert all(tick.is_integer() for tick in plot.get_xticks())
 
 
 def forecast_of(gain: float, seconds: float) -> Try:

@@ -52,6 +52,11 @@ def test_hostile_text_adds_no_element(page: Elements, tmp_path: Path) -> None:
     assert HOSTILE in json.loads(page.scripts["page-0"])[0]["references"]
 
 
+def test_the_time_is_written_for_people(tmp_path: Path) -> None:
+    text = html_page.write_html(cascade(tmp_path, 2), tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<time datetime="2026-11-24T16:01:00+00:00">2026-11-24 16:01 UTC</time>' in text
+
+
 def test_hostile_names_and_parameters_are_text(tmp_path: Path) -> None:
     view = cascade(tmp_path, 2)
     run = view.run.model_copy(
