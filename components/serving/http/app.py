@@ -53,7 +53,8 @@ def make_app(
     app = FastAPI(title="Antiphon", docs_url=None, redoc_url=None, openapi_url=None)
     for path, endpoint in ENDPOINTS.items():
         app.add_api_route(path, _count(service, path, endpoint), methods=["POST"])
-    app.add_api_route("/v1/models", lambda: _list_models(service), methods=["GET"])
+    for path in ("/v1/models", "/v1/models/"):
+        app.add_api_route(path, lambda: _list_models(service), methods=["GET"])
     app.add_api_route("/v1/models/{name:path}", lambda name: _show_model(service, name), methods=["GET"])
     app.add_api_route("/health", lambda: _health(service), methods=["GET"])
     app.add_api_route("/metrics", lambda: PlainTextResponse(service.measures.render()), methods=["GET"])
@@ -61,12 +62,17 @@ def make_app(
     app.add_exception_handler(RequestError, _tell)
     app.add_exception_handler(HTTPException, _tell_unknown)
     app.add_exception_handler(Exception, _tell_fault)
-    if origins := list(service.settings.cors):
-        app.add_middleware(
-            CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"]
-        )
     pages = [route.path for route in routes if isinstance(route, Route)]
     app.add_middleware(Gate, settings=service.settings, token=token, pages=pages)
+    if origins := list(service.settings.cors):  # around the gate: a page can read why it is refused
+        methods, every = ["GET", "POST"], ["*"]
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=methods,
+            allow_headers=every,
+            expose_headers=every,
+        )
     return app
 
 
@@ -178,7 +184,6 @@ class Gate:
         named = [name for name in scope.get("subprotocols", ()) if name.startswith(_BEARER)]
         if named:
             presented = named[0].removeprefix(_BEARER).encode()
-        is_question = scope.get("method") == "OPTIONS" and origin in self._settings.cors  # it bears no token
-        if is_question or scope["path"] in self._open or hmac.compare_digest(presented, self._token.encode()):
+        if scope["path"] in self._open or hmac.compare_digest(presented, self._token.encode()):
             return None
         return RequestError(401, "expected Authorization: Bearer TOKEN, found none or another", "token")

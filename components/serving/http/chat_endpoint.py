@@ -25,6 +25,9 @@ from components.serving.service import Service
 from components.text.languages import UNDETERMINED
 from components.text.validation_faults import describe_value_fault
 
+_CONTENTS = ("str", "list[TextPart]")
+"""What pydantic calls the forms of a message's content."""
+
 
 class TextPart(BaseModel):
     """A part of a message."""
@@ -108,8 +111,10 @@ def _parse(body: bytes) -> ChatRequest:
     try:
         return ChatRequest.model_validate(read_json(body))
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
+        fault = max(
+            error.errors(), key=lambda each: len(each["loc"])
+        )  # of a part, not of all that may stand there
+        where = ".".join(str(part) for part in fault["loc"] if part not in _CONTENTS)
         raise RequestError(
             400, f"{where}: {describe_value_fault(dict(fault))}", param=where or None
         ) from None

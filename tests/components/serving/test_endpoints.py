@@ -124,6 +124,7 @@ def test_chat_names_and_counters() -> None:
         async with serving() as (client, _):
             models = {model["id"]: model for model in (await client.get("/v1/models")).json()["data"]}
             assert list(models) == ["cascade", "cascade/transcript", "cascade/translation"]
+            assert (await client.get("/v1/models/")).json()["data"] == list(models.values())
             for path in ("cascade", "cascade/transcript", "cascade%2Ftranslation"):
                 assert (await client.get(f"/v1/models/{path}")).json() == models[path.replace("%2F", "/")]
             unknown = (await client.get("/v1/models/cascad")).json()["error"]
@@ -141,6 +142,10 @@ def test_chat_names_and_counters() -> None:
                 error = refused.json()["error"]
                 assert (refused.status_code, error["code"]) == (400, "unsupported_parameter")
                 assert error["param"] in wish
+            image = {"role": "user", "content": [{"type": "text", "text": "A"}, {"type": "image_url"}]}
+            error = (await client.post(CHAT, json={"messages": [image]})).json()["error"]
+            assert error["param"] == "messages.0.content.1.type"
+            assert error["message"] == "messages.0.content.1.type: expected text, found 'image_url'"
             streamed = (await client.post(CHAT, json={"messages": messages, "stream": True})).text
             events = [
                 json.loads(line[6:]) for line in streamed.split("\n\n") if line and "[DONE]" not in line
@@ -151,7 +156,7 @@ def test_chat_names_and_counters() -> None:
             assert named.headers["x-antiphon-ignored"] == "prompt"
             metrics = (await client.get("/metrics")).text
             assert 'antiphon_requests_total{endpoint="completions",status="200"} 3.0' in metrics
-            assert 'endpoint="completions",status="400"} 4.0' in metrics
+            assert 'endpoint="completions",status="400"} 5.0' in metrics
             assert 'antiphon_routes_total{branch="keep",node="doubt"} 4.0' in metrics
             assert (await client.get("/health")).json()["status"] == "ok"
 
@@ -381,12 +386,18 @@ def test_a_token_and_a_page_that_may_ask() -> None:
             bearer = {"authorization": "bearer s3cret", "origin": "http://page.example"}
             answer = await client.get("/v1/models", headers=bearer)
             assert answer.headers["access-control-allow-origin"] == "http://page.example"
+            assert answer.headers["access-control-expose-headers"] == "*"
             assert (await client.get(CHAT, headers=bearer)).headers["allow"] == "POST"
+            wrong = await client.get("/v1/models", headers={**bearer, "authorization": "bearer x"})
+            assert wrong.status_code == 401
+            assert wrong.headers["access-control-allow-origin"] == "http://page.example"
             asked = {"origin": "http://page.example", "access-control-request-method": "POST"}
             asked["access-control-request-headers"] = "authorization,x-stainless-lang"  # of OpenAI's client
             allowed = await client.options(CHAT, headers=asked)
             assert allowed.status_code == 200 and "POST" in allowed.headers["access-control-allow-methods"]
-            assert (await client.options(CHAT, headers={**asked, "origin": "http://evil"})).status_code == 403
+            evil = {**asked, "origin": "http://evil"}
+            assert (await client.options(CHAT, headers=evil)).status_code == 400
+            assert (await client.post(CHAT, headers={**bearer, **evil})).status_code == 403
 
     asyncio.run(ask())
 
