@@ -14,7 +14,7 @@ of *this* speaker and subject is. Signatures name the unit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -65,12 +65,13 @@ class ScoringUnits:
         blocks: bool = True,
         with_references: bool = True,
     ) -> None:
-        written = assign_languages([utterance.id for utterance in utterances], language)
-        segments = {u.id: units for u in utterances if (units := _split(u, output))}
+        ids = [utterance.id for utterance in utterances]
+        written, taken = assign_languages(ids, language), frozenset(ids)
+        segments = {u.id: units for u in utterances if (units := _split(u, output, taken))}
         cut = {
             u.id: units
             for u, code in zip(utterances, written, strict=True)
-            if blocks and u.id not in segments and (units := _cut(u, output, code))
+            if blocks and u.id not in segments and (units := _cut(u, output, code, taken))
         }
         self._segments = segments | cut
         self._block_ids = {unit.id for units in cut.values() for unit in units}
@@ -94,7 +95,7 @@ class ScoringUnits:
             if texts[unit.id] is not None and not any(text.strip() for text in self.references[unit.id])
         }
         self._turns = {u.id: reference_turns(u) for u in utterances if output == "transcript"}
-        self._recording_languages = {u.id: code for u, code in zip(utterances, written, strict=True)}
+        self._recording_languages = dict(zip(ids, written, strict=True))
 
     def split(self, texts: Mapping[str, str]) -> dict[str, str]:
         """Outputs by utterance id -> outputs by unit id, of the units that have a reference."""
@@ -206,7 +207,7 @@ def sign_units(signature: str, unit_names: Iterable[str]) -> str:
     return f"{signature}|unit:{'+'.join(names)}|{RESEGMENTATION.only().PROTOCOL}" if names else signature
 
 
-def _split(utterance: Utterance, output: Output) -> list[Utterance]:
+def _split(utterance: Utterance, output: Output, taken: Set[str]) -> list[Utterance]:
     """The units of a recording whose reference segments all have a reference of this kind; else none."""
     segments, audio = utterance.reference_segments, utterance.audio
     stated = [
@@ -218,7 +219,7 @@ def _split(utterance: Utterance, output: Output) -> list[Utterance]:
     return [
         utterance.model_copy(
             update={
-                "id": f"{utterance.id}#{number}",
+                "id": _unit_id(f"{utterance.id}#{number}", taken),
                 "audio": audio.model_copy(
                     update={"offset": audio.offset + segment.start, "seconds": segment.end - segment.start}
                 ),
@@ -231,7 +232,7 @@ def _split(utterance: Utterance, output: Output) -> list[Utterance]:
     ]
 
 
-def _cut(utterance: Utterance, output: Output, language: str) -> list[Utterance]:
+def _cut(utterance: Utterance, output: Output, language: str, taken: Set[str]) -> list[Utterance]:
     """The blocks of a long recording with one reference text of this kind; none where it is too short."""
     texts = _references(utterance, output) or ()
     is_long = utterance.audio is not None and utterance.audio.seconds > LONG_SECONDS
@@ -244,13 +245,18 @@ def _cut(utterance: Utterance, output: Output, language: str) -> list[Utterance]
     return [
         utterance.model_copy(
             update={
-                "id": f"{utterance.id}#{output}-{number}",
+                "id": _unit_id(f"{utterance.id}#{output}-{number}", taken),
                 name: block if output == "transcript" else (block,),
                 "reference_segments": (),
             }
         )
         for number, block in enumerate(blocks, 1)
     ]
+
+
+def _unit_id(name: str, taken: Set[str]) -> str:
+    """Return the name, marked where an utterance has it."""
+    return _unit_id(f"{name}'", taken) if name in taken else name
 
 
 def _references(unit: Utterance, output: Output) -> tuple[str, ...] | None:

@@ -53,6 +53,10 @@ def test_units_are_segments_with_their_own_stretch_of_sound() -> None:
     assert units.count(2) == 13
     assert units.sign("x") == f"x|unit:segment|{PROTOCOL}"
     assert ScoringUnits([SHORT], "translation", "de").sign("x") == "x"
+    beside = SHORT.model_copy(update={"id": "talk#1"})
+    both = ScoringUnits([LONG, beside], "translation", "de")
+    assert list(both.references.values()) == [*((text,) for text in SENTENCES), ("Kurz.",)]
+    assert both.split({"talk": " ".join(SENTENCES), "talk#1": "Kurz."}).keys() == both.references.keys()
 
 
 def test_a_stretch_without_words_is_no_unit_of_hallucinations() -> None:
