@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ import torch.distributed as dist
 from torch import nn
 
 from components.compute.machine import WORKER_CARD, resolve_device_name, resolve_dtype_name
-from components.compute.torch_facts import allow_tf32
+from components.compute.torch_facts import THREADS, allow_tf32
 from components.errors import ConfigError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -73,38 +72,13 @@ def use_threads(number: int) -> Iterator[None]:
     torch's number is one of the thread, and what threads that are made later begin with. Several threads may
     be in here at once, so the number of the process is noted by the first and put back by each.
     """
-    before = _THREADS.enter()
+    before = THREADS.enter()
     torch.set_num_threads(number)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        _THREADS.leave()
-
-
-class _ThreadNumbers(threading.local):
-    """The number to put back: a thread's own where it is in here already, else the process's."""
-
-    _lock = threading.Lock()
-    _inside, _default = 0, 0
-    _depth = 0
-
-    def enter(self) -> int:
-        own = torch.get_num_threads()
-        with self._lock:
-            if _ThreadNumbers._inside == 0:
-                _ThreadNumbers._default = own
-            _ThreadNumbers._inside += 1
-        self._depth += 1
-        return own if self._depth > 1 else _ThreadNumbers._default
-
-    def leave(self) -> None:
-        self._depth -= 1
-        with self._lock:
-            _ThreadNumbers._inside -= 1
-
-
-_THREADS = _ThreadNumbers()
+        THREADS.leave()
 
 
 def seed_everything(seed: int) -> torch.Generator:
@@ -146,5 +120,5 @@ def seed_device(device: str, seed: int) -> None:
 
 
 def count_torch_threads() -> int:
-    """Return how many CPU threads torch uses in this process."""
-    return torch.get_num_threads()
+    """Return how many CPU threads torch uses in this process; in :func:`use_threads`, in this thread."""
+    return THREADS.count()

@@ -217,7 +217,7 @@ def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
         key=key,
         processor=torch_facts.describe_processor(),
         kernels=torch_facts.describe_kernels(),
-        threads=torch.get_num_threads(),
+        threads=torch_facts.THREADS.count(),
         matmul=torch_facts.matmul_precision(),
         cards=tuple(torch.cuda.get_device_name(card) for card in cards),
         bfloat16=tuple(torch.cuda.get_device_capability(card) >= (8, 0) for card in cards),

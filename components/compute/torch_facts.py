@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +44,40 @@ def describe_kernels() -> str:
     except ValueError as fault:
         raise ConfigError(str(fault)) from None
     return PLAIN if cpu_kernels is None else cpu_kernels.describe()
+
+
+class _ThreadNumbers(threading.local):
+    """How many threads torch uses: a thread's own number where it has set one, else the process's."""
+
+    _lock = threading.Lock()
+    _inside, _default = 0, 0
+    _depth = 0
+
+    def enter(self) -> int:
+        with self._lock:
+            number = self._current()
+            if _ThreadNumbers._inside == 0:
+                _ThreadNumbers._default = number
+            _ThreadNumbers._inside += 1
+        self._depth += 1
+        return number
+
+    def leave(self) -> None:
+        self._depth -= 1
+        with self._lock:
+            _ThreadNumbers._inside -= 1
+
+    def count(self) -> int:
+        with self._lock:
+            return self._current()
+
+    def _current(self) -> int:
+        # A thread that asks torch first while another is in here would have the other's number from then on.
+        is_others = _ThreadNumbers._inside and not self._depth
+        return _ThreadNumbers._default if is_others else torch.get_num_threads()
+
+
+THREADS = _ThreadNumbers()
 
 
 def allow_tf32() -> None:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from components.compute.device import pick_device, pick_dtype, seed_device, seed_everything, use_threads
+from components.compute.device import (
+    count_torch_threads,
+    pick_device,
+    pick_dtype,
+    seed_device,
+    seed_everything,
+    use_threads,
+)
+from components.compute.machine import describe_numerics
 from components.errors import ConfigError
 
 
@@ -44,10 +52,13 @@ def test_dtypes() -> None:
 
 
 def test_threads_that_overlap_leave_the_number_of_the_process() -> None:
-    """The second begins while the first has changed what new threads begin with, and ends after it."""
+    """The second begins while the first has changed what new threads begin with, and ends after it.
+
+    A thread that asks meanwhile how many there are is told the process's number: shards are computed with it.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    entered, left, seen = Event(), Event(), []
+    entered, left, seen = Event(), Event(), list[object]()
 
     def first() -> None:
         with use_threads(1):
@@ -61,6 +72,11 @@ def test_threads_that_overlap_leave_the_number_of_the_process() -> None:
             with use_threads(1):
                 seen.append(torch.get_num_threads())
             seen.append(torch.get_num_threads())
+            asking = Thread(
+                target=lambda: seen.extend((describe_numerics()["threads"], count_torch_threads()))
+            )
+            asking.start()
+            asking.join(10)
             second_entered.set()
             left.wait(10)
 
@@ -74,7 +90,7 @@ def test_threads_that_overlap_leave_the_number_of_the_process() -> None:
         for thread in threads:
             thread.join(20)
     torch.set_num_threads(before)
-    assert seen == [1, 2, 3]
+    assert seen == [1, 2, "3", 3, 3]
 
 
 def test_seeds_repeat_every_generator() -> None:
