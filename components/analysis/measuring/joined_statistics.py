@@ -81,11 +81,11 @@ def join_shards(
             if part is not None:
                 parts[name].append(part)
     added = int(tallies.get(UNITS, {}).get(ADDED, 0))
-    tables = {
-        name: join_statistics(measured, n_total if metrics[name].of_recordings else n_total + added)
-        for name, measured in parts.items()
-        if any(part.ids for part in measured)
-    }
+    tables = {}
+    for name, metric in metrics.items():
+        measured = parts.pop(name)  # so that no more than one of the tables is there twice
+        if any(part.ids for part in measured):
+            tables[name] = join_statistics(measured, n_total if metric.of_recordings else n_total + added)
     return MeasuredTexts(tables, units, properties, tallies)
 
 

@@ -29,6 +29,7 @@ _DRAWS_PER_BATCH = 1 << 17
 """Draws made at once: 1 MB."""
 _DRAWS_PER_PRODUCT = 1 << 22
 """Draws that are multiplied with a table at once, where the order of a sum does not matter: 32 MB at most."""
+_ROWS_AT_ONCE = 1 << 14
 _MAX_CACHED_DRAWS = 1 << 25
 """Draws that stay in memory for the next table of as many utterances: 32 MB."""
 
@@ -72,25 +73,37 @@ def _draw(n: int, resamples: int) -> Iterator[Counts]:
 
 def resample_sums(table: ArrayLike, resamples: int = RESAMPLES) -> FloatArray:
     """Return sums (resamples, k) of the rows (n, k) drawn: by one product with how often each row is."""
-    rows = np.asarray(table, np.float64)
-    columns = np.ascontiguousarray(rows.T, _exact_type(rows))
-    draws = draw_counts(len(rows), resamples)
-    if is_exact(rows):
-        draws = _join_batches(draws)
-    sums = [columns @ counts.T.astype(columns.dtype) for counts in draws]
+    return resample_together([np.asarray(table, np.float64)], resamples)[0]
+
+
+def resample_together(tables: Sequence[FloatArray], resamples: int = RESAMPLES) -> list[FloatArray]:
+    """:func:`resample_sums` of tables (n, k) of the same utterances, by one product for all of them."""
+    if not tables:
+        return []
+    edges = np.cumsum([table.shape[1] for table in tables])
+    are_exact = all(map(is_exact, tables))
+    draws = draw_counts(len(tables[0]), resamples)
+    # Large sets have tables of hundreds of MB: they are copied once, in numbers as short as they allow.
+    columns = np.empty((edges[-1], len(tables[0])), _exact_type(tables) if are_exact else np.float64)
+    np.concatenate([table.T for table in tables], out=columns)
+    sums = [
+        columns @ counts.T.astype(columns.dtype) for counts in (_join_batches(draws) if are_exact else draws)
+    ]
     # Column by column in memory, as scores read them.
-    return np.concatenate([np.zeros((len(columns), 0)), *sums], axis=1, dtype=np.float64).T
+    joined = np.concatenate([np.zeros((len(columns), 0)), *sums], axis=1, dtype=np.float64).T
+    return np.split(joined, edges[:-1], axis=1)
 
 
 def is_exact(rows: FloatArray) -> bool:
     """Return whether sums of rows are exact, in whatever order they are added: all are whole numbers."""
-    return bool(rows.size and (rows == np.rint(rows)).all())
+    parts = np.array_split(rows, len(rows) // _ROWS_AT_ONCE + 1)
+    return bool(rows.size and all((part == np.rint(part)).all() for part in parts))
 
 
-def _exact_type(rows: FloatArray) -> type[np.float32 | np.float64]:
+def _exact_type(tables: Sequence[FloatArray]) -> type[np.float32 | np.float64]:
     """Return the shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
-    is_short = is_exact(rows) and np.abs(rows).max() * len(rows) < 1 << 24
-    return np.float32 if is_short else np.float64
+    largest = max(max(table.max(), -table.min()) for table in tables)
+    return np.float32 if largest * len(tables[0]) < 1 << 24 else np.float64
 
 
 def _join_batches(draws: Iterable[Counts]) -> Iterator[Counts]:
@@ -103,12 +116,6 @@ def _join_batches(draws: Iterable[Counts]) -> Iterator[Counts]:
             waiting = []
     if waiting:
         yield np.concatenate(waiting)
-
-
-def resample_together(tables: Sequence[FloatArray]) -> list[FloatArray]:
-    """:func:`resample_sums` of tables (n, k) of the same utterances, by one product for all of them."""
-    edges = np.cumsum([table.shape[1] for table in tables])[:-1]
-    return np.split(resample_sums(np.concatenate(tables, axis=1)), edges, axis=1) if tables else []
 
 
 def bootstrap_interval(scores: ArrayLike, value: float) -> Interval | None:
