@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.outputs import Outputs
 from benchmarks.common.tables import markdown_table
 from components.claims.answer import format_result
 from components.claims.claim import Claim
-from components.claims.verdict import Measured, Row, Verdict, judge
+from components.claims.verdict import Measured, Result, Row, Verdict, judge
 
 HEAD = """# What is known, and how well
 
@@ -121,22 +121,38 @@ def _section(claim: Claim, verdict: Verdict) -> Iterator[str]:
     counter = f" But: {claim.counter}." if claim.counter else ""
     yield f"{', '.join(claim.sources)}. **{_capital(verdict.text)}.**{counter}"
     yield f"{_capital(claim.design)}."
-    if rows := [_compared(row, row.measured) for row in verdict.rows if row.measured]:
-        yield markdown_table(("role", "compared", "expected", "difference (95%), p", "over", "answer"), rows)
+    if measured := [row for row in verdict.rows if row.measured]:
+        yield table_of(measured)
     if claim.changed:
         yield "\n".join(
             ("Changed since it was registered:", "", *(f"- {change}" for change in claim.changed))
         )
 
 
-def _compared(row: Row, measured: Measured) -> tuple[str, ...]:
-    results, comparison = measured.by_metric, row.comparison
-    values = (
-        format_result(result, row.p.get(metric, result.p), metric) for metric, result in results.items()
+def table_of(rows: Iterable[Row]) -> str:
+    """Comparisons with their differences by every metric, what was expected and would have been seen."""
+    header = ("role", "compared", "expected", "difference (95%), p", "would have seen", "over", "answer")
+    return markdown_table(header, [_compared(row, row.measured.by_metric) for row in rows if row.measured])
+
+
+def _compared(row: Row, results: Mapping[str, Result]) -> tuple[str, ...]:
+    return (
+        row.role,
+        row.comparison.text,
+        _lines(row.comparison.expected_of(metric) for metric in results),
+        _lines(
+            format_result(result, row.p.get(metric, result.p), metric) for metric, result in results.items()
+        ),
+        _lines(f"{result.detectable:.2g}" for result in results.values()),
+        _lines(result.over for result in results.values()),
+        row.decision,
     )
-    expected = dict.fromkeys(comparison.expected_of(metric) for metric in comparison.metrics)
-    over = next(result.over for result in results.values())
-    return row.role, comparison.text, ", ".join(expected), "<br>".join(values), over, row.decision
+
+
+def _lines(of_metrics: Iterable[str]) -> str:
+    """One line for each metric, or one for all where they are alike."""
+    lines = list(of_metrics)
+    return "<br>".join(lines if len(set(lines)) > 1 else lines[:1])
 
 
 def _capital(text: str) -> str:

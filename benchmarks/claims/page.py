@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.claims.claim import read_register
-from benchmarks.claims.evidence import evidence_page, verdicts
+from benchmarks.claims.evidence import evidence_page, table_of, verdicts
 from benchmarks.claims.experiment import all_results, experiment_named, results_by_comparison
 from benchmarks.claims.forest import draw_forest
 from benchmarks.claims.outputs import Outputs, read_outputs
 from benchmarks.common.manifest import OUTPUTS
 from benchmarks.common.tables import markdown_table
-from components.claims.answer import format_result
 from components.claims.verdict import Measured, judge
 from components.files.files import write_bytes
 
@@ -53,15 +52,8 @@ def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Meas
         ]
         if not rows:
             continue
-        lines = [f"**{claim.claim}: {verdict.text}.**"]
-        lines += [
-            f"- {row.comparison.text}: {format_result(result, row.p.get(metric, result.p), metric)}; "
-            f"{result.over}; expected: {row.comparison.expected_of(metric)}; would have seen "
-            f"{result.detectable:.2g}."
-            for row in rows
-            for metric, result in (row.measured.by_metric.items() if row.measured else ())
-        ]
-        yield "\n".join(lines)
+        yield f"**{claim.claim}: {verdict.text}.**"
+        yield table_of(rows)
 
 
 def _provenance(outputs: Outputs) -> Iterator[str]:
