@@ -35,7 +35,7 @@ from components.run_record import RunRecord
 from components.storage.stages.stage_plan import StagePlan, content_of, library_versions
 from components.storage.store import Store
 
-VERSION = "watch/5"
+VERSION = "watch/6"
 ALARM = "antiphon.watch.alarm"
 """Event: a watched run is no longer as the accepted one; automations/watch.yaml waits for it.
 

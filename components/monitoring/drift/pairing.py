@@ -41,8 +41,8 @@ class Pair(NamedTuple):
 def join_profiles(profiles: Sequence[Profile], accepted: Profile) -> Profile:
     """Return the utterances of several runs in their order, each once, without those that were accepted.
 
-    The same are those of one id whose sound or length is the same: a recorder may name its files as it did
-    yesterday.
+    The same are those of one id whose sound or length is the same, as a recorder may name its files as it did
+    yesterday, and recordings of the same length and sound under other names.
 
     Raises:
         DataError: nothing is left.
@@ -64,15 +64,16 @@ def prepend_earlier(earlier: Profile, new: Profile) -> Profile:
 
 def _join(profiles: Sequence[Profile], without: Sequence[Profile]) -> Profile:
     """Return the utterances of profiles in their order, each once, without those of others."""
-    known: dict[str, list[Mapping[str, float]]] = {}
+    known: dict[str | float, list[Mapping[str, float]]] = {}
     for profile in without:
         for key, facts in zip(profile.ids, _facts_of(profile), strict=True):
-            known.setdefault(key, []).append(facts)
+            for name in (key, _heard_seconds(facts) or key):
+                known.setdefault(name, []).append(facts)
     kept = list[tuple[int, int]]()
     for number, profile in enumerate(profiles):
         for place, (key, facts) in enumerate(zip(profile.ids, _facts_of(profile), strict=True)):
             others = known.setdefault(key, [])
-            if not any(_agree(facts, other) for other in others):
+            if not any(_agree(facts, other) for other in (*others, *known.get(_heard_seconds(facts), ()))):
                 others.append(facts)
                 kept.append((number, place))
     ids = tuple(profiles[number].ids[place] for number, place in kept)
@@ -89,6 +90,11 @@ def _facts_of(profile: Profile) -> list[dict[str, float]]:
         {name: value for name, column in columns.items() if (value := column[place]) is not None}
         for place in range(len(profile.ids))
     ]
+
+
+def _heard_seconds(facts: Mapping[str, float]) -> float:
+    """Return the length of a recording with sound; 0 of another, as silences are all alike."""
+    return facts.get("seconds", 0.0) if facts.get("brightness_hz") else 0.0
 
 
 def _agree(facts: Mapping[str, float], others: Mapping[str, float]) -> bool:

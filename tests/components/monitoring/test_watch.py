@@ -11,7 +11,8 @@ import pytest
 
 from components.errors import DataError
 from components.monitoring.drift.analysis import WATCH, WatchRequest
-from components.monitoring.drift.profile import PROFILE, load_profile
+from components.monitoring.drift.pairing import join_profiles
+from components.monitoring.drift.profile import PROFILE, VERSION, Profile, StageProfile, load_profile
 from components.monitoring.drift.sound import measure_sound
 from components.monitoring.drift.tables import describe
 from components.monitoring.drift.watched_place import WatchedPlace
@@ -167,6 +168,23 @@ def test_other_recordings_under_the_names_of_accepted_ones_are_new(store: Store)
     assert findings.n > 120  # a few have as many characters by chance
     assert f"({150 - findings.n} that it or an earlier run has heard are left out)" in describe(findings)[0]
     assert findings.change is not None
+
+
+def test_accepted_recordings_under_other_names_are_not_new() -> None:
+    def heard(name: str, brightness: float, *ids: str) -> Profile:
+        signals = {"seconds": 2.5, "level_db": -20.0, "brightness_hz": brightness}
+        columns = {signal: (value,) * len(ids) for signal, value in signals.items()}
+        data = StageProfile(stage="data", kind="data", signals=columns)
+        return Profile(version=VERSION, run=name, ids=ids, stages=(data,))
+
+    copies = heard("tonight", 900.0, "b", "c")
+    with pytest.raises(
+        DataError, match="utterances in tonight that the accepted run first lacks, found none"
+    ):
+        join_profiles([copies], heard("first", 900.0, "a"))
+    assert join_profiles([copies], heard("first", 800.0, "a")).ids == ("b", "c")
+    silence = heard("tonight", 0.0, "b")
+    assert join_profiles([silence], heard("first", 0.0, "a")).ids == ("b",)
 
 
 def test_recordings_of_no_stated_language_are_not_in_another_one(store: Store) -> None:
