@@ -13,7 +13,7 @@ from components import metrics
 from components.analysis.analysis import VALUES, Analysis, Computed, Numbers, read_numbers
 from components.analysis.formatting import describe_too_few, format_estimate
 from components.analysis.table import Column, Sentence, Table
-from components.attribution.attribution import Attribution
+from components.attribution.attribution import Attribution, StageAttribution
 from components.attribution.cascade_attribution import (
     NOTHING_TO_ATTRIBUTE,
     AttributionCase,
@@ -183,9 +183,9 @@ def _describe_stages(attribution: Attribution) -> Iterator[str]:
     """Yield what each stage costs or, where a human's score is known, passes on."""
     for stage in attribution.stages:
         if attribution.is_human and stage.retention is not None:
-            yield f"{stage.stage} passes on {stage.retention.value:.0f}%"
+            yield f"{stage.stage} {_agree('passes', stage)} on {stage.retention.value:.0f}%"
         elif stage.retention is not None or stage != attribution.last_lossy:
-            yield f"{stage.stage} costs {format_estimate(stage.gap, sign=False, digits=1)}"
+            yield f"{stage.stage} {_agree('costs', stage)} {format_estimate(stage.gap, sign=False, digits=1)}"
 
 
 def _describe_culprit(attribution: Attribution) -> str:
@@ -193,11 +193,18 @@ def _describe_culprit(attribution: Attribution) -> str:
         return describe_too_few(attribution.n)
     if not attribution.is_human:
         last = attribution.last_lossy
-        missing = f"{last.stage} lacks {last.gap.value:.1f} to {attribution.ceiling:.0f}"
-        return f"{missing}, which is not all its fault: human translators do not reach it either"
+        lack = f"{last.stage} {_agree('lacks', last)} {last.gap.value:.1f} to {attribution.ceiling:.0f}"
+        fault = f"which is not all {_agree('its', last)} fault: human translators do not reach it either"
+        return f"{lack}, {fault}"
     if attribution.culprit is None:
         return "nothing is lost"
     return f"of a human's {attribution.ceiling:.1f} most is lost in {attribution.culprit}"
+
+
+def _agree(word: str, stage: StageAttribution) -> str:
+    """Return a word as it stands beside one stage, or beside several that are attributed together."""
+    plurals = {"passes": "pass", "costs": "cost", "lacks": "lack", "its": "their"}
+    return plurals[word] if " and " in stage.stage else word
 
 
 def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:

@@ -170,7 +170,10 @@ def open_audio(
     _check_limit(limit)
     files = find_recordings(paths)
     names = {file: os.fsencode(file).decode("utf-8", "backslashreplace") for file in files}
-    reader = RowReader(Path(file_name_of(names[files[0]])).stem, "", source_language, target_language)
+    folder = paths if isinstance(paths, str) else paths[0]
+    is_folder = path_exists(Path(folder)) and Path(folder).is_dir()
+    name = Path(folder).resolve().name if is_folder else Path(file_name_of(names[files[0]])).stem
+    reader = RowReader(name, "", source_language, target_language)
 
     def read() -> Iterator[DraftedRow]:
         for file, name in islice(names.items(), limit):

@@ -108,7 +108,10 @@ def list_edited_files(path: Path) -> list[Path]:
             raise ConfigError(f"{path}: expected a folder of .srt files, found none in it")
         return files
     if path.suffix.lower() not in SUBTITLES + TABLES + DOCUMENTS:
-        raise ConfigError(f"{path}: expected a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files")
+        absent = "" if path.exists() else ", found no such file; check the path"
+        raise ConfigError(
+            f"{path}: expected a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files{absent}"
+        )
     return [path]
 
 

@@ -196,6 +196,7 @@ def read_edits_of(
     from components.editing.edited_files import Origin, read_edits
     from components.editing.run_texts import language_of_texts, texts_of_node
     from components.files.files import utc_now
+    from components.text.counted_nouns import format_count
 
     key = next(ref.key for ref in run.stages if ref.stage == node.name)
     texts = texts_of_node(run, node)
@@ -204,7 +205,7 @@ def read_edits_of(
     for note in edits.notes:
         typer.echo(f"antiphon: {note}", err=True)
     counts = count_corrections(edits.corrections)
-    typer.echo(f"antiphon: of {len(texts)} texts of {node.name} {counts}", err=True)
+    typer.echo(f"antiphon: of {format_count(len(texts), 'text')} of {node.name} {counts}", err=True)
     return edits
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,10 @@ def test_without_a_humans_score_nobody_is_the_culprit() -> None:
         assert (blame.culprit, blame.is_human, blame.stages[-1].retention) == (None, False, None)
         assert "most is lost" not in attribution_report.summarize(blame)
         assert "asr costs" in attribution_report.summarize(blame)
+        assert re.search("; mt lacks .* not all its fault", attribution_report.summarize(blame))
+        both = [stage.model_copy(update={"stage": f"{stage.stage} and b"}) for stage in blame.stages]
+        together = blame.model_copy(update={"stages": tuple(both)})
+        assert re.search("; mt and b lack .* not all their fault", attribution_report.summarize(together))
     rows = list(attribution_report.build_rows(report))
     assert not any("most" in row for row in rows)
     report, _ = attribute_cascade(cases, repaired, STAGES, "mt", len(cases), human_scores={"bleu": 80.0})

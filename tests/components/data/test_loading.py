@@ -196,6 +196,8 @@ def test_from_audio(tmp_path):
         ("b", "en", "de"),
         ("a", "en", "de"),
     ]
+    assert dataset.name == "b"
+    assert from_audio([str(tmp_path)]).name == tmp_path.name
     assert [item.id for item in from_audio(str(tmp_path / "[b].wav")).utterances] == ["[b]"]
     assert from_audio(str(tmp_path / "c.wav")).quarantined[0].reason == "unreadable audio"
     with pytest.raises(DataError, match="found none"):

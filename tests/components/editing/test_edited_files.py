@@ -62,6 +62,12 @@ def test_a_single_file_may_have_any_name_where_there_is_one_recording(tmp_path: 
             [TALK],
             "a.odt: expected a .tsv, .jsonl, .docx or .srt file, or a folder of .srt files",
         ),
+        (
+            "subs",
+            None,
+            [TALK],
+            "subs: expected .* or a folder of .srt files, found no such file; check the path",
+        ),
         ("none.srt", None, [TALK], "expected a readable file of edited texts, found .*none.srt"),
         ("a.srt", CUE, [written("u1", "x")], "a.srt: expected a .tsv file, since the texts of asr are not"),
         (
