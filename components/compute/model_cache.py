@@ -173,10 +173,10 @@ class ModelCache:
         with self._lock:
             del self._loading[key]
             self._resident[key] = resident
+            future.set_result(value)  # first: an error of what is evicted leaves nobody waiting
             evicted = self._evict_to_budget(key, budgets)
         if evicted:
             self._notify_eviction()
-        future.set_result(value)
 
     def _notify_eviction(self) -> None:
         for callback in self._eviction_callbacks:

@@ -90,6 +90,20 @@ def test_a_bad_budget_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
             cache.get("k", lambda: nn.Linear(2, 2))
 
 
+def test_an_error_of_what_is_evicted_leaves_nobody_waiting() -> None:
+    cache, futures = ModelCache(lambda _: 1, lambda _: {"cpu": 1}), []
+
+    def load() -> int:
+        futures.append(cache._loading["b"][1])  # what others wait for
+        return 7
+
+    cache.get("a", object)
+    cache.on_eviction(lambda: [1 // 0].clear())
+    with pytest.raises(ZeroDivisionError):
+        cache.get("b", load)
+    assert futures[0].result(0) == 7 and cache.get("b", load) == 7
+
+
 def test_measure_counts_shared_storage_once_and_looks_into_objects() -> None:
     layer = nn.Linear(10, 10, bias=False)
 
