@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import nn
@@ -44,6 +44,13 @@ def memory_budget(device: str) -> int:
     return int(machine_memory() * BUDGET_FRACTION)
 
 
+class ForeignWeights(NamedTuple):
+    """Weights that a library keeps out of torch's sight: about as many bytes as their file has."""
+
+    device: str
+    nbytes: int
+
+
 def measure_bytes(value: object) -> dict[str, int]:
     """Return bytes of the tensors in ``value``, by device; storage that several share counts once.
 
@@ -68,7 +75,9 @@ def measure_bytes(value: object) -> dict[str, int]:
         if id(item) in visited or depth > _MAX_DEPTH:
             return
         visited.add(id(item))
-        if isinstance(item, torch.Tensor):
+        if isinstance(item, ForeignWeights):
+            sizes[item.device] = sizes.get(item.device, 0) + item.nbytes
+        elif isinstance(item, torch.Tensor):
             add(item)
         elif isinstance(item, nn.Module):
             for module in item.modules():  # a packed layer keeps its weight in a plain object

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from transformers import MarianMTModel, MarianTokenizer
 
+from components.compute.model_cache import measure_bytes
 from components.errors import ConfigError
 from components.models import resolve
 from components.models.checkpoints import read_json
 from components.records import Checkpoint, NBest, Utterance
 from components.translation import checks, factory
 from components.translation.backends import BACKENDS
+from components.translation.backends.ctranslate2.model import load_resident
 from components.translation.config import Context, TranslationConfig
 
 PACKAGED = "packaged:multi30k-en-de"
@@ -57,6 +59,10 @@ def assert_equal(ours: list[NBest], theirs: list[NBest]) -> None:
 @pytest.mark.parametrize("settings", [{}, {"context": {"sentences": 1}}])
 def test_the_packaged_model_gives_the_texts_and_scores_of_our_search(settings: dict[str, object]) -> None:
     assert_equal(translate(PACKAGED, **settings), translate(PACKAGED, **settings, backend="ctranslate2"))
+
+
+def test_its_weights_count_in_the_cache_of_models() -> None:
+    assert measure_bytes(load_resident(resolve(PACKAGED, None), "cpu", "auto"))["cpu"] > 1e7
 
 
 def test_what_reaches_the_limit_is_cut() -> None:

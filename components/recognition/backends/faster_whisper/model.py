@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from components.compute.model_cache import ForeignWeights
 from components.compute.openai_whisper import TOKENS_PER_SECOND
 from components.decoding.candidates import Candidate
 from components.errors import ModelError, require_extra
@@ -79,6 +80,7 @@ class FasterWhisperBackend:
         if self._model.n_mels == 128:
             size += 1
         self.dims = ModelDimensions(self._model.n_mels, 448, size)
+        self.weights = ForeignWeights(str(device), (folder / "model.bin").stat().st_size)
         self.device = torch.device("cpu")  # it takes features as numpy arrays
 
     def _to_storage(self, array: Tensor) -> Any:

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from components.compute.device import pick_device
 from components.compute.machine import resolve_dtype_name
-from components.compute.model_cache import model_cache
+from components.compute.model_cache import ForeignWeights, model_cache
 from components.decoding.config import SearchConfig
 from components.decoding.models.generation_settings import as_tuple
 from components.decoding.models.seq2seq_preparation import UNBOUNDED
@@ -120,6 +120,7 @@ class ConvertedModel:
         config: transformers' settings of it.
         generation: its settings of generation.
         vocabulary: the pieces that it can write.
+        weights: of the model.
     """
 
     translator: Any
@@ -127,6 +128,7 @@ class ConvertedModel:
     config: Any
     generation: Any
     vocabulary: frozenset[str]
+    weights: ForeignWeights
 
 
 def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedModel:
@@ -161,6 +163,7 @@ def load(checkpoint: Checkpoint, dtype: str, device: torch.device) -> ConvertedM
         config,
         GenerationConfig.from_pretrained(path) if has_own else GenerationConfig.from_model_config(config),
         frozenset(parse_json(written.read_text(encoding="utf-8"))),
+        ForeignWeights(str(device), (folder / "model.bin").stat().st_size),
     )
 
 

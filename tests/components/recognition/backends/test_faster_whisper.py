@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from components.audio import decode
+from components.compute.model_cache import measure_bytes
 from components.data import load
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
@@ -93,6 +94,7 @@ def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
     pytest.importorskip("ctranslate2")
     backend = FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
     tokenizer = backend.dims.get_tokenizer("en", "transcribe")
+    assert measure_bytes(backend)["cpu"] > 1e8  # so that the cache can evict it
     tokens = tuple(tokenizer.encode(" Hello you."))
     candidate = Candidate(tokens, -1.0, (), (), tokenizer.eot, -1.0)
     spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
