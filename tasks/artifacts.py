@@ -134,7 +134,7 @@ def publish_extras(ref: StageRef) -> None:
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
             rows = [{**dict.fromkeys(table.get("columns", ()), ""), **row} for row in table["rows"]]
             publish_table(rows, _artifact_key(ref.stage, f"table-{number}"), table["title"])
-    publish_plots(sorted(folder.glob("*.png")))
+    publish_plots({path: path.stem.replace("_", " ") for path in sorted(folder.glob("*.png"))})
 
 
 def publish_result(ref: StageRef, tables: Sequence[Table], verdict: Sequence[str] = ()) -> None:
@@ -149,15 +149,15 @@ def publish_result(ref: StageRef, tables: Sequence[Table], verdict: Sequence[str
         title = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
         key = _artifact_key(ref.stage, title) if number else ref.stage.replace("_", "-")
         publish_table(rows, key, table.title)
-    publish_plots(sorted(Path(ref.path).glob("*.png")))
+    publish_plots({path: path.stem.replace("_", " ") for path in sorted(Path(ref.path).glob("*.png"))})
 
 
-def publish_plots(plots: Iterable[Path]) -> None:
-    """Publish each PNG or SVG plot as an image of the run."""
+def publish_plots(plots: Mapping[Path, str]) -> None:
+    """Publish each PNG or SVG plot as an image of the run, with its title."""
     kinds = {".png": "png", ".svg": "svg+xml"}
-    for plot in plots:
+    for plot, title in plots.items():
         if plot.suffix in kinds and plot.stat().st_size <= _MAX_IMAGE_BYTES:
             data = base64.b64encode(plot.read_bytes()).decode("ascii")
             key = "plot-" + plot.stem.lower().replace("_", "-")
             url = f"data:image/{kinds[plot.suffix]};base64,{data}"
-            create_image_artifact(image_url=url, key=key, description=plot.stem.replace("_", " "))
+            create_image_artifact(image_url=url, key=key, description=title)

@@ -41,7 +41,11 @@ def publish_summary(run: RunRecord) -> None:
     for name, score in run.metrics.items():
         interval, scored = format_interval(score), f"{score.n} of {score.n_total}"
         parts.append(f"| {escape_markdown(name)} | {score.value:.2f} | {interval} | {scored} |")
-    parts += ["", "| stage | items | quarantined | seconds | peak memory | |", "|---|---|---|---|---|---|"]
+    parts += [
+        "",
+        "| stage | items | quarantined | seconds | peak memory | state |",
+        "|---|---|---|---|---|---|",
+    ]
     parts += [
         f"| {escape_markdown(ref.stage)} | {ref.items} | {ref.quarantined} | {ref.seconds:.1f} | "
         f"{escape_markdown(format_memory(ref.peak_memory_bytes, ref.card_memory))} | "
@@ -62,7 +66,7 @@ def publish_lineage(run: RunRecord) -> None:
     The keys are those of the store, where the folder of a stage begins with the characters that are shown.
     """
     keys = {ref.stage: ref.key for ref in run.stages}
-    parts = ["| stage | made of | by | | key |", "|---|---|---|---|---|"]
+    parts = ["| stage | made of | by | state | key |", "|---|---|---|---|---|"]
     for ref in run.stages:
         sources = ", ".join(f"{escape_markdown(name)} {keys[name][:8]}" for name in _inputs_of(run, ref))
         models = ", ".join(escape_markdown(model) for model in models_of(ref))

@@ -22,8 +22,8 @@ from tasks.task_options import NOT_STORED, label_task, unwrap
 GRAPH_FILE = "pipeline.svg"
 
 
-def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
-    """Write ``report.html`` and ``plots/`` of a run, with their digests, and return their paths.
+def render(run: RunRecord, store: Store) -> tuple[Path, dict[Path, str]]:
+    """Write ``report.html`` and ``plots/`` of a run, with their digests; return its path, and plot -> title.
 
     Raises:
         StoreError: they cannot be written.
@@ -34,15 +34,17 @@ def render(run: RunRecord, store: Store) -> tuple[Path, list[Path]]:
     with disk_full_as_store_error(f"the report of run {run.name}", folder):
         page = html_page.write_html(view, folder / REPORT)
         plots = [plot for table in view.sections for plot in table.plots]
-        images = [] if view.systems else run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
+        drawn = [] if view.systems else run_plots.save_plots(run_plots.list_plots(view), folder / PLOTS)
+        images = {path: run_plots.TITLES[path.stem] for path in drawn}
         if plots:
             from components.analysis.figures import save_figures  # noqa: PLC0415 - imports matplotlib
 
-            images += save_figures(plots, folder / PLOTS)
+            titles = {plot.name: plot.title for plot in plots}
+            images |= {path: titles[path.stem] for path in save_figures(plots, folder / PLOTS)}
         pipeline = graph.draw_svg_file(view)
         if pipeline:
             write_bytes(folder / PLOTS / GRAPH_FILE, pipeline.encode())
-            images = [folder / PLOTS / GRAPH_FILE, *images]
+            images = {folder / PLOTS / GRAPH_FILE: "Pipeline", **images}
         seal_report(folder)
     return page, images
 

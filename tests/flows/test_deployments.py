@@ -345,6 +345,7 @@ def test_a_cascade_through_the_form_of_v2(
     result = artifacts(prefect_url, run)
     assert {"mt-examples", "summary", "lineage", "report", "plot-stage-seconds"} <= result.keys()
     assert result["plot-stage-seconds"]["data"].startswith("data:image/png;base64,")
+    assert result["plot-stage-seconds"]["description"] == "Time per stage"
 
     page = browser(f"/v2/runs/flow-run/{run}")
     page.get_by_text("by-hand", exact=True).first.wait_for()

@@ -54,7 +54,8 @@ def test_lineage_says_which_stage_was_made_of_which_and_by_what(
 ) -> None:
     run_artifacts.publish_lineage(run)
     keys = {ref.stage: ref.key[:8] for ref in run.stages}
-    assert rows_of(published["lineage"])[1:] == [
+    assert rows_of(published["lineage"]) == [
+        ["stage", "made of", "by", "state", "key"],
         ["data", "", "", "reused", keys["data"]],
         ["asr", f"data {keys['data']}", "packaged:whisper-base", "computed", keys["asr"]],
         ["mt", f"asr {keys['asr']}", "a\\|b", "computed", keys["mt"]],
