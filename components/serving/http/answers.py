@@ -99,9 +99,9 @@ def words_of(request: GraphRequest) -> list[dict[str, Any]]:
     Raises:
         RequestError: the graph does not time words.
     """
-    segments = text_of(request).best.segments
-    words = [word for segment in segments for word in segment.words]
-    if segments and not words:
+    best = text_of(request).best
+    words = [word for segment in best.segments for word in segment.words]
+    if best.text and not words:
         raise untimed_words(request.node)
     return [{"word": word.text.strip(), "start": word.start, "end": word.end} for word in words]
 

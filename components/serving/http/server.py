@@ -139,9 +139,15 @@ def check_address(settings: ServeSettings) -> None:
         ) from None
 
 
+def is_of_server(record: logging.LogRecord) -> bool:
+    """Return whether uvicorn's log line is about the server; a client is told what it sent wrong."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], UnicodeDecodeError)
+
+
 def make_server(app: FastAPI, service: Service) -> Server:
     """Return the server of an application."""
     settings = service.settings
+    logging.getLogger("uvicorn.error").addFilter(is_of_server)
     where: dict[str, Any] = {"host": settings.host, "port": settings.port}
     config = uvicorn.Config(
         app,

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import httpx
 import numpy as np
@@ -22,7 +22,7 @@ import pytest
 import soundfile
 
 from components.nodes.node_context import Item
-from components.records import NBest, NodeOutcome, Quarantined
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
 from components.serving.graph import ServedGraph
 from components.serving.http import uploads
 from components.serving.http.app import make_app
@@ -101,6 +101,10 @@ def test_every_form_of_an_answer() -> None:
                 "asr": "heard 3.00 well",
                 "mt": "de: heard 3.00 well",
             }
+            whole = Hypothesis(text="heard", score=-1, n_tokens=1, system="test")  # of a stack, say
+            with patch.object(NBest, "best", whole):
+                untimed = await send(client, **fields)
+            assert untimed.status_code == 400 and "expected a graph that times words" in untimed.text
             assert not list(service.spool.glob("upload-*"))
             full.take.side_effect = ValueError("a fault of ours")
             fault = await send(client)

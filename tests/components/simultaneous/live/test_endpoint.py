@@ -176,6 +176,15 @@ def test_what_cannot_be_read_is_a_line(
     assert service.is_idle
 
 
+def test_text_that_is_no_utf_8_is_no_fault_of_the_server(
+    short_server: tuple[str, Service], caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_socket(short_server[0]) as socket:
+        socket.send(b"\xff", text=True)
+        read_answers(socket)
+    assert socket.close_code == 1007 and not caplog.text
+
+
 def test_who_is_silent_and_who_is_one_too_many_are_sent_away() -> None:
     with live_server(upload_timeout=0.5, queue=2) as (where, service):
         with open_socket(where) as first:
