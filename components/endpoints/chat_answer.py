@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from pydantic import Field
@@ -13,7 +14,8 @@ from components.endpoints.connection import AnswerError
 from components.records import Token
 from components.served_usage import INPUT_TOKENS, OUTPUT_TOKENS
 
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_THOUGHTS = re.compile(r"\A(\s*<think>)?.*?</think>\s*", re.DOTALL)
+"""Templates of some models begin them in the prompt."""
 
 
 class _LogProbsForm(AnswerForm):
@@ -87,7 +89,7 @@ class ChatAnswer(NamedTuple):
 
     Attributes:
         text: stripped, without the thoughts that some models write before it.
-        tokens: with their log-probabilities (nats); empty where the server gives none.
+        tokens: of the text, with their log-probabilities (nats); empty where the server gives none.
         finished: whether it ended by itself, not at the limit.
         input_tokens: that it read, as the server counts; of several answers each has its share.
         output_tokens: that it wrote, thoughts among them, likewise.
@@ -127,7 +129,9 @@ def _read(
     choice: _ChoiceForm, usage: _UsageForm | None, choices: int, reference: str
 ) -> ChatAnswer | AnswerError:
     content = choice.message.content or ""
-    text = _THOUGHTS.sub("", content).strip()
+    thoughts = _THOUGHTS.match(content)
+    begin = thoughts.end() if thoughts else 0
+    text = content[begin:].strip()
     finished = choice.finish_reason != "length"
     if choice.finish_reason == "content_filter" or (choice.message.refusal and not text):
         return AnswerError("refused by the server", f"{reference}: its content filter applied")
@@ -135,7 +139,9 @@ def _read(
         advice = "" if finished else ": it reached max_tokens before; raise it"
         return AnswerError("no answer", f"{reference}: expected text, found none{advice}")
     rows = (choice.logprobs.content if choice.logprobs else None) or []
-    tokens = tuple(Token(piece=row.token, log_prob=min(row.logprob, 0.0)) for row in rows)
+    ends = accumulate(len(row.token) for row in rows)
+    own = [row for row, end in zip(rows, ends, strict=True) if end > begin]
+    tokens = tuple(Token(piece=row.token, log_prob=min(row.logprob, 0.0)) for row in own)
     counted = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
     return ChatAnswer(text, tokens, finished, *(count / choices for count in counted))
 

@@ -2,7 +2,7 @@
 
 What becomes of a request that has no usable answer:
 
-401, 403, unknown model    ConfigError: nothing else would be answered either
+401, 402, 403, no model    ConfigError: nothing else would be answered either
 429, time-out, no server   TransientError: the stage goes on from there when it is run again
 other 5xx, cut, too long,  TransientError, unless the server answers a small request right after: then it is
 no JSON                    this record that it cannot answer
@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,6 +41,7 @@ from components.text.suggestions import did_you_mean
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_PAYMENT_REQUIRED = 402
 _TIMEOUT_STATUSES = {408, 504, 524}
 """Of a server, or of a proxy before it, whose time ran out: the next attempt may be answered."""
 _ATTEMPTS_AT_JSON = 3
@@ -63,9 +66,11 @@ class Connection:
         from components.endpoints.bounded_client import BoundedClient  # noqa: PLC0415 - of the extra
 
         self.endpoint = endpoint
+        key = endpoint.key.get_secret_value() or "none"
         self._client = AsyncOpenAI(
             base_url=endpoint.url,
-            api_key=endpoint.key.get_secret_value() or "none",
+            api_key=key,
+            default_headers=_headers_of(key),
             organization="",
             project="",
             timeout=endpoint.timeout,
@@ -118,7 +123,8 @@ class Connection:
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         stored = answer_cache.recall(digest)
         if stored is not None:
-            return form.model_validate_json(stored)
+            with suppress(ValueError):  # of another version, or damaged: it is asked again
+                return form.model_validate_json(stored)
         try:
             answer = self.send(send, form)
         except ServerFaultError as fault:
@@ -169,6 +175,9 @@ class Connection:
             case openai.AuthenticationError() | openai.PermissionDeniedError():
                 detail = self._message(f"expected the server to accept the key, found {message}")
                 translated: AntiphonError = ConfigError(f"{detail}; set {PREFIX}_KEY or that of this model")
+            case openai.APIStatusError() if error.status_code == _PAYMENT_REQUIRED:
+                detail = self._message(f"expected an account that pays for the request, found {message}")
+                translated = ConfigError(f"{detail}; top it up, and run again")
             case openai.NotFoundError():
                 detail = self._message(f"expected a model {model!r} there, found {message}")
                 is_list = str(error.request.url).endswith("/models")  # which this server does not have
@@ -222,6 +231,15 @@ class Connection:
 
     def _describe(self, error: BaseException) -> str:
         return self.endpoint.mask(to_one_line(self.endpoint.mask(str(error)) or type(error).__name__))
+
+
+def _headers_of(key: str) -> dict[str, Any]:
+    """Return the key's header, and what takes back those that the environment has for OpenAI's own server."""
+    from openai import Omit  # noqa: PLC0415 - an extra
+
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    names = {line.partition(":")[0].strip().lower() for line in lines}
+    return {name: Omit() for name in names if name} | {"authorization": f"Bearer {key}"}
 
 
 def _describe_parameter(error: Any) -> str:

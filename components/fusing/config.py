@@ -19,7 +19,7 @@ from components.stacking.config import StackTrainingConfig
 from components.stage_settings import Device, ModelRef, Settings, TableOf, key_values
 from components.text.text_confidence import EstimateName
 
-VERSION = 1
+VERSION = 2
 """Version of fusing: raised when the same candidates and settings give another output."""
 CONSENSUS = "consensus"
 """The gate that needs no model: agreement with the other candidates."""

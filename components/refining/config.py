@@ -17,7 +17,7 @@ VERSION = 5
 """Version of rounds, gates and stop rules: raised when their outputs change."""
 DIFFUSION_VERSION = 2
 """Of steps of edit diffusion, beside a round's: from 2 on a text's greatest length is its own."""
-SERVED_VERSION = 1
+SERVED_VERSION = 2
 """Of what a served model is asked, beside the version of the rounds."""
 GateName = Literal[
     "forward", "round_trip", "fluency", "quality_estimation", "reference_chrf", "estimate", "off"

@@ -17,7 +17,7 @@ from components.text.extension_choice import ExtensionChoice
 
 VERSION = 6
 """Of the translator: changes when its outputs do."""
-SERVED_VERSION = 1
+SERVED_VERSION = 2
 """Of what a served model is asked, beside the translator's."""
 CUT_VERSION = 2
 """Of translations that are cut out of those with their context, beside the translator's."""

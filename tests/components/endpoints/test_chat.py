@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
 from components.compute.profiling import measure_cost
+from components.endpoints.answer_cache import answers_file
 from components.endpoints.chat import ChatModel, TextModel, open_chat
 from components.endpoints.chat_answer import ChatAnswer
 from components.endpoints.connection import AnswerError
@@ -162,6 +164,31 @@ def test_a_refused_key_ends_before_anything_is_asked(
     assert not endpoint.requests
 
 
+def test_an_account_without_credit_loses_no_record(endpoint: OpenAIServer) -> None:
+    endpoint.faults = [on("bad", lambda h: h.fail(402, "Insufficient Balance"))]
+    with pytest.raises(ConfigError, match=r"found .*Insufficient Balance; top it up, and run again"):
+        ask("one", "bad")
+
+
+def test_headers_for_the_server_of_openai_stay_here(
+    endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-another\nX-Gateway: secret")
+    sent = list[str]()
+    endpoint.faults = [lambda h, _: sent.extend(h.headers.values()) is not None]
+    endpoint.faults.append(on("bad", lambda h: h.fail(500, "oops")))
+    assert texts_of(ask("one", "bad")) == ["ONE", "no answer"]  # a client without retries is a copy
+    assert not {"secret", "Bearer sk-another"} & set(sent)
+
+
+def test_a_kept_answer_that_cannot_be_read_is_asked_again(endpoint: OpenAIServer) -> None:
+    for body in ("{", '{"choices": []}'):
+        ask("one")
+        with sqlite3.connect(answers_file()) as cache:
+            cache.execute("UPDATE answers SET body = ?", (body,))
+        assert texts_of(ask("one")) == ["ONE"]
+
+
 def test_an_unknown_model_and_what_there_is_instead(endpoint: OpenAIServer) -> None:
     with pytest.raises(UnknownModelError, match=r"expected a model 'ecko' there, .*; did you mean echo"):
         open_chat("ecko")
@@ -218,6 +245,7 @@ def test_a_server_that_refuses_conversations(endpoint: OpenAIServer) -> None:
     ("content", "expected"),
     [
         ("<think>a dog is\n</think>\n\nein Hund", "ein Hund"),
+        ("a dog is\n</think>\n\nein Hund", "ein Hund"),
         ("<think>so long", "no answer"),
         ("  ", "no answer"),
         (f"the key {KEY}", "the key ***"),
@@ -228,7 +256,10 @@ def test_what_is_no_answer(content: str, expected: str, endpoint: OpenAIServer) 
     reason = "length" if content.startswith("<think>so") else "stop"
     made = endpoint.completion
     endpoint.completion = lambda text: _with_reason(made(text), reason)  # type: ignore[method-assign]
-    assert texts_of(ask("one")) == [expected]
+    answers = ask("one")
+    assert texts_of(answers) == [expected]
+    if isinstance(answers[0], ChatAnswer):
+        assert "".join(token.piece for token in answers[0].tokens) == expected
 
 
 def _with_reason(completion: dict[str, object], reason: str) -> dict[str, object]:
