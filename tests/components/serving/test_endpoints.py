@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.errors import DataError
 from components.nodes.node_context import Item
-from components.records import Hypothesis, NBest, NodeOutcome, Quarantined
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Segment
 from components.serving.graph import ServedGraph
 from components.serving.http import uploads
 from components.serving.http.app import make_app
@@ -88,11 +89,15 @@ def test_every_form_of_an_answer() -> None:
                 1.0,
             )
             assert verbose["words"][1] == {"word": "1.00", "start": 0.5, "end": 1.0}
+            (segment,) = verbose["segments"]
+            assert (segment["seek"], segment["avg_logprob"]) == (0, -0.5)
+            verbose = (await send(client, TRANSLATE, response_format="verbose_json")).json()
+            assert (verbose["task"], verbose["language"]) == ("translate", "german")
             refused = await send(client, TRANSLATE, **fields)  # before anything is computed
             assert refused.status_code == 400 and "none at mt; set word_times" in refused.text
             metrics = (await client.get("/metrics")).text
-            assert 'antiphon_batch_items_count{node="mt"} 2.0' in metrics
-            assert "antiphon_audio_seconds_total 6.0" in metrics
+            assert 'antiphon_batch_items_count{node="mt"} 3.0' in metrics
+            assert "antiphon_audio_seconds_total 7.0" in metrics
             nodes = (await send(client, TRANSLATE, wave(3), response_format="nodes")).json()["nodes"]
             assert {name: node.get("text") or node["branch"] for name, node in nodes.items()} == {
                 "fast": "heard 3.00",
@@ -101,9 +106,16 @@ def test_every_form_of_an_answer() -> None:
                 "asr": "heard 3.00 well",
                 "mt": "de: heard 3.00 well",
             }
-            whole = Hypothesis(text="heard", score=-1, n_tokens=1, system="test")  # of a stack, say
+            whole = Hypothesis(text="heard", score=-3, n_tokens=2, system="test")  # of a stack, say
             with patch.object(NBest, "best", whole):
                 untimed = await send(client, **fields)
+            segments = [
+                Segment(start=n, end=n + 1, text="x", mean_log_prob=m) for n, m in ((1.5, None), (3, -2))
+            ]
+            with patch.object(NBest, "best", whole.model_copy(update={"segments": segments})):
+                verbose = (await send(client, response_format="verbose_json")).json()
+            values = [(each["id"], each["seek"], each["avg_logprob"]) for each in verbose["segments"]]
+            assert values == [(0, 150, -1.5), (1, 300, -2)]
             assert untimed.status_code == 400 and "expected a graph that times words" in untimed.text
             assert not list(service.spool.glob("upload-*"))
             full.take.side_effect = ValueError("a fault of ours")
@@ -146,6 +158,9 @@ def test_chat_names_and_counters() -> None:
                 error = refused.json()["error"]
                 assert (refused.status_code, error["code"]) == (400, "unsupported_parameter")
                 assert error["param"] in wish
+            parts = [{"type": "text", "text": "A"}, {"type": "text", "text": "cat."}]
+            whole = await client.post(CHAT, json={"messages": [{"role": "user", "content": parts}]})
+            assert whole.json()["choices"][0]["message"]["content"] == "de: A\ncat."
             image = {"role": "user", "content": [{"type": "text", "text": "A"}, {"type": "image_url"}]}
             error = (await client.post(CHAT, json={"messages": [image]})).json()["error"]
             assert error["param"] == "messages.0.content.1.type"
@@ -159,9 +174,9 @@ def test_chat_names_and_counters() -> None:
             assert named.json() == {"text": "de: heard 1.00"}
             assert named.headers["x-antiphon-ignored"] == "prompt"
             metrics = (await client.get("/metrics")).text
-            assert 'antiphon_requests_total{endpoint="completions",status="200"} 3.0' in metrics
+            assert 'antiphon_requests_total{endpoint="completions",status="200"} 4.0' in metrics
             assert 'endpoint="completions",status="400"} 5.0' in metrics
-            assert 'antiphon_routes_total{branch="keep",node="doubt"} 4.0' in metrics
+            assert 'antiphon_routes_total{branch="keep",node="doubt"} 5.0' in metrics
             assert (await client.get("/health")).json()["status"] == "ok"
 
     asyncio.run(ask())
@@ -223,6 +238,7 @@ def test_a_text_is_streamed_as_it_is_made() -> None:
         service = Service(make_graph({**COMPONENTS, "mt": component}), ServeSettings())
         app = make_app(service)
         sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        roles = list[str]()
 
         def call(words: str, leave: asyncio.Event) -> asyncio.Task[None]:
             body = {"messages": [{"role": "user", "content": words}], "stream": True}
@@ -252,7 +268,9 @@ def test_a_text_is_streamed_as_it_is_made() -> None:
                     if line.startswith("data: {"):
                         event = json.loads(line[6:])
                         assert "error" not in event, event
-                        text += event["choices"][0]["delta"].get("content", "")
+                        delta = event["choices"][0]["delta"]
+                        text += delta.get("content", "")
+                        roles.extend(role for name, role in delta.items() if name == "role")
             return text
 
         try:
@@ -260,7 +278,7 @@ def test_a_text_is_streamed_as_it_is_made() -> None:
             answer = call("a bc def ghi", leave)
             assert await parts(4) == "a bc" and not service.is_idle
             component.gate.set()
-            assert await parts(8) == " def ghi"
+            assert await parts(8) == " def ghi" and roles == ["assistant"]
             await answer
             component.gate.clear()
             going = call("a bc def ghi", leave)
@@ -375,6 +393,7 @@ def test_hostile_bodies_are_refused(path: str, headers: dict[str, str], body: by
         async with serving() as (client, service):
             answer = await client.post(path, content=body, headers=headers)
             assert answer.status_code == status, answer.text
+            assert (answer.headers.get("connection") == "close") == (status in (403, 413, 415))
             assert answer.json()["error"]["message"]
             assert service.is_idle and not list(service.spool.glob("upload-*"))
 
@@ -501,6 +520,34 @@ def test_a_long_recording_holds_up_no_short_one_and_too_many_wait() -> None:
     scheduler.close()
 
 
+def test_nodes_of_a_lane_have_their_turns() -> None:
+    graph, measures = make_graph(), Measures()
+    scheduler = Scheduler(graph, BatchLimits(items=1), measures)
+    scheduler.close()
+    scheduler._is_closed = False  # without its threads
+    lane = Mock(nodes=[graph.nodes["mt"], graph.nodes["fast"]], is_light=True)
+    lane.at_work = lambda _: []
+    for queue in (scheduler._queues["mt"], scheduler._queues["fast"]):
+        queue.extend(Mock(speech=1.0, since=0.0, request=Mock(is_cancelled=False)) for _ in range(3))
+    measures.watch_queues(scheduler.queue_lengths)
+    assert b'antiphon_queue_items{node="mt"} 3.0' in measures.render()
+    turns = [batch[0][0].name for _ in range(6) if (batch := scheduler._wait_for_batch(lane, ()))]
+    assert turns == ["mt", "fast"] * 3
+
+
+def test_a_recording_is_as_large_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    probed = Mock(side_effect=DataError("x"))
+    monkeypatch.setattr("components.serving.service.probe", probed)
+
+    async def ask() -> None:
+        async with serving(max_megabytes=4096, max_seconds=7) as (client, _):
+            assert (await send(client)).status_code == 400
+
+    asyncio.run(ask())
+    limits = probed.call_args.args[1]
+    assert (limits.file_bytes, limits.seconds) == (4_096_000_000, 7)
+
+
 def test_a_part_that_comes_while_another_is_sent_is_sent_next() -> None:
     async def ask() -> None:
         listeners: list[Callable[[str], object]] = []
@@ -541,10 +588,17 @@ def test_a_fault_spoils_no_other_request_of_the_batch() -> None:
 def test_requests_share_batches_and_too_many_are_sent_away(slow: tuple[Function, list[int]]) -> None:
     async def ask() -> None:
         async with serving(make_graph({**COMPONENTS, "fast": slow[0]}), queue=8) as (client, service):
+            service._mean_seconds = 6.6
             answers = await asyncio.gather(*(send(client) for _ in range(12)))
             counts = [answer.status_code for answer in answers]
             assert (counts.count(200), counts.count(429)) == (8, 4)
-            assert next(a for a in answers if a.status_code == 429).headers["retry-after"] == "1"
+            late = next(a for a in answers if a.status_code == 429)
+            assert (late.headers["retry-after"], late.headers["connection"]) == ("7", "close")
+            assert 2.8 < service._mean_seconds < 3.2
+            service.enter()
+            assert "antiphon_requests_in_flight 1.0" in (await client.get("/metrics")).text
+            service.leave()
+            assert "antiphon_requests_in_flight 0.0" in (await client.get("/metrics")).text
             assert len(slow[1]) < 8
             service.is_draining = True
             assert (await send(client)).status_code == 503
@@ -558,9 +612,14 @@ def test_a_request_is_given_up_after_its_time(slow: tuple[Function, list[int]]) 
             yield b" "
             await asyncio.sleep(0.02)
 
+    async def pour() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield b" " * 100_000
+
     async def ask() -> None:
         graph = make_graph({**COMPONENTS, "fast": slow[0]})
         async with serving(graph, timeout=0.05, upload_timeout=0.1) as (client, service):
+            assert (await client.post(CHAT, content=pour())).status_code == 413
             assert (await send(client)).status_code == 504
             assert (await client.post(CHAT, content=drip())).status_code == 408
             assert service.is_idle

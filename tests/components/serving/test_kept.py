@@ -63,6 +63,8 @@ def test_they_are_a_data_set_and_what_a_kill_left_of_a_line_is_none(tmp_path: Pa
     assert not data.quarantined and not data.notes and data.utterances[0].audio is not None
     row = json.loads(manifest.read_text(encoding="utf-8").splitlines()[0])
     assert row["served"]["nodes"]["asr"]["text"] == "heard 1.00" and row["served"]["output"] == "transcript"
+    assert (row["duration"], row["sha256"]) == (1.0, hashlib.sha256(wave(1)).hexdigest())
+    assert manifest.parent.stat().st_mode & 0o777 == 0o700
     kept.add({"id": "request-4", "text": "half a character: \ud83d", "source_language": "en"}, None)
     assert load(str(source)).utterances[-1].text == "half a character: ?"
     size = manifest.stat().st_size
