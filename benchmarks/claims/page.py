@@ -52,7 +52,7 @@ def _verdicts(name: str, own: Mapping[str, Measured], results: Mapping[str, Meas
         ]
         if not rows:
             continue
-        yield f"**{claim.claim}: {verdict.text}.**"
+        yield f"**{claim.claim}**: {verdict.text}."
         yield table_of(rows)
 
 

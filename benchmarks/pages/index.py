@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.claims.claim import read_register
-from benchmarks.claims.experiment import all_results, experiment_named, results_by_comparison
+from benchmarks.claims.experiment import all_results, experiment_named
 from benchmarks.common.paths import RESULTS
 from benchmarks.common.tables import markdown_table
 from benchmarks.pages.page import file_of, headline, is_measured
-from components.claims.verdict import judge
 from components.files.files import write_bytes
 
 INTRODUCTION = """\
@@ -80,21 +78,14 @@ def render_index(folder: Path = RESULTS) -> str:
     for title, rows in SECTIONS.items():
         if cells := [_cells(row, folder) for row in rows if is_measured(next(iter(row.values())), folder)]:
             blocks += [f"## {title}", markdown_table(["question", "result", "page"], cells)]
-    if experiments := _experiments(folder):
-        blocks += ["## [Claims of the field](../evidence.md)"]
-        blocks += [markdown_table(["experiment", "verdicts", "page"], experiments)]
+    if experiments := [_experiment(name) for name in all_results(folder / "outputs")]:
+        blocks += ["## Claims of the field", "[Evidence](../evidence.md) says what they answer."]
+        blocks += ["\n".join(experiments)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _experiments(folder: Path) -> list[list[str]]:
-    """One row for each experiment behind docs/evidence.md that was run."""
-    rows, results = [], results_by_comparison(folder / "outputs")
-    for name in all_results(folder / "outputs"):
-        page = name.replace("_", "-")
-        claims = [claim for claim in read_register() if claim.experiment == name]
-        verdicts = "; ".join(f"{claim.claim}: **{judge(claim, results).text}**" for claim in claims)
-        rows.append([experiment_named(name).TITLE, verdicts, f"[{page}]({page}.md)"])
-    return rows
+def _experiment(name: str) -> str:
+    return f"- [{experiment_named(name).TITLE}]({name.replace('_', '-')}.md)"
 
 
 def _cells(row: Links, folder: Path) -> list[str]:
