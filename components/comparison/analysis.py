@@ -28,7 +28,6 @@ from components.metrics.metric import Metric
 from components.metrics.metric_names import split_metric
 from components.metrics.scores_file import ExternalScores, load_scores
 from components.metrics.scores_settings import ScoresFile
-from components.metrics.statistics.significance import Difference
 from components.models.weight_digests import resolve_weight_digests
 from components.records import Utterance
 from components.run_record import RunRecord, StageRef
@@ -157,16 +156,12 @@ class ComparisonAnalysis(Analysis[ComparisonRequest, Comparison]):
     def events(self, findings: Comparison) -> list[Event]:
         return [
             Event(QUALITY_DROPPED, f"system.{each.system}", each.system, each.model_dump(mode="json"))
-            for each in find_significant_drops(findings)
+            for each in findings.ranked_differences
+            if each.verdict == "worse"
         ]
 
 
 COMPARISON = ComparisonAnalysis()
-
-
-def find_significant_drops(comparison: Comparison) -> list[Difference]:
-    """Return the systems that are significantly worse than the baseline in the ranking metric."""
-    return [each for each in comparison.ranked_differences if each.verdict == "worse"]
 
 
 def _count_changes(ref: StageRef, findings: Comparison) -> Numbers:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.analysis.run_outputs import cost_of, data_of, output_of
-from components.comparison.strengths.strength_curves import Conditions, read_conditions
+from components.comparison.strengths.strength_curves import read_conditions
 from components.comparison.tabulation import System
 from components.errors import DataError
 from components.metrics.error_rates.turns import output_turns
@@ -28,15 +28,10 @@ def system_of(name: str, run: RunRecord, store: Store, price_per_hour: float | N
         read_best_texts(translation) if translation else {},
         {key: hypothesis.text for key, hypothesis in spoken.items()},
         cost_of(run, store, price_per_hour),
-        conditions_of(run),
+        read_conditions(
+            {node.name: (node.kind, _flatten_settings(node.settings)) for node in run.pipeline.nodes}
+        ),
         {key: output_turns(hypothesis) for key, hypothesis in spoken.items()},
-    )
-
-
-def conditions_of(run: RunRecord) -> Conditions:
-    """Return what the nodes of a run's graph are set to."""
-    return read_conditions(
-        {node.name: (node.kind, _flatten_settings(node.settings)) for node in run.pipeline.nodes}
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from components.errors import MergeError
@@ -20,9 +21,6 @@ def uniform_soup(models: Sequence[str]) -> Recipe:
     if len(set(models)) != len(models):
         raise MergeError(f"expected every model once, found {', '.join(models)}")
     lines = ["merge_method: linear", "parameters: {normalize: true}", "models:"]
-    lines += [f"  - model: {_quote(model)}\n    parameters: {{weight: 1.0}}" for model in models]
+    quoted = [json.dumps(model, ensure_ascii=False) for model in models]
+    lines += [f"  - model: {model}\n    parameters: {{weight: 1.0}}" for model in quoted]
     return parse_recipe("\n".join(lines) + "\n", "soup")
-
-
-def _quote(model: str) -> str:
-    return '"' + model.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -42,10 +42,6 @@ def _seconds(item: Item) -> float | None:
     return None if item.utterance.audio is None else item.utterance.audio.seconds
 
 
-def _mean_log_prob(nbest: NBest) -> float:
-    return nbest.best.score / max(nbest.best.n_tokens, 1)
-
-
 def _margin(nbest: NBest) -> float:
     """Return by how much the best hypothesis scores above the next; infinity for a list of one."""
     return nbest.best.score - nbest.hypotheses[1].score if len(nbest.hypotheses) > 1 else float("inf")
@@ -65,7 +61,7 @@ MEASURES: dict[str, Number[Item]] = {
 }
 """Numbers of the utterance: characters of its text; seconds of its speech, None if it is only text."""
 FEATURES: dict[str, Number[NBest]] = {
-    RAW: Number(_mean_log_prob, LOG_PROBABILITY),
+    RAW: Number(lambda nbest: nbest.best.score / max(nbest.best.n_tokens, 1), LOG_PROBABILITY),
     "score": Number(lambda nbest: nbest.best.score, ANY),
     "n_tokens": Number(lambda nbest: nbest.best.n_tokens, NONNEGATIVE),
     "n_best": Number(lambda nbest: len(nbest.hypotheses), NONNEGATIVE),

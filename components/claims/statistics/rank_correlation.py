@@ -12,7 +12,8 @@ FloatArray = NDArray[np.float64]
 
 def correlate_ranks(first: FloatArray, second: FloatArray) -> FloatArray:
     """Return Spearman's correlation (...,) of the rows (..., n) of both; 0 where a row is constant."""
-    ranks = [_center(_rank(values)) for values in (first, second)]
+    ranks = [_rank(values) for values in (first, second)]
+    ranks = [each - each.mean(-1, keepdims=True) for each in ranks]
     products = (ranks[0] * ranks[1]).sum(-1)
     norms = np.sqrt((ranks[0] ** 2).sum(-1) * (ranks[1] ** 2).sum(-1))
     return np.asarray(np.divide(products, norms, out=np.zeros_like(products), where=norms > 0))
@@ -22,7 +23,3 @@ def _rank(values: FloatArray) -> NDArray[Any]:
     """Return ranks (..., n), equal values with their mean rank."""
     left, right = values[..., :, None], values[..., None, :]
     return np.asarray((left > right).sum(-1) + ((left == right).sum(-1) - 1) / 2)
-
-
-def _center(values: NDArray[Any]) -> FloatArray:
-    return np.asarray(values - values.mean(-1, keepdims=True))

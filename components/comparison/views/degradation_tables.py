@@ -44,17 +44,15 @@ def build_rows(degradation: Degradation) -> Iterator[dict[str, str]]:
     for curve in degradation.curves:
         row = {"system": to_printable(curve.label), "metric": label_of(degradation.metric)}
         for point in curve.points:
-            row[_name_strength(degradation, point.strength)] = f"{point.score.value:.2f}"
+            strength = point.strength
+            column = "clean" if strength is None else f"{degradation.strength.scale * strength:g}"
+            row[column] = f"{point.score.value:.2f}"
         row[f"per {degradation.strength.step_label}"] = format_estimate(curve.slope)
         test = tests.get(curve.label)
         row["difference"] = "" if test is None else format_estimate(test.difference)
         row["p"] = "" if test is None else format_p_value(test.p_holm)
         row["verdict"] = "baseline" if test is None else describe_robustness(test, degradation.n)
         yield row
-
-
-def _name_strength(degradation: Degradation, strength: float | None) -> str:
-    return "clean" if strength is None else f"{degradation.strength.scale * strength:g}"
 
 
 def build_tables(comparison: Comparison) -> list[Table]:

@@ -118,14 +118,6 @@ def _encode_line(
     return text
 
 
-def _mark_vtt(text: str) -> str:
-    return f"<c.low>{text}</c>"
-
-
-def _mark_srt(text: str) -> str:
-    return f'<font color="{LOW_COLOR}">{text}</font>'
-
-
 def _mark_ass(text: str) -> str:
     red, green, blue = LOW_COLOR[1:3], LOW_COLOR[3:5], LOW_COLOR[5:7]
     return f"{{\\c&H{blue}{green}{red}&}}{text}{{\\c}}"
@@ -139,14 +131,6 @@ def _protect_ass(text: str) -> str:
 def _sing_vtt(start: float, _: float) -> str:
     minutes, milliseconds = divmod(round(start * 1000), 60_000)
     return f"<{minutes // 60:02}:{minutes % 60:02}:{milliseconds / 1000:06.3f}>"
-
-
-def _sing_ass(_: float, seconds: float) -> str:
-    return f"{{\\kf{round(seconds * 100)}}}"
-
-
-def _voice_vtt(speaker: str, text: str) -> str:
-    return f"<v {_protect_vtt(speaker)}>{text}"
 
 
 def _protect_vtt(text: str) -> str:
@@ -165,9 +149,14 @@ def _protect_tags(text: str) -> str:
 
 
 MARKUPS: dict[SubtitleFormat, Markup] = {
-    "srt": Markup(_protect_srt, _mark_srt),
-    "vtt": Markup(_protect_vtt, _mark_vtt, _voice_vtt, _sing_vtt),
-    "ass": Markup(_protect_ass, _mark_ass, sung=_sing_ass),
+    "srt": Markup(_protect_srt, lambda text: f'<font color="{LOW_COLOR}">{text}</font>'),
+    "vtt": Markup(
+        _protect_vtt,
+        lambda text: f"<c.low>{text}</c>",
+        lambda speaker, text: f"<v {_protect_vtt(speaker)}>{text}",
+        _sing_vtt,
+    ),
+    "ass": Markup(_protect_ass, _mark_ass, sung=lambda _, seconds: f"{{\\kf{round(seconds * 100)}}}"),
     "ttml": Markup(_protect_ass, _mark_ass),
 }
 """Format -> how it is written."""

@@ -56,10 +56,6 @@ def _silu(b: ir.IRBuilder, x: Any) -> Any:
     return b.fmul(x, _reciprocal(b, b.fadd(floats(1.0), exp(b, b.fneg(x)))))
 
 
-def _relu(b: ir.IRBuilder, x: Any) -> Any:
-    return b.select(b.fcmp_ordered("<", x, floats(0.0)), floats(0.0), x)
-
-
 def _gelu(b: ir.IRBuilder, x: Any) -> Any:
     """x times the normal distribution's share below x, erf by Abramowitz and Stegun 7.1.26 (error 1.5e-7)."""
     scaled = b.fmul(x, floats(math.sqrt(0.5)))
@@ -75,7 +71,7 @@ def _gelu(b: ir.IRBuilder, x: Any) -> Any:
 
 ACTIVATIONS: dict[str, Callable[[ir.IRBuilder, Any], Any]] = {
     "none": lambda _, x: x,
-    "relu": _relu,
+    "relu": lambda b, x: b.select(b.fcmp_ordered("<", x, floats(0.0)), floats(0.0), x),
     "silu": _silu,
     "gelu": _gelu,
 }

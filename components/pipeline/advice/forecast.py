@@ -112,7 +112,8 @@ def _forecast_node(
 def past_seconds(plans: Iterable[NodePlan], store: Store) -> dict[str, float]:
     """Return the seconds per item of past stages of the same models, by node, where there are any."""
     past = _PastTimes(store)
-    seconds = {planned.node.name: past.seconds_per_item(planned) for planned in plans}
+    same = {plan.node.name: past.same(plan.stage.kind, plan.stage.weights) for plan in plans}
+    seconds = {name: _median_per_item(stages) for name, stages in same.items()}
     return {name: value for name, value in seconds.items() if value is not None}
 
 
@@ -140,10 +141,6 @@ class _PastTimes:
     def same(self, kind: str, weights: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the seals of stages of a kind with models of these digests."""
         return self._by_models.get((kind, tuple(sorted(weights.values()))), [])
-
-    def seconds_per_item(self, planned: NodePlan) -> float | None:
-        """Return the median over stages."""
-        return _median_per_item(self.same(planned.stage.kind, planned.stage.weights))
 
     def seconds_of(self, planned: NodePlan, amount: Amount | None) -> tuple[float, float] | None:
         """Return the fewest and the most seconds for an amount, by the rates of past shards.

@@ -89,7 +89,8 @@ def decide(
     """
     before, accepted = past[-1].best, estimates.is_accepted
     total_seconds = seconds + (before.features.get("seconds", 0.0) if len(past) > 1 else 0.0)
-    earlier = (past[0].best.text, *(_proposal_of(outcome) for outcome in past[1:]))
+    # The last hypothesis of a round is what it proposed, accepted or not.
+    earlier = (past[0].best.text, *(outcome.hypotheses[-1].text for outcome in past[1:]))
     estimate = estimates.proposed if accepted else estimates.before
     fitted = estimates.fitted_proposed if accepted else estimates.fitted_before
     trace = RefinementHistory(
@@ -146,8 +147,3 @@ def leave_at_once(draft: NBest) -> NBest:
         "tokens": (),
     }
     return draft.model_copy(update={"hypotheses": (best.model_copy(update=update),)})
-
-
-def _proposal_of(outcome: NBest) -> str:
-    """Return what a round proposed, accepted or not."""
-    return outcome.hypotheses[-1].text

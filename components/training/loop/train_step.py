@@ -118,17 +118,13 @@ class TrainStep:
             self._losses.append(loss)
 
 
-def _inverse_sqrt(step: int, config: TrainingConfig) -> float:
-    return float((config.warmup_steps / step) ** 0.5)
-
-
 def _linear(step: int, config: TrainingConfig) -> float:
     steps_left = config.max_steps - step
     return max(0.0, steps_left / max(1, config.max_steps - config.warmup_steps))
 
 
 SCHEDULES: dict[str, Callable[[int, TrainingConfig], float]] = {
-    "inverse_sqrt": _inverse_sqrt,
+    "inverse_sqrt": lambda step, config: float((config.warmup_steps / step) ** 0.5),
     "linear": _linear,
 }
 """Decay after the warm-up, by the names of ``lr_schedule``: factor of the peak learning rate at a step."""

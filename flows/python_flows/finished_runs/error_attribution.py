@@ -56,15 +56,11 @@ def add_blame(
     )
 
 
-def _check_references(run: Run, pipeline: Pipeline) -> None:
-    check_references(run.stages[DATA])
-
-
 def _add_to_recognized(run: Run, pipeline: Pipeline) -> None:
     """Attribute the errors of a run that recognizes speech."""
     if "transcript" in pipeline.outputs and pipeline.outputs["transcript"] in run.stages:
         add_blame(run, pipeline)
 
 
-HOOKS = Hooks(before=_check_references, after=_add_to_recognized)
+HOOKS = Hooks(before=lambda run, _: check_references(run.stages[DATA]), after=_add_to_recognized)
 """What a run adds whose parameters ask for ``blame``."""
