@@ -59,7 +59,6 @@ SECTIONS: Mapping[str, tuple[Links, ...]] = {
         {"kills": "kills"},
         {"checkpoints": "checkpoint"},
         {"start-up": "startup"},
-        {"driver": "driver"},
         {"scaling": "scaling"},
         {"serving": "serving"},
     ),

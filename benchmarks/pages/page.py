@@ -32,7 +32,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "merging_frontier": ("merging-frontier",),
     "students": ("students",),
     "reduced_experts": ("reduced-experts",),
-    "running": ("startup", "driver"),
+    "running": ("startup",),
     "growing": ("growth", "kills", "side-by-side", "checkpoint"),
     "scaling": ("scaling",),
     "serving": ("serving",),
@@ -46,7 +46,7 @@ TIMED = frozenset(
     (
         *(name for name in PAGES if name.startswith("speed-")),
         *("word-times", "arithmetic", "students"),
-        *("startup", "scaling", "driver", "growth", "side-by-side", "serving"),
+        *("startup", "scaling", "growth", "side-by-side", "serving"),
     )
 )
 """Pages of times, which name the processor beside the result."""

@@ -1,4 +1,4 @@
-"""Pages of what running costs beside the models."""
+"""The page of what a command takes that needs no model."""
 
 from __future__ import annotations
 
@@ -16,24 +16,6 @@ def _startup(values: Any) -> str:
     return (
         f"an unchanged rerun of the demo takes {wall[AGAIN]:.1f} s, `--help` {wall['--help']:.1f} s, "
         f"`plan` and `inspect` {looking:.1f} s at most"
-    )
-
-
-def _parses(run: Any) -> dict[str, float]:
-    parses = run["parses"]
-    return {
-        "utterances": parses.get("Utterance", 0),
-        "nbests": parses.get("NBest", 0),
-        "peak_mb": run["peak_bytes"] / 1e6,
-    }
-
-
-def _driver(values: Any) -> str:
-    run = values["runs"]["a new run"]
-    counts = _parses(run)
-    return (
-        f"{counts['utterances']:,} of {values['rows']:,} utterances and {counts['nbests']:,} n-best lists, "
-        f"those that are shown, in {run['cpu_seconds']:.1f} s of CPU time"
     )
 
 
@@ -57,31 +39,6 @@ has run; median of {rounds} rounds. The bar is that of issue 17.""",
                     "least to most": "{least:.2f} to {most:.2f}",
                     "CPU s": "{cpu:.2f}",
                     "bar s": "{bar:.1f}",
-                },
-            )
-        ],
-    ),
-    "driver": Page(
-        title="What the driver of a run does by itself",
-        question="What does the driver do for each row?",
-        read=part("runs"),
-        result=_driver,
-        text="""\
-It parses {result}.
-
-A graph of one `python` node over {rows:,} synthetic texts with references, with metrics and report, each run
-in a fresh process. Parses are of utterances and n-best lists, outside of the computation of shards; the page
-shows 500 utterances, an artifact 20, the terminal 3. CPU time and memory are of the process that drives the
-run, Prefect server, the node's shards and imports included; metrics are counted by further processes.""",
-        blocks=lambda values: [
-            format_rows(
-                {name: run | _parses(run) for name, run in values["runs"].items()},
-                {
-                    "run": "{name}",
-                    "parses of utterances": "{utterances:,}",
-                    "parses of n-best lists": "{nbests:,}",
-                    "CPU s": "{cpu_seconds:.1f}",
-                    "peak memory, MB": "{peak_mb:,.0f}",
                 },
             )
         ],

@@ -17,7 +17,6 @@ SECTIONS = {
     "side-by-side": "benchmarks.system.side_by_side",
     "checkpoint": "benchmarks.system.checkpoint",
     "scaling": "benchmarks.system.scaling",
-    "driver": "benchmarks.system.driver",
     "serving": "benchmarks.system.serving",
 }
 

@@ -101,8 +101,8 @@ def test_settings_name_no_folder_of_this_machine() -> None:
 def test_a_part_takes_the_place_of_its_former_self_only(tmp_path: Path) -> None:
     manifest = describe_run("python -m x")
     for name, value in (("first", 1), ("second", 2), ("first", 3)):
-        store_part("driver", Part(part=name, manifest=manifest, results=value), tmp_path)
-    measurements = read_measurements("driver", tmp_path)
+        store_part("startup", Part(part=name, manifest=manifest, results=value), tmp_path)
+    measurements = read_measurements("startup", tmp_path)
     assert [measurements["first"], measurements["second"]] == [3, 2]
 
 
@@ -110,10 +110,10 @@ def test_one_page_is_written_where_the_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "outputs").mkdir()
-    shutil.copy(outputs_path("driver"), tmp_path / "outputs")
-    monkeypatch.setattr("sys.argv", ["pages", "driver", "--out", str(tmp_path)])
+    shutil.copy(outputs_path("startup"), tmp_path / "outputs")
+    monkeypatch.setattr("sys.argv", ["pages", "startup", "--out", str(tmp_path)])
     main()
-    assert [path.name for path in tmp_path.glob("*.md")] == ["driver.md"]
+    assert [path.name for path in tmp_path.glob("*.md")] == ["startup.md"]
 
 
 def test_an_interrupted_section_keeps_what_it_measured(

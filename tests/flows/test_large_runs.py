@@ -5,12 +5,19 @@ from __future__ import annotations
 import html
 import json
 import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from pydantic import BaseModel
 
 from antiphon import run_pipeline
-from benchmarks.system.driver import count_parses
 from components.analysis.measuring import overview
 from components.export import beside_report
 from components.run_record import RunRecord
@@ -23,6 +30,8 @@ from tasks.stages import metrics
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 ROWS, SHOWN, EXAMPLES = 90, 6, 2
+WORKERS = ("tasks.engines.local.compute_shard", "components.analysis.measuring.worker.measure_shard")
+"""What computes shards, here or in another process."""
 STEPS = """
 def translate(record):
     words = record["text"].split()
@@ -45,6 +54,37 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "SHOWN", SHOWN)
     for module in (artifacts, current_node):
         monkeypatch.setattr(module, "MAX_EXAMPLES", EXAMPLES)
+
+
+@contextmanager
+def count_parses() -> Iterator[Counter[str]]:
+    """Count the records of data sets and nodes that this process parses, but for a worker's."""
+    counts: Counter[str] = Counter()
+    at_work: set[int] = set()
+    parse = BaseModel.model_validate_json.__func__  # type: ignore[attr-defined]
+
+    def counting(cls: type[BaseModel], *args: Any, **options: Any) -> Any:
+        worker = "worker: " if threading.get_ident() in at_work else ""
+        counts[f"{worker}{cls.__name__}"] += 1
+        return parse(cls, *args, **options)
+
+    def working(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def work(*args: Any, **options: Any) -> Any:
+            at_work.add(threading.get_ident())
+            try:
+                return compute(*args, **options)
+            finally:
+                at_work.discard(threading.get_ident())
+
+        return work
+
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(BaseModel, "model_validate_json", classmethod(counting)))
+        for name in WORKERS:
+            module, _, function = name.rpartition(".")
+            compute = getattr(import_module(module), function)
+            patches.enter_context(patch(name, working(compute)))
+        yield counts
 
 
 def run(folder: Path) -> RunRecord:
