@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,18 @@ def read_plan(ref: StageRef) -> dict[str, Any]:
         return {}
 
 
+@contextmanager
+def _expect(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DamagedError(f"{path}: expected it, found it removed; run the same command again") from error
+
+
 def _read_seal(folder: Path, key: str) -> Seal:
     path = folder / SEAL
-    status = path.stat()
+    with _expect(path):
+        status = path.stat()
     return _read_unchanged_seal(path, key, (status.st_mtime_ns, status.st_ctime_ns, status.st_size))
 
 
@@ -98,11 +108,11 @@ def read_shard(store: Path, key: str) -> Iterator[tuple[bool, bytes]]:
         key: of the shard.
 
     Raises:
-        DamagedError: it is not what was sealed.
-        OSError: it is not there.
+        DamagedError: it is not what was sealed, or not there.
     """
     path = store / shard_name(key)
-    return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
+    with _expect(path):
+        return split_lines(decode_shard(path.read_bytes(), str(path), key)[1])
 
 
 def store_of(ref: StageRef) -> Path:

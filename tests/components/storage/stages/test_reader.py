@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from components.errors import DataError
+from components.errors import DataError, StoreError
 from components.records import Hypothesis, NBest, Utterance
 from components.run_record import StageRef
 from components.storage.stages.reader import (
@@ -69,3 +70,10 @@ def test_data_without_a_target_language_says_what_to_set(tmp_path: Path) -> None
         ref = written(Store(str(tmp_path / str(number))), "data", good, [refusal("b")])
         with pytest.raises(DataError, match="with a target language, found none: set target_language"):
             languages_of(ref)
+
+
+@pytest.mark.parametrize("removed", ["shards", "stages"])
+def test_what_is_removed_beneath_a_run_is_said_in_a_line(data: StageRef, removed: str) -> None:
+    shutil.rmtree(Path(data.path).parents[1] / removed)
+    with pytest.raises(StoreError, match="expected it, found it removed; run the same command again"):
+        list(read_utterances(data))
