@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, NamedTuple
@@ -188,8 +189,11 @@ def _values_of(entry: Any) -> list[Any]:
 
 
 def _read_latest(stages: Path) -> Iterable[dict[str, Any]]:
-    folders = sorted(stages.glob(f"*/{SEAL}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for seal in folders[:_MAX_PAST_STAGES]:
+    dated = list[tuple[float, Path]]()
+    for seal in stages.glob(f"*/{SEAL}"):
+        with suppress(OSError):  # prune has removed it meanwhile
+            dated.append((seal.stat().st_mtime, seal))
+    for _, seal in sorted(dated, reverse=True)[:_MAX_PAST_STAGES]:
         try:
             yield parse_json(seal.read_bytes())
         except (OSError, ValueError):

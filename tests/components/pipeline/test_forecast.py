@@ -41,9 +41,11 @@ def finish(store: Store, weights: str, seconds: float, said: float = 1.0) -> Pat
     return Path(ref.path)
 
 
-def test_without_a_past_there_is_no_estimate(tmp_path: Path) -> None:
+def test_without_a_past_there_is_no_estimate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asr = forecast(Store(str(tmp_path)))["asr"]
     assert (asr.status, asr.shards, asr.shards_done, asr.seconds) == ("run", 2, 0, None)
+    monkeypatch.setattr(Path, "glob", lambda folder, _: iter([folder / "removed" / SEAL]))  # by prune, since
+    assert all(each.seconds is None for each in forecast(Store(str(tmp_path))).values())
 
 
 def test_a_finished_stage_is_reused_and_what_follows_is_run(tmp_path: Path) -> None:
