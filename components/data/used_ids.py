@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 
+from components.errors import StoreError
+
 ID_BYTES = 16
 """Of the digest of an id."""
 _SETUP = """
@@ -40,5 +42,11 @@ class UsedIds:
         return self._database.execute("SELECT 1 FROM ids WHERE id = ?", (digest,)).fetchone() is not None
 
     def add_digest(self, digest: bytes) -> bool:
-        """Add the id of a digest; return False where it is taken."""
-        return self._database.execute("INSERT OR IGNORE INTO ids VALUES (?)", (digest,)).rowcount == 1
+        """Add the id of a digest; return False where it is taken. StoreError where the disk is full."""
+        try:
+            return self._database.execute("INSERT OR IGNORE INTO ids VALUES (?)", (digest,)).rowcount == 1
+        except sqlite3.OperationalError as error:
+            raise StoreError(
+                f"expected room for the ids of rows in the folder of temporary files, found none ({error}); "
+                "free some space there, or name another folder by TMPDIR, and run the same command again"
+            ) from error

@@ -80,15 +80,14 @@ def resample_together(tables: Sequence[FloatArray], resamples: int = RESAMPLES) 
     """:func:`resample_sums` of tables (n, k) of the same utterances, by one product for all of them."""
     if not tables:
         return []
-    edges = np.cumsum([table.shape[1] for table in tables])
-    are_exact = all(map(is_exact, tables))
-    draws = draw_counts(len(tables[0]), resamples)
-    # Large sets have tables of hundreds of MB: they are copied once, in numbers as short as they allow.
-    columns = np.empty((edges[-1], len(tables[0])), _exact_type(tables) if are_exact else np.float64)
+    n, edges = len(tables[0]), np.cumsum([table.shape[1] for table in tables])
+    draws, are_exact = draw_counts(n, resamples), all(map(is_exact, tables))
+    draws = _join_batches(draws) if are_exact else draws
+    # Large sets have hundreds of MB: they are copied once, in the shortest numbers whose sums are exact.
+    is_short = are_exact and max(max(table.max(), -table.min()) for table in tables) * n < 1 << 24
+    columns = np.empty((edges[-1], n), np.float32 if is_short else np.float64)
     np.concatenate([table.T for table in tables], out=columns)
-    sums = [
-        columns @ counts.T.astype(columns.dtype) for counts in (_join_batches(draws) if are_exact else draws)
-    ]
+    sums = [columns @ counts.T.astype(columns.dtype) for counts in draws]
     # Column by column in memory, as scores read them.
     joined = np.concatenate([np.zeros((len(columns), 0)), *sums], axis=1, dtype=np.float64).T
     return np.split(joined, edges[:-1], axis=1)
@@ -98,12 +97,6 @@ def is_exact(rows: FloatArray) -> bool:
     """Return whether sums of rows are exact, in whatever order they are added: all are whole numbers."""
     parts = np.array_split(rows, len(rows) // _ROWS_AT_ONCE + 1)
     return bool(rows.size and all((part == np.rint(part)).all() for part in parts))
-
-
-def _exact_type(tables: Sequence[FloatArray]) -> type[np.float32 | np.float64]:
-    """Return the shortest numbers in which sums are exact: of counts below 2^24 these are half as long."""
-    largest = max(max(table.max(), -table.min()) for table in tables)
-    return np.float32 if largest * len(tables[0]) < 1 << 24 else np.float64
 
 
 def _join_batches(draws: Iterable[Counts]) -> Iterator[Counts]:

@@ -9,6 +9,7 @@ import pytest
 from components.data.memory import id_groups
 from components.data.memory.id_groups import IdGroups
 from components.data.used_ids import UsedIds, digest_id
+from components.errors import StoreError
 
 
 def test_it_knows_what_a_set_knows() -> None:
@@ -19,6 +20,13 @@ def test_it_knows_what_a_set_knows() -> None:
         assert used.add(name) == (name not in plain)
         plain.add(name)
     assert 300 < len(plain) < 500
+
+
+def test_a_full_disk_of_temporary_files_is_said_in_a_line() -> None:
+    used = UsedIds()
+    used._database.execute("PRAGMA max_page_count = 3")
+    with pytest.raises(StoreError, match=r"found none \(database or disk is full\); free some space there"):
+        all(map(used.add, map(str, range(9999))))
 
 
 @pytest.mark.parametrize("bits", [3, 8, 24])
