@@ -64,7 +64,7 @@ class Need(Enum):
     UNLESS_PASSED = "unless passed"
     """Of all; a text that an input has passed on unchanged passes this node, too."""
     ANY = "any"
-    """Of one at least; a text that an input has passed on unchanged passes this node, too."""
+    """Of one at least; a text that all have passed on unchanged passes this node, too."""
 
 
 class Language(Enum):

@@ -11,7 +11,7 @@ from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, NodeContext, NodeSettings
 from components.records import NBest, Outcome, Quarantined
 
-VERSION = 1
+VERSION = 2
 """Version of the choice."""
 
 

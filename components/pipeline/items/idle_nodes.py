@@ -65,7 +65,14 @@ def is_concerned(pipeline: Pipeline, node: Node, profile: UtteranceProfile) -> b
     """Return whether a node may have something to compute of an utterance of its data set."""
     if all(map(pipeline.is_data, node.of)):
         return applies(node, profile) and not (node.facts.keeps_spoken and profile.has_audio)
-    return not passes(node) or not any(passes_text(pipeline, node, name, profile) for name in node.of)
+    return not is_passed_by(pipeline, node, profile)
+
+
+def is_passed_by(pipeline: Pipeline, node: Node, profile: UtteranceProfile) -> bool:
+    """Return whether a node passes a written utterance on, as one of its texts, or each of those it needs."""
+    texts = (name for name in node.of if pipeline.is_data(name) or pipeline.type_of(name) == "text")
+    passed = (passes_text(pipeline, node, name, profile) for name in texts)
+    return passes(node) and (all(passed) if node.kind.items.need is Need.ANY else any(passed))
 
 
 def passes_text(pipeline: Pipeline, reader: Node, name: str, profile: UtteranceProfile) -> bool:
@@ -84,7 +91,7 @@ def passes_text(pipeline: Pipeline, reader: Node, name: str, profile: UtteranceP
     node = pipeline.nodes[name]
     if _hears_only(node) and not node.translates:
         return pipeline.is_data(node.of[0]) and not applies(node, profile)
-    return passes(node) and all(passes_text(pipeline, reader, of, profile) for of in node.of)
+    return is_passed_by(pipeline, node, profile)
 
 
 def _bypass(pipeline: Pipeline, idle: Node) -> Pipeline:

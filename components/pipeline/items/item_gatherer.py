@@ -10,9 +10,9 @@ from typing import Any
 from components.errors import ComponentError, to_one_line
 from components.nodes.facts import Carry, Need
 from components.nodes.node_context import DataType, Item
-from components.pipeline.items.idle_nodes import applies, passes_text
+from components.pipeline.items.idle_nodes import applies, is_passed_by, passes_text
 from components.pipeline.pipeline import SOURCE, TARGET, Node, Pipeline
-from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.records import Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
 from components.storage.shards.tallies import UtteranceProfile, profile_of
 from components.text.languages import UNDETERMINED
 
@@ -39,7 +39,7 @@ class State(Enum):
 IS_COMPUTED: dict[Need, Callable[[set[State]], bool]] = {
     Need.ALL: lambda states: states <= {State.GIVEN, State.PASSED},
     Need.UNLESS_PASSED: lambda states: states <= {State.GIVEN},
-    Need.ANY: lambda states: State.PASSED not in states and bool(states & {State.GIVEN, State.REFUSED}),
+    Need.ANY: lambda states: bool(states & {State.GIVEN, State.REFUSED}),
 }
 """What a node needs -> whether it computes an utterance, by the states of its inputs."""
 
@@ -116,6 +116,10 @@ class ItemGatherer:
             return None
         inputs = {name: outcomes[name] for name in node.of if name in outcomes}
         states = {name: self._state_of(name, inputs.get(name), profile) for name in node.of}
+        if node.kind.items.need is Need.ANY and not is_passed_by(self._pipeline, node, profile):
+            inputs |= self._passed_texts(utterance, states)
+            inputs = {name: inputs[name] for name in node.of if name in inputs}
+            states = {name: State.GIVEN if name in inputs else State.ABSENT for name in node.of}
         if not IS_COMPUTED[node.kind.items.need](set(states.values())):
             return None
         texts = (name for name in node.of if self._is_text(name))
@@ -136,6 +140,16 @@ class ItemGatherer:
             return State.PASSED
         hears_data = self._pipeline.is_data(name) and "speech" in self._node.kind.reads
         return State.GIVEN if hears_data else State.ABSENT
+
+    def _passed_texts(self, utterance: Utterance, states: Mapping[str, State]) -> dict[str, NBest]:
+        """Return the written text by inputs that pass it on; by those on a way only where nothing else is."""
+        passed = [name for name, state in states.items() if state is State.PASSED]
+        always = [n for n in passed if self._pipeline.is_data(n) or self._pipeline.nodes[n].when is None]
+        text = str(utterance.text)
+        best = {"text": text, "score": 0.0, "n_tokens": len(text.split()), "segments": utterance.segments}
+        fields = {"utterance_id": utterance.id, "language": utterance.source_language}
+        names = always if State.GIVEN in states.values() else always or passed
+        return {name: NBest(hypotheses=(Hypothesis(**best, system=name),), **fields) for name in names}
 
     def _is_text(self, name: str) -> bool:
         """Return whether a node is read for its text; for the data set that is so where no speech is read."""

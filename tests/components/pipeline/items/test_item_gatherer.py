@@ -73,6 +73,40 @@ def test_a_translator_reads_transcripts_and_what_is_written() -> None:
     assert [i.utterance.id for i in heard] == ["u1", "u2", "u4"]
 
 
+def test_a_written_text_is_in_no_node_lost_that_some_inputs_pass_it_to() -> None:
+    pipeline = graph(
+        asr={"kind": "recognize"},
+        worse={"kind": "perturb", "of": "asr", "lowercase": True},
+        doubt={"kind": "route", "of": "worse", "by": "length", "above": 5},
+        good={"kind": "recognize", "when": "doubt.escalate"},
+        short={"kind": "perturb", "of": "asr", "strip_punctuation": True, "when": "doubt.keep"},
+        first={"kind": "select", "of": ["good", "worse"]},
+        both={"kind": "combine", "of": ["worse", "asr"]},
+        ways={"kind": "select", "of": ["good", "short"]},
+        heard={"kind": "select", "of": ["good", "asr"]},
+        critic={"kind": "perturb", "of": "asr", "typos": 0.1},
+        revised={"kind": "refine", "of": ["asr", "critic"], "rounds": 1, "gate": "off"},
+        mt={"kind": "translate", "of": "revised"},
+    )
+
+    def items(name: str, **outcomes: NBest) -> list[tuple[str, list[str]]]:
+        given = {input_name: by_id(outcome) for input_name, outcome in outcomes.items()}
+        read = ItemGatherer(pipeline, pipeline.nodes[name]).gather([written("u3", "A dog")], given)
+        texts = [
+            [each.best.text for each in item.inputs.values() if isinstance(each, NBest)] for item in read
+        ]
+        return [(str(item.utterance.text), inputs) for item, inputs in zip(read, texts, strict=True)]
+
+    worse = text("u3", "a dog")
+    assert items("first", worse=worse) == [("a dog", ["a dog"])]  # it was not sent to the other
+    assert items("both", worse=worse) == [("a dog", ["a dog", "A dog"])]
+    assert items("ways") == [("A dog", ["A dog"])]
+    assert items("ways", short=worse) == [("a dog", ["a dog"])]
+    assert items("heard") == []  # it passes, as it passes both
+    assert items("revised-1", critic=worse) == []
+    assert items("mt") == [("A dog", [])]
+
+
 def test_subtitles_bring_their_times() -> None:
     """Also past a recognizer; what a node made of them has times of its own."""
     times = (Segment(start=1.0, end=2.0, text="a dog"),)
