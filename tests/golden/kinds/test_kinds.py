@@ -33,6 +33,6 @@ def test_every_setting_of_every_kind_is_changed_once() -> None:
 def test_the_golden_would_see_a_key_that_moved(workplace: Workplace) -> None:
     facts = {"node": {**GOLDEN["select"]["facts"]["node"], "version": "0"}}
     assert list(find_faults("select", {"facts": facts, "moves": {'{"of": "mt"}': {}}}, workplace)) == [
-        "select: node.version: expected '0', found '1'",
+        "select: node.version: expected '0', found '2'",
         "select with {\"of\": \"mt\"}: node.upstream.of1: expected '(unmoved)', found '(absent)'",
     ]
