@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from components.comparison.views import degradation_tables, judgement_tables
 from components.metrics.choices import TEST_LABELS
 from components.metrics.statistics.bootstrap import Estimate
 from components.metrics.statistics.significance import Difference
-from components.metrics.table import label_of
+from components.metrics.table import METRICS, label_of
 from components.text.escaping import to_printable
 
 if TYPE_CHECKING:
@@ -132,6 +132,12 @@ def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
         yield cells
 
 
+def count_digits(metric: str, changes: Iterable[float]) -> int:
+    """Return how many digits changes of a metric need: more where they may be on a scale from 0 to 1."""
+    is_percent = metric in METRICS and not METRICS[metric].needs_model
+    return 1 if is_percent or max(map(abs, changes), default=0.0) >= 1 else 3
+
+
 def build_tables(comparison: Comparison) -> list[Table]:
     """Return the comparison as parts of a report: the table, plots, groups, largest differences."""
     differences = comparison.differences
@@ -156,11 +162,12 @@ def build_tables(comparison: Comparison) -> list[Table]:
     groups = tuple(build_bucket_rows(comparison))
     note = "{}, and its difference to the baseline with 95% interval, not corrected for the number of groups."
     sections += [Table("Groups", note.format(label_of(comparison.ranking or "")), groups)] if groups else []
+    digits = count_digits(str(comparison.ranking), [contrast.gain for contrast in comparison.contrasts])
     contrasts: tuple[Mapping[str, Cell], ...] = tuple(
         {
             "system": to_printable(contrast.system),
             "utterance": link_to_utterance(contrast.utterance_id),
-            f"{sentence_label(comparison.ranking)} gained": f"{contrast.gain:+.1f}",
+            f"{sentence_label(comparison.ranking)} gained": f"{contrast.gain:+.{digits}f}",
         }
         for contrast in comparison.contrasts
     )

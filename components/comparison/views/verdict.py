@@ -9,7 +9,7 @@ from components.analysis.formatting import describe_too_few, format_p_value, for
 from components.analysis.table import Sentence
 from components.comparison.comparison import Comparison
 from components.comparison.views import degradation_tables
-from components.comparison.views.tables import describe_detectable
+from components.comparison.views.tables import count_digits, describe_detectable
 from components.metrics.statistics.significance import Difference
 from components.metrics.table import label_of, main_metrics
 
@@ -80,8 +80,9 @@ def describe_difference(test: Difference) -> str:
 
 def _describe_change(test: Difference) -> str:
     """Return ``-0.4 BLEU (95% -1.1 to +0.3)``."""
-    interval = "" if test.interval is None else " (95% {:+.1f} to {:+.1f})".format(*test.interval)
-    return f"{test.difference:+.1f} {label_of(test.metric)}{interval}"
+    digits = count_digits(test.metric, (test.difference, *(test.interval or ())))
+    change, *interval = (f"{number:+.{digits}f}" for number in (test.difference, *(test.interval or ())))
+    return f"{change} {label_of(test.metric)}" + (f" (95% {' to '.join(interval)})" if interval else "")
 
 
 def describe_speed(cost: Cost, baseline: Cost) -> str:

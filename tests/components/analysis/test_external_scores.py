@@ -7,6 +7,8 @@ import pytest
 
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
+from components.comparison.views.tables import build_tables
+from components.comparison.views.verdict import describe_comparison
 from components.errors import ConfigError
 from components.metrics.scores_file import ExternalScores
 from components.metrics.statistics.bootstrap import draw_counts
@@ -54,6 +56,10 @@ def test_it_may_rank() -> None:
     assert values[IDS[0]] == {"base": BASE[IDS[0]], "good": GOOD[IDS[0]], "alike": BASE[IDS[0]]}
     assert {one.gain for one in result.contrasts if one.system == "good"} == {3.0}
     assert sum(bucket.n for bucket in result.buckets if bucket.by == "length") == N
+    shares = [{key: value / 100 for key, value in of.items()} for of in (BASE, GOOD)]
+    result, _ = run(judged(base=shares[0], good=shares[1]), ranking="esa")
+    assert "good is better than base: +0.020 esa (95% +0.0" in describe_comparison(result)[-1].text
+    assert build_tables(result)[-1].rows[0]["esa gained"] == "+0.030"
     with pytest.raises(ConfigError, match=r"ranking: expected a score .* found 'eza'; did you mean esa"):
         run(judged(base=BASE, good=GOOD, alike=BASE), ranking="eza")
 
