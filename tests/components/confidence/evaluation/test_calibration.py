@@ -72,7 +72,7 @@ def test_one_sure_error_costs_much_but_not_everything() -> None:
     assert np.isfinite(measure_calibration(trials(p, right))["nce"].value)
 
 
-@pytest.mark.parametrize("shift", [0.03, 0.1])
+@pytest.mark.parametrize("shift", [0.0, 0.03, 0.1])
 def test_intervals_of_the_error_hold_what_it_is(shift: float) -> None:
     """Of 100 data sets in which every confidence is too high by ``shift``: the true error is that."""
     rng = np.random.default_rng(5)
