@@ -11,7 +11,7 @@ K = TypeVar("K", bound=type[Kind[Any]])
 
 
 def node_kind(kind: K) -> K:
-    """Class decorator: adds a kind of node, which pipelines of this process then name as ``kind: NAME``.
+    """Add a kind of node, which pipelines of this process then name as ``kind: NAME``; decorates a class.
 
     A cell of a notebook may be run again: a class takes the place of the one of the same name and module.
     Workers of other processes (Ray, a deployment) know only kinds of installed packages: name those in

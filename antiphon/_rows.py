@@ -29,7 +29,7 @@ def describe_utterance(utterance: Utterance, outcomes: Mapping[str, NodeOutcome 
 def list_rows_of_node(
     outcome: NodeOutcome, utterance: Utterance | None, utterance_id: str, per: Per
 ) -> Iterator[Row]:
-    """The rows of what a node gave for an utterance: one, or one for each segment or word with times."""
+    """List the rows of what a node gave for an utterance: one, or one a segment or word with times."""
     source = {} if utterance is None else _describe_source(utterance)
     if per == "utterance":
         fields = dict(_list_fields(outcome))

@@ -110,5 +110,5 @@ def _cut(text: str, limit: int) -> str:
 
 
 def to_one_line(message: object, limit: int = 200) -> str:
-    """The message of another library on one line, cut after ``limit`` characters, for a message of ours."""
+    """Quote another library's message on one line, cut after ``limit`` characters, for one of ours."""
     return " ".join(str(message).split())[:limit]

@@ -56,7 +56,7 @@ def label_property(by: str, value: Sequence[str | None] | str | None) -> str:
 def group_utterances(
     utterances: Sequence[Utterance], error_rates: Mapping[str, float] | None = None
 ) -> tuple[UtteranceGroup, ...]:
-    """Groups by each property that divides the data set, in the order in which their labels are listed.
+    """Group utterances by each property that divides the data set, in the order of their labels.
 
     ``error_rates`` gives the WER (percent) of a transcript by utterance id. Every utterance is in exactly
     one group of each property that is given here; a property with one value for all is left out.

@@ -17,7 +17,7 @@ COST_NOTE = (
 
 
 def build_cost_table(costs: Sequence[Cost]) -> list[dict[str, str]]:
-    """A row per system, with the columns that any of them fills (time, memory and calls in any case)."""
+    """Build a row per system, with the columns that any of them fills; always time, memory and calls."""
     rows = [_describe(cost) for cost in costs]
     empty = {name for name in rows[0] if name in _OPTIONAL and not any(row[name] for row in rows)}
     return [{name: text for name, text in row.items() if name not in empty} for row in rows]
@@ -42,12 +42,12 @@ def _describe(cost: Cost) -> dict[str, str]:
 
 
 def summarize_cost(cost: Cost) -> str:
-    """``RTFx 3.2, p50 0.41 s, price/audio hour 0.38``: what is known of a run as a whole; "" of nothing."""
+    """Summarize what is known of a cost: ``RTFx 3.2, p50 0.41 s, price/audio hour 0.38``; "" of nothing."""
     row = _describe(cost)
     units = {"p50": " s", "p95": " s"}
     return ", ".join(f"{name} {row[name]}{units.get(name, '')}" for name in _OPTIONAL if row[name])
 
 
 def build_cost_section(cost: Cost | None) -> list[Table]:
-    """What a run cost as a whole, as a table of its report; none of a comparison, which has its own."""
+    """Build the table of what a run cost as a whole; none of a comparison, which has its own."""
     return [] if cost is None else [Table("Cost", COST_NOTE, tuple(build_cost_table([cost])))]

@@ -26,7 +26,7 @@ def format_bytes(value: int) -> str:
 
 
 def format_memory(resident: int, cards: Mapping[str, int]) -> str:
-    """Peaks of memory: resident, and of each card that was computed on: ``1.20 GiB; NVIDIA L4 310 MiB``."""
+    """Format peaks of memory: resident, and of each card that was used: ``1.20 GiB; NVIDIA L4 310 MiB``."""
     peaks = [f"{name} {format_bytes(peak)}" for name, peak in cards.items()]
     return "; ".join([format_bytes(resident), *peaks])
 
@@ -76,7 +76,7 @@ def format_price(price: float | None) -> str:
 
 
 def flatten_parameters(parameters: dict[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values of nested parameters, as ``--set`` takes them."""
+    """Yield dotted names and values of nested parameters, as ``--set`` takes them."""
     for name, value in parameters.items():
         if isinstance(value, dict) and value:
             yield from flatten_parameters(value, f"{prefix}{name}.")

@@ -38,7 +38,7 @@ class StoredJudgments:
                 self._tables.setdefault(node.name, []).append(table)
 
     def of(self, node: str, utterance: Utterance, text: str) -> list[Judgment]:
-        """What models said of a node's text of an utterance; nothing of a recording cut into segments."""
+        """Return what models said of a node's text of an utterance; nothing of a recording in segments."""
         if node not in self._tables:
             return []
         source = utterance.text or utterance.transcript or ""

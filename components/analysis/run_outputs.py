@@ -65,7 +65,7 @@ def _stages_in_use(run: RunRecord) -> list[StageRef]:
 
 
 def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -> Cost:
-    """Seconds of computing (when a stage was reused: those of its first time), memory, parameters, prices.
+    """Return seconds of computing (of a reused stage those of its first time), memory, parameters, prices.
 
     Args:
         run: finished.

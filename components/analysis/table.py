@@ -94,7 +94,7 @@ class Table:
         return {"title": self.title, "note": self.note, "columns": list(self.columns), "rows": rows}
 
     def is_numeric(self, column: str) -> bool:
-        """Whether all cells of a column that are not empty are numbers, maybe with a unit or an interval."""
+        """Return whether all filled cells of a column are numbers, maybe with a unit or an interval."""
         texts = [self.text(row, column) for row in self.rows]
         return any(texts) and all(_NUMBER.fullmatch(text) for text in texts if text)
 
@@ -133,7 +133,7 @@ def filter_by(key: str, *values: str, operator: Literal[":", "="] = ":") -> str:
 
 
 def load_pictures(files: Iterable[Path]) -> tuple[tuple[str, str], ...]:
-    """(name, data URI) of each picture; SVG is preferred to PNG, and files above 4 MiB are left out."""
+    """Load (name, data URI) of each picture; SVG is preferred to PNG, files above 4 MiB are left out."""
     files_by_name: dict[str, Path] = {}
     for path in sorted(files, key=lambda path: (path.suffix != ".svg", path.name)):
         if path.suffix in _TYPES and path.is_file() and path.stat().st_size <= _LARGEST:

@@ -155,7 +155,7 @@ def list_parts(stages: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def list_gold_parts(stages: Mapping[str, Sequence[str]]) -> list[GoldParts]:
-    """Sets whose outputs an attribution needs: all sets of parts, each stage alone, and all down to it."""
+    """List the sets whose outputs an attribution needs: all sets, each stage alone, all down to it."""
     parts = list_parts(stages)
     sets = [frozenset(members) for size in range(len(parts) + 1) for members in combinations(parts, size)]
     above: GoldParts = frozenset()

@@ -196,7 +196,7 @@ def summarize(contribution: Contribution) -> str:
 
 
 def describe_parts(contribution: Contribution) -> str:
-    """What is lost without each part, the most first; of rounds, which follow each other, what each adds."""
+    """Describe what is lost without each part, the most first; of rounds what each one adds."""
     if contribution.n < MIN_UTTERANCES:
         return describe_too_few(contribution.n)
     shares = sorted(

@@ -31,7 +31,7 @@ class KindCost(Record):
 def measure_kind_costs(
     base: CorpusStatistics, repaired: Mapping[str, CorpusStatistics], counts: Mapping[str, Mapping[str, int]]
 ) -> tuple[KindCost, ...]:
-    """Cost of each kind of error, the most frequent first: the largest of many costs is large by chance, too.
+    """Measure each kind of error's cost, the most frequent first: the largest of many is large by chance.
 
     Args:
         base: the output as it is.
@@ -65,7 +65,7 @@ class Correlation(Record):
 
 
 def measure_correlation(first: Sequence[float], second: Sequence[float]) -> Correlation:
-    """Both coefficients with intervals; None where one of the two does not vary, or of too few utterances."""
+    """Return both coefficients with intervals; None where one does not vary, or of too few utterances."""
     x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
     return Correlation(pearson=_estimate(_pearson, x, y), spearman=_estimate(_spearman, x, y), n=len(first))
 

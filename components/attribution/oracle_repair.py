@@ -51,7 +51,7 @@ class _Word(str):
 
 
 def correct_errors(transcript: str, reference: str, kinds: Collection[str], language: str) -> str:
-    """The transcript with the errors of ``kinds`` (of :data:`ERROR_KINDS`) corrected by the reference."""
+    """Correct the errors of ``kinds`` (of :data:`ERROR_KINDS`) in a transcript by the reference."""
     words = []
     for edit, kind in _columns(transcript, reference, language):
         word = edit.reference if kind in kinds else edit.hypothesis

@@ -181,7 +181,7 @@ def missing_samples_allowed(stream: AudioStream) -> int:
 
 @lru_cache(maxsize=65_536)
 def look_up_sha256(path: str, *_version: int) -> str:
-    """SHA-256 (hex) of a file; the further values of :func:`identity_of` make the cache notice changes."""
+    """Look up a file's SHA-256 (hex); the other values of :func:`identity_of` tell the cache of changes."""
     with open_location(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -32,14 +32,14 @@ class DataChunk(NamedTuple):
 
 
 def is_wave(file: BinaryIO) -> bool:
-    """Whether ``file`` begins as WAV files do, those of more than 4 GiB and big-endian ones included."""
+    """Return whether ``file`` begins as WAV files do, those above 4 GiB and big-endian ones included."""
     file.seek(0)
     head = file.read(12)
     return head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:] == b"WAVE"
 
 
 def find_data_chunk(file: BinaryIO) -> DataChunk | None:
-    """The chunk of samples of a WAV file, or None when there is none among the first thousand chunks."""
+    """Find the chunk of samples of a WAV file; None where it is not among the first thousand chunks."""
     file.seek(0)
     order: Literal["big", "little"] = "big" if file.read(4) == b"RIFX" else "little"
     position, long_length = 12, None
@@ -63,7 +63,7 @@ def find_data_chunk(file: BinaryIO) -> DataChunk | None:
 
 
 def find_flac_end(file: BinaryIO) -> int | None:
-    """A byte behind which no frame of a FLAC file can lie; None for other files and unknown lengths."""
+    """Find a byte behind which no frame of a FLAC file lies; None for other files and unknown lengths."""
     file.seek(0)
     head = file.read(26)
     if head[:4] != b"fLaC" or len(head) < 26:

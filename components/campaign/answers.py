@@ -33,7 +33,7 @@ class AnswerFaults(TableFaults):
 
 
 def keep_last(answers: Iterable[Answer]) -> tuple[list[Answer], int]:
-    """Of answers to the same output by the same annotator the last; also how many were replaced."""
+    """Keep the last answer of an annotator to an output; also return how many were replaced."""
     last: dict[tuple[str, str, str], Answer] = {}
     replaced = 0
     for answer in answers:

@@ -146,7 +146,7 @@ def _make_check(
 
 
 def damage(text: str, donor: str, draw: random.Random) -> str:
-    """The text with half of its words, in one stretch, replaced by another's (WMT's bad references)."""
+    """Replace half of a text's words, in one stretch, by another's (WMT's bad references)."""
     words, others = text.split(), donor.split()
     if len(words) < 3:  # also a sentence without spaces
         words, others = list(text), list(donor)
@@ -158,7 +158,7 @@ def damage(text: str, donor: str, draw: random.Random) -> str:
 
 
 def assign(items: Sequence[ShownItem], settings: CampaignSettings) -> list[list[ShownItem]]:
-    """The items of each annotator, in an order of their own: ``copies`` of each in all, and every check."""
+    """Assign items to annotators, in an order of their own: ``copies`` of each in all, and every check."""
     checks = [item for item in items if item.blinded.damaged is not None]
     judged = [item for item in items if item.blinded.damaged is None]
     n = settings.annotators

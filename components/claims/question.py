@@ -43,7 +43,7 @@ class Systems:
     def translate(
         self, models: Sequence[Model], utterances: Sequence[Utterance] | None = None, **mixing: object
     ) -> Texts:
-        """Translations of the test set (or of others) by one model, or by several mixed at every token."""
+        """Translate the test set (or others) by one model, or by several mixed at every token."""
         chosen = self.test if utterances is None else utterances
         return self.work.translate(chosen, models, beam_size=self.beam_size, mixing=mixing or None)
 

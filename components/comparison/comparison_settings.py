@@ -83,7 +83,7 @@ class ComparisonSettings(Settings):
     )
 
     def deciding(self) -> dict[str, Any]:
-        """What decides the comparison, for its key; some settings are in it only where they are set."""
+        """Return what decides the comparison, for its key; some settings only where they are set."""
         when_set = {"ranking", "normalizer", "price_per_hour"}
         return self.model_dump(mode="json", exclude=when_set) | self.model_dump(
             mode="json", include=when_set, exclude_defaults=True

@@ -115,7 +115,7 @@ def score_buckets(
 def find_contrasts(
     values: Mapping[str, Mapping[str, float]], baseline: str, most: int, *, higher_is_better: bool
 ) -> tuple[Contrast, ...]:
-    """Per system the ``most`` utterances of largest gain over the baseline, then those of largest loss.
+    """Find per system the ``most`` utterances of largest gain over the baseline, then of largest loss.
 
     ``values`` maps utterance id to system to its sentence score.
     """

@@ -17,7 +17,7 @@ from components.storage.store import Store
 
 
 def system_of(name: str, run: RunRecord, store: Store, price_per_hour: float | None = None) -> System:
-    """The translation and the transcript of a run that :func:`check_comparable` let pass, by utterance id.
+    """Read translation and transcript of a run that :func:`check_comparable` let pass, by utterance id.
 
     ``price_per_hour`` is that of machines whose run states none.
     """

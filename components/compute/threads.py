@@ -43,7 +43,7 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
 
 
 def get_executor(workers: int, share: int) -> ThreadPoolExecutor:
-    """``workers`` threads, on each of which torch uses ``share`` threads; they stay for further calls."""
+    """Return ``workers`` threads that stay, on each of which torch uses ``share`` threads."""
     with _LOCK:
         return _build_executor(workers, share, torch.get_num_threads())
 

@@ -12,7 +12,7 @@ Aggregate = Callable[[Sequence[float]], float]
 
 
 def written_tokens(hypothesis: Hypothesis) -> tuple[Token, ...]:
-    """The tokens that write text: without timestamps, ends of sequences and columns that no word won."""
+    """Return the tokens that write text: no timestamps, ends of sequences or columns that no word won."""
     return tuple(token for token in hypothesis.tokens if writes_text(token.piece))
 
 

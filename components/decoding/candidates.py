@@ -70,7 +70,7 @@ class Candidate:
 
 
 def statistics_at(candidate: Candidate, position: int) -> dict[str, float]:
-    """Entropy and margin of one token, in the names of the record ``Token``; none where they are not kept."""
+    """Return entropy and margin of one token, as the record ``Token`` names them; none if not kept."""
     if not candidate.entropies:
         return {}
     return {"entropy": candidate.entropies[position], "margin": candidate.margins[position]}

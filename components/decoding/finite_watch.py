@@ -38,7 +38,7 @@ class FiniteWatch:
         self._largest[log_probs.shape] = largest
 
     def read_flags(self, flags: Tensor) -> list[int]:
-        """Positions of the ``flags`` (n,) that are True; the same look sees what :meth:`watch` has found."""
+        """Return positions of the ``flags`` (n,) that are True; this look sees what :meth:`watch` found."""
         if self._largest:
             values = torch.cat([flags, *self._list_bad()]).tolist()
             values, is_bad = values[: len(flags)], values[len(flags) :]

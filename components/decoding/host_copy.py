@@ -18,7 +18,7 @@ def copy_to_host(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def first_true(flags: Tensor, count: int) -> Tensor:
-    """Positions of the ``count`` flags (n,) that are True: known to be so many, the device is not asked."""
+    """Return positions of the ``count`` flags (n,) that are True; known to be so many, no device is asked."""
     if flags.device.type == "cpu":
         return flags.nonzero()[:, 0]
     return flags.logical_not().to(torch.uint8).argsort(stable=True)[:count]

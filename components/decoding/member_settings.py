@@ -88,7 +88,7 @@ class MixingConfig(Settings):
 
 
 def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings in which ``members`` are references, and their devices, if there are any, ``member_devices``.
+    """Split the devices off ``members``: those are references then, beside ``member_devices``, if any.
 
     Raises:
         ValueError: a member has other keys than model and device, or devices are in both places.
@@ -107,7 +107,7 @@ def split_devices(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def name_first(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings whose ``model`` is the first of ``members``, where members are named and no model beside them.
+    """Set ``model`` to the first of ``members``, where members are named and no model beside them.
 
     Raises:
         ValueError: there is one member alone, or as :func:`split_devices`.

@@ -20,7 +20,7 @@ CHECK_INTERVAL = 8
 
 
 def check_interval(device: torch.device) -> int:
-    """Every so many steps the host asks which rows are done, and drops them: a look off the CPU is a wait."""
+    """Return after how many steps the host asks which rows are done: a look off the CPU is a wait."""
     return 1 if device.type == "cpu" else CHECK_INTERVAL
 
 
@@ -156,7 +156,7 @@ def make_move(
 
 
 def drop_rows(move: RowTransition, beam_indices: Tensor, kept_rows: Tensor, n: int, b: int) -> RowTransition:
-    """The move that keeps some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
+    """Keep some rows of ``move``, the one before: ``kept_rows`` (R,) of n utterances."""
     owners, remaining = move.owners[kept_rows], None
     if n < move.n:
         present = torch.zeros(move.n, dtype=torch.long, device=owners.device).index_fill_(0, owners, 1)

@@ -60,7 +60,7 @@ class Sampling(Settings):
         )
 
     def fit_batch(self, batch_size: int, beam_size: int) -> int:
-        """How many utterances are decoded together, so that there are about as many rows as in a search."""
+        """Return how many utterances are decoded together, for about as many rows as in a search."""
         return batch_size if self.dropout else max(1, batch_size * beam_size // self.count)
 
 

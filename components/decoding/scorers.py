@@ -121,7 +121,7 @@ class PrefixScorer(TokenScorer, Protocol):
     """A scorer that reads rows from their beginning, whatever it has read before."""
 
     def score_prefixes(self, utterances: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (R, V) after ``tokens`` (R, t) of the utterances (R,), any of those it was prepared for.
+        """Score (R, V) after ``tokens`` (R, t) of utterances (R,), any of those it was prepared for.
 
         Not together with :meth:`TokenScorer.step`, which forgets utterances that have ended.
         """

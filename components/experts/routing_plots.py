@@ -14,7 +14,7 @@ from components.files.files import write_atomically
 
 
 def plot_routing(layers: Mapping[str, LayerRoutingStats], path: Path) -> Path:
-    """One column per sparse layer: load of the experts, then their shares by language and by kind of token.
+    """Plot a column per sparse layer: load of experts, then their shares by language and kind of token.
 
     A cell of the lower pictures is the share of a row's slots that go to an expert; white is none.
     """

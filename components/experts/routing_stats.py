@@ -72,7 +72,7 @@ class LayerRoutingStats(Record):
 
 
 def mutual_information(table: Sequence[Sequence[int]]) -> float:
-    """Mutual information of rows and columns of a table of counts, over the entropy of the rows."""
+    """Return the mutual information of rows and columns of a table of counts, over the rows' entropy."""
     total = sum(map(sum, table))
     rows = [sum(row) / total for row in table] if total else []
     columns = [sum(column) / total for column in zip(*table, strict=True)] if total else []

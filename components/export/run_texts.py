@@ -54,7 +54,7 @@ class RunTexts:
         return any(utterance.stretch for group in self.recordings.values() for utterance in group)
 
     def missing_from(self, names: Sequence[str]) -> list[Quarantined]:
-        """The quarantined records of which one of these nodes has no text; another branch may have some."""
+        """Return quarantined records that lack one of these nodes' texts; another branch may have some."""
         outcomes = [StoredOutcomes(self._stages[name]) for name in names] if self.quarantined else []
         return [
             bad
@@ -91,7 +91,7 @@ class RunTexts:
         return selected
 
     def texts_of(self, name: str) -> Iterator[RecordingText]:
-        """What a node made of every recording, one at a time; utterances that it never had are left out."""
+        """Yield what a node made of each recording; utterances that it never had are left out."""
         node = next(node for node in self._text_nodes() if node.name == name)
         outcomes = StoredOutcomes(self._stages[name])
         source = None if node.transcribes else self._transcript_of(node)

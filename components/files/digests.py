@@ -32,7 +32,7 @@ _memory = threading.local()
 
 
 def cache_folder() -> Path:
-    """The folder of fetched models and remembered digests: ``ANTIPHON_CACHE``, else the user's cache."""
+    """Return the folder of fetched models and remembered digests: ``ANTIPHON_CACHE`` or the user's cache."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named).expanduser().absolute()
     return Path(platformdirs.user_cache_dir("antiphon"))

@@ -15,14 +15,14 @@ _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
 
 
 def safe_name(name: str) -> str:
-    """A name that names a file in its folder and nothing else: no separators, no leading or trailing dots."""
+    """Return a name for one file of a folder and nothing else: no separators, no leading or trailing dots."""
     text = _UNSAFE.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
     text = text.encode()[:MAX_BYTES].decode("utf-8", "ignore").strip(" .")
     return f"_{text}" if _RESERVED.match(text) else text or "text"
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Safe names in the same order; a later one that equals an earlier, but for case, gets a number."""
+    """Return safe names in the same order; one that equals an earlier, but for case, gets a number."""
     used: set[str] = set()
     numbers = Counter[str]()
     unique = []
@@ -37,7 +37,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def unique_stems(files: Sequence[str]) -> list[str]:
-    """Safe names of files without their endings; with them where ``talk.mp4`` lies beside ``talk.wav``."""
+    """Return safe names without endings; with them where ``talk.mp4`` lies beside ``talk.wav``."""
     stems = [PurePath(file).stem for file in files]
     alike, same = Counter(map(str.casefold, stems)), Counter(map(str.casefold, files))
     return unique_names(

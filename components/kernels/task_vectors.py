@@ -95,7 +95,7 @@ class Delta(NamedTuple):
         code(_numbers(*addresses, self.base.numel(), shift, prefix), threads)
 
     def magnitudes(self, kind: SelectionKind, selection: Selection) -> tuple[Tensor, Tensor]:
-        """Magnitudes of the elements, and the same with 0 for those that are not selected, in float32."""
+        """Return the elements' magnitudes, and the same with 0 for those not selected, in float32."""
         size = self.base.numel()
         before, after = torch.empty(size), torch.empty(size)
         addresses = self.base.data_ptr(), size, before.data_ptr(), after.data_ptr()

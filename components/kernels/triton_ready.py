@@ -12,7 +12,7 @@ _log = logging.getLogger("antiphon.kernels")
 
 
 def has_triton() -> bool:
-    """Whether they run; where they do not, a warning says why, once. Asked where there is a CUDA device."""
+    """Return whether they run; if not, a warning says why, once. Asked where there is a CUDA device."""
     return _runs()
 
 

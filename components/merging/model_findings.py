@@ -69,7 +69,7 @@ def compare_configs(
 
 
 def compare_tensors(first: ModelFolder, other: ModelFolder) -> Iterator[Finding]:
-    """Tensors that only one of two models has, and shapes that differ (the vocabulary's axis is planned)."""
+    """Compare two models: tensors that one lacks, shapes that differ (the vocabulary's axis is planned)."""
     if ties_embeddings(first.config) != ties_embeddings(other.config):
         yield Finding(
             "warning",
@@ -139,7 +139,7 @@ def check_tied_weights(folder: ModelFolder) -> Iterator[Finding]:
 
 
 def check_finite(folder: ModelFolder) -> Iterator[Finding]:
-    """Every value must be finite. A piece whose sum is finite has no others: NaN and infinity survive it."""
+    """Check that every value is finite. A piece whose sum is finite has no others: NaN, infinity survive."""
     for name, entry in folder.tensors.items():
         if not entry.dtype.is_floating_point:
             continue

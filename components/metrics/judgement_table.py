@@ -41,7 +41,7 @@ class TableFaults:
 
 
 def open_table(text: str) -> csv.DictReader[str]:
-    """A reader of the rows below the header, whose names are in lower case; none in an unreadable header."""
+    """Read the rows below the header, whose names are in lower case; none below an unreadable one."""
     whole = text.removesuffix("\n") + "\n"  # so that an open quote in the last row is seen, too
     reader = csv.DictReader(io.StringIO(whole, newline=""), delimiter="\t")
     try:
@@ -53,7 +53,7 @@ def open_table(text: str) -> csv.DictReader[str]:
 
 
 def read_cells(reader: csv.DictReader[str], faults: TableFaults) -> Iterator[dict[str | Any, str | Any]]:
-    """The rows of a table; a quote that does not close takes those below it into its cell, and is a fault."""
+    """Yield a table's rows; a quote that does not close takes those below it into its cell: a fault."""
     kind = "expected quotes that close in their cell"
     try:
         for cells in reader:

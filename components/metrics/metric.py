@@ -188,14 +188,14 @@ class Metric(CorpusScore):
         return segments.subset([n for n in range(len(segments)) if self._has_needs(segments, n)])
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
-        """Utterance id -> score of it alone, of those that have one; their mean is not the corpus score."""
+        """Return utterance id -> its own score, if it has one; their mean is not the corpus score."""
         selected = self.select(segments)
         if not selected.ids:
             return {}
         return dict(zip(selected.ids, self.score(self.statistics(selected)).tolist(), strict=True))
 
     def with_terms(self, terms: tuple[str, ...], output: Output, normalizer: str) -> Metric | None:
-        """The metric of outputs with a list of terms; None where it counts none, or not in these outputs."""
+        """Return the metric of outputs with a list of terms; None where it counts none, or not in these."""
         return None
 
     def count_apart(self, segments: Segments) -> int:

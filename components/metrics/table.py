@@ -131,7 +131,7 @@ def metrics_of(output: Output, normalizer: str = BY_LANGUAGE) -> dict[str, Metri
 
 
 def term_metrics(terms: Sequence[str], output: Output, normalizer: str = BY_LANGUAGE) -> list[Metric]:
-    """The metrics of outputs that were guided by terms, or might have been; the recall of terms first."""
+    """Return the metrics of outputs that terms guided, or might have; the recall of terms first."""
     phrases = tuple(dict.fromkeys(terms))
     names = [name for name in REQUESTED if REQUESTED[name].needs_terms]
     metrics = (METRICS[name].with_terms(phrases, output, normalizer) for name in sort_metrics(names))

@@ -49,7 +49,7 @@ def split_reference(reference: str) -> tuple[str, str]:
 
 
 def is_elsewhere(reference: str) -> bool:
-    """Whether a model computes on another machine, as a served one, so that none of its weights are here."""
+    """Return whether a model computes on another machine, as a served one: no weights of it are here."""
     scheme, _ = split_reference(reference)
     return scheme in SOURCES and SOURCES[scheme].is_elsewhere
 

@@ -25,7 +25,7 @@ def resolve_weight_digests(named: Mapping[str, str], store_url: str | None) -> d
 
 
 def digest_weights(**checkpoints: Checkpoint) -> dict[str, str]:
-    """The digests of models by role: ``ROLE`` for its files, ``ROLE.tokenizer`` for its tokenizer's."""
+    """Digest models by role: ``ROLE`` for its files, ``ROLE.tokenizer`` for its tokenizer's."""
     digests: dict[str, str] = {}
     for name, checkpoint in checkpoints.items():
         digests[name] = checkpoint.sha256

@@ -124,7 +124,7 @@ class CometNetwork(nn.Module):
         )
 
     def encode(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Mixed states (batch, tokens, hidden) of token ids (batch, tokens), and those of every layer."""
+        """Return mixed states (batch, tokens, hidden) of token ids (batch, tokens), and each layer's."""
         layers = self.encoder.model(ids, attention_mask=mask, output_hidden_states=True).hidden_states
         mixed = self.layerwise_attention(layers, mask) if self.layer == "mix" else layers[self.layer]
         return mixed, layers
@@ -144,7 +144,7 @@ class RegressionNetwork(CometNetwork):
         self.pool = settings["pool"]
 
     def embed(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Sentence embeddings (batch, hidden); averages are over all tokens, those of begin and end too."""
+        """Embed sentences (batch, hidden); averages are over all tokens, those of begin and end too."""
         mixed, layers = self.encode(ids, mask)
         if self.pool == "avg":
             real = mask.unsqueeze(-1).to(mixed.dtype)

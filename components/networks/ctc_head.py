@@ -35,7 +35,7 @@ class CtcHead(nn.Module):
         return self.output.weight.device
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """Log-probabilities (N, T, V) of ``states`` (N, T, w); where the mask is False they mean nothing."""
+        """Return log-probabilities (N, T, V) of ``states`` (N, T, w); without meaning under a False mask."""
         x = self.dropout(functional.gelu(self.project(self.norm(states))))
         x = x * mask[:, :, None]  # the convolution sees silence after the end, alone and in a batch
         x = x + self.dropout(functional.gelu(self.convolution(x.transpose(1, 2)).transpose(1, 2)))

@@ -102,7 +102,7 @@ class UnifiedScorer(_CometScorer):
         self._is_xcomet = is_xcomet
 
     def score(self, samples: Sequence[Sample]) -> list[SentenceScore]:
-        """Scores and error spans of samples; with several references those with the first, scores of all."""
+        """Return scores and error spans of samples; of several references those of the first, all scores."""
         return compute_once_each(samples, self._score)
 
     @torch.inference_mode()

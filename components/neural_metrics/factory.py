@@ -66,7 +66,7 @@ class _LazyScorer:
 
 
 def load_scorer(row: NeuralMetric, checkpoint: Checkpoint, device: str) -> SentenceScorer:
-    """The scorer of a metric, resident in this process; of a served judge, one that asks today's endpoint."""
+    """Load a metric's scorer, resident in this process; of a served judge one that asks today's endpoint."""
     if checkpoint.architecture == SERVED:
         return FAMILIES[row.family](row, checkpoint, device)
     key = ("sentence scorer", row.name, *checkpoint.identity, device)

@@ -10,7 +10,7 @@ from components.neural_metrics.metrics import COMETKIWI, GEMBA, METRICX_QE, XCOM
 
 
 def bind_quality_metric(reference: str, store: str | None = None, device: str = "auto") -> ModelMetric:
-    """The metric that a model computes without a reference: CometKiwi, xCOMET, MetricX, or a served judge.
+    """Bind a metric that a model computes without reference: CometKiwi, xCOMET, MetricX, a served judge.
 
     Raises:
         ModelError: the model is not there, damaged, or computes none.

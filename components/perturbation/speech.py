@@ -53,7 +53,7 @@ def perturb_speech(
 
 
 def change_speed(samples: Samples, speed: float) -> Samples:
-    """The samples played ``speed`` times as fast, pitch included; a click too short to resample stays."""
+    """Play samples ``speed`` times as fast, pitch included; a click too short to resample stays."""
     if speed == 1 or not len(samples):
         return samples
     rate = round(SAMPLE_RATE * speed)

@@ -13,7 +13,7 @@ LARGEST_POSITION = 2 * 32 * 1280 * 4
 
 
 def choose_windows(config: RecognitionConfig) -> int:
-    """How many windows are decoded together; ``auto`` counts with the memory of the largest Whisper."""
+    """Choose how many windows are decoded together; ``auto`` counts with the largest Whisper's memory."""
     usual = RecognitionConfig.model_fields["batch_size"].default
     device = resolve_device_name(config.device)
     positions = ENCODER_POSITIONS + config.beam_size * config.max_tokens

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def build(
     config: RecognitionConfig, store: str | None = None, task: str = "transcribe", seed: int = 0
 ) -> Recognizer:
-    """The recognizer that ``config`` describes; its model stays in memory and is shared by equal settings.
+    """Build ``config``'s recognizer; its model stays in memory and is shared by equal settings.
 
     Args:
         config: model, backend, search and segmentation.

@@ -20,7 +20,7 @@ MAX_THREADS = 16
 
 
 def choose_threads(device: str) -> int:
-    """Threads that prepare audio for models on ``device``; 0, so none, where the CPU itself recognizes."""
+    """Choose the threads that prepare audio for models on ``device``; 0, so none, on the CPU."""
     if resolve_device_name(device) == "cpu":
         return 0
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,7 +23,7 @@ class Recognizer(Protocol):
     checkpoint: Checkpoint
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order; an utterance that cannot be transcribed is quarantined."""
+        """Return one outcome per utterance, in order; what cannot be transcribed is quarantined."""
 
 
 def quarantine(utterance: Utterance, reason: str, detail: str) -> Quarantined:

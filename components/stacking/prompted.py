@@ -46,7 +46,7 @@ class PromptedTranslator:
         self._recognizer.system = f"{config.method}:{self.checkpoint.reference}"
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: an n-best list, or a quarantine record with the reason."""
+        """Return one outcome per utterance, in order: an n-best list, or a quarantine with the reason."""
         if "transcript" in self.config.ablate:
             utterances = [utterance.model_copy(update={"text": None}) for utterance in utterances]
         outcomes = self._recognizer.recognize(utterances)

@@ -47,7 +47,7 @@ class SpeechEncoder:
 
     @torch.inference_mode()
     def encode(self, utterance: Utterance) -> Tensor:
-        """The states (T, ``width``) of an utterance in float16, one for every ``pooling`` / 50 seconds.
+        """Encode an utterance: states (T, ``width``) in float16, one each ``pooling`` / 50 seconds.
 
         Raises:
             DataError: it has no audio, or more than 30 s of it.

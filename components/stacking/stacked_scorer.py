@@ -67,7 +67,7 @@ class StackedScorer:
 
 
 def vocabulary_of(stacked: LoadedStackedModel) -> Vocabulary:
-    """The output vocabulary of a stacked model, which is that of the text model that it started from."""
+    """Return a stacked model's output vocabulary: that of the text model that it started from."""
     config = stacked.model.config
     digest = digest_of(stacked.tokenizer.get_vocab())
     return Vocabulary(int(config.vocab_size), (int(config.eos_token_id),), int(config.pad_token_id), digest)

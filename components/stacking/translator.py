@@ -42,7 +42,7 @@ class StackedTranslator:
         )
 
     def translate(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order: an n-best list, or a quarantine record with the reason."""
+        """Return one outcome per utterance, in order: an n-best list, or a quarantine with the reason."""
         outcomes: dict[int, Outcome] = {}
         sources = []
         for index, utterance in enumerate(utterances):

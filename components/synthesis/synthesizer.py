@@ -49,7 +49,7 @@ class Synthesizer:
         self.identity = self._engine.identity(self._voices)
 
     def synthesize(self, utterances: Sequence[Utterance], folder: Path) -> list[Utterance | Quarantined]:
-        """One outcome per utterance, in order: the utterance with its audio in ``folder``, or its fault.
+        """Return one outcome per utterance, in order: with its audio in ``folder``, or its fault.
 
         ``text`` moves to ``transcript``, without its marks of pronunciation (see :mod:`.markup`). An
         utterance that has audio already is returned as it is.
@@ -109,7 +109,7 @@ class Synthesizer:
 
 
 def build(config: SynthesisConfig) -> Synthesizer:
-    """The synthesizer of ``config``. ConfigError, with the remedy, where its engine or voice is missing."""
+    """Build ``config``'s synthesizer. ConfigError, with the remedy, where its engine or voice is missing."""
     return Synthesizer(config)
 
 

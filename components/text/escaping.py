@@ -12,7 +12,7 @@ _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u20
 
 
 def to_printable(text: str) -> str:
-    """The text with control characters, lone surrogates and bidi overrides spelled out as ``⟨U+202E⟩``.
+    """Spell out control characters, lone surrogates and bidi overrides of a text as ``⟨U+202E⟩``.
 
     Those can reorder or hide what a person reads; letters, marks and joiners stay as they are.
     """
@@ -31,7 +31,7 @@ def make_printable(value: object) -> object:
 
 
 def to_script_json(value: object) -> str:
-    """JSON that may stand inside ``<script type="application/json">``: ASCII, without ``<``, ``>``, ``&``.
+    """Encode JSON that may stand inside ``<script type="application/json">``: ASCII, no ``<``, ``>``, ``&``.
 
     Raises:
         ValueError: NaN or infinity somewhere in it.

@@ -32,6 +32,6 @@ FUNCTION_WORDS = {
 
 
 def is_content_word(word: str, language: str) -> bool:
-    """Whether a word carries content; of languages without a list, words of four letters and more do."""
+    """Return whether a word carries content; without a language's list words of four letters and more do."""
     words = FUNCTION_WORDS.get(two_letters_of(language))
     return len(word) > 3 if words is None else word.lower() not in words

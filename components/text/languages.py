@@ -36,7 +36,7 @@ ENDS_SENTENCE = re.compile(rf"""[{STOPS_WITH_SPACE}{WIDE_STOPS}](?:["'”“’�
 
 
 def is_code(code: str) -> bool:
-    """Whether ``code`` has the form of a language's: two or three letters, perhaps script and region."""
+    """Return whether ``code`` has a language's form: two or three letters, perhaps script and region."""
     return _CODE.fullmatch(code) is not None
 
 
@@ -52,7 +52,7 @@ def base_of(code: str) -> str:
 
 @lru_cache(maxsize=4096)  # asked of every row of a manifest
 def two_letters_of(code: str) -> str:
-    """The language's code of ISO 639-1: ``de`` of ``deu``, ``ger``, ``de-AT``; the base where it has none."""
+    """Return a language's code of ISO 639-1: ``de`` of ``deu``, ``ger``, ``de-AT``; its base without one."""
     base = base_of(code)
     if base in NAMES or base in _UNDETERMINED or len(base) != 3:
         return base
@@ -60,7 +60,7 @@ def two_letters_of(code: str) -> str:
 
 
 def three_letters_of(code: str) -> tuple[str, ...]:
-    """The language's codes of ISO 639-3, the one that is asked for or its own first: ``deu`` of ``de-AT``.
+    """Return a language's codes of ISO 639-3, the one asked for or its own first: ``deu`` of ``de-AT``.
 
     Of a macrolanguage (``ara``) also that of the language that models mean by it (``arb``); none where the
     table lacks the language.

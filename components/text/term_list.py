@@ -148,5 +148,5 @@ def phrase_pattern(phrase: str) -> regex.Pattern[str]:
 
 
 def has_word_edge(character: str) -> bool:
-    """Whether a word that begins or ends with this character ends there: scripts that write spaces do so."""
+    """Return whether a word with this character at its edge ends there: in scripts that write spaces."""
     return _WORD_EDGE.match(character) is not None

@@ -34,7 +34,7 @@ QUALITIES: dict[str, Callable[[float], float]] = {
 
 
 def confidence_of(hypothesis: Hypothesis) -> float | None:
-    """exp(mean log-probability of the tokens); None where the score is no log-probability, or of nothing."""
+    """Return exp(mean log-probability of tokens); None of none, or a score that is no log-probability."""
     return _probability(hypothesis.score / hypothesis.n_tokens) if hypothesis.n_tokens else None
 
 

@@ -85,7 +85,7 @@ def resolve_text_model(reference: str, store: str | None) -> Checkpoint:
 
 
 def explain_unsupported(checkpoint: Checkpoint, pairs: Iterable[LanguagePair]) -> str | None:
-    """Why the model translates none of ``pairs``, said of the first; None where it may translate one."""
+    """Explain why the model translates none of ``pairs``, by the first; None where it may translate one."""
     refuse, first = backend_for(checkpoint.architecture).direction_check(checkpoint), None
     for source, target in pairs:
         try:

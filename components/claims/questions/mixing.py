@@ -103,7 +103,7 @@ class Dropout(Question):
 def compare_texts(
     systems: Systems, first: Sequence[Texts], second: Sequence[Texts], metrics: Sequence[str] = METRICS
 ) -> Measured:
-    """Replicates of texts less others, by metrics; of one replicate the utterances alone are resampled."""
+    """Compare replicates of texts with others, by metrics; of one replicate only utterances are resampled."""
 
     def test(metric: str) -> Result:
         arms: Arms = ([systems.score(t, metric) for t in first], [systems.score(t, metric) for t in second])

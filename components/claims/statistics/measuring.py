@@ -47,7 +47,7 @@ def over_tasks(
     items: str = "sentences",
     members: Members | None = None,
 ) -> Result:
-    """The mean over tasks (languages, say) of the first minus the second, over replicates and items."""
+    """Average the first minus the second over tasks (languages, say), over replicates and items."""
     test = two_level_test(arms, paired_seeds=paired, members=members)
     if test.interval is None or test.p is None or test.detectable is None:
         raise ValueError(f"expected at least 10 items, found {test.n}")

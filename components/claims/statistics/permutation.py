@@ -14,7 +14,7 @@ EXACT = 16
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Two-sided p of a mean difference, where under the null hypothesis the sign of each may be flipped."""
+    """Return the two-sided p of a mean difference; under the null hypothesis each sign may be flipped."""
     values = np.asarray(differences, np.float64)
     n = len(values)
     if n <= EXACT:

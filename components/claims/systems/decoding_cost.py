@@ -28,7 +28,7 @@ WARM = 20
 def measure_apart(
     models: Sequence[object], texts: Sequence[str], languages: tuple[str, str]
 ) -> dict[str, float]:
-    """CPU and wall seconds of decoding, and MB of memory above the empty process, in a process of its own."""
+    """Measure CPU and wall seconds of decoding, and MB above the empty process, in a process of its own."""
     request = json.dumps({"models": [str(m) for m in models], "texts": list(texts), "languages": languages})
     command = [sys.executable, "-m", __name__]
     done = subprocess.run(command, input=request, capture_output=True, text=True, check=False)  # noqa: S603

@@ -49,7 +49,7 @@ def combine(
     config: SystemCombinationConfig,
     language: str,
 ) -> dict[str, str]:
-    """The text that is chosen from the lists of several systems, by id; empty where none has a list."""
+    """Choose a text from the lists of several systems, by id; empty where none has a list."""
     texts = {}
     for utterance in utterances:
         outcomes = {name: of_system.get(utterance.id) for name, of_system in lists.items()}

@@ -39,7 +39,7 @@ def list_plots(comparison: Comparison) -> tuple[Plot, ...]:
 
 
 def describe_verdict(difference: Difference) -> str:
-    """The test in words: better, worse, or no significant difference at 0.05 after correction; or too few.
+    """Say how a test ended: better, worse, no significant difference at 0.05 after correction, or too few.
 
     Without a difference it says what the test could have found.
     """

@@ -9,7 +9,7 @@ from components.compute.layers.kernels import CrossAttention, kernels
 
 
 def cross_attention_kernel(width: int, dtype: torch.dtype) -> CrossAttention:
-    """The fastest implementation of :func:`attend` for heads of ``width`` numbers of ``dtype`` on this CPU.
+    """Choose the fastest :func:`attend` for heads of ``width`` numbers of ``dtype`` on this CPU.
 
     It has no gradient, and the last two dimensions of queries, keys and values must be contiguous.
     """

@@ -18,12 +18,12 @@ NEVER = -1e4
 
 
 def prefers_folding(tensor: Tensor) -> bool:
-    """Whether attention to such a tensor has a kernel that takes no mask: on CUDA in half precision."""
+    """Return whether attention has a kernel here that takes no mask: on CUDA in half precision."""
     return tensor.device.type == "cuda" and tensor.dtype in (torch.float16, torch.bfloat16)
 
 
 def fold_keys(keys: Tensor, log_counts: Tensor) -> Tensor:
-    """Keys (N, H, T, d) that stand for exp(``log_counts``) (N, T) positions each -> (N, H, T, d + 8)."""
+    """Let keys (N, H, T, d) stand for exp(``log_counts``) (N, T) positions each -> (N, H, T, d + 8)."""
     added = functional.pad(log_counts.clamp(min=NEVER)[:, None, :, None], (0, FEATURES - 1))
     return torch.cat([keys, added.to(keys.dtype).expand(-1, keys.shape[1], -1, -1)], dim=-1)
 

@@ -90,7 +90,7 @@ class PlainLinear(nn.Module):
 
 
 def can_pack(arithmetic: Arithmetic = "float32") -> bool:
-    """Whether packed layers are allowed, run on this CPU with this build of torch and agree with torch's."""
+    """Return whether packed layers are allowed, run on this CPU and agree with this build of torch."""
     return kernels() is not None and _agrees(arithmetic)
 
 

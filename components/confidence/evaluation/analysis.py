@@ -95,7 +95,7 @@ def _describe_loss(signal: SignalQuality) -> str:
 
 
 def format_measure(signal: SignalQuality, name: str) -> str:
-    """A measure with its interval, "too few" without a number; areas of WER and chrF are percentages."""
+    """Format a measure with its interval, "too few" without a number; areas of WER and chrF in percent."""
     measure = signal.measures[name]
     if measure is None:
         return "too few"

@@ -60,7 +60,7 @@ def reliability_bins(trials: Trials) -> tuple[ReliabilityBin, ...]:
 
 
 def measure_calibration(trials: Trials) -> dict[str, Resampled]:
-    """``ece``, ``nce`` and ``brier`` of confidences that are probabilities, of outcomes right or wrong."""
+    """Measure ``ece``, ``nce`` and ``brier`` of confidences that are probabilities of being right."""
     p, right = trials.confidence, 1 - trials.loss
     clipped = np.clip(p, CLIP, 1 - CLIP)
     surprise = -np.where(right > 0, np.log(clipped), np.log1p(-clipped))

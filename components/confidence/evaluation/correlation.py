@@ -15,7 +15,7 @@ RESAMPLES = 1000
 
 
 def correlate(confidence: FloatArray, score: FloatArray) -> dict[str, Estimate]:
-    """``kendall`` and ``pearson`` of two numbers (n) of the same utterances; none where one does not vary."""
+    """Return ``kendall`` and ``pearson`` of two numbers (n) an utterance; none where one does not vary."""
     x, y = confidence[:, None], score[:, None]
     both = {"kendall": _kendall(confidence, score), "pearson": correlation.pearson(x, y)}
     return {name: estimate for name, estimate in both.items() if estimate is not None}

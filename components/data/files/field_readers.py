@@ -78,7 +78,7 @@ def read_references(fields: Fields, name: str) -> References:
 
 
 def read_segments(fields: Fields, name: str) -> tuple[DraftSegment, ...]:
-    """A list of objects with start and end, a transcript, references and a speaker; () where absent."""
+    """Read objects with start and end, a transcript, references and a speaker; () where absent."""
     value = fields.get(name)
     if value is None:
         return ()

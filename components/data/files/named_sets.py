@@ -29,7 +29,7 @@ NAMED = {
 def open_multi30k(
     name: str, source: str | None, target: str | None, limit: int | None
 ) -> tuple[RowReader, Iterator[DraftedRow]]:
-    """``multi30k:[FOLDER:]SPLIT``: image captions, English to German unless other languages are asked for.
+    """Open ``multi30k:[FOLDER:]SPLIT``: image captions, English to German unless other languages are set.
 
     Elliott et al. 2016 and 2017. The files are ``SPLIT.LANGUAGE``, one caption a line.
     """

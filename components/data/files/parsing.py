@@ -92,7 +92,7 @@ class LineCursor:
 
 
 def read_lines(path: FilePath, cursor: LineCursor | None = None) -> Iterator[tuple[int, str | RecordError]]:
-    """Numbered lines without their ends (LF or CRLF); blank ones are left out.
+    """Yield numbered lines without their ends (LF or CRLF); blank ones are left out.
 
     Args:
         path: the file's.
@@ -163,7 +163,7 @@ def _decode_line(line: bytes) -> str | RecordError:
 
 
 def read_text_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of plain text: one sentence a line, and how many blank ones are before it."""
+    """Yield rows of plain text: one sentence a line, and how many blank ones are before it."""
     last = 0
     for number, line in read_lines(path):
         blank = {"blank_lines": number - last - 1} if number > last + 1 else {}
@@ -172,7 +172,7 @@ def read_text_rows(path: FilePath) -> Iterator[Row]:
 
 
 def read_paragraph_rows(path: FilePath) -> Iterator[Row]:
-    """Rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
+    """Yield rows of plain text: one paragraph each, its lines joined; numbered by its first line."""
     first, last, parts, blank = 0, 0, list[str](), dict[str, int]()
     for number, line in read_lines(path):
         if parts and (number > last + 1 or isinstance(line, RecordError)):
@@ -189,7 +189,7 @@ def read_paragraph_rows(path: FilePath) -> Iterator[Row]:
 
 
 def read_json_rows(path: FilePath, cursor: LineCursor | None = None) -> Iterator[Row]:
-    """Rows of a JSONL file: one object per line, strict JSON, no key twice; see :func:`read_lines`."""
+    """Yield rows of a JSONL file: an object a line, strict JSON, no key twice; see :func:`read_lines`."""
     for number, line in read_lines(path, cursor):
         yield Row(number, line if isinstance(line, RecordError) else parse_object(line))
 

@@ -79,7 +79,7 @@ def join_references(segments: Sequence[ReferenceSegment], language: str | None) 
 
 
 def select_references(references: References, stated: str | None, target: str | None) -> tuple[str, ...]:
-    """The references in the target language; those of no stated language belong to the record's target.
+    """Select references in the target language; those of no stated language are the record's target's.
 
     Args:
         references: texts by language, "" for the record's target.

@@ -105,7 +105,7 @@ class BeamCache:
         return self._own[2]
 
     def take_positions(self, table: Tensor) -> Tensor:
-        """The rows (t, d) of a table of positions (T, d) that are those of the present step's tokens."""
+        """Take from a table of positions (T, d) the rows (t, d) of the present step's tokens."""
         return table[self.past : self._steps]
 
     def contents(self) -> CacheContents:

@@ -158,5 +158,5 @@ def require_reorderable(model: Any, name: str) -> None:
 
 
 def cache_argument(model: torch.nn.Module) -> str:
-    """How ``model.forward`` names its cache: "past_key_values" until transformers 5.23, "cache" after."""
+    """Name the cache of ``model.forward``: "past_key_values" until transformers 5.23, "cache" after."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"

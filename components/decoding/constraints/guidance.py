@@ -31,7 +31,7 @@ class Constraints(Protocol):
         *,
         keeps_closed: bool,
     ) -> BeamChooser:
-        """The choices of a search that meets them; the arguments are those of :class:`.BeamChooser`."""
+        """Build the chooser of a search that meets them; arguments are those of :class:`.BeamChooser`."""
 
 
 class DraftSearch(Protocol):

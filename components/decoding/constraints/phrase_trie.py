@@ -97,7 +97,7 @@ class PhraseTrie:
         return not (in_word and self._continues[token])
 
     def completed(self, matches: Matches, token: int | None) -> list[TrieNode]:
-        """The phrases that are complete before ``token``; None: before one that begins no further letters."""
+        """Return the phrases that are complete before ``token``; None: before one that begins no letters."""
         inside = token is not None and self._continues[token]
         return [node for node in matches.open if node.phrases and not (inside and node.in_word)]
 

@@ -92,7 +92,7 @@ def _capitalizations(text: str) -> tuple[str, ...]:
 
 
 def tokenizations(tokenizer: Any, text: str) -> set[tuple[int, ...]]:
-    """The tokenizations of a phrase by a tokenizer of transformers, without what it adds at the ends."""
+    """Tokenize a phrase by a tokenizer of transformers, in all ways, without what it adds at the ends."""
     special, vocabulary = set(tokenizer.all_special_ids), tokenizer.get_vocab()
     found = set()
     for written in (text, f" {text}"):

@@ -75,7 +75,7 @@ def score_prefixes(log_probs: LogProbs, tokens: Sequence[int], forward: Forward)
 
 
 def score_tokens(log_probs: LogProbs, tokens: Sequence[int], blank: int) -> LogProbs:
-    """Log-probability (L + 1,) of each token given those before it, and of the end after all of them.
+    """Score (L + 1,) each token given those before it, and the end after all of them: log-probabilities.
 
     Their sum is the text's log-probability; -inf where the frames are too few for the text.
     """

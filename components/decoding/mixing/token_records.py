@@ -35,7 +35,7 @@ class TokenRecords(NamedTuple):
         return self.members * (1 if self.weights is not None else 2) + N_STATISTICS * self.keeps_statistics
 
     def statistics(self, records: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Records (T, W) of one sequence -> the entropies and margins of its tokens; empty: not kept."""
+        """Read records (T, W) of one sequence: entropies and margins of its tokens; empty: not kept."""
         if not self.keeps_statistics:
             return (), ()
         entropies, margins = records[:, -N_STATISTICS:].T.tolist()

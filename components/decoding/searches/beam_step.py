@@ -179,7 +179,7 @@ def rank_tokens(
 
 
 def fill_up(rules: BeamRules, ranked: RankedTokens) -> RankedTokens:
-    """The same with C continuations, the last ones of score -inf, where the vocabulary has not as many."""
+    """Return the same with C continuations, the last of score -inf where the vocabulary has fewer."""
     absent = rules.n_continuations - ranked.totals.shape[1]
     if absent <= 0:
         return ranked

@@ -22,7 +22,7 @@ class DraftModel:
 
 
 def draft_for(target: Any, draft: Any, n_tokens: int, names: tuple[str, str]) -> DraftModel:
-    """A loaded model that proposes ``n_tokens`` at a time to another; ``names``: the target's, and its own.
+    """Wrap a loaded model that proposes ``n_tokens`` at a time; ``names``: of the target, and its own.
 
     Raises:
         ConfigError: They differ in vocabulary, or the draft has fewer positions.

@@ -117,7 +117,7 @@ class _Rows:
         return History(self._scorer.tokens.read, self._owners, self._steps, len(self._taken))
 
     def choose(self, log_probs: Tensor, scores: Tensor, config: SearchConfig) -> Tensor:
-        """The next token of each row (R,), by ``scores``; its log-probability is that of ``log_probs``."""
+        """Choose each row's next token (R,) by ``scores``; its log-probability is that of ``log_probs``."""
         source, scorer = self._source, self._scorer
         draws = self._draws[:, len(self._taken)]
         tokens = choose_tokens(scores, None if self._is_identity else source, draws, config)

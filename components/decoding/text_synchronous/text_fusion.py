@@ -27,7 +27,7 @@ class TextModel(Protocol):
     """A language model of text."""
 
     def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
-        """The log-probability (nats) of each text, with its end or as the beginning of a longer one."""
+        """Return log-probabilities (nats) of texts, with their end or as beginnings of longer ones."""
 
 
 class WeightedTextModel(NamedTuple):

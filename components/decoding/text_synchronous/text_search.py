@@ -157,7 +157,7 @@ class _UtteranceSearch:
         self.open = best if best and self._can_improve(best) else []
 
     def nbest(self) -> list[TextHypothesis]:
-        """The finished hypotheses, best first; the best unfinished one where the groups came to no end."""
+        """Return the finished hypotheses, best first; where no group ended the best unfinished one."""
         return [hypothesis for _, hypothesis in self._finished[: self._config.n_best]] or [self._last]
 
     def _continue(self, hypothesis: TextHypothesis) -> list[Continuation]:

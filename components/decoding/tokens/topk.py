@@ -10,7 +10,7 @@ _CHUNK = 64
 
 
 def topk(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """``values.topk(k)`` (R, k), several times faster on a CPU: by the highest values of chunks of columns.
+    """Compute ``values.topk(k)`` (R, k), on a CPU several times faster: by maxima of chunks of columns.
 
     The k highest values of a row lie in the k chunks with the highest maxima, so only these are sorted.
     """

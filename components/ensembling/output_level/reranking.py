@@ -77,7 +77,7 @@ def compute_features(
     language: str,
     judge: UtilityMetric | None = None,
 ) -> dict[str, Vector]:
-    """Every feature of the candidates of an utterance, by name; ours replace hypotheses' own of that name.
+    """Compute each feature of an utterance's candidates, by name; ours replace hypotheses' own of that name.
 
     ``judge`` is the metric of the utility, where a model computes it.
     """

@@ -98,7 +98,7 @@ def apply_negative_evidence(
 
 
 def is_plausible(log_probs: Tensor, share: float) -> Tensor:
-    """Where a token has at least ``share`` of the highest probability of its row: booleans (..., V)."""
+    """Return where a token has at least ``share`` of its row's highest probability: booleans (..., V)."""
     if share <= 0:
         return torch.ones_like(log_probs, dtype=torch.bool)
     # Written so that NaN passes: it must be seen.

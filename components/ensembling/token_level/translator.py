@@ -86,7 +86,7 @@ def _sentence_key(tokens: Tensor) -> int:
 
 
 def language_model_scorer_builder(model: CausalModel, start: int) -> BuildScorer:
-    """A language model of the target language as a member: it reads ``start`` and the translation so far."""
+    """Make a language model of the target language a member: it reads ``start`` and the translation."""
     return lambda ids, mask: model.build_scorer([(start,)] * len(ids))
 
 
@@ -114,7 +114,7 @@ def number_duplicates(names: Sequence[str]) -> list[str]:
 
 
 def ensemble_checkpoint(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """One record for all members: its name and digest are made of theirs, its path is the first one's."""
+    """Make one record of all members: name and digest of theirs, the path is the first one's."""
     digests = "\n".join(checkpoint.sha256 for checkpoint in checkpoints)
     return checkpoints[0].model_copy(
         update={

@@ -94,7 +94,7 @@ class WhisperEnsemble:
 
     @torch.inference_mode()
     def detect_languages(self, features: EnsembleEncoderOutput) -> list[DetectedLanguage]:
-        """The likeliest language of each window, from the members' mixed distributions over languages."""
+        """Return each window's likeliest language, by the members' mixed distributions over languages."""
         scores = [backend.score_languages(part) for backend, part in self._backends_with_features(features)]
         scores = [own.to(scores[0].device) for own in scores]
         log_probs = self._combiner(scores, self._combiner.constant_weights()).log_probs

@@ -23,7 +23,7 @@ def encode_jsonl(texts: Sequence[RecordingText]) -> bytes:
 
 
 def encode_json(text: RecordingText) -> bytes:
-    """One recording: ``text``, ``language`` and ``segments`` as openai-whisper writes them, and more."""
+    """Encode one recording: ``text``, ``language`` and ``segments`` as openai-whisper does, and more."""
     parts = [part for part in text.parts if part.quarantined is None]
     segments: list[Fields] = []
     for part in parts:

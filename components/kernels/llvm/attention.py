@@ -54,7 +54,7 @@ Parameters = dict[str, Any]
 
 
 def build_attention(width: int) -> ir.Function:
-    """The function ``attention(arguments, part, parts)`` for heads of ``width`` numbers, a multiple of 16."""
+    """Build ``attention(arguments, part, parts)`` for heads of ``width`` numbers, a multiple of 16."""
     module = ir.Module("attention")
     tiles = [_build_tile(module, rows, width) for rows in range(1, ROWS + 1)]
     function = ir.Function(module, ir.FunctionType(VOID, [I64.as_pointer(), I64, I64]), "attention")

@@ -106,7 +106,7 @@ def prefetch(builder: ir.IRBuilder, pointer: Any, cache: int = 2) -> None:
 
 @contextmanager
 def loop(builder: ir.IRBuilder, start: Any, stop: Any, step: int = 1) -> Iterator[Any]:
-    """A loop: what is emitted in the ``with`` block runs for every index (I64) from ``start`` to ``stop``."""
+    """Emit a loop: the ``with`` block runs for every index (I64) from ``start`` to ``stop``."""
     function, before = builder.function, builder.block
     head, body, after = (function.append_basic_block(name) for name in ("head", "body", "done"))
     builder.branch(head)

@@ -113,7 +113,7 @@ def _build_entry(function: ir.Function, control: int) -> None:
 
 @cache
 def openmp() -> Callable[..., None] | None:
-    """``GOMP_parallel(function, argument, threads, 0)`` of the OpenMP library that torch runs on, or None.
+    """Find ``GOMP_parallel(function, argument, threads, 0)`` of torch's OpenMP library; None: not there.
 
     Its threads are torch's own, so that the two do not compete for the processors.
     """

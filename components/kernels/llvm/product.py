@@ -30,7 +30,7 @@ _PREFETCHING_TILES = 4
 
 
 def build_product(arithmetic: str, activation: str, gated: bool) -> ir.Function:
-    """The function ``product(arguments, part, parts)``, which computes one of ``parts`` parts of the outputs.
+    """Build ``product(arguments, part, parts)``, which computes one of ``parts`` parts of the outputs.
 
     The work is divided into blocks of rows by panels of the weight.
     """

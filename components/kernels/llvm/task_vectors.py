@@ -73,7 +73,7 @@ class MergeShape(NamedTuple):
 
 
 def build_merge(shape: MergeShape) -> ir.Function:
-    """The function ``merge(arguments, part, parts)``: base + factor * the sum of the selected deltas."""
+    """Build ``merge(arguments, part, parts)``: base + factor * the sum of the selected deltas."""
     format_ = FORMATS[shape.dtype]
     names = [*MERGE_ARGUMENTS, *(f"{name}{m}" for m in range(shape.models) for name in MODEL_ARGUMENTS)]
     with _function("merge", names) as (b, numbers, every):
@@ -105,7 +105,7 @@ def build_merge(shape: MergeShape) -> ir.Function:
 
 
 def build_mean(dtype: str, models: int, normalized: bool) -> ir.Function:
-    """The function ``mean(arguments, part, parts)``: the weighted sum of models, divided by ``divisor``.
+    """Build ``mean(arguments, part, parts)``: the weighted sum of models, divided by ``divisor``.
 
     It is computed in float32 and rounded once.
     """
@@ -131,7 +131,7 @@ def build_mean(dtype: str, models: int, normalized: bool) -> ir.Function:
 
 
 def build_magnitudes(dtype: str, selection: str) -> ir.Function:
-    """The function ``magnitudes(arguments, part, parts)``: a delta's, and those that are selected, else 0.
+    """Build ``magnitudes(arguments, part, parts)``: a delta's, and those that are selected, else 0.
 
     Both are float32.
     """
@@ -151,7 +151,7 @@ def build_magnitudes(dtype: str, selection: str) -> ir.Function:
 
 
 def build_counter(dtype: str) -> ir.Function:
-    """The function ``count(arguments, part, parts)``: a histogram of 16 bits of the deltas' magnitudes.
+    """Build ``count(arguments, part, parts)``: a histogram of 16 bits of the deltas' magnitudes.
 
     Of the patterns of bits without the sign, those are counted that are ``prefix`` 16 bits above ``shift``.
     """

@@ -63,7 +63,7 @@ TEMPLATES = {
 
 
 def most_common_template(tokenizers: Iterable[Any]) -> str | None:
-    """The chat template that most of the tokenizers have; of equally many the first; None without any."""
+    """Return the chat template that most tokenizers have; of equally many the first; None without any."""
     templates: list[str] = []
     for tokenizer in tokenizers:
         template = tokenizer.chat_template

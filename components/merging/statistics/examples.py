@@ -34,7 +34,7 @@ def _kind_of(checkpoint: Checkpoint) -> Kind:
 def encode_examples(
     checkpoint: Checkpoint, model: Any, processor: Any, sets: DataSets, name: str
 ) -> Iterator[dict[str, Tensor]]:
-    """Each utterance of a model's data as the arguments of its ``forward``, labels included; batches of one.
+    """Encode each utterance of a model's data as arguments of ``forward``, labels included; batches of one.
 
     Whisper hears the audio and writes the transcript, an encoder-decoder reads the text and writes the
     reference, a language model reads the reference, else the text.

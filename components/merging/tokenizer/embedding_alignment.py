@@ -100,7 +100,7 @@ class VocabularyAlignment(NamedTuple):
         return candidates
 
     def rows_from_recipe(self, token: str, source: TokenEmbeddingSource) -> Rows:
-        """The row that the recipe's ``tokens`` name for a token. Raises MergeError where there is none."""
+        """Return the row that the recipe's ``tokens`` name for a token. MergeError where there is none."""
         if source.model is None:
             return ()
         source_token = token if source.token is None else source.token
@@ -118,7 +118,7 @@ class VocabularyAlignment(NamedTuple):
 
 
 def vocabulary_size(folder: ModelFolder) -> int:
-    """Number of rows of a model's embedding, by its ``config.json``. Raises MergeError where it says none."""
+    """Read a model's number of embedding rows from its ``config.json``. MergeError where it says none."""
     size = folder.config.get("vocab_size")
     if size is None and isinstance(text := folder.config.get("text_config"), dict):
         size = text.get("vocab_size")

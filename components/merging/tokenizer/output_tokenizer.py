@@ -15,7 +15,7 @@ from components.merging.tokenizer.embedding_alignment import VocabularyAlignment
 
 
 def tokens_of(recipe: Recipe, folders: Mapping[str, ModelFolder]) -> ModelFolder | None:
-    """The model whose tokenizer the output has by name; None where it has that of the donor or the union."""
+    """Return the model whose tokenizer the output has by name; None of the donor's and the union's."""
     return folders.get(recipe.tokenizer.source) if recipe.tokenizer is not None else None
 
 

@@ -97,7 +97,7 @@ class ErrorRate(Metric):
         return sum(not reference for reference in references)
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
-        """The signature with the total length of the references and the number of empty ones kept apart."""
+        """Sign a score with the total length of references and the number of empty ones kept apart."""
         normalizers = normalizer_signature(scope, self.normalizer)
         return (
             f"{self.name}|corpus|{self.unit}:{int(sums[1])}|norm:{normalizers}|empty:{apart} apart"

@@ -24,7 +24,7 @@ def recognition_scores(
     audio: Mapping[str, Audio] | None = None,
     normalizer: str = BY_LANGUAGE,
 ) -> dict[str, Score]:
-    """Every metric of transcripts by name, with 95% bootstrap intervals; {} if there is nothing to score.
+    """Compute every metric of transcripts by name, with 95% bootstrap intervals; {} of nothing to score.
 
     ``n`` counts the utterances that were scored: those with a hypothesis and a reference that is not empty
     after normalization. ``wer`` leaves out languages written without spaces. ``hallucinations`` (the share of

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def krippendorff_alpha(judgements: Iterable[Sequence[float]]) -> float | None:
-    """Alpha of interval data: 1 - observed / expected disagreement, squared differences (Krippendorff 2011).
+    """Return alpha of interval data: 1 - observed / expected squared differences (Krippendorff 2011).
 
     Args:
         judgements: the values of each item, by as many annotators as judged it.

@@ -130,5 +130,5 @@ def ratio_interval(numerators: Sequence[float], denominators: Sequence[int]) -> 
 
 
 def widen_to_contain(interval: Interval, value: float) -> Interval:
-    """The interval, widened to hold the value: with a handful of utterances a bootstrap can miss it."""
+    """Widen an interval to hold the value: with a handful of utterances a bootstrap can miss it."""
     return min(interval[0], value), max(interval[1], value)

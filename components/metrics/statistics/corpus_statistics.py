@@ -84,7 +84,7 @@ class CorpusStatistics:
         return dict(zip(self.ids, self.metric.score(self.rows).tolist(), strict=True))
 
     def subset(self, ids: Iterable[str]) -> CorpusStatistics:
-        """The same metric over these utterances, in this order; ids that were not scored are left out."""
+        """Select these utterances, in this order; ids that were not scored are left out."""
         ids = tuple(ids)
         if ids == self.ids:
             return self
@@ -158,7 +158,7 @@ def measure_all(metrics: Iterable[Metric], segments: Segments, n_total: int) -> 
 
 
 def score_segments(metrics: Iterable[Metric], segments: Segments, n_total: int) -> dict[str, Score]:
-    """Metric name -> corpus score with interval and protocol; metrics with nothing to score are left out."""
+    """Return metric name -> corpus score, interval and protocol; metrics with nothing to score left out."""
     tables = [(metric, measure(metric, segments, n_total)) for metric in metrics]
     scored = [(metric, table) for metric, table in tables if table is not None]
     draw_together(table for _, table in scored)

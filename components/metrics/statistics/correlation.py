@@ -38,7 +38,7 @@ def _pearson_of(sums: FloatArray) -> FloatArray:
 
 
 def kendall_tau(x: FloatArray, y: FloatArray) -> Estimate | None:
-    """Kendall's tau-b of points (n, s), utterances by systems; None where one of the two does not vary.
+    """Return Kendall's tau-b of points (n, s), utterances by systems; None where one does not vary.
 
     Concordant less discordant pairs over those that are no ties in x, and in y (geometric mean). Pairs of
     two utterances are summed once to a matrix (n, n), so that a resample is a quadratic form of its counts.

@@ -25,7 +25,7 @@ def choose_test(test: TestChoice, n: int) -> Test:
 
 
 def two_sided_p(null: FloatArray, observed: float) -> float:
-    """Two-sided p of an observed difference under ``null``: differences (trials,) of systems that are equal.
+    """Return two-sided p of a difference under ``null``: differences (trials,) of systems that are equal.
 
     Equal ones count (within rounding): the identity is one of the exchanges, and p is never too small.
     """
@@ -64,7 +64,7 @@ def correct_holm(p_values: Sequence[float | None]) -> list[float | None]:
 def draw_randomized_differences(
     pairs: Sequence[tuple[CorpusStatistics, CorpusStatistics]], weights: Sequence[float] = (1.0,)
 ) -> FloatArray:
-    """|d| (TRIALS,), in points of the metric, of outputs exchanged at random (Riezler and Maxwell 2005).
+    """Draw |d| (TRIALS,), in points, of outputs exchanged at random (Riezler and Maxwell 2005).
 
     Args:
         pairs: system and baseline over the same utterances; of several, all outputs of an utterance are

@@ -152,7 +152,7 @@ def mixture_likelihood_game(
 def estimate_contributions(
     game: CoalitionGame, coefficients: Mapping[str, float] | None = None
 ) -> list[MemberContribution]:
-    """The table: learned coefficient (where given), value alone, leave-one-out and Shapley with intervals."""
+    """Build the table: learned coefficient (if given), value alone, leave-one-out and Shapley, intervals."""
     values = game.values()
     matrices = {"shapley": shapley_matrix(game.members), "left": _leave_one_out_matrix(game.members)}
     sums = resample_sums(np.vstack([game.gains, game.sizes]).T)

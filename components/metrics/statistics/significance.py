@@ -104,7 +104,7 @@ def compare_texts(
 def compare_to_baseline(
     systems: Mapping[str, Mapping[str, CorpusStatistics]], baseline: str, test: TestChoice = "auto"
 ) -> list[Difference]:
-    """Differences of every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
+    """Compare every system to ``baseline`` (both system -> metric -> statistics), metric by metric.
 
     Systems without a metric (no transcript, no WER) are left out there. Holm's correction runs over the
     systems of one metric.
@@ -126,7 +126,7 @@ def compare_to_baseline(
 
 
 def correct_family(differences: Sequence[Difference]) -> list[Difference]:
-    """Comparisons that were stated together, with p-values corrected for their number, and verdicts."""
+    """Correct p-values of comparisons that were stated together for their number; then judge them."""
     p_values = correct_holm([difference.p for difference in differences])
     return [
         _with_corrected_p(difference, p, len(differences))
@@ -231,5 +231,5 @@ def _check_ids(ids: set[str], expected: set[str], names: tuple[str, str]) -> Non
 
 
 def detectable_effect(resampled: FloatArray) -> float | None:
-    """The smallest true difference that would have been found, from resampled differences; None of none."""
+    """Return the smallest true difference that would be found, from resampled ones; None of none."""
     return DETECTABLE_ERRORS * float(resampled.std()) if resampled.size else None

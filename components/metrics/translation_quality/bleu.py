@@ -59,7 +59,7 @@ class Bleu(SacreBleuMetric):
         return np.asarray(np.where(matches.any(-1) & (precisions > 0).all(-1), scores, 0.0))
 
     def sentence_scores(self, segments: Segments) -> dict[str, float]:
-        """Effective order: only n-grams that an output is long enough for, so that not all are 0."""
+        """Score sentences by effective order: n-grams that an output is long enough for, lest all be 0."""
         selected = self.select(segments)
         scores = dict.fromkeys(selected.ids, 0.0)
         for language, positions in selected.positions_by_language().items():
@@ -71,7 +71,7 @@ class Bleu(SacreBleuMetric):
 
 
 def bleu_tokenizer(language: str) -> str:
-    """sacreBLEU's tokenizer for a target language: characters where a morphological one is not installed."""
+    """Name sacreBLEU's tokenizer for a target language: characters where its morphological one is missing."""
     code = two_letters_of(language)
     if code in ("zh", "yue"):
         return "zh"

@@ -61,7 +61,7 @@ class _TermMetric(Metric):
         return references, list(segments.hypotheses)
 
     def spans(self, text: str, language: str) -> list[tuple[int, range]]:
-        """The number and the characters of each occurrence of a term; the longest first, none overlaps."""
+        """Return number and characters of each occurrence of a term; the longest first, without overlap."""
         found: list[tuple[int, range]] = []
         written = _written(self.terms, self.output, language, self.normalizer)
         for number, term in sorted(enumerate(written), key=lambda pair: -len(pair[1])):

@@ -21,7 +21,7 @@ def translation_scores(
     sources: Mapping[str, str] | None = None,
     audio: Mapping[str, Audio] | None = None,
 ) -> dict[str, Score]:
-    """Every metric of translations by name, with 95% bootstrap intervals; {} if there is nothing to score.
+    """Compute every metric of translations by name, with 95% bootstrap intervals; {} of nothing to score.
 
     An empty reference is no reference: an utterance without any other is not scored, which ``n`` of
     ``n_total`` shows. Utterances may have different numbers of references.

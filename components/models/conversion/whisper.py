@@ -125,7 +125,7 @@ def model_config(dims: ModelDimensions, dtype: torch.dtype) -> dict[str, object]
 
 
 def generation_config(dims: ModelDimensions, alignment_heads: AlignmentHeads | None) -> dict[str, object]:
-    """``generation_config.json``: Whisper's special tokens, languages, and tokens that are never produced."""
+    """Build ``generation_config.json``: Whisper's special tokens, languages, and tokens never produced."""
     multilingual = dims.n_vocab >= 51865
     languages = dims.n_vocab - 51765 - int(multilingual)
     tokens = get_tokenizer(multilingual, num_languages=languages)

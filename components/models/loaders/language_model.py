@@ -37,7 +37,7 @@ class CausalLanguageModel:
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str], end: bool = True) -> list[float]:
-        """The log-probability (nats) of each text: the sum over its tokens and, where wanted, its end."""
+        """Return each text's log-probability (nats): the sum over its tokens and, where wanted, its end."""
         rows = [self._tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
         rows = [[self._begin, *row, *([self._end] if end else [])] for row in rows]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -52,7 +52,7 @@ class CausalLanguageModel:
 
     @torch.inference_mode()
     def score_variants(self, texts: Sequence[str]) -> list[float]:
-        """:meth:`score` less what the tokens give with which all texts begin: these are read only once.
+        """Return :meth:`score` less what the tokens give that begin all texts: these are read only once.
 
         For texts that are to be compared with each other, such as a sentence with each of several words in
         one place.

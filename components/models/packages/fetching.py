@@ -62,7 +62,7 @@ def _first_damaged_file(row: PackagedModel) -> str | None:
 
 
 def source_lineage(folder: Path) -> tuple[str, ...]:
-    """The lineage of a fetched model: the sha256 of the file that it was converted from; empty if unknown."""
+    """Return a fetched model's lineage: sha256 of the file that it was converted from; empty if unknown."""
     try:
         digest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))["source_sha256"]
     except (OSError, ValueError, KeyError, TypeError):

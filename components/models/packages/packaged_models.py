@@ -174,11 +174,11 @@ PACKAGED_MODELS: dict[str, PackagedModel] = {row.name: row for row in ROWS}
 
 
 def settings_of(reference: str) -> Mapping[str, Any]:
-    """Settings that a translator has where none are asked for: those of its packaged model, if it is one."""
+    """Return settings that a translator has by default: those of its packaged model, if it is one."""
     row = PACKAGED_MODELS.get(reference.partition("+")[0].removeprefix("packaged:"))
     return row.settings if row is not None and reference.startswith("packaged:") else {}
 
 
 def find_packaged_translators(source: str, target: str) -> tuple[str, ...]:
-    """References of the packaged models that translate from one language to another, by their codes."""
+    """Find references of packaged models that translate one language into another, by their codes."""
     return tuple(f"packaged:{row.name}" for row in ROWS if (source, target) in row.translates)

@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 30
 
 
 def openai_model(name: str, on_progress: ProgressCallback) -> Checkpoint:
-    """The checkpoint of ``whisper:NAME``. A copy in openai-whisper's own cache is used where it verifies.
+    """Resolve ``whisper:NAME``. A copy in openai-whisper's own cache is used where it verifies.
 
     Args:
         name: what follows ``whisper:``.

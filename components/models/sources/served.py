@@ -53,7 +53,7 @@ def summarize_served(checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def chat_fingerprints(references: Mapping[str, str], *, completions: bool = False) -> dict[str, str]:
-    """What the servers of chat models say of themselves now, by role; of models with weights here, nothing.
+    """Return what servers of chat models say of themselves now, by role; nothing of weights here.
 
     Raises:
         ConfigError: An endpoint is set nowhere, or refuses the key or the model.

@@ -47,18 +47,18 @@ class Source(ABC):
         """Refuse a name that :meth:`resolve` would refuse, as far as that is known without fetching."""
 
     def configuration_folder(self, name: str, store: str | None) -> Path | None:
-        """The folder with a model's ``config.json``, of which no more is fetched; None where it is not known.
+        """Return the folder with a model's ``config.json``, nothing else being fetched; None: unknown.
 
         Raises as :meth:`resolve`.
         """
         return None
 
     def pin(self, name: str, store: str | None) -> str:
-        """The name that means the same model for ever, where this one need not. Raises as :meth:`resolve`."""
+        """Return the name that means this model for ever, if need be another. Raises as :meth:`resolve`."""
         return name
 
     def has(self, name: str) -> bool:
-        """Whether a model can be had without a longer look: it is here, or its origin answers for it."""
+        """Return whether a model can be had, at a glance: it is here, or its origin answers for it."""
         return True
 
     def list_references(self) -> tuple[str, ...]:
@@ -66,5 +66,5 @@ class Source(ABC):
         return ()
 
     def summarize(self, checkpoint: Checkpoint) -> dict[str, str] | None:
-        """Labels and values for people of a model that is no folder of weights; None of one that is."""
+        """Return labels and values for people of a model without a folder of weights; None of others."""
         return None

@@ -106,7 +106,7 @@ def names_run(name: str, store: str | None) -> bool:
 
 
 def find_stage_folder(key: str, store: str | None, reference: str) -> Path:
-    """The folder of the only stage whose key begins so; downloaded first from a store that is elsewhere."""
+    """Find the only stage whose key begins so; its folder is downloaded first from a store elsewhere."""
     backend = Store(store).backend
     where = f"{backend.url}/stages"
     matches = [

@@ -149,7 +149,7 @@ PROBE = ProbeAnalysis()
 
 
 def describe(verdict: KindVerdict) -> str:
-    """``Words silenced: 71% of 100 words are written, a language model guesses 24% (p <0.001): ...``."""
+    """Say ``Words silenced: 71% of 100 words are written, a language model guesses 24% (p <0.001): ...``."""
     label = LABELS[verdict.kind]
     p = format_p_value(verdict.p)
     more = "more than guessing: it seems to know these recordings"

@@ -69,7 +69,7 @@ def expert_feedforward(
 
 
 def find_grouped_product(x: Tensor, weights: ExpertWeights) -> GroupedProduct | None:
-    """The product of rows that are sorted by expert with each expert's matrix; None: there is none here.
+    """Find the product of rows that are sorted by expert with their expert's matrix; None: none here.
 
     That is torch's in bfloat16, which refuses rows that are no multiple of 16 bytes, and Triton's in the
     other types, of which torch would ask the device where the blocks end. Both need compute capability 8.0.

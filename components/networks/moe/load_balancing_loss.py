@@ -24,7 +24,7 @@ def z_loss(routing: Routing) -> Tensor:
 
 
 def switch_loss(routing: Routing) -> Tensor:
-    """E x sum over experts of (share of the token slots) x (mean probability); 1 where both are even.
+    """Return E x sum over experts of (share of token slots) x (mean probability); 1 where both are even.
 
     Switch Transformer (Fedus et al., 2021, equations 4 to 6); the shares sum to 1 over the k choices
     (transformers' ``load_balancing_loss_func`` gives k times this for one layer).

@@ -99,7 +99,7 @@ def choose_translator(name: str, facts: DataFacts, target: str) -> Recommendatio
 def build_nodes(
     name: str, facts: DataFacts, target: str | None, translator: str | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The nodes of a first pipeline, by name; without a target language, or with the same, a transcript.
+    """Build a first pipeline's nodes, by name; without a target language, or in the same, a transcript.
 
     Args:
         name: of the data set.

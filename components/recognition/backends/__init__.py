@@ -15,7 +15,7 @@ BACKENDS: Extensions[Backend] = Extensions(
 
 
 def takes(backend: Backend, scheme: str) -> bool:
-    """Whether a backend may read models of a scheme: one of its own, or one that none has for itself."""
+    """Return whether a backend may read models of a scheme: one of its own, or one that is nobody's."""
     if backend.schemes:
         return scheme in backend.schemes
     return not any(scheme in row.schemes for row in BACKENDS.values())

@@ -10,7 +10,7 @@ BLANK = 0
 
 
 def spell(text: str) -> str:
-    """``text`` in lower case without punctuation; a hyphen or a dash parts words, an apostrophe stays."""
+    """Spell ``text`` in lower case without punctuation; hyphens and dashes part words, apostrophes stay."""
     lowered = unicodedata.normalize("NFC", text).lower().replace("\u2019", "'")
     letters = (c if c.isalnum() or unicodedata.combining(c) or c == "'" else " " for c in lowered)
     return " ".join("".join(letters).split())
@@ -22,6 +22,6 @@ def list_characters(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def encode(text: str, characters: Sequence[str]) -> list[int]:
-    """The numbers of the characters of the spelled ``text``; characters that have none are left out."""
+    """Return the numbers of the characters of the spelled ``text``; those without one are left out."""
     numbers = {character: number for number, character in enumerate(characters, BLANK + 1)}
     return [numbers[character] for character in spell(text) if character in numbers]

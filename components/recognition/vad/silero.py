@@ -45,7 +45,7 @@ class _Network:
 
 @torch.inference_mode()
 def speech_probabilities(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probability of speech in each 32 ms chunk of mono 16 kHz ``samples`` (the last one zero-padded)."""
+    """Return speech's probability in each 32 ms of mono 16 kHz ``samples`` (the last zero-padded)."""
     if len(samples) == 0:
         return np.zeros(0, np.float32)
     network = _load_network()

@@ -125,7 +125,7 @@ class DecodingResult:
 
 
 def likeliest_languages(scores: Tensor, codes: Sequence[str]) -> list[DetectedLanguage]:
-    """Scores (N, L) of languages, log-probabilities up to a constant per row -> the likeliest of each row."""
+    """Return the likeliest language of each row of scores (N, L): log-probabilities up to a constant."""
     best = scores.float().softmax(-1).max(-1)
     return [
         DetectedLanguage(codes[index], probability)

@@ -197,7 +197,7 @@ class _Block:
         return q, k, v
 
     def attention_received(self, x: Tensor) -> Tensor:
-        """(1, T, d) -> the attention (T,) that each position receives, mean over heads and positions."""
+        """Return what attention (T,) each position of (1, T, d) receives, mean over heads and positions."""
         q, k, _ = (part[0].float() for part in self.project(x))
         scale = q.shape[-1] ** -0.5
         each_head = [(a @ b.t() * scale).softmax(-1).mean(0) for a, b in zip(q, k, strict=True)]

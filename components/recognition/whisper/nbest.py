@@ -38,7 +38,7 @@ def build_nbest(
     n: int | None,
     members: Sequence[str] = (),
 ) -> tuple[Hypothesis, ...]:
-    """At most ``n`` hypotheses, best first; one with empty text and ``silence`` 1 when nothing was said.
+    """Build at most ``n`` hypotheses, best first; where nothing was said one, empty, with ``silence`` 1.
 
     Args:
         windows: all windows of the utterance, in any order.

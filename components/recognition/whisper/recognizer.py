@@ -99,7 +99,7 @@ class WhisperRecognizer:
         self.system = f"{checkpoint.reference}/{config.backend}"
 
     def recognize(self, utterances: Sequence[Utterance]) -> list[Outcome]:
-        """One outcome per utterance, in order; quarantined without readable audio in a language it knows."""
+        """Return one outcome per utterance, in order; a quarantine without audio in a known language."""
         outcomes: dict[int, Outcome] = {}
         order = sorted(range(len(utterances)), key=lambda i: (_duration_of(utterances[i]), i))
         open_streams: list[WindowStream] = []

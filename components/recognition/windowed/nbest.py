@@ -66,7 +66,7 @@ class NBestDecoder(WindowDecoder[Hypotheses]):
 
 
 def find_best_paths(windows: Sequence[Hypotheses], n: int) -> list[WindowPath]:
-    """At most ``n`` paths of different texts through the windows, ordered by the sum of their ranks.
+    """Find at most ``n`` paths of different texts through windows, ordered by the sum of their ranks.
 
     Joining window after window and keeping the best is exact. Twice ``n`` are kept, because equal texts
     become one afterwards. Without a window there is the empty path.
@@ -106,6 +106,6 @@ def _build_segment(span: Span, part: WindowHypothesis) -> Segment:
 
 
 def word_boundaries(pieces: Sequence[str]) -> list[int]:
-    """Where words begin: at a piece that begins with a space, or after one that ends with it; and the end."""
+    """Find where words begin: at a piece that begins with a space, or after one ending so; and the end."""
     inner = (i for i in range(1, len(pieces)) if pieces[i][:1] == " " or pieces[i - 1][-1:] == " ")
     return [0, *inner, len(pieces)] if pieces else []

@@ -40,7 +40,7 @@ PASSES = 30
 
 
 def forward_estimator(model: str, device: str, store: str | None, passes: int = 0) -> Estimator:
-    """Mean log-probability of the translation's tokens, end included, without that of its language.
+    """Estimate by the mean log-probability of the translation's tokens, end included, without its language.
 
     Of ``passes`` networks with dropout, if above 0; of as much of both texts as the model can read.
 
@@ -73,7 +73,7 @@ def _key_of(item: Utterance, number: int) -> int:
 
 
 def fluency_estimator(model: str, device: str, store: str | None) -> Estimator:
-    """Mean log-probability of the text's tokens, as far as it reads them, under a causal language model.
+    """Estimate by mean log-probability of the text's tokens, as far as it reads, under a causal model.
 
     Raises:
         ConfigError: the model is no causal language model.

@@ -168,7 +168,7 @@ def _fold_training_config(config: JackknifeConfig, languages: Languages) -> Trai
 def pair_with_drafts(
     data: Iterable[Utterance], transcripts: Mapping[str, str], drafts: Mapping[str, str]
 ) -> list[Pair]:
-    """Each utterance's transcript (else its text) with its draft, paired with each of its references."""
+    """Pair each utterance's transcript (else its text) and draft with each of its references."""
     pairs: list[Pair] = []
     for utterance in data:
         source = transcripts.get(utterance.id, utterance.text)

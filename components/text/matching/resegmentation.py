@@ -86,7 +86,7 @@ def cut_blocks(text: str, language: str, size: int) -> list[str]:
 
 
 def count_edits(text: str, references: Sequence[str], language: str) -> int:
-    """How many words must change to make a text that of the references: what :func:`resegment` minimizes."""
+    """Count the words that must change to make a text the references': what :func:`resegment` minimizes."""
     words = [unit.key for unit in _split_units(text, language)]
     return Levenshtein.distance(
         [unit.key for reference in references for unit in _split_units(reference, language)], words

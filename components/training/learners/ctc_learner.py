@@ -87,7 +87,7 @@ class CtcLearner:
         return examples
 
     def loss(self, rows: Sequence[int]) -> tuple[Tensor, int]:
-        """Mean negative log-likelihood (nats per character) of a batch, and its number of characters."""
+        """Return a batch's mean negative log-likelihood (nats per character), and its characters."""
         return self._loss([self.examples[row] for row in rows])
 
     def _loss(self, examples: Sequence[_Example]) -> tuple[Tensor, int]:

@@ -52,7 +52,7 @@ class TranslatorBackend(ABC):
         return direction_check(checkpoint)
 
     def digests(self, config: TranslationConfig) -> dict[str, str]:
-        """What a server says of a model, by role, which decides its outputs as digests of weights do."""
+        """Return what a server says of a model, by role: it decides outputs as digests of weights do."""
         return {}
 
     def load(self, checkpoint: Checkpoint, device: str, dtype: str) -> tuple[Any, Any]:

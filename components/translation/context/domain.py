@@ -102,7 +102,7 @@ def unknown_share(pieces: Sequence[Piece], frequent: frozenset[Piece]) -> float:
 
 
 def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | None) -> list[str]:
-    """One line where many texts of ``data`` are unfamiliar to ``model``, which translated them in ``ref``."""
+    """Note, in one line, that many texts of ``data`` are unfamiliar to ``model``, which wrote ``ref``."""
     measured = features_in(read_tallies(ref)).get(UNFAMILIAR_FEATURE)
     if measured is None or measured.at_least_half <= WARN_ABOVE * measured.n:
         return []

@@ -11,7 +11,7 @@ from components.files.json_text import parse_json
 
 
 def read_examples(path: Path) -> list[tuple[str, str]]:
-    """A JSONL file of {"source": ..., "target": ...}. ConfigError names the line that is something else."""
+    """Read a JSONL file of {"source": ..., "target": ...}. ConfigError names a line that is none."""
     try:
         lines = read_regular_file(path, MAX_TEXT).decode("utf-8-sig").splitlines()
     except (OSError, DataError, UnicodeDecodeError) as error:

@@ -16,7 +16,7 @@ class TermsGuide(Protocol):
     """Terms that a translation should have where its source has theirs."""
 
     def find(self, text: str) -> tuple[tuple[int, int], ...]:
-        """The numbers of the terms that apply to a source sentence, and how often it has their sources."""
+        """Find the numbers of the terms that apply to a sentence, and how often it has their sources."""
 
     def guide(self, sentences: Sequence[Sentence]) -> Guidance:
         """Return the guidance of a search over a batch of sentences."""

@@ -28,7 +28,7 @@ class Workspaces:
         _ALL.add(self)
 
     def lend(self, bucket: Bucket, user: object) -> Workspace | None:
-        """The workspace of a bucket, for as long as ``user`` lives; None: there is none, or it is in use."""
+        """Lend a bucket's workspace for as long as ``user`` lives; None: there is none, or it is in use."""
         with self._lock:
             workspace = self._kept.get(bucket)
             if workspace is None or not workspace.is_idle:

@@ -88,7 +88,7 @@ class StaticBeamCache:
         self.continue_in_place()
 
     def contents(self, cells: Tensor) -> CacheContents:
-        """What is in it between two steps, seen by the rows in ``cells`` (R,); utterances as in the grid."""
+        """Show what is in it between two steps, by the rows in ``cells`` (R,); utterances as in the grid."""
         used = self.base + self.steps * self.b
         visible = self._bias[:, :used].index_select(0, cells) == 0
         states = [layer[:, :, :, :used] for layer in self._layers]

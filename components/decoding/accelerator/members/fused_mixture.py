@@ -46,7 +46,7 @@ class FusedMixture:
         return any(rule.reads_tokens for rule in self.rules)
 
     def is_same(self, other: FusedMixture | None) -> bool:
-        """Whether the other one is the same function; those of two combiners, however equal, are not."""
+        """Return whether the other is the same function; those of two combiners, however equal, are not."""
         if other is None or self._combiner is not other._combiner:
             return False
         return self._shape() == other._shape()

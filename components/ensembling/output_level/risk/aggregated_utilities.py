@@ -45,7 +45,7 @@ def aggregated_chrf(texts: Sequence[str], weights: Matrix, language: str) -> Mat
 
 
 def aggregated_bleu(texts: Sequence[str], weights: Matrix, language: str) -> Matrix:
-    """Sentence BLEU of expected clipped matches and the expected length of the references, in [0, 100]."""
+    """Return sentence BLEU, 0 to 100, of expected clipped matches and expected length of references."""
     words = split_for_bleu(texts, language)
     lengths = np.array([len(row) for row in words], float)
     matches = [

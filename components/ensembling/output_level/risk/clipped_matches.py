@@ -17,7 +17,7 @@ Matrix = NDArray[np.float64]
 
 
 def count_clipped_matches(bags: Sequence[Sequence[Any]], others: Sequence[Sequence[Any]]) -> Matrix:
-    """Clipped matches of every bag of items with every other, (m, n): sums of the smaller counts."""
+    """Count clipped matches of every bag of items with every other, (m, n): sums of the smaller counts."""
     columns_of_items: dict[Any, int] = {}
     rows, columns = number_items(bags, columns_of_items)
     if bags is others or bags == others:
@@ -33,7 +33,7 @@ def count_clipped_matches(bags: Sequence[Sequence[Any]], others: Sequence[Sequen
 def number_items(
     bags: Sequence[Sequence[Any]], columns_of_items: dict[Any, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row and column of every item of every bag; the k-th occurrence of an item has a column of its own.
+    """Return row and column of each item of each bag; an item's k-th occurrence has its own column.
 
     Args:
         bags: bags of items, a row each.

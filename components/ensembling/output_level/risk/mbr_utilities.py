@@ -58,7 +58,7 @@ def chrf_of(precision: Matrix, recall: Matrix) -> Matrix:
 
 
 def sentence_bleu(texts: Sequence[str], references: Sequence[str], language: str) -> Matrix:
-    """Sentence BLEU in [0, 100] over the orders that the candidate is long enough for (Papineni 2002)."""
+    """Return sentence BLEU, 0 to 100, over the orders that a candidate is long enough for (Papineni 2002)."""
     words, others = (split_for_bleu(side, language) for side in (texts, references))
     matches = [
         count_clipped_matches(word_ngrams(words, order), word_ngrams(others, order))

@@ -129,7 +129,7 @@ def fit_log_linear_coefficients(
     iterations: int = 50,
     tolerance: float = 1e-9,
 ) -> Tensor:
-    """Log-linear coefficients (M,) of highest mean likelihood, less a small penalty, by Newton's method.
+    """Fit log-linear coefficients (M,) of highest mean likelihood, less a small penalty, by Newton's method.
 
     The objective is strictly concave: its gradient and Hessian are means and covariances of the members'
     log-probabilities under the mixture. A step is halved until the objective rises.
@@ -201,7 +201,7 @@ def fit_gate(
     *,
     penalty: float = 1e-3,
 ) -> LearnedCoefficients:
-    """A gating network that starts from the best constants; with ``top_k``, from those of as many members.
+    """Fit a gating network, from the best constants; with ``top_k``, from those of as many members.
 
     Raises:
         ConfigError: ``top_k`` is not from 1 to the number of members.

@@ -94,7 +94,7 @@ def fit_coefficients(statistics: ReferenceLogProbs, mixing: MixingConfig) -> Lea
 
 
 def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
-    """Mean log-probability of the references (nats per piece) at each strength of :data:`STRENGTH_GRID`.
+    """Return the references' mean log-probability (nats per piece) at each of :data:`STRENGTH_GRID`.
 
     Plausibility is not applied: a reference token that it filters out would have no likelihood at all.
 
@@ -115,7 +115,7 @@ def likelihood_by_strength(statistics: ReferenceLogProbs) -> dict[float, float]:
 def held_out_contributions(
     statistics: ReferenceLogProbs, coefficients: LearnedCoefficients, vocabulary: int
 ) -> list[MemberContribution]:
-    """Each member's contribution to the likelihood (nats per piece) of the learned linear mixture, held out.
+    """Measure what each member adds to the held-out likelihood (nats per piece) of the linear mixture.
 
     On the sentences that constants were learned on they are the best ones, whatever they are worth. So every
     sentence is judged under weights that were learned in the same way from the other :data:`FOLDS` - 1 fifths

@@ -71,7 +71,7 @@ class ReferenceLogProbs:
         )
 
     def features_before_step(self, gate: Gate | None = None) -> Tensor:
-        """Features (M, T, F) before the members are run at the present position, as a lagged gate sees them.
+        """Return features (M, T, F) from before the present position, as a lagged gate sees them.
 
         Members that ``gate`` gives weight 0 are not run and keep earlier features, as in the search; without
         a gate all are run.

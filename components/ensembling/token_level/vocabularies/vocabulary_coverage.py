@@ -11,7 +11,7 @@ LOST_PREFIX = "dropped:"
 
 
 def describe_lost_probability(ref: StageRef) -> list[str]:
-    """One line for each member of a finished stage that lost probability, with the mean over utterances."""
+    """Describe in a line each member of a finished stage that lost probability, by the mean of utterances."""
     features = features_in(read_tallies(ref))
     return [
         f"{ref.stage}: {name.removeprefix(LOST_PREFIX)} gave {100 * lost.total / lost.n:.1f}% of its "

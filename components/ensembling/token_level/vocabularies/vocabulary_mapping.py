@@ -224,7 +224,7 @@ class MappedScorer:
         return scores
 
     def step(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """Scores (R, V) of the next token; row r continues row ``beam_indices[r]`` by ``tokens[r]``."""
+        """Score (R, V) the next token; row r continues row ``beam_indices[r]`` by ``tokens[r]``."""
         own = self._read_ids(tokens.device)[tokens]
         return self._count_lost(self.inner.step(beam_indices, own), beam_indices)
 

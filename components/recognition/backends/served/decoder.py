@@ -159,7 +159,7 @@ def _with_words(segment: Segment, words: Sequence[TimedWordForm], span: Span, la
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> TranscriptionModel:
-    """The endpoint of ``checkpoint``, which computes elsewhere, whatever ``device`` says. ConfigError."""
+    """Return ``checkpoint``'s endpoint, which computes elsewhere, whatever ``device``. ConfigError."""
     return open_transcription(split_reference(checkpoint.reference)[1], word_times=config.word_times)
 
 

@@ -37,7 +37,7 @@ class LanguageModelGuide:
 
 
 def build(config: RecognitionConfig, store: str | None, task: str) -> LanguageModelGuide:
-    """The guide by the language models of ``config``, which stay in memory. ConfigError, ModelError."""
+    """Build the guide by ``config``'s language models, which stay in memory. ConfigError, ModelError."""
     fusion = config.language_model
     assert fusion is not None
 

@@ -161,7 +161,7 @@ class WindowStream:
         return self.spans[0].speech_end is not None
 
     def speech_after(self, seconds: float) -> float:
-        """Seconds of speech left in the span from ``seconds`` after the window's start; 0 where unknown."""
+        """Return seconds of speech left in the span ``seconds`` after the window's start; 0: unknown."""
         speech = self.spans[0].speech_end
         return 0.0 if speech is None else speech - self.start - seconds
 

@@ -103,7 +103,7 @@ def find_last_frames(mel: Tensor) -> Tensor:
 
 
 def make_noise(n_mels: int) -> Tensor:
-    """Log-mel (1, n_mels, 3000) of five seconds of white noise, louder and softer four times a second."""
+    """Make log-mel (1, n_mels, 3000) of 5 s of white noise, louder and softer four times a second."""
     time = np.arange(NOISE_SECONDS * 16000) / 16000
     loudness = 0.055 + 0.045 * np.sin(2 * np.pi * 4 * time)
     samples = loudness * np.random.default_rng(0).standard_normal(len(time))

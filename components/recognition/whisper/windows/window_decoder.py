@@ -62,7 +62,7 @@ class WhisperWindowDecoder:
     def decode(
         self, streams: list[WindowStream], features: EncodedWindows
     ) -> list[DecodedWhisperWindow | ModelError]:
-        """The present window of each of ``streams``, decoded at rising temperatures until it is accepted.
+        """Decode the present window of each of ``streams``, at rising temperatures until accepted.
 
         Samples are drawn once, at their own temperature.
         A window for which the model gives NaN has its error instead.

@@ -98,7 +98,7 @@ def _find_peaks(attention: Tensor) -> tuple[float, ...]:
 
 
 def emphasize(scores: Tensor, rows: slice) -> Tensor:
-    """Attention scores (h, t, T) -> how much more than others each of ``rows`` attends where, smoothed."""
+    """Return how much more than others each of ``rows`` attends where, by scores (h, t, T), smoothed."""
     weights = scores.float().softmax(-1)
     deviation, mean = torch.std_mean(weights, dim=-2, keepdim=True, unbiased=False)
     return filter_median(((weights[:, rows] - mean) / deviation).nan_to_num())

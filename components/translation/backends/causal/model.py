@@ -129,7 +129,7 @@ class CausalBackend:
         return Sentence(tuple(ids), target, terms=terms)
 
     def tokenize_answer(self, text: str) -> tuple[int, ...]:
-        """A translation as the token ids that follow the prompt, end included: to be scored, not searched."""
+        """Tokenize a translation that follows the prompt, end included: to be scored, not searched."""
         text = self._clean(text)
         if self._chat:
             return (*self._tokenizer(text, add_special_tokens=False).input_ids, self._eos[0])
