@@ -29,10 +29,6 @@ def _delay(of: Mapping[str, Any]) -> float:
     return float(median(math.inf if delay is None else delay for delay in of["delays"]))
 
 
-def _right(name: str, of: Mapping[str, Any]) -> float:
-    return float(of["stages"].get(TRUTH[name], 0) / len(of["delays"]))
-
-
 def _result(measurements: Measurements) -> str:
     replays, savings = measurements["replays"], measurements["savings"]
     rates = [row["alarms"]["sequential"] / row["replays"] for row in replays]
@@ -157,7 +153,7 @@ def _change_row(name: str, of: Mapping[str, Any]) -> list[str]:
         str(sum(math.isinf(delay) for delay in delays)),
         str(of["early"]),
         stages,
-        f"{_right(name, of):.0%}",
+        f"{of['stages'].get(TRUTH[name], 0) / len(delays):.0%}",
     ]
 
 

@@ -72,7 +72,7 @@ def measure_engine(engine: str, options: argparse.Namespace, folder: Path) -> di
             shutil.rmtree(folder / store, ignore_errors=True)
         command = antiphon("run", "graph.yaml", "--data", str(manifest), "--store", store)
         usage = measure_command(command, own_environment(folder) | {"ANTIPHON_ENGINE": engine}, folder)
-        return {**usage._asdict(), "shards": count_shards(folder / store)}
+        return {**usage._asdict(), "shards": len(list((folder / store / "shards").glob("*/*.jsonl")))}
 
     runs = {
         "database": run(rows[:START], "few", fresh=True),
@@ -110,8 +110,3 @@ def insert_rows(rows: list[Any], more: list[Any], places: int) -> list[Any]:
         out += rows[done:start] + more[number * size : (number + 1) * size]
         done = start
     return out + rows[done:]
-
-
-def count_shards(store: Path) -> int:
-    """The shards that a store has."""
-    return sum(1 for _ in (store / "shards").glob("*/*.jsonl"))

@@ -90,7 +90,7 @@ _PROPERTIES: dict[str, Callable[[Utterance], Any]] = {
     "language": lambda utterance: (utterance.source_language, utterance.target_language),
     "domain": lambda utterance: utterance.domain or None,
     "speaker": lambda utterance: utterance.speaker or None,
-    "length": lambda utterance: _length_label(len(_words(utterance)), _LENGTHS, "words"),
+    "length": lambda utterance: _length_label(len(_words(utterance))),
 }
 
 _RATES = (0.0, 10.0, 30.0)
@@ -106,10 +106,10 @@ def label_order(label: str) -> tuple[int, str]:
     return (_LABELS.index(label) if label in _LABELS else len(_LABELS), label)
 
 
-def _length_label(value: float, edges: Sequence[float], unit: str) -> str:
-    step = next((i for i, edge in enumerate(edges) if value <= edge), len(edges))
-    low = 1 if step == 0 else int(edges[step - 1]) + 1
-    return f"{low} {unit} and more" if step == len(edges) else f"{low} to {int(edges[step])} {unit}"
+def _length_label(words: int) -> str:
+    step = next((i for i, most in enumerate(_LENGTHS) if words <= most), len(_LENGTHS))
+    low = 1 if step == 0 else _LENGTHS[step - 1] + 1
+    return f"{low} words and more" if step == len(_LENGTHS) else f"{low} to {_LENGTHS[step]} words"
 
 
 def _error_rate_label(rate: float | None) -> str:

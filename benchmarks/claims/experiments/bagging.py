@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from benchmarks.claims.experiments.seeds import TRAINING, train_seeds
 from benchmarks.claims.outputs import Outputs
@@ -27,14 +26,11 @@ OVER_TRIPLES = {"replicates": OF_FOUR, "members": TRIPLES}
 SEED, BAG, SEEDS, BAGS = "a model of all pairs", "a bag", "3 seeds mixed", "3 bags mixed"
 
 
-def train_bag(work: Workspace, number: int) -> Path:
-    """A training on a bootstrap sample; sample, initial weights and order are of seed ``number``."""
-    return work.train(f"bag-{number}", seed=number, bag=number, **TRAINING)
-
-
 def run(work: Workspace, outputs: Outputs) -> None:
     """Train the bags; decode single models, and the triple that leaves out number n as replicate n."""
-    seeds, bags = train_seeds(work, NUMBERS), {number: train_bag(work, number) for number in NUMBERS}
+    seeds = train_seeds(work, NUMBERS)
+    # Bootstrap sample, initial weights and order of a bag are of one seed.
+    bags = {n: work.train(f"bag-{n}", seed=n, bag=n, **TRAINING) for n in NUMBERS}
     for data in (*TESTS, MSCOCO):
         utterances = work.utterances(data)
         for single, mixture, models in ((SEED, SEEDS, seeds), (BAG, BAGS, bags)):

@@ -47,11 +47,6 @@ TRAINING = {
 """Settings of both; the model is the mean of the last 5 checkpoints or the best one, as val prefers."""
 
 
-def train_plain(work: Workspace, seed: int) -> Path:
-    """The start, trained on plainly."""
-    return work.train(f"plain-{seed}", seed=seed, **TRAINING)
-
-
 def train_deliberation(work: Workspace, seed: int) -> Path:
     """The start, trained on as a deliberation network."""
     return work.train(
@@ -63,7 +58,8 @@ def run(work: Workspace, outputs: Outputs) -> None:
     """Train both with every seed and decode; also the first pass of each deliberation network."""
     models: list[tuple[str, int, Path | str]] = [(START, 0, PACKAGED)]
     for seed in SEEDS:
-        models += [(PLAIN, seed, train_plain(work, seed)), (SECOND, seed, train_deliberation(work, seed))]
+        models.append((PLAIN, seed, work.train(f"plain-{seed}", seed=seed, **TRAINING)))
+        models.append((SECOND, seed, train_deliberation(work, seed)))
     for data in TESTS:
         utterances = work.utterances(data)
         for system, seed, model in models:

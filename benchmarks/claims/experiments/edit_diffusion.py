@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from benchmarks.claims.outputs import Outputs
 from benchmarks.claims.scoring import compare_systems, score_sections
 from benchmarks.claims.workspace import DEV, FLICKR16, PACKAGED, Workspace
@@ -38,11 +36,6 @@ def name_of(tags: str, step: int) -> str:
     return f"tags {tags}, step {step}"
 
 
-def train_diffusion(work: Workspace, seed: int) -> Path:
-    """A model of edit diffusion."""
-    return work.train(f"edit-diffusion-{seed}", learner=EditDiffusionLearner, seed=seed, **TRAINING)
-
-
 def run(work: Workspace, outputs: Outputs) -> None:
     """Train, refine the drafts on val and on the test set."""
     for data in (DEV, FLICKR16):
@@ -50,9 +43,10 @@ def run(work: Workspace, outputs: Outputs) -> None:
         drafts = work.translate(utterances, [PACKAGED])
         for seed in SEEDS:
             outputs.add_translations(data, utterances, DRAFT, seed, drafts)
+            name = f"edit-diffusion-{seed}"
             config = RefineConfig(
                 method="diffusion",
-                model=str(train_diffusion(work, seed)),
+                model=str(work.train(name, learner=EditDiffusionLearner, seed=seed, **TRAINING)),
                 gate="off",
                 device="cpu",
                 batch_size=64,

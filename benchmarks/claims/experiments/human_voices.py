@@ -62,7 +62,7 @@ def run(work: Workspace, outputs: Outputs) -> None:
     store = work.folder / "store"
     for language in LANGUAGES:
         names = ("base", "tiny", "sphinx") if language == "en" else ("base",)
-        halves = write_halves(work.folder, language)
+        halves = [write_manifest(work.folder, language, half) for half in range(2)]
         runs = [
             run_pipeline(
                 {"nodes": prompt_graph(halves[1 - n], names)},
@@ -97,11 +97,6 @@ def write_manifest(work: Path, language: str, half: int | None = None) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
     return path
-
-
-def write_halves(work: Path, language: str) -> tuple[Path, Path]:
-    """The manifests of both halves; a prompt is in the same half in every language."""
-    return write_manifest(work, language, 0), write_manifest(work, language, 1)
 
 
 def prompt_graph(dev: Path, names: Sequence[str]) -> Graph:

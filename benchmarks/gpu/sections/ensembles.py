@@ -74,7 +74,8 @@ def _measure_batch(context: Context, plain: list[Any], batch: int, dtype: str) -
         "gate, one of four": (1, ours(ready[:4], LinearInterpolation(OneOf(4)))),
         "two architectures, linear": (2, ours([ready[0], ready[4]], LinearInterpolation((0.5, 0.5)))),
     }
-    weights = steps * decoder_bytes(plain[0])
+    # What a decoding step reads.
+    weights = steps * (count_bytes(plain[0].model.decoder.layers) + count_bytes(plain[0].lm_head))
     systems = [Timed(name, call, bytes=n * weights, dtype=dtype) for name, (n, call) in calls.items()]
     beside = systems[-1]
     systems += [timed.with_switches("graphs") for timed in systems[1:]]
@@ -87,11 +88,6 @@ def _measure_batch(context: Context, plain: list[Any], batch: int, dtype: str) -
         if context.on_card and not {"graphs", "streams"} & row.setting.keys():
             values["kernels_a_step"] = count_kernels(calls[row.system][1]) / steps
         yield row.model_copy(update={"values": values})
-
-
-def decoder_bytes(model: Any) -> int:
-    """Bytes of the weights that a decoding step reads."""
-    return count_bytes(model.model.decoder.layers) + count_bytes(model.lm_head)
 
 
 def count_kernels(call: Callable[[], object]) -> int:

@@ -62,11 +62,9 @@ def over_tasks(
     )
 
 
-def of_sums(
-    sums: ItemSums | Sequence[ItemSums], over: str, *, paired: bool = True, members: Members | None = None
-) -> Result:
+def of_sums(sums: ItemSums | Sequence[ItemSums], over: str, *, members: Members | None = None) -> Result:
     """Return the same for any score of sums over items: nats a token, a share of right choices."""
-    estimate: TwoLevelEstimate = two_level_bootstrap(sums, paired_seeds=paired, members=members)
+    estimate: TwoLevelEstimate = two_level_bootstrap(sums, members=members)
     if estimate.interval is None or estimate.p is None or estimate.detectable is None:
         raise ValueError("expected at least 10 items")
     return Result(

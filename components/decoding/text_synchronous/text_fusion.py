@@ -44,7 +44,6 @@ class TextFusion:
         models: the language models.
         decode: tokens so far -> text.
         eos: the tokens that end a text.
-        tokens_per_row: tokens that are scored in each row at most.
     """
 
     def __init__(
@@ -52,15 +51,13 @@ class TextFusion:
         models: Sequence[WeightedTextModel],
         decode: Callable[[Sequence[int]], str],
         eos: Sequence[int],
-        tokens_per_row: int = TOKENS_PER_ROW,
     ) -> None:
         self._models, self._decode, self._eos = models, decode, frozenset(eos)
-        self._tokens_per_row = tokens_per_row
         self._scores: dict[tuple[str, bool], float] = {("", False): 0.0}
 
     def __call__(self, log_probs: Tensor, history: History) -> Tensor:
         """Return the scores (R, V) of log-probabilities (R, V); tokens that are left out have -inf."""
-        values, tokens = log_probs.topk(min(self._tokens_per_row, log_probs.shape[1]), dim=-1)
+        values, tokens = log_probs.topk(min(TOKENS_PER_ROW, log_probs.shape[1]), dim=-1)
         rows = history.tokens.tolist()
         before = [(complete_words(self._decode(row)), False) for row in rows]
         after = [

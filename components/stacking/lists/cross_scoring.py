@@ -15,7 +15,6 @@ from components import audio
 from components.compute.layers.kernels import Arithmetic
 from components.compute.openai_whisper import Whisper, find_language
 from components.decoding.candidates import Candidate
-from components.decoding.combiner import Combiner
 from components.decoding.models.causal import CausalModel
 from components.decoding.models.whisper import WhisperTokenScorer
 from components.decoding.models.whisper_decoder import WhisperDecoder
@@ -38,22 +37,19 @@ ScoreTexts = Callable[[Utterance, Sequence[str]], list[float]]
 """(utterance, texts) -> the forced log-probability per token (nats) of each text."""
 
 
-def force_texts(
-    scorers: Sequence[TokenScorer], tokenizer: Any, texts: Sequence[str], combiner: Combiner | None = None
-) -> list[Candidate]:
+def force_texts(scorers: Sequence[TokenScorer], tokenizer: Any, texts: Sequence[str]) -> list[Candidate]:
     """Score given translations: each utterance's text is forced through the scorers' mixture.
 
     Args:
         scorers: prepared for as many utterances as there are texts.
         tokenizer: of the scorers' vocabulary.
         texts: one translation per utterance, whatever system wrote it.
-        combiner: mixes the scorers; needed for more than one.
 
     Returns:
         One candidate per text, with its log-probability per token, end of sequence included.
     """
     sequences = [tuple(tokenizer(text_target=text).input_ids) for text in texts]
-    return force_decode(scorers, sequences, combiner=combiner)
+    return force_decode(scorers, sequences)
 
 
 def build_text_scorer(

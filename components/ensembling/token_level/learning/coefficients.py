@@ -195,11 +195,7 @@ def fit_constants(statistics: ReferenceLogProbs, kind: InterpolationKind) -> Lea
 
 
 def fit_gate(
-    statistics: ReferenceLogProbs,
-    kind: InterpolationKind = "linear",
-    top_k: int | None = None,
-    *,
-    penalty: float = 1e-3,
+    statistics: ReferenceLogProbs, kind: InterpolationKind = "linear", top_k: int | None = None
 ) -> LearnedCoefficients:
     """Fit a gating network, from the best constants; with ``top_k``, from those of as many members.
 
@@ -212,7 +208,7 @@ def fit_gate(
     if top_k is not None and not 1 <= top_k <= m:
         raise ConfigError(f"expected top_k from 1 to {m}, found {top_k}")
     weights = _best_constants(statistics, kind, top_k or m)
-    gate = train_gate(statistics, weights, kind, top_k, penalty=penalty)
+    gate = train_gate(statistics, weights, kind, top_k)
     return _with_likelihoods(statistics, kind, weights, gate)
 
 

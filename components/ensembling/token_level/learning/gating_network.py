@@ -23,6 +23,8 @@ _BLOCK_TOKENS = 64
 """Tokens whose distributions are mixed at a time, so that memory stays bounded."""
 _POSITION_SCALE = 50.0
 """Positions are divided by this number of tokens, to be of the size of the other inputs."""
+_PENALTY = 1e-3
+"""Of the squared norm of a gate's matrix, in nats per token."""
 
 
 @dataclass(frozen=True)
@@ -151,17 +153,11 @@ def reference_log_likelihood(statistics: ReferenceLogProbs, weights: Tensor, kin
 
 
 def train_gate(
-    statistics: ReferenceLogProbs,
-    start: Tensor,
-    kind: str,
-    top_k: int | None = None,
-    *,
-    penalty: float = 1e-3,
-    steps: int = 60,
+    statistics: ReferenceLogProbs, start: Tensor, kind: str, top_k: int | None = None
 ) -> SoftmaxGate:
     """Train the gate of highest likelihood, by L-BFGS from constant weights.
 
-    The objective is the mean log-likelihood per token, less ``penalty`` times the squared norm of the matrix.
+    The objective is the mean log-likelihood per token, less a penalty for the squared norm of the matrix.
     The best gate of all iterations is returned, the constants included, so the result is never below them.
     The features of a sparse gate depend on the members that it ran before; they are replayed for every
     candidate.
@@ -171,8 +167,6 @@ def train_gate(
         start: constant weights (M,).
         kind: linear or log_linear.
         top_k: members that get a weight above 0; all without it.
-        penalty: of the matrix.
-        steps: iterations at most.
     """
     inputs = gate_inputs(
         statistics.features if top_k is None else statistics.features_before_step(), statistics.steps
@@ -181,7 +175,7 @@ def train_gate(
     bias = start.double().clamp(min=1e-12).log().requires_grad_()
     matrix = torch.zeros((len(start), inputs.shape[1]), dtype=torch.float64, requires_grad=True)
     best: list[tuple[float, SoftmaxGate]] = []
-    optimizer = torch.optim.LBFGS([matrix, bias], max_iter=steps, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([matrix, bias], max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -194,7 +188,7 @@ def train_gate(
         value = float(mean.detach())
         if math.isfinite(value) and (not best or value > best[0][0]):
             best[:] = [(value, gate)]
-        loss = penalty * matrix.square().sum() - mean
+        loss = _PENALTY * matrix.square().sum() - mean
         torch.autograd.backward(loss)
         return loss
 
