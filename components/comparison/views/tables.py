@@ -124,7 +124,7 @@ def build_cost_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
 def build_bucket_rows(comparison: Comparison) -> Iterator[dict[str, str]]:
     """Yield the ranking metric on each group of utterances, one row per group."""
     for bucket in comparison.buckets:
-        cells = {"group": bucket.by, "": to_printable(bucket.label), "utterances": f"{bucket.n:,}"}
+        cells = {"group": bucket.by, "is": to_printable(bucket.label), "utterances": f"{bucket.n:,}"}
         for system in (row.system for row in comparison.rows if row.system in bucket.values):
             cells[to_printable(system)] = f"{bucket.values[system]:.2f}"
             if system in bucket.differences:

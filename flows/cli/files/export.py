@@ -15,6 +15,7 @@ from flows.cli.files.export_targets import OUTPUT_FLAGS, refuse_binary_output, s
 from flows.cli.files.for_edit import export_for_edit
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson
+from flows.cli.help.verbosity import Verbosity, verbosity
 from flows.parameters.written_texts import STANDARD_OUTPUT, ExportParameters
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def report(written: Export) -> None:
     """Say on standard error which rules subtitles do not keep, and which records have no text."""
     from components.text.escaping import to_printable
 
-    if written.check is not None:
+    if written.check is not None and verbosity() > Verbosity.QUIET:
         sys.stderr.write(f"antiphon: {written.check.describe()}\n")
     for bad in written.quarantined[:MAX_LISTED]:
         line = f"{bad.utterance_id}: no text: {bad.stage}: {bad.reason}: {bad.detail}"

@@ -190,7 +190,7 @@ def _write(
     if output.page and node:
         written.files += _write_pages(texts, node, output)
     for note in (*texts.run.notes, *_doubtful_languages(texts), *_silent_recordings(texts)):
-        if note != NOTHING_SCORED:
+        if note != NOTHING_SCORED and verbosity() > Verbosity.QUIET:
             sys.stderr.write(f"antiphon: {to_printable(note)}\n")
     return written
 
@@ -201,7 +201,7 @@ def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParamet
     folder = path.parent if path is not None else Path(output.out or ".")
     folder = Path() if output.out == STANDARD_OUTPUT else folder
     written = write_texts(texts, node, ["html"], output.settings, f"{folder}/", overwrite=True)
-    for file in written.files:
+    for file in written.files if verbosity() > Verbosity.QUIET else ():
         sys.stderr.write(f"antiphon: open {file} in a browser to hear and correct the text\n")
     return written.files
 

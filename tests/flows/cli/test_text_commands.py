@@ -99,6 +99,10 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     assert (code, out.partition("{")[0]) == (0, "1\n00:00:00,000 --> 00:00:01,000\nheard one\n\n")
     assert json.loads(out.splitlines()[-1]).keys() == {"run", "files", "subtitles", "quarantined"}
     assert "antiphon: 1 subtitle, read at 9 columns a second" in err
+    quiet = ("--format", "srt", "--from", "en", "--page", "--out", "quiet/", "-q")
+    assert antiphon("transcribe", "talks/one.mp4", *quiet) == (0, "quiet/one.en.srt\n", "")
+    above = Path("quiet/one.en.html").read_text(encoding="utf-8").partition("<audio ")[0]
+    assert above.rstrip().splitlines()[-1] == '<section class="bar" aria-label="Player">'  # a landmark
     (tmp_path / "talks" / "bad.mp4").write_bytes(b"no film")
     code, out, err = antiphon("transcribe", "talks/bad.mp4")
     assert (code, out) == (2, "")
@@ -113,7 +117,7 @@ def test_a_folder_of_films_becomes_text_and_subtitles(antiphon: Command, tmp_pat
     assert "antiphon: bad: no text: data: unreadable audio: talks/bad.mp4: expected" in err
     runs = sorted(path.name for path in (tmp_path / "store" / "runs").iterdir())
     flows = [re.findall("[a-z]+", name)[-1] for name in runs]
-    assert flows == ["transcribe", "translate", "heard"]
+    assert flows == ["transcribe", "transcribe", "translate", "heard"]
 
 
 @pytest.mark.server

@@ -51,6 +51,7 @@ def test_rows_sections_and_plots(comparison: Comparison, tmp_path: Path) -> None
     assert titles == ["Systems", "Cost", "Groups", "Largest differences"]
     groups, largest = comparison_report.build_tables(comparison)[2:]
     assert groups.note.startswith("BLEU, and its difference")
+    assert groups.columns[:3] == ("group", "is", "utterances")
     assert "chrF2 gained" in largest.rows[0]  # BLEU is of all utterances together
     files = save_figures(comparison_report.list_plots(comparison), tmp_path)
     assert {path.name for path in files} == {f"{name}.png" for name in ("quality_cost", "differences")}
