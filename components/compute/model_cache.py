@@ -84,11 +84,8 @@ def measure_bytes(value: object) -> dict[str, int]:
                 visited.add(id(module))
                 for part in vars(module).values():
                     walk(part, depth + 1)
-        elif isinstance(item, Mapping):
-            for part in item.values():
-                walk(part, depth + 1)
-        elif isinstance(item, list | tuple | set | frozenset):
-            for part in item:
+        elif isinstance(item, Mapping | list | tuple | set | frozenset):
+            for part in item.values() if isinstance(item, Mapping) else item:
                 walk(part, depth + 1)
         elif not isinstance(item, type | ModuleType):
             attributes = getattr(item, "__dict__", None)  # which objects of other libraries may make up

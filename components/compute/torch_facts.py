@@ -49,13 +49,13 @@ def describe_kernels() -> str:
 class _ThreadNumbers(threading.local):
     """How many threads torch uses: a thread's own number where it has set one, else the process's."""
 
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     _inside, _default = 0, 0
     _depth = 0
 
     def enter(self) -> int:
         with self._lock:
-            number = self._current()
+            number = self.count()
             if _ThreadNumbers._inside == 0:
                 _ThreadNumbers._default = number
             _ThreadNumbers._inside += 1
@@ -68,13 +68,10 @@ class _ThreadNumbers(threading.local):
             _ThreadNumbers._inside -= 1
 
     def count(self) -> int:
-        with self._lock:
-            return self._current()
-
-    def _current(self) -> int:
         # A thread that asks torch first while another is in here would have the other's number from then on.
-        is_others = _ThreadNumbers._inside and not self._depth
-        return _ThreadNumbers._default if is_others else torch.get_num_threads()
+        with self._lock:
+            is_others = _ThreadNumbers._inside and not self._depth
+            return _ThreadNumbers._default if is_others else torch.get_num_threads()
 
 
 THREADS = _ThreadNumbers()
