@@ -8,7 +8,7 @@ from components.text.token_pieces import spell_words
 
 
 def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:
-    """For each word of ``text.split()`` the tokens that write it; none where that is not known.
+    """Return for each word of ``text.split()`` the tokens that write it; none where that is not known.
 
     Where tokens spell other words than the text has (a normalizer or a truecaser came between them), the
     two are aligned; stretches of different lengths share their tokens.
@@ -21,7 +21,7 @@ def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:
 
 
 def probabilities_of_words(hypothesis: Hypothesis) -> list[list[float]]:
-    """For each word of ``text.split()`` the probabilities of the timed words that it holds."""
+    """Return for each word of ``text.split()`` the probabilities of the timed words that it holds."""
     spelled = [
         (word.text.strip(), [] if word.probability is None else [word.probability])
         for segment in hypothesis.segments

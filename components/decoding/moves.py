@@ -105,7 +105,7 @@ class RowLayout:
         self._announced: RowTransition | None = None
 
     def announce(self, move: RowTransition) -> None:
-        """The next :meth:`move` will be this one."""
+        """Make this one the next :meth:`move`."""
         self._announced = move
 
     def move(self, beam_indices: Tensor) -> RowTransition:

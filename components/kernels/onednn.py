@@ -31,7 +31,7 @@ _VNNI = {"avx512vnni", "avxvnni", "amx-int8"}
 
 
 def largest_int8() -> int:
-    """To what magnitude rows are quantized: 127, or 63 on x86 without VNNI.
+    """Return to what magnitude rows are quantized: 127, or 63 on x86 without VNNI.
 
     Without it two products of int8 are added up in 16 bits, and two of 255 * 127 would saturate them.
     """

@@ -46,7 +46,7 @@ class Finding(NamedTuple):
 def compare_configs(
     recipe: Recipe, first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
 ) -> Iterator[Finding]:
-    """Architectures, and keys of the configurations that decide what weights compute."""
+    """Compare architectures, and keys of the configurations that decide what weights compute."""
     kinds = [checkpoints[folder.reference].architecture for folder in (first, other)]
     pair = f"{first.reference} and {other.reference}"
     if kinds[0] != kinds[1]:
@@ -99,7 +99,7 @@ def compare_tensors(first: ModelFolder, other: ModelFolder) -> Iterator[Finding]
 def compare_vocabularies(
     recipe: Recipe, first: ModelFolder, other: ModelFolder, checkpoints: Mapping[str, Checkpoint]
 ) -> Iterator[Finding]:
-    """Token numbers that mean other tokens, where the recipe does not align vocabularies."""
+    """Find token numbers that mean other tokens, where the recipe does not align vocabularies."""
     digests = {checkpoints[folder.reference].tokenizer_sha256 for folder in (first, other)}
     if recipe.tokenizer is not None or len(digests) == 1:
         return
@@ -123,7 +123,7 @@ def compare_vocabularies(
 
 
 def check_tied_weights(folder: ModelFolder) -> Iterator[Finding]:
-    """Weights that the configuration ties and the files store twice must have the same values."""
+    """Check that weights that the configuration ties and the files store twice have the same values."""
     for name, representative in folder.tied.items():
         a, b = folder.stored[name], folder.stored[representative]
         same = a.shape == b.shape and all(

@@ -18,13 +18,13 @@ Outputs = Mapping[str, Mapping[str, NBest]]
 
 
 def frequency_grid() -> Iterator[SystemCombinationConfig]:
-    """ROVER by votes alone."""
+    """Yield settings of ROVER by votes alone."""
     for weights in WEIGHTS:
         yield SystemCombinationConfig(weights=weights, n_best=1)
 
 
 def confidence_grid() -> Iterator[SystemCombinationConfig]:
-    """ROVER by votes and the confidences of words."""
+    """Yield settings of ROVER by votes and the confidences of words."""
     for weights, voting, alpha, silence in product(
         WEIGHTS, ("average", "maximum"), (0.2, 0.5, 0.8), (0.3, 0.5, 0.7, 0.9)
     ):
@@ -33,7 +33,7 @@ def confidence_grid() -> Iterator[SystemCombinationConfig]:
 
 
 def risk_grid() -> Iterator[SystemCombinationConfig]:
-    """The whole transcript that is most like the others (minimum Bayes risk)."""
+    """Yield settings that choose the transcript most like the others (minimum Bayes risk)."""
     for weights in WEIGHTS:
         yield SystemCombinationConfig(method="minimum_bayes_risk", weights=weights, n_best=1, utility="wer")
 

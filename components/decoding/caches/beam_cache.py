@@ -67,7 +67,7 @@ class BeamCache:
             self._layers = [layer[:, move.remaining] for layer in self._layers]
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         counts = torch.full((len(self._visible),), count, device=self._visible.device)
         self._visible, self._steps = hide_last(self._visible, counts), self._steps - count
 
@@ -191,7 +191,7 @@ class BeamPast:
         self._beam.reorder(move)
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         self._beam.retract(count)
 
     @contextmanager

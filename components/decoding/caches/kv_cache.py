@@ -56,7 +56,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         self._buffers, self._spare = grown, []
 
     def reorder(self, beam_indices: Tensor) -> None:
-        """Row r becomes a copy of row ``beam_indices[r]``."""
+        """Make row r a copy of row ``beam_indices[r]``."""
         if not self._spare or self._spare[0].shape[:2] != (self._buffers[0].shape[0], len(beam_indices)):
             self._spare = [b.new_empty((b.shape[0], len(beam_indices), *b.shape[2:])) for b in self._buffers]
         for buffer, spare in zip(self._buffers, self._spare, strict=True):
@@ -109,7 +109,7 @@ class GrowingPast:
             reorder(self.cache, move.beam_indices)
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         shorten(self.cache, count)
 
     @contextmanager
@@ -119,7 +119,7 @@ class GrowingPast:
 
 
 def reorder(cache: Any, beam_indices: Tensor) -> None:
-    """Row r of every :class:`GrowingLayer` of ``cache`` becomes a copy of row ``beam_indices[r]``."""
+    """Make row r of every :class:`GrowingLayer` of ``cache`` a copy of row ``beam_indices[r]``."""
     for layer in cache.layers:
         layer.reorder(beam_indices)
 

@@ -44,7 +44,7 @@ _IN_USE: ContextVar[SharedCache | None] = ContextVar("shared cache", default=Non
 
 @contextmanager
 def attend_to(cache: SharedCache | None) -> Iterator[None]:
-    """Within the block a decoder of transformers attends to ``cache``; None: to its own."""
+    """Let a decoder of transformers attend to ``cache`` within the block; None: to its own."""
     token = _IN_USE.set(cache)
     try:
         yield

@@ -97,7 +97,7 @@ class EnsembleScorer:
         return self._combiner.gate is not None
 
     def use_processors(self, processors: Sequence[LogitsProcessor], max_new_tokens: int) -> None:
-        """Before the first step of a search of at most ``max_new_tokens``: these are to be applied."""
+        """Apply these in a search of at most ``max_new_tokens``; called before its first step."""
         self._processors = processors
 
     def apply_processors(self, log_probs: Tensor, history: History) -> Tensor:

@@ -96,7 +96,7 @@ class MarianDecoderState:
         return states.view(*states.shape[:2], self._heads, -1).transpose(1, 2).contiguous()
 
     def reorder(self, beam_indices: Tensor) -> None:
-        """Row r becomes a copy of row ``beam_indices[r]``; utterances without rows are dropped."""
+        """Make row r a copy of row ``beam_indices[r]``; utterances without rows are dropped."""
         self._owners, self._visible = self._owners[beam_indices], self._visible[beam_indices]
         self._steps = self._steps[beam_indices]
         remaining, owners = torch.unique_consecutive(self._owners, return_inverse=True)
@@ -107,7 +107,7 @@ class MarianDecoderState:
             self._source_mask = self._source_mask[remaining]
 
     def retract(self, counts: Tensor) -> None:
-        """Row r forgets its last ``counts[r]`` tokens (R,)."""
+        """Forget the last ``counts[r]`` tokens (R,) of row r."""
         self._visible, self._steps = hide_last(self._visible, counts), self._steps - counts
 
     def step(self, tokens: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ class DeliberationModel:
         config: SearchConfig,
         keys: Sequence[int] | None = None,
     ) -> list[list[Tokens]]:
-        """First pass by any search: the tokens of all candidates for each of N sources."""
+        """Find the tokens of all candidates for each of N sources, by any search: first pass."""
         scorer = self.first.build_scorer(input_ids=input_ids, attention_mask=attention_mask)
         candidate_lists = search([scorer], config, logits_processors=self._logits_processors, keys=keys)
         return [[candidate.all_tokens for candidate in candidates] for candidates in candidate_lists]

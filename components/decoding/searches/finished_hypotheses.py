@@ -73,7 +73,7 @@ class FinishedHypotheses:
         self._steps.append(_Step(self._ids, choice, records))
 
     def keep_utterances(self, state: BeamState, positions: list[int]) -> None:
-        """Only the utterances at ``positions`` go on; ``state`` is that of before."""
+        """Go on with the utterances at ``positions`` alone; ``state`` is that of before."""
         self._left.append((self._ids, state.ranks.clone(), state.positions.clone()))
         self._ids = self._ids[positions]
 

@@ -40,7 +40,7 @@ class IncrementalStack:
         self._keys, self._masks = self._all_keys, self._all_masks
 
     def reorder(self, beam_indices: Tensor) -> None:
-        """Row r continues row ``beam_indices[r]``, LongTensor (R,), of the step before."""
+        """Continue, in row r, row ``beam_indices[r]``, LongTensor (R,), of the step before."""
         before = (self._rows.n, self._rows.b, self._rows.cells)
         move = self._rows.move(beam_indices)
         if move.is_identity:

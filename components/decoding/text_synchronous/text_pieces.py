@@ -37,7 +37,7 @@ class _Index:
         self._longest = max(map(len, texts), default=0)
 
     def prefixes(self, text: str) -> Iterator[int]:
-        """Tokens whose text is a prefix of ``text``."""
+        """Yield tokens whose text is a prefix of ``text``."""
         for length in range(min(len(text), self._longest) + 1):
             yield from self._ids.get(text[:length], ())
 
@@ -77,7 +77,7 @@ class TextPieces:
         return 1 if stage == 0 and token in self._silent else 2
 
     def prefixes(self, text: str, stage: int) -> Iterator[int]:
-        """Tokens whose text is a prefix of ``text``."""
+        """Yield tokens whose text is a prefix of ``text``."""
         return self._indices[stage].prefixes(text)
 
     def extensions(self, text: str, stage: int) -> NDArray[np.int64]:

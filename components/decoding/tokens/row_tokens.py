@@ -23,7 +23,7 @@ class RowTokens:
         self._pending: list[Callable[[Tensor], Tensor]] = []
 
     def append(self, beam_indices: Tensor, tokens: Tensor) -> None:
-        """Row r continues row ``beam_indices[r]`` and takes ``tokens[r]``; nobody may write to these (R,)."""
+        """Continue row ``beam_indices[r]`` by ``tokens[r]`` in row r; nobody may write to these (R,)."""
         self._pending.append(lambda before: torch.cat([before[beam_indices], tokens[:, None]], dim=1))
 
     def read(self) -> Tensor:

@@ -52,7 +52,7 @@ class Everything:
         return batch
 
     def tell(self, number: int, known: Known) -> None:
-        """Nothing changes."""
+        """Change nothing."""
 
 
 @dataclass

@@ -149,7 +149,7 @@ class DropoutScorer:
 
     @torch.inference_mode()
     def step_many(self, beam_indices: Tensor, tokens: Tensor) -> Tensor:
-        """As :meth:`step` by several tokens (R, t) at once; scores after the last."""
+        """Do as :meth:`step` by several tokens (R, t) at once; return scores after the last."""
         self._masks.owners = self._masks.owners.to(beam_indices.device)[beam_indices]
         with self._masks.start_pass("decoder"):
             return self._inner.step_many(beam_indices, tokens)

@@ -192,7 +192,7 @@ def build_cross_vocabulary_backend(
     first_masks: int = 0,
     seed: int = 0,
 ) -> tuple[EnsembleBackend | CrossVocabularyBackend, list[Checkpoint]]:
-    """As :func:`build_backend`, for members of different vocabularies.
+    """Build as :func:`build_backend`, for members of different vocabularies.
 
     Args:
         config: settings of the search.
@@ -224,7 +224,7 @@ def build_cross_vocabulary_backend(
 def build_text_backend(
     config: TranslationConfig, names: Sequence[str], combiner: Combiner, store: str | None
 ) -> tuple[EnsembleBackend | TextSynchronousBackend, list[Checkpoint]]:
-    """As :func:`build_backend`, for members that agree on the text that they write.
+    """Build as :func:`build_backend`, for members that agree on the text that they write.
 
     Args:
         config: settings of the search, and the prompt of causal models, which translate here.

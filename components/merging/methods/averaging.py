@@ -21,7 +21,7 @@ _MIN_NORM = 1e-8
 
 
 def linear(task: TensorTask) -> Iterator[Tensor]:
-    """Weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum."""
+    """Yield the weighted mean, ``sum(w_i x_i) / sum(w_i)``; without ``normalize`` the weighted sum."""
     return weighted_mean(task, task.all_inputs, normalize=bool(task.parameters["normalize"]))
 
 
@@ -33,7 +33,7 @@ def check_weights(task: TensorTask, switch: str = "normalize") -> None:
 
 
 def weighted_mean(task: TensorTask, inputs: Sequence[TensorInput], *, normalize: bool) -> Iterator[Tensor]:
-    """Mean, or else sum, of inputs by their parameter ``weight``."""
+    """Yield the mean, or else the sum, of inputs by their parameter ``weight``."""
     weights = [source.float_parameter("weight") for source in inputs]
     total = math.fsum(weights)
     in_one_pass = task.out_dtype == task.dtype and fuses(task.dtype, len(inputs))
@@ -58,7 +58,7 @@ def passthrough(task: TensorTask) -> Iterator[Tensor]:
 
 
 def slerp(task: TensorTask) -> Iterator[Tensor]:
-    """Spherical interpolation of the flat tensors of the base (t = 0) and the other model (t = 1).
+    """Interpolate spherically the flat tensors of the base (t = 0) and the other model (t = 1).
 
     Shoemake 1985. Falls back to linear interpolation where |cos| > 0.9995, antipodal tensors included, and
     does not divide by norms of zero.
@@ -82,7 +82,7 @@ def slerp(task: TensorTask) -> Iterator[Tensor]:
 
 
 def nuslerp(task: TensorTask) -> Iterator[Tensor]:
-    """Spherical interpolation by weights of two models or, with a base, of their deltas to it.
+    """Interpolate spherically by weights two models or, with a base, their deltas to it.
 
     The vectors are the flat tensors (``nuslerp_flatten``, the default), else those along the last axis, or
     along the first with ``nuslerp_row_wise``. Linear only where they are collinear to the last bit.

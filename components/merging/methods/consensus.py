@@ -58,7 +58,7 @@ def _select_by_variance(pieces: Pieces, share: float, dtype: torch.dtype) -> Mag
 
 
 def ram(task: TensorTask) -> Iterator[Tensor]:
-    """Adds what one model changed as it is, and the mean of what several changed."""
+    """Add what one model changed as it is, and the mean of what several changed."""
     for base, deltas in delta_pieces(task):
         stacked, changed, count = _changes(task, deltas)
         yield base + _merge_changes(stacked * changed, count, 1.0)

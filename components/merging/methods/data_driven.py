@@ -21,7 +21,7 @@ weighed by the power of its other inputs."""
 
 
 def fisher(task: TensorTask) -> Iterator[Tensor]:
-    """``sum(w_i F_i x_i) / sum(w_i F_i)``, per element (Matena & Raffel 2022)."""
+    """Yield ``sum(w_i F_i x_i) / sum(w_i F_i)``, per element (Matena & Raffel 2022)."""
     if any(source.statistic is None for source in task.all_inputs):
         yield from _mean(task)
         return

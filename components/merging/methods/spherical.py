@@ -18,7 +18,7 @@ from components.merging.methods.task_vectors.task_arithmetic import delta_pieces
 
 
 def multislerp(task: TensorTask) -> Iterator[Tensor]:
-    """Weighted mean of directions, with the weighted mean of the norms (Goddard 2025).
+    """Yield the weighted mean of directions, with the weighted mean of the norms (Goddard 2025).
 
     Raises:
         MergeError: Three or more directions cancel.

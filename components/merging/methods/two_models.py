@@ -14,7 +14,7 @@ _TINY = 1e-8
 
 
 def nearswap(task: TensorTask) -> Iterator[Tensor]:
-    """Moves each weight of the base towards the other model's, the nearer it is the farther."""
+    """Move each weight of the base towards the other model's, the nearer it is the farther."""
     assert task.base is not None
     t = float(task.parameters["t"] or 0.0)
     for span in task.spans():
@@ -24,7 +24,7 @@ def nearswap(task: TensorTask) -> Iterator[Tensor]:
 
 
 def arcee_fusion(task: TensorTask) -> Iterator[Tensor]:
-    """Takes the changes of the other model that stand out by size and by what they do to their row.
+    """Take the changes of the other model that stand out by size and by what they do to their row.
 
     The bound is exact; mergekit takes a random sample of tensors above a million elements.
     """

@@ -72,7 +72,7 @@ class _TermMetric(Metric):
         return found
 
     def counts(self, segments: Segments) -> list[tuple[FloatArray, FloatArray]]:
-        """Of each utterance how often each term is in the reference and in the output."""
+        """Count for each utterance how often each term is in the reference and in the output."""
         references, hypotheses = self.texts(segments)
         pairs = zip(references, hypotheses, segments.languages, strict=True)
         return [(self._count(r, code), self._count(h, code)) for r, h, code in pairs]
@@ -114,7 +114,7 @@ class TermRecall(_TermMetric):
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
-        """With the number of terms in the references."""
+        """Sign with the number of terms in the references."""
         return f"{super().score_signature(scope, sums, apart)}|occurrences:{int(sums[1])}"
 
 
@@ -177,7 +177,7 @@ class _DividedErrorRate(_TermMetric):
         return 100.0 * sums[..., 0] / np.maximum(sums[..., 1], 1)
 
     def score_signature(self, scope: Segments, sums: FloatArray, apart: int) -> str:
-        """With the number of words."""
+        """Sign with the number of words."""
         signature = super().score_signature(scope, sums, apart)
         return f"{signature}|word:{int(sums[1])}|jiwer:{version('jiwer')}"
 

@@ -72,7 +72,7 @@ class ContextTranslator(Translator):
         self._reader, self._context_sentences = backend, context_sentences
 
     def open_session(self) -> None:
-        """Sentences that read those before them wait for these: whole batches."""
+        """Let sentences that read those before them wait for these: whole batches."""
 
     def _translate_texts(self, texts: Sequence[PreparedText]) -> list[list[Candidates]]:
         results: list[list[Candidates]] = [[] for _ in texts]

@@ -165,7 +165,7 @@ def _describe_machine() -> str:
 
 
 def _print_next(file: Path, models: list[str]) -> None:
-    """What to type next; models that are not here yet come first."""
+    """Print what to type next; models that are not here yet come first."""
     from components.analysis.formatting import format_bytes
     from components.models.packages.fetching import is_fetched
     from components.models.packages.packaged_models import PACKAGED_MODELS

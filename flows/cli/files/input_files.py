@@ -125,13 +125,13 @@ def refuse_unreadable(recordings: Sequence[str]) -> None:
 
 
 def is_text(file: str) -> bool:
-    """Whether a file is text or subtitles: by its ending, which may be its language as in ``talk.it``."""
+    """Return whether a file is text or subtitles by its ending, maybe its language as in ``talk.it``."""
     ending = Path(file).suffix.lower()
     return ending in TEXT_ENDINGS or language_of_name(file) is not None
 
 
 def language_of_name(file: str) -> str | None:
-    """The language that a text has as its ending or before it: ``talk.it``, ``talk.it.txt``, ``talk.it.srt``.
+    """Return the language that a text's ending, or the one before, says: ``talk.it``, ``talk.it.txt``.
 
     None where that is none of the known languages' codes.
     """

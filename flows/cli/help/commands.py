@@ -65,7 +65,7 @@ class Group(Plain, TyperGroup):
     """`antiphon`: the name of a flow is no command, but says what was meant."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that the first argument names; a flow is refused with the command that runs it."""
+        """Find the command that the first argument names; a flow is refused with the command that runs it."""
         if args and args[0] in FLOWS.keys() - self.commands.keys():
             ctx.fail(f"No such command '{args[0]}'. Did you mean 'antiphon run {args[0]}'?")
         return super().resolve_command(ctx, args)

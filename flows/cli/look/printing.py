@@ -24,7 +24,7 @@ MAX_REASONS = 5
 
 
 def print_run(run: RunRecord, store: Store) -> None:
-    """What was found out about a run, its stages with what they cost, its scores, and where it is kept."""
+    """Print what was found out about a run, its stages with what they cost, its scores, and where it is."""
     out = console()
     print_verdict(verdict_of(run), out)
     print_results(run.stages, out)
@@ -49,7 +49,7 @@ def _print_places(folder: Path, names: Iterable[str]) -> None:
 
 
 def print_analyses(run: RunRecord, kinds: Collection[str], store: Store) -> None:
-    """What the stages of some kinds say, and in a line which run holds them and all that was there before."""
+    """Print what the stages of some kinds say, and which run holds them and all that was there before."""
     out = console()
     shown = [ref for ref in run.stages if ref.kind in kinds]
     print_verdict(describe_findings(shown), out)

@@ -99,7 +99,7 @@ def _print(run: RunRecord, store: Store, url: str | None, out: Console) -> None:
 
 
 def _print_stages(run: RunRecord, store: Store, out: Console) -> None:
-    """A table of the stages: what each is and reads, and its size; nodes without one have a status."""
+    """Print a table of the stages: what each is and reads, its size; nodes without one have a status."""
     from rich.text import Text
 
     from components.analysis.formatting import format_seconds

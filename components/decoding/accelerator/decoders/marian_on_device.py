@@ -117,7 +117,7 @@ class StackedMarianState:
             self._mask = None if self._mask is None else self._mask[move.remaining]
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         self._cache.retract(count)
 
     def step(self, tokens: Tensor) -> Tensor:

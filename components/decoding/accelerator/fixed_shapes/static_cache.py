@@ -95,11 +95,11 @@ class StaticBeamCache:
         return CacheContents(states, visible, self._first_length + self.steps)
 
     def continue_in_place(self) -> None:
-        """Every cell continues itself."""
+        """Let every cell continue itself."""
         self.parents.copy_(self._cells)
 
     def make_room(self) -> None:
-        """Before a step: where as many were taken as fit, let more fit."""
+        """Let more fit before a step where as many were taken as fit."""
         if self.steps == self.capacity:
             if self.capacity == self._limit:
                 raise ValueError(f"expected at most {self._limit} steps, found one more")
@@ -121,7 +121,7 @@ class StaticBeamCache:
         self._columns = torch.arange(width, device=self._bias.device)
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         self._position.sub_(count)
         if count <= self.steps:
             self.steps -= count

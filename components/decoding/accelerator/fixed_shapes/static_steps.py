@@ -187,7 +187,7 @@ class StaticSteps:
         return scores
 
     def retract(self, count: int) -> None:
-        """Every row forgets its last ``count`` tokens."""
+        """Forget the last ``count`` tokens of every row."""
         self._workspace.cache.retract(count)
 
     def _follow(self, move: RowTransition) -> None:

@@ -141,7 +141,7 @@ def held_out_contributions(
 def held_out_games(
     statistics: ReferenceLogProbs, vocabulary: int
 ) -> Iterator[tuple[CoalitionGame, dict[str, float]]]:
-    """For each fold the likelihoods of its sentences, and the weights learned from the others.
+    """Yield for each fold the likelihoods of its sentences, and the weights learned from the others.
 
     Raises:
         DataError: there is one sentence only.

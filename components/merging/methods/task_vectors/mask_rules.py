@@ -59,13 +59,13 @@ class Unmeasured:
     passes = 0
 
     def begin_pass(self, number: int) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def measure(self, number: int, piece: Tensor) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def measure_unstored(self, number: int, delta: Delta) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class MagnitudeOutliers:

@@ -115,7 +115,7 @@ class KeepAll(Unmeasured):
     kind: SelectionKind | None = "all"
 
     def rewind(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def apply(self, piece: Tensor) -> Tensor:
         """Return the piece itself."""
