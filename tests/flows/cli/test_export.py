@@ -32,12 +32,7 @@ def export(
     """Run the command in an empty folder; gives exit code, standard output and standard error."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        ended = run_command(capsys, "export", *arguments, "--store", str(store.root))
-        return ended.code, ended.out, ended.err
-
-    return run
+    return lambda *arguments: run_command(capsys, "export", *arguments, "--store", str(store.root))
 
 
 def test_the_outputs_into_a_folder_of_the_runs_name(export: Command) -> None:

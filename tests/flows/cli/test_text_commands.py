@@ -38,12 +38,7 @@ Command = Callable[..., tuple[int, str, str]]
 def antiphon(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     fakes.install(monkeypatch)
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        ended = run_command(capfd, *arguments, "--store", str(tmp_path / "store"))
-        return ended.code, ended.out, ended.err
-
-    return run
+    return lambda *arguments: run_command(capfd, *arguments, "--store", str(tmp_path / "store"))
 
 
 def test_a_name_with_a_line_feed_takes_no_other_recording_with_it(tmp_path: Path) -> None:
