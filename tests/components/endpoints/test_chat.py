@@ -84,7 +84,9 @@ def test_what_passes_is_tried_again(fault: object, endpoint: OpenAIServer) -> No
     assert texts_of(ask("one", "bad", "two")) == ["ONE", "BAD", "TWO"]
 
 
-@pytest.mark.parametrize("fault", [lambda h: h.fail(500, "oops"), cut, lambda h: h.send(b"no json")])
+@pytest.mark.parametrize(
+    "fault", [lambda h: h.fail(500, "oops"), lambda h: h.fail(409, "oops"), cut, lambda h: h.send(b"no json")]
+)
 def test_a_record_that_the_server_cannot_answer_is_singled_out(fault: object, endpoint: OpenAIServer) -> None:
     """It answers a small request right after, so it is not the server that is at fault."""
     endpoint.faults = [on("bad", fault)]  # type: ignore[arg-type]
@@ -136,7 +138,7 @@ def test_no_answer_in_time(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPat
         ask("one", "bad")
 
 
-@pytest.mark.parametrize("status", [408, 504])
+@pytest.mark.parametrize("status", [408, 504, 524])
 def test_the_time_of_a_proxy_is_no_fault_of_a_record(status: int, endpoint: OpenAIServer) -> None:
     """A record that was quarantined for it would stay so."""
     endpoint.faults = [on("bad", lambda h: h.fail(status, "upstream timed out"))]
@@ -174,6 +176,8 @@ def test_headers_for_the_server_of_openai_stay_here(
     endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-another\nX-Gateway: secret")
+    monkeypatch.setenv("OPENAI_ORG_ID", "secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "secret")
     sent = list[str]()
     endpoint.faults = [lambda h, _: sent.extend(h.headers.values()) is not None]
     endpoint.faults.append(on("bad", lambda h: h.fail(500, "oops")))
