@@ -263,7 +263,8 @@ class RunView:
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
-        reads_speech = node.output == "text" and kind is not None and "speech" in kind.reads
+        hears = kind is not None and "speech" in kind.reads and kind.stated.get("costs", True)
+        reads_speech = node.output == "text" and hears
         status = "failed" if node.status == "failed" else _status(ref)
         return self._row(ref, node.kind, status, models, reads_speech=reads_speech)
 

@@ -80,7 +80,7 @@ def parse_srt(name: str, text: str, *, keeps_tags: bool = False) -> list[Cue]:
         if times := _TIMES.fullmatch(line):
             numbers.append(number)
             lines.append(times[1])  # without a position behind them, where pysubs2 may see further times
-        elif _FAULTY_TIMES.match(line):
+        elif _FAULTY_TIMES.match(line) and number - 1 not in numbers[-1:]:  # else it is what somebody says
             raise DataError(
                 f"{name}:{number}: expected times such as 00:00:01,000 --> 00:00:02,500, found "
                 f"{line.strip()!r:.60}"

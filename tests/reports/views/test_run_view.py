@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,8 @@ def test_only_one_page_of_outcomes_is_asked_for_at_a_time(tmp_path: Path) -> Non
 
 
 def test_stage_rows(tmp_path: Path) -> None:
-    rows = {row.stage: row for row in cascade(tmp_path, 10).stages()}
+    view = cascade(tmp_path, 10)
+    rows = {row.stage: row for row in view.stages()}
     assert list(rows) == ["data", "asr", "mt", "metrics"]
     assert rows["asr"].rtfx == pytest.approx(4.0 / 48.7)
     assert rows["mt"].rtfx is None
@@ -56,6 +58,10 @@ def test_stage_rows(tmp_path: Path) -> None:
     assert rows["metrics"].models == {}
     assert rows["data"].status == "reused"
     assert [row.kind for row in rows.values()] == ["data", "recognize", "translate", "metrics"]
+    asr, mt = view.run.pipeline.nodes
+    graph = view.run.pipeline.model_copy(update={"nodes": (asr.model_copy(update={"kind": "texts"}), mt)})
+    imported = replace(view, run=view.run.model_copy(update={"pipeline": graph}))
+    assert {row.stage: row.rtfx for row in imported.stages()}["asr"] is None  # another system's
 
 
 def test_behind_a_route_the_speed_is_that_of_what_the_node_computed(tmp_path: Path) -> None:

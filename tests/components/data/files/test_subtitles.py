@@ -146,6 +146,13 @@ def test_an_old_file_is_in_the_code_page_of_its_language(
     assert [n.partition(": ")[2].partition(",")[0] for n in data.notes] == ([note] if note else [])
 
 
+def test_a_text_may_look_like_times() -> None:
+    """`export --for-edit` wrote such a text, which `edit` refused to read."""
+    texts = ["2 00:00:01,000 --> 00:00:03,000 hi 3", "--> 00:01:02"]
+    content = "".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},500\n{text}\n\n" for n, text in enumerate(texts))
+    assert [cue.text for cue in parse_srt("film", content)] == texts
+
+
 def test_one_faulty_byte_does_not_change_the_encoding(tmp_path: Path) -> None:
     line = "Die Hündin läuft über die Straße, wo Mädchen öfter schön spielen müssen. " * 2
     content = f"1\n00:00:01,000 --> 00:00:02,000\n{line}".encode() + b"\xc3"
