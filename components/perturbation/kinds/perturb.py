@@ -34,7 +34,7 @@ class Perturb(Kind[PerturbationConfig]):
     def facts(self, settings: PerturbationConfig) -> Facts:
         facts = super().facts(settings)
         if settings.is_of_text:
-            return replace(facts, has_tokens=False)
+            return replace(facts, has_tokens=False, features=())
         return replace(facts, output="speech", libraries=("av", "numpy", "soundfile"))
 
     @override

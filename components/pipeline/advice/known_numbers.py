@@ -66,7 +66,7 @@ def written_features(pipeline: Pipeline, name: str) -> set[str] | None:
     if own is None:
         return None
     features = set(own)
-    for input_name in () if node.translates else node.of:
+    for input_name in () if node.translates or not node.facts.has_tokens else node.of:
         above = written_features(pipeline, input_name)
         if above is None:
             return None

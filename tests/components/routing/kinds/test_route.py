@@ -205,6 +205,7 @@ TEXTS: dict[str, dict[str, Any]] = {
     "mt": {"kind": "translate", "of": "sure"},
     "rover": {"kind": "combine", "of": ["asr", "sure"]},
     "own": {"kind": "command", "of": "asr", "run": ["cat"], "format": "text"},
+    "worse": {"kind": "perturb", "of": "asr", "typos": 0.1},
     "later": {"kind": "select", "of": ["own", "asr"]},
 }
 
@@ -226,6 +227,7 @@ def route_by(by: str | list[str], of: str, **values: Any) -> None:
         ("p_corect", "sure", "r.by: expected a number of sure, found p_corect; did you mean p_correct?"),
         ("p_correct", "asr", "r.by: expected a number of asr, found p_correct"),
         ("no_speech", "mt", "found no_speech"),
+        ("no_speech", "worse", "r.by: expected a number of worse, found no_speech"),
         ("word_ratio", "mt", "found word_ratio"),
         ("vlaue", "judged", "found vlaue; did you mean value?"),
         ("mean_log_prob", "data", "expected a number of data, found mean_log_prob; known: length, seconds"),
