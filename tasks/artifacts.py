@@ -21,6 +21,7 @@ from components.run_record import StageRef
 from components.storage.stages.reader import count_branches, read_plan, read_quarantined
 from components.storage.stages.whole_stage import TABLES
 from components.text.counted_nouns import format_count
+from components.text.escaping import to_printable
 
 MAX_EXAMPLES = 20
 _MAX_TEXT = 400  # characters of a text
@@ -29,9 +30,9 @@ _MAX_IMAGE_BYTES = 2_000_000  # bytes of a plot that goes into the database
 
 def escape_markdown(text: str, most: int = _MAX_TEXT) -> str:
     """Escape a text for the UI, which renders Markdown: no markup, no tags, one line, so many characters."""
-    text = " ".join(text.split())
+    text = to_printable(" ".join(text.split()))
     text = text if len(text) <= most else text[: most - 1] + "…"
-    return "".join("\\" + mark if mark in "\\`*_[]<>|#!" else mark for mark in text)
+    return "".join("\\" + mark if mark in "\\`*_[]<>|#!&~" else mark for mark in text)
 
 
 def models_of(ref: StageRef) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from components.errors import AntiphonError, ConfigError
+from components.text.escaping import to_printable
 from flows.cli.compute.launchers import LAUNCHERS, is_one_of_several
 from flows.cli.help.command_entries import MainGroup
 
@@ -108,10 +109,10 @@ def exit_code_of(call: Callable[[], object]) -> int:
         return 2
     except ConfigError as error:
         for fault in str(error).splitlines():
-            typer.echo(f"antiphon: {fault}", err=True)
+            typer.echo(f"antiphon: {to_printable(fault)}", err=True)
         return 2
     except (AntiphonError, OSError) as error:
-        typer.echo(f"antiphon: {error}", err=True)
+        typer.echo(f"antiphon: {to_printable(str(error))}", err=True)
         return 1
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("antiphon: interrupted", err=True)

@@ -88,3 +88,7 @@ def test_a_route_shows_how_many_went_each_way(tmp_path: Path, published: dict[st
         {"branch": "escalate", "utterances": 1},
         {"branch": "keep", "utterances": 2},
     ]
+
+
+def test_a_text_reads_in_markdown_as_it_was_written() -> None:
+    assert artifacts.escape_markdown("AT&amp;T <b>\x00 \u202egnp") == "AT\\&amp;T \\<b\\>⟨U+0000⟩ ⟨U+202E⟩gnp"

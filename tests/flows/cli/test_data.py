@@ -45,6 +45,7 @@ def test_a_set_that_cannot_be_read_is_one_line(tmp_path):
     assert result.exit_code == 2
     assert result.stderr.startswith("antiphon: ")
     assert result.stderr.count("\n") == 1
+    assert run("talk\u202evaw.exe").stderr.startswith("antiphon: talk⟨U+202E⟩vaw.exe: expected a manifest")
 
 
 def test_decode_finds_what_headers_hide(tmp_path):

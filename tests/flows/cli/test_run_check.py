@@ -53,6 +53,7 @@ def test_its_json_has_the_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[st
     [
         (("--set", "nodes.asr.model=packaged:whisper-bas"), "did you mean packaged:whisper-base?"),
         (("--data", "absent.jsonl"), "absent.jsonl"),
+        (("--data", "talk\u202evaw.exe"), "talk⟨U+202E⟩vaw.exe"),
         (("--engine", "rey"), "rey"),
     ],
 )
