@@ -21,7 +21,8 @@ def encode_run(
         ConfigError: only subtitles are asked for, and nothing in the data has times.
     """
     subtitles = [form for form in formats if FORMATS[form].is_subtitle]
-    if len(subtitles) == len(formats) and not texts.is_timed:
+    has_times = any(utterance.stretch for group in texts.recordings.values() for utterance in group)
+    if len(subtitles) == len(formats) and not has_times:
         raise ConfigError(
             f"format {subtitles[0]}: expected speech or subtitles, found texts without times; choose txt, "
             "tsv, jsonl or json"

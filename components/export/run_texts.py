@@ -48,11 +48,6 @@ class RunTexts:
         named = [self.run.pipeline.outputs.get("transcript"), self.run.pipeline.outputs.get("translation")]
         return list(dict.fromkeys(name for name in named if name in texts and name is not None))
 
-    @property
-    def is_timed(self) -> bool:
-        """Whether anything of the data has times."""
-        return any(utterance.stretch for group in self.recordings.values() for utterance in group)
-
     def missing_from(self, names: Sequence[str]) -> list[Quarantined]:
         """Return quarantined records that lack one of these nodes' texts; another branch may have some."""
         outcomes = [StoredOutcomes(self._stages[name]) for name in names] if self.quarantined else []

@@ -69,9 +69,8 @@ def _absence(view: RunView, row: UtteranceRow, node: NodeRecord) -> str | None:
         sent = _way_of(row.outcomes.get(above))
         if sent != branch:
             return f"not sent here: {above} said {sent}" if sent else f"not sent here by {above}"
-    missing = [
-        name for name in node.inputs if name in view.outcomes and not _is_usable(row.outcomes.get(name))
-    ]
+    read = [name for name in node.inputs if name in view.outcomes]
+    missing = [name for name in read if isinstance(row.outcomes.get(name), Quarantined | None)]
     return f"nothing came from {', '.join(missing)}" if missing else None
 
 
@@ -80,10 +79,6 @@ def _way_of(outcome: NodeOutcome | None) -> str | None:
         return outcome.branch
     decision = outcome.best.decision if isinstance(outcome, NBest) else None
     return None if decision is None else "going" if decision.stopped is None else "stopped"
-
-
-def _is_usable(outcome: NodeOutcome | None) -> bool:
-    return outcome is not None and not isinstance(outcome, Quarantined)
 
 
 def _text(view: RunView, row: UtteranceRow, node: NodeRecord, outcome: NBest) -> Step:

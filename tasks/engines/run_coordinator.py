@@ -44,7 +44,8 @@ class RunCoordinator:
         self.asking: frozenset[str] = frozenset()
         """The nodes that wait for a person's answers."""
         self.deadline: float | None = None
-        self._halted = False
+        self.is_halted = False
+        """Whether the run is to stop."""
         self._busy: set[str] = set()
         """Lanes in which a shard is computed."""
         self._queues: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -161,14 +162,9 @@ class RunCoordinator:
     def halt(self, seconds: float | None = None) -> None:
         """Let nothing new begin; shards in flight may be finished within ``seconds`` (None: however long)."""
         with self._changed:
-            self._halted = True
+            self.is_halted = True
             self.deadline = None if seconds is None else time.monotonic() + seconds
             self._changed.notify_all()
-
-    @property
-    def is_halted(self) -> bool:
-        """Whether the run is to stop."""
-        return self._halted
 
     @property
     def seconds_left(self) -> float:
@@ -181,7 +177,7 @@ class RunCoordinator:
             self._raise_if_halted()
 
     def _raise_if_halted(self) -> None:
-        if self._halted:
+        if self.is_halted:
             raise HaltedError
 
     # Lanes

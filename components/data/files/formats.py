@@ -59,18 +59,6 @@ def _read_audio(fields: Fields) -> dict[str, Any]:
     }
 
 
-def _convert_files(fields: Fields) -> Draft:
-    return Draft(
-        id=read_string(fields, "id"),
-        audio=read_required(fields, "file"),
-        sha256=read_string(fields, "sha256"),
-        transcript=read_string(fields, "transcript"),
-        source_language=read_string(fields, "language"),
-        references=read_references(fields, "translation"),
-        domain=read_string(fields, "speech"),
-    )
-
-
 def _convert_table_row(fields: Fields) -> Draft:
     """By its columns. An empty cell is an absent field, as a table cannot leave one out."""
     cells = {_COLUMNS.get(name, name): cell for name, cell in fields.items() if cell}
@@ -130,7 +118,15 @@ _OF_TEXT_FILES: dict[str, Format] = {
             *("id", "file", "seconds", "language", "transcript", "translation", "sha256"),
             *("speech", "source", "licence", "note"),
         ),
-        convert=_convert_files,
+        convert=lambda fields: Draft(
+            id=read_string(fields, "id"),
+            audio=read_required(fields, "file"),
+            sha256=read_string(fields, "sha256"),
+            transcript=read_string(fields, "transcript"),
+            source_language=read_string(fields, "language"),
+            references=read_references(fields, "translation"),
+            domain=read_string(fields, "speech"),
+        ),
     ),
     "antiphon": _jsonl(
         summary="JSONL, our own: id, audio, offset, duration, text, transcript, source_language, "

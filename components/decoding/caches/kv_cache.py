@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer, EncoderDecoderCache
+from transformers.cache_utils import Cache, DynamicLayer
 
 from components.decoding.moves import RowLayout, RowTransition
 from components.errors import ModelError
@@ -85,11 +85,6 @@ class CrossAttentionLayer(DynamicLayer):  # type: ignore[no-untyped-call]
 def growing_cache() -> Cache:
     """Return a cache for a decoder-only model; layers are added as they are used."""
     return Cache(layer_class_to_replicate=GrowingLayer)
-
-
-def encoder_decoder_cache(own: Cache) -> EncoderDecoderCache:
-    """Return a cache for an encoder-decoder model: ``own`` for self-attention, cross-attention fixed."""
-    return EncoderDecoderCache(own, Cache(layer_class_to_replicate=CrossAttentionLayer))
 
 
 class GrowingPast:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import Cache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from components.decoding.caches import kv_cache
@@ -71,7 +72,8 @@ class Seq2SeqScorer:
         if self._ready.shares_cache and self._encoded.device.type != "cpu":
             make = ON_DEVICE.get("self_attention", make)
         self._past = make(self.rows)
-        self._cache = kv_cache.encoder_decoder_cache(self._past.cache)
+        cross_attention = Cache(layer_class_to_replicate=kv_cache.CrossAttentionLayer)
+        self._cache = EncoderDecoderCache(self._past.cache, cross_attention)
         self._has_source_per_row = False
         if self._mask is not None and self._mask.device.type != "cpu":
             # With four dimensions it is taken as it is; else it would be looked at in every step.

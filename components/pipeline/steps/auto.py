@@ -14,12 +14,9 @@ TASKS = ("recognize", "translate", "translate_speech")
 
 def is_auto(values: Mapping[str, Any]) -> bool:
     """Return whether a node, as it is written, leaves the choice of its model open."""
-    if values.get("kind") not in TASKS or _names_members(values):
+    # Members stand for the model, but where they are beside several that come of it.
+    has_several = values.get("dropout_members") or values.get("checkpoints")
+    if values.get("kind") not in TASKS or (values.get("members") and not has_several):
         return False
     default = KINDS[values["kind"]].settings.model_fields["model"].default
     return bool((values.get("model") or default) == AUTO_MODEL)
-
-
-def _names_members(values: Mapping[str, Any]) -> bool:
-    """Return whether members stand for the model, and not beside several that come of it."""
-    return bool(values.get("members")) and not (values.get("dropout_members") or values.get("checkpoints"))

@@ -118,7 +118,7 @@ class UsageLeases:
                 self._files.mark(f"runs/{name}/{WORKING}/{key}")
                 keys.add(key)
             is_new = _note_for_process(self._root, key) or bool(news)
-        if is_new and key in self.read_condemned():
+        if is_new and key in parse_json(self._files.read(CONDEMNED) or b"[]"):
             with self._hold_prune():  # waits for prune, or finds it dead
                 self.pardon()
 
@@ -137,10 +137,6 @@ class UsageLeases:
     def pardon(self) -> None:
         """Say that no stage is to be removed any more; the lock of prune is held."""
         self._files.remove(CONDEMNED)
-
-    def read_condemned(self) -> set[str]:
-        """Return the keys of the stages that a prune means to remove."""
-        return set(parse_json(self._files.read(CONDEMNED) or b"[]"))
 
     def read_notes(self, runs: Iterable[str] | None = None) -> set[str]:
         """Return the keys that runs and living processes have noted; notes of dead processes are removed.
