@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,6 +14,7 @@ from components.compute.machine import WORKER_CARD, resolve_device_name, resolve
 from components.compute.torch_facts import THREADS, allow_tf32
 from components.errors import ConfigError
 
+use_threads, count_torch_threads = THREADS.use, THREADS.count
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -65,22 +64,6 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-@contextmanager
-def use_threads(number: int) -> Iterator[None]:
-    """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it.
-
-    torch's number is one of the thread, and what threads that are made later begin with. Several threads may
-    be in here at once, so the number of the process is noted by the first and put back by each.
-    """
-    before = THREADS.enter()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        THREADS.leave()
-
-
 def seed_everything(seed: int) -> torch.Generator:
     """Seed the global generators of Python, numpy and torch, and return a separate CPU generator.
 
@@ -117,8 +100,3 @@ def seed_device(device: str, seed: int) -> None:
         torch.mps.manual_seed(seed)
     else:
         _seed_processor(seed)
-
-
-def count_torch_threads() -> int:
-    """Return how many CPU threads torch uses in this process; in :func:`use_threads`, in this thread."""
-    return THREADS.count()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -53,22 +55,31 @@ class _ThreadNumbers(threading.local):
     _inside, _default = 0, 0
     _depth = 0
 
-    def enter(self) -> int:
+    @contextmanager
+    def use(self, number: int) -> Iterator[None]:
+        """Let torch use ``number`` CPU threads in this thread; the last bits of products depend on it.
+
+        torch's number is one of the thread, and what threads that are made later begin with. Several threads
+        may be in here at once, so the number of the process is noted by the first and put back by each.
+        """
         with self._lock:
-            number = self.count()
+            before = self.count()
             if _ThreadNumbers._inside == 0:
-                _ThreadNumbers._default = number
+                _ThreadNumbers._default = before
             _ThreadNumbers._inside += 1
         self._depth += 1
-        return number
-
-    def leave(self) -> None:
-        self._depth -= 1
-        with self._lock:
-            _ThreadNumbers._inside -= 1
+        torch.set_num_threads(number)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            self._depth -= 1
+            with self._lock:
+                _ThreadNumbers._inside -= 1
 
     def count(self) -> int:
-        # A thread that asks torch first while another is in here would have the other's number from then on.
+        """Return how many CPU threads torch uses in this process; in :meth:`use`, in this thread."""
+        # A thread that asks torch first while another is in there would have the other's number from then on.
         with self._lock:
             is_others = _ThreadNumbers._inside and not self._depth
             return _ThreadNumbers._default if is_others else torch.get_num_threads()
