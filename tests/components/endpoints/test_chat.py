@@ -284,6 +284,7 @@ def test_samples_come_in_one_request_or_one_by_one(endpoint: OpenAIServer, most_
     assert len({answer.text for answer in answers}) == 4
     assert [body.get("n") for body in endpoint.bodies] == [4, *[None] * (4 - min(most_choices, 4))]
     assert all(body["temperature"] == 0.7 for body in endpoint.bodies)
+    assert sum(answer.input_tokens for answer in answers) == 10 * len(endpoint.bodies)
     asked = len(endpoint.requests)
     assert fresh().sample([(("user", "x"),)], 32, 4, sampling) == first  # all of them were kept
     assert len(endpoint.requests) == asked
