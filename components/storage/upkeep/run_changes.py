@@ -79,24 +79,32 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
     with ExitStack() as stack:
         for name in sorted({old, new}):
             stack.enter_context(store.lock_run(name, "rename it later"))
-        if not backend.has_run(old):
+        is_moved = not backend.has_run(old) and _is_named(store, new, old)  # by a call that was killed then
+        if not backend.has_run(old) and not is_moved:
             raise store.missing_run_error(old)
-        if backend.has_run(new):
+        if backend.has_run(new) and not is_moved:
             advice = "it has that name" if new == old else f"antiphon runs delete {new} first"
             raise ConfigError(f"expected a name that no run has, found {new!r}; {advice}")
         changed = _find_readers(store, old, new)
-        readers = sorted({name for name, _ in changed} - {old})
+        readers = sorted({name for name, _ in changed} - {old, new})
         for name in readers:
             stack.enter_context(store.lock_run(name, "rename it later"))
         for (name, file), values in changed.items():
             if name != old:
                 files.write(f"{RUNS}/{name}/{file}", values)
-        files.rename(f"{RUNS}/{old}", f"{RUNS}/{new}")
+        if not is_moved:
+            files.rename(f"{RUNS}/{old}", f"{RUNS}/{new}")
         backend.forget_run(old)
         for (name, file), values in changed.items():
             if name == old:
                 files.write(f"{RUNS}/{new}/{file}", values)
     return readers
+
+
+def _is_named(store: Store, name: str, recorded: str) -> bool:
+    """Return whether the record of a run has another name than its folder: this one."""
+    files = {file: store.backend.files.read(f"{RUNS}/{name}/{file}") for file in (RECORD, FAILED)}
+    return any(content and check_record(content, file)["name"] == recorded for file, content in files.items())
 
 
 def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], bytes]:
@@ -112,7 +120,7 @@ def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], byt
             except StoreError:
                 continue  # a damaged record is not made to look whole
             renamed = _rename(values, old, new)
-            if name == old:
+            if values.get("name") == old:
                 renamed["name"] = new
             if renamed != values:
                 changed[name, file] = encode_json(add_digest(renamed))

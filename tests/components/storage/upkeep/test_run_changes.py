@@ -57,18 +57,20 @@ def test_names_that_a_run_cannot_get(local: Store) -> None:
         rename_run(local, "working", "c")
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
 def test_a_renaming_that_was_killed_is_ended_by_another(
-    local: Store, monkeypatch: pytest.MonkeyPatch
+    is_moved: bool, local: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_run(local, "old", [])
     save_run(local, "versus", [], systems={"x": "old"})
     with monkeypatch.context() as patch:
-        patch.setattr(LocalFiles, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed = (type(local.backend), "forget_run") if is_moved else (LocalFiles, "rename")
+        patch.setattr(*killed, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             rename_run(local, "old", "new")
     rename_run(local, "old", "new")
     assert local.load_run("versus").systems == {"x": "new"}
-    assert local.load_run("new").name == "new"
+    assert json.loads(local.backend.files.read("runs/new/run.json") or b"")["name"] == "new"
 
 
 def test_a_run_that_was_moved_by_hand_has_the_name_of_its_folder(local: Store) -> None:
