@@ -142,8 +142,10 @@ def build_tables(comparison: Comparison) -> list[Table]:
     """Return the comparison as parts of a report: the table, plots, groups, largest differences."""
     differences = comparison.differences
     protocols = dict.fromkeys(f"{label_of(test.metric)} {test.signature}" for test in differences)
-    note = f"Differences to {to_printable(comparison.baseline)} on {comparison.n:,} of "
-    note += f"{comparison.n_total:,} utterances. {describe_family(comparison)}"
+    note = describe_family(comparison)
+    if comparison.n:
+        count = f"{comparison.n:,} of {comparison.n_total:,} utterances"
+        note = f"Differences to {to_printable(comparison.baseline)} on {count}. {note}"
     sections = [
         Table(
             "Systems",
