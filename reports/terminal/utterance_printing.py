@@ -81,7 +81,8 @@ def _print_outcome(row: UtteranceRow, stage: str, outcome: Outcome, console: Con
     comparison = row.alignments.get(stage)
     values = "" if comparison is None else _format_values(comparison)
     values += _format_estimates(outcome)
-    values += "".join(f"  {judgment.label} {judgment.value:.3g}" for judgment in row.judgments.get(stage, ()))
+    judgments = row.judgments.get(stage, ())
+    values += "".join(f"  {judgment.label} {judgment.value:#.3g}" for judgment in judgments)
     console.print(Text.assemble((to_printable(stage), "bold"), f"  {values}"))
     if isinstance(outcome, Quarantined):
         console.print(format_quarantined(outcome))
