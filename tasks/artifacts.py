@@ -135,7 +135,7 @@ def publish_extras(ref: StageRef) -> None:
         for number, table in enumerate(read_json(folder / TABLES)["tables"], 1):
             rows = [{**dict.fromkeys(table.get("columns", ()), ""), **row} for row in table["rows"]]
             publish_table(rows, _artifact_key(ref.stage, f"table-{number}"), table["title"])
-    publish_plots({path: path.stem.replace("_", " ") for path in sorted(folder.glob("*.png"))})
+    _publish_pictures(folder)
 
 
 def publish_result(ref: StageRef, tables: Sequence[Table], verdict: Sequence[str] = ()) -> None:
@@ -150,7 +150,11 @@ def publish_result(ref: StageRef, tables: Sequence[Table], verdict: Sequence[str
         title = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
         key = _artifact_key(ref.stage, title) if number else ref.stage.replace("_", "-")
         publish_table(rows, key, table.title)
-    publish_plots({path: path.stem.replace("_", " ") for path in sorted(Path(ref.path).glob("*.png"))})
+    _publish_pictures(Path(ref.path))
+
+
+def _publish_pictures(folder: Path) -> None:
+    publish_plots({path: path.stem.replace("_", " ") for path in sorted(folder.glob("*.png"))})
 
 
 def publish_plots(plots: Mapping[Path, str]) -> None:

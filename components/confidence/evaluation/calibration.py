@@ -27,8 +27,8 @@ MIN_BINS = 5
 CLIP = 1e-4
 """Probabilities are this far from 0 and 1 in a cross-entropy, where one sure error would be infinite."""
 
-TOLD = 2.5
-"""Standard errors from which a bin's gap counts as one in the lower end of the error's interval."""
+SELECTION_THRESHOLD = 2.5
+"""Standard errors from which a bin's gap is selected for the lower end of the error's interval."""
 
 
 class ReliabilityBin(Record):
@@ -94,9 +94,10 @@ def _calibration_error(trials: Trials) -> Resampled:
         means = sums[:, 1:] / sums[:, :1]
     means = means[np.isfinite(means).all(1)]
     noise, value = means[1:] - means[0], np.abs(means[0]).sum()
-    told = np.where(np.abs(means[0]) > TOLD * noise.std(0), means[0], 0.0)
+    selected = np.where(np.abs(means[0]) > SELECTION_THRESHOLD * noise.std(0), means[0], 0.0)
     lower, upper = (
-        np.sort(value - np.abs(center + noise).sum(1) + np.abs(center).sum()) for center in (told, means[0])
+        np.sort(value - np.abs(center + noise).sum(1) + np.abs(center).sum())
+        for center in (selected, means[0])
     )
     half = len(noise) // 2
     return Resampled(float(value), np.maximum(np.concatenate([lower[:half], upper[half:]]), 0))

@@ -30,6 +30,7 @@ _DRAWS_PER_BATCH = 1 << 17
 _DRAWS_PER_PRODUCT = 1 << 22
 """Draws that are multiplied with a table at once, where the order of a sum does not matter: 32 MB at most."""
 _ROWS_AT_ONCE = 1 << 14
+"""Rows that are compared with their rounded copy at once."""
 _MAX_CACHED_DRAWS = 1 << 25
 """Draws that stay in memory for the next table of as many utterances: 32 MB."""
 

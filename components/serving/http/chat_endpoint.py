@@ -111,9 +111,8 @@ def _parse(body: bytes) -> ChatRequest:
     try:
         return ChatRequest.model_validate(read_json(body))
     except ValidationError as error:
-        fault = max(
-            error.errors(), key=lambda each: len(each["loc"])
-        )  # of a part, not of all that may stand there
+        # The deepest one is of a part; others say what else might stand in its place.
+        fault = max(error.errors(), key=lambda each: len(each["loc"]))
         where = ".".join(str(part) for part in fault["loc"] if part not in _CONTENTS)
         raise RequestError(
             400, f"{where}: {describe_value_fault(dict(fault))}", param=where or None
