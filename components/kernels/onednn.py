@@ -52,7 +52,7 @@ class FloatProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`.Product`; a new result has the arithmetic's dtype."""
+        """See :class:`.PackedMatmul`; a new result has the arithmetic's dtype."""
         n = len(rows)
         if n < MIN_ROWS and self._large:
             # One row waits for each of its additions: four take a quarter less time than one (AVX-512).
@@ -79,7 +79,7 @@ class IntegerProduct:
         _move_to_huge_pages(self._packed)
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`.Product`."""
+        """See :class:`.PackedMatmul`."""
         rows = rows.float()
         largest = self._largest
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12).div_(largest)
@@ -104,7 +104,7 @@ class GatedProduct:
         self._product, self._activate = product, ACTIVATION_FUNCTIONS[activation]
 
     def __call__(self, rows: Tensor, /, out: Tensor | None = None) -> Tensor:
-        """See :class:`.Product`."""
+        """See :class:`.PackedMatmul`."""
         gate, value = self._product(rows).chunk(2, -1)
         return _copy_to(out, self._activate(gate) * value)
 

@@ -33,7 +33,7 @@ class SynthesisEngine:
         speak: (text file, voice, speed, WAV file) writes speech.
         identity: voices -> names and versions of everything that decides the sound.
         default_voice: where none is set.
-        has_phonemes: whether it takes forced pronunciations (see :mod:`.markup`).
+        has_phonemes: whether it takes forced pronunciations (see :data:`.PRONUNCIATION_MARK`).
     """
 
     speak: Callable[[Path, str, float, Path], None]

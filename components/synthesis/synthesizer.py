@@ -51,7 +51,7 @@ class Synthesizer:
     def synthesize(self, utterances: Sequence[Utterance], folder: Path) -> list[Utterance | Quarantined]:
         """Return one outcome per utterance, in order: with its audio in ``folder``, or its fault.
 
-        ``text`` moves to ``transcript``, without its marks of pronunciation (see :mod:`.markup`). An
+        ``text`` moves to ``transcript``, each :data:`PRONUNCIATION_MARK` as its word. An
         utterance that has audio already is returned as it is.
         """
         folder.mkdir(parents=True, exist_ok=True)

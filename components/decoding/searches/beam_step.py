@@ -53,7 +53,7 @@ class BeamState(NamedTuple):
         sums: their log-probabilities (n, k).
         is_open: whether the utterance is still searched (n,).
         ranks: normalized scores of the finished hypotheses (n, k), best first; -inf where there is none.
-        places: where they are: step * k + continuation (n, k).
+        positions: where they are: step * k + continuation (n, k).
     """
 
     scores: Tensor
@@ -69,7 +69,7 @@ class StepNumbers(NamedTuple):
     Attributes:
         norm: what scores are divided by with the new token.
         final_norm: the same of the longest text that the best open hypothesis may become.
-        places: those of the first k continuations (k,).
+        positions: those of the first k continuations (k,).
     """
 
     norm: float | Tensor

@@ -82,7 +82,7 @@ class FinishedHypotheses:
         sets = [*self._left, (self._ids, state.ranks, state.positions)]
         ranks = torch.cat([ranks for _, ranks, _ in sets])
         positions = torch.cat([positions for *_, positions in sets])
-        ranks_, places_, *columns = (
+        ranks_, positions_, *columns = (
             part.numpy() for part in copy_to_host([ranks, positions, *self._table()])
         )
         utterances = np.concatenate([ids for ids, *_ in sets])
@@ -92,7 +92,7 @@ class FinishedHypotheses:
         owners, slots = np.nonzero(ranks_[rows, :n_best] > FORBIDDEN)
         cells = (np.asarray(rows)[owners], slots)
         results: list[list[FinishedHypothesis]] = [[] for _ in range(n)]
-        paths = self._follow(owners, places_[cells], columns)
+        paths = self._follow(owners, positions_[cells], columns)
         for owner, rank, path in zip(owners, ranks_[cells], paths, strict=True):
             results[owner].append(FinishedHypothesis(*path, normalized=float(rank)))
         return results
@@ -120,7 +120,7 @@ class FinishedHypotheses:
     def _follow(
         self, owners: Indices, positions: Indices, columns: list[Array]
     ) -> list[tuple[list[int], list[float], Tensor, float]]:
-        """Go back from ``places`` (H,) of utterances ``owners`` (H,) to their first tokens."""
+        """Go back from ``positions`` (H,) of utterances ``owners`` (H,) to their first tokens."""
         parents, tokens, best, sums, log_probs, records = columns
         last, column = positions // self._k, positions % self._k
         starts = np.cumsum([0, *(len(step.ids) for step in self._steps)])

@@ -1,7 +1,7 @@
 """Is a method better, whatever the seed? A test over training seeds and test items together.
 
 A score differs between trainings of one method and between samples of items, and a claim about a *method*
-must survive both. Items and seeds are resampled together by ``seed_bootstrap``, whose
+must survive both. Items and seeds are resampled together by :mod:`.seed_bootstrap`, whose
 docstring says how, and what its coverage is.
 """
 

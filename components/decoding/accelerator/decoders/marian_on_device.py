@@ -21,7 +21,7 @@ from components.decoding.scorers import common_count
 
 
 class DeviceMarianScorer(Seq2SeqScorer):
-    """The scorer on :mod:`.stacked_marian_scorers`: alone, or with other members in one pass.
+    """The scorer on :mod:`.marian_stack`: alone, or with other members in one pass.
 
     Attributes:
         mixture: see :class:`components.decoding.accelerator.members.fused_mixture.MixesInStep`.
