@@ -233,6 +233,9 @@ class BleuElsewhere(Bleu):
         return replace(self, terms=terms) if output == "translation" else None
 
     def select(self, segments: Segments) -> Segments:
-        """Return the utterances whose references have no term."""
+        """Return the utterances none of whose references has a term."""
         selected, counter = super().select(segments), TermRecall(self.terms, "translation")
-        return selected.subset([n for n, (r, _) in enumerate(counter.counts(selected)) if not r.any()])
+        rows = enumerate(zip(selected.references, selected.languages, strict=True))
+        return selected.subset(
+            [n for n, (texts, code) in rows if not any(counter.spans(text, code) for text in texts)]
+        )

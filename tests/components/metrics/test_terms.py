@@ -74,6 +74,8 @@ def test_translations_are_counted_as_written() -> None:
     assert elsewhere.select(segments).ids == ("1",)
     further = replace(segments, references=(("", segments.references[0][0]), segments.references[1]))
     assert _rows("term_recall", "translation", further, ("dienst", "Kovalenko")) == [[1, 2], [1, 1]]
+    second = replace(segments, references=tuple(("Es ruft an.", *texts) for texts in segments.references))
+    assert elsewhere.select(second).ids == ("1",)
 
 
 def test_without_terms_there_is_nothing_to_score() -> None:
