@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+NullableCount = Annotated[int, BeforeValidator(lambda value: 0 if value is None else value), Field(ge=0)]
+"""A number of tokens; 0 where a server says null."""
 
 
 class AnswerForm(BaseModel):

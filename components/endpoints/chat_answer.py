@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from components.endpoints.answer_form import AnswerForm, TokenForm
+from components.endpoints.answer_form import AnswerForm, NullableCount, TokenForm
 from components.endpoints.connection import AnswerError
 from components.records import Token
 from components.served_usage import INPUT_TOKENS, OUTPUT_TOKENS
@@ -22,8 +22,15 @@ class _LogProbsForm(AnswerForm):
     content: list[TokenForm] | None = None
 
 
+def _join_parts(content: object) -> object:
+    """Return the texts of a message that comes in parts, as some servers write it, as one."""
+    if not isinstance(content, list):
+        return content
+    return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+
+
 class _MessageForm(AnswerForm):
-    content: str | None = None
+    content: Annotated[str | None, BeforeValidator(_join_parts)] = None
     refusal: str | None = None
 
 
@@ -34,8 +41,8 @@ class _ChoiceForm(AnswerForm):
 
 
 class _UsageForm(AnswerForm):
-    prompt_tokens: int = Field(0, ge=0)
-    completion_tokens: int = Field(0, ge=0)
+    prompt_tokens: NullableCount = 0
+    completion_tokens: NullableCount = 0
 
 
 class CompletionForm(AnswerForm):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from components.compute.profiling import note_usage
-from components.endpoints.answer_form import AnswerForm, TokenForm
+from components.endpoints.answer_form import AnswerForm, NullableCount, TokenForm
 from components.endpoints.connection import AnswerError, RefusedError, ServerFaultError, connect
 from components.endpoints.endpoint import Endpoint, find_endpoint
 from components.errors import AntiphonError, ModelError
@@ -54,8 +54,8 @@ class TimedSegmentForm(AnswerForm):
 
 
 class _UsageForm(AnswerForm):
-    input_tokens: int = Field(0, ge=0)
-    output_tokens: int = Field(0, ge=0)
+    input_tokens: NullableCount = 0
+    output_tokens: NullableCount = 0
 
 
 class Transcript(AnswerForm):

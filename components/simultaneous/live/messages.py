@@ -88,7 +88,7 @@ def read_piece(message: dict[str, Any], hello: Hello, *, hears: bool) -> Piece:
     content = message.get("bytes")
     if content is None:
         value = read_json(message["text"])
-        if value == {"end": True}:
+        if value == {"end": True} and value["end"] is True:
             return Piece()
         text = value.get("text") if isinstance(value, dict) and len(value) == 1 and not hears else None
         if not isinstance(text, str):

@@ -56,6 +56,21 @@ def test_without_log_probabilities_an_answer_has_no_tokens(endpoint: OpenAIServe
     assert (answer.text, answer.tokens, answer.score) == ("A DOG", (), 0.0)
 
 
+def test_parts_of_a_message_and_counts_of_null_are_read(endpoint: OpenAIServer) -> None:
+    completion = endpoint.completion("A")
+    parts = [
+        {"type": "text", "text": "A "},
+        {"type": "refusal", "refusal": "no"},
+        {"type": "text", "text": "DOG"},
+    ]
+    completion["choices"][0] = {"message": {"role": "assistant", "content": parts}}
+    completion["usage"] = {"prompt_tokens": None, "completion_tokens": 2}
+    endpoint.completion = lambda text: completion  # type: ignore[method-assign]
+    (answer,) = ask("a dog")
+    assert isinstance(answer, ChatAnswer)
+    assert (answer.text, answer.counts) == ("A DOG", {"output_tokens": 2.0})
+
+
 def test_requests_in_flight_are_bounded(endpoint: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTIPHON_SERVED_CONCURRENCY", "3")
     endpoint.faults = [lambda handler, text: bool(time.sleep(0.05))]

@@ -158,7 +158,7 @@ def short_server() -> Iterator[tuple[str, Service]]:
         (['{"channels": 2}', b"\0\0"], "in 2 channels, found 2 bytes"),
         (["{}", b""], "found 0 bytes"),
         (["{}", '{"text": "a"}'], "expected samples (binary)"),
-        (["{}", "1"], "expected samples (binary)"),
+        (["{}", '{"end": 1}'], "expected samples (binary)"),
         (["{}", b"\0\0" * 40_000], "at most 2 s of sound"),
     ],
 )
