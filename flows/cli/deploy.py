@@ -11,6 +11,7 @@ import typer
 
 from components.errors import ConfigError, to_one_line
 from flows.cli.help.options import Assignments, StoreUrl
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from flows.parameters.pipeline import PipelineParameters
@@ -73,7 +74,7 @@ def deploy(
     typer.echo(f"pipeline/{name}: deployed; prefect deployment run {deployment} starts it")
     read = values.get("data")
     if isinstance(read, str) and Path(read).is_absolute() and not Path(read).exists():
-        typer.echo(f"antiphon: data: {read}: there is no such file yet", err=True)
+        print_notice(f"data: {read}: there is no such file yet")
 
 
 def _values_of(parameters: PipelineParameters) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from typing import Annotated
 import typer
 
 from components.errors import AntiphonError, ConfigError
-from components.text.escaping import to_printable
 from flows.cli.compute.launchers import LAUNCHERS, is_one_of_several
 from flows.cli.help.command_entries import MainGroup
+from flows.cli.help.verbosity import print_notice
 
 _GC_THRESHOLD = (50_000, 20, 100)
 """Thresholds of Python's garbage collector: with its own (700, 10, 10) a fifth of the CPU time of importing
@@ -105,22 +105,22 @@ def exit_code_of(call: Callable[[], object]) -> int:
         code = call()
     except typer.TyperException as error:
         show = getattr(error, "show", None)  # usage errors know how to print themselves
-        show() if show is not None else typer.echo(f"antiphon: {error}", err=True)
+        show() if show is not None else print_notice(str(error))
         return 2
     except ConfigError as error:
         for fault in str(error).splitlines():
-            typer.echo(f"antiphon: {to_printable(fault)}", err=True)
+            print_notice(fault)
         return 2
     except (AntiphonError, OSError) as error:
-        typer.echo(f"antiphon: {to_printable(str(error))}", err=True)
+        print_notice(str(error))
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("antiphon: interrupted", err=True)
+        print_notice("interrupted")
         return 128 + signal.SIGINT
     except Exception as error:
         from components.files.fault_reports import explain
 
-        typer.echo(f"antiphon: {explain(error, 'expected no fault')}", err=True)
+        print_notice(str(explain(error, "expected no fault")))
         return 1
     return code if isinstance(code, int) else 0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from components.errors import ConfigError
 from components.files.yaml_text import Lines, parse_yaml, read_yaml_text
+from components.text.escaping import to_printable
 
 SET_KEYS = ("data", "dev", "confirm")
 """Keys, of the run or of a node, whose values are data sets."""
@@ -128,10 +129,9 @@ class _FilePaths:
         below = Path(os.path.normpath(self._folder / path))
         if _exists(below) or not _exists(Path(path)):
             return below
-        sys.stderr.write(
-            f"antiphon: {self._file}: {key}: {path} is not in {self._file.parent} but in this folder, and "
-            "taken from here; name it relative to the file\n"
-        )
+        where = f"{path} is not in {self._file.parent} but in this folder, and taken from here"
+        notice = f"antiphon: {self._file}: {key}: {where}; name it relative to the file\n"
+        sys.stderr.write(to_printable(notice))
         return Path(path).absolute()
 
     def _is_here(self, path: str) -> bool:

@@ -34,7 +34,7 @@ from flows.cli.help.options import (
     Yes,
 )
 from flows.cli.help.pages import HELP
-from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.cli.help.verbosity import Verbosity, print_notice, verbosity
 from flows.parameters.base import DataParameters
 from flows.parameters.pipeline_files import is_pipeline_file
 from flows.registry import FLOWS, FlowEntry
@@ -225,7 +225,7 @@ def _call_flow(
     except Exception as error:
         if message := describe_lost_server(error):
             display.close()
-            sys.stderr.write(f"antiphon: {message}\n")
+            print_notice(message)
             signals.exit_now(1)  # Prefect would try for minutes to send its last events
         raise
     record: RunRecord = unwrap(returned)

@@ -11,6 +11,7 @@ import typer
 
 from components.errors import ConfigError
 from flows.cli.help.options import AsJson, Replace, StoreUrl
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.editing.edited_files import Edits
@@ -203,9 +204,9 @@ def read_edits_of(
     origin, language = Origin(node.name, key, by, utc_now()), language_of_texts(node, texts)
     edits = read_edits(source, texts, origin, language, unchanged_right=unchanged_right)
     for note in edits.notes:
-        typer.echo(f"antiphon: {note}", err=True)
+        print_notice(note)
     counts = count_corrections(edits.corrections)
-    typer.echo(f"antiphon: of {format_count(len(texts), 'text')} of {node.name} {counts}", err=True)
+    print_notice(f"of {format_count(len(texts), 'text')} of {node.name} {counts}")
     return edits
 
 

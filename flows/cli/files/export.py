@@ -15,7 +15,7 @@ from flows.cli.files.export_targets import OUTPUT_FLAGS, refuse_binary_output, s
 from flows.cli.files.for_edit import export_for_edit
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson
-from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.cli.help.verbosity import Verbosity, print_notice, verbosity
 from flows.parameters.written_texts import STANDARD_OUTPUT, ExportParameters
 
 if TYPE_CHECKING:
@@ -153,15 +153,13 @@ def print_files(files: Sequence[Path]) -> None:
 
 def report(written: Export) -> None:
     """Say on standard error which rules subtitles do not keep, and which records have no text."""
-    from components.text.escaping import to_printable
-
     if written.check is not None and verbosity() > Verbosity.QUIET:
-        sys.stderr.write(f"antiphon: {written.check.describe()}\n")
+        print_notice(written.check.describe())
     for bad in written.quarantined[:MAX_LISTED]:
         line = f"{bad.utterance_id}: no text: {bad.stage}: {bad.reason}: {bad.detail}"
-        sys.stderr.write(f"antiphon: {to_printable(' '.join(line.split()))}\n")
+        print_notice(" ".join(line.split()))
     if len(written.quarantined) > MAX_LISTED:
-        sys.stderr.write(f"antiphon: ... {len(written.quarantined):,} records have no text\n")
+        print_notice(f"... {len(written.quarantined):,} records have no text")
 
 
 def export_as_json(run: str, written: Export) -> str:

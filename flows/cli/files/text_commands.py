@@ -20,7 +20,7 @@ from flows.cli.files.input_files import (
     refuse_unreadable,
     refuse_untimed_texts,
 )
-from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.cli.help.verbosity import Verbosity, print_notice, verbosity
 from flows.parameters.written_texts import STANDARD_OUTPUT, TranscribeParameters, WrittenTexts
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def run_files(
             sys.stdout.write(export_as_json(ended.name, written) + "\n")
         codes.append(EXIT_QUARANTINED if written.quarantined else 0)
         if verbosity() > Verbosity.QUIET:  # whoever corrects the texts, or doubts them, needs the name
-            sys.stderr.write(f"antiphon: this was the run {ended.name}: antiphon inspect {ended.name}\n")
+            print_notice(f"this was the run {ended.name}: antiphon inspect {ended.name}")
     return max(codes)
 
 
@@ -170,7 +170,6 @@ def _write(
 ) -> Export:
     from components.export.export import Export
     from components.run_record import NOTHING_SCORED
-    from components.text.escaping import to_printable
 
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
@@ -191,7 +190,7 @@ def _write(
         written.files += _write_pages(texts, node, output)
     for note in (*texts.run.notes, *_doubtful_languages(texts), *_silent_recordings(texts)):
         if note != NOTHING_SCORED and verbosity() > Verbosity.QUIET:
-            sys.stderr.write(f"antiphon: {to_printable(note)}\n")
+            print_notice(note)
     return written
 
 
@@ -202,7 +201,7 @@ def _write_pages(texts: RunTexts, node: Sequence[str], output: TranscribeParamet
     folder = Path() if output.out == STANDARD_OUTPUT else folder
     written = write_texts(texts, node, ["html"], output.settings, f"{folder}/", overwrite=True)
     for file in written.files if verbosity() > Verbosity.QUIET else ():
-        sys.stderr.write(f"antiphon: open {file} in a browser to hear and correct the text\n")
+        print_notice(f"open {file} in a browser to hear and correct the text")
     return written.files
 
 
@@ -223,7 +222,7 @@ def _write_kept_cues(texts: RunTexts, node: str, output: TranscribeParameters) -
         write_new(path, kept.content.encode(), overwrite=output.overwrite)
         files = [path]
         print_files(files)
-    sys.stderr.write(f"antiphon: {kept.describe()}\n")
+    print_notice(kept.describe())
     return files
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,7 +13,7 @@ from flows.cli.files.transcribe import HEARING_FLAGS, LANGUAGE_FLAGS, beam_setti
 from flows.cli.help.commands import TextCommand
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson
-from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.cli.help.verbosity import Verbosity, print_notice, verbosity
 from flows.parameters.written_texts import TranslateParameters
 
 if TYPE_CHECKING:
@@ -160,4 +159,4 @@ def _speak_directly(
 
 def _say_model(model: str, good_for: str) -> None:
     if verbosity() > Verbosity.QUIET:
-        sys.stderr.write(f"antiphon: translated by {model}: {good_for}; others: antiphon models suggest\n")
+        print_notice(f"translated by {model}: {good_for}; others: antiphon models suggest")

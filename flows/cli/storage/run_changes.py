@@ -10,6 +10,7 @@ import typer
 from components.errors import AntiphonError, ConfigError
 from flows.cli.help.options import FinishedRun, StoreUrl
 from flows.cli.help.pages import completes
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.storage.store import Store
@@ -46,7 +47,7 @@ def write_report(store: Store, name: str, otherwise: str) -> None:
     try:
         render_again(name, store)
     except AntiphonError as error:
-        typer.echo(f"antiphon: {otherwise}: {error}", err=True)
+        print_notice(f"{otherwise}: {error}")
 
 
 def delete(
@@ -82,7 +83,7 @@ def delete(
     try:
         free = plan_prune(opened, PruneOptions(grace=0.0)).bytes
     except AntiphonError as error:
-        typer.echo(f"antiphon: {error}", err=True)
+        print_notice(str(error))
     else:
         typer.echo(f"antiphon store prune would free {format_size(free)}")
 

@@ -12,6 +12,7 @@ import typer
 from components.errors import ConfigError, DataError
 from flows.cli.files.input_files import load_usable
 from flows.cli.help.options import AsJson, Replace, StoreUrl
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.imported_texts.outputs import Output, Outputs
@@ -58,7 +59,7 @@ def import_outputs(  # noqa: PLR0913, PLR0917 - one argument per flag
     node = {"kind": "texts", "file": str(_keep(utterances, texts))}
     language = target or _written_language(utterances)
     if language is None and any(each.references for each in utterances):
-        typer.echo("antiphon: taken as transcripts; --to CODE where they are translations", err=True)
+        print_notice("taken as transcripts; --to CODE where they are translations")
     values = {
         "graph": {"nodes": {"texts": node if language is None else {**node, "to": language}}},
         **{"data": data, "name": name, "replace": replace, "store": store, "source_language": source},
@@ -81,7 +82,7 @@ def join_outputs(file: str, utterances: Sequence[Utterance]) -> dict[str, Output
     except (DataError, OSError) as error:
         raise ConfigError(f"FILE: {error}") from None
     texts = _join(file, outputs, utterances)
-    typer.echo(f"antiphon: {len(texts)} of {len(utterances)} utterances have a text in {file}", err=True)
+    print_notice(f"{len(texts)} of {len(utterances)} utterances have a text in {file}")
     return texts
 
 

@@ -11,6 +11,7 @@ import typer
 from components.errors import ConfigError, StoreError
 from flows.cli.help.options import AsJson, StoreUrl
 from flows.cli.help.pages import completes
+from flows.cli.help.verbosity import print_notice
 
 if TYPE_CHECKING:
     from components.storage.upkeep.prune import Pruned
@@ -77,7 +78,7 @@ def verify(
             set_stage_aside(opened, key)
             repaired.append(key)
         except StoreError as error:  # a process is at work on it
-            typer.echo(f"antiphon: {error}", err=True)
+            print_notice(str(error))
     if as_json:
         values = verification._asdict() | {
             "faults": [fault._asdict() for fault in verification.faults],

@@ -14,6 +14,7 @@ from components.compute.progress import report_download
 from flows.cli.compute.run_display import OwnLines, ShortLines, display_run
 from flows.cli.help.command_entries import Commands
 from flows.cli.help.verbosity import Verbosity, set_verbosity, verbosity
+from flows.cli.main import exit_code_of
 from tests.command import run_command
 
 PREFECT = str(Path(prefect.__file__).parent / "flow_engine.py")
@@ -30,6 +31,14 @@ def line(level: int, path: str = "/ours/tasks/progress.py", *, progress: bool = 
     if progress:
         record.antiphon_progress = True
     return record
+
+
+def test_no_notice_moves_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise RuntimeError("\x1b[2J")
+
+    exit_code_of(fail)
+    assert "found RuntimeError: ⟨U+001B⟩[2J (" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
