@@ -2,7 +2,8 @@
 
 `make docs`, or `python docs/build.py [FOLDER]`; the folder is docs/reference if none is named. A page is to
 pdoc a module without members, whose docstring it is. The search holds the pages and what modules say of
-themselves, not every member: its index is built in the browser.
+themselves, not every member: its index is built in the browser. Styles lie in one file, and sources are left
+out: with both in every page it was 148 MB.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from types import ModuleType
 import pdoc.doc
 import pdoc.extract
 import pdoc.render
+from pygments.formatters import HtmlFormatter
 
 ROOT = Path(__file__).parents[1]
+STYLE = ROOT / "docs" / "style.css"
 UNSEARCHED = ("docs.results.", "docs.decisions", "docs.log")
 """Pages that the search leaves out."""
 PACKAGES = ("antiphon", "flows", "tasks", "reports", "components")
@@ -81,13 +84,31 @@ def _read_page(file: Path, files: Mapping[str, Path]) -> str:
 
 def write_reference(folder: Path, specs: Sequence[str], pages: Sequence[str] = ()) -> None:
     """Write the pages of modules and of all that is in them, and the search."""
-    pdoc.render.configure(docformat="google")
+    pdoc.render.configure(docformat="google", show_source=False)
     pdoc.pdoc(*specs, *pages, output_directory=folder)
+    _share_style(folder)
     names = pdoc.extract.walk_specs(specs)
     summaries = {name: pdoc.doc.Module(_without_members(sys.modules[name])) for name in names}
     read = [name for name in pages if not name.startswith(UNSEARCHED)]
     found = {**summaries, **{name: pdoc.doc.Module(_without_members(sys.modules[name])) for name in read}}
     (folder / "search.js").write_text(pdoc.render.search_index(found), encoding="utf-8")
+
+
+def _share_style(folder: Path) -> None:
+    """Move the styles, which pdoc writes into every page, to one file, with ours behind them."""
+    styles: list[str] = []
+    for file in folder.rglob("*.html"):
+        page = file.read_text(encoding="utf-8")
+        styles = styles or re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+        link = f'<link rel="stylesheet" href="{os.path.relpath(folder / "style.css", file.parent)}">'
+        page = re.sub(r"<style>.*</style>", link, page, flags=re.DOTALL)
+        page = page.replace('class="headerlink"', 'class="headerlink" aria-label="link to this"')
+        page = re.sub(r"<pre>|<table>", lambda tag: f'{tag[0][:-1]} tabindex="0">', page)  # may scroll
+        file.write_text(page, encoding="utf-8")
+    light, dark = (HtmlFormatter(style=name).get_style_defs(".pdoc-code") for name in ("xcode", "lightbulb"))
+    code = f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}"
+    ours = STYLE.read_text(encoding="utf-8")
+    (folder / "style.css").write_text("\n".join([*styles, code, ours]), encoding="utf-8")
 
 
 def _without_members(module: ModuleType) -> ModuleType:

@@ -191,6 +191,8 @@ def test_every_module_has_a_page_of_the_reference(tmp_path: Path) -> None:
     assert "Run a graph of models over a data set" in (tmp_path / "antiphon.html").read_text(encoding="utf-8")
     index = (tmp_path / "docs.html").read_text(encoding="utf-8")
     assert 'href="docs/use/export.html"' in index
+    assert "<style>" not in index and 'href="style.css"' in index  # not once more in each of 1,600 pages
+    assert "prefers-color-scheme: dark" in (tmp_path / "style.css").read_text(encoding="utf-8")
     assert 'href="../families/routing.html"' in (tmp_path / "docs/use/pipelines.html").read_text(
         encoding="utf-8"
     )
