@@ -8,7 +8,7 @@ from typing import Any
 
 from components.export.format import ExportSettings
 from components.export.formats import FORMATS
-from components.export.recording_text import RecordingText, make_part
+from components.export.recording_text import RecordingText, TextPart, make_part
 from components.pipeline.pipeline import SOURCE, TARGET
 from components.records import Hypothesis, NBest, Quarantined, Route, Segment
 from components.serving.http.faults import RequestError
@@ -58,17 +58,21 @@ def as_subtitles(form: str) -> Callable[[GraphRequest], str]:
     """Return what lays a text out as ``antiphon export`` does."""
 
     def encode(request: GraphRequest) -> str:
-        best, pipeline = text_of(request), request.graph.pipeline
-        translated = pipeline.is_translated(request.node)
-        part = make_part(
-            request.utterance, best, language_of(request), _transcript_of(request), translated=translated
-        )
+        part = _part_of(request)
         layout = FORMATS[form].layout
         assert layout is not None
         text = RecordingText("request", request.node, request.utterance.stretch is not None, [part])
         return FORMATS[form].encode([text], layout.lay_out(text, ExportSettings()), ExportSettings()).decode()
 
     return encode
+
+
+def _part_of(request: GraphRequest) -> TextPart:
+    """Return the text with times: its own, or those of the transcript that it was made from."""
+    best, translated = text_of(request), request.graph.pipeline.is_translated(request.node)
+    return make_part(
+        request.utterance, best, language_of(request), _transcript_of(request), translated=translated
+    )
 
 
 def _transcript_of(request: GraphRequest) -> NBest | None:
@@ -84,12 +88,15 @@ def _transcript_of(request: GraphRequest) -> NBest | None:
 def as_verbose_json(request: GraphRequest) -> dict[str, Any]:
     """Return the text with its segments."""
     best, utterance = text_of(request).best, request.utterance
+    segments = best.segments or [  # a stack has none of its own
+        Segment(start=timed.start, end=timed.end, text=timed.text) for timed in _part_of(request).segments
+    ]
     return {
         "task": "translate" if request.graph.pipeline.is_translated(request.node) else "transcribe",
         "language": english_name(language_of(request)).lower(),
         "duration": utterance.audio.seconds if utterance.audio is not None else 0.0,
         "text": best.text,
-        "segments": [_segment(number, segment, best) for number, segment in enumerate(best.segments)],
+        "segments": [_segment(number, segment, best) for number, segment in enumerate(segments)],
     }
 
 

@@ -109,6 +109,9 @@ def test_every_form_of_an_answer() -> None:
             whole = Hypothesis(text="heard", score=-3, n_tokens=2, system="test")  # of a stack, say
             with patch.object(NBest, "best", whole):
                 untimed = await send(client, **fields)
+                verbose = (await send(client, TRANSLATE, response_format="verbose_json")).json()
+            (segment,) = verbose["segments"]  # over the time of what is translated
+            assert [segment[name] for name in ("start", "end", "avg_logprob")] == [0, 1, -1.5]
             segments = [
                 Segment(start=n, end=n + 1, text="x", mean_log_prob=m) for n, m in ((1.5, None), (3, -2))
             ]
