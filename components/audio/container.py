@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.audio.headers import find_data_chunk, find_flac_end, is_wave
 from components.errors import DataError
@@ -70,8 +70,9 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
             )
         view = _view_samples(path, file, size)
         try:
-            allowed = {"format_whitelist": FORMATS}
-            with av.open(view, "r", options=allowed, metadata_errors="ignore") as container:
+            # PyAV reads any bytes as names from 19 on, and has no argument for it
+            names: Any = {} if int(av.__version__[:2]) > 18 else {"metadata_errors": "ignore"}
+            with av.open(view, "r", options={"format_whitelist": FORMATS}, **names) as container:
                 if not container.streams.audio:
                     raise audio_error(path, "expected an audio stream, found none")
                 stream = container.streams.audio[0]

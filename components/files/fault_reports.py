@@ -65,7 +65,7 @@ def explain(error: BaseException, expected: str, items: Sequence[Any] = ()) -> B
 
 def _name_items(frames: Sequence[tuple[FrameType, int]], items: Sequence[Any]) -> str:
     """Return which item was at hand in the innermost frame that has one alone, else first and last."""
-    ids = {id(item): item.utterance.id for item in items}
+    ids = {id(part): item.utterance.id for item in items for part in (item, item.utterance)}
     for frame, _ in frames:
         at_hand = {ids[id(value)] for value in list(frame.f_locals.values()) if id(value) in ids}
         if len(at_hand) == 1:

@@ -7,6 +7,7 @@ kernel in Triton on CUDA (:mod:`.triton_grouped_mm`). Letters in shapes: S rows 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ def grouped_mm(rows: Tensor, weights: Tensor, ends: Tensor) -> Tensor:
     Returns:
         (S, N); zeros behind the last block.
     """
-    out: Tensor = _Product.apply(rows, weights, ends)  # type: ignore[no-untyped-call]
-    return out
+    apply: Callable[..., Tensor] = _Product.apply  # which torch 2.13 does not type
+    return apply(rows, weights, ends)
 
 
 def grouped_outer(left: Tensor, right: Tensor, ends: Tensor) -> Tensor:

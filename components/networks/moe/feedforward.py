@@ -64,7 +64,8 @@ def expert_feedforward(
     if product is not None:
         return feed_forward_grouped(x, weights, plan, (activation, gated), product)
     n = plan.n_calls
-    out: Tensor = GroupedFeedForward.apply(x[:n], *weights, tuple(plan.tokens_per_expert), activation, gated)  # type: ignore[no-untyped-call]
+    apply: Callable[..., Tensor] = GroupedFeedForward.apply  # which torch 2.13 does not type
+    out = apply(x[:n], *weights, tuple(plan.tokens_per_expert), activation, gated)
     return functional.pad(out, (0, 0, 0, len(x) - n)) if n < len(x) else out
 
 

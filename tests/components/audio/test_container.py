@@ -121,6 +121,14 @@ def test_what_follows_the_samples_changes_none_of_them(name, tmp_path):
     np.testing.assert_array_equal(audio.decode(audio.describe(path)), before)
 
 
+def test_a_name_in_no_known_encoding_is_no_fault(tmp_path):
+    path = write_tone(tmp_path / "a.wav")
+    content = path.read_bytes()
+    named = b"LIST" + struct.pack("<I", 16) + b"INFOINAM" + struct.pack("<I", 4) + b"caf\xe9"
+    path.write_bytes(content.replace(b"data", named + b"data", 1))
+    assert audio.describe(path).sample_rate == RATE
+
+
 @pytest.mark.parametrize("head", [b"RIFF\0\0\0\0WAVE", b"fLaC"])
 def test_zeros_instead_of_samples_are_refused_at_once(head, tmp_path):
     (tmp_path / "a").write_bytes(head)
