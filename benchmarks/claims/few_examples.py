@@ -11,6 +11,7 @@ import torch
 
 from components.claims.systems.forced_scores import (
     FloatArray,
+    equal_shares,
     score_references,
     sum_by_sentence,
     tokens_by_sentence,
@@ -22,7 +23,6 @@ from components.ensembling.token_level.learning.coefficients import (
     fit_constants,
     fit_gate,
 )
-from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs, concatenate
 from components.records import NBest, Utterance
 from components.translation.config import TranslationConfig
@@ -48,7 +48,7 @@ def learn_all(
         "equal": {
             name: {
                 "tokens": tokens_by_sentence(statistics).astype(int).tolist(),
-                **{kind: _rounded(_equal_shares(statistics, kind)) for kind in ("linear", "log_linear")},
+                **{kind: _rounded(equal_shares(statistics, kind)) for kind in ("linear", "log_linear")},
                 "members": [_rounded(sum_by_sentence(statistics, row)) for row in statistics.token_log_probs],
             }
             for name, statistics in scored.items()
@@ -94,11 +94,6 @@ def _order(scored: Collection[str], draw: int) -> dict[str, torch.Tensor]:
 def _parts(domain: str, size: int) -> dict[str, int]:
     """How many examples of each domain there are among ``size``."""
     return {"tatoeba": size // 2, "captions": size - size // 2} if domain == "mix" else {domain: size}
-
-
-def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
-    shares = torch.full((2,), 0.5)
-    return sum_by_sentence(statistics, reference_log_likelihood(statistics, shares, kind))
 
 
 def _learn_draws(scored: dict[str, ReferenceLogProbs], seed: int, of: int = 3) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,6 @@ from components.claims.question import Question, Systems, Texts
 from components.claims.statistics.measuring import by_metrics, two_level
 from components.claims.systems.workbench import digest_of
 from components.claims.verdict import Measured, Result
-from components.merging.merge import merge
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.two_level import Arms
 
@@ -66,6 +65,8 @@ class Checkpoints(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Return all mixed, less their mean and less the last one."""
+        from components.merging.merge import merge  # noqa: PLC0415 - imports torch
+
         digest = hashlib.sha256(" ".join(map(digest_of, systems.models)).encode()).hexdigest()[:16]
         recipe = uniform_soup(systems.models)
         mean = systems.work.make(f"mean-{digest}", lambda folder: merge(recipe, folder))

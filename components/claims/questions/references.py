@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from components.claims.claim import Claim, Comparison
 from components.claims.question import Question, Systems
@@ -16,24 +14,13 @@ from components.claims.questions.mixing import compare_texts
 from components.claims.selection import best_on_dev
 from components.claims.statistics.measuring import of_sums
 from components.claims.statistics.rank_correlation import correlate_ranks
-from components.claims.systems.forced_scores import (
-    FloatArray,
-    nats_per_token,
-    score_references,
-    sum_by_sentence,
-    sums_of_tokens,
-    tokens_by_sentence,
-)
 from components.claims.verdict import Measured, Result
-from components.ensembling.token_level.learning.coefficients import (
-    fit_constants,
-    fit_gate,
-    fit_linear_weights,
-)
-from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
-from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
+from components.metrics.statistics.bootstrap import FloatArray
 from components.metrics.statistics.seed_bootstrap import ItemSums
 from components.records import Utterance
+
+if TYPE_CHECKING:
+    from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 
 EXAMPLES = 50
 """Development sentences from which weights are learned; a gate learns from four times as many."""
@@ -58,8 +45,10 @@ class OrAnd(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Return linear less log-linear at equal shares."""
+        from components.claims.systems import forced_scores as forced  # noqa: PLC0415 - imports torch
+
         statistics = _scored(systems, systems.test, distributions=True)
-        linear, log_linear = (_equal_shares(statistics, kind) for kind in ("linear", "log_linear"))
+        linear, log_linear = (forced.equal_shares(statistics, kind) for kind in ("linear", "log_linear"))
         texts = [systems.translate(systems.models)], [systems.translate(systems.models, method="log_linear")]
         signs = compare_texts(systems, *texts, ("bleu",))
         return {"or": _with(_gain(statistics, linear, log_linear), signs)}
@@ -95,16 +84,19 @@ class Weights(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Return the learned weights less equal ones, and less the best member."""
+        from components.claims.systems import forced_scores as forced  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import coefficients  # noqa: PLC0415 - imports torch
+
         dev, test = _scored(systems, systems.dev[:EXAMPLES]), _scored(systems, systems.test)
-        learned = fit_constants(dev, "linear")
-        own = sum_by_sentence(test, learned.token_log_probs(test))
+        learned = coefficients.fit_constants(dev, "linear")
+        own = forced.sum_by_sentence(test, learned.token_log_probs(test))
         best = best_on_dev({n: float(row.sum()) for n, row in enumerate(dev.token_log_probs)})
         weights = [round(weight, 6) for weight in learned.weights]
         texts = [systems.translate(systems.models, coefficients=weights)], [systems.translate(systems.models)]
         signs = compare_texts(systems, *texts, ("bleu",))
-        member = sum_by_sentence(test, test.token_log_probs[best])
+        member = forced.sum_by_sentence(test, test.token_log_probs[best])
         return {
-            "against_equal": _with(_gain(test, own, _equal_shares(test, "linear")), signs),
+            "against_equal": _with(_gain(test, own, forced.equal_shares(test, "linear")), signs),
             "against_best": _with(_gain(test, own, member)),
         }
 
@@ -128,10 +120,13 @@ class Gate(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Return the gate less constants, on sentences that neither saw."""
+        from components.claims.systems import forced_scores as forced  # noqa: PLC0415 - imports torch
+        from components.ensembling.token_level.learning import coefficients  # noqa: PLC0415 - imports torch
+
         dev, test = _scored(systems, systems.dev[: 4 * EXAMPLES]), _scored(systems, systems.test)
         gate, constants = (
-            sum_by_sentence(test, fitted.token_log_probs(test))
-            for fitted in (fit_gate(dev), fit_constants(dev, "linear"))
+            forced.sum_by_sentence(test, fitted.token_log_probs(test))
+            for fitted in (coefficients.fit_gate(dev), coefficients.fit_constants(dev, "linear"))
         )
         return {"against_constants": _with(_gain(test, gate, constants))}
 
@@ -155,10 +150,12 @@ class Contribution(Question):
 
     def measure(self, systems: Systems) -> Mapping[str, Measured]:
         """Return the mean correlation over sets of models, members resampled."""
+        from components.claims.systems import forced_scores as forced  # noqa: PLC0415 - imports torch
+
         dev, test = _scored(systems, systems.dev), _scored(systems, systems.test)
         numbers = range(len(systems.models))
         sets = list(combinations(numbers, len(numbers) - 1))
-        rows = np.stack([_rank_rows(dev, test, members) for members in sets])
+        rows = np.stack([forced.rank_rows(dev, test, members) for members in sets])
         size = len(sets[0])
 
         def score(sums: FloatArray) -> FloatArray:
@@ -169,43 +166,22 @@ class Contribution(Question):
         return {"correlation": Measured(by_metric={"rho": result})}
 
 
-def _rank_rows(dev: ReferenceLogProbs, test: ReferenceLogProbs, members: Sequence[int]) -> FloatArray:
-    """Return (utterances, 2 members): what each loses without a member, and the members' coefficients."""
-    chosen = list(members)
-    weights, _ = fit_linear_weights(dev.token_log_probs[chosen])
-    own = test.token_log_probs[chosen].double()
-
-    def likelihoods(shares: Tensor) -> FloatArray:
-        mixed = (own + (shares / shares.sum()).log()[:, None]).logsumexp(0)
-        return sum_by_sentence(test, mixed)
-
-    lost = []
-    for left_out in range(len(chosen)):
-        rest = weights.double().clamp(min=1e-6)
-        rest[left_out] = 0
-        lost.append(likelihoods(weights.double()) - likelihoods(rest))
-    losses = np.stack(lost, 1)
-    return np.concatenate([losses, np.broadcast_to(weights.numpy(), losses.shape)], 1)
-
-
 def _scored(
     systems: Systems, utterances: Sequence[Utterance], *, distributions: bool = False
 ) -> ReferenceLogProbs:
+    from components.claims.systems.forced_scores import score_references  # noqa: PLC0415 - imports torch
+
     return score_references(
         systems.models, utterances, distributions=distributions, languages=systems.languages
     )
 
 
-def _equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
-    count = len(statistics.token_log_probs)
-    return sum_by_sentence(
-        statistics, reference_log_likelihood(statistics, torch.full((count,), 1 / count), kind)
-    )
-
-
 def _gain(statistics: ReferenceLogProbs, first: FloatArray, second: FloatArray) -> Result:
-    tokens = tokens_by_sentence(statistics)
-    sums = ItemSums(nats_per_token, sums_of_tokens(first[None], tokens), sums_of_tokens(second[None], tokens))
+    from components.claims.systems import forced_scores as forced  # noqa: PLC0415 - imports torch
+
+    tokens = forced.tokens_by_sentence(statistics)
+    rows = (forced.sums_of_tokens(own[None], tokens) for own in (first, second))
+    sums = ItemSums(forced.nats_per_token, *rows)
     return of_sums(sums, f"1 set of models x {len(tokens):,} utterances")
 
 

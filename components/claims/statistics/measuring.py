@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from components.claims.verdict import Measured, Result
 from components.metrics.statistics.bootstrap import FloatArray
@@ -114,6 +113,8 @@ def of_rounds(values: Sequence[float], over: str) -> Result:
     Raises:
         ValueError: fewer than 3 rounds.
     """
+    from scipy.stats import t as student_t  # noqa: PLC0415 - takes half a second
+
     n = len(values)
     if n < 3:
         raise ValueError(f"expected at least 3 rounds, found {n}")

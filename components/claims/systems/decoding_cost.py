@@ -13,13 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 
 from components.compute import profiling
-from components.compute.device import use_threads
 from components.decoding.member_settings import MixingConfig
-from components.ensembling.token_level.factory import build_translator as build_ensemble
 from components.errors import AntiphonError, ModelError
 from components.records import Utterance
 from components.translation.config import TranslationConfig
-from components.translation.factory import build
 
 WARM = 20
 """The last texts, which are translated before the clock starts."""
@@ -42,6 +39,9 @@ def measure_apart(
 def measure(models: Sequence[str], texts: Sequence[str], languages: tuple[str, str]) -> dict[str, float]:
     """Return the same, in this process."""
     importlib.import_module("transformers")
+    from components.ensembling.token_level.factory import build_translator  # noqa: PLC0415 - imports torch
+    from components.translation.factory import build  # noqa: PLC0415 - imports torch
+
     utterances = [
         Utterance(id=str(n), text=text, source_language=languages[0], target_language=languages[1])
         for n, text in enumerate(texts)
@@ -51,7 +51,7 @@ def measure(models: Sequence[str], texts: Sequence[str], languages: tuple[str, s
     with profiling.measure_cost() as cost:  # ru_maxrss would be that of the process that started this one
         config = TranslationConfig(model=models[0], beam_size=5, n_best=1, batch_size=64, device="cpu")
         translator = (
-            build(config) if len(models) == 1 else build_ensemble(config, list(models), MixingConfig())
+            build(config) if len(models) == 1 else build_translator(config, list(models), MixingConfig())
         )
         translator.translate(utterances[-WARM:])
         cpu, wall = time.process_time(), time.perf_counter()
@@ -62,6 +62,8 @@ def measure(models: Sequence[str], texts: Sequence[str], languages: tuple[str, s
 
 
 if __name__ == "__main__":
+    from components.compute.device import use_threads
+
     with use_threads(1):
         request = json.load(sys.stdin)
         try:

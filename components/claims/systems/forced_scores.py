@@ -12,7 +12,9 @@ from torch import Tensor
 from components.claims.systems.workbench import Model
 from components.decoding.member_settings import MixingConfig
 from components.ensembling.token_level.factory import build_backend, build_combiner
+from components.ensembling.token_level.learning.coefficients import fit_linear_weights
 from components.ensembling.token_level.learning.fitting import collect_reference_log_probs
+from components.ensembling.token_level.learning.gating_network import reference_log_likelihood
 from components.ensembling.token_level.learning.reference_log_probs import ReferenceLogProbs
 from components.records import Utterance
 from components.translation.config import TranslationConfig
@@ -39,6 +41,32 @@ def sum_by_sentence(statistics: ReferenceLogProbs, values: Tensor) -> FloatArray
     """Return sums (S,) over the tokens of each sentence of values (T,)."""
     sentences, rows = torch.unique(statistics.sentences, return_inverse=True)
     return torch.zeros(len(sentences)).double().index_add(0, rows, values.double()).numpy()
+
+
+def equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
+    """Return the log-likelihood (S,) of each sentence's reference by members with equal shares."""
+    count = len(statistics.token_log_probs)
+    likelihood = reference_log_likelihood(statistics, torch.full((count,), 1 / count), kind)
+    return sum_by_sentence(statistics, likelihood)
+
+
+def rank_rows(dev: ReferenceLogProbs, test: ReferenceLogProbs, members: Sequence[int]) -> FloatArray:
+    """Return (utterances, 2 members): what each loses without a member, and the members' coefficients."""
+    chosen = list(members)
+    weights, _ = fit_linear_weights(dev.token_log_probs[chosen])
+    own = test.token_log_probs[chosen].double()
+
+    def likelihoods(shares: Tensor) -> FloatArray:
+        mixed = (own + (shares / shares.sum()).log()[:, None]).logsumexp(0)
+        return sum_by_sentence(test, mixed)
+
+    lost = []
+    for left_out in range(len(chosen)):
+        rest = weights.double().clamp(min=1e-6)
+        rest[left_out] = 0
+        lost.append(likelihoods(weights.double()) - likelihoods(rest))
+    losses = np.stack(lost, 1)
+    return np.concatenate([losses, np.broadcast_to(weights.numpy(), losses.shape)], 1)
 
 
 def tokens_by_sentence(statistics: ReferenceLogProbs) -> FloatArray:

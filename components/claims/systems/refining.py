@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.claims.systems.workbench import Workbench, digest_of
-from components.decoding.searches.edit_diffusion import TAG_CHOICES
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import VERSION, RefineConfig
-from components.refining.rounds import Refiner
 
 Texts = Mapping[str, str]
 
@@ -46,6 +44,9 @@ def refine(
 def _run_rounds(
     utterances: Sequence[Utterance], drafts: Texts, config: RefineConfig, rounds: int, tags: str | None
 ) -> list[Texts]:
+    from components.decoding.searches.edit_diffusion import TAG_CHOICES  # noqa: PLC0415 - imports torch
+    from components.refining.rounds import Refiner  # noqa: PLC0415 - imports torch
+
     refiner = Refiner(config, None)
     if tags is not None:
         refiner.proposer.ready.choose = TAG_CHOICES[tags]  # type: ignore[union-attr]

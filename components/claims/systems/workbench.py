@@ -16,20 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from components.decoding.member_settings import MixingConfig
-from components.ensembling.token_level.factory import build_translator as build_ensemble
 from components.files.files import write_atomically
 from components.models import resolve
 from components.recognition import checks as recognition
 from components.recognition.backend_choice import backend_of
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import build as build_recognizer
 from components.recognition.windowed.request import Request
 from components.records import NBest, Utterance
 from components.translation import checks as translation
 from components.translation.config import TRANSLATION_VERSION as ENSEMBLE_VERSION
 from components.translation.config import VERSION as TRANSLATION_VERSION
 from components.translation.config import TranslationConfig
-from components.translation.factory import build
 
 Model = str | Path
 CHUNK = 250
@@ -88,9 +85,10 @@ class Workbench:
         alone = len(models) == 1 and not mixing and not str(models[0]).startswith("dropout:")
 
         def decode() -> dict[str, str]:
-            names = [str(model) for model in models]
-            translator = build(config) if alone else build_ensemble(config, names, mixed)
-            outcomes = translator.translate(utterances)
+            from components.ensembling.token_level.factory import build_translator  # noqa: PLC0415 - torch
+
+            mixture = None if alone else build_translator(config, [str(model) for model in models], mixed)
+            outcomes = mixture.translate(utterances) if mixture else _translate(config, utterances)
             return {o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)}
 
         what = {
@@ -117,9 +115,7 @@ class Workbench:
             "config": config.model_dump(mode="json", exclude={"model"}),
             "texts": [(u.id, u.source_language, u.target_language, u.text) for u in written],
         }
-        return self._outcomes(
-            key, lambda: build(config).translate(written), f"translating with {config.model}"
-        )
+        return self._outcomes(key, lambda: _translate(config, written), f"translating with {config.model}")
 
     def transcribe(self, spoken: Sequence[Utterance], config: RecognitionConfig) -> dict[str, NBest]:
         """Return transcripts by id, kept after every :data:`CHUNK` recordings."""
@@ -156,8 +152,16 @@ class Workbench:
         return json.loads(file.read_text(encoding="utf-8"))
 
 
+def _translate(config: TranslationConfig, written: Sequence[Utterance]) -> Sequence[object]:
+    from components.translation.factory import build  # noqa: PLC0415 - imports torch
+
+    return build(config).translate(written)
+
+
 def _recognize(config: RecognitionConfig, spoken: Sequence[Utterance]) -> Sequence[object]:
-    return build_recognizer(config).recognize(spoken)
+    from components.recognition.factory import build  # noqa: PLC0415 - imports torch
+
+    return build(config).recognize(spoken)
 
 
 def best_texts(nbests: Mapping[str, NBest], utterances: Sequence[Utterance]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from flows.registry import FLOWS
 from tests.components.storage.test_store import record
 from tests.fresh_process import run_python
 
-HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib"}
+HEAVY = {"torch", "transformers", "whisper", "prefect", "matplotlib", "scipy.stats"}
 
 
 def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None:
@@ -21,6 +21,7 @@ def test_commands_that_show_import_nothing_that_computes(tmp_path: Path) -> None
         ["--version"],
         *(["run", flow, option] for flow in FLOWS for option in ("--parameters", "--template", "--help")),
         ["models", "list"],
+        ["claim", "list"],
         ["init", str(tmp_path / "new.yaml"), "--data", "sample"],
         ["runs", "--store", str(tmp_path)],
         ["runs", "show", "mine", "--store", str(tmp_path)],
