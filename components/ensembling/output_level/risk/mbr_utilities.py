@@ -125,6 +125,11 @@ UTILITIES: dict[str, Utility] = {"chrf": sentence_chrf, "bleu": sentence_bleu}
 """Metric -> utility of all pairs at once, for metrics whose counts can be shared between the pairs."""
 
 
+def find_blank(texts: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which texts have no words."""
+    return np.array([not text.strip() for text in texts], bool)
+
+
 class UtilityMetric(NamedTuple):
     """The metric of a utility, and the text that was translated, for models that read it."""
 
@@ -138,6 +143,7 @@ def pairwise_utility(
     """Return the utility of every text with every reference; larger is better.
 
     A metric that needs no reference gives a text the same utility with every other: quality estimation.
+    Texts without words are alike, though sacreBLEU gives them 0: else no vote for silence would count.
 
     Args:
         utility: the metric.
@@ -152,7 +158,8 @@ def pairwise_utility(
     if isinstance(metric, WordErrorRate) and metric.normalizer != OPEN_ASR:  # which counts compounds its way
         return negative_wer(texts, references, language, metric.normalizer)
     if metric.name in UTILITIES:
-        return UTILITIES[metric.name](texts, references, language)
+        values = UTILITIES[metric.name](texts, references, language)
+        return np.where(np.outer(find_blank(texts), find_blank(references)), 100.0, values)
     count = len(texts) * len(references)
     pairs = Segments(
         ids=tuple(map(str, range(count))),

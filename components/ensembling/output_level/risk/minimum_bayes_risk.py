@@ -21,6 +21,7 @@ from components.ensembling.output_level.risk.clipped_matches import Matrix
 from components.ensembling.output_level.risk.mbr_utilities import (
     UtilityMetric,
     agreement_of,
+    find_blank,
     pairwise_utility,
 )
 from components.ensembling.output_level.weighted_hypotheses import SystemNBest
@@ -98,6 +99,8 @@ def expect_by_aggregation(candidate_set: Candidates, judge: UtilityMetric, langu
     if len(votes) > 1:  # else the only system's average is that of all
         weights = np.concatenate([weights, votes.sum(0)[None]])
     utility = AGGREGATED_UTILITIES[judge.metric.name](candidate_set.texts, weights, language)
+    blank = find_blank(candidate_set.texts)
+    utility[blank] = 100.0 * weights[:, blank].sum(1)
     agreement = utility[:, : len(votes)] * of_system
     return Expectations(range(len(utility)), utility[:, -1], agreement)
 

@@ -93,6 +93,18 @@ def test_nothing_in_common_leaves_the_votes_as_shares() -> None:
     assert result[0].features["share:a"] == 1.0
 
 
+@pytest.mark.parametrize("mbr", ["exact", "aggregated", "pruned"])
+@pytest.mark.parametrize("utility", ["chrf", "bleu"])
+def test_two_votes_for_silence_are_more_than_one_for_words(utility: str, mbr: str) -> None:
+    silent, words = make_hypothesis(""), make_hypothesis("Thank you.")
+    config = SystemCombinationConfig(method="minimum_bayes_risk", utility=utility, mbr=mbr)
+    result = rank_by_expected_utility(make_nbests(silent, words, silent), config)
+    assert {h.text: h.features["expected_utility"] for h in result} == pytest.approx(
+        {"": 200 / 3, "Thank you.": 100 / 3}
+    )
+    assert result[0].features["share:c"] == pytest.approx(0.5)
+
+
 def test_only_the_first_n_best_take_part() -> None:
     lists = [
         make_hypothesis("a", score=-1.0),
