@@ -120,10 +120,11 @@ def measure(by: str, item: Item) -> float | None:
     return numbers.get(by)  # silence has no tokens and no ratios
 
 
-def computed_features() -> list[str]:
-    """Return the features that are computed of any text; its source is not known to a route."""
-    rows = [row for module in COMPUTED.values() for row in module.FEATURES.items()]
-    return [name for name, row in rows if row.compute and row.needs != "a source text"]
+def computed_features(*, scored: bool = True) -> list[str]:
+    """Return the features that are computed of any text, or of one that no model scored; never its source."""
+    rows = [row for module in COMPUTED.values() for row in module.FEATURES.items() if row[1].compute]
+    needs = {row.needs for _, row in rows} - {"a source text"} if scored else {"a text", "speech"}
+    return [name for name, row in rows if row.needs in needs]
 
 
 def measure_all(item: Item) -> dict[str, float]:

@@ -30,15 +30,16 @@ def find_unknown_number(pipeline: Pipeline, node: Node) -> str | None:
     written = written_features(pipeline, node.of[0])
     if written is None:
         return None
-    known = {"text": (*MEASURES, *FEATURES, *written), "table": (*MEASURES, "value", CONFIDENCE)}
+    scored = sort != "text" or pipeline.nodes[node.of[0]].facts.has_tokens
+    own = FEATURES if scored else ("n_tokens", "n_best")  # the score of a perturbed text, 0, says nothing
+    known = {"text": (*MEASURES, *own, *written), "table": (*MEASURES, "value", CONFIDENCE)}
     options: tuple[str, ...] = known.get(sort, tuple(MEASURES))
     prefixes = tuple(name for name in options if name.endswith(":"))
     numbers = (name for name in node.facts.numbers if not name.startswith(prefixes))
     unknown = [name for name in numbers if name not in options]
     if unknown and sort == "text":
-        options = tuple(
-            dict.fromkeys((*(name for name in options if name not in prefixes), *computed_features()))
-        )
+        computed = computed_features(scored=scored)
+        options = tuple(dict.fromkeys((*(name for name in options if name not in prefixes), *computed)))
         unknown = [name for name in unknown if name not in options]
     if not unknown:
         return None

@@ -228,6 +228,8 @@ def route_by(by: str | list[str], of: str, **values: Any) -> None:
         ("p_correct", "asr", "r.by: expected a number of asr, found p_correct"),
         ("no_speech", "mt", "found no_speech"),
         ("no_speech", "worse", "r.by: expected a number of worse, found no_speech"),
+        ("mean_log_prob", "worse", "found mean_log_prob; known: length, seconds, n_tokens, n_best, "),
+        ("confidence", "worse", "r.by: expected a number of worse, found confidence"),
         ("word_ratio", "mt", "found word_ratio"),
         ("vlaue", "judged", "found vlaue; did you mean value?"),
         ("mean_log_prob", "data", "expected a number of data, found mean_log_prob; known: length, seconds"),
