@@ -89,6 +89,9 @@ def _check_of_node(pipeline: Pipeline, node: Node, context: NodeContext) -> Chec
             node.settings if is_auto(node.values) else complete_node(pipeline, node, context.store).settings
         )
         node.kind.check(settings, context)
+        own = pipeline.nodes.get(pipeline.data_of(node.name))
+        if node.facts.keeps_spoken and own is not None and sets.begins_written(str(own.values["source"])):
+            node.kind.validate_models(settings, context, frozenset())  # what speaks it is asked for at once
 
     def admit(pairs: Pairs) -> None:
         if not node.model_nodes:  # else its model is not there yet

@@ -86,11 +86,12 @@ class PresetFlow:
         """Refuse a long training on which nothing was set.
 
         Raises:
-            ConfigError: what the flow would do, and how long it would take.
+            ConfigError: what the flow would do, and how long it would take; or what it would refuse.
         """
         describe = self.preset.long_run
         description = None if describe is None else load(describe)(parameters)
         if description is not None:
+            load("flows.checks:run_checks")(self.checks(parameters))  # what --yes would not mend
             raise ConfigError(
                 f"{self.name}: nothing of its training is set, so it would {description} on one CPU core; "
                 f"set what you want (antiphon run {self.name} --parameters), or add --yes"

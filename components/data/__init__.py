@@ -16,7 +16,7 @@ from components.data.files.drafts import Draft
 from components.data.files.format import Format
 from components.data.files.formats import FORMATS
 from components.data.files.named_sets import NAMED
-from components.data.loading import check, check_audio, from_audio, load
+from components.data.loading import begins_written, check, check_audio, from_audio, load
 
 __all__ = [
     "FORMATS",
@@ -24,6 +24,7 @@ __all__ = [
     "Dataset",
     "Draft",
     "Format",
+    "begins_written",
     "check",
     "check_audio",
     "content_digest",

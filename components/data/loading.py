@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
+from components.data.changes import are_here
 from components.data.dataset import Dataset
 from components.data.files.drafts import Draft
 from components.data.files.formats import FORMATS
@@ -203,6 +205,18 @@ def check(source: str, source_language: str | None = None, target_language: str 
         return
     opened = open_set(source, source_language=source_language, target_language=target_language, limit=1)
     next(opened.rows, None)
+
+
+def begins_written(source: str) -> bool:
+    """Return whether a data set is here and its first record has no speech."""
+    if fold := parse_fold(source):
+        return begins_written(fold.source)
+    with suppress(DataError):  # which check raises
+        if is_named(source):
+            source = locate_named(source, None, None).source
+        row = next(open_set(source, limit=1).rows, None) if are_here(source, None) else None
+        return row is not None and row.draft is not None and row.draft.audio is None
+    return False
 
 
 def check_audio(paths: str) -> None:

@@ -18,6 +18,7 @@ from components.metrics import normalizers
 from components.pipeline.reading.reader import read_pipeline
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
+from components.synthesis import engines
 from components.training.kinds.train import Train
 from components.translation import checks as translation
 from components.translation.config import TranslationConfig
@@ -30,6 +31,7 @@ from flows.preflight import Preflight
 from flows.registry import flow_named
 from tests.command import exit_code_of, run_command
 from tests.components.storage.test_store import record
+from tests.components.synthesis.double import ENGINE
 
 TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
 
@@ -211,6 +213,7 @@ def test_recordings_wherever_data_are(flow: str) -> None:
 def test_a_long_training_by_defaults_asks_first(
     flow: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(engines.ENGINES, "piper", ENGINE)
     (line,) = told(capsys, "run", flow, "--name", "mine")
     assert "updates" in line
     assert "minutes" in line
@@ -228,6 +231,14 @@ def test_a_long_training_by_defaults_asks_first(
     monkeypatch.setattr(run, "_call_flow", go_on)
     for more in ["--set", parts[flow]], ["--yes"]:
         assert told(capsys, "run", flow, *more) == ["antiphon: it goes on"]
+
+
+def test_what_a_confirmation_would_not_mend_is_refused_before_it_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines.shutil, "which", lambda name: None)
+    (line,) = told(capsys, "run", "stack", "--set", "synthesis.engine=flite")
+    assert line.startswith("antiphon: speech: synthesis: expected the program flite on PATH, found none")
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,11 @@ from components.stacking.methods import StackSource
 from components.stacking.model_folder import load_stacked
 from components.storage.stages.reader import read_nbests
 from components.synthesis import engines
+from flows.checks import run_checks
 from flows.preset_flow import stack
 from flows.python_flows.blame import blame
 from flows.python_flows.contribution import contribution
+from flows.registry import flow_named
 from tests.components.stacking.tiny import WORDS, saved, text_model, tone, whisper
 from tests.components.synthesis.double import ENGINE
 from tests.manifests import write_rows
@@ -215,18 +217,18 @@ def test_lists_of_two_vocabularies_are_pooled(settings: dict[str, Any], folder: 
     assert all(stage.reused for stage in stack(**values, stack=stacked("pooled")).stages)
 
 
-@pytest.mark.usefixtures("server")
-def test_an_engine_that_is_not_installed_is_refused_before_anything_is_heard(
+def test_an_engine_that_is_not_installed_is_refused_before_anything_is_read(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where only the training's data are to be spoken."""
     row = {"id": "w", "text": "two dogs", "references": ["ein hund"]}
     written = write_rows(tmp_path / "written.jsonl", [row])
     monkeypatch.setattr(engines.shutil, "which", lambda name: None)
-    monkeypatch.setattr(Hearing, "recognize", lambda self, utterances: pytest.fail("something was heard"))
     values = settings | {"learn": settings["learn"] | {"dev": written}, "synthesis": {"engine": "flite"}}
-    with pytest.raises(ConfigError, match="expected the program flite on PATH, found none; install it"):
-        stack(**values, stack=stacked("dual_source"))
+    entry = flow_named("stack")
+    parameters = entry.parameters.model_validate(values | {"stack": stacked("dual_source")})
+    with pytest.raises(ConfigError, match=r"^speech: .*expected the program flite on PATH, found none; ins"):
+        run_checks(entry.checks(parameters))
 
 
 @pytest.mark.usefixtures("server")
