@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from prefect.client.schemas.objects import State
@@ -20,9 +21,9 @@ from components.editing.questions import answers_as_corrections
 from components.editing.run_texts import node_to_edit, texts_of_node
 from components.errors import ConfigError
 from components.export.for_edit import write_for_edit
-from components.monitoring.drift.analysis import WATCH, WatchRequest
+from components.monitoring.drift.analysis import WATCH, WatchRequest, require_new
 from components.monitoring.drift.findings import WatchFindings
-from components.monitoring.drift.profile import load_profile
+from components.monitoring.drift.profile import Profile, load_profile
 from components.monitoring.drift.watched_place import WatchedPlace
 from components.nodes.questions import Question
 from components.pipeline.steps.editing import SUFFIX
@@ -48,10 +49,11 @@ Corrected = Mapping[str, Mapping[str, str]]
 @define_flow(WatchParameters)
 def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
     """Compare new runs with the accepted one; adds the stage ``watch`` to a copy of the last of them."""
-    accepted, store = _find_accepted(parameters), Store(parameters.store)
-    profile = load_profile(accepted, store)  # what it lacks is told before anything is computed
+    accepted, profile = _find_accepted(parameters)  # what it lacks is told before anything is computed
+    store = Store(parameters.store)
     names = list(parameters.runs) or [_run_accepted_graph(accepted, parameters).name]
     records = [store.load_run(name) for name in names]
+    require_new(records, profile, store)
     place = WatchedPlace(accepted, records[-1].parameters, store)
     record, run = reopen_run(names[-1], "watch", parameters)
     with run:
@@ -73,25 +75,34 @@ def watch(parameters: WatchParameters) -> RunRecord | State[RunRecord]:
 
 def checks(parameters: WatchParameters) -> list[Check]:
     """Return the check that there is something to watch, and something accepted to compare it with."""
-    return [Check("watch", lambda: _find_accepted(parameters))]
+    return [Check("watch", partial(_require_new_runs, parameters))]
+
+
+def _require_new_runs(parameters: WatchParameters) -> None:
+    _, profile = _find_accepted(parameters)
+    store = Store(parameters.store)
+    if parameters.runs:
+        require_new([store.load_run(name) for name in parameters.runs], profile, store)
 
 
 def _watch(run: Run, request: WatchRequest) -> StageRef:
     return run.add(run_analysis(WATCH.kind, request, run.store))
 
 
-def _find_accepted(parameters: WatchParameters) -> RunRecord:
-    """Return the accepted run: the one named, else the only accepted one of the same flow as the new runs.
+def _find_accepted(parameters: WatchParameters) -> tuple[RunRecord, Profile]:
+    """Return the accepted run (the one named, else the only one of the new runs' flow) and its profile.
 
     Raises:
         ConfigError: none, or several; or nothing new to compare with it.
+        DataError: it has too few utterances.
         StoreError: one of the runs is not there.
     """
     parameters.check_source()
     store = Store(parameters.store)
     new = [store.read_run(name) for name in parameters.runs]
     if parameters.accepted is not None:
-        return store.read_run(parameters.accepted)
+        accepted = store.read_run(parameters.accepted)
+        return accepted, load_profile(accepted, store)
     like = [other for other in list_accepted(store) if other.flow == new[-1].flow]
     if len(like) != 1:
         names = ", ".join(other.name for other in like) or "none"
@@ -99,7 +110,7 @@ def _find_accepted(parameters: WatchParameters) -> RunRecord:
             f"accepted: expected one accepted run of {new[-1].flow}, found {names}; accept one (antiphon "
             "runs accept RUN), or name it: --accepted NAME"
         )
-    return like[0]
+    return like[0], load_profile(like[0], store)
 
 
 def _run_accepted_graph(accepted: RunRecord, parameters: WatchParameters) -> RunRecord:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import get_client
 
+from components.errors import ConfigError, DataError
 from components.models.loaders import language_model
 from components.monitoring.drift.analysis import WATCH
 from components.monitoring.probing.analysis import PROBE
@@ -18,10 +19,13 @@ from components.serving.kept_data import KeptRequests
 from components.simultaneous.analysis import SIMULTANEOUS
 from components.storage.runs.accepted_runs import accept_run
 from components.storage.store import Store
+from flows.checks import run_checks
+from flows.parameters.watch import WatchParameters
 from flows.python_flows.pipeline import pipeline
 from flows.python_flows.probe import probe
 from flows.python_flows.simultaneous import simultaneous
 from flows.python_flows.watch import watch
+from flows.registry import flow_named
 from tasks.task_options import unwrap
 from tests.command import run_command, run_for_json
 from tests.flows import fakes
@@ -83,6 +87,12 @@ def test_every_night_s_texts_are_watched(tmp_path: Path, monkeypatch: pytest.Mon
         record = unwrap(watch(accepted="base", data=write(night, words), store=store, name=f"look-{night}"))
         return record, WATCH.read(stage(record, "watch"))
 
+    checks = flow_named("watch").checks
+    with pytest.raises(ConfigError, match="watch: expected utterances in base that the"):
+        run_checks(checks(WatchParameters(runs=("base",), accepted="base", store=store)))
+    with pytest.raises(DataError, match="expected utterances in base-night-"):
+        look(0, "a dog runs")
+    assert not (tmp_path / "store" / "runs" / "look-0").exists()
     _, first = look(1, "a cat sits")
     assert (first.n, first.earlier, first.change) == (30, 0, None)
     record, second = look(2, "a cat sits" + " and sleeps" * 30)

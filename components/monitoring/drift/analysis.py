@@ -27,7 +27,7 @@ from components.monitoring.drift.findings import (
 from components.monitoring.drift.pairing import join_profiles, pair_signals, prepend_earlier
 from components.monitoring.drift.profile import PROFILE, Profile, profile_measured
 from components.monitoring.drift.score import judge
-from components.monitoring.drift.stage_signals import Measured, measure_stages
+from components.monitoring.drift.stage_signals import Measured, measure_data, measure_stages
 from components.monitoring.drift.tables import build_tables, describe
 from components.pipeline.pipeline import DATA
 from components.pipeline.steps.editing import SUFFIX
@@ -155,6 +155,15 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
 
 
 WATCH = WatchAnalysis()
+
+
+def require_new(runs: Sequence[RunRecord], accepted: Profile, store: Store) -> None:
+    """Refuse runs whose utterances the accepted run has; only their data sets are read.
+
+    Raises:
+        DataError: no utterance is new.
+    """
+    join_profiles([profile_measured(run.name, measure_data(run, store)) for run in runs], accepted)
 
 
 def _stages_known(request: WatchRequest) -> frozenset[str]:

@@ -78,10 +78,8 @@ def measure_stages(run: RunRecord, store: Store) -> Measured:
     Raises:
         DataError: the run has no data set.
     """
-    data = data_of(run)
-    utterances = {utterance.id: utterance for utterance in read_utterances(data)}
-    refused = [each.utterance_id for each in read_quarantined(data)]
-    stages = [_measure_data(data, utterances, refused, store)]
+    measured = measure_data(run, store)
+    stages, utterances = measured.stages, measured.utterances
     refs = {ref.stage: ref for ref in run.stages}
     nbests: dict[str, dict[str, NBest]] = {}
     for node in run.pipeline.of_data():
@@ -96,7 +94,20 @@ def measure_stages(run: RunRecord, store: Store) -> Measured:
         for outcome in read_quarantined(ref):
             signals.values.setdefault(outcome.utterance_id, {})["quarantined"] = 1.0
         stages.append(signals)
-    return Measured([*utterances, *dict.fromkeys(refused)], stages, utterances)
+    return measured
+
+
+def measure_data(run: RunRecord, store: Store) -> Measured:
+    """Read the signals of a run's data set alone; the sound of each shard is measured once.
+
+    Raises:
+        DataError: the run has no data set.
+    """
+    data = data_of(run)
+    utterances = {utterance.id: utterance for utterance in read_utterances(data)}
+    refused = [each.utterance_id for each in read_quarantined(data)]
+    signals = _measure_data(data, utterances, refused, store)
+    return Measured([*utterances, *dict.fromkeys(refused)], [signals], utterances)
 
 
 def _measure_data(
