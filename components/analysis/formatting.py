@@ -49,8 +49,8 @@ def format_p_value(p: float | None) -> str:
 
 
 def format_estimate(estimate: Estimate | Score, sign: bool = True, digits: int = 2) -> str:
-    """Return a number with its interval, where it has one: +2.20 (+1.10 to +3.40)."""
-    number = f"{{:{'+' if sign else ''}.{digits}f}}"
+    """Return a number with its interval, where it has one: +2.20 (+1.10 to +3.40); what rounds to 0 is +0."""
+    number = f"{{:{'+' if sign else ''}z.{digits}f}}"
     return (number if estimate.interval is None else f"{number} ({number} to {number})").format(
         estimate.value, *(estimate.interval or ())
     )

@@ -133,7 +133,8 @@ class Blame(Analysis[BlameRequest, AttributionReport]):
 
     @override
     def tables(self, findings: AttributionReport) -> list[Table]:
-        notes = []
+        first = findings.blames[0]
+        notes = [f"Over {first.n:,} of {first.n_total:,} utterances."]
         both = findings.wer_and_loss
         if both.pearson and both.spearman:
             pearson, spearman = (format_estimate(n, sign=False) for n in (both.pearson, both.spearman))
@@ -141,7 +142,7 @@ class Blame(Analysis[BlameRequest, AttributionReport]):
                 f"WER and the chrF that is lost to it go together by {pearson} (Pearson), {spearman} "
                 "(Spearman)."
             )
-        if findings.kinds:
+        if len(findings.kinds) > 1 and first.n >= MIN_UTTERANCES:
             notes.append(
                 f"The intervals of the {len(findings.kinds)} kinds of errors are not corrected for "
                 "their number."
@@ -227,5 +228,5 @@ def build_rows(report: AttributionReport) -> Iterator[dict[str, str]]:
             "metric": label_of(report.blames[0].metric),
             "what": what,
             "costs": format_estimate(kind.gain),
-            "per 100 errors": f"{kind.per_hundred:+.2f}",
+            "per 100 errors": f"{kind.per_hundred:+z.2f}",
         }

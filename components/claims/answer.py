@@ -24,7 +24,7 @@ def format_result(result: Result, p: float, metric: str) -> str:
     """Return ``+1.10 bleu (+0.5 to +1.7), p 0.002``."""
     low, high = result.interval
     written = f"p {p:.4f}" if p >= 0.0001 else "p < 0.0001"
-    return f"{result.difference:+.3g} {metric} ({low:+.2g} to {high:+.2g}), {written}"
+    return f"{result.difference:+z.3g} {metric} ({low:+z.2g} to {high:+z.2g}), {written}"
 
 
 def write_answer(

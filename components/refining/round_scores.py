@@ -120,7 +120,7 @@ class RoundsAnalysis(Analysis[Sequence[RoundsRequest], Rounds]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"rounds/6 metrics/{metrics.version}",
+            version=f"rounds/7 metrics/{metrics.version}",
             parameters={
                 "nodes": [[n.protocol.model_dump(), n.reported, n.prefix, len(n.rounds)] for n in request]
             },
@@ -160,7 +160,8 @@ def _build_tables(findings: NodeRounds) -> list[Table]:
     title = f" ({findings.prefix[:-1]})" if findings.prefix else ""
     curve = Table(
         f"Rounds{title}",
-        "accepted: in that round; ended: by that round, by each rule; seconds: wall",
+        "accepted: in that round; ended: by that round, by each rule, or as the body gave no text; "
+        "seconds: wall",
         findings.rounds,
         columns=("round", "stage", "score", "accepted", "ended", "seconds"),
     )
@@ -186,10 +187,13 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
     rows: list[dict[str, str]] = []
     texts: list[Texts] = []
     values: list[Values] = []
+    going, failed = set[str](), 0
     for number, ref in enumerate(rounds):
         given = {key: outcome for key, outcome in read_nbests_by_id(ref).items() if key in reached}
         outcomes = given if whole is None else {**outcomes, **given}
         decided = {} if number == 0 else given if whole is None else {**decided, **given}
+        failed += len(going - given.keys()) if whole else 0
+        going = {key for key, outcome in given.items() if not number or not _has_stopped(outcome)}
         best = {key: outcome.best for key, outcome in outcomes.items()}
         aligned = align_records(utterances, best, protocol.languages, data.items)
         score = ""
@@ -199,7 +203,7 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
             score = f"{own.value:.2f}"
             texts.append(dict(zip(aligned.segments.ids, aligned.segments.hypotheses, strict=True)))
             values.append(metric.sentence_scores(aligned.segments))
-        rows.append(_row(number, ref, score, decided.values()))
+        rows.append(_row(number, ref, score, decided.values(), failed))
     moved = count_changes(values, reported)
     if moved.changed:
         scores.append(_harm_rate(moved, len(values[0]) * (len(rounds) - 1), reported, prefix))
@@ -207,8 +211,13 @@ def _compare_rounds(request: RoundsRequest) -> NodeRounds:
     return NodeRounds(prefix=prefix, scores=tuple(scores), rounds=tuple(rows), changes=changes)
 
 
-def _row(number: int, ref: StageRef, score: str, outcomes: Collection[NBest]) -> dict[str, str]:
-    reasons = count_stop_reasons(outcomes)
+def _has_stopped(outcome: NBest) -> bool:
+    decision = outcome.best.decision
+    return decision is not None and decision.stopped is not None
+
+
+def _row(number: int, ref: StageRef, score: str, outcomes: Collection[NBest], failed: int) -> dict[str, str]:
+    reasons = count_stop_reasons(outcomes) | ({"no text": failed} if failed else {})
     decisions = [
         each.best.decision for each in outcomes
     ]  # of who has stopped the last one, of an earlier round
@@ -227,7 +236,7 @@ def _change_rows(texts: Sequence[Texts], moved: RoundChanges, reported: str) -> 
     rows = [
         {
             "utterance": key,
-            f"change of {reported}": f"{moved.shifts[key]:+.1f}",
+            f"change of {reported}": f"{moved.shifts[key]:+z.1f}",
             "first": texts[0][key],
             "last": texts[-1][key],
         }

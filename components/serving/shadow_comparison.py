@@ -102,13 +102,13 @@ def _test(output: str, rows: list[Mapping[str, Any]], corrected: Mapping[str, st
 
 
 def _difference(output: str, test: Difference) -> dict[str, str]:
-    interval = "" if test.interval is None else f" ({test.interval[0]:+.2f} to {test.interval[1]:+.2f})"
+    interval = "" if test.interval is None else f" ({test.interval[0]:+z.2f} to {test.interval[1]:+z.2f})"
     return {
         "output": output,
         "score": label_of(test.metric),
         FIRST: f"{test.baseline_value:.2f}",
         SHADOW: f"{test.value:.2f}",
-        "difference": f"{test.difference:+.2f}{interval}",
+        "difference": f"{test.difference:+z.2f}{interval}",
         "p": format_p_value(test.p),
         "the shadow is": test.verdict,
         "of": str(test.n),

@@ -49,6 +49,7 @@ from flows.python_flows.parallel_systems import run_systems
 from flows.python_flows.tuning_data import CONFIRM, TuningData, load_tuning_data, make_context
 from flows.run import Run, final_state
 from flows.system import Hooks, System
+from tasks.progress import show_phase
 from tasks.stages import report
 from tasks.stages.analysis import run_analysis
 from tasks.stages.searches.computed_try import TryContext
@@ -90,6 +91,7 @@ def tune(parameters: TuneParameters) -> RunRecord | State[RunRecord]:
         confirm_context = replace(context, blocks=[loaded.confirm])
         compared = [study.winner, study.named(AS_WRITTEN)]
         first = checked.objectives[0]
+        show_phase("comparing the winner with its forecast")
         searched, confirmed = (
             tuple(each.statistics(first) for each in compute_again(of, compared))
             for of in (context, confirm_context)

@@ -228,7 +228,7 @@ def test_mistakes_are_told_before_anything_runs(
             "systems: a: mt.beam_sze",
         ),
         ({"systems": [{"name": "a", "parameters": {"api_key": "x"}}, {"name": "b"}]}, "secrets are refused"),
-        ({"systems": [{"name": "a"}]}, "two or more different names"),
+        ({"systems": [{"name": "a"}]}, "two or more different names in systems and runs, found a"),
         ({"metrics": ["blue"]}, "metrics"),
     ):
         file = configuration(tmp_path, data, *pair, **more)  # type: ignore[arg-type]

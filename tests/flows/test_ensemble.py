@@ -139,10 +139,10 @@ def check_oracle(pooled: RunRecord) -> None:
     assert score.signature.endswith("|oracle:best-sentence")
     assert "mt-1_oracle_chrf" not in pooled.metrics  # the lists are in the table alone
     (table,) = read_json(Path(stages["pools"].path) / TABLES)["tables"]
-    assert [(row["pool"], row["metric"]) for row in table["rows"]][::2] == [
-        ("mt", "chrf"),
-        ("mt-1", "chrf"),
-        ("mt-2", "chrf"),
+    assert [(row["node"], row["metric"]) for row in table["rows"]][::2] == [
+        ("mt", "chrF2"),
+        ("mt-1", "chrF2"),
+        ("mt-2", "chrF2"),
     ]
 
 

@@ -105,10 +105,13 @@ def study_of(folder: Path, name: str, store: str = "store") -> Study:
 
 
 def test_a_search_computes_what_is_new_and_confirms_its_winner_once(
-    antiphon: Command, tmp_path: Path
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    phases = list[str]()
+    monkeypatch.setattr("tasks.stages.searches.tries.show_phase", phases.append)
     code, said = antiphon("tune", "talk.yaml", "--store", "store", "--name", "found")
     assert code == 0, said
+    assert len(phases) == len({*phases}) > 2, phases
     study = study_of(tmp_path, "found")
     assert study.rung_sizes == (12, 24)
     assert Counter(each.state for each in study.tries)["pruned"] >= 2

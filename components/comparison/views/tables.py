@@ -169,7 +169,7 @@ def build_tables(comparison: Comparison) -> list[Table]:
         {
             "system": to_printable(contrast.system),
             "utterance": link_to_utterance(contrast.utterance_id),
-            f"{sentence_label(comparison.ranking)} gained": f"{contrast.gain:+.{digits}f}",
+            f"{sentence_label(comparison.ranking)} gained": f"{contrast.gain:+z.{digits}f}",
         }
         for contrast in comparison.contrasts
     )

@@ -81,7 +81,7 @@ def describe_difference(test: Difference) -> str:
 def _describe_change(test: Difference) -> str:
     """Return ``-0.4 BLEU (95% -1.1 to +0.3)``."""
     digits = count_digits(test.metric, (test.difference, *(test.interval or ())))
-    change, *interval = (f"{number:+.{digits}f}" for number in (test.difference, *(test.interval or ())))
+    change, *interval = (f"{number:+z.{digits}f}" for number in (test.difference, *(test.interval or ())))
     return f"{change} {label_of(test.metric)}" + (f" (95% {' to '.join(interval)})" if interval else "")
 
 

@@ -17,7 +17,7 @@ from components.metrics.libraries import scoring_libraries
 from components.metrics.metric import Metric, Segments
 from components.metrics.normalizers import normalizer_for
 from components.metrics.scoring_units import ScoringUnits
-from components.metrics.table import metrics_of
+from components.metrics.table import label_of, metrics_of
 from components.pipeline.pipeline import Node, Pipeline
 from components.records import Record
 from components.run_record import RunRecord, Score, StageRef
@@ -25,7 +25,7 @@ from components.storage.stages.reader import read_nbests, read_nbests_by_id
 from components.storage.stages.stage_plan import StagePlan, content_of
 from components.storage.store import Store
 
-VERSION = 2
+VERSION = 3
 MAX_LIST = 64
 """Hypotheses of an n-best list whose oracles are scored without being asked for; a search gives no more."""
 CHOSEN_BY = {"transcript": ("wer", ("wer",)), "translation": ("chrf", ("chrf", "bleu"))}
@@ -169,9 +169,9 @@ class PoolsAnalysis(Analysis[PoolsRequest, Pools]):
 
     @override
     def tables(self, findings: Pools) -> list[Table]:
-        note = NOTE.format(metric=" or ".join(findings.chosen_by))
+        note = NOTE.format(metric=" or ".join(map(label_of, findings.chosen_by)))
         return (
-            [Table("Pools", note, findings.rows, columns=_order_columns(findings.rows))]
+            [Table("Choosing", note, findings.rows, columns=_order_columns(findings.rows))]
             if findings.rows
             else []
         )
@@ -187,7 +187,7 @@ POOLS = PoolsAnalysis()
 def _order_columns(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     """Return the columns in their order, which JSON does not keep."""
     present = {name for row in rows for name in row}
-    return tuple(name for name in ("pool", "candidates", "metric", *TITLES.values()) if name in present)
+    return tuple(name for name in ("node", "candidates", "metric", *TITLES.values()) if name in present)
 
 
 def _upstream(pool: PoolToScore) -> list[tuple[str, StageRef]]:
@@ -225,9 +225,9 @@ def _score_pool(pool: PoolToScore, target_language: str | None, normalizer: str)
     mean = sum(map(len, candidates.values())) / len(candidates)
     rows = [
         {
-            "pool": pool.entry.texts.stage,
+            "node": pool.entry.texts.stage,
             "candidates": f"{mean:.1f}",
-            "metric": name,
+            "metric": label_of(name),
             **{title: _cell(scores.get(role, {}).get(name)) for role, title in TITLES.items()},
         }
         for name in names
@@ -244,7 +244,7 @@ PROTOCOLS = {"first": "", "oracle": "|oracle:best-sentence", "compositional": "|
 """What is chosen -> the end of its signature."""
 TITLES = {
     "first": "first candidate",
-    "result": "the node",
+    "result": "chosen",
     "oracle": "best candidate",
     "compositional": "best path",
 }

@@ -50,9 +50,10 @@ def describe_score(score: ScoreVerdict) -> str:
     """``By 30 corrected texts of asr: WER 12.1 against 6.1 accepted, +6.0 (95% +2.1 to +10.3): worse``."""
     text = f"By {score.n} corrected texts of {to_printable(score.node)}: WER {score.wer:.1f}"
     if score.difference is not None:
-        text += f" against {score.accepted:.1f} accepted, {score.difference:+.1f}"
+        text += f" against {score.accepted:.1f} accepted, {score.difference:+z.1f}"
     if score.interval is not None:
-        text += " (95% {:+.1f} to {:+.1f})".format(*score.interval)
+        low, high = score.interval
+        text += f" (95% {low:+z.1f} to {high:+z.1f})"
     return f"{text}: {score.verdict}"
 
 
@@ -80,8 +81,8 @@ def _signal_table(findings: WatchFindings) -> Table:
     )
     note = (
         "Means of each signal. Evidence: powers of ten above what gives alarm, the most so far; any false "
-        f"alarm ever has a probability of at most {findings.alpha:.0%}, however often one looks, as long as "
-        "utterances are independent. A stage that changed changes those below it."
+        f"alarm ever has a probability of at most {100 * findings.alpha:g}%, however often one looks, as "
+        "long as utterances are independent. A stage that changed changes those below it."
     )
     plot = Plot("watch_evidence", "Evidence of a change, stage by stage", partial(_draw, findings))
     protocol = f"conformal test martingales|alpha:{findings.alpha:g} over {len(findings.signals)} signals"

@@ -24,6 +24,7 @@ from components.tuning.objectives import Objective
 from components.tuning.study import AS_WRITTEN, Try
 from components.tuning.variables import SearchSpace, Variable
 from tasks.execution.executor import PipelineResult
+from tasks.progress import show_phase
 from tasks.stages.searches.computed_try import ComputedTry, TryContext
 from tasks.stages.searches.study import run_study
 from tasks.stages.searches.tries import compute_again
@@ -114,6 +115,7 @@ class RemedySearch:
         if winner.number == AS_WRITTEN:
             return None, None
         tables = []
+        show_phase("the best remedy for all utterances")
         for context in (self._searched, self._on_all):
             (computed,) = compute_again(context, [winner])
             assert context.written is not None

@@ -64,12 +64,15 @@ def _promote(
     ]
 
 
-def compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int, block: StageRef) -> None:
+def compute_block(
+    context: TryContext, running: Sequence[ComputedTry], rung: int, block: StageRef, *, is_shown: bool = True
+) -> None:
     """Compute a further block of some tries as one graph; notes the fault of each that fails."""
     first, last = running[0].planned.number, running[-1].planned.number
     which = f"try {first}" if first == last else f"tries {first} to {last}"
     count = len(context.blocks)
-    show_phase(f"{which}, rung {rung + 1} of {count}" if count > 1 else which)
+    if is_shown:
+        show_phase(f"{which}, rung {rung + 1} of {count}" if count > 1 else which)
     systems = {f"try{each.planned.number}": each for each in running}
     try:
         sets = {name: context.load_sets(each.pipeline, block) for name, each in systems.items()}
@@ -86,7 +89,7 @@ def compute_block(context: TryContext, running: Sequence[ComputedTry], rung: int
             running[0].fault = _one_line(error)
             return
         for each in running:  # one of them cannot even be planned: the others can
-            compute_block(context, [each], rung, block)
+            compute_block(context, [each], rung, block, is_shown=is_shown)
         return
     for name, each in systems.items():
         try:
@@ -119,10 +122,11 @@ def compute_again(context: TryContext, tries: Sequence[Try]) -> list[ComputedTry
     Raises:
         DataError: one cannot be computed.
     """
-    computed = [ComputedTry(context, each, context.make_pipeline(each.settings)) for each in tries]
+    make = context.make_pipeline
+    computed = {each.number: ComputedTry(context, each, make(each.settings)) for each in tries}
     for rung, block in enumerate(context.blocks):
-        for each in computed:
-            compute_block(context, [each], rung, block)
+        for number, each in computed.items():
+            compute_block(context, [each], rung, block, is_shown=False)
             if each.fault:
-                raise DataError(f"try {each.planned.number}: {each.fault}")
-    return computed
+                raise DataError(f"try {number}: {each.fault}")
+    return [computed[each.number] for each in tries]

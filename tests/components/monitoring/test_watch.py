@@ -98,6 +98,8 @@ def test_nothing_is_found_where_nothing_changed(store: Store) -> None:
     assert "No change was found in 300 new utterances against 150 of accepted" in describe(findings)[0]
     assert {row.stage for row in findings.signals} == {"data", "asr", "doubt", "mt"}
     assert not WATCH.events(findings)
+    (strict,) = WATCH.tables(findings.model_copy(update={"alpha": 0.005}))
+    assert "a probability of at most 0.5%, however often" in strict.note
 
 
 def test_the_stage_that_changed_first_is_named_with_what_shows_it(store: Store) -> None:

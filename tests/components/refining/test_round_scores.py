@@ -49,13 +49,14 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
 
     def texts(name: str, **by_id: str) -> StageRef:
         number = int(name[-1]) if name[-1].isdigit() else 1  # a draft was refined before
-        accepted = Decision(round=number, accepted=True)
         lists = [
             NBest(
                 utterance_id=key,
-                hypotheses=[Hypothesis(text=text, score=0.0, n_tokens=1, system="x", decision=accepted)],
+                hypotheses=[Hypothesis(text=text, score=0.0, n_tokens=1, system="x", decision=decision)],
             )
             for key, text in by_id.items()
+            for stopped in ["no_change" if (name, key) == ("better-1", "a") else None]
+            for decision in [Decision(round=number, accepted=True, stopped=stopped)]
         ]
         return written(store, name, lists)
 
@@ -89,6 +90,8 @@ def test_rounds_of_any_graph_are_scored_and_who_has_left_a_loop_keeps_the_text(t
         ["0", "2", "1"],
         ["0", "1"],
     ]
+    ended = ["", "no_change 1, no text 1", "no_change 1, no text 1"]
+    assert [row["ended"] for row in findings.nodes[0].rounds] == ended
     assert [table.title for table in ROUNDS.tables(findings)][::2] == ["Rounds (better)", "Rounds"]
     (request,) = find_requests(pipeline, stages, "whisper")[1:]
     same = request._replace(rounds=(stages["better"], texts("same-1", a="Ein Hund rennt", b="Katze")))

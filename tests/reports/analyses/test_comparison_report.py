@@ -11,6 +11,7 @@ from components.analysis.figures import save_figures
 from components.comparison.comparison import Comparison, compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.views import tables as comparison_report
+from components.metrics.statistics.bootstrap import Estimate
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.printing import printed
 
@@ -101,6 +102,8 @@ def test_of_three_utterances_the_verdict_is_that_they_are_too_few(tmp_path: Path
 
 
 def test_p_values() -> None:
+    nothing = Estimate(value=-0.001, interval=(-0.004, 0.0))
+    assert formatting.format_estimate(nothing) == "+0.00 (+0.00 to +0.00)"
     assert [formatting.format_p_value(p) for p in (0.0004, 0.0312, 1.0)] == ["<0.001", "0.031", "1.000"]
 
 
