@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,12 @@ def _damage(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _zipped(path: Path) -> None:
+    soundfile.write(path.with_suffix(".mp3"), tone(5.0), RATE)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(path.with_suffix(".mp3"), "a.mp3")
+
+
 def _header_only(path: Path) -> None:
     soundfile.write(path, np.zeros(0, np.int16), RATE)
 
@@ -79,6 +86,7 @@ AUDIO_FAULTS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "half.ogg": ("truncated", _half),
     "half.mp3": ("truncated", _half),
     "zero-bytes.wav": ("empty file", lambda path: path.write_bytes(b"")),
+    "talks.zip": ("found an archive; unpack it", _zipped),
     "text.wav": ("another format", lambda path: path.write_text("hello " * 200)),
     "folder.wav": ("directory", lambda path: path.mkdir()),
     "header-only.wav": ("no samples", _header_only),

@@ -68,6 +68,11 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
             raise audio_error(
                 path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file"
             )
+        file.seek(0)
+        if (head := file.read(262)).startswith(b"PK\3\4") or head.endswith(
+            b"ustar"
+        ):  # FFmpeg finds MP3 in it
+            raise audio_error(path, "expected audio, found an archive", "unpack it")
         view = _view_samples(path, file, size)
         try:
             # PyAV reads any bytes as names from 19 on, and has no argument for it
