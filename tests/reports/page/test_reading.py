@@ -237,6 +237,10 @@ def test_words_are_lit_while_they_are_heard(browser: object, tmp_path: Path) -> 
     texts = opened.page.locator(".utterance[open] .timed")
     assert texts.nth(0).locator("p span").all_inner_texts() == [" People", " are", "x "]
     assert HOSTILE in texts.nth(1).inner_text()
+    scrolls = texts.nth(0).evaluate(
+        "(node) => [node, node.querySelector('p')].map((e) => getComputedStyle(e).overflowY)"
+    )
+    assert scrolls == ["auto", "visible"]  # what has the focus
     texts.nth(0).locator("span", has_text="are").click()
     playwright.expect(texts.nth(0).locator(".now")).to_have_count(1)
     assert texts.nth(1).locator(".now").inner_text().strip() == HOSTILE
