@@ -16,6 +16,7 @@ from components.records import Hypothesis, NBest, Quarantined, Segment, Token
 from components.text.escaping import to_printable
 from components.text.matching.alignment import Edit
 from components.text.text_confidence import ESTIMATES, confidence_of
+from components.text.token_pieces import spell_pieces
 from reports.page.audio import relative_url
 from reports.views.rows import UtteranceRow
 from reports.views.run_view import RunView
@@ -230,15 +231,21 @@ def _hypothesis(hypothesis: Hypothesis) -> list[object]:
         hypothesis.text,
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
-        [_token(token) for token in hypothesis.tokens],
+        _tokens(hypothesis.tokens),
         {name: round(value, 4) for name, value in hypothesis.features.items()},
         *([words] if words else []),
     ]
 
 
-def _token(token: Token) -> list[object]:
+def _tokens(tokens: Sequence[Token]) -> list[list[object]]:
+    """Return the tokens as they are read; what writes no text by its own name."""
+    shown = zip(spell_pieces([token.piece for token in tokens]), tokens, strict=True)
+    return [_token(text or token.piece, token) for text, token in shown]
+
+
+def _token(text: str, token: Token) -> list[object]:
     members = {name: round(value, 3) for name, value in token.members.items()}
-    return [token.piece, round(token.log_prob, 3), *([members] if members else [])]
+    return [text, round(token.log_prob, 3), *([members] if members else [])]
 
 
 def _round(value: float | None, digits: int = 2) -> float | None:

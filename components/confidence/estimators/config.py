@@ -9,7 +9,7 @@ from pydantic import Field
 from components.metrics.normalizers import BY_LANGUAGE, NORMALIZER_DESCRIPTION, NormalizerName
 from components.stage_settings import Settings
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the training and of what is computed from a fitted estimator; changes with its outputs."""
 ESTIMATOR_FILE: Final = "estimator.json"
 MIN_ITEMS: Final = 50

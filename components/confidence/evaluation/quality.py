@@ -36,7 +36,7 @@ from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.statistics.bootstrap import PROTOCOL, Estimate, FloatArray
 from components.records import Record
 
-VERSION = 5
+VERSION = 6
 """Version of what is measured; changes with its numbers."""
 
 

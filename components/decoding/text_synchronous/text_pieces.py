@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from components.decoding.scorers import Vocabulary
 from components.errors import ConfigError
+from components.text.token_pieces import BYTES
 
 END = chr(256)
 """The end of a text."""
@@ -158,16 +159,6 @@ def _sentencepiece_with_bytes(piece: str) -> bytes:
 def _byte_level(piece: str) -> bytes:
     """Decode a piece of byte-level BPE; one that is spelled otherwise (an added token) stands for itself."""
     try:
-        return bytes(_BYTES[character] for character in piece)
+        return bytes(BYTES[character] for character in piece)
     except KeyError:
         return piece.encode("utf-8", "surrogatepass")
-
-
-def _spell_bytes() -> dict[str, int]:
-    """Return GPT-2's table: visible characters of Latin-1 are themselves, the other bytes follow from 256."""
-    visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    hidden = [byte for byte in range(256) if byte not in set(visible)]
-    return {chr(b): b for b in visible} | {chr(256 + n): b for n, b in enumerate(hidden)}
-
-
-_BYTES = _spell_bytes()

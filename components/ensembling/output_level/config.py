@@ -15,7 +15,7 @@ from components.stage_settings import StageSettings
 
 COEFFICIENTS_FILE = "coefficients.json"
 """File, in the folder of a ``tune`` node, that holds the coefficients of reranking."""
-SYSTEM_COMBINATION_VERSION = 7
+SYSTEM_COMBINATION_VERSION = 8
 """Part of a ``combine`` node's key: changes when the same hypotheses and settings give another output."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.records import Hypothesis, NBest
+from components.records import Hypothesis, NBest, Token
 from components.text.escaping import make_printable
 from reports.page.utterance_json import build_details, build_index_line, columns_of, drop_empty_columns
 from reports.views.rows import UtteranceRow
@@ -24,6 +24,7 @@ def annotated(row: UtteranceRow) -> UtteranceRow:
         system="asr",
         features={"p_correct": 0.25, "expected_wer": 40.0},
         word_confidences=(0.9, 0.51, 0.2),
+        tokens=tuple(Token(piece=piece, log_prob=-0.5) for piece in ("Ã¤", "Ġx", "<|im_end|>")),
     )
     key = row.utterance.id
     return UtteranceRow(row.utterance, {**row.outcomes, "asr": NBest(utterance_id=key, hypotheses=(best,))})
@@ -40,6 +41,7 @@ def test_words_have_confidences_where_they_were_estimated(tmp_path: Path) -> Non
     assert row is not None
     plain, sure = stages(view, row, tmp_path), stages(view, annotated(row), tmp_path)
     assert sure["asr"][5] == [["Two", 0.9], ["safe", 0.51], ["⟨U+202E⟩gnp.exe", 0.2]]
+    assert [piece for piece, _ in sure["asr"][3]] == ["ä", " x", "<|im_end|>"]
     assert all(len(best) == 5 for best in (*plain.values(), sure["mt"]))
 
 
