@@ -99,6 +99,8 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
                 stored["weights"]
             )
         assert result.metrics["bleu"].n_total == 12
+        note = next(note for note in result.notes if note.startswith("mt-coefficients: "))
+        assert ("a gate, on average" in note) == (learn == "gate") and "nats a token of dev" in note
     again = run(toy, "again", two, method="linear", learn="gate")
     assert all(stage.reused for stage in again.stages)
 

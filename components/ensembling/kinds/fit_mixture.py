@@ -42,7 +42,7 @@ class FitMixture(Kind[FitMixtureSettings]):
     reads = ("data",)
     output = "table"
     mode = Mode.WHOLE
-    version = f"{TRANSLATION_VERSION}/held-out"
+    version = f"{TRANSLATION_VERSION}/held-out/2"
     libraries = LIBRARIES
 
     @override
@@ -86,5 +86,8 @@ class FitMixture(Kind[FitMixtureSettings]):
             return [f"{ref.stage}: strength {values['strength']:.4g}"]
         weights = zip(values["members"], values["weights"], strict=True)
         shares = ", ".join(f"{label_models(name, context.store)} {weight:.4f}" for name, weight in weights)
-        likelihoods = f"{values['learned']:.4f}, with equal weights {values['uniform']:.4f}"
-        return [f"{ref.stage}: {shares}; likelihood {likelihoods}"]
+        mean = "a gate, on average " if values["gate"] else ""
+        likelihoods = (
+            f"{values['learned']:.4f} nats a token of dev, with equal weights {values['uniform']:.4f}"
+        )
+        return [f"{ref.stage}: {mean}{shares}; log-likelihood {likelihoods}"]

@@ -38,8 +38,8 @@ _RIDGE = 1e-4
 class LearnedCoefficients:
     """Learned constant weights, or a gate, of named members, with their likelihood on the development set.
 
-    ``learned`` and ``uniform`` are the mean log-probability per reference token (nats) under these
-    coefficients and under uniform ones.
+    ``weights`` of a gate are their means on the development set. ``learned`` and ``uniform`` are the mean
+    log-probability per reference token (nats) under these coefficients and under uniform ones.
     """
 
     kind: InterpolationKind
@@ -56,10 +56,8 @@ class LearnedCoefficients:
 
     def token_log_probs(self, statistics: ReferenceLogProbs) -> Tensor:
         """Return log-probabilities (T,) of the reference tokens under these coefficients, in float64."""
-        if self.gate is None:
-            return reference_log_likelihood(statistics, torch.tensor(self.weights), self.kind)
-        features = statistics.features_before_step(self.gate) if self.gate.lagged else statistics.features
-        return reference_log_likelihood(statistics, self.gate.weights(features, statistics.steps), self.kind)
+        weights = torch.tensor(self.weights) if self.gate is None else _gate_weights(self.gate, statistics)
+        return reference_log_likelihood(statistics, weights, self.kind)
 
     def save(self, path: Path) -> None:
         """Write a JSON file."""
@@ -207,9 +205,14 @@ def fit_gate(
     m = len(statistics.token_log_probs)
     if top_k is not None and not 1 <= top_k <= m:
         raise ConfigError(f"expected top_k from 1 to {m}, found {top_k}")
-    weights = _best_constants(statistics, kind, top_k or m)
-    gate = train_gate(statistics, weights, kind, top_k)
-    return _with_likelihoods(statistics, kind, weights, gate)
+    gate = train_gate(statistics, _best_constants(statistics, kind, top_k or m), kind, top_k)
+    return _with_likelihoods(statistics, kind, _gate_weights(gate, statistics).mean(dim=1), gate)
+
+
+def _gate_weights(gate: SoftmaxGate, statistics: ReferenceLogProbs) -> Tensor:
+    """Return the weights (M, T) that a gate gives at the reference tokens."""
+    features = statistics.features_before_step(gate) if gate.lagged else statistics.features
+    return gate.weights(features, statistics.steps)
 
 
 def _best_constants(statistics: ReferenceLogProbs, kind: InterpolationKind, n: int) -> Tensor:

@@ -8,7 +8,7 @@ so that the others are not run at all (Shazeer et al., 2017, arXiv:1701.06538, t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -46,7 +46,9 @@ class SoftmaxGate:
     means: Tensor
     scales: Tensor
     top_k: int | None = None
-    _placed: dict[torch.device, tuple[Tensor, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _placed: dict[torch.device, tuple[Tensor, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def lagged(self) -> bool:
@@ -160,7 +162,8 @@ def train_gate(
     The objective is the mean log-likelihood per token, less a penalty for the squared norm of the matrix.
     The best gate of all iterations is returned, the constants included, so the result is never below them.
     The features of a sparse gate depend on the members that it ran before; they are replayed for every
-    candidate.
+    candidate. No gradient reaches a member outside of ``top_k``, so a sparse gate also starts from a gate
+    over all members.
 
     Args:
         statistics: of the development set.
@@ -168,22 +171,34 @@ def train_gate(
         kind: linear or log_linear.
         top_k: members that get a weight above 0; all without it.
     """
-    inputs = gate_inputs(
-        statistics.features if top_k is None else statistics.features_before_step(), statistics.steps
-    )
+    features = statistics.features if top_k is None else statistics.features_before_step()
+    inputs = gate_inputs(features, statistics.steps)
     means, scales = inputs.mean(dim=0), inputs.std(dim=0, unbiased=False).clamp(min=1e-6)
-    bias = start.double().clamp(min=1e-12).log().requires_grad_()
-    matrix = torch.zeros((len(start), inputs.shape[1]), dtype=torch.float64, requires_grad=True)
+    matrix = torch.zeros((len(start), inputs.shape[1]), dtype=torch.float64)
+    constants = SoftmaxGate(matrix, start.double().clamp(min=1e-12).log(), means, scales, top_k)
+    gates = [_climb(constants, statistics, inputs, kind)]
+    if top_k is not None:
+        equal = replace(constants, bias=torch.zeros_like(constants.bias), top_k=None)
+        of_all = replace(_climb(equal, statistics, inputs, kind)[1], top_k=top_k)
+        gates.append(_climb(of_all, statistics, inputs, kind))
+    return max(gates, key=lambda gate: gate[0])[1]
+
+
+def _climb(
+    start: SoftmaxGate, statistics: ReferenceLogProbs, inputs: Tensor, kind: str
+) -> tuple[float, SoftmaxGate]:
+    """Return the best mean likelihood on the way from a gate, and its gate; sparse ones have own inputs."""
+    matrix, bias = (tensor.clone().requires_grad_() for tensor in (start.matrix, start.bias))
     best: list[tuple[float, SoftmaxGate]] = []
     optimizer = torch.optim.LBFGS([matrix, bias], max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        gate = SoftmaxGate(matrix.detach().clone(), bias.detach().clone(), means, scales, top_k)
-        gate_features = (
-            inputs if top_k is None else gate_inputs(statistics.features_before_step(gate), statistics.steps)
-        )
-        weights = sparse_softmax((gate_features - means) / scales @ matrix.T + bias, top_k).T
+        gate = replace(start, matrix=matrix.detach().clone(), bias=bias.detach().clone())
+        seen = inputs
+        if gate.lagged:
+            seen = gate_inputs(statistics.features_before_step(gate), statistics.steps)
+        weights = sparse_softmax((seen - gate.means) / gate.scales @ matrix.T + bias, gate.top_k).T
         mean = reference_log_likelihood(statistics, weights, kind).mean()
         value = float(mean.detach())
         if math.isfinite(value) and (not best or value > best[0][0]):
@@ -193,4 +208,4 @@ def train_gate(
         return loss
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return best[0][1]
+    return best[0]

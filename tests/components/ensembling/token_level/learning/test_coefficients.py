@@ -149,7 +149,9 @@ def test_a_sparse_gate_is_not_below_the_best_constants_of_as_many_members(top_k:
     for some in itertools.combinations(range(3), top_k):
         constants, _ = fit_linear_weights(statistics.token_log_probs[list(some)])
         spread = torch.zeros(3).double().index_copy(0, torch.tensor(some), constants)
-        assert gate.learned >= mean(statistics, spread, "linear") - 1e-9
+        assert gate.learned > mean(statistics, spread, "linear") + 0.05  # it may take others at every token
+    assert len(torch.unique(weights > 0, dim=1).T) > 1
+    assert gate.weights == pytest.approx(weights.mean(dim=1).tolist())
 
 
 @pytest.mark.parametrize("kind", ["linear", "log_linear"])
