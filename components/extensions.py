@@ -29,7 +29,13 @@ def _read_installed(path: tuple[str, ...]) -> EntryPoints:
 
 def foreign_modules(prefix: str = "antiphon.") -> dict[str, str]:
     """Return the packages of others that add to groups of this prefix: module -> distribution."""
-    installed = _read_installed(tuple(sys.path))
+    return _foreign_modules(prefix, tuple(sys.path))
+
+
+@cache
+def _foreign_modules(prefix: str, path: tuple[str, ...]) -> dict[str, str]:
+    """Ask for the owners once: the name of each is read in a file of its package."""
+    installed = _read_installed(path)
     groups = (installed.select(group=name) for name in installed.groups if name.startswith(prefix))
     owners = {each.module.partition(".")[0]: _owner_of(each) for group in groups for each in group}
     return {module: owner for module, owner in owners.items() if owner != "antiphon"}
