@@ -65,7 +65,7 @@ class LimitTest(Record):
         allowed: at most.
         measured: the estimate.
         upper: its one-sided upper confidence bound at :data:`LIMIT_ERROR`; None where there are too few data.
-        keeps: whether the bound is within the limit; None where nothing can be said.
+        keeps: whether the bound is within the limit; None where it is not, but what was measured is.
     """
 
     limit: str
@@ -89,7 +89,7 @@ class LimitTest(Record):
         """Whether it surely keeps the limit; None: it cannot be told."""
         if self.measured > self.allowed:
             return False
-        return None if self.upper is None else self.upper <= self.allowed
+        return True if self.upper is not None and self.upper <= self.allowed else None
 
 
 class ModelChoice(NamedTuple):
