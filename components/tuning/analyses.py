@@ -219,7 +219,7 @@ class ConfirmationAnalysis(Analysis[ConfirmationRequest, Confirmation]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"confirmation/2 metrics/{metrics.version}",
+            version=f"confirmation/3 metrics/{metrics.version}",
             parameters={"earlier": list(request.earlier), "metric": request.search[0].metric.name},
             upstream={"study": content_of(request.study), "data": content_of(request.data)},
             inputs={"statistics": digest_of(rows)},

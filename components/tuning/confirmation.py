@@ -10,6 +10,7 @@ from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate, FloatArray, bootstrap_interval
 from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.statistics.paired_gain import paired_gain
+from components.metrics.statistics.significance import paired_test
 from components.pipeline.seen_data import Contents, content_of
 from components.records import Utterance
 from components.tuning.forecast import GainForecast, judge
@@ -80,6 +81,8 @@ def confirm_winner(
     (search_gain, searched), (confirmed_gain, measured) = (
         paired_gain(winner, written) for winner, written in (search, confirmed)
     )
+    written = confirmed[1].subset(confirmed[0].ids)
+    tested = paired_test(confirmed[0].subset(written.ids), written, ("winner", "as written"))
     scores = [(sign * winner.score(), sign * winner.resampled_scores) for winner, _ in (search, confirmed)]
     return Confirmation(
         metric=search[0].metric.name,
@@ -88,6 +91,7 @@ def confirm_winner(
         optimism=_difference(*scores),
         search_gain=search_gain,
         confirmed_gain=confirmed_gain,
+        tested=tested.verdict,
         gain_optimism=_difference((search_gain.value, searched), (confirmed_gain.value, measured)),
         forecast=forecast,
         verdict=judge(forecast, confirmed_gain.value),

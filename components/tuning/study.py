@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from components.comparison.dominance import count_dominating
 from components.errors import ConfigError
 from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.significance import Verdict as TestVerdict
 from components.records import Record
 from components.run_record import Score
 from components.tuning.forecast import GainForecast, Verdict
@@ -143,6 +144,7 @@ class Confirmation(Record):
             sets in difficulty is part of it.
         search_gain: on the search data.
         confirmed_gain: on the other data.
+        tested: how the paired test there ended, as a comparison of the two says.
         gain_optimism: search gain minus confirmed gain: what of the gain was chance.
         earlier: runs whose winner was confirmed on the same data before.
         forecast: of the gain, by the search.
@@ -155,6 +157,7 @@ class Confirmation(Record):
     optimism: Estimate
     search_gain: Estimate
     confirmed_gain: Estimate
+    tested: TestVerdict
     gain_optimism: Estimate
     earlier: tuple[str, ...] = ()
     forecast: GainForecast | None = None

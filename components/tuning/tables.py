@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from components.analysis.formatting import format_estimate
 from components.analysis.table import Plot, Table
 from components.metrics.statistics.bootstrap import Estimate
+from components.metrics.statistics.significance import Verdict as TestVerdict
+from components.metrics.table import label_of
 from components.text.counted_nouns import format_count
 from components.tuning.forecast import GainForecast, Verdict
 from components.tuning.study import AS_WRITTEN, Confirmation, Study, Try
@@ -25,6 +27,12 @@ VERDICTS: dict[Verdict, str] = {
     "better": "better than was forecast",
     "worse": "worse than was forecast",
     "not tested": "no forecast is tested: the search data were too few, or showed no change",
+}
+
+ADVICE: dict[TestVerdict, str] = {
+    "better": "Take the winner",
+    "worse": "Keep what you have",
+    "too few": "Too few utterances to tell",
 }
 
 
@@ -165,7 +173,7 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
     forecast = confirmation.forecast or GainForecast()
     return [
         {
-            "winner": confirmation.metric,
+            "winner": label_of(confirmation.metric),
             "search data": format_estimate(confirmation.search, sign=False),
             "confirmed": format_estimate(confirmation.confirmed, sign=False),
             "optimism": format_estimate(confirmation.optimism),
@@ -183,14 +191,9 @@ def confirmation_rows(confirmation: Confirmation) -> list[dict[str, str]]:
 def describe_verdict(confirmation: Confirmation) -> str:
     """Return what the winner gains on data that the search never saw, and whether that was forecast."""
     gain = confirmation.confirmed_gain
-    text = f"{format_estimate(gain, digits=1)} {confirmation.metric} on data that the search never saw"
-    if gain.interval is None:
-        advice = "Too few utterances to tell"
-    elif gain.interval[0] > 0:
-        advice = "Take the winner"
-    else:
-        advice = "Keep what you have" + ("; no significant gain" if gain.interval[1] >= 0 else "")
-    return f"{advice}: {text}; {VERDICTS[confirmation.verdict]}"
+    change = f"{format_estimate(gain, digits=1)} {label_of(confirmation.metric)}"
+    advice = ADVICE.get(confirmation.tested, "Keep what you have; no significant gain")
+    return f"{advice}: {change} on data that the search never saw; {VERDICTS[confirmation.verdict]}"
 
 
 def describe_confirmation(confirmation: Confirmation) -> str:

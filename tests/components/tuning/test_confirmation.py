@@ -8,6 +8,7 @@ from components.metrics.statistics.corpus_statistics import CorpusStatistics
 from components.metrics.table import get_metric
 from components.records import Audio, Utterance
 from components.tuning.confirmation import confirm_winner, refuse_overlap, set_aside
+from components.tuning.tables import describe_verdict
 
 
 def text(key: str, source: str) -> Utterance:
@@ -63,6 +64,19 @@ def test_optimism_of_the_best_of_many_equal_systems_is_what_the_search_made_up()
         covered += result.confirmed_gain.interval[0] <= 0 <= result.confirmed_gain.interval[1]
     assert np.mean(optimism) > 1.5  # the best of 20 looks better by almost two errors in a hundred words
     assert covered >= 13
+
+
+def test_a_gain_is_taken_by_the_test_and_not_by_an_interval_that_is_too_narrow_for_few_utterances() -> None:
+    """Of ten utterances four have an error less: the interval excludes 0, one draw in eight has as many."""
+    few = table(np.zeros(10)), table(np.repeat([1.0, 0.0], [4, 6]))
+    result = confirm_winner(few, few)
+    assert result.confirmed_gain.interval[0] > 0
+    assert describe_verdict(result).startswith(
+        "Keep what you have; no significant gain: +4.0 (+1.0 to +7.0) WER"
+    )
+    many = table(np.zeros(20)), table(np.repeat([1.0, 0.0], [8, 12]))
+    assert describe_verdict(confirm_winner(few, many)).startswith("Take the winner: +4.0 ")
+    assert describe_verdict(confirm_winner(few, many[::-1])).startswith("Keep what you have: -4.0 ")
 
 
 def test_interval_of_the_optimism_is_that_of_independent_draws() -> None:
