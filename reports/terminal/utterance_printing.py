@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.text import Text
 
 from components.analysis.judgments import Judgment
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
-from components.records import Hypothesis, NBest, Outcome, Quarantined
+from components.records import Hypothesis, NBest, Outcome, Quarantined, Token
 from components.text.escaping import to_printable
 from components.text.matching.alignment import Edit
 from components.text.suggestions import did_you_mean
 from components.text.text_confidence import ESTIMATES
+from components.text.token_pieces import spell_pieces
 from reports.terminal.run_printing import format_quarantined, plain_text, print_line
 from reports.terminal.tables import new_table
 from reports.views.rows import UtteranceRow
@@ -22,6 +25,8 @@ from reports.views.utterance_alignment import ReferenceAlignment
 
 _DOUBTFUL = ((0.3, "bold reverse"), (0.5, "bold underline"), (0.7, "underline"))
 """Confidence below which a word has a style, most doubtful first."""
+_STORED, _SHORT = re.compile("(store:[0-9a-f]{12})[0-9a-f]{52}"), r"\1"
+"""Full keys of stored models, and what is shown of them."""
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 
 
@@ -54,6 +59,8 @@ def print_utterance(view: RunView, utterance_id: str, console: Console, only: st
         if only in (None, stage) and isinstance(outcome, NBest | Quarantined):
             console.print()
             _print_outcome(row, stage, outcome, console)
+            if only is not None and isinstance(outcome, NBest):
+                _print_members(outcome.best, console)
 
 
 def _step(step: Step, row: UtteranceRow) -> Text:
@@ -118,6 +125,23 @@ def _print_confidences(best: Hypothesis, console: Console) -> None:
         line.append(" ")
     console.print(line)
     console.print(Text(f"           word(p): right with probability p, below {_DOUBTFUL[-1][0]}", "dim"))
+
+
+def _print_members(best: Hypothesis, console: Console) -> None:
+    """What each member of an ensemble, or voter, gave every token of the best, and its weight, if any."""
+    names = list(dict.fromkeys(name for token in best.tokens for name in token.members))
+    if not names:
+        return
+    table = new_table("token", ">log-prob", *(f">{_STORED.sub(_SHORT, name)}" for name in names))
+    for text, token in zip(spell_pieces([token.piece for token in best.tokens]), best.tokens, strict=True):
+        cells = (_format_member(token, name) for name in names)
+        table.add_row(plain_text(text or token.piece), f"{token.log_prob:.3f}", *cells)
+    console.print(table)
+
+
+def _format_member(token: Token, name: str) -> str:
+    value = f"{token.members[name]:.3f}" if name in token.members else ""
+    return f"{value} × {token.weights[name]:.2f}" if name in token.weights else value
 
 
 def _print_errors(judgment: Judgment, text: str, console: Console) -> None:

@@ -92,8 +92,9 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         assert stored["learned"] >= stored["uniform"] - 1e-9
         plan = read_plan(stage)
         assert plan["parameters"]["device"] == pick_device().type  # a card gives other bytes
-        parts = json.loads((Path(stage.path) / "contributions.json").read_text(encoding="utf-8"))["members"]
-        assert len(parts) == (2 if (method, learn) == ("linear", "constants") else 0)
+        (table,) = json.loads((Path(stage.path) / "tables.json").read_text(encoding="utf-8"))["tables"]
+        assert [float(row["weight"]) for row in table["rows"]] == pytest.approx(stored["weights"], abs=1e-4)
+        assert ("lost without it" in table["columns"]) == ((method, learn) == ("linear", "constants"))
         if learn == "constants":
             assert list(first_tokens(result).best.tokens[0].weights.values()) == pytest.approx(
                 stored["weights"]
@@ -110,6 +111,8 @@ def test_negative_evidence_searches_its_strength(toy: dict[str, str]) -> None:
     same = run(toy, "evidence", {"model": toy["first"]}, **evidence, learn="constants")
     stage = next(stage for stage in same.stages if stage.stage == "mt-coefficients")
     stored = json.loads((Path(stage.path) / "coefficients.json").read_text(encoding="utf-8"))
+    (table,) = json.loads((Path(stage.path) / "tables.json").read_text(encoding="utf-8"))["tables"]
+    assert [float(row["strength"]) for row in table["rows"]] == [*map(float, stored["likelihoods"])]
     assert len(set(stored["likelihoods"].values())) == 1  # both models are one: no evidence at any strength
     off = run(toy, "off", {"model": toy["first"]}, **evidence, strength=0.0)
     assert translations(off) == translations(same)

@@ -17,7 +17,7 @@ from components.nodes.node_context import NodeContext
 from components.run_record import StageRef
 from components.storage.stages.model_labels import label_models
 from components.storage.stages.reader import languages_of, read_utterances
-from components.storage.stages.whole_stage import StageFiles
+from components.storage.stages.whole_stage import TABLES, StageFiles
 from components.translation.config import COEFFICIENTS_FILE, TRANSLATION_VERSION
 from components.translation.kinds.translate import LIBRARIES, TranslateSettings, members_by_role
 
@@ -42,7 +42,7 @@ class FitMixture(Kind[FitMixtureSettings]):
     reads = ("data",)
     output = "table"
     mode = Mode.WHOLE
-    version = f"{TRANSLATION_VERSION}/held-out/2"
+    version = f"{TRANSLATION_VERSION}/held-out/3"
     libraries = LIBRARIES
 
     @override
@@ -74,7 +74,7 @@ class FitMixture(Kind[FitMixtureSettings]):
         used = weights_folder.learn_into_folder(
             settings.ensemble, texts, languages_of(data), context.store, folder
         )
-        return StageFiles([COEFFICIENTS_FILE, weights_folder.CONTRIBUTIONS], items=used)
+        return StageFiles([COEFFICIENTS_FILE, TABLES], items=used)
 
     @override
     def notes(

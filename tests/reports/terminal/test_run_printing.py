@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from components.errors import DataError
-from components.records import Audio, Hypothesis, NBest, Quarantined
+from components.records import Audio, Hypothesis, NBest, Quarantined, Token
 from reports.terminal.run_printing import print_quarantined, print_run
 from reports.terminal.stage_printing import print_data, print_stage
 from reports.terminal.tables import new_table
@@ -135,6 +135,24 @@ def test_the_steps_of_an_utterance_mark_what_each_changed(tmp_path: Path, consol
     print_utterance(RunView(run, view.utterances, outcomes), view.utterances[0].id, console, "heard")
     assert "heard select of good, fast: the same as good" in text(console)
     assert "nothing to do" not in text(console)
+
+
+def test_one_node_shows_what_each_member_gave_every_token(view: RunView, console: Console) -> None:
+    key, stored = view.utterances[5].id, f"store:{'a' * 64}"
+    tokens = (
+        Token(
+            piece="▁Hi", log_prob=-0.1, members={stored: -0.2, "b": -0.05}, weights={stored: 0.25, "b": 0.75}
+        ),
+        Token(piece="</s>", log_prob=-0.3, members={"b": -0.3}),
+    )
+    best = Hypothesis(text="Hi", score=-0.4, n_tokens=2, system="asr", tokens=tokens)
+    run = RunView(view.run, view.utterances, {"asr": {key: NBest(utterance_id=key, hypotheses=(best,))}})
+    print_utterance(run, key, console)
+    assert "-0.050" not in text(console)
+    print_utterance(run, key, console, "asr")
+    lines = [" ".join(line.split()) for line in text(console).splitlines()]
+    assert {"token log-prob store:aaaaaaaaaaaa b", "Hi -0.100 -0.200 × 0.25 -0.050 × 0.75"} <= set(lines)
+    assert "</s> -0.300 -0.300" in lines
 
 
 def test_doubtful_words_have_their_confidence_as_a_number(view: RunView, console: Console) -> None:
