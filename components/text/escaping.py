@@ -40,6 +40,16 @@ def to_script_json(value: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+_MAY_HIDE = re.compile(r"\\(?:[bfr]|u(?:00[0189]|007f|202|206|d[89a-f]))")
+"""What the ASCII JSON of a text has that is to be made printable, and of some others."""
+
+
+def to_printable_script_json(value: object) -> str:
+    """Encode JSON as :func:`to_script_json` does, its texts made printable: those of few blocks need it."""
+    text = to_script_json(value)
+    return to_script_json(make_printable(value)) if _MAY_HIDE.search(text) else text
+
+
 def svg_data_uri(content: bytes) -> str:
     """Return an SVG as a ``data:`` URI: a picture, whose scripts no browser runs."""
     return f"data:image/svg+xml;base64,{base64.b64encode(content).decode('ascii')}"

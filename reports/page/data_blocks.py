@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from components.text.escaping import make_printable, to_script_json
+from components.text.escaping import to_printable_script_json
 
 MAX_INLINE_CHARACTERS = 2 * 2**20
 """Characters of data that a page carries at most."""
@@ -40,7 +40,7 @@ class DataBlocks:
             value: its JSON, whose texts are made printable.
             follows: whether it may stand in the file of the block before.
         """
-        text = to_script_json(make_printable(value))
+        text = to_printable_script_json(value)
         if not self.files or not follows or self._last_size >= FILE_CHARACTERS:
             self.files.append(name)
             self._last_size = 0

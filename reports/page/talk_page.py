@@ -14,7 +14,7 @@ from typing import Any
 from components.export.format import ExportSettings, Format
 from components.export.recording_text import RecordingText, TimedSegment
 from components.export.subtitles.cue import Cue
-from components.text.escaping import make_printable, to_script_json
+from components.text.escaping import to_printable_script_json
 from reports.page.audio import EMBED_LIMIT, data_uri, select_embeddable
 from reports.page.template_environment import content_hash, join_scripts, read_template, template_environment
 
@@ -48,7 +48,7 @@ def encode_page(text: RecordingText, *, bilingual: bool = False) -> bytes:
         language=text.language,
         has_audio=bool(audios),
         sound=data_uri(files[0]) if files else "",
-        data=to_script_json(make_printable(data)),
+        data=to_printable_script_json(data),
         style=style,
         style_hash=content_hash(style),
         script=script,

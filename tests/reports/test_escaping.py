@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.text.escaping import to_printable, to_script_json
+from components.text.escaping import (
+    make_printable,
+    to_printable,
+    to_printable_script_json,
+    to_script_json,
+)
 
 values = st.recursive(
     st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
@@ -40,3 +45,9 @@ def test_no_number_that_json_has_not() -> None:
 )
 def test_printable(text: str, shown: str) -> None:
     assert to_printable(text) == shown
+
+
+def test_no_hidden_character_is_missed_in_the_json_of_a_text() -> None:
+    for code in (*range(0x3000), *range(0xD700, 0xE100), 0x1F600):
+        value = {f"a{chr(code)}": [1, f"\\{chr(code)}b"]}
+        assert to_printable_script_json(value) == to_script_json(make_printable(value))

@@ -55,9 +55,13 @@ def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+@cache
+def _letter_or_space(character: str) -> str:
+    return " " if unicodedata.category(character)[0] in "PSZC" else character
+
+
 def _strip_punctuation(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).lower()
-    return "".join(" " if unicodedata.category(letter)[0] in "PSZC" else letter for letter in folded)
+    return "".join(map(_letter_or_space, unicodedata.normalize("NFKC", text).lower()))
 
 
 def _strip_spaces(text: str) -> str:
