@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -89,16 +90,27 @@ def test_scores_that_are_no_numbers_are_a_model_error() -> None:
         _to_candidates(result, 1.0, eot=9)
 
 
-@pytest.mark.models
-def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
+@pytest.fixture(scope="module")
+def backend() -> FasterWhisperBackend:
     pytest.importorskip("ctranslate2")
-    backend = FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
+    return FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def features(backend: FasterWhisperBackend) -> Any:
+    """Of a recording of the sample set."""
+    spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
+    return backend.encode(cut_window(compute_log_mel(decode(spoken)), 0)[None])
+
+
+@pytest.mark.models
+def test_words_of_a_window_shorter_than_a_position_are_timed(
+    backend: FasterWhisperBackend, features: Any
+) -> None:
     tokenizer = backend.dims.get_tokenizer("en", "transcribe")
     assert measure_bytes(backend)["cpu"] > 1e8  # so that the cache can evict it
     tokens = tuple(tokenizer.encode(" Hello you."))
     candidate = Candidate(tokens, -1.0, (), (), tokenizer.eot, -1.0)
-    spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
-    features = backend.encode(cut_window(compute_log_mel(decode(spoken)), 0)[None])
     assert [language.code for language in backend.detect_languages(features)] == ["en"]
     for frames in (1, 3):
         alignment = backend._align(features, list(tokenizer.sot_sequence), candidate, frames)
@@ -109,13 +121,11 @@ def test_words_of_a_window_shorter_than_a_position_are_timed() -> None:
 
 @pytest.mark.models
 @pytest.mark.parametrize("prompted", [False, True])
-def test_as_many_tokens_are_written_as_may_be(prompted: bool) -> None:
+def test_as_many_tokens_are_written_as_may_be(
+    backend: FasterWhisperBackend, features: Any, prompted: bool
+) -> None:
     """CTranslate2 writes at most half of the length that it is given, which counts the prompt, too."""
-    pytest.importorskip("ctranslate2")
-    backend = FasterWhisperBackend(resolve("packaged:whisper-base"), "float32", torch.device("cpu"))
     tokenizer = backend.dims.get_tokenizer("en", "transcribe")
-    spoken = next(u.audio for u in load("sample").utterances if u.audio and u.source_language == "en")
-    features = backend.encode(cut_window(compute_log_mel(decode(spoken)), 0)[None])
     before = [tokenizer.sot_prev, *tokenizer.encode(" Good morning.")] if prompted else []
     prompts = torch.tensor([[*before, *tokenizer.sot_sequence]])
     for most in (4, 9):

@@ -80,10 +80,9 @@ def test_a_sample_has_the_text_that_openai_whisper_gives_it() -> None:
 
 @pytest.mark.parametrize("backend", ["transformers", "faster-whisper"])
 def test_backends_agree(backend: str) -> None:
-    other = best_of(PAIRED.model_copy(update={"backend": backend}), samples(2))
-    for mine, its in zip(by_whisper(), other, strict=True):
-        assert mine.best.text == its.best.text
-        assert mine.best.score == pytest.approx(its.best.score, rel=5e-3)
+    (its,) = best_of(PAIRED.model_copy(update={"backend": backend}), samples(1))
+    assert by_whisper()[0].best.text == its.best.text
+    assert by_whisper()[0].best.score == pytest.approx(its.best.score, rel=5e-3)
 
 
 @pytest.mark.parametrize("backend", ["whisper", "faster-whisper"])
