@@ -131,20 +131,29 @@ class ContributionAnalysis(Analysis[ContributionRequest, Contributions]):
 CONTRIBUTION = ContributionAnalysis()
 
 
-def _score_system(
-    parts: AblatedOutputs, data: StageRef, scoring: Scoring, target: str | None
-) -> Contribution:
-    system = parts.system
+def has_references(system: Ablation, data: StageRef, target: str | None) -> bool:
+    """Return whether any output of a system can be scored."""
+    return any(map(any, _units_of(system, data, target).references.values()))
+
+
+def _units_of(system: Ablation, data: StageRef, target: str | None) -> ScoringUnits:
     utterances = list(read_utterances(data))
     languages = {
         u.id: u.source_language if system.transcripts else target or u.target_language or UNDETERMINED
         for u in utterances
     }
-    units = ScoringUnits(utterances, "transcript" if system.transcripts else "translation", languages)
+    return ScoringUnits(utterances, "transcript" if system.transcripts else "translation", languages)
+
+
+def _score_system(
+    parts: AblatedOutputs, data: StageRef, scoring: Scoring, target: str | None
+) -> Contribution:
+    system = parts.system
+    units = _units_of(system, data, target)
     values = statistics_of_outputs(
         {subset: units.split(read_best_texts(ref)) for subset, ref in parts.outputs.items()},
         {key: texts for key, texts in units.references.items() if any(texts)},
-        transcript_metric(languages.values()) if system.transcripts else scoring.metric,
+        transcript_metric(units.languages.values()) if system.transcripts else scoring.metric,
         language=units.languages,
         n_total=units.count(data.items),
         normalizer=scoring.normalizer,

@@ -11,6 +11,7 @@ from functools import partial
 from prefect.client.schemas.objects import State
 
 from components.attribution.contributions import Scoring
+from components.pipeline.pipeline import DATA
 from components.run_record import RunRecord
 from components.storage.store import Store
 from flows.checks import Check
@@ -29,9 +30,11 @@ def checks(parameters: ContributionParameters) -> list[Check]:
 
 
 def _require_parts(parameters: ContributionParameters) -> None:
-    record = Store(parameters.store).read_run(parameters.run)
+    store = Store(parameters.store)
+    record = store.read_run(parameters.run)
     if record.pipeline.nodes:
-        contribution_stage.find_parts(pipeline_of(record), {ref.stage: ref for ref in record.stages})
+        stages = {ref.stage: store.localize(ref) if ref.stage == DATA else ref for ref in record.stages}
+        contribution_stage.find_parts(pipeline_of(record), stages)
 
 
 @define_flow(ContributionParameters)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from components.attribution.ablation import Ablation, ablations_of
-from components.attribution.contributions import AblatedOutputs, ContributionRequest, Scoring
+from components.attribution.contributions import (
+    AblatedOutputs,
+    ContributionRequest,
+    Scoring,
+    has_references,
+)
 from components.errors import ConfigError, DataError
 from components.experts.config import ExpertsConfig
 from components.experts.contribution_analysis import ExpertsRequest
@@ -79,7 +84,8 @@ def find_parts(pipeline: Pipeline, stages: Mapping[str, StageRef]) -> tuple[Sequ
     Raises:
         ConfigError: it has no parts that can be taken away.
     """
-    if ablations := ablations_of(pipeline, stages) if DATA in stages else ():
+    every, target = ablations_of(pipeline, stages) if DATA in stages else (), pipeline.languages[1]
+    if ablations := [each for each in every if has_references(each, stages[DATA], target)]:
         return ablations, None
     for node in pipeline:
         if isinstance(node.settings, ExpertsConfig) and node.settings.num_experts and node.name in stages:

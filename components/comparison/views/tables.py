@@ -63,7 +63,8 @@ def describe_family(comparison: Comparison) -> str:
     """Return how p-values were corrected, and what has none."""
     stated = [difference for difference in comparison.differences if difference.family]
     if not stated:
-        return "No comparison was tested."
+        nothing = "" if comparison.differences else ": the systems have no texts with references in common"
+        return f"No comparison was tested{nothing}."
     metrics = " and ".join(dict.fromkeys(label_of(difference.metric) for difference in stated))
     tests = " and ".join(dict.fromkeys(TEST_LABELS[difference.test] for difference in stated))
     text = f"p ({tests}) of the one comparison stated before ({metrics})"

@@ -113,4 +113,4 @@ def test_without_references_nothing_is_tested_nor_drawn() -> None:
     result = compare(bare, systems, ComparisonSettings(), language="de", source_language="en")[0]
     assert (result.ranking, comparison_report.list_plots(result)) == (None, ())
     (note,) = [table.note for table in comparison_report.build_tables(result) if table.title == "Systems"]
-    assert note.startswith("No comparison was tested.")
+    assert note.startswith("No comparison was tested: the systems have no texts with references in common.")
