@@ -16,6 +16,7 @@ from components.data.stage import store_data
 from components.errors import ConfigError, TransientError
 from components.metrics import normalizers
 from components.pipeline.reading.reader import read_pipeline
+from components.records import Utterance
 from components.run_record import NodeRecord, PipelineRecord
 from components.storage.store import Store
 from components.synthesis import engines
@@ -31,6 +32,7 @@ from flows.preflight import Preflight
 from flows.registry import flow_named
 from tests.command import exit_code_of, run_command
 from tests.components.storage.test_store import record
+from tests.components.storage.written import written
 from tests.components.synthesis.double import ENGINE
 
 TALK = str(Path(str(SAMPLES)).parent / "caption-01.flac")
@@ -345,6 +347,22 @@ def test_a_run_without_parts_is_refused_a_contribution(tmp_path: Path) -> None:
     entry = flow_named("contribution")
     asked = gather(entry.parameters, None, [], {"store": str(tmp_path), "run": "old"})
     with pytest.raises(ConfigError, match=r"run: expected a node with several members, .* found none in mt"):
+        run_checks(entry.checks(asked))
+
+
+def test_speech_without_references_is_refused_a_blame(tmp_path: Path) -> None:
+    nodes = {"asr": {"kind": "recognize"}, "mt": {"kind": "translate", "of": "asr"}}
+    store, text = Store(str(tmp_path)), Utterance(id="u", text="a dog", source_language="en")
+    values = {
+        "flow": "pipeline",
+        "parameters": {"graph": {"nodes": nodes}, "data": "sample", "target_language": "de"},
+        "pipeline": read_pipeline({"nodes": nodes}).to_record(),
+        "stages": (written(store, "data", [text]), written(store, "asr", []), written(store, "mt", [])),
+    }
+    store.save_run(record("old").model_copy(update=values))
+    entry = flow_named("blame")
+    asked = gather(entry.parameters, None, [], {"store": str(tmp_path), "run": "old"})
+    with pytest.raises(ConfigError, match="blame: expected spoken utterances with a reference transcript"):
         run_checks(entry.checks(asked))
 
 

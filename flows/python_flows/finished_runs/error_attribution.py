@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from components.attribution.blame import check_references
 from components.attribution.substitution import chain_of
 from components.pipeline.pipeline import DATA, Pipeline
+from components.run_record import StageRef
 from components.storage.store import Store
 from flows.checks import Check, checks_of_pipeline
 from flows.parameters.analyses import BlameParameters, ImproveParameters
@@ -17,12 +19,13 @@ from tasks.stages import attribution
 
 
 def checks(parameters: BlameParameters | ImproveParameters) -> list[Check]:
-    """Return the checks of what reads texts that are corrected, and so runs again.
+    """Return the checks that transcripts have references, and of what reads corrected texts: it runs again.
 
     Raises:
         AntiphonError: the run is not there, or has nothing to correct.
     """
-    record = Store(parameters.store).read_run(parameters.run)
+    store = Store(parameters.store)
+    record = store.read_run(parameters.run)
     if not record.pipeline.nodes:
         return []
     pipeline = pipeline_of(record)
@@ -33,7 +36,13 @@ def checks(parameters: BlameParameters | ImproveParameters) -> list[Check]:
             changed.add(node.name)
             readers.add(pipeline.user_name_of(node.name))
     every = checks_of_pipeline(pipeline, parameters.store, parameters.seed)
-    return [check for check in every if check.stage in readers]
+    spoken = [ref for ref in record.stages if ref.stage == DATA and chain.transcripts]
+    references = [Check("blame", partial(_check_references, store, ref)) for ref in spoken]
+    return [*references, *(check for check in every if check.stage in readers)]
+
+
+def _check_references(store: Store, data: StageRef) -> None:
+    check_references(store.localize(data))
 
 
 def add_blame(
