@@ -31,6 +31,8 @@ UNFAMILIAR_FEATURE = "unfamiliar"
 """The feature of a hypothesis: the share of its source's sentences that are unfamiliar, 0 to 1."""
 WARN_ABOVE = 0.1
 """Share of unfamiliar texts above which a run says so; unseen captions stay below it."""
+FEW_DEV, WARN_ABOVE_OF_FEW = 100, 0.5
+"""With fewer development sentences the limits are those of the few, which many texts like them exceed."""
 
 Piece = int
 ScoredSentence = tuple[Sequence[Piece], float, int]
@@ -108,6 +110,8 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
         return []
     domain = read_domain(Path(models.resolve(model, store_url).path))
     if domain is None:
+        return []
+    if domain.n_dev < FEW_DEV and measured.at_least_half <= WARN_ABOVE_OF_FEW * measured.n:
         return []
     first = next(read_utterances(data))
     read = next((nbest.language for nbest in read_nbests(ref) if nbest.language), first.source_language)

@@ -114,9 +114,12 @@ def test_a_damaged_domain_is_refused_and_belongs_to_the_digest(tmp_path: Path) -
     assert read_domain(tmp_path) is None
 
 
-@pytest.mark.parametrize("shares", [(1.0, 1.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    ("shares", "n_dev", "warns"),
+    [((1.0, 1.0), 1, True), ((0.0, 0.0), 1, False), ((1.0, 0.0), 99, False), ((1.0, 0.0), 100, True)],
+)
 def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[float, float], n_dev: int, warns: bool
 ) -> None:
     texts = [nbest(f"u{n}", "x", features={UNFAMILIAR_FEATURE: share}) for n, share in enumerate(shares)]
     source = Utterance(id="u0", text="a dog", source_language="und", target_language="de")  # of speech
@@ -125,13 +128,14 @@ def test_texts_are_called_unfamiliar_to_a_model_that_has_a_domain_alone(
     model = SimpleNamespace(path=str(tmp_path))
     monkeypatch.setattr(domain.models, "resolve", lambda *_: model)
     assert domain.domain_notes(ref, "m", data, None) == []
-    described = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)])
+    described = measure_domain("captions", [[1]] * 5, [([1], -1.0, 1)] * n_dev)
     monkeypatch.setattr(domain, "read_domain", lambda folder: described)
     notes = domain.domain_notes(ref, "store:" + "0123456789abcdef" * 4, data, None)
-    assert len(notes) == (shares[0] == 1.0)
+    assert len(notes) == warns
     assert all(
         note.startswith("mt: ")
-        and "store:0123456789ab was made for captions, and 2 of 2 texts are unlike these" in note
+        and f"store:0123456789ab was made for captions, and {sum(shares):.0f} of 2 texts are unlike these"
+        in note
         for note in notes
     )
     assert all("opus-mt-en-de" in note for note in notes)  # the language that was heard
