@@ -39,8 +39,8 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
             for test in comparison.differences
             if (test.system, test.baseline) == (row.system, comparison.baseline)
         }
-        ranked = [tests[name] for name in names if name in tests]
-        ranked.sort(key=lambda test: test.metric != comparison.ranking)
+        ranked = [tests[name] for name in tests if name in names or tests[name].family]
+        ranked.sort(key=lambda test: (not test.family, test.metric != comparison.ranking))
         if ranked:
             sentences.append(Sentence(" ".join(_describe_system(ranked, costs))))
     degradations = (each for each in comparison.degradations if each.metric == comparison.ranking)
@@ -51,10 +51,11 @@ def describe_comparison(comparison: Comparison) -> list[Sentence]:
 
 
 def _describe_system(tests: list[Difference], costs: Mapping[str, Cost]) -> Iterator[str]:
-    """Yield sentences on a system: the first test's verdict, other scores, its speed."""
-    first, *others = tests
-    yield f"{describe_difference(first)}."
-    if others:
+    """Yield sentences on a system: the verdicts of tests, else the first score, other scores, its speed."""
+    first, count = tests[0], sum(test.family > 0 for test in tests) or 1
+    for test in tests[:count]:
+        yield f"{describe_difference(test)}."
+    if others := tests[count:]:
         yield f"Other scores: {', '.join(map(_describe_change, others))}."
     speed = describe_speed(costs[first.system], costs[first.baseline])
     if speed:
@@ -79,7 +80,9 @@ def describe_difference(test: Difference) -> str:
 
 
 def _describe_change(test: Difference) -> str:
-    """Return ``-0.4 BLEU (95% -1.1 to +0.3)``."""
+    """Return ``-0.4 BLEU (95% -1.1 to +0.3)``, or ``the same BLEU``."""
+    if test.interval == (0.0, 0.0):
+        return f"the same {label_of(test.metric)}"
     digits = count_digits(test.metric, (test.difference, *(test.interval or ())))
     change, *interval = (f"{number:+z.{digits}f}" for number in (test.difference, *(test.interval or ())))
     return f"{change} {label_of(test.metric)}" + (f" (95% {' to '.join(interval)})" if interval else "")
