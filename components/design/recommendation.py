@@ -77,10 +77,11 @@ def recommend_cheapest(
         more = [m for m in members if m != best]
         why = "it has the best score, and every cheaper one is surely worse" if more else "it is the only one"
         return best, why
+    metric = finalists[best].statistics.metric.name
     saved = 1 - cost_of(finalists[number].costs, cost) / cost_of(finalists[best].costs, cost)
     return number, (
-        f"{candidates[best].name} has the best score, {gain:.3g} better, but the data do not tell the "
-        f"two apart, and this one costs {saved:.0%} less"
+        f"{candidates[best].name} has the best score, {gain:.3g} {metric} better, but the data do not tell "
+        f"the two apart, and this one costs {saved:.0%} less"
     )
 
 

@@ -98,7 +98,10 @@ def margin_note(design: Design) -> str:
     if design.detectable is not None:
         text += f" {design.n_confirm} utterances tell differences from {design.detectable:.2f} apart."
     if design.optimism is not None:
-        text += f" Optimism of the search: its scores were {design.optimism.value:+z.2f} better than these."
+        text += (
+            f" On the search data these scores were {design.optimism.value:+z.2f} better: its optimism, and "
+            "what data differ in difficulty."
+        )
     return text
 
 

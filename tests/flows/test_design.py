@@ -117,7 +117,9 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     assert written[0]["target_language"] == "de"
     assert written[0]["source_language"] == "en"
     assert (folder / "recommended.yaml").exists()
-    assert "Systems worth having" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "Systems worth having" in page
+    assert "better: its optimism, and what data differ in difficulty." in page
     code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store", "--json")
     assert code == 0
     assert "it has no weights" in said.splitlines()[0]
