@@ -33,8 +33,8 @@ CHOSEN_BY = {"transcript": ("wer", ("wer",)), "translation": ("chrf", ("chrf", "
 NOTE = (
     "What choosing could gain at most. Best candidate: of each utterance the candidate with the best "
     "{metric} against the reference, chosen sentence by sentence. Best path: the fewest errors that the "
-    "words of all candidates allow, through their confusion network. Both read the references, so they are "
-    "bounds, not systems."
+    "words of all candidates allow, through their confusion network. Both read the references, so they bound "
+    "{metric} and are no systems."
 )
 
 
