@@ -30,22 +30,25 @@ FAKES = ROOT / "tests" / "flows" / "fakes.py"
 ITEMS = 320
 
 
-def _rows() -> list[dict[str, str]]:
+def _rows(items: int) -> list[dict[str, str]]:
     """Texts of a page each."""
     languages = {"source_language": "en", "target_language": "de"}
-    return [{"id": f"u{n:04d}", "text": f"a dog {n} " + "runs " * 300, **languages} for n in range(ITEMS)]
+    return [{"id": f"u{n:04d}", "text": f"a dog {n} " + "runs " * 300, **languages} for n in range(items)]
 
 
-SHARDS = sum(
-    1
-    for _ in cut_shards(
+def count_shards(items: int) -> int:
+    """Of so many texts."""
+    rows = (
         Row(
             Quarantined(utterance_id=row["id"], stage="data", reason="r", detail="d"),
             make_cut(row["id"], row["text"], None, seconds=None),
         )
-        for row in _rows()
+        for row in _rows(items)
     )
-)
+    return sum(1 for _ in cut_shards(rows))
+
+
+SHARDS = count_shards(ITEMS)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Place:
     url: str | None = None  # of a store elsewhere
     flow: str = "cascade"
     options: tuple[str, ...] = ()
+    items: int = ITEMS
 
     @property
     def store(self) -> Path:
@@ -83,7 +87,7 @@ class Place:
 
     def _arguments(self) -> list[str]:
         """The command, whose data are written."""
-        manifest = write_rows(self.folder / "manifest.jsonl", _rows())
+        manifest = write_rows(self.folder / "manifest.jsonl", _rows(self.items))
         base = ("--data", manifest, "--store", self.url or str(self.store), "--json")
         return ["run", self.flow, *base, *self.options]
 

@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.processes import SHARDS, Place
+from tests.crash.processes import Place, count_shards
 
 pytestmark = pytest.mark.server
 REFINE = ("--set", "rounds=2", "--set", "refine.gate=off", "--set", "refine.batch_size=64")
+ITEMS = 100
+SHARDS = count_shards(ITEMS)
 
 
 def test_kill_9_among_two_rounds(tmp_path: Path, prefect_url: str) -> None:
     """A shard goes through both rounds before the next begins: what is torn alone is computed twice."""
-    straight = Place(tmp_path / "straight", prefect_url, flow="refine", options=REFINE)
-    place = Place(tmp_path / "killed", prefect_url, flow="refine", options=REFINE)
+    straight, place = (
+        Place(tmp_path / name, prefect_url, flow="refine", options=REFINE, items=ITEMS)
+        for name in ("straight", "killed")
+    )
     for one in (straight, place):
         one.folder.mkdir()
     whole = straight.run()

@@ -133,7 +133,7 @@ def test_a_time_limit_that_was_too_short_leaves_nothing_behind(folder: Path) -> 
     """No record is lost to it: the stage is not sealed, and a larger limit computes what is missing."""
     slow = {"kind": "command", "run": ["sh", "slow.sh"], "also": ["slow.sh"], "format": "text", "of": "data"}
     (folder / "slow.sh").write_text(
-        'while read -r line; do [ "$line" != dogs ] || sleep 2; echo $line; done\n'
+        'while read -r line; do [ "$line" != dogs ] || sleep 1; echo $line; done\n'
     )
     with pytest.raises(TransientError, match=r"^slow: u\d: expected sh to end in 0.5 s, found it running"):
         run(folder, {"slow": {**slow, "timeout": 0.5}})

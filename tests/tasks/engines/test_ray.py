@@ -33,7 +33,7 @@ def note(name, records):
 
 def upper(records):
     note("upper", records)
-    time.sleep(0.4)
+    time.sleep(0.15)
     return [record["text"].upper() for record in records]
 
 def ratio(records):

@@ -155,7 +155,7 @@ def prune_and_die(store: Store, names: tuple[str, ...], changes: int) -> None:
 
 def test_runs_beside_prunes_keep_all_their_stages(store: Store) -> None:
     """Runs share stages, end, are deleted and come again, while two processes prune all the time."""
-    until = time.monotonic() + 2.0
+    until = time.monotonic() + 1.0
     store.mark_layout()
 
     def prune_always() -> None:
