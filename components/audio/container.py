@@ -69,9 +69,8 @@ def open_container(path: FilePath, limits: Limits) -> Iterator[tuple[InputContai
                 path, f"expected at most {limits.file_bytes} bytes, found {size}", "split the file"
             )
         file.seek(0)
-        if (head := file.read(262)).startswith(b"PK\3\4") or head.endswith(
-            b"ustar"
-        ):  # FFmpeg finds MP3 in it
+        head = file.read(262)
+        if head.startswith(b"PK\3\4") or head.endswith(b"ustar"):  # in which FFmpeg finds an MP3
             raise audio_error(path, "expected audio, found an archive", "unpack it")
         view = _view_samples(path, file, size)
         try:

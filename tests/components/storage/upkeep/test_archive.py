@@ -7,7 +7,6 @@ import hashlib
 import io
 import itertools
 import json
-import os
 import shutil
 import sys
 import tarfile
@@ -545,7 +544,7 @@ def test_what_is_larger_than_any_file_that_it_names(
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08\x00broken", os.urandom(2000)])
+@pytest.mark.parametrize("content", [b"", b"text", b"\x1f\x8b\x08\x00broken", bytes(range(256)) * 8])
 def test_what_is_no_archive(other: Store, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar").write_bytes(content)
     refused(other, tmp_path / "x.tar", "expected a")
