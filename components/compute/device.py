@@ -64,19 +64,6 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def seed_everything(seed: int) -> torch.Generator:
-    """Seed the global generators of Python, numpy and torch, and return a separate CPU generator.
-
-    Raises:
-        ConfigError: the seed is not between 0 and 2**32 - 1.
-    """
-    if not 0 <= seed < 2**32:
-        raise ConfigError(f"seed: expected 0 to {2**32 - 1}, found {seed}")
-    _seed_processor(seed)
-    torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)
-
-
 def _seed_processor(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # libraries below us draw from the global generator

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from components.records import Hypothesis, Token
-from components.text.matching.alignment import assign_values
-from components.text.token_pieces import spell_words
+from components.text.matching.word_values import assign_values, spell_words
 
 
 def tokens_of_words(hypothesis: Hypothesis) -> list[list[Token]]:

@@ -19,7 +19,8 @@ from components.compute.model_cache import model_cache
 from components.errors import DataError
 from components.models import resolve
 from components.models.loaders.whisper_loading import load_whisper
-from components.recognition.whisper.encoder import WhisperEncoder, average_pool, compute_states
+from components.recognition.whisper.encoder import WhisperEncoder
+from components.recognition.whisper.pooled_states import average_pool, compute_states
 from components.records import Utterance
 from components.stacking.config import ENCODER_STATES_VERSION, MAX_SECONDS, SpeechConfig
 

@@ -40,13 +40,3 @@ def spell_pieces(pieces: Sequence[str]) -> list[str]:
         return [decoder.decode(bytes(BYTES[character] for character in piece)) for piece in written]
     except (KeyError, UnicodeDecodeError):  # letters, not bytes
         return [piece.translate(_BYTE_LEVEL_SPACES) for piece in written]
-
-
-def spell_words(pieces: Sequence[str], pattern: str = r"\S+") -> list[tuple[str, list[int]]]:
-    """Return what in the text of the pieces matches, and the numbers of the pieces that write it."""
-    spelled = spell_pieces(pieces)
-    numbers = [number for number, piece in enumerate(spelled) for _ in piece]
-    return [
-        (match[0], list(dict.fromkeys(numbers[match.start() : match.end()])))
-        for match in re.finditer(pattern, "".join(spelled))
-    ]

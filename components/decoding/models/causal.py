@@ -21,6 +21,7 @@ from components.compute.layers.kernels import Arithmetic
 from components.compute.layers.packed_linear import prepack
 from components.decoding.caches import kv_cache
 from components.decoding.caches.beam_cache import BeamCache, as_transformers_cache
+from components.decoding.caches.reorderable import require_reorderable
 from components.decoding.caches.shared_attention import attend_to, share_attention
 from components.decoding.models.generation_settings import (
     eos_of,
@@ -64,7 +65,7 @@ class CausalModel:
         Raises:
             ModelError: Its layers keep other state than keys and values.
         """
-        kv_cache.require_reorderable(model, name)
+        require_reorderable(model, name)
         warn_about_ignored_settings(model, name)
         self.model = model.eval()
         self.name = name

@@ -63,13 +63,13 @@ class FitMixture(Kind[FitMixtureSettings]):
         self, settings: FitMixtureSettings, context: NodeContext, read: Mapping[str, StageRef], folder: Path
     ) -> StageFiles:
         """Learn on pairs of text and reference."""
-        from components.compute.device import seed_everything  # noqa: PLC0415 - imports torch
+        from components.compute.device import seed_device  # noqa: PLC0415 - imports torch
         from components.ensembling.token_level.learning import weights_folder  # noqa: PLC0415 - imports torch
         from components.training.examples import parallel_data  # noqa: PLC0415 - imports torch
 
         assert settings.ensemble is not None  # checked
         data = read["of0"]
-        seed_everything(context.seed)
+        seed_device(settings.ensemble.device, context.seed)
         texts = parallel_data.pairs_of(read_utterances(data))
         used = weights_folder.learn_into_folder(
             settings.ensemble, texts, languages_of(data), context.store, folder

@@ -12,7 +12,8 @@ from transformers import DynamicCache
 
 from components.compute.device import pick_device
 from components.compute.model_cache import model_cache
-from components.decoding.caches.kv_cache import cache_argument, require_reorderable
+from components.decoding.caches.kv_cache import cache_argument
+from components.decoding.caches.reorderable import require_reorderable
 from components.errors import ModelError
 from components.models import resolve
 from components.models.loaders.loading import load_transformers

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from components.errors import ConfigError, DataError
 from components.recognition.backends.backend import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import torch
 
     from components.recognition.config import RecognitionConfig
     from components.recognition.recognizer import Recognizer
     from components.recognition.windowed.decoder import WindowDecoder
+    from components.recognition.windowed.request import Request
     from components.records import Checkpoint
 
 
@@ -53,3 +57,19 @@ class ModuleBackend(WindowedBackend):
     ) -> WindowDecoder[Any]:
         decoder: WindowDecoder[Any] = self.functions().build_decoder(loaded, checkpoint, config)
         return decoder
+
+
+def require_possible(
+    checkpoint: Checkpoint, requests: Sequence[Request], check: Callable[[Request], object]
+) -> None:
+    """Refuse a model of whose requests ``check`` refuses every one, with a DataError. ConfigError."""
+    problems = []
+    for request in requests:
+        try:
+            check(request)
+        except DataError as error:
+            problems.append(str(error))
+        else:
+            return
+    if problems:
+        raise ConfigError(f"{checkpoint.reference}: {problems[0]}")

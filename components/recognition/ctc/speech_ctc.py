@@ -27,7 +27,8 @@ from components.models.tensor_checks import refuse_mismatch, refuse_non_finite
 from components.networks.ctc_head import CtcHead
 from components.recognition.ctc.characters import BLANK
 from components.recognition.ctc.decoder import CtcVocabulary
-from components.recognition.whisper.encoder import WhisperEncoder, average_pool, compute_states
+from components.recognition.whisper.encoder import WhisperEncoder
+from components.recognition.whisper.pooled_states import average_pool, compute_states
 from components.records import Checkpoint
 
 

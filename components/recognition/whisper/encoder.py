@@ -16,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from components.audio import Samples
 from components.compute.layers.folded_mask import attend, fold_keys, fold_values, prefers_folding
 from components.compute.layers.kernels import Arithmetic, kernels
 from components.compute.layers.packed_linear import build_linear, fuse_linears
 from components.compute.openai_whisper import AudioEncoder, ModelDimensions, ResidualAttentionBlock
 from components.compute.threads import map_in_threads
-from components.recognition.whisper.windows.features import FRAMES_PER_SECOND, WINDOW_FRAMES, compute_log_mel
+from components.recognition.whisper.windows.features import WINDOW_FRAMES
 from components.recognition.whisper.windows.padding import (
     Padding,
     count_audio_positions,
@@ -223,27 +222,3 @@ def _scatter_into(whole: Tensor, own: Tensor, positions: Tensor) -> Tensor:
     filled, windows = whole.repeat(len(own), 1, 1, 1), torch.arange(len(own), device=own.device)
     filled.transpose(1, 2)[windows[:, None], positions] = own.transpose(1, 2)
     return filled
-
-
-@torch.inference_mode()
-def compute_states(encoder: WhisperEncoder, samples: Samples, window_seconds: float) -> Tensor:
-    """Return the states (T, d) of mono 16 kHz ``samples``, 50 a second, in float32.
-
-    Unlike a window of Whisper the recording is not padded to 30 s.
-
-    Args:
-        encoder: Whisper's.
-        samples: at most 30 s; the rest is left out.
-        window_seconds: shorter audio is padded to this before it is encoded; longer audio is not padded.
-    """
-    mel = compute_log_mel(samples, encoder.n_mels)[:, :WINDOW_FRAMES]
-    n_states = max(1, -(-mel.shape[1] // 2))
-    frames = max(round(window_seconds * FRAMES_PER_SECOND), 2 * n_states)
-    return encoder(functional.pad(mel, (0, frames - mel.shape[1]))[None])[0, :n_states].float()
-
-
-def average_pool(states: Tensor, size: int) -> Tensor:
-    """(T, d) -> (ceil(T / size), d): means of ``size`` neighbors; the last is the mean of the rest."""
-    if size == 1:
-        return states
-    return functional.avg_pool1d(states.T[None], size, ceil_mode=True, count_include_pad=False)[0].T

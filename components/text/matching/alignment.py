@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Generic, Literal, TypeVar
 
 from rapidfuzz.distance import Levenshtein
 
 Operation = Literal["equal", "substitute", "insert", "delete"]
 Token = TypeVar("Token", bound=Hashable)
-Value = TypeVar("Value")
 
 _OPERATIONS: dict[str, Operation] = {
     "equal": "equal",
@@ -66,26 +64,3 @@ def count_operations(edits: Iterable[Edit[Token]]) -> dict[Operation, int]:
     for edit in edits:
         counts[edit.operation] += 1
     return counts
-
-
-def assign_values(words: Sequence[str], spelled: Sequence[tuple[str, list[Value]]]) -> list[list[Value]]:
-    """Give each word the values of the spelled word that it is aligned with.
-
-    Stretches of different lengths share theirs.
-    """
-    if not spelled:
-        return [[] for _ in words]
-    if list(words) == [word for word, _ in spelled]:
-        return [values for _, values in spelled]
-    assigned: list[list[Value]] = []
-    start = 0
-    edits = align([word for word, _ in spelled], words)
-    for _, stretch in groupby(edits, key=lambda edit: edit.operation == "equal"):
-        rows = list(stretch)
-        n_spelled = sum(edit.reference is not None for edit in rows)
-        n_words = sum(edit.hypothesis is not None for edit in rows)
-        values = [values for _, values in spelled[start : start + n_spelled]]
-        pooled = [value for each in values for value in each]
-        assigned += values if n_spelled == n_words else [pooled] * n_words
-        start += n_spelled
-    return assigned

@@ -13,7 +13,6 @@ from components.compute.device import (
     pick_device,
     pick_dtype,
     seed_device,
-    seed_everything,
     use_threads,
 )
 from components.compute.machine import describe_numerics
@@ -91,18 +90,6 @@ def test_threads_that_overlap_leave_the_number_of_the_process() -> None:
             thread.join(20)
     torch.set_num_threads(before)
     assert seen == [1, 2, "3", 3, 3]
-
-
-def test_seeds_repeat_every_generator() -> None:
-    draws = []
-    for _ in range(2):
-        own = seed_everything(7)
-        draws.append(
-            (random.random(), np.random.rand(), torch.rand(1).item(), torch.rand(1, generator=own).item())
-        )
-    assert draws[0] == draws[1]
-    with pytest.raises(ConfigError):
-        seed_everything(-1)
 
 
 def test_a_device_that_cannot_compute_in_a_type_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from components.text.token_pieces import spell_pieces, spell_words
+from components.text.matching.word_values import spell_words
+from components.text.token_pieces import spell_pieces
 
 
 def test_pieces_of_bytes_are_spelled_in_letters_and_the_last_one_has_what_several_write() -> None:

@@ -14,9 +14,8 @@ from dataclasses import replace
 from components.ensembling.output_level.voting.words import MIN_CONFIDENCE, Word, split_units
 from components.records import Hypothesis, Token
 from components.text.languages import UNDETERMINED, without_spaces
-from components.text.matching.alignment import assign_values
+from components.text.matching.word_values import assign_values, spell_words
 from components.text.normalization.text_normalization import Normalizer, word_key
-from components.text.token_pieces import spell_words
 
 
 def split_words(

@@ -30,10 +30,11 @@ from components.models.checkpoints import ADAPTERS, read_json
 from components.models.loaders.loading import load_transformers
 from components.recognition.backends.audio_lm.requests import MODELS, AudioLanguageModelRow
 from components.recognition.backends.seq2seq.decoder import search_config_of, to_window_hypothesis
+from components.recognition.backends.windowed import require_possible
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder
-from components.recognition.windowed.request import Request, require_possible
+from components.recognition.windowed.request import Request
 from components.records import Checkpoint
 from components.text.languages import english_name, is_undetermined, two_letters_of
 from components.text.sanitization import find_control_tokens, sanitize

@@ -26,10 +26,11 @@ from components.errors import DataError, ModelError, to_one_line
 from components.models.checkpoints import read_json
 from components.models.loaders.loading import load_transformers
 from components.recognition.backends.seq2seq.starts import STARTS, Start
+from components.recognition.backends.windowed import require_possible
 from components.recognition.config import RecognitionConfig
 from components.recognition.windowed.decoder import Window, WindowHypothesis
 from components.recognition.windowed.nbest import NBestDecoder
-from components.recognition.windowed.request import Request, require_possible
+from components.recognition.windowed.request import Request
 from components.records import Checkpoint
 
 MAX_SECONDS = 30.0
