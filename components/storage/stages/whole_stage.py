@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.compute.profiling import measure_cost
+from components.errors import StoreError
 from components.files.files import disk_full_as_store_error, read_json, write_bytes, write_json
 from components.records import NodeOutcome, Quarantined
 from components.run_record import StageRef
@@ -53,9 +54,19 @@ def compute_once(
         plan: the stage's.
         work: makes the files in the stage's folder, where an earlier attempt may have left some.
         read_digests: see :func:`~components.storage.stages.stage_writer.open_stage`.
+
+    Raises:
+        StoreError: somebody has removed its folder meanwhile.
     """
     with open_stage(store, plan, read_digests=read_digests) as writer:
-        ref = writer.ref or _make_and_seal(writer, work)
+        try:
+            ref = writer.ref or _make_and_seal(writer, work)
+        except FileNotFoundError as error:
+            if writer.path.exists():
+                raise
+            raise StoreError(
+                f"stage {plan.stage}: expected {writer.path}, found it removed; run the same command again"
+            ) from error
     discard_work(writer.path)
     return ref
 

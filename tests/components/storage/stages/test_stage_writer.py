@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -257,6 +258,13 @@ def test_records_of_a_node_that_is_made_whole_are_a_shard_beside_its_files(tmp_p
         again = compute_once(store, NODE, work, {"of0": read * 64})
         assert (again.reused, again.sha256) == (False, first.sha256)
         assert list(read_nbests(again)) == [nbest("a")]
+
+    def remove(folder: Path) -> StageFiles:
+        shutil.rmtree(tmp_path)
+        return work(folder)
+
+    with pytest.raises(StoreError, match="asr: expected .*, found it removed; run the same command again"):
+        compute_once(store, NODE.model_copy(update={"seed": 1}), remove)
 
 
 @pytest.mark.parametrize(("read", "there"), [("1" * 64, True), ("2" * 64, False)])
