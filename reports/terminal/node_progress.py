@@ -11,6 +11,8 @@ from components.analysis.formatting import format_duration, format_seconds
 
 _LEAST_RATE = 0.05
 """Records a second that are worth a word: fewer would be 0.0."""
+_LEAST_SHARE = 0.1
+"""Of the work: what is done of it at the first count says how long the rest takes."""
 
 
 @dataclass
@@ -52,6 +54,7 @@ class NodeProgress:
     started_at: float = field(init=False)
     counted_seconds: float = field(default=1e-9, init=False)
     _working_since: float | None = field(default=None, init=False)
+    _first_count: tuple[float, float] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Start the clock."""
@@ -71,6 +74,8 @@ class NodeProgress:
         if self.worked is None and self._working_since and self.done + self.in_flight <= self.resumed:
             self._working_since = self.clock()  # nothing is done yet: models were loaded until now
         self.counted_seconds = self.seconds
+        if self._first_count is None and self._work[1] > 0:
+            self._first_count = self.counted_seconds, self._work[1]
 
     def gather(self, utterances: int, items: int) -> None:
         """Note a further slice of the data set, and how many of its utterances the node gets."""
@@ -125,11 +130,19 @@ class NodeProgress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at this rate; None where there is nothing to tell it from."""
+        """Seconds that the rest takes at the pace since the first count, before which much loads once.
+
+        None where there is nothing to tell it from: the first count alone must be a tenth of all.
+        """
         _, done, rest = self._work
+        seconds = self.counted_seconds
+        if self._first_count is not None and done > self._first_count[1]:
+            seconds, done = seconds - self._first_count[0], done - self._first_count[1]
+        elif done < _LEAST_SHARE * (done + rest):
+            return None
         if done <= 0 or rest <= 0:
             return None
-        left = max(rest * self.counted_seconds / done - (self.seconds - self.counted_seconds), 1.0)
+        left = max(rest * seconds / done - (self.seconds - self.counted_seconds), 1.0)
         return left if left < float("inf") else None
 
     def describe_count(self) -> str:

@@ -44,6 +44,15 @@ def test_the_time_that_is_left_runs_down_between_two_counts_and_the_rate_stays()
     assert (progress.rate, progress.seconds_left) == (2.0, 6.0)
 
 
+def test_what_happens_once_at_the_start_is_not_in_what_is_left() -> None:
+    progress = progress_at(20.0, 2)
+    assert progress.describe() == "asr: 2 of 40 (5%), 0.1 records/s"
+    progress.done = 4
+    progress.clock.now += 1.0
+    progress.count()
+    assert progress.describe() == "asr: 4 of 40 (10%), 0.2 records/s, 18 s left"
+
+
 def test_what_is_left_of_speech_is_told_by_its_seconds() -> None:
     a_long_one = progress_at(10.0, 0, in_flight=0.5, audio_in_flight=700, audio_total=1500, audio_resumed=100)
     assert a_long_one.describe() == "asr: 0 of 40 (53%), 0.1 records/s, 70.0 s of speech/s, 10 s left"
