@@ -63,20 +63,6 @@ def apply_processors(
     return log_probs
 
 
-def apply_to_ragged(
-    logits_processors: Sequence[LogitsProcessor], log_probs: Tensor, history: History, lengths: Tensor
-) -> Tensor:
-    """Apply the processors to rows of which row r has generated ``lengths[r]`` tokens (R,).
-
-    The history's ``tokens`` (R, T) are filled up with anything.
-    """
-    for length in sorted(set(lengths.tolist())) if logits_processors else ():
-        rows = (lengths == length).nonzero()[:, 0]
-        part = History(history.tokens[rows, :length], history.utterances[rows], history.max_new_tokens)
-        log_probs[rows] = apply_processors(logits_processors, log_probs[rows], part)
-    return log_probs
-
-
 def on_each_device(tensor: Tensor) -> Callable[[torch.device], Tensor]:
     """Return the tensor on the device asked for; it is copied there once."""
     return cache(tensor.to)
@@ -110,13 +96,6 @@ class TokenRule(ABC):
 
 NO_TOKENS = torch.zeros((0, 0), dtype=torch.long)
 """For rules that read none."""
-
-
-def apply_rules(rules: Sequence[TokenRule], log_probs: Tensor, tokens: Tensor) -> Tensor:
-    """Apply them in order; see :meth:`.TokenRule.apply`."""
-    for rule in rules:
-        log_probs = rule.apply(log_probs, tokens)
-    return log_probs
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from components.decoding.candidates import Candidate
 from components.decoding.config import SearchConfig
-from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_to_ragged
+from components.decoding.constraints.logits_processors import History, LogitsProcessor
+from components.decoding.constraints.ragged_rows import apply_to_ragged
 from components.decoding.host_copy import copy_to_host
 from components.decoding.mixing.ensemble_scorer import EnsembleScorer
 from components.decoding.scorers import RetractableScorer, TokenScorer, Vocabulary, as_retractable

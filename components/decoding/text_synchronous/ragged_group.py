@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from components.decoding.combiner import Combiner
-from components.decoding.constraints.logits_processors import History, LogitsProcessor, apply_to_ragged
+from components.decoding.constraints.logits_processors import History, LogitsProcessor
+from components.decoding.constraints.ragged_rows import apply_to_ragged
 from components.decoding.scorers import PrefixScorer, RetractableScorer, TokenScorer, require_same_vocabulary
 from components.errors import ConfigError, ModelError
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.accelerator.members.device_ensemble import StepProcessors
-from components.decoding.constraints.logits_processors import History, apply_processors, apply_rules
+from components.decoding.constraints.logits_processors import History, apply_processors
 from components.decoding.constraints.token_constraints import (
     Renormalize,
     bias_sequences,
@@ -47,7 +47,8 @@ def test_in_every_order_at_every_step() -> None:
                 expected = apply_processors(processors, log_probs.clone(), history)
                 result = log_probs.clone()
                 if not parts.ends_bare(step):
-                    result = apply_rules(parts.rules, result, history.tokens)
+                    for rule in parts.rules:
+                        result = rule.apply(result, history.tokens)
                 result = apply_processors(parts.left(step), result, history)
                 assert torch.equal(result.nan_to_num(99.0), expected.nan_to_num(99.0))
 

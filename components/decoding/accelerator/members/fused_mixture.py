@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from components.decoding.combiner import Combiner
-from components.decoding.constraints.logits_processors import NO_TOKENS, TokenRule, apply_rules
+from components.decoding.constraints.logits_processors import NO_TOKENS, TokenRule
 from components.decoding.mixing.step_mixture import StepMixture
 from components.decoding.tokens.topk import topk
 
@@ -75,7 +75,8 @@ class FusedMixture:
         log_probs, *parts = self._mixture.mix(scores, of_gate)
         if bare:
             return [log_probs[None], *parts]
-        log_probs = apply_rules(self.rules, log_probs, tokens)
+        for rule in self.rules:
+            log_probs = rule.apply(log_probs, tokens)
         best = [part[None] for part in topk(log_probs, self.top)] if self.top else []
         return [log_probs[None], *parts, *best]
 

@@ -263,7 +263,7 @@ def test_records_of_a_node_that_is_made_whole_are_a_shard_beside_its_files(tmp_p
         shutil.rmtree(tmp_path)
         return work(folder)
 
-    with pytest.raises(StoreError, match="asr: expected .*, found it removed; run the same command again"):
+    with pytest.raises(StoreError, match=r"asr: expected .*, found it removed; run the same command again"):
         compute_once(store, NODE.model_copy(update={"seed": 1}), remove)
 
 
