@@ -99,8 +99,8 @@ def margin_note(design: Design) -> str:
         text += f" {design.n_confirm} utterances tell differences from {design.detectable:.2f} apart."
     if design.optimism is not None:
         text += (
-            f" On the search data these scores were {design.optimism.value:+z.2f} better: its optimism, and "
-            "what data differ in difficulty."
+            f" On the search data these scores were {design.optimism.value:+z.2f} better: the optimism of "
+            "the search, and how much easier those data are."
         )
     return text
 

@@ -101,3 +101,8 @@ def missing_path_error(
         else ("; antiphon models list shows those with a name; others are hub:ORG/NAME, store:KEY or a path")
     )
     return UnknownModelError(f"{shown}: no such model file, folder or reference{hint}")
+
+
+def shorten_keys(text: str) -> str:
+    """Return ``text`` with the first 12 of the 64 digits of every stored model."""
+    return re.sub("(store:[0-9a-f]{12})[0-9a-f]{52}", r"\1", text)

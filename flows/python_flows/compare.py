@@ -50,8 +50,8 @@ def system_names(parameters: CompareParameters) -> list[str]:
     """
     names = [system.name for system in parameters.systems] + list(parameters.runs)
     if len(names) < 2 or len(set(names)) != len(names):
-        found = " and ".join(names) or "none"
-        raise ConfigError(f"expected two or more different names in systems and runs, found {found}")
+        given = " and ".join(names) or "none"
+        raise ConfigError(f"expected two or more different names in systems and runs, found {given}")
     if (parameters.baseline or names[0]) not in names:
         hint = did_you_mean(str(parameters.baseline), names)
         raise ConfigError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from rich.console import Console
 from rich.text import Text
 
 from components.analysis.judgments import Judgment
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
+from components.models.references import shorten_keys
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Token
 from components.text.escaping import to_printable
 from components.text.matching.alignment import Edit
@@ -25,8 +24,6 @@ from reports.views.utterance_alignment import ReferenceAlignment
 
 _DOUBTFUL = ((0.3, "bold reverse"), (0.5, "bold underline"), (0.7, "underline"))
 """Confidence below which a word has a style, most doubtful first."""
-_STORED, _SHORT = re.compile("(store:[0-9a-f]{12})[0-9a-f]{52}"), r"\1"
-"""Full keys of stored models, and what is shown of them."""
 _MARKS = {"equal": "", "substitute": "bold yellow underline", "insert": "bold cyan", "delete": "red strike"}
 
 
@@ -132,7 +129,7 @@ def _print_members(best: Hypothesis, console: Console) -> None:
     names = list(dict.fromkeys(name for token in best.tokens for name in token.members))
     if not names:
         return
-    table = new_table("token", ">log-prob", *(f">{_STORED.sub(_SHORT, name)}" for name in names))
+    table = new_table("token", ">log-prob", *(f">{shorten_keys(name)}" for name in names))
     for text, token in zip(spell_pieces([token.piece for token in best.tokens]), best.tokens, strict=True):
         cells = (_format_member(token, name) for name in names)
         table.add_row(plain_text(text or token.piece), f"{token.log_prob:.3f}", *cells)

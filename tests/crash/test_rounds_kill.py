@@ -16,13 +16,13 @@ SHARDS = count_shards(ITEMS)
 
 def test_kill_9_among_two_rounds(tmp_path: Path, prefect_url: str) -> None:
     """A shard goes through both rounds before the next begins: what is torn alone is computed twice."""
-    straight, place = (
+    uninterrupted, place = (
         Place(tmp_path / name, prefect_url, flow="refine", options=REFINE, items=ITEMS)
-        for name in ("straight", "killed")
+        for name in ("uninterrupted", "killed")
     )
-    for one in (straight, place):
+    for one in (uninterrupted, place):
         one.folder.mkdir()
-    whole = straight.run()
+    whole = uninterrupted.run()
 
     torn = place.start(FAKE_EDIT_HOLD=str(SHARDS + 1))
     place.wait_for_hold(torn, calls=2 * SHARDS + 1, shards=0)
@@ -31,7 +31,7 @@ def test_kill_9_among_two_rounds(tmp_path: Path, prefect_url: str) -> None:
     last = place.run()
     assert last.stages["data"]["reused"]
     assert not last.stages["refine-2"]["reused"]
-    assert len(place.calls()) == len(straight.calls()) + 1
+    assert len(place.calls()) == len(uninterrupted.calls()) + 1
     for stage in ("mt", "refine-1", "refine-2"):
         assert last.stages[stage]["key"] == whole.stages[stage]["key"]
         assert last.outputs(stage) == whole.outputs(stage)

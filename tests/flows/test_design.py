@@ -119,7 +119,7 @@ def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
     assert (folder / "recommended.yaml").exists()
     page = (folder / "report.html").read_text()
     assert "Systems worth having" in page
-    assert "better: its optimism, and what data differ in difficulty." in page
+    assert "better: the optimism of the search, and how much easier those data are." in page
     code, said = antiphon("design", "--explain", "found", "--system", "broken", "--store", "store", "--json")
     assert code == 0
     assert "it has no weights" in said.splitlines()[0]

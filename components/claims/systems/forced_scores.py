@@ -52,16 +52,16 @@ def equal_shares(statistics: ReferenceLogProbs, kind: str) -> FloatArray:
 
 def rank_rows(dev: ReferenceLogProbs, test: ReferenceLogProbs, members: Sequence[int]) -> FloatArray:
     """Return (utterances, 2 members): what each loses without a member, and the members' coefficients."""
-    chosen = list(members)
-    weights, _ = fit_linear_weights(dev.token_log_probs[chosen])
-    own = test.token_log_probs[chosen].double()
+    rows = list(members)
+    weights, _ = fit_linear_weights(dev.token_log_probs[rows])
+    own = test.token_log_probs[rows].double()
 
     def likelihoods(shares: Tensor) -> FloatArray:
         mixed = (own + (shares / shares.sum()).log()[:, None]).logsumexp(0)
         return sum_by_sentence(test, mixed)
 
     lost = []
-    for left_out in range(len(chosen)):
+    for left_out in range(len(rows)):
         rest = weights.double().clamp(min=1e-6)
         rest[left_out] = 0
         lost.append(likelihoods(weights.double()) - likelihoods(rest))

@@ -10,7 +10,6 @@ captions are unfamiliar, 70% of the transcripts of human recordings, 80% of Tato
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from components import models
 from components.errors import ModelError
 from components.models.checkpoints import DOMAIN, read_json
 from components.models.packages.packaged_models import ROWS
+from components.models.references import shorten_keys
 from components.records import Record
 from components.run_record import StageRef
 from components.storage.shards.tallies import features_in
@@ -116,5 +116,5 @@ def domain_notes(ref: StageRef, model: str, data: StageRef, store_url: str | Non
     first = next(read_utterances(data))
     read = next((nbest.language for nbest in read_nbests(ref) if nbest.language), first.source_language)
     languages = [code for code in (read, first.target_language) if code]
-    name = re.sub("(store:[0-9a-f]{12})[0-9a-f]{52}", r"\1", model)
-    return [f"{ref.stage}: {format_warning(name, domain, measured.at_least_half, measured.n, languages)}"]
+    name, unlike = shorten_keys(model), measured.at_least_half
+    return [f"{ref.stage}: {format_warning(name, domain, unlike, measured.n, languages)}"]

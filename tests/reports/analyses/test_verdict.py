@@ -44,9 +44,9 @@ def test_the_metric_that_was_asked_for_and_stated_comparisons_come_first() -> No
         texts = [sentence.text for sentence in describe_comparison(result)]
         assert texts[0].startswith(begins)
         assert (settings.metrics[0] if settings.metrics else "bleu").lower() in texts[0].lower()
-    said = re.sub(r"[+-]\d+\.\d", "N", texts[1])  # the one that was stated, though another metric ranks
+    sentence = re.sub(r"[+-]\d+\.\d", "N", texts[1])  # the one that was stated, though another metric ranks
     stated = "good is better than base: N chrF2 (95% N to N), p <0.001. Other scores: N BLEU (95% N to N)."
-    assert said.startswith(stated)
+    assert sentence.startswith(stated)
 
 
 def test_systems_of_the_same_texts_are_the_same() -> None:
