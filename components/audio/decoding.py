@@ -56,15 +56,11 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
         check_length(path, audio.seconds, stream.rate, stream.channels, limits)
         first, count = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
         blocks = decode_stretch(path, container, stream, first, count)
-        resampled_blocks = _resample(blocks, stream.rate)
-        samples, n_decoded = _fill(resampled_blocks, max(1, round(audio.seconds * SAMPLE_RATE)))
-        if (count - n_decoded * stream.rate / SAMPLE_RATE) > missing_samples_allowed(
-            stream
-        ) + 2 * stream.rate / SAMPLE_RATE:
-            what = (
-                f"expected {audio.seconds:.2f} s, found {n_decoded / SAMPLE_RATE:.2f} s that can be decoded"
-            )
-            raise audio_error(path, f"{what}: damaged", "copy it again")
+        n_samples = max(1, round(audio.seconds * SAMPLE_RATE))
+        samples, n_decoded = _fill(_resample(blocks, stream.rate), n_samples)
+        if count - (n_decoded + 2) * stream.rate / SAMPLE_RATE > missing_samples_allowed(stream):
+            decoded = f"{n_decoded / SAMPLE_RATE:.2f} s that can be decoded: damaged"
+            raise audio_error(path, f"expected {audio.seconds:.2f} s, found {decoded}", "copy it again")
     _check_range(path, samples)
     return samples
 

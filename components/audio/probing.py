@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -56,19 +57,20 @@ def probe(path: FilePath, limits: Limits = LIMITS) -> Probe:
         DataError: It is not a whole, local audio file within ``limits``.
     """
     with open_container(path, limits) as (container, stream):
-        rate = stream.rate
         check_not_truncated(path, container.format.name)
-        if container.format.name in WITHOUT_LENGTH:
-            seconds = _count_packets(path, container, stream)
-        else:
-            seconds = _read_declared_length(path, container, stream)
-        if round(seconds * rate) < 1:
+        read_length = _count_packets if container.format.name in WITHOUT_LENGTH else _read_declared_length
+        seconds = read_length(path, container, stream)
+        if round(seconds * stream.rate) < 1:
             raise audio_error(path, "expected audio, found no samples", "record it again or drop the record")
+        tracks = [track.metadata.get("language", "unnamed") for track in container.streams.audio]
+        if len(tracks) > 1:
+            message = "%s: expected one audio track, found %s; reads the first; another: ffmpeg -map 0:a:1"
+            logging.getLogger("antiphon.audio").warning(message, path, ", ".join(tracks))
         return Probe(
             path=absolute_location(path),
             container=container.format.name.split(",")[0],
             codec=stream.codec_context.name,
-            sample_rate=rate,
+            sample_rate=stream.rate,
             channels=stream.channels,
             seconds=seconds,
         )
@@ -145,12 +147,11 @@ def recall_all(stretches: Sequence[Stretch]) -> list[Audio | DataError | None]:
     known = AUDIO_MEMORY.recall_last([str(stretch.location) for stretch in stretches])
     outcomes: list[Audio | DataError | None] = []
     for stretch in stretches:
-        facts = known.get(str(stretch.location))
-        seconds = None if facts is None else _measure(stretch, facts, 0, LIMITS)
-        if facts is None or not isinstance(seconds, float):
-            outcomes.append(seconds if isinstance(seconds, DataError) else None)
+        if (facts := known.get(str(stretch.location))) is None:
+            outcomes.append(None)
             continue
-        outcomes.append(_record(stretch, facts, seconds))
+        seconds = _measure(stretch, facts, 0, LIMITS)
+        outcomes.append(seconds if isinstance(seconds, DataError) else _record(stretch, facts, seconds))
     return outcomes
 
 
