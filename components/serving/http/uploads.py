@@ -83,16 +83,19 @@ async def read_body(request: Request, limit: int, idle_seconds: float) -> AsyncI
         yield chunk
 
 
-def read_json(content: str | bytes) -> Any:
-    """Return the JSON that a client has sent, all of whose texts can be written.
+def read_json(content: str | bytes) -> dict[str, Any]:
+    """Return the JSON object that a client has sent, all of whose texts can be written.
 
     Raises:
         RequestError: it is none.
     """
     try:
-        return from_json(content)  # not json.loads: it takes halves of a character
+        value = from_json(content)  # not json.loads: it takes halves of a character
     except ValueError as error:
         raise RequestError(400, f"expected a JSON object, found {error}") from None
+    if not isinstance(value, dict):
+        raise RequestError(400, "expected a JSON object, found another JSON value")
+    return value
 
 
 async def read_form(request: Request, folder: Path, limit: int, idle_seconds: float) -> Upload:

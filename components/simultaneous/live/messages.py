@@ -71,7 +71,7 @@ def read_hello(message: dict[str, Any], graph: ServedGraph) -> Hello:
             choose_policies(hello.policy, graph, appends=True)
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"])) or "hello"
+        where = ".".join(map(str, fault["loc"]))
         hint = suggest(where, Hello.model_fields) if fault["type"] == "extra_forbidden" else ""
         raise RequestError(400, f"{where}: {describe_value_fault(dict(fault))}{hint}", param=where) from None
     except ConfigError as error:
@@ -90,7 +90,7 @@ def read_piece(message: dict[str, Any], hello: Hello, *, hears: bool) -> Piece:
         value = read_json(message["text"])
         if value == {"end": True} and value["end"] is True:
             return Piece()
-        text = value.get("text") if isinstance(value, dict) and len(value) == 1 and not hears else None
+        text = value.get("text") if len(value) == 1 and not hears else None
         if not isinstance(text, str):
             wanted = "samples (binary)" if hears else '{"text": "..."}'
             raise RequestError(400, f'expected {wanted} or {{"end": true}}, found other JSON')

@@ -179,7 +179,7 @@ def test_as_many_rounds_as_there_may_be_are_no_more_questions_than_nodes() -> No
 
 
 FAULTS = {
-    "no rounds": (("    rounds: 2\n", ""), "f.yaml:7: better.rounds: Field required"),
+    "no rounds": (("    rounds: 2\n", ""), "f.yaml:7: better.rounds: expected a value, found none"),
     "no body": (("body:", "bdy:"), "better.bdy: loop has no such setting; did you mean body?"),
     "nothing changes": (
         ("of: [better, critic], gate", "of: [mt, asr], gate"),
