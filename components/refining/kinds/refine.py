@@ -98,8 +98,9 @@ class RefineRound(Round[RefineRoundSettings]):
 
     @override
     def facts(self, settings: RefineRoundSettings) -> Facts:
-        remarks = 1 if settings.criticized else None
-        facts = replace(super().facts(settings), is_scored=settings.left == 1, remarks=remarks)
+        facts = replace(super().facts(settings), is_scored=settings.left == 1)
+        if settings.criticized:  # from 2 on it passes a written text on that its draft passes
+            facts = replace(facts, remarks=1, version=f"{facts.version}/critic/2")
         if settings.method == "diffusion":
             return replace(facts, version=f"{facts.version}/diffusion/{DIFFUSION_VERSION}")
         served = f"{facts.version}/served/{SERVED_VERSION}"
