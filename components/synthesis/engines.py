@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from components.compute.model_cache import model_cache
+from components.compute.model_cache import ForeignWeights, model_cache
 from components.errors import ConfigError, DataError, TransientError
 from components.files.digests import combine_digests, sha256_of
 
@@ -103,7 +103,10 @@ def _load_piper_voice(voice: str) -> Any:
     from piper import PiperVoice  # noqa: PLC0415 - an extra
 
     path = _find_piper_voice(voice)
-    return model_cache.get(("piper voice", _digest_piper_voice(path)), lambda: PiperVoice.load(path))
+    weights = ForeignWeights("cpu", path.stat().st_size)
+    return model_cache.get(
+        ("piper voice", _digest_piper_voice(path)), lambda: (PiperVoice.load(path), weights)
+    )[0]
 
 
 def _digest_piper_voice(path: Path) -> str:

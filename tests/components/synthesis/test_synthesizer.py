@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
 from components import audio
+from components.compute.model_cache import ModelCache
 from components.errors import ConfigError, DataError, TransientError
 from components.records import Quarantined, Utterance
 from components.synthesis import engines
@@ -143,6 +146,13 @@ def test_a_voice_of_ones_own_is_known_by_both_of_its_files(
         voice.write_bytes(network)
         seen.append(identity()[str(voice)])
     assert len(set(seen)) == 3
+    library = SimpleNamespace(PiperVoice=SimpleNamespace(load=lambda path: path))
+    monkeypatch.setitem(sys.modules, "piper", library)
+    monkeypatch.setattr(engines, "model_cache", ModelCache(budget=lambda device: 10))
+    for network in (b"seven..", b"another"):  # a voice counts as many bytes as its file has
+        voice.write_bytes(network)
+        assert engines._load_piper_voice(str(voice)) == voice
+        assert len(engines.model_cache.keys()) == 1
 
 
 @pytest.mark.parametrize(("samples", "found"), [(None, "found none"), (800, "found silence")])

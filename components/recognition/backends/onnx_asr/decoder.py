@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from components.audio import SAMPLE_RATE
+from components.compute.model_cache import ForeignWeights
 from components.errors import ConfigError, ModelError, to_one_line
 from components.models.checkpoints import read_json
 from components.recognition.config import RecognitionConfig
@@ -91,7 +92,7 @@ def _time_words(
 
 
 def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device) -> Any:
-    """Return the model of ``checkpoint``, on the processor or a CUDA device.
+    """Return the model of ``checkpoint``, on the processor or a CUDA device, and what its weights take.
 
     Raises:
         ConfigError: onnxruntime has no such device, or models are not quantized as ``dtype`` says.
@@ -112,15 +113,18 @@ def load(checkpoint: Checkpoint, config: RecognitionConfig, device: torch.device
             )
         providers = [provider, *providers]
     quantization = "int8" if config.dtype == "int8" else None
+    files = [f for f in Path(checkpoint.path).rglob("*.onnx*") if ("int8" in f.name) == bool(quantization)]
+    weights = ForeignWeights(str(device), sum(file.stat().st_size for file in files))
     kind = str(read_json(Path(checkpoint.path) / "config.json")["model_type"])
     try:
-        return onnx_asr.load_model(kind, checkpoint.path, quantization=quantization, providers=providers)
+        model = onnx_asr.load_model(kind, checkpoint.path, quantization=quantization, providers=providers)
     except Exception as error:  # onnx-asr and onnxruntime raise classes of their own
         raise ModelError(
             f"{checkpoint.reference}: onnx-asr cannot load {checkpoint.path} ({to_one_line(error, 300)})"
         ) from error
+    return model, weights
 
 
 def build_decoder(loaded: Any, checkpoint: Checkpoint, config: RecognitionConfig) -> OnnxAsrDecoder:
     """Return the decoder of what :func:`load` loaded."""
-    return OnnxAsrDecoder(loaded, config.word_times)
+    return OnnxAsrDecoder(loaded[0], config.word_times)

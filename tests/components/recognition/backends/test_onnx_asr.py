@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from components import audio, data
+from components.compute.model_cache import measure_bytes
 from components.errors import ConfigError, ModelError
+from components.models import resolve
 from components.recognition import checks
 from components.recognition.backends.onnx_asr import source as onnx_folder
 from components.recognition.config import RecognitionConfig
-from components.recognition.factory import build
+from components.recognition.factory import build, load_resident
 from components.records import NBest, Utterance
 from tests.components.recognition.tiny_onnx import TOKENS, save
 
@@ -68,6 +70,12 @@ def test_texts_times_and_scores_are_those_of_its_frames(
         assert all(a.end <= b.start + 1e-9 for a, b in pairwise(words))
         expected = [log_probs[frames, token].max() for token, frames in kept]
         assert max(t.log_prob for t in outcome.best.tokens) == pytest.approx(max(expected), abs=0.05)
+
+
+def test_a_model_counts_in_the_cache_as_many_bytes_as_its_files_have(folder: Path) -> None:
+    config = settings(folder)
+    loaded = load_resident(resolve(config.model), config)
+    assert measure_bytes(loaded) == {"cpu": (folder / "model.onnx").stat().st_size}
 
 
 def test_a_folder_that_is_no_model_is_one_line(folder: Path, tmp_path: Path) -> None:
