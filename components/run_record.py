@@ -13,9 +13,6 @@ from components.records import Identifier, Record, Sha256
 RUN_NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?"
 """Pattern of the names of runs: of a folder and of nothing else."""
 RunName = Annotated[str, Field(pattern=f"^{RUN_NAME}$")]
-NOTHING_SCORED = "nothing is scored: the data have neither transcripts nor references"
-"""A run's note about what cannot be scored."""
-
 
 Usage = dict[str, dict[str, float]]
 """Reference of a served model -> what it counted."""

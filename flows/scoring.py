@@ -10,7 +10,6 @@ from components.analysis.texts_to_score import TextsToScore, find_terms, find_te
 from components.metrics.normalizers import BY_LANGUAGE
 from components.metrics.sentence_scores import name_stage
 from components.pipeline.pipeline import Pipeline
-from components.run_record import NOTHING_SCORED
 from flows.run import Run
 from tasks.progress import show_phase
 from tasks.stages import metrics
@@ -29,8 +28,6 @@ def score(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:
         terms = find_terms(pipeline)
         ref = run.add(task(scored, target, run.store, normalizer, by_models, terms))
         run.metrics = metrics.read_scores(ref)
-        if not run.metrics:
-            run.notes.append(NOTHING_SCORED)
 
 
 def analyze(run: Run, pipeline: Pipeline, normalizer: str = BY_LANGUAGE) -> None:

@@ -58,8 +58,10 @@ def describe_scores(run: RunRecord) -> list[Sentence]:
     if not names:
         if run.systems or not run.pipeline.outputs:
             return []
+        words = {"transcript": "transcripts", "translation": "references"}
+        missing = " and ".join(f"no {words[role]} for {name}" for role, name in run.pipeline.outputs.items())
         on_dev = any(name.startswith("dev_") for name in run.metrics)
-        return [Sentence(f"Nothing was scored: no {'test data' if on_dev else 'references'}.")]
+        return [Sentence(f"Nothing was scored: {'no test data' if on_dev else f'the data have {missing}'}.")]
     scores = [run.metrics[name] for name in names]
     counted = {(score.n, score.n_total) for score in scores}
     text = ", ".join(f"{label_of(each.name)} {each.value:.1f}{_interval(each)}" for each in scores)

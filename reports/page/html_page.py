@@ -16,7 +16,6 @@ from components.analysis.formatting import flatten_parameters
 from components.analysis.table import Column, Table
 from components.files.files import rename_durably, sync_file
 from components.metrics.table import sort_metrics
-from components.run_record import NOTHING_SCORED
 from components.text.escaping import svg_data_uri, to_script_json
 from reports.analyses.group_table import build_group_section
 from reports.analyses.node_scores import build_node_scores
@@ -154,7 +153,6 @@ def _context(view: RunView, data: str, errors: WordErrors) -> dict[str, object]:
         "text_first": not is_scored and lists and len(view.utterances) > 0,
         "open_sections": OPEN_SECTIONS if is_scored or not lists else 0,
         "lists": lists,
-        "nothing_scored": NOTHING_SCORED,
     }
 
 

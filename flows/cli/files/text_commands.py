@@ -169,7 +169,6 @@ def _write(
     name: str, store: str | None, output: TranscribeParameters, *, headed: bool, first: bool
 ) -> Export:
     from components.export.export import Export
-    from components.run_record import NOTHING_SCORED
 
     texts = open_texts(name, store)
     node = texts.outputs[-1:]  # the translation, else the transcript
@@ -189,7 +188,7 @@ def _write(
     if output.page and node:
         written.files += _write_pages(texts, node, output)
     for note in (*texts.run.notes, *_doubtful_languages(texts), *_silent_recordings(texts)):
-        if note != NOTHING_SCORED and verbosity() > Verbosity.QUIET:
+        if verbosity() > Verbosity.QUIET:
             print_notice(note)
     return written
 

@@ -100,7 +100,8 @@ def test_a_run_says_its_main_scores_and_what_was_quarantined(tmp_path: Path) -> 
     failed = run.model_copy(update={"status": "cancelled"})
     assert verdict.describe_scores(failed)[0].text.startswith("The run was cancelled")
     silent = run.model_copy(update={"metrics": {}, "stages": (stage("data", 3, 0, 0.1),)})
-    assert verdict.describe_scores(silent)[0].text == "Nothing was scored: no references."
+    lacking = "Nothing was scored: the data have no transcripts for asr and no references for mt."
+    assert verdict.describe_scores(silent)[0].text == lacking
     untested = silent.model_copy(update={"metrics": {"dev_bleu": run.metrics["bleu"]}})
     assert verdict.describe_scores(untested)[0].text == "Nothing was scored: no test data."
     assert verdict.describe_quarantined(silent) == []
