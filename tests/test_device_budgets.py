@@ -81,7 +81,7 @@ def whisper(place: Place) -> Setup:
     backend = OpenAIWhisperBackend(place(tiny(0)), "float32", 800, 1)
     tokenizer = backend.dims.get_tokenizer(None, "transcribe")
     scorer = backend.build_scorer(backend.encode(place(windows()[:, :, :800])), PROMPTS)
-    return Setup([scorer], whisper_logits_processors(tokenizer, backend.dims.n_vocab, True))
+    return Setup([scorer], whisper_logits_processors(tokenizer, True))
 
 
 def mixed(place: Place, combine: Callable[[], Combiner], n: int) -> Setup:

@@ -55,7 +55,7 @@ def decode(audio: Audio, limits: Limits = LIMITS) -> Samples:
     with open_container(path, limits) as (container, stream):
         check_length(path, audio.seconds, stream.rate, stream.channels, limits)
         first, count = round(audio.offset * stream.rate), max(1, round(audio.seconds * stream.rate))
-        blocks = decode_stretch(path, container, stream, first, count)
+        blocks = decode_stretch(container, stream, first, count)
         n_samples = max(1, round(audio.seconds * SAMPLE_RATE))
         samples, n_decoded = _fill(_resample(blocks, stream.rate), n_samples)
         if count - (n_decoded + 2) * stream.rate / SAMPLE_RATE > missing_samples_allowed(stream):
@@ -76,12 +76,11 @@ def _check_range(path: FilePath, samples: Samples) -> None:
 
 
 def decode_stretch(
-    path: FilePath, container: InputContainer, stream: AudioStream, first: int, count: int
+    container: InputContainer, stream: AudioStream, first: int, count: int
 ) -> Iterator[Samples]:
     """Decode mono blocks at the file's own rate.
 
     Args:
-        path: of the file, for messages.
         container: the file, opened.
         stream: its audio.
         first: first sample to return.

@@ -223,9 +223,7 @@ def _read_declared_length(path: FilePath, container: InputContainer, stream: Aud
     from av import FFmpegError  # noqa: PLC0415 - as in components.audio.container
 
     try:
-        n_present = tail + sum(
-            len(block) for block in decode_stretch(path, container, stream, tail, total - tail)
-        )
+        n_present = tail + sum(len(block) for block in decode_stretch(container, stream, tail, total - tail))
     except FFmpegError as error:
         raise truncation_error(path, seconds, None) from error
     if total - n_present > missing_samples_allowed(stream):

@@ -88,7 +88,7 @@ def decode(backend: OpenAIWhisperBackend, features: EncoderOutput, beam: int, st
     """Decode exactly ``steps`` tokens of each window, with the rules of timestamps."""
     tokenizer = backend.dims.get_tokenizer("en", "transcribe")
     prompts = torch.tensor([tokenizer.sot_sequence] * len(features))
-    rules = whisper_logits_processors(tokenizer, backend.dims.n_vocab, False)
+    rules = whisper_logits_processors(tokenizer, False)
     return search(
         [backend.build_scorer(features, prompts)],
         SearchConfig(beam_size=beam, max_new_tokens=steps),

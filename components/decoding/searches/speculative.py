@@ -104,7 +104,7 @@ def speculative_search(
         raise ConfigError("draft: expected constant weights of the members, found a gate: leave draft out")
     require_draft_vocabulary(target.names[0], target.vocabulary, draft.scorer.name, draft.scorer.vocabulary)
     steps = min(config.max_new_tokens, target.limit)
-    rows = _take_first_tokens(target, config, logits_processors, steps)
+    rows = _take_first_tokens(target, logits_processors, steps)
     proposer = _Proposer(as_retractable(draft.scorer), draft.n_tokens, logits_processors, calls)
     is_uniform = not (target.is_ragged and proposer.scorer.is_ragged)
     alive = previous = torch.arange(len(rows.tokens), device=rows.tokens.device)
@@ -130,7 +130,7 @@ def _is_done(rows: DecodedRows, indices: Tensor, steps: int) -> Tensor:
 
 
 def _take_first_tokens(
-    target: EnsembleScorer, config: SearchConfig, processors: Sequence[LogitsProcessor], steps: int
+    target: EnsembleScorer, processors: Sequence[LogitsProcessor], steps: int
 ) -> DecodedRows:
     log_probs = target.prefill()
     rows = allocate_rows(len(log_probs), steps, target.records.width, log_probs.device)

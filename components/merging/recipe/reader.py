@@ -89,7 +89,7 @@ def _parse_document(text: str, where: str) -> Recipe:
         base_model=base.text() if base else None,
         dtype=dtype,
         out_dtype=out_dtype,
-        tokenizer=_read_tokenizer(top, values),
+        tokenizer=_read_tokenizer(values),
         chat_template=_read_chat_template(template) if template else None,
         parameters=_read_parameters(values),
         text=text.lstrip("\n"),
@@ -195,7 +195,7 @@ def _read_filtered_value(node: YamlNode) -> tuple[str | None, tuple[bool | int |
     return (None if pattern is None else str(pattern.scalar())), tuple(scalars)
 
 
-def _read_tokenizer(top: YamlNode, values: Mapping[str, YamlNode]) -> TokenizerConfig | None:
+def _read_tokenizer(values: Mapping[str, YamlNode]) -> TokenizerConfig | None:
     if "tokenizer_source" in values and "tokenizer" in values:
         raise values["tokenizer"].error("expected tokenizer_source or tokenizer, not both")
     if "tokenizer_source" in values:

@@ -102,7 +102,7 @@ class DecodingRequest:
         return search(
             scorers,
             self.config,
-            logits_processors=whisper_logits_processors(tokenizer, dims.n_vocab, self.timestamps),
+            logits_processors=whisper_logits_processors(tokenizer, self.timestamps),
             combiner=combiner,
             keys=self.keys,
             guidance=self.guidance,

@@ -35,12 +35,11 @@ def list_suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
     return sorted({*tokenizer.non_speech_tokens, *(t for t in special if t is not None)})
 
 
-def whisper_logits_processors(tokenizer: Tokenizer, n_vocab: int, timestamps: bool) -> list[LogitsProcessor]:
+def whisper_logits_processors(tokenizer: Tokenizer, timestamps: bool) -> list[LogitsProcessor]:
     """Return the logits processors of one search.
 
     Args:
         tokenizer: the model's.
-        n_vocab: width of the model's output.
         timestamps: whether timestamps are decoded with the text.
     """
     never = list_suppressed_tokens(tokenizer) + ([tokenizer.no_timestamps] if timestamps else [])

@@ -67,7 +67,7 @@ def _whisper() -> tuple[list[Make], list[LogitsProcessor]]:
             partial(member_of, model, model.encoder(mels(2)), [[50258, 50259 + i, 50359] for i in range(2)])
         )
     dims = ModelDimensions(80, 64, tiny().dims.n_vocab)
-    return makes, whisper_logits_processors(dims.get_tokenizer(None, "transcribe"), dims.n_vocab, True)
+    return makes, whisper_logits_processors(dims.get_tokenizer(None, "transcribe"), True)
 
 
 def _plain(model: Any) -> Seq2SeqModel:

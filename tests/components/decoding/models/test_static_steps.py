@@ -383,10 +383,10 @@ def test_the_rules_of_whisper_are_recorded_with_its_steps(
 ) -> None:
     """Those of later searches are equal, so they are replayed."""
     monkeypatch.setattr(whisper_rules, "_forbid", forbid_on_a_card)
-    tokenizer, size = backend.dims.get_tokenizer(None, "transcribe"), backend.dims.n_vocab
+    tokenizer = backend.dims.get_tokenizer(None, "transcribe")
 
     def run(seed: int) -> list[list[Candidate]]:
-        rules = whisper_rules.whisper_logits_processors(tokenizer, size, timestamps)
+        rules = whisper_rules.whisper_logits_processors(tokenizer, timestamps)
         rules = [suppress([tokenizer.eot]), *rules]
         return search(whisper(backend, encoded(3, 50, seed=seed)), CONFIGS[kind], logits_processors=rules)
 

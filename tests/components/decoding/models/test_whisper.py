@@ -109,7 +109,7 @@ def test_greedy_equals_openai_whisper(seed: int, timestamps: bool) -> None:
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer("de", "transcribe")
     sequence = tokenizer.sot_sequence if timestamps else tokenizer.sot_sequence_including_notimestamps
     member = member_of(model, model.encoder(batch), [list(sequence)] * 3)
-    processors = whisper_logits_processors(tokenizer, model.dims.n_vocab, timestamps)
+    processors = whisper_logits_processors(tokenizer, timestamps)
     results = search([member], SearchConfig(beam_size=1, max_new_tokens=12), logits_processors=processors)
     for theirs, (ours, *_), quiet in zip(expected, results, member.no_speech.tolist(), strict=True):
         assert list(ours.tokens) == theirs.tokens
@@ -129,9 +129,7 @@ def test_beam_scores_are_those_of_openai_whisper(model: Whisper) -> None:
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer("en", "transcribe")
     member = member_of(model, model.encoder(window), [list(tokenizer.sot_sequence)])
     config = SearchConfig(beam_size=4, n_best=4, max_new_tokens=8)
-    ours = search(
-        [member], config, logits_processors=whisper_logits_processors(tokenizer, model.dims.n_vocab, True)
-    )[0]
+    ours = search([member], config, logits_processors=whisper_logits_processors(tokenizer, True))[0]
     common = [c for c in ours if c.tokens in theirs]
     assert common
     for candidate in common:
@@ -142,7 +140,7 @@ def test_beam_scores_are_those_of_openai_whisper(model: Whisper) -> None:
 def test_a_window_decodes_the_same_alone_and_in_a_batch(model: Whisper) -> None:
     batch = mels(3, 9)
     tokenizer = ModelDimensions(80, 64, model.dims.n_vocab).get_tokenizer("en", "transcribe")
-    processors = whisper_logits_processors(tokenizer, model.dims.n_vocab, True)
+    processors = whisper_logits_processors(tokenizer, True)
     config = SearchConfig(beam_size=3, n_best=3, max_new_tokens=10)
     prompt = list(tokenizer.sot_sequence)
     together = search(
