@@ -201,9 +201,19 @@ def _read_cached_facts() -> MachineFacts:
         if path.exists() and (facts := MachineFacts.model_validate(read_json(path))).key == key:
             return facts
     facts = _ask_torch(key, with_card=True)
-    with suppress(OSError, StoreError):  # a cache that cannot be written to costs the time of an import
-        write_json(path, facts.model_dump(mode="json"))
+    if facts.cards or not _shows_cards():
+        with suppress(OSError, StoreError):  # a cache that cannot be written to costs the time of an import
+            write_json(path, facts.model_dump(mode="json"))
     return facts
+
+
+def _shows_cards() -> bool:
+    """Return whether there are cards that torch may use: where it finds none, CUDA failed."""
+    from torch.version import cuda  # noqa: PLC0415 - takes seconds
+
+    if not cuda or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return False
+    return any(line.removeprefix("/dev/nvidia").isdecimal() for line in _read_card_lines())
 
 
 def _ask_torch(key: str, *, with_card: bool) -> MachineFacts:
@@ -230,13 +240,7 @@ def _cache_key() -> str:
     variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
     processors = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     packages = {name: version(name) for name in ("torch", "llvmlite", "antiphon")}
-    machine = [
-        platform.platform(),
-        platform.machine(),
-        sys.executable,
-        *_read_processor_lines(),
-        *_read_card_lines(),
-    ]
+    machine = [platform.platform(), sys.executable, *_read_processor_lines(), *_read_card_lines()]
     return digest_of([packages, variables, processors, machine])
 
 

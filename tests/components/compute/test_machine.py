@@ -56,6 +56,25 @@ def test_torch_is_asked_once(tmp_path: Path) -> None:
     assert ask(tmp_path) == (first, False)
 
 
+@pytest.mark.parametrize("visible", [None, ""])
+def test_that_a_card_failed_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None
+) -> None:
+    """A card that a machine shows and CUDA does not find failed, unless it is hidden by the user."""
+    monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(machine, "_read_card_lines", lambda: iter(["/dev/nvidia0"]))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert machine._read_cached_facts().cards == ()
+    assert len(list(tmp_path.rglob("*.json"))) == (0 if visible is None else 1)
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert machine._read_cached_facts().cards == ()
+    assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
 def test_what_torch_decides_by_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {_cache_key()}
     for name in ("OMP_NUM_THREADS", "ANTIPHON_KERNELS", "CUDA_VISIBLE_DEVICES", "ATEN_CPU_CAPABILITY"):
