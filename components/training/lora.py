@@ -32,7 +32,7 @@ def add_matrices(
         frozen: a pattern of layers that get none.
 
     Raises:
-        ConfigError: The model has no such layers.
+        ConfigError: The model has no such layers, or no weights for them alone.
     """
     from peft import LoraConfig, inject_adapter_in_model  # noqa: PLC0415 - an extra
 
@@ -45,6 +45,9 @@ def add_matrices(
         exclude_modules=frozen,
         base_model_name_or_path=base.removeprefix("hub:"),
     )
+    output = getattr(model.get_output_embeddings(), "weight", None)
+    layers = model.named_modules(remove_duplicate=False)
+    tied = [name for name, layer in layers if getattr(layer, "weight", None) is output]
     try:
         inject_adapter_in_model(config, model)
     except ValueError as error:
@@ -52,6 +55,12 @@ def add_matrices(
             f"lora.target_modules: expected names of linear layers of {base}, found {targets!r} "
             f"({to_one_line(error, 120)})"
         ) from error
+    adapted = [name for name in tied if hasattr(model.get_submodule(name), "lora_A")]
+    if adapted and len(tied) > 1:
+        raise ConfigError(
+            f"lora.target_modules: expected layers with weights of their own, found {adapted[0]} of {base}, "
+            "where the output layer is the embedding, too; leave it out"
+        )
     setattr(model, _CONFIG, config)
     setattr(model, _BASE, base_sha256)
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)

@@ -34,8 +34,8 @@ from components.records import Checkpoint
 
 VERSION = 1
 """Version of the merging: raised when the same adapters give other weights."""
-_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|shared|wte|embed_in)\.weight$")
 _OUTPUTS = ("lm_head.weight", "proj_out.weight", "embed_out.weight")
+_TIED = re.compile(r"(^|\.)(embed_tokens|shared|wte|embed_in|lm_head|proj_out|embed_out)\.weight$")
 _HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[\w./-]+)?", re.ASCII)
 
 
@@ -77,15 +77,19 @@ def check_adapters(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]]) 
     shapes = _base_shapes(base)
     for adapter, _ in adapters:
         refuse_other_base(adapter, base)
-    updates = plan_updates(adapters, shapes, base.reference)
-    embedding = next(filter(_EMBEDDING.search, updates), None)
-    if embedding is not None and not any(name.endswith(_OUTPUTS) for name in shapes):
-        raise ModelError(  # it was trained beside an output layer that stayed as it was
+    changed = [
+        name
+        for adapter, _ in adapters
+        for name in (*(f"{m}.weight" for m in adapter.modules), *adapter.whole)
+    ]
+    tied = next(filter(_TIED.search, changed), None)
+    if tied is not None and not any(name.endswith(_OUTPUTS) for name in shapes):
+        raise ModelError(  # it was trained beside a layer that stayed as it was
             f"{adapters[0][0].reference}: expected a base with an output layer of its own, as it changes "
-            f"{embedding}, found {base.reference}, which ties both; save the base with tie_word_embeddings "
-            "false"
+            f"{tied}, found {base.reference}, which ties it to the embedding; save the base with "
+            "tie_word_embeddings false"
         )
-    return updates
+    return plan_updates(adapters, shapes, base.reference)
 
 
 def write_model(base: Checkpoint, adapters: Sequence[tuple[Adapter, float]], folder: Path) -> None:

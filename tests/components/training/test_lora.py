@@ -72,6 +72,20 @@ def test_an_adapter_is_trained_and_peft_reads_it(
         assert torch.equal(tensor, expected[name]), name
 
 
+@pytest.mark.parametrize("kind", ["translation", "language_model"])
+def test_an_output_layer_that_is_the_embedding_too_gets_no_adapter(
+    tmp_path: Path, settings: dict[str, Any], base: Path, kind: str
+) -> None:
+    """No model could be made of it: base and adapter would differ in what they share."""
+    base = base if kind == "translation" else _train(tmp_path / "base", settings, kind=kind)
+    for name in ("lm_head", "embed_tokens"):
+        lora = {"target_modules": ["q_proj", name]}
+        with pytest.raises(
+            ConfigError, match=rf"lora.target_modules: expected .* found .*{name}.*leave it out"
+        ):
+            _train(tmp_path / name, settings, kind=kind, init_from=str(base), lora=lora)
+
+
 def test_an_interrupted_training_of_an_adapter_ends_with_the_same_bits(
     tmp_path: Path, settings: dict[str, Any], base: Path
 ) -> None:

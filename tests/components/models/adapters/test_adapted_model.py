@@ -91,15 +91,16 @@ def test_an_adapter_is_merged_as_peft_merges_it(llama: Path, gpt2: Path, tmp_pat
     _assert_same(f"{base}+{adapter}", _merged_by_peft(base, (adapter, 1.0), dtype=dtype))
 
 
-@pytest.mark.parametrize(
-    "settings", [{"target_modules": ["embed_tokens"]}, {"modules_to_save": ["embed_tokens"]}]
-)
+@pytest.mark.parametrize("name", ["embed_tokens", "lm_head"])
+@pytest.mark.parametrize("setting", ["target_modules", "modules_to_save"])
 def test_an_embedding_that_is_the_output_layer_too_is_not_changed(
-    tmp_path: Path, settings: dict[str, Any]
+    tmp_path: Path, setting: str, name: str
 ) -> None:
     base = peft_folders.llama(tmp_path / "base", tied=True)
-    adapter = peft_folders.adapter(base, tmp_path / "lora", **{"target_modules": ["q_proj"]} | settings)
-    with pytest.raises(ModelError, match=r"as it changes model.embed_tokens.weight, .*which ties both; save"):
+    adapter = peft_folders.adapter(base, tmp_path / "lora", **{"target_modules": ["q_proj"], setting: [name]})
+    with pytest.raises(
+        ModelError, match=rf"as it changes (model\.)?{name}\.weight, .*which ties it to the embedding; save"
+    ):
         models.resolve(f"{base}+{adapter}")
 
 
