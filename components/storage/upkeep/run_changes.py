@@ -79,9 +79,13 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
     with ExitStack() as stack:
         for name in sorted({old, new}):
             stack.enter_context(store.lock_run(name, "rename it later"))
-        is_moved = not backend.has_run(old) and _is_named(store, new, old)  # by a call that was killed then
+        has_record = files.read(f"{RUNS}/{old}/{RECORD}") is not None
+        is_moved = not has_record and _is_named(store, new, old)  # by a call that was killed then
         if not backend.has_run(old) and not is_moved:
             raise store.missing_run_error(old)
+        if _is_part_of(store, new, old):  # copied by a call that was killed then
+            files.discard(f"{RUNS}/{new}")
+            backend.forget_run(new)
         if backend.has_run(new) and not is_moved:
             advice = "it has that name" if new == old else f"antiphon runs delete {new} first"
             raise ConfigError(f"expected a name that no run has, found {new!r}; {advice}")
@@ -92,7 +96,9 @@ def rename_run(store: Store, old: str, new: str) -> list[str]:
         for (name, file), values in changed.items():
             if name != old:
                 files.write(f"{RUNS}/{name}/{file}", values)
-        if not is_moved:
+        if is_moved:
+            files.discard(f"{RUNS}/{old}")  # what is left of it
+        else:
             files.rename(f"{RUNS}/{old}", f"{RUNS}/{new}")
         backend.forget_run(old)
         for (name, file), values in changed.items():
@@ -105,6 +111,19 @@ def _is_named(store: Store, name: str, recorded: str) -> bool:
     """Return whether the record of a run has another name than its folder: this one."""
     files = {file: store.backend.files.read(f"{RUNS}/{name}/{file}") for file in (RECORD, FAILED)}
     return any(content and check_record(content, file)["name"] == recorded for file, content in files.items())
+
+
+def _is_part_of(store: Store, name: str, whole: str) -> bool:
+    """Return whether a run has files, and another has all of them, too."""
+    files, folder = store.backend.files, f"{RUNS}/{name}"
+    copies = files.list_facts(folder)
+    return (
+        name != whole
+        and bool(copies)
+        and all(
+            files.read(copy) == files.read(f"{RUNS}/{whole}{copy.removeprefix(folder)}") for copy in copies
+        )
+    )
 
 
 def _find_readers(store: Store, old: str, new: str) -> dict[tuple[str, str], bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -57,20 +58,53 @@ def test_names_that_a_run_cannot_get(local: Store) -> None:
         rename_run(local, "working", "c")
 
 
-@pytest.mark.parametrize("is_moved", [False, True])
-def test_a_renaming_that_was_killed_is_ended_by_another(
-    is_moved: bool, local: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_complete", [False, True])
+def test_a_renaming_that_was_killed_anywhere_is_ended_by_another(
+    store: Store, is_complete: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_run(local, "old", [])
-    save_run(local, "versus", [], systems={"x": "old"})
-    with monkeypatch.context() as patch:
-        killed = (type(local.backend), "forget_run") if is_moved else (LocalFiles, "rename")
-        patch.setattr(*killed, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            rename_run(local, "old", "new")
-    rename_run(local, "old", "new")
-    assert local.load_run("versus").systems == {"x": "new"}
-    assert json.loads(local.backend.files.read("runs/new/run.json") or b"")["name"] == "new"
+    """On object storage files are copied one by one, and removed so."""
+    killed_at = 0
+    while killed_at < 30:
+        killed_at += 1
+        old, new = f"old-{killed_at}", f"new-{killed_at}"
+        run = save_run(store, old, [], status="completed" if is_complete else "failed")
+        save_run(store, f"versus-{killed_at}", [], systems={"x": old})
+        store.backend.files.write(f"runs/{old}/report.html", b"<p>")
+        with monkeypatch.context() as patch:
+            if not kill_at(patch, store, killed_at, lambda old=old, new=new: rename_run(store, old, new)):
+                break
+        rename_run(store, old, new)
+        assert store.load_run(f"versus-{killed_at}").systems == {"x": new}
+        assert store.load_run(new) == run.model_copy(update={"name": new})
+        assert json.loads(store.backend.files.read(f"runs/{new}/run.json") or b"")["name"] == new
+        assert store.backend.files.read(f"runs/{new}/report.html") == b"<p>"
+        assert not store.backend.has_run(old)
+    assert killed_at in ((5,) if isinstance(store.backend.files, LocalFiles) else range(9, 20))
+
+
+def kill_at(patch: pytest.MonkeyPatch, store: Store, number: int, call: Callable[[], object]) -> bool:
+    """Return whether a call was killed as it began its change of the store of that number."""
+    left = number
+
+    def before(change: Callable[..., None]) -> Callable[..., None]:
+        def may_die(*arguments: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise KeyboardInterrupt
+            change(*arguments)
+
+        return may_die
+
+    is_local = isinstance(store.backend.files, LocalFiles)
+    for name in ("write", "rename" if is_local else "copy", "remove"):
+        patch.setattr(store.backend.files, name, before(getattr(store.backend.files, name)))
+    patch.setattr(store.backend, "forget_run", before(store.backend.forget_run))
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def test_a_run_that_was_moved_by_hand_has_the_name_of_its_folder(local: Store) -> None:
