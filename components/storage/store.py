@@ -186,10 +186,9 @@ class Store(StageStore):
 
     def _has_finished(self, name: str) -> bool:
         """Return whether there is a record that a failed run must not replace, be it a damaged one."""
-        folder = self.run_folder(name)
-        if not (folder / RECORD).exists():
-            return False
         try:
-            return read_record(folder, self.stages).completed
+            return read_record(self.run_folder(name), self.stages).completed
+        except FileNotFoundError:
+            return False
         except StoreError:
             return True

@@ -71,11 +71,13 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         StoreError: it was altered or damaged, or is of another version.
     """
     path, scores = folder / RECORD, folder / METRICS
+    content, metrics = path.read_bytes(), None
     try:
-        metrics = read_json(scores) if scores.exists() else None
+        metrics = read_json(scores)
     except StoreError as error:
-        raise StoreError(f"{error}; {_RERUN_HINT}") from error
-    values = check_record(path.read_bytes(), str(path))
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise StoreError(f"{error}; {_RERUN_HINT}") from error
+    values = check_record(content, str(path))
     try:
         del values["format"]
         for ref in values["stages"]:
@@ -88,5 +90,7 @@ def read_record(folder: Path, stages: Path) -> RunRecord:
         fault = to_one_line(error)
         raise StoreError(f"{path}: expected the record of a run, found: {fault}; {_RERUN_HINT}") from error
     if metrics is not None and metrics != values["metrics"]:
+        if path.read_bytes() != content:  # it was replaced meanwhile
+            return read_record(folder, stages)
         raise StoreError(f"{scores}: expected the metrics of {RECORD}, found others; {_RERUN_HINT}")
     return run

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from components.files.canonical_json import add_digest, verify_digest
 from components.records import Quarantined
 from components.run_record import RunRecord, Score
 from components.storage.places.location import local_root
+from components.storage.runs import run_records
 from components.storage.shards.shard import shard_name
 from components.storage.stages.reader import read_shards
 from components.storage.store import Store
@@ -121,6 +123,27 @@ def test_a_record_that_was_altered_or_is_torn_is_one_line(
     path.write_text("{" if changes is None else json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(StoreError, match=f"{file}.* .*{fault}; run it again"):
         store.load_run("mine")
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_record_that_is_replaced_while_it_is_read_is_one_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    store = Store(str(tmp_path))
+    old, new = record("mine"), record("mine", metrics={})
+    store.save_run(old)
+    read_json = run_records.read_json
+
+    def replace_and_read(path: Path) -> dict[str, Any]:
+        monkeypatch.setattr(run_records, "read_json", read_json)
+        if is_begun:
+            path.unlink()
+        else:
+            store.save_run(new)
+        return read_json(path)
+
+    monkeypatch.setattr(run_records, "read_json", replace_and_read)
+    assert store.load_run("mine") == (old if is_begun else new)
 
 
 def test_a_record_whose_stage_has_no_key_is_one_line(tmp_path: Path) -> None:
