@@ -9,7 +9,7 @@ from typing import ClassVar
 from components.claims.claim import Claim, Comparison
 from components.claims.question import Question, Systems, Texts
 from components.claims.statistics.measuring import by_metrics, two_level
-from components.claims.systems.workbench import digest_of
+from components.claims.systems.workbench import identify
 from components.claims.verdict import Measured, Result
 from components.merging.soup_recipes import uniform_soup
 from components.metrics.statistics.two_level import Arms
@@ -67,7 +67,7 @@ class Checkpoints(Question):
         """Return all mixed, less their mean and less the last one."""
         from components.merging.merge import merge  # noqa: PLC0415 - imports torch
 
-        digest = hashlib.sha256(" ".join(map(digest_of, systems.models)).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(repr([identify(model) for model in systems.models]).encode()).hexdigest()[:16]
         recipe = uniform_soup(systems.models)
         mean = systems.work.make(f"mean-{digest}", lambda folder: merge(recipe, folder))
         mixed = [systems.translate(systems.models)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from components.claims.systems.workbench import Workbench, digest_of
+from components.claims.systems.workbench import Workbench, identify
 from components.records import Hypothesis, NBest, Utterance
 from components.refining.config import VERSION, RefineConfig
 
@@ -31,11 +31,11 @@ def refine(
     """
     key = {
         "refine": VERSION,
-        "model": digest_of(config.model),
+        "model": identify(config.model),
         "config": config.model_dump(mode="json", exclude={"model"}),
         "rounds": rounds,
         "tags": tags,
-        "texts": [(u.id, u.target_language, u.text, drafts[u.id]) for u in utterances],
+        "texts": [(u.id, u.source_language, u.target_language, u.text, drafts[u.id]) for u in utterances],
     }
     what = f"refining with {config.model}"
     return list(work.cached(key, lambda: _run_rounds(utterances, drafts, config, rounds, tags), what))

@@ -30,6 +30,7 @@ def learn_coefficients(
     key = {
         "coefficients": SYSTEM_COMBINATION_VERSION,
         "config": RERANKING.model_dump(mode="json"),
+        "language": language,
         "lists": [
             [[nbest.system, [[h.text, h.score, h.n_tokens] for h in nbest.hypotheses]] for nbest in group]
             for group in nbests

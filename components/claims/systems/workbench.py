@@ -1,7 +1,7 @@
 """Texts and scores of models, decoded once: what is kept is keyed by all that decides it.
 
-Keys have the digests of the models' weights, the settings and the versions of the code that decides outputs:
-a rerun with another model, or after a change decodes again.
+Keys have the digests of the models and their tokenizers, the settings, what is read, and the versions of the
+code that decides outputs: a rerun with another model, or after a change decodes again.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Workbench:
 
         what = {
             "translate": TRANSLATION_VERSION if alone else [TRANSLATION_VERSION, ENSEMBLE_VERSION],
-            "models": [digest_of(model) for model in models],
+            "models": [identify(model) for model in models],
             "dropout": [str(model).startswith("dropout:") for model in models],
             "config": config.model_dump(mode="json", exclude={"model"}),
             "mixing": None if alone else mixed.model_dump(mode="json"),
@@ -101,7 +101,7 @@ class Workbench:
         }
         evidence = [model for model in (mixed.positive, mixed.negative) if model]
         if evidence:
-            what["evidence"] = [digest_of(model) for model in evidence]
+            what["evidence"] = [identify(model) for model in evidence]
         return dict(self.cached(what, decode, f"translating with {' + '.join(map(str, models))}"))
 
     def list_translations(
@@ -111,7 +111,7 @@ class Workbench:
         written = [u for u in utterances if (u.text or "").strip()]
         key = {
             "translations": TRANSLATION_VERSION,
-            "model": digest_of(config.model),
+            "model": identify(config.model),
             "config": config.model_dump(mode="json", exclude={"model"}),
             "texts": [(u.id, u.source_language, u.target_language, u.text) for u in written],
         }
@@ -124,9 +124,13 @@ class Workbench:
             part = spoken[start : start + CHUNK]
             key = {
                 "recognize": backend_of(config).version,
-                "model": digest_of(config.model),
+                "model": identify(config.model),
                 "config": config.model_dump(mode="json", exclude={"model"}),
-                "audio": [(u.id, u.audio.sha256) for u in part if u.audio],
+                "audio": [
+                    (u.id, u.source_language, u.audio.sha256, u.audio.offset, u.audio.seconds)
+                    for u in part
+                    if u.audio
+                ],
             }
             what = f"recognizing with {config.model}"
             outputs |= self._outcomes(key, partial(_recognize, config, part), what)
@@ -174,6 +178,11 @@ def confidence_of(nbest: NBest | None) -> float:
     if nbest is None or not nbest.best.n_tokens:
         return -10.0
     return nbest.best.score / nbest.best.n_tokens
+
+
+def identify(model: Model) -> tuple[str, str | None]:
+    """Return the digests of a model and of its tokenizer."""
+    return resolve(str(model).removeprefix("dropout:")).identity
 
 
 def digest_of(model: Model) -> str:

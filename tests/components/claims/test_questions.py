@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,15 @@ import sacrebleu
 
 from components.claims.answer import ask, write_answer
 from components.claims.question import QUESTIONS, Systems
+from components.claims.systems import refining, reranking, workbench
 from components.claims.systems.decoding_cost import measure_apart
 from components.claims.systems.reranking import learn_coefficients
 from components.claims.systems.workbench import Workbench
 from components.errors import ConfigError, ModelError
-from components.records import Hypothesis, NBest, Utterance
+from components.recognition.config import RecognitionConfig
+from components.records import Audio, Checkpoint, Hypothesis, NBest, Utterance
+from components.refining.config import RefineConfig
+from components.translation.config import TranslationConfig
 from tests.command import run_command, run_for_json
 
 WORDS = [
@@ -104,6 +109,45 @@ def test_reranking_learns_though_a_system_lacks_an_utterance(tmp_path: Path) -> 
     }
     coefficients = learn_coefficients(Workbench(tmp_path, lambda text: None), written, lists, "de")
     assert coefficients
+
+
+def test_what_is_kept_answers_for_its_own_question_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever decides an output is in the key: languages, which part of a recording, and the tokenizer."""
+    work, asked = Workbench(tmp_path, lambda text: None), list[str]()
+    monkeypatch.setattr(workbench, "_recognize", lambda *_: asked.append("recognize") or [])
+    monkeypatch.setattr(workbench, "_translate", lambda *_: asked.append("translate") or [])
+    monkeypatch.setattr(refining, "_run_rounds", lambda *_: asked.append("refine") or [])
+    monkeypatch.setattr(
+        reranking, "mert", lambda *_: asked.append("learn") or SimpleNamespace(coefficients={})
+    )
+    model = Checkpoint(reference="m", path=str(tmp_path), sha256="0" * 64, architecture="a")
+    monkeypatch.setattr(workbench, "resolve", lambda _: model)
+    (written,), audio = utterances(1, 1), Audio(path="a", sha256="0" * 64, seconds=1.0, sample_rate=16000)
+    spoken = written.model_copy(update={"audio": audio})
+    french = {"source_language": "fr"}
+    later = {"audio": audio.model_copy(update={"offset": 1.0})}
+    longer = {"audio": audio.model_copy(update={"seconds": 2.0})}
+
+    def ask_all(utterance: Utterance, language: str = "de") -> list[str]:
+        asked.clear()
+        work.transcribe([utterance], RecognitionConfig(model="m"))
+        work.list_translations([utterance], TranslationConfig(model="m"))
+        refining.refine(work, [utterance], {utterance.id: "a"}, RefineConfig(model="m"), 1)
+        learn_coefficients(work, [utterance], {}, language)
+        return list(asked)
+
+    every = ["recognize", "translate", "refine", "learn"]
+    assert [ask_all(spoken), ask_all(spoken)] == [every, []]
+    assert [ask_all(spoken.model_copy(update=change)) for change in (french, later, longer)] == [
+        ["recognize", "translate", "refine"],
+        ["recognize"],
+        ["recognize"],
+    ]
+    assert ask_all(spoken, "ja") == ["learn"]
+    model = model.model_copy(update={"tokenizer_sha256": "1" * 64})
+    assert ask_all(spoken) == ["recognize", "translate", "refine"]
 
 
 def test_what_cannot_be_asked_is_refused_in_one_line(
