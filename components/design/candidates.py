@@ -73,6 +73,7 @@ def list_candidates(
     target: str | None,
     templates: Sequence[str],
     goal: Mapping[str, Any],
+    left_out: Sequence[str] = (),
 ) -> list[Candidate]:
     """Return every system, in the order of the table, small models first.
 
@@ -82,6 +83,7 @@ def list_candidates(
         target: language to be written; None: transcripts are.
         templates: names of rows; empty: all.
         goal: further words of the goal that templates need, such as ``train``.
+        left_out: lines on models that may not be used.
 
     Raises:
         ConfigError: there is no such template, or no system can be made.
@@ -95,8 +97,8 @@ def list_candidates(
     }
     candidates = list(_combine(ways, goal, is_spoken=is_spoken, target=target))
     if not candidates:
-        named = ", ".join(model.reference for model in models)
-        raise ConfigError(f"models: expected some of which a template makes a system, found {named}")
+        found = "; ".join([", ".join(model.reference for model in models) or "none", *left_out])
+        raise ConfigError(f"models: expected some of which a template makes a system, found {found}")
     return candidates
 
 

@@ -129,7 +129,12 @@ def _list_candidates(parameters: DesignParameters, data: StageRef) -> tuple[list
         models = list_models(parameters.models, source, target, parameters.store)
         models, notes = licensed(models, parameters.limits)
         candidates = list_candidates(
-            models, is_spoken=first.audio is not None, target=target, templates=rows, goal=parameters.goal
+            models,
+            is_spoken=first.audio is not None,
+            target=target,
+            templates=rows,
+            goal=parameters.goal,
+            left_out=notes,
         )
     for file in files:
         own = list_own_systems(file, parameters, parameters.confirm, parameters.tries)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from components.design.candidates import licensed, list_candidates
@@ -65,8 +67,9 @@ def test_named_models_say_what_they_do_and_packaged_ones_are_known() -> None:
 def test_what_cannot_be_is_refused_in_a_line() -> None:
     with pytest.raises(ConfigError, match="did you mean rover"):
         list_candidates(MODELS, is_spoken=True, target=None, templates=("rovr",), goal={})
-    with pytest.raises(ConfigError, match="of which a template makes a system"):
-        list_candidates(MODELS[4:5], is_spoken=True, target="de", templates=(), goal={})
     kept, notes = licensed(MODELS, Limits(licences=("mit",)))
+    refused = f"of which a template makes a system, found {MODELS[4].reference}; {notes[0]}"
+    with pytest.raises(ConfigError, match=re.escape(refused)):
+        list_candidates(MODELS[4:5], is_spoken=True, target="de", templates=(), goal={}, left_out=notes[:1])
     assert [m.reference for m in kept] == [MODELS[0].reference, MODELS[1].reference, MODELS[3].reference]
     assert "left out, its licence is not known" in notes[0]
