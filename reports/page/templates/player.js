@@ -52,9 +52,16 @@
     });
     return { node: add(node, el("span", "k", stage.stage), text), spans };
   }
+  // Scrolls the box of a long text to the unit that is lit, unless the reader has scrolled away from the one before.
+  function keepInBox(span, before) {
+    const box = span.closest(".timed"), frame = box.getBoundingClientRect(), last = before.getBoundingClientRect(), next = span.getBoundingClientRect();
+    if (span !== before && (last.bottom < frame.top || last.top > frame.bottom)) return;
+    if (next.top < frame.top || next.bottom > frame.bottom) box.scrollTop += next.top - frame.top - frame.height / 3;
+  }
   // Lights the last unit that has begun and not ended.
   function light(spans, seconds) {
-    const now = spans.findLast((unit) => unit.from <= seconds + 0.005);
+    const now = spans.findLast((unit) => unit.from <= seconds + 0.005), before = spans.find((unit) => unit.span.classList.contains("now"));
+    if (now && now !== before) keepInBox(now.span, (before || now).span);
     for (const unit of spans) {
       const is = unit === now && seconds < unit.to + 0.15;
       unit.span.classList.toggle("now", is);

@@ -52,6 +52,12 @@
   addEventListener("beforeunload", (event) => { if (!saved && !$("save").disabled) event.preventDefault(); });
   list.addEventListener("input", () => { saved = false; });
   if ($("choose")) $("choose").addEventListener("change", (event) => { if (event.target.files[0]) sound.src = URL.createObjectURL(event.target.files[0]); });
+  // Scrolls along with what is heard, unless the reader corrects a text or has scrolled away from what was lit.
   if (sound) sound.addEventListener("timeupdate", () => {
-    for (const { row, segment } of rows) row.classList.toggle("now", sound.currentTime >= segment.start && sound.currentTime < segment.end);
+    const isLit = ({ segment }) => sound.currentTime >= segment.start && sound.currentTime < segment.end;
+    const isSeen = ({ row }) => row.getBoundingClientRect().bottom > 0 && row.getBoundingClientRect().top < innerHeight;
+    const before = rows.filter(({ row }) => row.classList.contains("now")), next = rows.find(isLit);
+    const follows = next && !before.includes(next) && !list.contains(document.activeElement.closest(".text")) && (before.length === 0 || before.some(isSeen));
+    for (const each of rows) each.row.classList.toggle("now", isLit(each));
+    if (follows) next.row.scrollIntoView({ block: "nearest" });
   });
