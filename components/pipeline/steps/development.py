@@ -31,6 +31,7 @@ from components.nodes.node_context import ExtraData
 from components.pipeline.graph_steps import DEV_KEYS
 from components.pipeline.pipeline import DATA, NODE
 from components.pipeline.reading.faults import Faults
+from components.pipeline.steps.renamed_reads import names_of, rename_reads
 from components.stage_settings import table_from_dev
 from components.text.suggestions import suggest
 
@@ -48,6 +49,7 @@ class _Set(NamedTuple):
         source: its node.
         suffix: of the names of the copies.
         bypassed: routes by which the copies are not sent.
+        copies: names of those that are made, by the node's.
         skipped: nodes in whose place the copies read the data set.
         changes: of the copies of these nodes, what they have otherwise.
     """
@@ -55,6 +57,7 @@ class _Set(NamedTuple):
     source: str
     suffix: str
     bypassed: frozenset[str]
+    copies: dict[str, str]
     skipped: frozenset[str] = frozenset()
     changes: Mapping[str, Mapping[str, Any]] = {}
 
@@ -103,7 +106,7 @@ class _Development:
     def _learn(self, name: str, values: dict[str, Any], kind: Kind[Any]) -> dict[str, Any]:
         """Add what a node is learned by; returns the node that reads it."""
         source = self._add_data(values["dev"], values.get("dev_limit"), "dev", name)
-        dev = _Set(source, "dev", frozenset({name}))
+        dev = _Set(source, "dev", frozenset({name}), {})
         read = [*_names(values.get("of", DATA)), *_names(values.get(TIERS, ()))]
         fitted = table_from_dev(kind.settings)
         assert fitted is not None  # it has the key dev
@@ -147,7 +150,7 @@ class _Development:
     def _copy_all(self, reader: str, own: ExtraData) -> list[str]:
         source = self._add_data(own.source, own.limit, own.suffix, reader)
         waiting = frozenset(name for name in self._written if self._waits_for(name, reader))
-        to = _Set(source, own.suffix, waiting, frozenset(own.skipped), own.changes)
+        to = _Set(source, own.suffix, waiting, {}, frozenset(own.skipped), own.changes)
         return [self._copy(node, to) for node in own.nodes]
 
     def _waits_for(self, name: str, other: str, above: frozenset[str] = frozenset()) -> bool:
@@ -161,21 +164,19 @@ class _Development:
         """Return the name of a node that does with data set ``to`` what ``name`` does with the data."""
         if name == DATA or name in to.skipped:
             return to.source
+        if name in to.copies:
+            return to.copies[name]
         if name not in self._written or name in above or not self._depends_on_data(name):
             return name  # what reads another data set, or a fault that the reader names
         self.resolve(name)
         copy = {key: v for key, v in self.nodes.get(name, self._written[name]).items() if key != TIERS}
         copy |= _changes_of(copy, to.changes.get(name, {}))
-        above |= {name}
-        of = copy.get("of", DATA)
-        copies = [self._copy(node, to, above) for node in _names(of)]
-        copy["of"] = copies[0] if isinstance(of, str) else copies
-        route, _, branch = str(copy.get("when", "")).partition(".")
-        if route in to.bypassed:
+        if str(copy.get("when", "")).partition(".")[0] in to.bypassed:
             copy.pop("when")
-        elif branch:
-            copy["when"] = f"{self._copy(route, to, above)}.{branch}"
-        return self._add(name, copy, to.suffix, name)
+        reads = {"of": DATA, **copy}
+        copy = rename_reads(reads, lambda node: self._copy(node, to, above | {name}), model_of=str)
+        to.copies[name] = self._add(name, copy, to.suffix, name)
+        return to.copies[name]
 
     def _depends_on_data(self, name: str, above: frozenset[str] = frozenset()) -> bool:
         """Return whether a node reads the data set of the pipeline, itself or through others."""
@@ -197,7 +198,9 @@ class _Development:
         number = 1
         while True:
             copy = f"{name}--{suffix}{number if number > 1 else ''}"
-            if copy not in self._written and self.nodes.setdefault(copy, values) == values:
+            # In the body of a loop its own name is the present text.
+            own = rename_reads(values, names_of({name: copy}), model_of=str)
+            if copy not in self._written and self.nodes.setdefault(copy, own) == own:
                 self._faults.source_keys.setdefault(copy, ("nodes", written))
                 return copy
             number += 1

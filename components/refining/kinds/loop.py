@@ -12,6 +12,7 @@ from components.errors import ConfigError
 from components.nodes.facts import Language
 from components.nodes.kind import Kind
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
+from components.pipeline.steps.renamed_reads import names_of, rename_reads
 from components.records import Outcome
 from components.refining.config import ESTIMATE, GateName, RoundsConfig
 from components.refining.judging.proposal_judge import ProposalJudge
@@ -80,7 +81,11 @@ class Loop(Kind[LoopSettings]):
                     {} if of is None else {"display_names": [of] if isinstance(of, str) else list(of)}
                 )
                 written = {"written": ("nodes", name, "body", part), **display_names}
-                nodes[names[part]] = {**going, **_rename_reads(body, names), **written}
+                nodes[names[part]] = {
+                    **going,
+                    **rename_reads(body, names_of(names)),
+                    **written,
+                }
             last = names[list(settings.body)[-1]]
             read = [draft, *rounds, last]
             rounds.append(f"{name}-{number}")
@@ -128,28 +133,6 @@ def _nodes_read_by(values: Values) -> set[str]:
     of = values.get("of", ())
     when = str(values.get("when", "")).partition(".")[0]
     return {of} if isinstance(of, str) else {*map(str, of), when}
-
-
-def _rename_reads(values: Any, names: Mapping[str, str]) -> Values:
-    """Return a node of the body as it stands in one round: what it reads has the round's names."""
-    renamed = {key: _rename_references(value, names) for key, value in values.items()}
-    of, when = values.get("of"), values.get("when")
-    if isinstance(of, str):
-        renamed["of"] = names.get(of, of)
-    elif of is not None:
-        renamed["of"] = [names.get(input_name, input_name) for input_name in of]
-    if isinstance(when, str):
-        node, dot, branch = when.partition(".")
-        renamed["when"] = f"{names.get(node, node)}{dot}{branch}"
-    return renamed
-
-
-def _rename_references(value: Any, names: Mapping[str, str]) -> Any:
-    """Rename ``node:NAME`` wherever it stands in a setting."""
-    if isinstance(value, str) and value.startswith("node:"):
-        node = value.removeprefix("node:")
-        return f"node:{names.get(node, node)}"
-    return [_rename_references(item, names) for item in value] if isinstance(value, list | tuple) else value
 
 
 class LoopRound(Round[LoopRoundSettings]):

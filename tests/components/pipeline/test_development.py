@@ -44,6 +44,40 @@ def test_copies_are_shared_and_other_sets_have_their_own() -> None:
     assert expanded["z--fit"]["of"] == ["a--dev2", "b--dev2"]
 
 
+def test_a_loop_is_copied_with_its_body() -> None:
+    """Inside it its name is the copy's own; what lies outside is copied, too."""
+    words = {"kind": "combine", "of": ["b", "inner"]}
+    inner = {"kind": "loop", "of": "rerun", "rounds": 1, "body": {"words": words}}
+    body = {"rerun": {"kind": "perturb", "of": "better", "typos": 0.1}, "inner": inner}
+    loop = {"kind": "loop", "of": "a", "rounds": 2, "body": body}
+    best = {**COMBINE, "of": ["better", "a"], "dev": "s"}
+    pipeline = read_pipeline(
+        {"nodes": {"a": ASR, "b": {**ASR, "beam_size": 2}, "better": loop, "best": best}}
+    )
+    for of in ("better-{}", "better--dev-{}"):
+        source = "--dev" if "dev" in of else ""
+        assert pipeline.nodes[f"{of.format(1)}-rerun"].of == (f"a{source}",)
+        assert pipeline.nodes[f"{of.format(2)}-rerun"].of == (of.format(1),)
+    inner_words = [node for node in pipeline if node.name.endswith("-words")]
+    assert {pipeline.data_of(n.name): n.of[0] for n in inner_words} == {"data": "b", "data--dev": "b--dev"}
+    assert pipeline.nodes["best--fit"].of == ("better--dev", "a--dev")
+
+
+def test_a_node_that_many_ways_lead_to_is_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    added: list[str] = []
+    add = development._Development._add
+    monkeypatch.setattr(
+        development._Development,
+        "_add",
+        lambda self, name, *rest: added.append(name) or add(self, name, *rest),
+    )
+    nodes: dict[str, dict[str, Any]] = {"a0": ASR, "b0": {**ASR, "beam_size": 2}}
+    for n in range(1, 5):
+        nodes |= {f"{name}{n}": {"kind": "select", "of": [f"a{n - 1}", f"b{n - 1}"]} for name in "ab"}
+    add_development_nodes({**nodes, "x": {**COMBINE, "of": ["a4", "b4"], "dev": "s"}}, Faults())
+    assert sorted(added) == sorted([*nodes, "data"])
+
+
 def test_nodes_of_the_file_keep_the_names_that_copies_would_have() -> None:
     nodes = {
         "x": {**COMBINE, "dev": "s"},
