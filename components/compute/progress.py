@@ -20,8 +20,8 @@ _DOWNLOAD_LISTENER: ContextVar[DownloadListener | None] = ContextVar("listener o
 
 
 @contextmanager
-def listen(listener: ShareListener) -> Iterator[None]:
-    """Give reports of the block to ``listener``, also those of threads that are started with its context."""
+def listen(listener: ShareListener | None) -> Iterator[None]:
+    """Give reports of the block to ``listener`` or nobody, also those of threads started with its context."""
     token = _LISTENER.set(listener)
     try:
         yield

@@ -64,7 +64,7 @@ class Fuser:
 
     def _fuse_in_memory(self, items: Sequence[Lists]) -> list[NBest]:
         """Fuse a batch in the parts that memory needs; what is too large keeps its first candidate."""
-        with listen(lambda share: None):  # to a gate that counts its own batches
+        with listen(None):  # a gate counts its own batches
             results = isolate(partial(self._limit.map, self._fuse_batch), items, ItemTooLargeError)
         return [
             _keep(item.nbests[0], None, {"systems": float(len(item.nbests))}, f"refused: {result}")

@@ -72,7 +72,7 @@ class Refiner:
                     [items[i] for i in part], [history[i] for i in part], rounds_left, words
                 )
 
-            with listen(lambda share: None):  # to a gate that counts its own batches
+            with listen(None):  # a gate counts its own batches
                 results = isolate(partial(self._limit.map, run), rows, (AnswerError, ItemTooLargeError))
             for i, outcome in zip(rows, results, strict=True):
                 outcomes[i] = outcome if isinstance(outcome, NBest) else _quarantine(items[i], outcome)

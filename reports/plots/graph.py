@@ -37,7 +37,8 @@ def draw_svg_file(view: RunView) -> str:
 def draw_graphs(view: RunView) -> list[str]:
     """The drawing for a wide page, from left to right where it fits, and that for a narrow one, downwards."""
     across, down = draw_graph(view), draw_graph(view, down=True)
-    return [across if _width(across) <= max(_PAGE, _width(down)) else down, down] if across else []
+    drawings = [across, down] if _width(across) <= max(_PAGE, _width(down)) else [down]
+    return drawings if across else []
 
 
 def _width(drawing: str) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +10,7 @@ from components.nodes.facts import Mode
 from components.nodes.kind import KINDS
 from components.run_record import PipelineRecord
 from components.translation.kinds.translate import Translate
-from reports.plots.graph import draw_graph
+from reports.plots.graph import draw_graph, draw_graphs
 from reports.views.run_view import RunView
 from tests.reports.example_runs import HOSTILE, cascade, node, routed
 
@@ -64,6 +65,18 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     tree = ElementTree.fromstring(draw_graph(RunView(run, view.utterances, {})))
     assert not list(tree.iter("script"))
     assert HOSTILE in {(one.text or "").split("\n")[0] for one in tree.iter("title")}
+
+
+@pytest.mark.parametrize(("length", "drawings"), [(3, 2), (30, 1)])
+def test_drawings_of_a_page_share_no_id(tmp_path: Path, length: int, drawings: int) -> None:
+    """What is too wide for any page is drawn downwards, once."""
+    view = cascade(tmp_path, 3)
+    names = ["data", *(f"n{number}" for number in range(length))]
+    chain = PipelineRecord(nodes=tuple(node(name, "perturb", above) for above, name in pairwise(names)))
+    run = view.run.model_copy(update={"pipeline": chain})
+    found = draw_graphs(RunView(run, view.utterances, {}))
+    ids = [item.attrib["id"] for text in found for item in ElementTree.fromstring(text).iter("marker")]
+    assert (len(found), len(set(ids)), len(ids)) == (drawings, drawings, drawings)
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
