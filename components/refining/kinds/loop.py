@@ -81,11 +81,7 @@ class Loop(Kind[LoopSettings]):
                     {} if of is None else {"display_names": [of] if isinstance(of, str) else list(of)}
                 )
                 written = {"written": ("nodes", name, "body", part), **display_names}
-                nodes[names[part]] = {
-                    **going,
-                    **rename_reads(body, names_of(names)),
-                    **written,
-                }
+                nodes[names[part]] = {**going, **rename_reads(body, names_of(names)), **written}
             last = names[list(settings.body)[-1]]
             read = [draft, *rounds, last]
             rounds.append(f"{name}-{number}")
