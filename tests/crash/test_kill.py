@@ -1,6 +1,7 @@
 """A run that ends in the middle of its second stage goes on there and ends in the same bytes.
 
-Flipped bits and exceptions inside a writer are shown in tests/tasks/test_stage.py, without a flow.
+The two files beside this one kill -9. Flipped bits and exceptions inside a writer are shown in
+tests/tasks/test_stage.py, without a flow.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ def place(tmp_path: Path, prefect_url: str) -> Place:
     return Place(tmp_path, prefect_url)
 
 
-def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straight: Ended) -> None:
-    """Each run takes over where the one before was stopped; nothing is computed twice but what was torn."""
+def test_two_at_once_then_sigterm_then_ctrl_c_then_the_end(place: Place, straight: Ended) -> None:
+    """Each run takes over where the one before was stopped; nothing is computed twice but what was torn.
+
+    SIGTERM waits for the shard at work; Ctrl-C does not, though a thread of its own computes it.
+    """
     first = place.start(FAKE_HOLD="3")
     place.wait_for_hold(first, calls=3, shards=2)
 
@@ -55,8 +59,15 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     (place.folder / "calls.go").unlink()
     third = place.start(FAKE_HOLD="4")
     place.wait_for_hold(third, calls=before + 4, shards=files + 3)
-    third.kill()
-    third.communicate(timeout=60)
+    third.send_signal(signal.SIGINT)
+    stopped = ended(third)
+    assert stopped.code == 128 + signal.SIGINT
+    assert "finished shards are kept" in stopped.errors
+    assert "run again: antiphon run cascade --data" in stopped.errors
+    assert "Traceback" not in stopped.errors
+    with temporary_settings({PREFECT_API_URL: place.server}), get_client(sync_client=True) as client:
+        (crashed,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    assert (crashed.state.name, crashed.state.message) == ("Crashed", "Interrupted by Ctrl-C.")
 
     files, before = place.kept(), len(place.calls())
     (place.store / "shards" / "aa").mkdir(exist_ok=True)
@@ -68,23 +79,6 @@ def test_two_at_once_then_sigterm_then_kill_9_then_the_end(place: Place, straigh
     assert len(place.calls()) - before == SHARDS - files
     for stage in ("data", "mt"):
         assert last.outputs(stage) == straight.outputs(stage)
-
-
-def test_ctrl_c_waits_for_no_shard(place: Place) -> None:
-    """The shard at work, in a thread of its own, is lost; the server knows; the next run goes on."""
-    first = place.start(FAKE_HOLD="3")
-    place.wait_for_hold(first, calls=3, shards=2)
-    first.send_signal(signal.SIGINT)
-    stopped = ended(first)
-    assert stopped.code == 128 + signal.SIGINT
-    assert "finished shards are kept" in stopped.errors
-    assert "run again: antiphon run cascade --data" in stopped.errors
-    assert "Traceback" not in stopped.errors
-    with temporary_settings({PREFECT_API_URL: place.server}), get_client(sync_client=True) as client:
-        (last,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
-    assert (last.state.name, last.state.message) == ("Crashed", "Interrupted by Ctrl-C.")
-    place.run()
-    assert len(place.calls()) == 3 + SHARDS - 2
 
 
 def test_a_full_disk_is_one_clear_line_and_a_stage_to_resume(place: Place) -> None:
