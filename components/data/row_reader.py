@@ -19,7 +19,7 @@ from components.data.files.parsing import LineCursor, RecordError
 from components.data.used_ids import UsedIds
 from components.files.locations.location import FilePath, file_name_of
 from components.text.counted_nouns import format_count
-from components.text.languages import is_same_language
+from components.text.languages import UNDETERMINED, is_same_language
 
 _MAX_ID = 512
 """Characters of an id, as of a record."""
@@ -63,7 +63,7 @@ class RowReader:
     Attributes:
         name: of the data set.
         folder: location where relative paths of audio start.
-        source_language: of records that state none; records that state another are left out.
+        source_language: of records that state none or ``und``; records that state another are left out.
         target_language: replaces what records ask for, and chooses among their references.
         count: rows so far.
         skipped: how many records were left out, by their language.
@@ -91,6 +91,8 @@ class RowReader:
             fallback: its id, if it has none.
         """
         stated = draft.source_language
+        if stated == UNDETERMINED:
+            stated = self.source_language or stated
         if stated and self.source_language and not is_same_language(stated, self.source_language):
             self.skipped[stated] += 1
             return
@@ -101,7 +103,7 @@ class RowReader:
             return
         self.count += 1
         target = self.target_language or draft.target_language or _only_language(draft)
-        languages = (draft.source_language or self.source_language, target)
+        languages = (stated or self.source_language, target)
         yield DraftedRow(name, where, _cut_of(draft, name), draft, None, languages, self.folder)
 
     def refuse(

@@ -118,9 +118,11 @@ def test_source_language_fills_and_selects(tmp_path):
         {"id": "a", "text": "x", "source_language": "en-GB"},
         {"id": "b", "text": "x"},
         {"id": "c", "text": "x", "source_language": "fr"},
+        {"id": "d", "text": "x", "source_language": "und"},  # as kept requests have
     )
     dataset = load(path, source_language="en")
-    assert [(item.id, item.source_language) for item in dataset.utterances] == [("a", "en-GB"), ("b", "en")]
+    languages = [(item.id, item.source_language) for item in dataset.utterances]
+    assert languages == [("a", "en-GB"), ("b", "en"), ("d", "en")]
     assert dataset.notes == ("1 record in fr left out",)
 
 
