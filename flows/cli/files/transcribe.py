@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import typer
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.files.export_targets import OUTPUT_FLAGS
-from flows.cli.help.commands import TextCommand
+from flows.cli.help.commands import Command
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson
 from flows.parameters.written_texts import TranscribeParameters
@@ -20,6 +21,18 @@ PANEL = "Use"
 LANGUAGE_FLAGS = {"language": ("--from", "--language")}
 HEARING_FLAGS = ("terms", "prompt", "speakers", "beam_size", "device")
 FLAGS = tuple(name for name in OUTPUT_FLAGS if name != "bilingual")
+
+
+class TextCommand(Command):
+    """`antiphon transcribe` and `antiphon translate`, whose ``--speakers`` may stand without a number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        given = [
+            "--speakers=auto" if argument == "--speakers" and not (following or "").isdecimal() else argument
+            for argument, following in zip_longest(args, args[1:])
+        ]
+        return super().parse_args(ctx, given)
 
 
 @with_flags(

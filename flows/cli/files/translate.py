@@ -9,8 +9,14 @@ import typer
 from components.errors import ConfigError
 from flows.cli.compute.flow_command import COMMON
 from flows.cli.files.export_targets import OUTPUT_FLAGS
-from flows.cli.files.transcribe import HEARING_FLAGS, LANGUAGE_FLAGS, beam_settings, hearing_nodes, terms_file
-from flows.cli.help.commands import TextCommand
+from flows.cli.files.transcribe import (
+    HEARING_FLAGS,
+    LANGUAGE_FLAGS,
+    TextCommand,
+    beam_settings,
+    hearing_nodes,
+    terms_file,
+)
 from flows.cli.help.model_flags import Values, with_flags
 from flows.cli.help.options import AsJson
 from flows.cli.help.verbosity import Verbosity, print_notice, verbosity

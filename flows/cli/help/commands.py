@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import Any
 
+from typer import TyperException
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from components.text.suggestions import did_you_mean
 from flows.cli.help.pages import HELP
 from flows.registry import FLOWS
 
 
 class Plain:
-    """A command whose help names no Python type: the name of an argument, or of a value, says it."""
+    """A command whose help names no Python type, as the name of an argument or of a value says it.
+
+    Of an option that it does not have it says which one may be meant.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        options = [name for option in self.get_params(ctx) for name in option.opts if name.startswith("-")]
+        try:
+            rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        except TyperException as error:
+            if not hasattr(error, "possibilities"):
+                raise
+            other = "; settings are given by --set NAME=VALUE" if "--set" in options else ""
+            hint = did_you_mean(str(error.option_name), options) or other  # type: ignore[attr-defined]
+            ctx.fail(f"{error.message}{hint}")
+        return rest
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, whose flags have no type."""
@@ -36,19 +53,6 @@ class Command(Plain, TyperCommand):
     """A command of functions."""
 
 
-class TextCommand(Command):
-    """`antiphon transcribe` and `antiphon translate`, whose ``--speakers`` may stand without a number."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments."""
-        given = [
-            "--speakers=auto" if argument == "--speakers" and not (following or "").isdecimal() else argument
-            for argument, following in zip_longest(args, args[1:])
-        ]
-        rest: list[str] = super().parse_args(ctx, given)
-        return rest
-
-
 class RunCommand(Command):
     """`antiphon run`; with the name of a flow before ``--help`` it explains that flow."""
 
@@ -57,8 +61,7 @@ class RunCommand(Command):
         if args and args[0] in FLOWS and {"--help", "-h"} & set(args):
             HELP["printing"].print_help(args[0], all_of_them="--all" in args)
             ctx.exit()
-        rest: list[str] = super().parse_args(ctx, args)
-        return rest
+        return super().parse_args(ctx, args)
 
 
 class Group(Plain, TyperGroup):

@@ -77,3 +77,19 @@ def test_a_word_leads_to_the_command_that_does_it(capsys: pytest.CaptureFixture[
     ended = run_command(capsys, "latency", "base")
     assert ended.code == 2
     assert "antiphon measure: " in " ".join(ended.err.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "hint"),
+    [
+        ("run", "--dta", "; did you mean --data?"),
+        ("transcribe", "--launguage", "; did you mean --language?"),
+        ("run", "--beam-size", "; settings are given by --set NAME=VALUE"),
+        ("score", "--zzz", ""),
+    ],
+)
+def test_an_option_that_is_not_there_leads_to_one_that_is(
+    capsys: pytest.CaptureFixture[str], command: str, option: str, hint: str
+) -> None:
+    ended = run_command(capsys, command, "cascade", option, "3")
+    assert (ended.code, ended.err.splitlines()[-1]) == (2, f"Error: No such option: {option}{hint}")
