@@ -42,7 +42,10 @@ class Select(Kind[SelectSettings]):
 def _select_first(item: Item, context: NodeContext) -> Outcome:
     outcomes = [item.inputs[name] for name in context.of if name in item.inputs]
     texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
-    if texts:
-        return texts[0]
-    first = next(outcome for outcome in outcomes if isinstance(outcome, Quarantined))
+    return texts[0] if texts else refuse(item, context)
+
+
+def refuse(item: Item, context: NodeContext) -> Quarantined:
+    """Return what a node gives for an item whose inputs all were refused: why the first one was."""
+    first = next(outcome for outcome in item.inputs.values() if isinstance(outcome, Quarantined))
     return first.model_copy(update={"stage": context.name})

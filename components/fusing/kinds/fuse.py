@@ -11,6 +11,7 @@ from typing_extensions import override
 from components.fusing.config import VERSION, FuseConfig
 from components.nodes.facts import Carry, Facts, Items, Language, Need, state
 from components.nodes.node_context import Component, Item, LanguagePairs, NodeContext
+from components.nodes.select import refuse
 from components.records import NBest, Outcome
 from components.refining.kinds.rounds import LIBRARIES, Gated, texts_of
 from components.run_record import StageRef
@@ -73,7 +74,10 @@ class Fuse(Gated[FuseConfig]):
         fuser = Fuser(settings, context.store, transcripts=context.transcripts)
 
         def fuse(items: Sequence[Item]) -> list[Outcome]:
-            return list(fuser.fuse([Lists(item.utterance, *_split(item, context.of)) for item in items]))
+            lists = [Lists(item.utterance, *_split(item, context.of)) for item in items]
+            fused = iter(fuser.fuse([each for each in lists if each.nbests]))
+            pairs = zip(items, lists, strict=True)
+            return [next(fused) if each.nbests else refuse(item, context) for item, each in pairs]
 
         return fuse
 

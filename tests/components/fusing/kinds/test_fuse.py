@@ -31,11 +31,14 @@ def test_it_fuses_what_there_is_of_its_inputs(monkeypatch: pytest.MonkeyPatch) -
     read = [
         item("u0", one=nbest("u0", "a b c e"), two=nbest("u0", "a b c d", "a b c f")),
         item("u1", one=poison, two=nbest("u1", "x z", "x y")),
+        item("u2", one=poison, two=poison.model_copy(update={"reason": "silence"})),
     ]
     outcomes = compute(
         Fuse(), {"max_edit": 0.5, "model": "packaged:qwen2.5-coder-0.5b"}, read, of=("one", "two")
     )
-    assert texts_of(outcomes) == ["a b c d", "x y"]
+    assert texts_of(outcomes[:2]) == ["a b c d", "x y"]
+    assert isinstance(outcomes[2], Quarantined)
+    assert (outcomes[2].reason, outcomes[2].stage) == ("poison", "node")
     assert [question.candidates for question in writer.questions] == [
         ["a b c e", "a b c d", "a b c f"],
         ["x z", "x y"],
