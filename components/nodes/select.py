@@ -40,9 +40,8 @@ class Select(Kind[SelectSettings]):
 
 
 def _select_first(item: Item, context: NodeContext) -> Outcome:
-    outcomes = [item.inputs[name] for name in context.of if name in item.inputs]
-    texts = [outcome for outcome in outcomes if isinstance(outcome, NBest)]
-    return texts[0] if texts else refuse(item, context)
+    outcomes = (item.inputs.get(name) for name in context.of)
+    return next((text for text in outcomes if isinstance(text, NBest)), None) or refuse(item, context)
 
 
 def refuse(item: Item, context: NodeContext) -> Quarantined:

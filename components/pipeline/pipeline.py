@@ -286,8 +286,8 @@ def outputs_of(pipeline: Pipeline, nodes: Mapping[str, Node]) -> dict[str, str]:
     for name, node in nodes.items():
         if node.output == "text" and pipeline.data_of(name) == DATA:
             role = "transcript" if pipeline.is_spoken(name) else "translation"
-            if role == "translation" and pipeline.language_of(name) == SOURCE:
-                continue  # it was translated back
-            if role not in pipeline.outputs or pipeline.outputs[role] not in nodes:
+            source, target = pipeline.languages
+            back = role == "translation" and pipeline.language_of(name) in {SOURCE, source} - {target}
+            if not back and pipeline.outputs.get(role) not in nodes:
                 outputs[role] = name
     return outputs

@@ -35,6 +35,9 @@ def test_languages_belong_to_nodes() -> None:
     pipeline = read_pipeline({"nodes": nodes, "target_language": "fr"})
     assert [pipeline.language_of(name) for name in nodes] == ["source", "en", "target"]
     assert pipeline.outputs["translation"] == "fr"
+    back = {**nodes, "back": {"kind": "translate", "of": "fr", "to": "de"}}
+    assert read_pipeline({"nodes": back, "source_language": "de"}).outputs["translation"] == "fr"
+    assert read_pipeline({"nodes": back, "source_language": "es"}).outputs["translation"] == "back"
 
 
 FAULTS = {
