@@ -186,6 +186,25 @@ def test_a_stored_model_says_which_data_it_was_trained_on(
     assert f"(those of store:{soup.key[:12]})" in line
 
 
+@pytest.mark.parametrize(("trained", "warned"), [("data", True), ("dev", False)])
+def test_coefficients_that_are_learned_where_a_member_was_trained_say_so(
+    trained: str, warned: bool, tmp_path: Path
+) -> None:
+    data, dev = write(tmp_path / "data.jsonl", 0, 9), write(tmp_path / "dev.jsonl", 100, 60)
+    sets = {"data": write(tmp_path / "train.jsonl", 200, 2), "dev": write(tmp_path / "val.jsonl", 300, 2)}
+    digest = load(dev, source_language="en", target_language="de").digest
+    plan = StagePlan(stage="old", kind="train", version="1", inputs={trained: digest})
+    ref = compute_once(Store(str(tmp_path / "store")), plan, lambda folder: StageFiles((), 1))
+    combine = {"method": "linear", "learn": "constants", "dev": dev}
+    nodes: dict[str, Any] = {
+        "new": {"kind": "train", **sets, trained: dev},
+        "mt": {**MT, "members": ["node:new", f"store:{ref.key[:12]}"], "combine": combine},
+    }
+    lines = check(tmp_path, nodes, data)
+    names = f"mt learns on data that store:{ref.key[:12]}, new learned from"
+    assert [names in line for line in lines] == [True] * warned
+
+
 def test_the_same_sentence_is_another_recording() -> None:
     def spoken(sha256: str) -> Utterance:
         audio = Audio(path="a", sha256=sha256 * 64, seconds=1, sample_rate=16000)
