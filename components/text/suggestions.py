@@ -24,7 +24,9 @@ def did_you_mean(name: str, options: Iterable[str], *, cutoff: float = 0.6) -> s
     close = swapped or difflib.get_close_matches(name.lower(), by_lower_case, cutoff=max(cutoff, _SPELLING))
     if not close and len(name) >= _WORD:
         close = [option for option in by_lower_case if name.lower() in option][:1]
-    close = close or difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=cutoff)
+    if not close:
+        alike = [option for option in by_lower_case if len(option) <= 2 * len(name)]  # nope is not entropies
+        close = difflib.get_close_matches(name.lower(), alike, n=1, cutoff=cutoff)
     return f"; did you mean {by_lower_case[close[0]]}?" if close else ""
 
 

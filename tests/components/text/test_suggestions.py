@@ -15,6 +15,7 @@ def test_the_nearest_option_or_what_there_is() -> None:
     assert did_you_mean("Cascad", ["cascade", "compare"]) == "; did you mean cascade?"
     assert did_you_mean("tyni", ["base", "tiny"]) == "; did you mean tiny?"
     assert not did_you_mean("x", ["cascade"])
+    assert not did_you_mean("nope", ["entropies"])
     assert suggest("x", ["b", "a"]) == "; known: b, a"
     assert suggest("x", map(str, range(30))).endswith("11, and 18 more")
     assert not suggest("x", [])
