@@ -83,7 +83,9 @@ class FitMixture(Kind[FitMixtureSettings]):
         """Say what was learned."""
         values = read_json(Path(ref.path) / COEFFICIENTS_FILE)
         if "strength" in values:
-            return [f"{ref.stage}: strength {values['strength']:.4g}"]
+            tried, best = values["likelihoods"], values["strength"]
+            edge = f", the highest of {len(tried)} that were tried: a higher one may be better, set by hand"
+            return [f"{ref.stage}: strength {best:.4g}{edge * (best == max(map(float, tried)))}"]
         weights = zip(values["members"], values["weights"], strict=True)
         shares = ", ".join(f"{label_models(name, context.store)} {weight:.4f}" for name, weight in weights)
         mean = "a gate, on average " if values["gate"] else ""

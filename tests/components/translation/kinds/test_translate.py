@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from components.ensembling.kinds.fit_mixture import FitMixture
 from components.errors import ConfigError
+from components.files.files import write_json
 from components.models.adapted_references import replace_references
 from components.nodes.node_context import NodeContext
 from components.pipeline.reading.reader import read_pipeline
 from components.recognition.kinds.recognize import Recognize, RecognizeSettings
+from components.translation.config import COEFFICIENTS_FILE
 from components.translation.kinds.translate import Translate, TranslateSettings
 
 EVIDENCE = {"method": "negative_evidence", "positive": "node:good", "negative": "bad"}
@@ -44,6 +48,17 @@ def test_models_of_other_nodes_are_named_wherever_a_model_is() -> None:
     renamed = replace_references(several, {"node:a": "store:A", "node:b": "store:B", "node:good": "store:G"})
     assert (renamed.model, renamed.members) == ("store:A", ("store:B", "node:c"))
     assert (renamed.combine.positive, renamed.combine.negative) == ("store:G", "bad")
+
+
+@pytest.mark.parametrize(
+    ("best", "said"), [("0.5", "strength 0.5"), ("1.0", "strength 1, the highest of 3 ")]
+)
+def test_a_strength_at_the_edge_of_its_grid_says_so(best: str, said: str, tmp_path: Path) -> None:
+    values = {"strength": float(best), "likelihoods": {"0.0": -2, "0.5": -1, "1.0": -1}}
+    write_json(tmp_path / COEFFICIENTS_FILE, values)
+    ref = SimpleNamespace(stage="mt-coefficients", path=str(tmp_path))
+    (note,) = FitMixture().notes(None, NodeContext("w"), ref, None)  # type: ignore[arg-type]
+    assert note.startswith(f"mt-coefficients: {said}") and ("by hand" in note) == (best == "1.0")
 
 
 def test_what_is_to_be_learned_is_a_node() -> None:
