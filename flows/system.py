@@ -154,6 +154,7 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
     What the run has of an earlier part of the same pipeline stays as it was noted then.
     """
     keys = {name: node_plan.stage.key for name, node_plan in executed.plans.items()}
+    noted = set()
     for name, ref in executed.stages.items():
         if run.has_stage(ref):
             executed.statuses[name] = "reused" if run.stages[name].reused else "computed"
@@ -162,7 +163,9 @@ def record_execution(run: Run, executed: PipelineResult) -> None:
         plan = executed.plans[name]
         data = run.stages.get(executed.pipeline.data_of(name))
         settings = with_models(plan.node.settings, plan.node, keys)
-        run.notes += plan.node.kind.notes(settings, plan.context, ref, data)
+        same = executed.pipeline.user_name_of(name), ref.key  # a copy over dev learned the very same
+        run.notes += [] if same in noted else plan.node.kind.notes(settings, plan.context, ref, data)
+        noted.add(same)
         run.notes += [
             f"{name}: {count} of {max(len(plan.shards), 1)} shards reused from other numerics ({numerics})"
             for numerics, count in plan.equivalents.items()

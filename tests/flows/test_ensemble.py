@@ -26,6 +26,7 @@ from components.storage.stages.whole_stage import TABLES
 from components.storage.store import Store
 from flows.preset_flow import cascade, ensemble, train
 from flows.python_flows.contribution import contribution
+from flows.python_flows.pipeline import pipeline
 from reports.page.report_view import view_of
 from tests.command import run_command
 from tests.components.stacking import tiny
@@ -104,6 +105,18 @@ def test_learned_coefficients_are_kept_and_used(toy: dict[str, str]) -> None:
         assert ("a gate, on average" in note) == (learn == "gate") and "nats a token of dev" in note
     again = run(toy, "again", two, method="linear", learn="gate")
     assert all(stage.reused for stage in again.stages)
+
+
+def test_what_copies_over_dev_learned_alike_is_said_once(toy: dict[str, str]) -> None:
+    mixing = {"learn": "constants", "dev": toy["text"], "dev_sentences": 20}
+    mixed = {"kind": "translate", "of": "data", "model": toy["first"], "members": [toy["second"]]}
+    nodes = {
+        "one": {"kind": "translate", "of": "data", "model": toy["first"]},
+        "two": {**mixed, "combine": {"method": "linear", **mixing}},
+        "mt": {"kind": "combine", "of": ["one", "two"], "method": "reranking", "dev": toy["text"]},
+    }
+    result = pipeline(graph={"nodes": nodes}, data=toy["text"], limit=12, store=toy["store"])
+    assert [note.partition(":")[0] for note in result.notes if "nats" in note] == ["two-coefficients"]
 
 
 def test_negative_evidence_searches_its_strength(toy: dict[str, str]) -> None:
