@@ -24,7 +24,7 @@ from components.translation.config import TranslationConfig
 from flows.cli.look.printing import print_run
 from flows.parameters.compare import CompareParameters, SystemConfig
 from flows.python_flows import compare
-from tests.command import exit_code_of, run_for_json
+from tests.command import exit_code_of, run_command, run_for_json
 from tests.flows import fakes
 from tests.flows.test_cascade import calls, manifest  # noqa: F401 - a fixture that every test uses
 from tests.flows.test_deployments import call
@@ -84,6 +84,7 @@ def test_systems_are_run_share_stages_and_are_compared(
     tmp_path: Path,
     data: str,
     calls: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = configuration(tmp_path, data, ("cut", "poor"), ("whole", "good"), ("again", "good"))
     code, output = antiphon("run", "compare", "-c", file, "--name", "three")
@@ -98,6 +99,8 @@ def test_systems_are_run_share_stages_and_are_compared(
     assert [stage["stage"] for stage in again["stages"]] == ["data", "mt", "metrics"]
     statuses = {node["name"]: node["status"] for node in again["pipeline"]["nodes"]}
     assert statuses == {"asr": "skipped", "mt": "computed"}
+    ended = run_command(capsys, "inspect", "three.again", "--node", "asr", "--store", str(tmp_path / "store"))
+    assert ended.code == 2 and "found 'asr', which no utterance reached" in ended.err
     comparison = json.loads((Path(output["stages"][0]["path"]) / "comparison.json").read_text())
     assert comparison["baseline"] == "cut"
     tested = {(one["system"], one["metric"]): one for one in comparison["differences"]}

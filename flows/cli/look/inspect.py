@@ -66,7 +66,11 @@ def _print_inspection(name: str, node: str | None, utterance: str | None, store_
                 run_printing.print_quarantined(node, bad, len(bad), name, console())
             return
         known = list(dict.fromkeys([*(["data"] if data else []), *view.outcomes, *shown]))
-        hint = did_you_mean(node, known)
+        recorded = run.pipeline.node(node)
+        if recorded is None:
+            hint = did_you_mean(node, known)
+        else:
+            hint = ", which no utterance reached" if recorded.status == "skipped" else ", which gives neither"
         raise ConfigError(
             f"--node: expected a node with records or tables, one of {', '.join(known) or 'none'}; found "
             f"{node!r}{hint}"
