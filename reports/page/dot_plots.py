@@ -10,7 +10,7 @@ from reports.views.run_view import RunView
 
 AS_DOTS = frozenset({"wer_chrf", "length_score"})
 """Figures that the page draws itself, as dots."""
-_LABELS = {"wer": "WER (%)", "chrf": "chrF", "confidence": "confidence (0 to 1)", "tokens": "tokens"}
+_LABELS = {"wer": "WER (%)", "chrf": "chrF2", "confidence": "confidence (0 to 1)", "tokens": "tokens"}
 
 
 class DotPlot(NamedTuple):
@@ -33,7 +33,12 @@ _OF_RUN = (
         "Confidence against WER",
         "Are the transcripts that go wrong those that seem unlikely?",
     ),
-    ("confidence", "chrf", "Confidence against chrF", "Are the worse translations those that seem unlikely?"),
+    (
+        "confidence",
+        "chrf",
+        "Confidence against chrF2",
+        "Are the worse translations those that seem unlikely?",
+    ),
     ("tokens", "confidence", "Length against confidence", "Of the last node's best hypothesis."),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import cast
@@ -27,7 +28,7 @@ _OPERATIONS = {"equal": "e", "substitute": "s", "insert": "i", "delete": "d"}
 
 RUN_COLUMNS = (
     Column("wer", "WER, worst first"),
-    Column("chrf", "chrF, worst first", "smallest"),
+    Column("chrf", "chrF2, worst first", "smallest"),
     Column("score", "log-probability, least likely first", "smallest"),
     Column("confidence", "confidence, least sure first", "smallest"),
     Column("mean_log_prob", "log-probability per token, least likely first", "smallest"),
@@ -186,7 +187,8 @@ def _stage(view: RunView, stage: str, outcome: NBest | Quarantined, row: Utteran
     entry: dict[str, object] = {"stage": stage, "recognition": view.transcribes(stage)}
     if isinstance(outcome, Quarantined):
         return entry | {"reason": outcome.reason, "detail": outcome.detail}
-    entry["nbest"] = [_hypothesis(hypothesis) for hypothesis in outcome.hypotheses]
+    name = partial(view.name_member, stage)
+    entry["nbest"] = [_hypothesis(hypothesis, name) for hypothesis in outcome.hypotheses]
     if outcome.best.segments:
         entry["segments"] = [_segment(segment) for segment in outcome.best.segments]
     comparison = row.alignments.get(stage)
@@ -220,7 +222,7 @@ def _edit(edit: Edit[str]) -> list[str | None]:
     return [_OPERATIONS[edit.operation], edit.reference, edit.hypothesis]
 
 
-def _hypothesis(hypothesis: Hypothesis) -> list[object]:
+def _hypothesis(hypothesis: Hypothesis, name_member: Callable[[str], str]) -> list[object]:
     """Return [text, score, tokens, [[piece, log-probability, {member: number}], ...], {feature: number}].
 
     Where words have confidences, these follow: [[word, confidence], ...].
@@ -231,20 +233,20 @@ def _hypothesis(hypothesis: Hypothesis) -> list[object]:
         hypothesis.text,
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
-        _tokens(hypothesis.tokens),
+        _tokens(hypothesis.tokens, name_member),
         {name: round(value, 4) for name, value in hypothesis.features.items()},
         *([words] if words else []),
     ]
 
 
-def _tokens(tokens: Sequence[Token]) -> list[list[object]]:
+def _tokens(tokens: Sequence[Token], name_member: Callable[[str], str]) -> list[list[object]]:
     """Return the tokens as they are read; what writes no text by its own name."""
     shown = zip(spell_pieces([token.piece for token in tokens]), tokens, strict=True)
-    return [_token(text or token.piece, token) for text, token in shown]
+    return [_token(text or token.piece, token, name_member) for text, token in shown]
 
 
-def _token(text: str, token: Token) -> list[object]:
-    members = {name: round(value, 3) for name, value in token.members.items()}
+def _token(text: str, token: Token, name_member: Callable[[str], str]) -> list[object]:
+    members = {name_member(name): round(value, 3) for name, value in token.members.items()}
     return [text, round(token.log_prob, 3), *([members] if members else [])]
 
 

@@ -12,7 +12,7 @@ from reports.views.run_view import RunView
 
 TITLES = {
     "wer_histogram": "Word error rate per utterance",
-    "chrf_histogram": "chrF per utterance",
+    "chrf_histogram": "chrF2 per utterance",
     "wer_chrf": "Recognition against translation",
     "stage_seconds": "Time per stage",
     "length_score": "Length against score",
@@ -20,7 +20,7 @@ TITLES = {
 
 DESCRIPTIONS = {
     "wer_histogram": "How many utterances have which WER; the last bar holds 100% and more.",
-    "chrf_histogram": "How many utterances have which chrF.",
+    "chrf_histogram": "How many utterances have which chrF2.",
     "wer_chrf": "One dot per utterance: does a worse transcript give a worse translation?",
     "stage_seconds": "Wall time of computing each stage, in this run or before it.",
     "length_score": "Mean log-probability per token of the last stage's best hypothesis, by its length.",
@@ -53,9 +53,9 @@ def list_plots(view: RunView) -> dict[str, Plot]:
     if errors:
         result["wer_histogram"] = "histogram", (errors, "WER (%)", "100+")
     elif similar:
-        result["chrf_histogram"] = "histogram", (similar, "chrF", "100")
+        result["chrf_histogram"] = "histogram", (similar, "chrF2", "100")
     if len(both) > 1:
-        result["wer_chrf"] = "scatter", (both, "WER (%)", "chrF")
+        result["wer_chrf"] = "scatter", (both, "WER (%)", "chrF2")
     if costs:
         result["stage_seconds"] = "bars", (costs,)
     if len({score for _, score in lengths}) > 1:  # a function or a program scores nothing

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from components.errors import DataError
+from components.metrics.table import label_of
 from components.records import NBest, NodeOutcome, Quarantined, Route, Utterance
 from reports.terminal.run_printing import format_quarantined, format_value, plain_text
 from reports.terminal.tables import new_table
@@ -46,7 +47,7 @@ def print_stage(view: RunView, stage: str, console: Console) -> None:
     if node is not None and node.output != "text":
         table = new_table("utterance", ">value", "way" if node.output == "table" else node.output)
     else:
-        name = "WER" if view.transcribes(stage) else "chrF"
+        name = label_of("wer" if view.transcribes(stage) else "chrf")
         table = new_table("utterance", f">{name}", ">score", "best hypothesis")
     bad: list[Quarantined] = []
     count_shown = 0

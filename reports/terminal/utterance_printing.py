@@ -8,7 +8,6 @@ from rich.text import Text
 from components.analysis.judgments import Judgment
 from components.errors import UnknownUtteranceError
 from components.metrics.table import label_of
-from components.models.references import shorten_keys
 from components.records import Hypothesis, NBest, Outcome, Quarantined, Token
 from components.text.escaping import to_printable
 from components.text.matching.alignment import Edit
@@ -57,7 +56,7 @@ def print_utterance(view: RunView, utterance_id: str, console: Console, only: st
             console.print()
             _print_outcome(row, stage, outcome, console)
             if only is not None and isinstance(outcome, NBest):
-                _print_members(outcome.best, console)
+                _print_members(view, stage, outcome.best, console)
 
 
 def _step(step: Step, row: UtteranceRow) -> Text:
@@ -124,12 +123,12 @@ def _print_confidences(best: Hypothesis, console: Console) -> None:
     console.print(Text(f"           word(p): right with probability p, below {_DOUBTFUL[-1][0]}", "dim"))
 
 
-def _print_members(best: Hypothesis, console: Console) -> None:
+def _print_members(view: RunView, stage: str, best: Hypothesis, console: Console) -> None:
     """What each member of an ensemble, or voter, gave every token of the best, and its weight, if any."""
     names = list(dict.fromkeys(name for token in best.tokens for name in token.members))
     if not names:
         return
-    table = new_table("token", ">log-prob", *(f">{shorten_keys(name)}" for name in names))
+    table = new_table("token", ">log-prob", *(f">{view.name_member(stage, name)}" for name in names))
     for text, token in zip(spell_pieces([token.piece for token in best.tokens]), best.tokens, strict=True):
         cells = (_format_member(token, name) for name in names)
         table.add_row(plain_text(text or token.piece), f"{token.log_prob:.3f}", *cells)

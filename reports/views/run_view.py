@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple
 
 from components.analysis.cost import Cost
@@ -15,6 +16,7 @@ from components.analysis.run_outputs import language_of, target_language_of
 from components.analysis.table import Column, Sentence, Table
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
+from components.models.references import shorten_keys
 from components.nodes.facts import Mode
 from components.nodes.kind import KINDS
 from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
@@ -140,6 +142,12 @@ class RunView:
         """Return whether the texts of a node are transcripts."""
         node = self.run.pipeline.node(stage)
         return node is not None and node.transcribes
+
+    def name_member(self, stage: str, member: str) -> str:
+        """Return what a member of a node is called: a stored model in short, a voter's number as its node."""
+        node = self.run.pipeline.node(stage)
+        voters = dict(zip(map(str, count(1)), node.inputs if node else (), strict=False))
+        return voters.get(member, shorten_keys(member))
 
     def edges(self) -> list[GraphEdge]:
         """Return edges between the nodes, with the branches of routes."""

@@ -61,6 +61,8 @@ def test_a_long_name_is_not_broken_where_scores_can_be(console: Console) -> None
 
 def test_stage(view: RunView, console: Console) -> None:
     print_stage(view, "asr", console)
+    print_stage(view, "mt", console)
+    assert "chrF2" in text(console)
     assert "11 shown, 1 quarantined" in " ".join(text(console).split())
     assert "unreadable audio" in text(console)
     with pytest.raises(DataError, match="asr, mt"):
@@ -153,6 +155,10 @@ def test_one_node_shows_what_each_member_gave_every_token(view: RunView, console
     lines = [" ".join(line.split()) for line in text(console).splitlines()]
     assert {"token log-prob store:aaaaaaaaaaaa b", "Hi -0.100 -0.200 × 0.25 -0.050 × 0.75"} <= set(lines)
     assert "</s> -0.300 -0.300" in lines
+    voted = best.model_copy(update={"tokens": (Token(piece="Hi", log_prob=-0.1, members={"1": -0.2}),)})
+    run = RunView(view.run, view.utterances, {"mt": {key: NBest(utterance_id=key, hypotheses=(voted,))}})
+    print_utterance(run, key, console, "mt")  # its first input votes
+    assert "token log-prob asr" in " ".join(text(console).split())
 
 
 def test_doubtful_words_have_their_confidence_as_a_number(view: RunView, console: Console) -> None:
