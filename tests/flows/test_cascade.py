@@ -283,11 +283,11 @@ def test_nothing_but_bad_records(antiphon: Command, tmp_path: Path) -> None:
     assert (code, stages(output)["data"]["quarantined"]) == (3, 1)
 
 
-def test_a_recording_of_ones_own(antiphon: Command) -> None:
-    talk = str(Path(str(SAMPLES)).parent / "caption-01.flac")
-    code, output = antiphon("--audio", talk, "--target-language", "de")
+def test_recordings_of_ones_own(antiphon: Command) -> None:
+    talk, other = (str(Path(str(SAMPLES)).parent / f"caption-0{n}.flac") for n in (1, 2))
+    code, output = antiphon("--audio", talk, "--audio", other, "--target-language", "de")
     assert code == 0
-    assert (stages(output)["asr"]["items"], output["metrics"]) == (1, {})
+    assert (stages(output)["asr"]["items"], output["metrics"]) == (2, {})
 
 
 @pytest.mark.parametrize(
@@ -299,6 +299,7 @@ def test_a_recording_of_ones_own(antiphon: Command) -> None:
         (["--set", "store=nowhere://bucket"], 2, "s3://bucket/folder"),
         (["-c", "absent.yaml"], 2, "absent.yaml"),
         (["--nothing"], 2, "--nothing"),
+        (["--audio", "a.wav", "b.wav"], 2, "a pattern in quotes"),
         (["--data", "absent.jsonl"], 2, "absent.jsonl: expected a manifest"),
     ],
 )

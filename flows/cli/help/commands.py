@@ -21,9 +21,12 @@ class Plain:
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments."""
         options = [name for option in self.get_params(ctx) for name in option.opts if name.startswith("-")]
+        takes_pattern = "--audio" in args
         try:
             rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except TyperException as error:
+            if takes_pattern and "extra argument" in str(error):  # the shell has filled in a pattern
+                ctx.fail("--audio: expected a file, or a pattern in quotes ('talks/*.wav'), found several files")
             if not hasattr(error, "possibilities"):
                 raise
             other = "; settings are given by --set NAME=VALUE" if "--set" in options else ""

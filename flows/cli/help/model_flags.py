@@ -36,6 +36,8 @@ COMPLETED = {
     "protocol": "components.campaign.settings:Protocol",
 }
 """Field -> what completes its flag or argument."""
+LINES = frozenset({"audio"})
+"""Fields of several lines: their flags may be repeated, a line each."""
 Values = dict[str, object]
 
 
@@ -67,6 +69,7 @@ def with_flags(
         @wraps(command)
         def wrapper(**given: Any) -> None:
             values = {name: given.pop(name) for name in (*arguments, *names)}
+            values |= {name: "\n".join(values[name]) for name in LINES & values.keys() if values[name]}
             command(**given, values={name: value for name, value in values.items() if _is_set(value)})
 
         required = [each for each in own if each.default is inspect.Parameter.empty]
@@ -86,11 +89,14 @@ def _is_set(value: object) -> bool:
 def _parameter(name: str, field: FieldInfo, flags: tuple[str, ...] = ()) -> inspect.Parameter:
     """Return an argument, or with ``flags`` an option, as typer reads it."""
     kind, is_several = _plain_type(field.annotation)
+    is_several = is_several or name in LINES
     metavar = _metavar(kind, name) if flags else name.upper()
     if is_several and not flags:
         metavar = f"{metavar.removesuffix('S')}..."
     has_default = isinstance(field.default, int | float | str) and kind is not bool
     text = f"{field.description} (default: {field.default})" if has_default else field.description
+    if name in LINES:
+        text = text.replace("a line each", "a flag each")
     options: dict[str, Any] = {"help": text, "metavar": metavar}
     options["autocompletion"] = completes(COMPLETED[name]) if name in COMPLETED else None
     mark = typer.Option(*flags, **options) if flags else typer.Argument(**options)
