@@ -19,7 +19,6 @@ from typing import Any
 
 from benchmarks.common.recordings import decode_audio, join_recordings, load_recordings, seconds_of
 from benchmarks.common.sections import Result, option
-from benchmarks.common.word_errors import recordings_of, word_error_rates
 from benchmarks.pages.speed_recognition import (
     BASE,
     BEAM,
@@ -32,6 +31,7 @@ from benchmarks.pages.speed_recognition import (
     INT8,
     PARTS,
 )
+from components.metrics.error_rates.recognition import recognition_scores
 from components.models import resolve
 from components.records import NBest, Utterance
 
@@ -160,12 +160,11 @@ def measure_form(utterances: list[Utterance], rounds: int, threads: int) -> dict
             results[name]["texts"] = runs[name](utterances)
             results[name]["seconds"].append(clock() - start)
             print(f"{threads} threads, round {number + 1}: {clock() - start:8.2f} s  {name}", flush=True)
-    recordings = recordings_of(utterances)
-    return {name: {**summarize(results, name, recordings), **result} for name, result in results.items()}
+    return {name: {**summarize(results, name, utterances), **result} for name, result in results.items()}
 
 
 def summarize(
-    results: dict[str, dict[str, Any]], name: str, recordings: list[dict[str, Any]]
+    results: dict[str, dict[str, Any]], name: str, utterances: Sequence[Utterance]
 ) -> dict[str, float | int]:
     """Median seconds, rounds, WER, and the ratios that the page states."""
     seconds = results[name]["seconds"]
@@ -173,13 +172,20 @@ def summarize(
         "median": statistics.median(seconds),
         "rounds": len(seconds),
         "times": ratio(results, name, BASE),
-        "wer": word_error_rates(recordings, results[name]["texts"])["en"],
+        "wer": error_rate(utterances, results[name]["texts"]),
     }
     if (peer := {GREEDY: FASTER, INT8: FASTER_INT8}.get(name)) in results:
         summary["of_faster"] = 1 / ratio(results, name, peer)
     if name in {BEAM, HALF_BEAM} and COMMAND_LINE in results:
         summary["of_command_line"] = ratio(results, name, COMMAND_LINE)
     return summary
+
+
+def error_rate(utterances: Sequence[Utterance], texts: Sequence[str]) -> float:
+    """WER in percent, of the recordings that have a transcript."""
+    said = {u.id: u.transcript for u in utterances if u.transcript is not None}
+    written = {u.id: text.strip() for u, text in zip(utterances, texts, strict=True) if u.id in said}
+    return recognition_scores(said, written, language="en", n_total=len(said))["wer"].value
 
 
 def ratio(results: dict[str, dict[str, Any]], name: str, base: str) -> float:
