@@ -164,7 +164,6 @@ def test_a_score_node_gives_numbers_for_routes(tiny_models: dict[str, Path]) -> 
     value = scorer.score([Sample(TEXTS[0], SOURCE)])[0].value
     assert isinstance(with_source, Route)
     assert with_source.value == pytest.approx(100 * value, abs=1e-4)
-    assert isinstance(without, Quarantined)
     assert without.detail == "expected source for cometkiwi, found less"
 
 
@@ -186,7 +185,6 @@ def test_a_combination_by_a_model_has_it_in_its_key_and_reads_the_source(
     (outcome,) = kind.build(settings, context)([Item(utterance=utterance, inputs=inputs)])
     metric = bound("comet", folder)
     utility = pairwise_utility(UtilityMetric(metric, SOURCE), [TEXTS[0], TEXTS[2]], "de")
-    assert isinstance(outcome, NBest)
     expected = outcome.best.features["expected_utility"]
     assert expected == pytest.approx(max(utility.mean(1)), abs=1e-4)
     spoken = utterance.model_copy(update={"text": " "})

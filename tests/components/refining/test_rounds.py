@@ -9,7 +9,7 @@ import pytest
 
 from components.compute.progress import listen
 from components.errors import ConfigError
-from components.records import Checkpoint, Decision, Hypothesis, NBest, Quarantined, Segment, Utterance
+from components.records import Checkpoint, Decision, Hypothesis, NBest, Segment, Utterance
 from components.refining import methods, rounds, self_refine
 from components.refining.config import RefineConfig
 from components.refining.judging import gates
@@ -97,9 +97,7 @@ def test_an_utterance_in_a_language_without_examples_is_quarantined(monkeypatch:
     with listen(shares.append):
         aside, refined = rounds.Refiner(RefineConfig(gate="off")).run_round([welsh, ITEM], drafts)
     assert shares == [1.0]
-    assert isinstance(aside, Quarantined)
     assert (aside.utterance_id, aside.detail) == ("w", "expected one of en-de, found cy-de")
-    assert isinstance(refined, NBest)
     assert refined.best.text == "b"
 
 
@@ -128,7 +126,6 @@ def test_seconds_that_were_stored_count_after_a_restart(monkeypatch: pytest.Monk
     (_, stored) = refined(monkeypatch, "b", 1, **settings)
     monkeypatch.setattr(Script, "texts", ("c",))
     (again,) = rounds.Refiner(RefineConfig(**settings)).run_round([ITEM], [[draft("a"), stored]])
-    assert isinstance(again, NBest)
     assert (stored.best.features["seconds"], again.best.features["seconds"]) == (1.0, 2.0)
     assert (stopped(stored), stopped(again)) == (None, "seconds")
     assert "seconds" not in refined(monkeypatch, "b", 1, gate="off")[-1].best.features
@@ -189,7 +186,6 @@ def test_a_judge_takes_the_words_of_the_critic_and_stops_by_them() -> None:
     outcome = ProposalJudge(LoopRoundSettings()).judge_round(
         [ITEM], [[draft("a")]], [NBest(utterance_id="u", hypotheses=(proposed,))]
     )[0]
-    assert isinstance(outcome, NBest)
     assert outcome.best.decision == Decision(round=1, accepted=True, stopped="critic", feedback="None.")
     assert (outcome.best.text, outcome.best.system) == ("b", "editor")
 

@@ -26,7 +26,6 @@ def test_problems_are_asked_for_then_the_correction(endpoint: OpenAIServer) -> N
         "wrong article\nand more" if text.endswith("Problems:") else "Corrected: ein Hund"
     )
     (outcome,), _ = rounds(["eine Hund"])
-    assert isinstance(outcome, NBest)
     assert (outcome.best.text, outcome.best.system) == ("ein Hund", "served:echo")
     assert outcome.best.decision.feedback == "wrong article"
     assert outcome.best.features == {"input_tokens": 20.0, "output_tokens": 8.0 - 1.0}

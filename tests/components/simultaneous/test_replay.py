@@ -12,7 +12,7 @@ from components.errors import ConfigError, DataError
 from components.nodes.continuing import Attended, Continued
 from components.nodes.node_context import Item
 from components.pipeline.pipeline import TARGET
-from components.records import Audio, NBest, Quarantined, ReferenceSegment, Utterance
+from components.records import Audio, Quarantined, ReferenceSegment, Utterance
 from components.simultaneous.evaluation import Output, measure_recording, split_delay
 from components.simultaneous.policies import read_policies
 from components.simultaneous.records import Replay
@@ -151,7 +151,6 @@ class Continuing:
 
     def go_on(self, item: Item, written: str, attends: bool) -> Continued:
         (outcome,) = self._function([item])
-        assert isinstance(outcome, NBest)
         self.begun.append(written)
         words, end, attended = outcome.best.text.split(), -1, []
         assert words[: len(written.split())] == written.split()

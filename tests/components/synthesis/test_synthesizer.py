@@ -50,8 +50,6 @@ def test_an_engine_speaks_and_repeats_itself(engine: str, tmp_path: Path) -> Non
     speaker = build(SynthesisConfig.model_validate({"engine": engine}))
     first = speaker.synthesize([utterance("a", "Two boys build a wall.")], tmp_path / "1")[0]
     second = speaker.synthesize([utterance("a", "Two boys build a wall.")], tmp_path / "2")[0]
-    assert isinstance(first, Utterance)
-    assert isinstance(second, Utterance)
     assert first.audio.sha256 == second.audio.sha256
     assert (first.audio.sample_rate, first.text, first.transcript) == (16000, None, "Two boys build a wall.")
     assert 0.8 < first.audio.seconds < 4
@@ -79,7 +77,6 @@ def test_voices_and_speed_follow_the_id(tmp_path: Path) -> None:
     for number, each in enumerate((fast, slow)):
         text = utterance("u", "Two boys build a wall of snow.")
         spoken = each.synthesize([text], tmp_path / str(number))[0]
-        assert isinstance(spoken, Utterance)
         seconds.append(spoken.audio.seconds)
     assert seconds[0] < 0.7 * seconds[1]
 
@@ -166,7 +163,6 @@ def test_an_engine_that_gives_no_speech_is_the_utterances_fault(
     engine = engines.SynthesisEngine(speak, lambda voices: {}, "slt")
     monkeypatch.setitem(engines.ENGINES, "flite", engine)
     (outcome,) = build(SynthesisConfig(engine="flite")).synthesize([utterance("u", "a dog")], tmp_path)
-    assert isinstance(outcome, Quarantined)
     assert outcome.detail == f"flite: expected speech of voice 'slt', {found}"
     assert list(tmp_path.iterdir()) == []
 
@@ -189,7 +185,6 @@ def test_an_unknown_voice_is_the_utterances_fault(tmp_path: Path) -> None:
     needs("espeak-ng")
     speaker = build(SynthesisConfig(engine="espeak-ng", voices=("xx-absent",)))
     outcome = speaker.synthesize([utterance("u", "a dog")], tmp_path)[0]
-    assert isinstance(outcome, Quarantined)
     assert "espeak-ng" in outcome.detail
     with pytest.raises(DataError, match="espeak-ng"):
         speaker.speak("a dog", "xx-absent", tmp_path / "x.flac")

@@ -74,7 +74,6 @@ def test_every_hypothesis_has_a_segment_per_sentence_with_the_translation_that_i
     translator = Translator(Echo(), CHECKPOINT, n_best=2, batch_size=4)
     texts = [utterance("a", "A dog runs. Hi. End"), utterance("b", "No times. Here")]
     (timed, plain) = translator.translate(texts, [segments, ()])
-    assert isinstance(timed, NBest)
     best, second = timed.hypotheses
     assert [(s.start, round(s.end, 2), s.text, s.mean_log_prob) for s in best.segments] == [
         (1, 4.11, "A DOG RUNS.", -0.5),
@@ -84,7 +83,6 @@ def test_every_hypothesis_has_a_segment_per_sentence_with_the_translation_that_i
     assert best.text == " ".join(s.text for s in best.segments)
     assert second.text == " ".join(s.text for s in second.segments)
     assert [s.mean_log_prob for s in second.segments].count(-2.0) == 1
-    assert isinstance(plain, NBest)
     assert plain.best.segments == ()
 
 
@@ -99,7 +97,6 @@ def test_a_sentence_is_read_after_those_before_it_and_their_best_translations() 
         "Aa.=AA.;Bb.=BB.;Cc.",
         "Bb.=BB.;Cc.=CC.;Dd.",
     ]  # fmt: skip
-    assert isinstance(first, NBest)
     assert first.best.text == "AA. BB. CC. DD."
     assert in_context(Echo()).translate([utterance("b", "Xx. Yy.")]) == [other]  # alone as in a batch
 
@@ -112,15 +109,12 @@ def test_context_that_does_not_fit_is_left_out_the_oldest_first() -> None:
 
 def test_a_sentence_without_finite_scores_takes_its_own_text_only() -> None:
     bad, good = in_context(Echo()).translate([utterance("a", "Aa. NaN. Bb."), utterance("b", "Xx. Yy. Zz.")])
-    assert isinstance(bad, Quarantined)
     assert "sentence 2 of 3" in bad.detail
-    assert isinstance(good, NBest)
     assert good.best.text == "XX. YY. ZZ."
 
 
 def test_a_text_that_alone_goes_on_and_fails_costs_no_other() -> None:
     bad, good = in_context(Echo()).translate([utterance("a", "Aa. NaN."), utterance("b", "Xx.")])
-    assert isinstance(bad, Quarantined)
     assert "sentence 2 of 2: not finite" in bad.detail
     assert isinstance(good, NBest)
     with pytest.raises(ModelError, match="not finite"):  # no text has a finite score: the model is at fault
@@ -140,7 +134,6 @@ def test_a_document_is_one_text_whatever_its_records() -> None:
         "Aa.=AA.;Bb.=BB.;Cc.",
         "Bb.=BB.;Cc.=CC.;Dd.",
     ]  # fmt: skip
-    assert isinstance(whole, NBest)
     assert " ".join(o.best.text for o in outcomes[:3] if isinstance(o, NBest)) == whole.best.text
 
 
@@ -214,5 +207,4 @@ def test_where_memory_runs_out_the_bytes_are_the_same(context: bool) -> None:
     assert max(cramped.sizes[4:]) == 2  # what fits is remembered
     good, bad = translator.translate([utterance("a", "Aa."), utterance("b", "B#b.")])
     assert isinstance(good, NBest)
-    assert isinstance(bad, Quarantined)
     assert (bad.reason, "too little (CUDA out of memory)" in bad.detail) == ("out of memory", True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.analysis.table import Column, Table, load_pictures
-from components.records import NBest, Token
+from components.records import Token
 from reports.page import html_page
 from reports.page.data_blocks import MAX_INLINE_CHARACTERS
 from reports.views.run_view import RunView
@@ -20,7 +20,6 @@ def with_members(view: RunView) -> RunView:
     """Two members for each token of each translation."""
     changed = {}
     for key, outcome in view.outcomes["mt"].items():
-        assert isinstance(outcome, NBest)
         best = outcome.best
         tokens = tuple(
             Token(piece=t.piece, log_prob=t.log_prob, members={HOSTILE: -0.25, "b": -1.5})

@@ -48,11 +48,9 @@ def test_two_outvote_one_unless_its_vote_weighs_more() -> None:
     context = NodeContext("asr", of=("x", "y", "z"))
     inputs = {"x": nbest("u", "bat"), "y": nbest("u", "cat"), "z": nbest("u", "cat")}
     voted = combined(VOTES, context, inputs)
-    assert isinstance(voted, NBest)
     assert (voted.best.text, voted.best.features["systems"]) == ("cat", 3.0)
     assert set(voted.best.tokens[0].members) == {"2", "3"}  # numbers, whatever the nodes are called
     weighted = combined(VOTES.model_copy(update={"weights": (5.0, 1.0, 1.0)}), context, inputs)
-    assert isinstance(weighted, NBest)
     assert weighted.best.text == "bat"
 
 
@@ -69,10 +67,8 @@ def test_the_language_model_of_a_feature_is_the_one_that_is_named(monkeypatch: p
 def test_one_that_others_lack_goes_on_and_one_that_all_lack_is_quarantined() -> None:
     context = NodeContext("asr", of=("x", "y"))
     single = combined(VOTES, context, {"x": poison("u"), "y": nbest("u", "cat")})
-    assert isinstance(single, NBest)
     assert (single.best.text, single.best.features["systems"]) == ("cat", 1.0)
     none = combined(VOTES, context, {"x": poison("u")})
-    assert isinstance(none, Quarantined)
     assert "1: poison; 2: no output" in none.detail
 
 
@@ -137,7 +133,6 @@ def test_what_is_tuned_is_used(tmp_path: Path) -> None:
     assert "wer" in FitReranker().notes(RERANK, context, table, table)[0]
     known = replace(context, tables={"tuned": table})
     reranked = combined(RERANK, known, {"x": nbest("u", "a bat u"), "y": nbest("u", "a cat u")})
-    assert isinstance(reranked, NBest)
     assert reranked.best.text == "a cat u"
 
 
@@ -185,10 +180,8 @@ def test_the_words_that_were_elected_have_the_times_of_the_first_system_that_kno
     }
     context = NodeContext("asr", of=("x", "y", "z"))
     voted = combined(VOTES, context, inputs)
-    assert isinstance(voted, NBest)
     assert voted.best.segments == (Segment(start=0, end=1, text="the cat"), timed[1])
     chosen = combined(
         CombineSettings(method="minimum_bayes_risk", utility="wer", weights=(1, 9, 1)), context, inputs
     )
-    assert isinstance(chosen, NBest)
     assert chosen.best.segments == timed

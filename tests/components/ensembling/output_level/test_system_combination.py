@@ -25,27 +25,23 @@ def combine(outcomes: dict[str, Outcome | None], **settings: object) -> Outcome:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_system_that_lacks_the_utterance_is_left_out_and_counted(method: str) -> None:
     result = combine({"x": make_nbest("a b"), "y": BAD, "z": None}, method=method)
-    assert isinstance(result, NBest)
     assert (result.best.text, result.best.features["systems"], result.language) == ("a b", 1.0, "en")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_weight_of_zero_leaves_a_system_out(method: str) -> None:
     result = combine({"x": make_nbest("a b"), "y": make_nbest("c d")}, method=method, weights=(0.0, 2.0))
-    assert isinstance(result, NBest)
     assert [h.text for h in result.hypotheses] == ["c d"]
 
 
 def test_no_system_left_is_quarantine_with_everyones_reason() -> None:
     result = combine({"x": BAD, "y": None})
-    assert isinstance(result, Quarantined)
     assert "x: unreadable audio; y: no output" in result.detail
 
 
 def test_all_candidates_come_back_best_first_at_most_n_best() -> None:
     outcomes: dict[str, Outcome | None] = {"x": make_nbest("a b", "a"), "y": make_nbest("a b c", "a b")}
     result = combine(outcomes, method="minimum_bayes_risk", n_best=2)
-    assert isinstance(result, NBest)
     ranks = [hypothesis.features["expected_utility"] for hypothesis in result.hypotheses]
     assert len(ranks) == 2
     assert ranks == sorted(ranks, reverse=True)

@@ -19,7 +19,7 @@ from components.recognition import checks
 from components.recognition.backends.ctc.model import TransformersCtcModel
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build
-from components.records import NBest, Outcome, Quarantined, Utterance
+from components.records import Outcome, Utterance
 from tests.components.recognition.ctc_models import FAMILIES, save
 
 
@@ -49,12 +49,10 @@ def test_greedy_texts_are_the_librarys(
     model = AutoModelForCTC.from_pretrained(folder).eval()
     outcomes = recognize(folder, utterances, beam_size=1, n_best=1)
     for utterance, outcome in zip(utterances, outcomes, strict=True):
-        assert utterance.audio is not None
         samples = audio.decode(utterance.audio)
         features = extractor(samples, sampling_rate=16_000, return_tensors="pt")
         with torch.inference_mode():
             ids = model(**features).logits.argmax(-1)
-        assert isinstance(outcome, NBest)
         text = tokenizer.batch_decode(ids)[0]
         assert outcome.best.text == re.sub("</?s>|<unk>", "", text).strip()
         assert len(outcome.best.text) > 5
@@ -82,7 +80,6 @@ def test_lists_have_scores_tokens_and_word_times(
     family: str, folders: dict[str, Path], utterances: list[Utterance]
 ) -> None:
     (outcome,) = recognize(folders[family], utterances[:1], beam_size=8, n_best=4, word_times=True)
-    assert isinstance(outcome, NBest)
     assert len({h.text for h in outcome.hypotheses}) == len(outcome.hypotheses) == 4
     scores = [h.score for h in outcome.hypotheses]
     assert scores == sorted(scores, reverse=True)
@@ -97,7 +94,6 @@ def test_lists_have_scores_tokens_and_word_times(
     assert (segment.start, segment.end) == (times[0], times[-1])
     assert times[-1] <= utterances[0].audio.seconds + 0.02
     (greedy,) = recognize(folders[family], utterances[:1], beam_size=1, n_best=1)
-    assert isinstance(greedy, NBest)
     assert greedy.best.score <= outcome.best.score
 
 
@@ -114,8 +110,6 @@ def test_long_audio_is_cut_at_its_pauses_and_silence_is_no_words(
         for name in ("long", "silence")
     ]
     long, silence = recognize(folders["Wav2Vec2"], rows, beam_size=2, n_best=2)
-    assert isinstance(long, NBest)
-    assert isinstance(silence, NBest)
     assert len(long.best.segments) == long.best.features["windows"] > 1
     assert long.best.text == " ".join(segment.text for segment in long.best.segments)
     assert len(long.hypotheses) == 2
@@ -129,7 +123,6 @@ def test_the_same_alone_and_in_a_batch(folders: dict[str, Path], utterances: lis
 
 def test_text_is_quarantined(folders: dict[str, Path]) -> None:
     (outcome,) = recognize(folders["Hubert"], [Utterance(id="a", text="x", source_language="en")])
-    assert isinstance(outcome, Quarantined)
     assert outcome.reason == "no audio"
 
 
@@ -144,8 +137,6 @@ def test_a_checkpoint_without_the_vector_of_masked_frames_loads(
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     expected = recognize(folders["Wav2Vec2"], utterances[:1])[0]
     (outcome,) = recognize(tmp_path, utterances[:1])
-    assert isinstance(outcome, NBest)
-    assert isinstance(expected, NBest)
     assert outcome.best.text == expected.best.text
     del tensors["lm_head.bias"]
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
@@ -168,7 +159,6 @@ def test_a_recording_without_finite_scores_is_quarantined_and_others_are_not(
 ) -> None:
     score_frames = TransformersCtcModel.score_frames
     first = utterances[0].audio
-    assert first is not None
     length = len(audio.decode(first))
 
     def fail(self: TransformersCtcModel, samples: audio.Samples) -> LogProbs:
@@ -178,7 +168,6 @@ def test_a_recording_without_finite_scores_is_quarantined_and_others_are_not(
     monkeypatch.setattr(TransformersCtcModel, "score_frames", fail)
     for rows in (utterances, utterances[:1]):
         bad, *others = recognize(folders["Hubert"], rows)
-        assert isinstance(bad, Quarantined)
         assert (bad.reason, bad.stage) == ("no finite scores", "asr")
         assert bad.detail.endswith("listen to this recording")
         assert others == expected[1 : len(rows)]

@@ -16,7 +16,7 @@ from components.recognition import checks
 from components.recognition.backends.onnx_asr import source as onnx_folder
 from components.recognition.config import RecognitionConfig
 from components.recognition.factory import build, load_resident
-from components.records import NBest, Utterance
+from components.records import Utterance
 from tests.components.recognition.tiny_onnx import TOKENS, save
 
 onnx_asr = pytest.importorskip("onnx_asr")
@@ -52,8 +52,6 @@ def test_texts_times_and_scores_are_those_of_its_frames(
     from onnx_asr.preprocessors.numpy_preprocessor import NemoPreprocessorNumpy
 
     for utterance, outcome in zip(utterances, build(config).recognize(utterances), strict=True):
-        assert utterance.audio is not None
-        assert isinstance(outcome, NBest)
         samples = audio.decode(utterance.audio)[None]
         features, lengths = NemoPreprocessorNumpy("nemo80")(samples, np.array([samples.shape[1]]))
         scores = features[0].T[: int(lengths[0])] @ weight

@@ -40,7 +40,6 @@ def generate(family: str, folder: Path, utterance: Utterance) -> tuple[str, list
     """Text and tokens with times, as the library has them."""
     processor = transformers.AutoProcessor.from_pretrained(folder)
     model = getattr(transformers, f"ParakeetFor{family.removeprefix('Parakeet')}").from_pretrained(folder)
-    assert utterance.audio is not None
     inputs = processor(audio.decode(utterance.audio), sampling_rate=16_000, return_tensors="pt")
     with torch.inference_mode():
         output = model.eval().generate(**inputs, max_new_tokens=500)

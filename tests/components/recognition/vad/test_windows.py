@@ -83,7 +83,6 @@ def test_short_audio_is_one_window_and_long_silence_none() -> None:
 @pytest.mark.parametrize("decibels", [0, -50, -60])
 def test_speech_is_voiced_however_quiet_and_short_and_noise_is_not(decibels: int) -> None:
     (spoken,) = load("sample", limit=1).utterances
-    assert spoken.audio is not None
     samples = audio.decode(spoken.audio) * np.float32(10 ** (decibels / 20))
     loudest = int(np.abs(samples).argmax())
     (whole,), (word,) = windows_of(samples), windows_of(samples[max(0, loudest - 3200) : loudest + 3200])
@@ -96,7 +95,6 @@ def test_speech_is_voiced_however_quiet_and_short_and_noise_is_not(decibels: int
 
 def test_quiet_speech_in_long_audio_is_found() -> None:
     (spoken,) = load("sample", limit=1).utterances
-    assert spoken.audio is not None
     samples = np.tile(audio.decode(spoken.audio), 30)[: 40 * 16000]
     quiet = windows_of(samples * np.float32(5e-4))
     assert sum(span.end - span.start for span in quiet) > 20

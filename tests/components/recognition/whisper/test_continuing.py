@@ -10,7 +10,6 @@ from components.errors import ConfigError
 from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.config import RecognitionConfig
 from components.recognition.whisper.recognizer import WhisperRecognizer
-from components.records import NBest
 from tests.components.recognition.tiny import tiny
 from tests.components.recognition.whisper.scripted import CHECKPOINT, scripted_recognizer, utterance
 
@@ -31,7 +30,6 @@ def test_a_transcript_begins_with_what_is_written_and_goes_on(
     free = recognizer.go_on(spoken, "", False)
     assert free.outcome == recognizer.recognize([spoken])[0]
     continued = recognizer.go_on(spoken, "two words", True)
-    assert isinstance(continued.outcome, NBest)
     text = continued.outcome.best.text
     assert text.split()[:2] == ["two", "words"]
     assert len(text.split()) > 2

@@ -52,7 +52,6 @@ def oracle() -> Any:
 
 
 def transcribe(utterance: Utterance, **options: bool) -> dict[str, Any]:
-    assert utterance.audio is not None
     return whisper.transcribe(
         oracle(),
         audio.decode(utterance.audio),

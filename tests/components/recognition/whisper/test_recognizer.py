@@ -72,7 +72,6 @@ def test_digital_silence_is_not_decoded(tmp_path: Path) -> None:
     machine, backend = scripted_recognizer()
     for seconds in (2, 60):
         (outcome,) = machine.recognize([utterance(tmp_path, f"quiet{seconds}", seconds, level=0.0)])
-        assert isinstance(outcome, NBest)
         assert outcome.best.text == ""
         assert outcome.best.features["silence"] == 1.0
     assert backend.calls == []
@@ -81,7 +80,6 @@ def test_digital_silence_is_not_decoded(tmp_path: Path) -> None:
 def test_no_speech_with_a_low_score_is_an_empty_text(tmp_path: Path) -> None:
     machine, backend = scripted_recognizer({0.0: scripted_result(" you", -2.0, no_speech=0.9)})
     (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
-    assert isinstance(outcome, NBest)
     assert (outcome.best.text, outcome.best.features["silence"]) == ("", 1.0)
     assert [t for t, *_ in backend.calls] == [0.0], "silence is not decoded again"
 
@@ -96,7 +94,6 @@ def test_a_likely_text_about_sound_without_a_voice_is_silence(
         monkeypatch.setattr(opening, "windows_of", lambda samples: [Span(0.0, 3.0)])
     machine, backend = scripted_recognizer({0.0: scripted_result(" You", -0.5, no_speech=0.8)}, vad=vad)
     (outcome,) = machine.recognize([utterance(tmp_path, "noise", 3)])
-    assert isinstance(outcome, NBest)
     assert outcome.best.text == text
     assert len(backend.calls) == 1
 
@@ -121,12 +118,9 @@ def test_a_recording_that_the_model_gives_nan_for_is_quarantined_alone(tmp_path:
     poison = utterance(tmp_path, "poison", 1, level=0.5)
     first, bad, second = machine.recognize([good[0], poison, good[1]])
     for outcome, alone in zip((first, second), machine.recognize(good), strict=True):
-        assert isinstance(outcome, NBest)
-        assert isinstance(alone, NBest)
         assert outcome.best.text == alone.best.text
         assert outcome.best.score == pytest.approx(alone.best.score, rel=1e-4)  # beside other rows
     for outcome in (bad, *machine.recognize([poison])):
-        assert isinstance(outcome, Quarantined)
         assert outcome.reason == "no finite scores"
     backend.loud = -torch.inf
     with pytest.raises(ModelError, match="check its weights"):
@@ -196,7 +190,6 @@ def test_previous_text_is_a_prompt_only_when_asked_for(tmp_path: Path) -> None:
         assert prompts[0] == list(TOKENIZER.sot_sequence)
         expected = [TOKENIZER.sot_prev, *output, *TOKENIZER.sot_sequence]
         assert prompts[1] == (expected if condition else prompts[0])
-        assert isinstance(outcome, NBest)
         assert outcome.best.text == "Hello. Hello. Hello."
         assert [s.start for s in outcome.best.segments] == pytest.approx([0, 30, 60])
 
@@ -213,7 +206,6 @@ def test_the_same_list_gives_the_same_calls(tmp_path: Path) -> None:
 def test_too_short_for_one_frame_is_silence(tmp_path: Path) -> None:
     machine, backend = scripted_recognizer()
     (outcome,) = machine.recognize([utterance(tmp_path, "blip", 0.005)])
-    assert isinstance(outcome, NBest)
     assert outcome.best.text == ""
     assert backend.calls == []
 
@@ -223,7 +215,6 @@ def test_english_only_models_refuse_other_languages(tmp_path: Path) -> None:
     backend.dims = ModelDimensions(80, 448, 51864)
     german, english = utterance(tmp_path, "de", 1, "de"), utterance(tmp_path, "en", 1, "en-GB")
     outcomes = machine.recognize([german, english])
-    assert isinstance(outcomes[0], Quarantined)
     assert "English only" in outcomes[0].detail
     assert isinstance(outcomes[1], NBest)
 
@@ -238,7 +229,6 @@ def test_speech_after_an_early_end_is_heard_from_there_on(
     spans = [Span(0.0, 5.0, speech_end=4.5), Span(6.0, 36.0, speech_end=8.5)]
     monkeypatch.setattr(opening, "windows_of", lambda samples: spans)
     (outcome,) = machine.recognize([recording])
-    assert isinstance(outcome, NBest)
     starts = [segment.start for segment in outcome.best.segments]
     assert starts == [0.0, 1.0, 2.0, 6.0]  # up to two seconds may be left over
     assert sum(backend.batches) == 4
@@ -267,7 +257,6 @@ def test_a_window_whose_text_passes_over_speech_is_cut_there(
     spans = [Span(0.0, 12.0, speech_end=12.0, speech=speech), Span(20.0, 32.0, speech_end=32.0)]
     monkeypatch.setattr(opening, "windows_of", lambda samples: spans)
     (outcome,) = machine.recognize([utterance(tmp_path, "long", 40)])
-    assert isinstance(outcome, NBest)
     assert [(segment.start, segment.text) for segment in outcome.best.segments] == [
         (0.0, "First."),
         (3.0, "Middle."),
@@ -305,7 +294,6 @@ def test_words_of_every_window_are_timed_where_they_are_asked_for(tmp_path: Path
     talk = utterance(tmp_path, "talk", 62.5)
     machine, backend = scripted_recognizer({0.0: aligned}, word_times=True, vad=False)
     (outcome,) = machine.recognize([talk])
-    assert isinstance(outcome, NBest)
     assert backend.frames == [[3000], [3000], [250]]
     words = [word for segment in outcome.best.segments for word in segment.words]
     assert [(word.start, word.end, word.text) for word in words] == [
@@ -314,7 +302,6 @@ def test_words_of_every_window_are_timed_where_they_are_asked_for(tmp_path: Path
     assert [s.mean_log_prob for s in outcome.best.segments] == [pytest.approx(-0.2)] * 3
     machine, backend = scripted_recognizer({0.0: scripted_result(" Hello.")}, vad=False)
     (without,) = machine.recognize([talk])
-    assert isinstance(without, NBest)
     assert backend.frames == [None] * 3
     assert without.best.text == outcome.best.text
     assert all(s.words == () and s.mean_log_prob is None for s in without.best.segments)

@@ -32,7 +32,6 @@ Pcm = NDArray[np.int16]
 
 def hear(item: Item) -> NBest:
     """A word for each second that has begun: how many oscillations it has, to 20; silence has no word."""
-    assert item.utterance.audio is not None
     samples = decode(item.utterance.audio)
     words = []
     for second in (samples[k : k + 16_000] for k in range(0, len(samples), 16_000)):

@@ -81,7 +81,6 @@ def test_the_tokens_tell_who_chose_which_word(systems: tuple[str, str, list[Utte
     for weights in ({text: 0.75, direct: 0.25}, {direct: 1.0}):
         fused = config.model_copy(update={"coefficient": weights[direct]})
         (outcome,) = build_translator(fused, text).translate(utterances[:1])
-        assert isinstance(outcome, NBest)
         for token in outcome.best.tokens:
             assert token.weights == pytest.approx(weights)
             assert set(token.members) <= set(weights)

@@ -18,7 +18,7 @@ from components.ensembling.token_level.vocabularies.cross_vocabulary import (
     CrossVocabularyBackend,
 )
 from components.errors import ConfigError
-from components.records import NBest, Quarantined, Utterance
+from components.records import NBest, Utterance
 from components.training.config import TrainingConfig
 from components.training.examples import vocabulary
 from components.training.marian_model import build_marian
@@ -91,9 +91,7 @@ def test_a_sentence_that_is_too_long_for_any_member_is_halved(models: list[str])
     )
     texts = [" ".join((WORDS * 100)[:120]), "a" * 2000]
     halved, whole = translator.translate([Utterance(id=t[0], text=t, source_language="en") for t in texts])
-    assert isinstance(halved, NBest)
     assert halved.best.features["sentences"] == 2
-    assert isinstance(whole, Quarantined)
     assert whole.reason == "input too long"
     assert whole.detail.startswith("expected at most 512 tokens of ")
     assert whole.detail.endswith(" in sentence 1 of 1: split it")
