@@ -35,6 +35,12 @@ def run_command(captured: pytest.CaptureFixture[str], *arguments: str) -> Ended:
     return Ended(exit_code_of(*arguments), *captured.readouterr())
 
 
+def run_for_text(captured: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    """Run a command; gives its exit code, and what it printed with what it said on standard error."""
+    ended = run_command(captured, *arguments)
+    return ended.code, ended.out + ended.err
+
+
 def run_for_json(captured: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, Any]:
     """Run a command with ``--json``; gives its exit code and its last line, or its standard error."""
     ended = run_command(captured, *arguments, "--json")

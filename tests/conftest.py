@@ -136,6 +136,15 @@ def packed_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     processor.require(can_pack(), "packed layers")
 
 
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A device as strict as CUDA."""
+    from tests.strict_device import strict_device
+
+    with strict_device(monkeypatch) as device:
+        yield device
+
+
 _WITHOUT_DOUBLES: set[str] = set()
 """Modules that were looked at: all of them, after every test, would take some milliseconds each time."""
 _imported = 0

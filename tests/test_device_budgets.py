@@ -39,7 +39,7 @@ from components.recognition.backends.whisper.model import OpenAIWhisperBackend
 from components.recognition.whisper.logits_processors import whisper_logits_processors
 from tests.components.decoding import tiny_models
 from tests.components.recognition.tiny import tiny
-from tests.strict_device import Counts, StrictDevice, on_card, on_cpu, on_device, strict_device
+from tests.strict_device import Counts, StrictDevice, on_card, on_cpu, on_device
 from tests.test_strict_device import PROMPTS, Place, gate, marians, seq2seq, windows
 
 STEPS = 8
@@ -102,12 +102,6 @@ SEARCHES = [
     *((name, "beam") for name in SETUPS),
     *(("marian", "greedy"), ("whisper", "greedy"), ("marian", "samples")),
 ]
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
-    with strict_device(monkeypatch) as device:
-        yield device
 
 
 def run(setup: Setup, kind: str, length: int, watch: Callable[[int], None]) -> None:

@@ -5,7 +5,7 @@ A new component that computes joins the table :data:`CASES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -93,12 +93,6 @@ DRAWN = SearchConfig(temperature=0.7, top_p=0.8, n_best=2, max_new_tokens=LENGTH
 CUT = SearchConfig(temperature=0.7, top_k=9, epsilon=0.01, n_best=2, max_new_tokens=LENGTH, entropies=True)
 LONG = SearchConfig(beam_size=3, n_best=2, max_new_tokens=20, entropies=True)
 REFERENCES = [(5, 6, 0), (7, 0), (8, 9, 10, 0)]
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
-    with strict_device(monkeypatch) as device:
-        yield device
 
 
 def seq2seq(place: Place, name: str = "marian", seed: int = 0, **settings: Any) -> Seq2SeqModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,12 @@ from components.translation.config import TranslationConfig
 from flows.parameters.searches.design import DesignParameters
 from flows.parameters.searches.own_systems import list_own_systems
 from tasks.stages.searches.design import DesignSearch
-from tests.command import run_command
+from tests.command import run_for_text
 from tests.flows import fakes
-from tests.manifests import write_rows
+from tests.manifests import count_on, write_numbers, write_rows
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, str]]
-WORDS = ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 GOAL = """\
 data: data.jsonl
 confirm: 0.5
@@ -77,22 +77,10 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(fakes, "CALLS", str(tmp_path / "calls"))
     monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: Sized(config))
     monkeypatch.chdir(tmp_path)
-    rows = [
-        {
-            "id": f"u{n}",
-            "text": f"source {n}",
-            "references": [" ".join(WORDS[(n + k) % 12] for k in range(12))],
-        }
-        for n in range(240)
-    ]
-    write_rows(tmp_path / "data.jsonl", rows)
+    write_numbers(tmp_path / "data.jsonl", 0, 240)
     (tmp_path / "goal.yaml").write_text(GOAL)
 
-    def run(*arguments: str) -> tuple[int, str]:
-        ended = run_command(capsys, *arguments)
-        return ended.code, ended.out + ended.err
-
-    return run
+    return partial(run_for_text, capsys)
 
 
 def test_a_goal_becomes_a_front_of_files_and_every_other_system_has_a_reason(
@@ -178,8 +166,8 @@ def test_a_route_is_forecast_as_it_would_be_computed_and_its_file_has_a_threshol
     rows = []
     for n in range(240):
         soundfile.write(tmp_path / f"u{n}.wav", np.full(800, n / 1000), 8000)
-        text = " ".join(WORDS[(n + k) % 12] for k in range(12))
-        rows.append({"id": f"u{n}", "audio": f"u{n}.wav", "transcript": text, "target_language": None})
+        row = {"id": f"u{n}", "audio": f"u{n}.wav", "transcript": count_on(n), "target_language": None}
+        rows.append(row)
     write_rows(tmp_path / "speech.jsonl", rows)
     models = "models=[packaged:whisper-tiny.en, packaged:whisper-base]"
     found, forecast, tell = {}, list[bool](), DesignSearch._tell

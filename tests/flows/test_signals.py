@@ -51,6 +51,23 @@ def is_over(process: int) -> bool:
     return state == "Z"
 
 
+def tell(folder: Path, server: int) -> None:
+    """Tell a parent process which server was started."""
+    (folder / "new").write_text(str(server))
+    (folder / "new").rename(folder / "server")
+
+
+def assert_server_ends_with(run: Callable[[], None], folder: Path) -> None:
+    """The server that ``run`` has told of is gone once its process is killed."""
+    child = fork(run)
+    assert gone_within(30, (folder / "server").exists)
+    server = int((folder / "server").read_text())
+    assert not is_over(server)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert gone_within(30, lambda: is_over(server))
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
 def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It used to listen for ever, 266 MB each time."""
@@ -58,18 +75,10 @@ def test_the_server_of_a_killed_run_is_gone(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(guarded_server, "COMMAND", ["/bin/sh", "-c", "exec sleep 60"])
 
     def run() -> None:
-        server = guarded_server.GuardedServer()._run_uvicorn_command()
-        (tmp_path / "new").write_text(str(server.pid))
-        (tmp_path / "new").rename(tmp_path / "server")
+        tell(tmp_path, guarded_server.GuardedServer()._run_uvicorn_command().pid)
         time.sleep(60)
 
-    child = fork(run)
-    assert gone_within(30, (tmp_path / "server").exists)
-    server = int((tmp_path / "server").read_text())
-    assert not is_over(server)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert gone_within(30, lambda: is_over(server))
+    assert_server_ends_with(run, tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
@@ -129,17 +138,11 @@ def test_a_command_waits_for_its_own_server_which_ends_with_it(
         assert seen == [own.url]
         assert ephemeral_server.is_own_server()
         ephemeral_server.check_server()
-        (tmp_path / "new").write_text(str(own._process.pid))
-        (tmp_path / "new").rename(tmp_path / "server")
+        tell(tmp_path, own._process.pid)
         os.kill(own._process.pid, signal.SIGSTOP)  # one that is stuck is ended too
         time.sleep(60)
 
-    child = fork(run)
-    assert gone_within(30, (tmp_path / "server").exists)
-    server = int((tmp_path / "server").read_text())
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    assert gone_within(30, lambda: is_over(server))
+    assert_server_ends_with(run, tmp_path)
 
 
 def test_a_server_that_does_not_start_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from components.translation import factory as translation
 from components.translation.config import TranslationConfig
 from components.tuning.analyses import CONFIRMATION, STUDY
 from components.tuning.study import Study
-from tests.command import run_command
+from tests.command import run_for_text
 from tests.flows import fakes
-from tests.manifests import write_rows
+from tests.manifests import write_numbers
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
 Command = Callable[..., tuple[int, str]]
@@ -36,7 +37,6 @@ parallel: 3
 rungs: 2
 reduction_factor: 2
 """
-WORDS = ["ein", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zehn", "elf", "zwölf"]
 
 
 class ByBeam(fakes.Translator):
@@ -60,18 +60,6 @@ class ByBeam(fakes.Translator):
         return [fakes._nbest(u, [" ".join(u.references[0].split()[:right])], "mt") for u in utterances]
 
 
-def write(path: Path, first: int, count: int) -> None:
-    rows = [
-        {
-            "id": f"u{n}",
-            "text": f"source {n}",
-            "references": [" ".join(WORDS[(n + k) % 12] for k in range(12))],
-        }
-        for n in range(first, first + count)
-    ]
-    write_rows(path, rows)
-
-
 @pytest.fixture
 def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     fakes.install(monkeypatch)
@@ -79,15 +67,11 @@ def antiphon(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     monkeypatch.setattr(translation, "build", lambda config, store=None, seed=0: ByBeam(config))
     monkeypatch.setattr(ByBeam, "stop_after", None)
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "data.jsonl", 0, 24)
-    write(tmp_path / "confirm.jsonl", 100, 12)
+    write_numbers(tmp_path / "data.jsonl", 0, 24)
+    write_numbers(tmp_path / "confirm.jsonl", 100, 12)
     (tmp_path / "talk.yaml").write_text(FILE)
 
-    def run(*arguments: str) -> tuple[int, str]:
-        ended = run_command(capsys, *arguments)
-        return ended.code, ended.out + ended.err
-
-    return run
+    return partial(run_for_text, capsys)
 
 
 def calls(folder: Path) -> Counter[str]:
@@ -228,7 +212,7 @@ def test_a_search_that_cannot_begin_is_refused_with_its_line(
 
 
 def test_data_without_references_and_data_that_overlap_are_refused(antiphon: Command, tmp_path: Path) -> None:
-    write(tmp_path / "confirm.jsonl", 20, 12)
+    write_numbers(tmp_path / "confirm.jsonl", 20, 12)
     code, said = antiphon("tune", "talk.yaml", "--store", "store")
     assert code == 2
     assert "found 4 of 12 that are in data: u20, u21, u22 ..." in said

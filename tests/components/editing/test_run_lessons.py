@@ -97,11 +97,6 @@ def test_lessons_are_in_the_language_that_was_heard(store: Store) -> None:
     assert (lesson.language, make_transcripts([lesson], Path("/"))[0]["source_language"]) == ("en", "en")
 
 
-def test_a_run_without_corrections_teaches_nothing(store: Store) -> None:
-    with pytest.raises(ConfigError, match="run run: expected a run with corrections or a review, found none"):
-        read_lessons(write_run(store), unchanged_right=True)
-
-
 def test_an_edit_goes_on_from_the_edit_before(store: Store) -> None:
     run = run_with_corrections(store)
     stages = (*run.stages, run.stages[1].model_copy(update={"stage": "asr-edited"}))

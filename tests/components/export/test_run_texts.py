@@ -135,18 +135,6 @@ def test_a_file_that_a_person_changed_is_not_lost(run: RunRecord, tmp_path: Path
     assert (tmp_path / "talk.en.txt").read_text().startswith("Good morning.\n")
 
 
-def test_several_texts_are_not_one_file(run: RunRecord) -> None:
-    with pytest.raises(ConfigError, match="expected one text for one file, found several"):
-        encode_single(RunTexts(run), ["asr"], "srt", SETTINGS)
-
-
-def test_nodes_are_named_or_corrected(run: RunRecord) -> None:
-    texts = RunTexts(run)
-    assert texts.outputs == ["asr", "mt"]
-    with pytest.raises(ConfigError, match=r"one of asr, mt, found 'asrr'; did you mean asr\?"):
-        texts.check_node("asrr")
-
-
 def test_texts_that_were_never_spoken(tmp_path: Path) -> None:
     lines = [
         Utterance(id=f"letter.txt:{n}", text=text, source_language="fr", target_language="de")

@@ -18,6 +18,11 @@ SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 NAMES = [*SPECIAL, *WORDS]
 
 _DECODER = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+_LAYERS = {
+    **{"encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32},
+    **{"decoder_layers": 2, "decoder_attention_heads": 2, "decoder_ffn_dim": 32},
+}
+_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
 def words_tokenizer(extra: list[str] = [], **settings: Any) -> Any:  # noqa: B006 - is not changed
@@ -47,9 +52,7 @@ def _moonshine(folder: Path) -> tuple[Any, Any]:
         encoder_num_attention_heads=2,
         decoder_num_attention_heads=2,
         max_position_embeddings=64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **_IDS,
         decoder_start_token_id=1,
     )
     extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=False, return_attention_mask=True)
@@ -60,7 +63,7 @@ def _moonshine(folder: Path) -> tuple[Any, Any]:
 def _moonshine_streaming(folder: Path) -> tuple[Any, Any]:
     config = transformers.MoonshineStreamingConfig(
         encoder_config={
-            **{"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+            **_DECODER,
             **{"num_key_value_heads": 2, "sliding_windows": [[16, 4], [16, 0]]},
         },
         vocab_size=len(NAMES),
@@ -96,18 +99,11 @@ def _speech2text(folder: Path) -> tuple[Any, Any]:
     config = transformers.Speech2TextConfig(
         vocab_size=len(tokenizer),
         d_model=24,
-        encoder_layers=1,
-        decoder_layers=2,
-        encoder_attention_heads=2,
-        decoder_attention_heads=2,
-        encoder_ffn_dim=32,
-        decoder_ffn_dim=32,
+        **_LAYERS,
         max_target_positions=64,
         conv_channels=16,
         input_feat_per_channel=80,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **_IDS,
         decoder_start_token_id=2,
     )
     processor = transformers.Speech2TextProcessor(transformers.Speech2TextFeatureExtractor(), tokenizer)
@@ -125,12 +121,7 @@ def _seamless(version: str) -> Callable[[Path], tuple[Any, Any]]:
             vocab_size=len(names) + len(languages),
             hidden_size=24,
             max_position_embeddings=64,
-            encoder_layers=1,
-            decoder_layers=2,
-            encoder_attention_heads=2,
-            decoder_attention_heads=2,
-            encoder_ffn_dim=32,
-            decoder_ffn_dim=32,
+            **_LAYERS,
             speech_encoder_layers=1,
             speech_encoder_attention_heads=2,
             speech_encoder_intermediate_size=32,
@@ -215,9 +206,7 @@ def _canary(folder: Path) -> tuple[Any, Any]:
             "max_position_embeddings": 64,
         },
         vocab_size=size,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **_IDS,
         decoder_start_token_id=start,
     )
     template = (
@@ -246,9 +235,7 @@ def _cohere(folder: Path) -> tuple[Any, Any]:
         vocab_size=len(tokenizer),
         **_DECODER,
         max_position_embeddings=64,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
+        **_IDS,
     )
     extractor = transformers.CohereAsrFeatureExtractor(feature_size=80)
     return transformers.CohereAsrForConditionalGeneration(config), transformers.CohereAsrProcessor(
@@ -296,17 +283,7 @@ _TEMPLATE = (
     "{% endfor %}{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 _CONTROLS = ["<|sound|>", "<|begin|>", "<|end|>", "<|user|>", "<|assistant|>"]
-_TEXT = {
-    "hidden_size": 24,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 1,
-    "max_position_embeddings": 2048,
-    "pad_token_id": 0,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-}
+_TEXT = {**_DECODER, **_IDS, "num_key_value_heads": 1, "max_position_embeddings": 2048}
 
 
 def _audio_language_model(

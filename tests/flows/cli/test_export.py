@@ -70,7 +70,7 @@ def test_one_recording_into_a_file_by_its_ending(export: Command, store: Store) 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "--node", "mtt"], "found 'mtt'; did you mean mt?"),
+        (["run", "--node", "mtt"], "one of asr, mt, found 'mtt'; did you mean mt?"),
         (["run", "--format", "srt", "--karaoke"], "--karaoke: expected vtt or ass, found srt"),
         (["run", "--format", "doc"], "--format: expected some of txt, docx, srt, vtt"),
         (["run", "--out", "all.srt"], "expected one text for one file, found several"),

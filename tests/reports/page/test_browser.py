@@ -15,7 +15,7 @@ from components.analysis.table import Column, Table
 from components.comparison.comparison import compare
 from components.comparison.comparison_settings import ComparisonSettings
 from components.comparison.views import tables as comparison_report
-from reports.page import html_page
+from reports.page import data_blocks, html_page
 from tests.components.analysis.test_comparison import UTTERANCES, system
 from tests.reports.example_runs import HOSTILE, cascade, routed
 from tests.reports.page.opened import MARKS, Opened, playwright
@@ -87,21 +87,12 @@ def test_nbest_opens_by_keyboard(browser: object, report: Path) -> None:
     playwright.expect(opened.page.locator(".utterance[open]")).to_have_count(0)
 
 
-def test_audio_plays_from_the_file_itself(browser: object, report: Path) -> None:
-    opened = Opened(browser, report)
-    opened.page.locator(".utterance summary").nth(3).click()
-    opened.page.wait_for_selector("audio")
-    seconds = opened.page.evaluate(
-        "() => new Promise((done, fail) => { const a = document.querySelector('audio');"
-        " a.onloadedmetadata = () => done(a.duration); a.onerror = () => fail(a.error.message); a.load(); })"
-    )
-    assert seconds == pytest.approx(0.4, abs=0.05)
-
-
-def test_linked_audio_loads(browser: object, tmp_path: Path) -> None:
-    opened = Opened(
-        browser, html_page.write_html(cascade(tmp_path, 4), tmp_path / "runs" / "r.html", embed_limit=1)
-    )
+@pytest.mark.parametrize("embed_limit", [html_page.EMBED_LIMIT, 1])
+def test_audio_plays_from_the_file_itself_or_a_link(
+    browser: object, tmp_path: Path, embed_limit: int
+) -> None:
+    path = tmp_path / "runs" / "r.html"
+    opened = Opened(browser, html_page.write_html(cascade(tmp_path, 4), path, embed_limit=embed_limit))
     opened.page.locator(".utterance summary").nth(3).click()
     opened.page.wait_for_selector("audio")
     seconds = opened.page.evaluate(
@@ -190,22 +181,25 @@ def test_a_narrow_screen_scrolls_one_way_only(browser: object, report: Path, wid
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """So many utterances that their data lie beside the page."""
-    return write_report(tmp_path_factory, 2500)
+    """So many utterances that their data lie beside the page: more than the size that is set here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data_blocks, "MAX_INLINE_CHARACTERS", 2**17)
+        patch.setattr(data_blocks, "FILE_CHARACTERS", 2**19)
+        return write_report(tmp_path_factory, 1050)
 
 
 def test_many_utterances_open_with_one_page_drawn(browser: object, large: Path) -> None:
     """One block of the data is read to open the page, the index once it is searched."""
     opened = Opened(browser, large)
     assert opened.page.locator(".utterance").count() == 50
-    assert opened.page.inner_text("#count") == "2,500 utterances"
+    assert opened.page.inner_text("#count") == "1,050 utterances"
     read = [url.rpartition("/")[2] for url in opened.requests]
     assert read == ["report.html", "page-0.js"]
-    opened.page.fill("#filter", "caption-2499")
+    opened.page.fill("#filter", "caption-1049")
     opened.wait_for(1)
-    assert opened.ids() == ["caption-2499"]
+    assert opened.ids() == ["caption-1049"]
     index, last = (url.rpartition("/")[2] for url in opened.requests[2:])
-    assert index == "index.js" and re.fullmatch(r"page-[1-4]\d\.js", last)
+    assert index == "index.js" and re.fullmatch(r"page-[12]\d\.js", last)
     opened.page.locator(".utterance summary").click()
     opened.page.wait_for_selector("audio[src^='data:audio/wav']")
     opened.page.fill("#filter", "")

@@ -5,10 +5,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from components.analysis.table import Column, Table, load_pictures
 from components.records import Token
-from reports.page import html_page
-from reports.page.data_blocks import MAX_INLINE_CHARACTERS
+from reports.page import data_blocks, html_page
 from reports.views.run_view import RunView
 from tests.reports.example_runs import BIDI, HOSTILE, cascade
 from tests.reports.page.test_html_page import Elements
@@ -67,8 +68,10 @@ def test_members_and_features_of_hypotheses(tmp_path: Path) -> None:
     assert "round" not in mt["nbest"][1][4]
 
 
-def test_a_large_report_keeps_its_data_beside_it(tmp_path: Path) -> None:
-    path = html_page.write_html(cascade(tmp_path, 2500), tmp_path / "large.html")
+def test_a_large_report_keeps_its_data_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_blocks, "MAX_INLINE_CHARACTERS", 2**17)  # large by a tenth of the utterances
+    monkeypatch.setattr(data_blocks, "FILE_CHARACTERS", 2**18)
+    path = html_page.write_html(cascade(tmp_path, 250), tmp_path / "large.html")
     folder = tmp_path / "large-data"
     assert path.stat().st_size < 300_000
     files = {p.name for p in folder.iterdir()} - {"index.js", f"audio-{'a' * 64}.js"}
@@ -76,8 +79,8 @@ def test_a_large_report_keeps_its_data_beside_it(tmp_path: Path) -> None:
     firsts = re.search(r'data-files="([0-9,]+)"', path.read_text())
     assert firsts and files == {f"page-{n}.js" for n in firsts[1].split(",")}
     blocks = [line.split('"')[1] for name in files for line in (folder / name).read_text().splitlines()]
-    assert sorted(blocks) == sorted(f"page-{n}" for n in range(50))
-    assert sum(p.stat().st_size for p in folder.iterdir()) > MAX_INLINE_CHARACTERS
+    assert sorted(blocks) == sorted(f"page-{n}" for n in range(5))
+    assert sum(p.stat().st_size for p in folder.iterdir()) > 2**17
     text = (folder / "page-0.js").read_text(encoding="ascii").splitlines(keepends=True)[0]
     assert text.startswith('antiphon("page-0",[')
     assert "<" not in text

@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -196,6 +196,19 @@ def test_one_lane_computes_one_shard_at_a_time_and_what_is_downstream_goes_first
     assert max(ahead) <= 2  # the first never runs away from the second
 
 
+@contextmanager
+def stopped_by(stop: Callable[[], None]) -> Iterator[None]:
+    """Within the block a thread stops the run."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        yield
+    finally:
+        stopper.join()
+        signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize("how", ["suspended", "terminated"])
 def test_a_run_that_is_stopped_keeps_the_shard_at_work_of_every_node(how: str, bench: Bench) -> None:
     """And begins nothing after it; the next run goes on behind it, inside each node."""
@@ -214,15 +227,8 @@ def test_a_run_that_is_stopped_keeps_the_shard_at_work_of_every_node(how: str, b
             (run,) = suspension._active_flow_run_suspension_requests
             suspension.mark_flow_run_suspension_requested(run, Suspended())
 
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    try:
-        with pytest.raises(Pause if how == "suspended" else TerminationSignal):
-            bench.run(nodes)
-    finally:
-        stopper.join()
-        signal.signal(signal.SIGTERM, before)
+    with stopped_by(stop), pytest.raises(Pause if how == "suspended" else TerminationSignal):
+        bench.run(nodes)
     begun = bench.count()
     assert 0 < begun["a"] < SHARDS
     executed, expected = bench.run(nodes), straight.run(nodes)
@@ -238,15 +244,8 @@ def test_what_was_computed_before_a_stop_is_told(bench: Bench) -> None:
         time.sleep(0.5)  # until the last shard of the first has landed
         os.kill(os.getpid(), signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Prefect hands the signal on
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    try:
-        with pytest.raises(TerminationSignal):
-            bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?", "seconds": 0.8}})
-    finally:
-        stopper.join()
-        signal.signal(signal.SIGTERM, before)
+    with stopped_by(stop), pytest.raises(TerminationSignal):
+        bench.run({"a": {"of": DATA}, "b": {"of": "a", "mark": "?", "seconds": 0.8}})
     (told,) = bench.observed
     assert (told.statuses, told.stages.keys(), told.errors) == ({"a": "computed", "b": "planned"}, {"a"}, {})
 

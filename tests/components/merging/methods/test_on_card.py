@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,11 @@ from components.merging.recipe.reader import parse_recipe
 from tests.components.merging.methods.test_one_pass import assert_same_bits, make_task, merge_by_torch
 from tests.components.merging.model_folders import recipe
 from tests.components.merging.test_merge import layered
-from tests.strict_device import StrictDevice, on_cpu, strict_device
+from tests.strict_device import StrictDevice, on_cpu
 
 ON_CARD = {name: row for name, row in METHODS.items() if row.on_card}
 SUMMED = ("dare_ties", "dare_linear", "della", "della_linear")
 """What they drop is made up for by sums of float32, which a card may add in another order."""
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictDevice]:
-    with strict_device(monkeypatch) as device:
-        yield device
 
 
 def task_of(row: Method, dtype: torch.dtype, **changes: Scalar) -> tensor_task.TensorTask:

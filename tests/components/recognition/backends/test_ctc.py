@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
-from components import audio, data
+from components import audio
 from components.decoding.ctc.forward import LogProbs
 from components.errors import ConfigError, ModelError
 from components.recognition import checks
@@ -26,11 +26,6 @@ from tests.components.recognition.ctc_models import FAMILIES, save
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: save(family, tmp_path_factory.mktemp(family)) for family in FAMILIES}
-
-
-@pytest.fixture(scope="module")
-def utterances() -> list[Utterance]:
-    return sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[:2]
 
 
 def recognize(folder: Path, utterances: list[Utterance], **settings: object) -> list[Outcome]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components import audio, data
+from components import audio
 from components.compute.model_cache import measure_bytes
 from components.errors import ConfigError, ModelError
 from components.models import resolve
@@ -30,11 +30,6 @@ def weight() -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, weight: np.ndarray) -> Path:
     return save(tmp_path_factory.mktemp("onnx") / "model", weight)
-
-
-@pytest.fixture(scope="module")
-def utterances() -> list[Utterance]:
-    return sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[:2]
 
 
 def settings(folder: Path, **values: object) -> RecognitionConfig:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from components import audio, data
+from components import audio
 from components.errors import ConfigError, ModelError
 from components.models import resolve
 from components.models.summary import summarize_checkpoint
@@ -25,11 +25,6 @@ SETTINGS = {"model": "sphinx:en-us", "backend": "pocketsphinx", "n_best": 3}
 def recognizer() -> Recognizer:
     pytest.importorskip("pocketsphinx")
     return build(RecognitionConfig.model_validate(SETTINGS))
-
-
-@pytest.fixture(scope="module")
-def utterances() -> list[Utterance]:
-    return sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[:2]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 
-from components import audio, data
+from components import audio
 from components.errors import ConfigError
 from components.recognition.backends.transducer.backend import ARCHITECTURES
 from components.recognition.config import RecognitionConfig
@@ -21,11 +21,6 @@ from tests.components.recognition.speech_models import TRANSDUCERS, save
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: save(family, tmp_path_factory.mktemp(family)) for family in TRANSDUCERS}
-
-
-@pytest.fixture(scope="module")
-def utterances() -> list[Utterance]:
-    return sorted(data.load("sample").utterances, key=lambda u: u.audio.seconds if u.audio else 0.0)[:2]
 
 
 def recognize(folder: Path, utterances: list[Utterance], **settings: object) -> list[NBest]:
