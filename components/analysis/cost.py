@@ -42,7 +42,7 @@ class Cost(Record):
     Attributes:
         seconds: of computing, in batches, without loading models.
         is_known: whether they are; those of texts that came from elsewhere are not.
-        real_time_factor: seconds of computing per second of audio.
+        real_time_factor: seconds of computing per second of audio; None where some of the data are texts.
         peak_memory_bytes: of the stage that needed most.
         card_memory: peak of each card's memory, by its name, likewise.
         parameters: of all models; None where one is no longer there to be counted.

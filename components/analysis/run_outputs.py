@@ -79,8 +79,9 @@ def cost_of(run: RunRecord, store: Store, price_per_hour: float | None = None) -
     seconds = sum(ref.seconds for ref in used)
     data = data_of(run)
     totals = read_tallies(data).get(TOTALS, {})
-    audio = totals.get(AUDIO_SECONDS, 0.0)
-    all_written = totals.get(WRITTEN, 0) == data.items - data.quarantined
+    written = totals.get(WRITTEN, 0)
+    audio = 0.0 if written else totals.get(AUDIO_SECONDS, 0.0)  # else texts would count as time of the audio
+    all_written = written == data.items - data.quarantined
     stated = run.parameters.get("price_per_hour")
     return Cost(
         seconds=seconds,

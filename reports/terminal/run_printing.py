@@ -41,7 +41,7 @@ def print_run(view: RunView, console: Console) -> None:
     if run.metrics:
         print_scores(run.scores, console)
     if view.cost is not None and (cost := summarize_cost(view.cost)):
-        console.print(Text(f"all nodes: {cost}", "dim"))
+        console.print(Text(f"what the outputs need: {cost}", "dim"))
     for note in run.notes:
         console.print(Text(to_printable(note), "dim"))
 

@@ -91,6 +91,10 @@ def test_the_cost_is_of_use_not_of_training_and_tuning(tmp_path: Path) -> None:
     cost = cost_of(of(*refs), Store(str(tmp_path)))
     assert (cost.seconds, cost.calls, cost.real_time_factor) == (3.0, 2, 1.5)
     assert (cost.price_per_hour, cost.latency, cost.characters) == (None, None, None)
+    written = DATA.model_copy(update={"id": "t", "audio": None, "text": "Hi"})
+    refs[0] = stage(tmp_path / "mixed", "data", DATA, written)
+    cost = cost_of(of(*refs), Store(str(tmp_path)))
+    assert cost.real_time_factor is None  # seconds of texts, too, over those of audio
 
 
 def test_a_node_that_no_output_comes_from_costs_nothing(tmp_path: Path) -> None:
