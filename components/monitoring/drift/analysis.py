@@ -74,7 +74,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
         return StagePlan(
             stage=self.kind,
             kind=self.kind,
-            version=f"{VERSION} sound/{sound.VERSION}",
+            version=f"{VERSION}/2 sound/{sound.VERSION}",
             parameters={
                 "alpha": request.alpha,
                 "runs": [run.name for run in request.runs],
@@ -120,6 +120,7 @@ class WatchAnalysis(Analysis[WatchRequest, WatchFindings]):
             alpha=request.alpha,
             change=change,
             signals=make_rows(detection),
+            unwatched=tuple(s.stage for s in request.accepted.stages if new.stage(s.stage) is None),
             examples=choose_examples(detection, new.ids, texts, earlier),
             node=node,
             proposed=proposed,
@@ -176,7 +177,8 @@ def _stages_known(request: WatchRequest) -> frozenset[str]:
 
 def _node_to_correct(run: RunRecord, stage: str) -> str | None:
     """Return the stage that changed if it gives texts, else the node of the transcript, else the first."""
-    names = [node.name for node in run.pipeline.needed_for_outputs() if node.output == "text"]
+    texts = {node.name for node in run.pipeline.needed_for_outputs() if node.output == "text"}
+    names = [ref.stage for ref in run.stages if ref.stage in texts]  # not a recognizer that only met texts
     if stage in names:
         return stage
     transcript = run.pipeline.outputs.get("transcript")

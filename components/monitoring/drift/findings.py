@@ -90,6 +90,7 @@ class WatchFindings(Record):
     alpha: float
     change: FoundChange | None
     signals: tuple[SignalRow, ...]
+    unwatched: tuple[str, ...] = Field((), description="nodes of the accepted run that no new one has")
     examples: tuple[Example, ...]
     node: str | None = Field(description="whose texts are proposed for correction")
     proposed: tuple[str, ...]

@@ -36,6 +36,9 @@ def describe(findings: WatchFindings) -> list[str]:
         )
         if findings.is_known:
             lines.append("An earlier look found it, too: its alarm is not sent again")
+    if findings.unwatched:
+        names = ", ".join(map(to_printable, findings.unwatched))
+        lines.append(f"Not watched, since {to_printable(findings.runs[-1])} lacks them: {names}")
     if findings.score is not None:
         lines.append(describe_score(findings.score))
     elif change is not None and findings.node and findings.proposed:

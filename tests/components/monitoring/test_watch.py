@@ -141,6 +141,15 @@ def test_a_change_further_down_is_told_there(
     assert (findings.change.stage, findings.change.signal) == ("mt", signal)
 
 
+def test_what_a_new_run_lacks_is_named_and_not_proposed(store: Store) -> None:
+    """A recognizer that only met texts is skipped: the graph has it, the run has no stage of it."""
+    accepted, run = load_profile(save_run(store, "accepted"), store), save_run(store, "texts")
+    run = run.model_copy(update={"stages": tuple(ref for ref in run.stages if ref.stage != "asr")})
+    findings = WATCH.read(WATCH.run(WatchRequest([run], accepted), store))
+    assert (findings.unwatched, findings.node) == (("asr",), "mt")
+    assert describe(findings)[1] == "Not watched, since texts lacks them: asr"
+
+
 def test_corrections_give_a_verdict_by_score(store: Store) -> None:
     accepted = load_profile(save_run(store, "accepted"), store)
     run = save_run(store, "new", asr=lambda k: 1.0 * (k >= 20))
