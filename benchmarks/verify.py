@@ -9,11 +9,9 @@ not ours to publish) texts are checked by their lengths. ``--all`` scores every 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import math
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,11 +24,11 @@ from scipy import stats
 
 from benchmarks.claims.claim import read_register
 from benchmarks.claims.experiment import results_by_comparison
+from benchmarks.common.manifest import OUTPUTS, git, read_lines
+from benchmarks.common.paths import ROOT
 from benchmarks.pages.page import TIMED
 from components.claims.verdict import Measured, judge
 
-ROOT = Path(__file__).parents[1]
-OUTPUTS = ROOT / "docs" / "results" / "outputs"
 SAMPLE, OLDEST = 8, 900
 """One in so many systems is scored; a page older than so many commits has to say so."""
 Rows = list[dict[str, Any]]
@@ -62,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def find_all(every: int = SAMPLE) -> Iterator[str]:
     """All findings, in a line each."""
-    kept = {path.name.removesuffix(".jsonl.gz"): read_rows(path) for path in sorted(OUTPUTS.glob("*.gz"))}
+    kept = {path.name.removesuffix(".jsonl.gz"): read_lines(path) for path in sorted(OUTPUTS.glob("*.gz"))}
     for name, rows in kept.items():
         yield from find_wrong_scores(name, rows, every)
     yield from find_different_weights(kept)
@@ -70,12 +68,6 @@ def find_all(every: int = SAMPLE) -> Iterator[str]:
     results = results_by_comparison(OUTPUTS)
     yield from find_wrong_comparisons(kept, results)
     yield from find_edges(kept, results)
-
-
-def read_rows(path: Path) -> Rows:
-    """The lines of a file of outputs."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
 
 
 def find_wrong_scores(name: str, rows: Rows, every: int = 1) -> Iterator[str]:
@@ -289,12 +281,6 @@ def find_old(kept: Mapping[str, Rows]) -> Iterator[str]:
             if age.isdigit() and int(age) > OLDEST:
                 yield f"{name}: measured {age} commits ago"
                 break
-
-
-def git(*arguments: str) -> str:
-    """What git says of this checkout; empty where it cannot."""
-    command = ("git", "-C", str(ROOT), *arguments)
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 if __name__ == "__main__":

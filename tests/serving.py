@@ -22,8 +22,7 @@ _IDLE = ("LATE_RUNS", "PAUSE_EXPIRATIONS", "FOREMAN", "CLEANUP_RECONCILER", "SCH
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -89,8 +89,8 @@ def source_digest() -> str:
 
 def current_commit() -> str:
     """Short hash of the checkout, with + where the code differs from it."""
-    head = _git("rev-parse", "--short=12", "HEAD")
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
+    head = git("rev-parse", "--short=12", "HEAD")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "*.py")
     return head + ("+" if changed else "")
 
 
@@ -111,7 +111,8 @@ def read_lines(path: Path) -> list[Any]:
         return [json.loads(line) for line in file]
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """What git says of this checkout; empty where it cannot."""
     command: Sequence[str] = ("git", "-C", str(ROOT), *arguments)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip()

@@ -32,7 +32,6 @@ def load_recordings(language: str | None = None) -> list[Utterance]:
 
 
 def decode_audio(utterance: Utterance) -> np.ndarray:
-    assert utterance.audio is not None
     return audio.decode(utterance.audio)
 
 

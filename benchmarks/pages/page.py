@@ -135,8 +135,7 @@ class Headline(NamedTuple):
 
 def page_named(name: str) -> Page:
     """Find the row of a page."""
-    page: Page = importlib.import_module(f"benchmarks.pages.{PAGES[name]}").PAGES[name]
-    return page
+    return importlib.import_module(f"benchmarks.pages.{PAGES[name]}").PAGES[name]
 
 
 def headline(name: str, folder: Path = RESULTS) -> Headline:

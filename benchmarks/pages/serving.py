@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from benchmarks.common.measurements import Measurements
@@ -59,7 +60,12 @@ def _result(measurements: Measurements) -> str:
 
 
 def _blocks(measurements: Measurements) -> list[str]:
-    blocks = {"clients": _clients, "storm": _storms, "heard": _heard, "hostile": _hostile, "kills": _kills}
+    blocks = {
+        "clients": _clients,
+        "storm": partial(_storm, "A storm", "storm"),
+        "heard": partial(_storm, "A storm on Whisper tiny.en", "heard"),
+        **{"hostile": _hostile, "kills": _kills},
+    }
     return [
         block
         for name, describe in blocks.items()
@@ -106,15 +112,8 @@ def _clients(measurements: Measurements) -> list[str]:
     ]
 
 
-def _storms(measurements: Measurements) -> list[str]:
-    return _describe_storm("A storm", measurements["storm"])
-
-
-def _heard(measurements: Measurements) -> list[str]:
-    return _describe_storm("A storm on Whisper tiny.en", measurements["heard"])
-
-
-def _describe_storm(title: str, values: dict[str, Any]) -> list[str]:
+def _storm(title: str, part: str, measurements: Measurements) -> list[str]:
+    values = measurements[part]
     rows = [[how, f"{count:,}"] for how, count in sorted(values["ended"].items())]
     memory = ", ".join(f"{value:.0f}" for value in values["memory_mib"])
     return [

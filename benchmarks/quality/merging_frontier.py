@@ -173,5 +173,4 @@ class Bench:
                 json.dumps({o.utterance_id: o.best.text for o in outcomes if isinstance(o, NBest)})
             )
             print(cache.name, flush=True)
-        texts: dict[str, str] = json.loads(cache.read_text())
-        return texts
+        return json.loads(cache.read_text())

@@ -186,8 +186,7 @@ def run_measured(python: str, code: str, *arguments: str) -> dict[str, float]:
     )
     if process.returncode:
         sys.exit(f"{python}: {process.stderr[-2000:]}")
-    values: dict[str, float] = json.loads(process.stdout.strip().splitlines()[-1])
-    return values
+    return json.loads(process.stdout.strip().splitlines()[-1])
 
 
 def measure_rounds(

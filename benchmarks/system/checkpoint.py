@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,7 @@ from benchmarks.system.killing import (
     wait_until,
     write_graph,
 )
+from benchmarks.system.serving_programs.servers import free_port
 
 PAGE = "checkpoint"
 PROGRAMS = ROOT / "benchmarks" / "system" / "checkpoint_programs"
@@ -106,9 +106,7 @@ def describe(
 @contextmanager
 def start_cluster(python: str) -> Iterator[dict[str, str]]:
     """Start with a Python a Ray cluster of eight CPUs that outlives its drivers; the environment of these."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = f"--head --block --num-cpus=8 --include-dashboard=false --object-store-memory={2**28}".split()
     command = [python, "-c", "from ray.scripts.scripts import main; main()", "start", *options]
     command += ["--node-ip-address=127.0.0.1", f"--port={port}"]

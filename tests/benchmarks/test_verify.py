@@ -8,21 +8,20 @@ import pytest
 import sacrebleu
 
 from benchmarks import verify
+from benchmarks.common.manifest import OUTPUTS, read_lines
 from benchmarks.verify import (
-    OUTPUTS,
     Rows,
     bleu_of,
     find_different_weights,
     find_old,
     find_wrong_scores,
-    read_rows,
 )
 
 
 @pytest.fixture(scope="module")
 def kept() -> dict[str, Rows]:
     """All outputs by their page."""
-    return {path.name.removesuffix(".jsonl.gz"): read_rows(path) for path in sorted(OUTPUTS.glob("*.gz"))}
+    return {path.name.removesuffix(".jsonl.gz"): read_lines(path) for path in sorted(OUTPUTS.glob("*.gz"))}
 
 
 def test_kept_texts_have_the_scores_that_are_kept(kept: dict[str, Rows]) -> None:

@@ -304,8 +304,7 @@ def fill_in(page: Page, fields: dict[str, str]) -> str:
         below = f"//*[starts-with(normalize-space(text()), '{description}')]/following::"
         page.locator(f"xpath={below}*[self::input or self::textarea]").first.fill(value)
     assert page.get_by_text('Property is type "None"').count() == 0
-    identifier: str = submit(page, "/create_flow_run")["id"]
-    return identifier
+    return submit(page, "/create_flow_run")["id"]
 
 
 def submit(page: Page, path: str) -> dict[str, Any]:

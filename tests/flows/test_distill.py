@@ -56,8 +56,7 @@ def world(server: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 
 
 def stage(run: Any, name: str) -> StageRef:
-    result: StageRef = next(ref for ref in run.stages if ref.stage == name)
-    return result
+    return next(ref for ref in run.stages if ref.stage == name)
 
 
 def rows(ref: StageRef) -> list[dict[str, Any]]:

@@ -60,10 +60,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory, server: None) -> dict[str, str
 def run(toy: dict[str, str], name: str, mt: dict[str, Any], **combine: Any) -> RunRecord:
     values = {"beam_size": 2, "n_best": 2, "max_tokens": 20, **mt}
     mixing = {"dev": toy["text"], "dev_sentences": 20, **combine}
-    result: RunRecord = ensemble(
-        data=toy["text"], limit=12, store=toy["store"], name=name, mt=values, combine=mixing
-    )
-    return result
+    return ensemble(data=toy["text"], limit=12, store=toy["store"], name=name, mt=values, combine=mixing)
 
 
 def translations(found: RunRecord) -> dict[str, str]:
@@ -208,10 +205,7 @@ def test_reranking_is_learned_on_development_data(toy: dict[str, str]) -> None:
         }
         combination = {"method": "reranking", "utility": "bleu", **settings}
         values = {"data": toy["text"], "store": toy["store"], "limit": 12, "name": name, "mt": mt}
-        made: RunRecord = ensemble(
-            **values, combine={"method": "output_level"}, system_combination=combination
-        )
-        return made
+        return ensemble(**values, combine={"method": "output_level"}, system_combination=combination)
 
     with pytest.raises(ConfigError, match=r"system_combination\.dev: expected development data"):
         reranked("undeveloped")

@@ -76,8 +76,7 @@ def score_member(work: Workspace, utterances: Sequence[Utterance], model: Path) 
         "version": TRANSLATION_VERSION,
         "texts": [(u.id, u.text, u.references) for u in utterances],
     }
-    rows: list[list[float]] = work.cached(key, score)
-    return rows
+    return work.cached(key, score)
 
 
 def measure(

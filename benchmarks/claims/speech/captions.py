@@ -67,7 +67,6 @@ def add_noise(
     utterance: Utterance, snr_db: float, noise: Literal["white", "pink"] = "white", seed: int = 20
 ) -> Utterance:
     """The utterance with noise at this ratio, in a file beside the clean one."""
-    assert utterance.audio is not None
     clean = Path(utterance.audio.path)
     noisy = clean.with_name(f"{clean.stem}-{snr_db:g}dB.flac")
     if not noisy.exists():

@@ -72,5 +72,4 @@ def _draw_readings(word: str, neighbors: Sequence[str], draws: random.Random) ->
 
 @cache
 def _read(path: str) -> Confusions:
-    confusions: Confusions = json.loads(Path(path).read_text(encoding="utf-8"))
-    return confusions
+    return json.loads(Path(path).read_text(encoding="utf-8"))

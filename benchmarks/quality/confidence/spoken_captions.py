@@ -49,7 +49,6 @@ def write_manifest(folder: Path, split: str, noises: Sequence[float | None] = NO
 
 
 def _row(utterance: Utterance, folder: Path, snr_db: float | None) -> dict[str, object]:
-    assert utterance.audio is not None
     domain = "clean" if snr_db is None else f"{snr_db:g} dB"
     return {
         "id": f"{utterance.id}-{domain.replace(' ', '')}",

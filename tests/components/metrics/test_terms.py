@@ -33,8 +33,7 @@ def _segments(pairs: list[tuple[str, str]], language: str = "en") -> Segments:
 
 def _rows(name: str, output: Output, segments: Segments, terms: tuple[str, ...] = TERMS) -> list[list[float]]:
     (metric,) = (metric for metric in term_metrics(terms, output) if metric.name == name)
-    rows: list[list[float]] = metric.statistics(segments).tolist()
-    return rows
+    return metric.statistics(segments).tolist()
 
 
 @pytest.mark.parametrize(("reference", "output", "both", "known", "false", "own", "other"), CASES)

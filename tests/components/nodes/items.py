@@ -7,7 +7,7 @@ from typing import Any
 
 from components.nodes.kind import Kind
 from components.nodes.node_context import Item, NodeContext
-from components.records import Audio, Hypothesis, NBest, NodeOutcome, Quarantined, Route, Utterance
+from components.records import Audio, Hypothesis, NBest, Quarantined, Route, Utterance
 
 SOUND = Audio(path="/x.wav", sha256="0" * 64, seconds=2.5, sample_rate=16000)
 
@@ -37,8 +37,7 @@ def compute(kind: Kind[Any], values: dict[str, Any], read: Sequence[Item], **con
     settings = kind.settings.model_validate(values)
     where = NodeContext(**{"name": "node", "of": ("asr",), "transcripts": True, **context})
     kind.check(settings, where)
-    outcomes: list[NodeOutcome | None] = list(kind.build(settings, where)(read))
-    return outcomes
+    return list(kind.build(settings, where)(read))
 
 
 def texts_of(outcomes: Sequence[Any]) -> list[str]:

@@ -19,8 +19,7 @@ AGAIN = "where that is meant, run python -m tests.golden.kinds and say why"
 
 def read_golden() -> dict[str, Any]:
     """Graph -> its facts, and change of settings -> what that moves."""
-    golden: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
-    return golden
+    return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def find_faults(name: str, golden: dict[str, Any], workplace: Workplace) -> Iterator[str]:

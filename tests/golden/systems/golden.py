@@ -140,8 +140,7 @@ def is_close(expected: Any, found: Any, close: float) -> bool:
 
 def read_golden() -> dict[str, Outputs]:
     """What the cases gave when they were kept."""
-    golden: dict[str, Outputs] = json.loads(PATH.read_text(encoding="utf-8"))
-    return golden
+    return json.loads(PATH.read_text(encoding="utf-8"))
 
 
 def encode(golden: Mapping[str, Outputs]) -> str:

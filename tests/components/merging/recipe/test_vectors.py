@@ -31,8 +31,7 @@ def recipe(base: str, *models: dict[str, object], **keys: object) -> Recipe:
 
 def weights(merged: Recipe, out: Path) -> list[float]:
     merge(merged, out)
-    values: list[float] = load_file(out / "model.safetensors")["w"].tolist()
-    return values
+    return load_file(out / "model.safetensors")["w"].tolist()
 
 
 def test_a_vector_may_come_from_another_base(paths: dict[str, str], tmp_path: Path) -> None:
