@@ -61,7 +61,6 @@ def test_times_that_a_model_gave_are_no_fault_of_the_person(times: list[tuple[fl
     content = render_subtitles(recording)
     assert read(content, text) == EditedSubtitles([], [])
     (edit,) = read(content.replace("no", "No"), text).proposals
-    assert edit.segments is not None
     assert [(each.start, each.end, each.text) for each in edit.segments] == [
         (*times[0], "yes"),
         (*times[1], "No"),

@@ -47,22 +47,17 @@ def proposed(nodes: dict[str, Any] = CASCADE, **choices: Any) -> dict[str, Pipel
 def test_a_remedy_changes_one_thing() -> None:
     pipelines = proposed(soup=("store:abc",))
     larger = pipelines["larger recognizer"]
-    assert isinstance(larger, Pipeline)
     assert larger.nodes["asr"].models == {"model": BASE}
     assert larger.nodes["mt"] == read_pipeline({"nodes": CASCADE, "target_language": "de"}).nodes["mt"]
     route = pipelines["route"]
-    assert isinstance(route, Pipeline)
     assert route.nodes["asr-again"].when == ("asr-doubt", "escalate")
     assert (route.nodes["mt"].of, route.nodes["asr-chosen"].of) == (("asr-chosen",), ("asr-again", "asr"))
     assert (route.outputs["transcript"], route.outputs["translation"]) == ("asr-chosen", "mt")
     wider = pipelines["wider search of transcripts"]
-    assert isinstance(wider, Pipeline)
     assert wider.definitions["asr"] == {**CASCADE["asr"], "beam_size": 5}
     refined = pipelines["refinement"]
-    assert isinstance(refined, Pipeline)
     assert refined.outputs["translation"] == "mt-refined-1"
     soup = pipelines["soup"]
-    assert isinstance(soup, Pipeline)
     assert soup.nodes["mt"].model_nodes == {"model": "mt-soup"}
     assert "store:abc" in soup.nodes["mt-soup"].models.values()
 
@@ -76,7 +71,6 @@ def test_what_cannot_be_had_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) 
     best = {**CASCADE, "asr": {"kind": "recognize", "model": BASE}}
     assert f"larger than {BASE} on this machine, found none" in str(proposed(best)["larger recognizer"])
     chosen = proposed(best, recognizer="store:mine")["larger recognizer"]
-    assert isinstance(chosen, Pipeline)
     assert chosen.nodes["asr"].models == {"model": "store:mine"}
     assert "expected another than the run's" in str(proposed(best, recognizer=BASE)["route"])
 
@@ -92,15 +86,12 @@ def test_each_model_above_a_vote_or_a_refinement_has_remedies_of_its_own() -> No
     pipelines = proposed(REFINED, recognizer="store:large")
     for name, other in (("tiny", "base"), ("base", "tiny")):
         larger = pipelines[f"larger recognizer: {name}"]
-        assert isinstance(larger, Pipeline)
         assert larger.definitions[name]["model"] == "store:large"
         assert larger.definitions[other] == REFINED[other]
         assert isinstance(pipelines[f"wider search of transcripts: {name}"], Pipeline)
     route = pipelines["route: tiny"]
-    assert isinstance(route, Pipeline)
     assert route.nodes["asr"].of == ("base", "tiny-chosen")
     wider = pipelines["wider search of translations"]
-    assert isinstance(wider, Pipeline)
     assert wider.definitions["mt"]["beam_size"] == 5
     assert "expected terms: FILE" in str(pipelines["terms"])  # once, not for each recognizer
     judged = {**REFINED, "sure": {"kind": "estimate", "of": ["final-2", "asr"], "model": "store:sure"}}

@@ -58,7 +58,6 @@ def test_the_interval_holds_the_mean_and_narrows() -> None:
 def test_how_many_further_utterances_decide() -> None:
     x = np.tile([0.35, -0.25], 100)
     needed = further_needed(x, 0.025)
-    assert needed is not None
     more = np.tile(x, 2 + needed // len(x))
     decided = first_refutation(more, 0.025)
     assert decided is not None and abs(decided - (len(x) + needed)) < 0.25 * decided

@@ -117,7 +117,6 @@ def test_several_transcripts_are_read_side_by_side(text_folder: Path) -> None:
     )
     torch.testing.assert_close(logits(ready, twice, inputs), logits(ready, sources, inputs))  # softmax halves
     other = tiny.sources(ready, ["katze"])
-    assert other.text_mask is not None
     width = sources.text.shape[2] - other.text.shape[2]
     pad = torch.nn.functional.pad
     mixed = torch.cat([sources.text, pad(other.text, (0, width), value=ready.model.config.pad_token_id)], 1)

@@ -24,7 +24,6 @@ def test_a_causal_model_translates_anything_into_a_stated_language(tmp_path: Pat
     model = checkpoint(tmp_path, "LlamaForCausalLM")
     assert checks.explain_unsupported(model, [("de", "fr")]) is None
     fault = checks.explain_unsupported(model, [("de", None)])
-    assert fault is not None
     assert "target" in fault
 
 
@@ -38,7 +37,6 @@ def test_a_declared_direction_is_the_only_one(tmp_path: Path) -> None:
     model = checkpoint(tmp_path, "MarianMTModel")
     assert checks.explain_unsupported(model, [("fr", "de"), ("und", "de")]) is None  # one of them is enough
     fault = checks.explain_unsupported(model, [("fr", "de"), ("en", "it")])
-    assert fault is not None
     assert "from fr to de" in fault  # the first is named
 
 
@@ -51,7 +49,6 @@ def test_a_multilingual_model_is_asked_for_the_codes_of_its_tokenizer(tmp_path: 
     assert checks.explain_unsupported(model, [("en", "de")]) is None
     assert checks.explain_unsupported(model, [("und", "de")]) is None
     fault = checks.explain_unsupported(model, [("en", "fr")])
-    assert fault is not None
     assert "fr" in fault
 
 

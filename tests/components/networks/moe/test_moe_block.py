@@ -156,7 +156,6 @@ def test_large_gradients_use_their_memory_again_and_only_when_nothing_refers_to_
         slots = torch.arange(sum(sizes))
         plan = Dispatch(slots, slots, torch.tensor(sizes), slots)
         experts(torch.randn(len(slots), 256, dtype=up.dtype), plan).sum().backward()
-        assert up.grad is not None
         assert [bool(item.any()) for item in up.grad] == [size > 0 for size in sizes]
         return up.grad
 

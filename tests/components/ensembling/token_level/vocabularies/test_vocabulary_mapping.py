@@ -92,7 +92,6 @@ def test_the_union_has_all_pieces_and_gives_a_member_its_own() -> None:
     scores = wrapped.prefill().exp()
     assert scores[:, 3].tolist() == [0.0, 0.0]  # ▁dog is not a piece of the second
     torch.testing.assert_close(scores.sum(-1), torch.ones(2))
-    assert isinstance(wrapped, MappedScorer)
     assert wrapped.lost.mean == pytest.approx(0.0, abs=1e-6)
 
 
