@@ -51,6 +51,8 @@ def test_outputs_become_a_run_of_one_node(
     assert values["limit"] == 1
 
 
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
 def test_the_times_of_a_file_are_those_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ANTIPHON_CACHE", str(tmp_path / "cache"))
