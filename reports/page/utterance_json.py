@@ -234,7 +234,7 @@ def _hypothesis(hypothesis: Hypothesis, name_member: Callable[[str], str]) -> li
         round(hypothesis.score, 3),
         hypothesis.n_tokens,
         _tokens(hypothesis.tokens, name_member),
-        {name: round(value, 4) for name, value in hypothesis.features.items()},
+        {name_member(name): round(value, 4) for name, value in hypothesis.features.items()},
         *([words] if words else []),
     ]
 

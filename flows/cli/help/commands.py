@@ -26,7 +26,9 @@ class Plain:
             rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
         except TyperException as error:
             if takes_pattern and "extra argument" in str(error):  # the shell has filled in a pattern
-                ctx.fail("--audio: expected a file, or a pattern in quotes ('talks/*.wav'), found several files")
+                ctx.fail(
+                    "--audio: expected a file, or a pattern in quotes ('talks/*.wav'), found several files"
+                )
             if not hasattr(error, "possibilities"):
                 raise
             other = "; settings are given by --set NAME=VALUE" if "--set" in options else ""

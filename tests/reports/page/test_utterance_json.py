@@ -22,7 +22,7 @@ def annotated(row: UtteranceRow) -> UtteranceRow:
         score=-1.0,
         n_tokens=3,
         system="asr",
-        features={"p_correct": 0.25, "expected_wer": 40.0},
+        features={"p_correct": 0.25, "expected_wer": 40.0, f"dropped:store:{'a' * 64}": 0.5},
         word_confidences=(0.9, 0.51, 0.2),
         tokens=tuple(Token(piece=piece, log_prob=-0.5) for piece in ("Ã¤", "Ġx", "<|im_end|>")),
     )
@@ -41,6 +41,7 @@ def test_words_have_confidences_where_they_were_estimated(tmp_path: Path) -> Non
     assert row is not None
     plain, sure = stages(view, row, tmp_path), stages(view, annotated(row), tmp_path)
     assert sure["asr"][5] == [["Two", 0.9], ["safe", 0.51], ["⟨U+202E⟩gnp.exe", 0.2]]
+    assert list(sure["asr"][4])[-1] == f"dropped:store:{'a' * 12}"
     assert [piece for piece, _ in sure["asr"][3]] == ["ä", " x", "<|im_end|>"]
     assert all(len(best) == 5 for best in (*plain.values(), sure["mt"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from components.models.references import shorten_keys
 from components.run_record import StageRef
 from components.storage.shards.tallies import features_in
 from components.storage.stages.reader import read_tallies
@@ -14,7 +15,7 @@ def describe_lost_probability(ref: StageRef) -> list[str]:
     """Describe in a line each member of a finished stage that lost probability, by the mean of utterances."""
     features = features_in(read_tallies(ref))
     return [
-        f"{ref.stage}: {name.removeprefix(LOST_PREFIX)} gave {100 * lost.total / lost.n:.1f}% of its "
+        f"{ref.stage}: {shorten_keys(name.removeprefix(LOST_PREFIX))} gave {100 * lost.total / lost.n:.1f}% of its "
         f"probability to pieces outside the shared vocabulary (mean over {lost.n} utterances)"
         for name, lost in features.items()
         if name.startswith(LOST_PREFIX)
