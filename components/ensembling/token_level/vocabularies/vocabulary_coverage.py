@@ -15,8 +15,8 @@ def describe_lost_probability(ref: StageRef) -> list[str]:
     """Describe in a line each member of a finished stage that lost probability, by the mean of utterances."""
     features = features_in(read_tallies(ref))
     return [
-        f"{ref.stage}: {shorten_keys(name.removeprefix(LOST_PREFIX))} gave {100 * lost.total / lost.n:.1f}% of its "
-        f"probability to pieces outside the shared vocabulary (mean over {lost.n} utterances)"
+        f"{ref.stage}: {shorten_keys(name.removeprefix(LOST_PREFIX))} gave {100 * lost.total / lost.n:.1f}% "
+        f"of its probability to pieces outside the shared vocabulary (mean over {lost.n} utterances)"
         for name, lost in features.items()
         if name.startswith(LOST_PREFIX)
     ]
