@@ -94,7 +94,7 @@ def _parameter(name: str, field: FieldInfo, flags: tuple[str, ...] = ()) -> insp
     if is_several and not flags:
         metavar = f"{metavar.removesuffix('S')}..."
     has_default = isinstance(field.default, int | float | str) and kind is not bool
-    text = f"{field.description} (default: {field.default})" if has_default else field.description
+    text = f"{field.description or ''}{f' (default: {field.default})' if has_default else ''}"
     if name in LINES:
         text = text.replace("a line each", "a flag each")
     options: dict[str, Any] = {"help": text, "metavar": metavar}
