@@ -213,6 +213,10 @@ class ModelMembers(MemberDevices):
     def _one_way(self) -> Self:
         if self.dropout_members and self.checkpoints:
             raise ValueError("expected dropout_members or checkpoints, found both")
+        if getattr(getattr(self, "combine", self), "coefficients", ()) and not self.is_ensemble:
+            raise ValueError(
+                "coefficients: expected members to mix, found one model: name members, or leave them out"
+            )
         return self
 
     @property
@@ -222,3 +226,13 @@ class ModelMembers(MemberDevices):
         if self.checkpoints:
             return last_checkpoints(model, self.checkpoints)
         return (DROPOUT_PREFIX + model,) * self.dropout_members or (model,)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Every model, in the order in which they are mixed; those with dropout begin with ``dropout:``."""
+        return (*self.first_members, *getattr(self, "members", ()))
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether several are searched as one, or one with dropout."""
+        return self.references != (getattr(self, "model", ""),)

@@ -193,11 +193,6 @@ class TranslatorMembers(ModelMembers, TranslationConfig):
         "store:KEY, store:KEY@STEP, hub:, packaged:, or a path",
     )
 
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Every translator in its order; those with dropout begin with ``dropout:``."""
-        return (*self.first_members, *self.members)
-
 
 class EnsembleConfig(MemberDevices, TranslationConfig):
     """An ensemble of translators: the settings of the search, the members in order, how they are mixed."""

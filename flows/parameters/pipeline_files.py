@@ -63,27 +63,6 @@ def resolve_file_paths(values: Mapping[str, Any], file: Path) -> dict[str, Any]:
     return resolved
 
 
-def path_for_file(source: str, file: Path) -> str:
-    """A data set or recordings that are named from this folder, as a pipeline file has to name them."""
-    if file.parent.resolve() == Path.cwd():
-        return source
-    prefix, names = _split_set(source)
-    parts = [names] if _exists(Path(names)) else names.replace("\n", ",").split(",")
-    if not all(_exists(Path(part)) for part in parts):
-        return source
-    mark = "\n" if "\n" in names else ","
-    folder = file.parent.resolve()
-    return prefix + mark.join(p if Path(p).is_absolute() else os.path.relpath(p, folder) for p in parts)
-
-
-def reference_for_file(model: str, file: Path) -> str:
-    """Return a model's reference that is used from this folder, as a pipeline file has to write it."""
-    if not model.startswith(("./", "../")) or file.parent.resolve() == Path.cwd():
-        return model
-    path = os.path.relpath(model, file.parent.resolve())
-    return path if path.startswith("../") else f"./{path}"
-
-
 class _FilePaths:
     """Resolves the paths of one file."""
 
@@ -100,7 +79,7 @@ class _FilePaths:
 
     def resolve_set(self, source: str, key: str) -> str:
         """Return the name of a data set, with the files in it as they lead there from this folder."""
-        prefix, names = _split_set(source)
+        prefix, names = split_set(source)
         parts = [names] if self._is_here(names) else names.split(",")
         is_named = names == "sample" or ":" in names
         may_be_missing = key == "data" and all(Path(part.strip()).suffix for part in parts)
@@ -127,7 +106,7 @@ class _FilePaths:
 
     def _find(self, path: str, key: str) -> Path:
         below = Path(os.path.normpath(self._folder / path))
-        if _exists(below) or not _exists(Path(path)):
+        if exists(below) or not exists(Path(path)):
             return below
         where = f"{path} is not in {self._file.parent} but in this folder, and taken from here"
         notice = f"antiphon: {self._file}: {key}: {where}; name it relative to the file\n"
@@ -135,15 +114,16 @@ class _FilePaths:
         return Path(path).absolute()
 
     def _is_here(self, path: str) -> bool:
-        return _exists(self._folder / path) or _exists(Path(path))
+        return exists(self._folder / path) or exists(Path(path))
 
 
-def _split_set(source: str) -> tuple[str, str]:
+def split_set(source: str) -> tuple[str, str]:
+    """Return what stands before the name of a data set (its fold, its paragraphs), and the name."""
     match = _SET.fullmatch(source)
     return (match[1], match[2]) if match is not None else ("", source)
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Return whether there is a file or folder, or one that a pattern stands for."""
     try:
         return os.path.lexists(path) or bool(glob(str(path), recursive=True))  # noqa: PTH207 - absolute patterns too

@@ -73,16 +73,6 @@ class RecognizeSettings(ModelMembers, SpeechSettings):
         "was trained without any dropout)",
     )
 
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Every model, in the order in which they are mixed; those with dropout begin with ``dropout:``."""
-        return (*self.first_members, *self.members)
-
-    @property
-    def is_ensemble(self) -> bool:
-        """Whether several are searched as one, or one with dropout."""
-        return self.references != (self.model,)
-
     def key_parameters(self) -> dict[str, Any]:
         """Return the settings that the backend has, without those of several models where there is one."""
         if (only := backend_of(self).settings) is not None:

@@ -67,12 +67,11 @@ class TranslateSettings(TranslatorMembers):
     @property
     def ensemble(self) -> EnsembleConfig | None:
         """The members and their mixing; None for a single translator."""
-        first = self.first_members
-        if not (self.members or first != (self.model,) or self.combine.method == "negative_evidence"):
+        if not self.is_ensemble and self.combine.method != "negative_evidence":
             return None
         search = self.model_dump(exclude={*WHOSE, "dropout_seed", "combine", "learned"})
         values = {**search, "model": self.model, "members": self.references, "mixing": self.combine}
-        values["member_devices"] = self.devices_after(len(first))
+        values["member_devices"] = self.devices_after(len(self.first_members))
         return EnsembleConfig.model_validate(values)
 
     @property

@@ -170,34 +170,20 @@ def compute_flow(
     if not yes:
         entry.require_intent(parameters)
     with display_run() as display:
-        return _call_flow(entry, parameters, server, display), parameters.store
-
-
-def run_checked(entry: FlowEntry, parameters: Any, server: ServerProcess | None, *, as_json: bool) -> int:
-    """Run a flow with checked parameters to its end and print its result; returns the exit code.
-
-    Args:
-        entry: the flow.
-        parameters: of its model.
-        server: the process of Prefect's server that imports already, if one was started.
-        as_json: whether the last line of standard output is one JSON object.
-
-    Raises:
-        AntiphonError: what the flow raised.
-    """
-    with display_run() as display:
-        ended = _call_flow(entry, parameters, server, display)
-    return ended if isinstance(ended, int) else print_result(ended, parameters.store, as_json=as_json)
+        return call_flow(entry, parameters, server, display), parameters.store
 
 
 _IMPORTED_BY_RUNS = ("prefect.flow_engine", "fastapi.encoders", "sacrebleu.metrics", "jiwer", "graphviz")
 """What every run comes to import when it begins, scores and writes its report."""
 
 
-def _call_flow(
+def call_flow(
     entry: FlowEntry, parameters: Any, server: ServerProcess | None, display: RunDisplay
 ) -> RunRecord | int:
-    """Return the record of a flow that ran to its end; an exit code if SIGTERM ended it."""
+    """Return the record of a flow that ran to its end; an exit code if SIGTERM ended it.
+
+    ``server``: the process of Prefect's server that imports already, if one was started.
+    """
     from flows.server.ephemeral_server import (
         check_server,
         describe_lost_server,

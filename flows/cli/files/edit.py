@@ -106,7 +106,8 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
         AntiphonError: the run works still, the file does not fit it, or what the flow raised.
     """
     from components.storage.store import Store, check_run_name
-    from flows.cli.compute.run import run_checked
+    from flows.cli.compute.run import call_flow, print_result
+    from flows.cli.compute.run_display import display_run
     from flows.parameters.base import DataParameters
     from flows.registry import flow_named
     from flows.server.server_process import start_importing
@@ -123,9 +124,10 @@ def run_edited(  # noqa: PLR0913 - what the command line gives
     parameters = make_parameters(run, node_name, source, by, store, unchanged_right=unchanged_right)
     server = start_importing()
     update = {"name": name, "store": store_url, "replace": replace}
-    return run_checked(
-        entry, entry.parameters.model_validate({**parameters, **update}), server, as_json=as_json
-    )
+    checked = entry.parameters.model_validate({**parameters, **update})
+    with display_run() as display:
+        ended = call_flow(entry, checked, server, display)
+    return ended if isinstance(ended, int) else print_result(ended, store_url, as_json=as_json)
 
 
 def check_data_of(run: RunRecord, store_url: str | None) -> None:

@@ -13,6 +13,7 @@ import typer
 from components.errors import ConfigError
 from flows.cli.files.input_files import load_usable
 from flows.cli.help.pages import completes
+from flows.parameters.pipeline_files import exists, split_set
 
 if TYPE_CHECKING:
     from components.data import Dataset
@@ -73,7 +74,6 @@ def init(
     from components.files.files import write_bytes
     from components.pipeline.advice import starter
     from components.text.languages import check_code
-    from flows.parameters.pipeline_files import path_for_file, reference_for_file
 
     if file.exists():
         raise ConfigError(f"{file}: expected a new file, found one that exists; name another, or remove it")
@@ -108,6 +108,27 @@ def init(
     for name, node in nodes.items():
         typer.echo(f"  {name}: {node['kind']} with {node['model']}")
     _print_next(file, starter.models_of(nodes))
+
+
+def path_for_file(source: str, file: Path) -> str:
+    """Return data or recordings that are named from this folder, as a pipeline file has to name them."""
+    if file.parent.resolve() == Path.cwd():
+        return source
+    prefix, names = split_set(source)
+    parts = [names] if exists(Path(names)) else names.replace("\n", ",").split(",")
+    if not all(exists(Path(part)) for part in parts):
+        return source
+    mark = "\n" if "\n" in names else ","
+    folder = file.parent.resolve()
+    return prefix + mark.join(p if Path(p).is_absolute() else os.path.relpath(p, folder) for p in parts)
+
+
+def reference_for_file(model: str, file: Path) -> str:
+    """Return a model's reference that is used from this folder, as a pipeline file has to write it."""
+    if not model.startswith(("./", "../")) or file.parent.resolve() == Path.cwd():
+        return model
+    path = os.path.relpath(model, file.parent.resolve())
+    return path if path.startswith("../") else f"./{path}"
 
 
 def _load(data: str | None, audio: str | None, source: str | None, target: str | None) -> Dataset:

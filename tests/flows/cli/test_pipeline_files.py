@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.parameters.pipeline_files import path_for_file, reference_for_file, resolve_file_paths
+from flows.cli.files.init import path_for_file, reference_for_file
+from flows.parameters.pipeline_files import resolve_file_paths
 
 NODE = {"kind": "translate", "of": "data"}
 

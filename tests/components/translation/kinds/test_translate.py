@@ -91,3 +91,15 @@ def test_one_recognizer_is_itself_and_several_are_members() -> None:
     assert kind.facts(alone).version != kind.facts(several).version
     with pytest.raises(ConfigError, match="combination: expected backend whisper"):
         kind.check(several.model_copy(update={"backend": "pocketsphinx"}), NodeContext("asr"))
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        {"kind": "translate", "of": "data", "combine": {"coefficients": [0.3, 0.7]}},
+        {"kind": "recognize", "of": "data", "coefficients": [0.3, 0.7]},
+    ],
+)
+def test_one_model_has_no_coefficients(node: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"one: coefficients: expected members to mix, found one model"):
+        read_pipeline({"nodes": {"one": {**node, "model": "a"}}})
