@@ -170,12 +170,13 @@ class Service:
             async with asyncio.timeout(self.settings.timeout):
                 await ended
         except TimeoutError:
+            self._note_seconds(self.settings.timeout)
             message = f"expected an answer within {self.settings.timeout:g} s, found none"
             raise RequestError(504, message, "timeout") from None
         finally:
             request.cancel()
             self._scheduler.forget(request)
-        self._mean_seconds += 0.1 * (request.elapsed - self._mean_seconds)
+        self._note_seconds(request.elapsed)
         if isinstance(request.error, TransientError):
             raise RequestError(
                 503, "a model elsewhere does not answer; try again", "unavailable", retry_after=5
@@ -190,6 +191,10 @@ class Service:
                 except OSError as error:  # no room for a copy of the recording: the client has its answer
                     _log.warning("a request is not kept: %s", error)
         return request
+
+    def _note_seconds(self, seconds: float) -> None:
+        """Let the wait that a full queue asks of clients follow what requests take."""
+        self._mean_seconds += 0.1 * (seconds - self._mean_seconds)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, on_text: Callable[[str], object], begun: str) -> None:
