@@ -230,7 +230,7 @@ def test_a_long_training_by_defaults_asks_first(
     def go_on(*_: object) -> None:
         raise ConfigError("it goes on")
 
-    monkeypatch.setattr(run, "_call_flow", go_on)
+    monkeypatch.setattr(run, "call_flow", go_on)
     for more in ["--set", parts[flow]], ["--yes"]:
         assert told(capsys, "run", flow, *more) == ["antiphon: it goes on"]
 
