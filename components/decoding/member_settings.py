@@ -213,7 +213,8 @@ class ModelMembers(MemberDevices):
     def _one_way(self) -> Self:
         if self.dropout_members and self.checkpoints:
             raise ValueError("expected dropout_members or checkpoints, found both")
-        if getattr(getattr(self, "combine", self), "coefficients", ()) and not self.is_ensemble:
+        mixing = getattr(self, "combine", self)  # where the kind keeps them
+        if getattr(mixing, "coefficients", ()) and not self.is_ensemble:
             raise ValueError(
                 "coefficients: expected members to mix, found one model: name members, or leave them out"
             )

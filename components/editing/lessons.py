@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import string
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.editing.editable_text import certainty_of
-from components.files.locations.location import relative_location
+from components.files.locations.location import parse_location
 from components.records import Hypothesis, Utterance
 from components.text.matching.alignment import Edit, align
 
@@ -83,6 +84,15 @@ def make_transcripts(lessons: Sequence[Lesson], folder: Path) -> list[Row]:
                 row |= {"target_language": translations[key].language, "references": [translations[key].text]}
             rows.append(row)
     return rows
+
+
+def relative_location(text: str, folder: Path) -> str:
+    """Return a location as it is written in a manifest that lies in a local folder."""
+    location = parse_location(text)
+    if location.is_remote:
+        return text
+    file = os.path.relpath(location.file, folder)
+    return file if location.member is None else f"{file}#{location.member}"
 
 
 def _transcripts_by_id(lessons: Iterable[Lesson]) -> dict[str, str]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from typing import NamedTuple
@@ -17,26 +16,13 @@ from components.analysis.table import Column, Sentence, Table
 from components.metrics.metric import Output
 from components.metrics.normalizers import BY_LANGUAGE
 from components.models.references import shorten_keys
-from components.nodes.facts import Mode
 from components.nodes.kind import KINDS
-from components.pipeline.pipeline import DATA, ORIGIN, TARGET, WHEN
+from components.pipeline.pipeline import DATA, TARGET
 from components.records import NBest, NodeOutcome, Utterance
 from components.run_record import NodeRecord, RunRecord, StageRef
-from components.storage.shards.tallies import (
-    ACCEPTED,
-    AUDIO_SECONDS,
-    BRANCHES,
-    DECISIONS,
-    GOING,
-    NOT_ACCEPTED,
-    READ,
-    STOPPED,
-    TOTALS,
-    Tallies,
-    tally_outcomes,
-)
+from components.storage.shards.tallies import AUDIO_SECONDS, READ, TOTALS, Tallies, tally_outcomes
 from components.storage.stages.stored_records import find_utterance
-from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow
+from reports.views.rows import GraphEdge, Models, StageRow, UtteranceNumbers, UtteranceRow, count_branches
 from reports.views.utterance_alignment import align_to_references
 
 
@@ -152,37 +138,17 @@ class RunView:
     def edges(self) -> list[GraphEdge]:
         """Return edges between the nodes, with the branches of routes."""
         stages = {row.stage for row in self.nodes()}
-        edges = [edge for node in self.run.pipeline.nodes for edge in self._edges_to(node)]
+        edges = [edge for node in self.run.pipeline.nodes for edge in GraphEdge.to(node)]
         return [edge for edge in edges if edge.above in stages]
 
     @cached_property
     def branches(self) -> dict[str, dict[str, int]]:
         """Node -> way (or decision of a round) -> how many utterances; also 0 for a way that a node is on."""
-        counts: dict[str, Counter[str]] = {}
-        for node in self.run.pipeline.nodes:
-            if node.output == "table" and node.name in self.outcomes:
-                counts[node.name] = self._count(node.name, BRANCHES)
-            elif node.output == "text" and (decided := self._count_decisions(node.name)):
-                counts[node.name] = decided
-        for above, branch in {
-            tuple(node.when.split(".", 1)) for node in self.run.pipeline.nodes if node.when
-        }:
-            counted = counts.setdefault(above, Counter())
-            if branch not in counted:
-                decided = self._count(above, DECISIONS)
-                counted[branch] = decided[branch] if branch in (GOING, STOPPED) else 0
-        return {name: dict(sorted(counted.items())) for name, counted in counts.items()}
+        return count_branches(self.run.pipeline.nodes, self._tallies_of, shown=self.outcomes)
 
-    def _count_decisions(self, name: str) -> Counter[str]:
-        """Of a round: how many proposals were accepted, and how many not."""
-        decided = self._count(name, DECISIONS)
-        return Counter({what: decided[what] for what in (ACCEPTED, NOT_ACCEPTED) if what in decided})
-
-    def _count(self, stage: str, what: str) -> Counter[str]:
-        """Return how often what was counted over the records of a stage."""
+    def _tallies_of(self, stage: str) -> Tallies:
         stored = self.tallies.get(stage)
-        tallies = tally_outcomes(self.outcomes.get(stage, {}).values()) if stored is None else stored
-        return Counter({value: int(n) for value, n in tallies.get(what, {}).items()})
+        return tally_outcomes(self.outcomes.get(stage, {}).values()) if stored is None else stored
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[UtteranceRow]:
         """Rows of the utterances from ``start`` up to ``stop``, scored in batches of 50."""
@@ -252,50 +218,18 @@ class RunView:
         same = node.language in (TARGET, self.target_language_of(utterance))
         return utterance.references if same else ()
 
-    def _edges_to(self, node: NodeRecord) -> Iterator[GraphEdge]:
-        kind = KINDS.get(node.kind)
-        # A round reads all rounds before it; drawn is that it goes on with the last.
-        inputs = node.inputs[-1:] if kind is not None and kind.mode is Mode.ROUND else node.inputs
-        yield from (GraphEdge(above, node.name) for above in dict.fromkeys(inputs))
-        sources = set(inputs)
-        if node.when is not None:
-            above, branch = node.when.split(".", 1)
-            yield GraphEdge(above, node.name, "when", branch)
-            sources.add(above)
-        further = [name for role, name in node.reads.items() if role not in (ORIGIN, WHEN)]
-        rest = [name for name in further if name not in node.inputs and name not in sources]
-        yield from (GraphEdge(above, node.name, "table") for above in dict.fromkeys(rest))
-
     def _of_node(self, node: NodeRecord, ref: StageRef | None) -> StageRow:
         models = self.models.get(node.name) or dict.fromkeys(node.models.values())
         if ref is None:
             return StageRow(node.name, node.kind, node.status, models)
         kind = KINDS.get(node.kind)
         hears = kind is not None and "speech" in kind.reads and kind.stated.get("costs", True)
-        reads_speech = node.output == "text" and hears
-        status = "failed" if node.status == "failed" else _status(ref)
-        return self._row(ref, node.kind, status, models, reads_speech=reads_speech)
+        audio_seconds = self._audio_of(ref.stage) if node.output == "text" and hears else 0.0
+        row = StageRow.of(ref, node.kind, models, audio_seconds=audio_seconds)
+        return replace(row, status="failed") if node.status == "failed" else row
 
     def _of_stage(self, ref: StageRef) -> StageRow:
-        return self._row(ref, ref.kind or ref.stage, _status(ref), self.models.get(ref.stage, {}))
-
-    def _row(
-        self, ref: StageRef, kind: str, status: str, models: Models, *, reads_speech: bool = False
-    ) -> StageRow:
-        audio_seconds = self._audio_of(ref.stage) if reads_speech else 0.0
-        return StageRow(
-            stage=ref.stage,
-            kind=kind,
-            status=status,
-            models=models,
-            items=ref.items,
-            quarantined=ref.quarantined,
-            seconds=ref.seconds,
-            rtfx=audio_seconds / ref.seconds if audio_seconds and ref.seconds else None,
-            peak_memory_bytes=ref.peak_memory_bytes,
-            card_memory=ref.card_memory,
-            key=ref.key,
-        )
+        return StageRow.of(ref, ref.kind or ref.stage, self.models.get(ref.stage, {}))
 
     def _audio_of(self, stage: str) -> float:
         """Return the length of the audio that a node computed: behind a route not that of all utterances."""
@@ -306,10 +240,6 @@ class RunView:
         if stored is not None:
             return stored.get(READ, {}).get(AUDIO_SECONDS, 0.0)
         return sum(u.audio.seconds for u in self.utterances if u.audio and u.id in outcomes)
-
-
-def _status(ref: StageRef) -> str:
-    return "reused" if ref.reused else "computed"
 
 
 def _best(outcome: NodeOutcome) -> str:

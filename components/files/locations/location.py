@@ -84,15 +84,6 @@ def absolute_location(text: FilePath) -> str:
     return file if location.member is None else f"{file}#{location.member}"
 
 
-def relative_location(text: FilePath, folder: FilePath) -> str:
-    """Return a location as it is written in a manifest that lies in a local folder."""
-    location = parse_location(text)
-    if location.is_remote:
-        return os.fspath(text)
-    file = os.path.relpath(location.file, folder)
-    return file if location.member is None else f"{file}#{location.member}"
-
-
 def file_name_of(text: FilePath) -> str:
     """Return the file name of a location, or its member's."""
     location = parse_location(text)

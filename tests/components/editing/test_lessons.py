@@ -10,7 +10,7 @@ import pytest
 
 from components import data
 from components.editing import lessons as learning
-from components.editing.lessons import Lesson
+from components.editing.lessons import Lesson, relative_location
 from components.files.digests import file_digest
 from components.records import Audio, Hypothesis, Utterance
 from components.training.examples.parallel_data import read_pairs
@@ -98,3 +98,8 @@ def test_calibration_says_how_sure_and_how_right(utterance: Utterance) -> None:
 def test_the_share_of_words_that_a_correction_kept() -> None:
     assert learning.share_kept("a dog runs fast", "the dog runs") == 0.5
     assert (learning.share_kept("", ""), learning.share_kept("", "a")) == (1.0, 0.0)
+
+
+def test_a_location_in_a_manifest_is_seen_from_its_folder() -> None:
+    assert relative_location("/x/t.tar#a.wav", Path("/x/y")) == "../t.tar#a.wav"
+    assert relative_location("s3://b/a.wav", Path("/x/y")) == "s3://b/a.wav"

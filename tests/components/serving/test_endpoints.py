@@ -627,6 +627,7 @@ def test_a_request_is_given_up_after_its_time(slow: tuple[Function, list[int]]) 
         async with serving(graph, timeout=0.05, upload_timeout=0.1) as (client, service):
             assert (await client.post(CHAT, content=pour())).status_code == 413
             assert (await send(client)).status_code == 504
+            assert service._mean_seconds == pytest.approx(0.9 * 1.0 + 0.1 * 0.05)
             assert (await client.post(CHAT, content=drip())).status_code == 408
             assert service.is_idle
 

@@ -13,7 +13,6 @@ from components.files.locations.location import (
     folder_of,
     join_location,
     parse_location,
-    relative_location,
     show_location,
 )
 
@@ -64,11 +63,6 @@ def test_names_are_joined_to_a_folder() -> None:
     for name in ("/etc/passwd", "../a.wav", "a/../../b"):
         with pytest.raises(LocationError, match="expected names below it"):
             join_location("s3://b/x", name)
-
-
-def test_a_location_in_a_manifest_is_seen_from_its_folder() -> None:
-    assert relative_location("/x/t.tar#a.wav", "/x/y") == "../t.tar#a.wav"
-    assert relative_location("s3://b/a.wav", "/x/y") == "s3://b/a.wav"
 
 
 def test_what_is_remote_is_absolute_and_secrets_are_not_shown(
