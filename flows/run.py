@@ -100,6 +100,10 @@ class Run:
     def record(self) -> RunRecord:
         """The run so far, as ``run.json`` will hold it."""
         status = "completed with quarantine" if self.quarantined or self.failures else "completed"
+        bad = [ref for ref in self.stages.values() if ref.quarantined]
+        warnings = [
+            f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad
+        ]
         values: dict[str, Any] = {
             "name": self.name,
             "flow": self.flow,
@@ -113,13 +117,9 @@ class Run:
             "finished": utc_now(),
             "versions": library_versions(LIBRARIES),
             "seen_data": tuple(self.seen_data),
-            "notes": tuple(dict.fromkeys((*self._warnings(), *self.notes))),  # a copy has warnings already
+            "notes": tuple(dict.fromkeys((*warnings, *self.notes))),  # a copy has warnings already
         }
         return RunRecord.model_validate(values)
-
-    def _warnings(self) -> list[str]:
-        bad = [ref for ref in self.stages.values() if ref.quarantined]
-        return [f"{ref.quarantined} of {ref.items} records quarantined in stage {ref.stage}" for ref in bad]
 
     def __enter__(self) -> Run:
         with self._resources as resources:  # released where the engine is refused

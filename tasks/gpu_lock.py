@@ -89,7 +89,9 @@ def lock_device(device: str, *, alone: bool = False) -> Iterator[None]:
     """
     torch_device = pick_device(device)
     with ExitStack() as stack:
-        stack.enter_context(_lock_of(str(torch_device)))
+        with _DEVICES_LOCK:
+            lock = _DEVICES.setdefault(str(torch_device), RLock())
+        stack.enter_context(lock)
         if torch_device.type == "cuda":
             # Processes of a training: each on a card of its own, from the first on.
             count = joined_processes_here()
@@ -98,11 +100,6 @@ def lock_device(device: str, *, alone: bool = False) -> Iterator[None]:
         # Last: nobody waits for a slot while he holds it.
         stack.enter_context(_PROCESS.hold(alone=alone))
         yield
-
-
-def _lock_of(device: str) -> RLock:
-    with _DEVICES_LOCK:
-        return _DEVICES.setdefault(device, RLock())
 
 
 @contextmanager

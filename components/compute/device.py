@@ -64,12 +64,6 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def _seed_processor(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)  # libraries below us draw from the global generator
-    torch.default_generator.manual_seed(seed)
-
-
 def seed_device(device: str, seed: int) -> None:
     """Seed what is drawn from on a device: everything of this process on the CPU, a GPU's own generator.
 
@@ -86,4 +80,6 @@ def seed_device(device: str, seed: int) -> None:
     elif torch_device.type == "mps":
         torch.mps.manual_seed(seed)
     else:
-        _seed_processor(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # libraries below us draw from the global generator
+        torch.default_generator.manual_seed(seed)

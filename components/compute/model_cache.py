@@ -86,7 +86,8 @@ def measure_bytes(value: object) -> dict[str, int]:
                     walk(part, depth + 1)
         elif isinstance(item, Mapping | list | tuple | set | frozenset):
             for part in item.values() if isinstance(item, Mapping) else item:
-                walk(part, depth + 1)
+                if not isinstance(part, int | str):  # a vocabulary has a hundred thousand
+                    walk(part, depth + 1)
         elif not isinstance(item, type | ModuleType):
             attributes = getattr(item, "__dict__", None)  # which objects of other libraries may make up
             for part in attributes.values() if isinstance(attributes, dict) else ():

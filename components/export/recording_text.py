@@ -131,7 +131,11 @@ def make_part(
         source: the transcript that belongs to a translation, where there is one.
         translated: whether it is a translation, of the source or of the utterance's own text.
     """
-    spoken = _written_segments(utterance) if source is None else _segments_of(utterance, source.best)
+    spoken = tuple(
+        _time_segments(((segment, None) for segment in utterance.segments), 0.0)
+    )  # of a written text
+    if source is not None:
+        spoken = _segments_of(utterance, source.best)
     part = TextPart(
         utterance,
         "",
@@ -207,11 +211,6 @@ def _segments_of(
         return _spread_segment(best, spans or [utterance.stretch])
     timed = ((segment, segment_confidence(segment, best)) for segment in best.segments)
     return tuple(_time_segments(timed, utterance.offset))
-
-
-def _written_segments(utterance: Utterance) -> tuple[TimedSegment, ...]:
-    """Return those of a written text that has times."""
-    return tuple(_time_segments(((segment, None) for segment in utterance.segments), 0.0))
 
 
 def _time_segments(segments: Iterable[tuple[Segment, float | None]], offset: float) -> Iterator[TimedSegment]:

@@ -35,7 +35,10 @@ class RunTexts:
         self.run = run
         self._stages = {ref.stage: ref for ref in run.stages}
         self.set_name = _name_of_data(run)
-        self.recordings = _group_by_recording(self._read_data(), self.set_name)
+        data = self._stages.get(DATA)
+        self.recordings = _group_by_recording(
+            read_utterances(data) if data is not None else iter(()), self.set_name
+        )
         names = [DATA, *(node.name for node in run.pipeline.of_data())]
         self.quarantined = {
             bad.utterance_id: bad for ref in self._refs(reversed(names)) for bad in read_quarantined(ref)
@@ -130,10 +133,6 @@ class RunTexts:
             above = [name for name in nodes[above[0]].inputs if name in nodes]
         transcript = self.run.pipeline.outputs.get("transcript")
         return transcript if transcript in nodes else None
-
-    def _read_data(self) -> Iterator[Utterance]:
-        data = self._stages.get(DATA)
-        return read_utterances(data) if data is not None else iter(())
 
     def _refs(self, names: Iterator[str]) -> Iterator[StageRef]:
         return (self._stages[name] for name in names if name in self._stages)

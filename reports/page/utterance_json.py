@@ -8,10 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-from components.analysis.judgments import Judgment
 from components.analysis.table import Column
 from components.files.locations.location import file_name_of
-from components.metrics.model_metric import ErrorSpan
 from components.metrics.table import label_of
 from components.records import Hypothesis, NBest, Quarantined, Segment, Token
 from components.text.escaping import to_printable
@@ -199,13 +197,12 @@ def _stage(view: RunView, stage: str, outcome: NBest | Quarantined, row: Utteran
     if judgments := row.judgments.get(stage):
         judged = {judgment.label: _round(judgment.value, 4) for judgment in judgments}
         entry["values"] = {**cast("dict[str, float]", entry.get("values", {})), **judged}
-        entry["errors"] = [_error(judgment, span) for judgment in judgments for span in judgment.spans]
+        entry["errors"] = [  # start and end: characters of the best hypothesis, as code points
+            [judgment.label, span.severity, span.start, span.end, _round(span.confidence)]
+            for judgment in judgments
+            for span in judgment.spans
+        ]
     return entry
-
-
-def _error(judgment: Judgment, span: ErrorSpan) -> list[object]:
-    """[metric, severity, start, end, confidence]: characters of the best hypothesis, as code points."""
-    return [judgment.label, span.severity, span.start, span.end, _round(span.confidence)]
 
 
 def _segment(segment: Segment) -> list[object]:

@@ -85,9 +85,10 @@ class LiveProgress:
     def _render(self) -> RenderableType:
         with self._lock:
             nodes = list(self._nodes.values())
-        if not nodes:
-            return self._with_spinner(self._phase) if self._phase else Text("")
         lines = Table.grid(padding=(0, 1))
+        if not nodes:
+            lines.add_row(self._spinner, Text(self._phase, "dim"))
+            return lines if self._phase else Text("")
         for number in range(6):
             lines.add_column(no_wrap=True, max_width=24 if number == 1 else None)
         for progress in nodes:
@@ -108,8 +109,3 @@ class LiveProgress:
     @staticmethod
     def _name(node: str) -> Text:
         return Text(f"{to_printable(node):<12}", "bold")
-
-    def _with_spinner(self, text: str) -> RenderableType:
-        row = Table.grid(padding=(0, 1))
-        row.add_row(self._spinner, Text(text, "dim"))
-        return row

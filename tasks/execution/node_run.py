@@ -227,7 +227,9 @@ class NodeRun:
         return self._job
 
     def _make_job(self) -> NodeJob:
-        context = with_tables(self.planned.context, self.node, self._find_tables())
+        refs = {name: self.wait_for_ref(name) for name in self.node.tables.values()}
+        tables = {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
+        context = with_tables(self.planned.context, self.node, tables)
         keys = {name: planned.stage.key for name, planned in self.plans.items()}
         settings = with_models(self.node.settings, self.node, keys)
         device = self.node.kind.facts(settings).device or "cpu"
@@ -245,10 +247,6 @@ class NodeRun:
             self.gatherer,
             reads_speech="speech" in self.node.kind.reads,
         )
-
-    def _find_tables(self) -> dict[str, StageRef]:
-        refs = {name: self.wait_for_ref(name) for name in self.node.tables.values()}
-        return {name: self.store.localize(ref) for name, ref in refs.items() if ref is not None}
 
     def find_first_text(self) -> StageRef | None:
         """Return the stage of the first text that a finished node has read."""

@@ -52,12 +52,6 @@ def attend_to(cache: SharedCache | None) -> Iterator[None]:
         _IN_USE.reset(token)
 
 
-def _cache_of(keys: Tensor) -> SharedCache | None:
-    """Return the cache in use, if these are the keys that it gave last."""
-    cache = _IN_USE.get()
-    return cache if cache is not None and cache.latest_keys is keys else None
-
-
 def attend_shared(
     module: nn.Module,
     query: Tensor,
@@ -79,7 +73,8 @@ def attend_shared(
     Returns:
         (n * k, t, H, d), and None in place of the attention weights.
     """
-    if (cache := _cache_of(key)) is not None:
+    cache = _IN_USE.get()
+    if cache is not None and cache.latest_keys is key:  # the keys that it gave last
         if attention_mask is not cache.mask:
             raise ValueError("expected the mask of the beam's cache, found one that it would ignore")
         kwargs["is_causal"] = False

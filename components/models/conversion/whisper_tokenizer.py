@@ -57,11 +57,6 @@ def last_merge(token: bytes, ranks: dict[bytes, int]) -> tuple[bytes, bytes]:
     return parts[0], parts[1]
 
 
-def _make_token_entry(token: str, identity: int, *, special: bool) -> dict[str, object]:
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": special}
-    return {"id": identity, "content": token, **flags}
-
-
 @cache
 def tokenizer_json(vocabulary_size: int) -> str:
     """Return ``tokenizer.json`` for a Whisper model of ``vocabulary_size`` tokens (51864 is English only)."""
@@ -80,13 +75,16 @@ def tokenizer_json(vocabulary_size: int) -> str:
     end = {"SpecialToken": {"id": END, "type_id": 0}}
     first, second = ({"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}})
     used = ("<|startoftranscript|>", "<|notimestamps|>", END)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     return json.dumps(
         {
             "version": "1.0",
             "truncation": None,
             "padding": None,
             # Timestamps are ordinary added tokens: "special" ones are dropped when text is decoded.
-            "added_tokens": [_make_token_entry(t, i, special=not t[2:3].isdigit()) for i, t in special],
+            "added_tokens": [
+                {"id": i, "content": t, **flags, "special": not t[2:3].isdigit()} for i, t in special
+            ],
             "normalizer": None,
             "pre_tokenizer": byte_level,
             "post_processor": {

@@ -24,7 +24,7 @@ from transformers.utils import logging as transformers_logging
 from components.errors import ModelError, to_one_line
 from components.extensions import Extensions, accept_any
 from components.models.architectures import SEAMLESS
-from components.models.checkpoints import read_json, verify
+from components.models.checkpoints import read_header, read_json, verify, weight_files
 from components.models.tensor_checks import (
     refuse_integers,
     refuse_non_finite,
@@ -47,7 +47,7 @@ AUTO_CLASSES: dict[str, tuple[Any, Any]] = {
     "named": (None, AutoProcessor),  # the class of the name that config.json has
 }
 
-
+_HALVES = {"BF16": torch.bfloat16, "F16": torch.float16}
 ARCHITECTURES: Extensions[Any] = Extensions("antiphon.architectures", "architecture", accept_any)
 """Model classes that transformers does not have, by the architecture that config.json names."""
 _NEEDED_TENSORS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -101,6 +101,25 @@ def load_transformers(
         model = move_model(checkpoint, model, device)
     refuse_non_finite(checkpoint, model.state_dict().items())
     return model.eval(), tokenizer
+
+
+def load_to_pack(checkpoint: Checkpoint, kind: Kind) -> tuple[Any, Any]:
+    """Load a model for the CPU whose weights will be packed: in 16 bits where all of them are stored so.
+
+    As float32 they would be in memory twice before they are packed, and take most of the time. Not so where
+    the model's code computes more tensors than rotary frequencies: it would round them.
+    """
+    headers = map(read_header, weight_files(Path(checkpoint.path)))
+    stored = {name: dtype for header in headers for name, (dtype, _) in header.items()}
+    half = _HALVES.get("".join(set(stored.values())))
+    if half is not None:
+        model, tokenizer = load_transformers(checkpoint, kind, dtype=half)
+        tensors = (*model.named_parameters(), *model.named_buffers())
+        computed = [(name, tensor.dtype) for name, tensor in tensors if name not in stored]
+        if all(name.endswith("inv_freq") and dtype == torch.float32 for name, dtype in computed):
+            return model, tokenizer
+        del model, tensors
+    return load_transformers(checkpoint, kind)
 
 
 def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:

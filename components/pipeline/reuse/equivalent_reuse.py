@@ -41,13 +41,10 @@ def alike_stage(plan: StagePlan, upstream: Mapping[str, str]) -> Sha256:
         upstream: the same of what it reads whole, by role.
     """
     values = plan.model_dump(mode="json", exclude={"shards", "numerics", "upstream"})
-    models = {role: sha for role, sha in values["weights"].items() if not _is_made_here(plan, role)}
+    nodes = plan.upstream.values()  # whose keys stand there: their models need no digest
+    made = {role for role, name in plan.models.items() if name.removeprefix("store:") in nodes}
+    models = {role: sha for role, sha in values["weights"].items() if role not in made}
     return digest_plan({**values, "weights": models, "upstream": dict(upstream)})
-
-
-def _is_made_here(plan: StagePlan, role: str) -> bool:
-    """Return whether a model is made by another node, whose own key stands in ``upstream``."""
-    return plan.models.get(role, "").removeprefix("store:") in plan.upstream.values()
 
 
 def alike_shard(stage: str, read: Mapping[str, str]) -> Sha256:

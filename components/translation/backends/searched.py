@@ -61,14 +61,20 @@ def load_packed(
     there.
     """
     from components.decoding.scorers import digest_of  # noqa: PLC0415 - imports torch
-    from components.models.loaders.loading import load_transformers  # noqa: PLC0415 - imports torch
+    from components.models.loaders.loading import load_to_pack, load_transformers  # noqa: PLC0415
 
     on_cpu = device == "cpu"
     if dtype == "int8" and not on_cpu:
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
     arithmetic = packed.get(dtype) if on_cpu else None
-    model, tokenizer = load_transformers(checkpoint, kind, device, "float32" if arithmetic else dtype)
+    if arithmetic:
+        model, tokenizer = load_to_pack(checkpoint, kind)
+    else:
+        model, tokenizer = load_transformers(checkpoint, kind, device, dtype)
     if dtype == "float32" and on_cpu and getattr(model.config, "sparse_layers", None):
-        SPARSE_PRODUCTS["pruned"](model, checkpoint.reference)
-    return model_class(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic), tokenizer
+        SPARSE_PRODUCTS["pruned"](model.float(), checkpoint.reference)
+    ready = model_class(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic)
+    if arithmetic:
+        model.float()  # what is not packed
+    return ready, tokenizer

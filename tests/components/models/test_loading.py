@@ -12,8 +12,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
+from components.decoding.models.causal import CausalModel
 from components.errors import ModelError
 from components.models import resolve
 from components.models.checkpoints import checkpoint_of, count_stored_parameters, read_header
@@ -25,6 +32,8 @@ from components.models.tensor_checks import refuse_report
 from components.models.tokenizer_files import missing_tokenizer_files
 from components.models.weights import count_parameters
 from components.records import Checkpoint
+from components.translation.backends.searched import load_packed
+from tests.components.decoding import tiny_models
 from tests.components.models.whisper_binary import DIMS, tiny_whisper
 
 LAYER = "model.layers.1.mlp.up_proj.weight"
@@ -291,6 +300,44 @@ def test_good_model_loads_with_all_its_parameters(causal: Path) -> None:
     model, tokenizer = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", torch.bfloat16)
     assert not model.training and model.dtype == torch.bfloat16 and len(tokenizer) == 2
     assert count_stored_parameters(causal) == count_parameters(model)
+
+
+@pytest.mark.parametrize(
+    ("network", "stored", "loaded"),
+    [
+        ("llama", torch.bfloat16, torch.bfloat16),
+        ("llama", torch.float16, torch.float16),
+        ("llama", torch.float32, torch.float32),
+        ("gemma2", torch.bfloat16, torch.float32),  # it computes a scale of embeddings
+        ("marian", torch.bfloat16, torch.float32),  # it computes positions
+    ],
+)
+def test_what_is_packed_keeps_its_16_bits_where_nothing_else_is_rounded(
+    tmp_path: Path, network: str, stored: torch.dtype, loaded: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 17, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    causal = AutoConfig.for_model(network, **sizes, num_attention_heads=2, num_key_value_heads=2, head_dim=8)
+    is_causal = network != "marian"
+    model = AutoModelForCausalLM.from_config(causal) if is_causal else tiny_models.marian()
+    model.to(stored).save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    checkpoint, kind = checkpoint_of(tmp_path, "tiny"), "causal" if is_causal else "seq2seq"
+    (packed, _), (plain, _) = loading.load_to_pack(checkpoint, kind), load_transformers(checkpoint, kind)
+    assert packed.get_input_embeddings().weight.dtype == loaded
+    packed.float()
+    for ours, theirs in (
+        (packed.named_parameters(), plain.named_parameters()),
+        (packed.named_buffers(), plain.named_buffers()),
+    ):
+        tensors = dict(theirs)
+        assert {name for name, tensor in ours if torch.equal(tensor, tensors[name])} == tensors.keys()
+    if is_causal:
+        ready, _ = load_packed(checkpoint, "cpu", "float32", "causal", CausalModel)
+        assert {tensor.dtype for tensor in ready.model.parameters()} == {torch.float32}
+        with torch.inference_mode():
+            ours, theirs = (each(torch.tensor([[3, 1, 4]])).logits for each in (ready.model, plain))
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 * float(theirs.abs().max()))
 
 
 def test_files_changed_after_resolving_are_refused(causal: Path) -> None:
