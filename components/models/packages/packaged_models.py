@@ -163,7 +163,7 @@ ROWS = (
         languages="en, zh, de, fr, es, it, pt and others",
         translates=_QWEN,
         settings=_LANGUAGE_MODEL,
-        memory=6_900_000_000,
+        memory=8_000_000_000,
         sources=(pinned_wheels.QWEN_CODER_1500M,),
         eos_token_ids=(151645, 151643),
     ),
