@@ -149,9 +149,11 @@ def _arrange_panels(weight: Tensor, units: int, dtype: torch.dtype) -> Tensor:
     """(panels * 64, in) -> (panels, units, 64, numbers of a unit), padded with zeros."""
     missing = -weight.shape[1] % units
     padded = functional.pad(weight, (0, missing)) if missing else weight
-    panels = padded.view(-1, COLUMNS, padded.shape[1] // units, units).transpose(1, 2)
-    arranged = torch.empty(panels.shape, dtype=dtype)
+    if units > 1:  # a unit has 32 bits: they move at once
+        padded = padded.to(dtype).view(torch.int32)
+    panels = padded.view(-1, COLUMNS, padded.shape[1]).transpose(1, 2)
+    arranged = torch.empty(panels.shape, dtype=torch.int32 if units > 1 else dtype)
     huge_pages.ask_for_huge_pages(arranged.data_ptr(), arranged.nbytes)
     arranged.copy_(panels)
     huge_pages.move_to_huge_pages(arranged.data_ptr(), arranged.nbytes)
-    return arranged
+    return arranged.view(dtype).view(*panels.shape, units)
