@@ -131,11 +131,8 @@ def make_part(
         source: the transcript that belongs to a translation, where there is one.
         translated: whether it is a translation, of the source or of the utterance's own text.
     """
-    spoken = tuple(
-        _time_segments(((segment, None) for segment in utterance.segments), 0.0)
-    )  # of a written text
-    if source is not None:
-        spoken = _segments_of(utterance, source.best)
+    written = ((segment, None) for segment in utterance.segments)
+    spoken = tuple(_time_segments(written, 0.0)) if source is None else _segments_of(utterance, source.best)
     part = TextPart(
         utterance,
         "",

@@ -103,23 +103,27 @@ def load_transformers(
     return model.eval(), tokenizer
 
 
-def load_to_pack(checkpoint: Checkpoint, kind: Kind) -> tuple[Any, Any]:
+def load_to_pack(checkpoint: Checkpoint, kind: Kind) -> tuple[Any, Any, bool]:
     """Load a model for the CPU whose weights will be packed: in 16 bits where all of them are stored so.
 
     As float32 they would be in memory twice before they are packed, and take most of the time. Not so where
     the model's code computes more tensors than rotary frequencies: it would round them.
+
+    Returns:
+        The model, its tokenizer, and whether what is not packed has 16 bits that are to become float32.
     """
-    headers = map(read_header, weight_files(Path(checkpoint.path)))
+    folder = Path(checkpoint.path)
+    headers = map(read_header, weight_files(folder))
     stored = {name: dtype for header in headers for name, (dtype, _) in header.items()}
     half = _HALVES.get("".join(set(stored.values())))
-    if half is not None:
+    if half is not None and "quantization_config" not in read_json(folder / "config.json"):
         model, tokenizer = load_transformers(checkpoint, kind, dtype=half)
         tensors = (*model.named_parameters(), *model.named_buffers())
         computed = [(name, tensor.dtype) for name, tensor in tensors if name not in stored]
         if all(name.endswith("inv_freq") and dtype == torch.float32 for name, dtype in computed):
-            return model, tokenizer
+            return model, tokenizer, True
         del model, tensors
-    return load_transformers(checkpoint, kind)
+    return *load_transformers(checkpoint, kind), False
 
 
 def _from_pretrained(checkpoint: Checkpoint, kind: Kind, placement: dict[str, Any]) -> tuple[Any, Any, Any]:

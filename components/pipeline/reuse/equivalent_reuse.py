@@ -41,8 +41,8 @@ def alike_stage(plan: StagePlan, upstream: Mapping[str, str]) -> Sha256:
         upstream: the same of what it reads whole, by role.
     """
     values = plan.model_dump(mode="json", exclude={"shards", "numerics", "upstream"})
-    nodes = plan.upstream.values()  # whose keys stand there: their models need no digest
-    made = {role for role, name in plan.models.items() if name.removeprefix("store:") in nodes}
+    keys = plan.upstream.values()  # of other nodes: a model that one of them makes needs no digest
+    made = {role for role, name in plan.models.items() if name.removeprefix("store:") in keys}
     models = {role: sha for role, sha in values["weights"].items() if role not in made}
     return digest_plan({**values, "weights": models, "upstream": dict(upstream)})
 

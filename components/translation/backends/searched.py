@@ -68,13 +68,14 @@ def load_packed(
         raise ConfigError(f"expected dtype float32, bfloat16 or float16 on {device}, found int8")
     packed: dict[str, Arithmetic] = {"float32": "float32", "bfloat16": "bfloat16", "int8": "int8"}
     arithmetic = packed.get(dtype) if on_cpu else None
+    is_half = False
     if arithmetic:
-        model, tokenizer = load_to_pack(checkpoint, kind)
+        model, tokenizer, is_half = load_to_pack(checkpoint, kind)
     else:
         model, tokenizer = load_transformers(checkpoint, kind, device, dtype)
     if dtype == "float32" and on_cpu and getattr(model.config, "sparse_layers", None):
         SPARSE_PRODUCTS["pruned"](model.float(), checkpoint.reference)
     ready = model_class(model, digest_of(tokenizer.get_vocab()), checkpoint.reference, arithmetic)
-    if arithmetic:
-        model.float()  # what is not packed
+    if is_half:
+        model.float()
     return ready, tokenizer

@@ -172,6 +172,8 @@ def test_a_quantized_model_keeps_the_types_it_was_made_for(causal: Path) -> None
     model, _ = load_transformers(checkpoint_of(causal, "test"), "causal", "cpu", "float32")
     assert {p.dtype for p in model.parameters()} == {torch.bfloat16}  # as transformers unpacks it on a CPU
     torch.testing.assert_close(model(tokens).logits.float(), plain(tokens).logits, atol=0.02, rtol=0)
+    ready, _ = load_packed(checkpoint_of(causal, "test"), "cpu", "float32", "causal", CausalModel)
+    assert {p.dtype for p in ready.model.parameters()} == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])
@@ -323,8 +325,10 @@ def test_what_is_packed_keeps_its_16_bits_where_nothing_else_is_rounded(
     model.to(stored).save_pretrained(tmp_path)
     tiny_tokenizer().save_pretrained(tmp_path)
     checkpoint, kind = checkpoint_of(tmp_path, "tiny"), "causal" if is_causal else "seq2seq"
-    (packed, _), (plain, _) = loading.load_to_pack(checkpoint, kind), load_transformers(checkpoint, kind)
+    packed, _, is_half = loading.load_to_pack(checkpoint, kind)
+    plain, _ = load_transformers(checkpoint, kind)
     assert packed.get_input_embeddings().weight.dtype == loaded
+    assert is_half == (loaded != torch.float32)
     packed.float()
     for ours, theirs in (
         (packed.named_parameters(), plain.named_parameters()),
